@@ -1,0 +1,512 @@
+/*
+ * engine/portolan.h - the public interface of libportolan: a message broker node inside a program.
+ *
+ *   program --- ptl_send() ---> port "rain#echo"        on this node or any other of the network
+ *      ^                             | handler, on the shard that owns the port
+ *      '---- ptl_monitor() <---------'  told once when it is gone or messages to it were lost
+ *
+ * A *node* has an ID and one or more *shards*, each a thread with a slice of the ports.  A *port*
+ * is a destination, "NODEID#PORTNAME"; what is sent to it arrives in order at its handlers, one
+ * message at a time, on its own shard.
+ *
+ * Threads.  Every function that takes a node may be called from a handler (any callback of that
+ * node) and from any thread of the program, unless its comment says otherwise.  Nothing here
+ * blocks but ptl_node_start() and ptl_node_stop().
+ *
+ * Handlers share their shard with thousands of other ports: one should return within a
+ * millisecond.  One that runs for more than 100 ms is logged with its port and tag.  Work that
+ * takes longer belongs in a thread of the program, which sends its result to a port.
+ *
+ * Errors are negative codes of io/err.h; ptl_err_text() tells what to do about each.
+ */
+#pragma once
+
+#include "io/alloc.h"
+#include "io/err.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PTL_PORT_ID_MAX 231   /* bytes of "NODEID#PORTNAME" */
+#define PTL_NODE_ID_MAX 200   /* bytes of a node ID */
+#define PTL_SHARDS_MAX 64     /* shards of a node */
+#define PTL_DEPTH_MAX 500     /* nesting of values; a real node reads no deeper */
+
+struct ptl_node;
+struct ptl_msg;
+
+/* ---- Nodes ------------------------------------------------------------------------------- */
+
+enum ptl_log_level { PTL_LOG_ERROR, PTL_LOG_WARN, PTL_LOG_INFO, PTL_LOG_DEBUG };
+
+/* One line for the operator, without a line end.  Called on any thread of the node. */
+typedef void ptl_log_fn(void *data, enum ptl_log_level level, const char *line);
+
+struct ptl_loop_maker; /* for tests: where loops come from */
+
+/* Everything but `size` and `id` may stay zero: then the default in brackets holds. */
+struct ptl_node_options {
+    size_t size;    /* sizeof(struct ptl_node_options), so that later versions can add fields */
+    const char *id; /* the node's ID: at most PTL_NODE_ID_MAX bytes, no '#', ';', CR or LF */
+    const char *const *binds; /* addresses "HOST:PORT" to listen on, NULL at the end [none] */
+    const char *const *seeds; /* addresses to join the network by, NULL at the end [none] */
+    const void *secret;       /* what proves that a peer belongs to us [none: no peers] */
+    size_t secret_size;       /* in bytes; under 16 only while every address is loopback */
+    const char *framings;     /* what we read and write, best first ["cbor,json"] */
+    unsigned shards;          /* 1 to PTL_SHARDS_MAX [the number of processors] */
+    enum ptl_log_level log_level; /* lines above it are not made [PTL_LOG_ERROR] */
+    ptl_log_fn *log;              /* [standard error] */
+    void *log_data;
+    const struct ptl_allocator *allocator; /* [the C library's] */
+    size_t message_bytes_max;              /* one message, encoded [64 MiB] */
+    size_t port_room;                      /* bytes that may wait at one port [1 MiB] */
+    size_t link_room;                      /* bytes that may wait for one link [8 MiB] */
+    size_t inbox_room;      /* bytes that may wait from the program's threads, per shard [4 MiB] */
+    size_t ring_bytes;      /* from one shard to another; a power of two [256 KiB] */
+    unsigned half_open_max; /* unfinished handshakes at once [256] */
+    unsigned handshake_ms;  /* time for one handshake [10,000] */
+    unsigned silence_ms;    /* a node of ours that is silent for so long is gone [2,000] */
+    const struct ptl_loop_maker *loops; /* [io_uring] */
+};
+
+/*
+ * Start a node: its threads (one a shard, all signals blocked) run when this returns, its
+ * addresses listen, its seeds are being connected.
+ * Errors: PTL_EINVAL, PTL_ENAME, PTL_EADDRESS, PTL_ESECRET, PTL_EFEATURE, PTL_ENOMEM or -errno of
+ * the address that could not be bound (a log line says which).
+ * Owns: the options are copied; the node is the caller's until ptl_node_stop().
+ * Thread: any but a handler.
+ */
+PTL_MUST_CHECK int ptl_node_start(const struct ptl_node_options *options, struct ptl_node **node);
+
+/*
+ * Stop it and free it: new sends are refused, what was accepted is flushed, monitors on ports of
+ * other nodes fire with ["node_stopped"], links are closed, threads end.  All within about
+ * `deadline_ms`; what is not flushed by then is lost.  Returns 0, or PTL_ETIMEOUT when the
+ * deadline cut the flushing short.  Either way the node is gone, and no callback runs afterwards.
+ * Thread: any but a handler, once; no other call on the node may be under way or follow.
+ */
+int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms);
+
+/* The node's ID.  Owns: the node. */
+const char *ptl_node_id(const struct ptl_node *node);
+
+/* How many shards it has. */
+unsigned ptl_node_shards(const struct ptl_node *node);
+
+/* The address that binds[index] listens on, with the real port, or NULL past the end. */
+const char *ptl_node_address(const struct ptl_node *node, unsigned index);
+
+/*
+ * Tell where a node listens: messages to it then connect there by themselves.  `addresses` is
+ * "HOST:PORT" or several with commas, tried in order; it replaces what was known.
+ * Errors: PTL_ENAME, PTL_EADDRESS, PTL_ENOMEM.
+ */
+int ptl_node_known(struct ptl_node *node, const char *node_id, const char *addresses);
+
+/* A link to `node_id` came up, or went down for `reason` (["transport_error", NODE, TEXT]). */
+typedef void ptl_link_fn(struct ptl_node *node, const char *node_id, bool up,
+                         const struct ptl_msg *reason, void *data);
+
+/*
+ * Be told of every link that comes up or goes down from now on, on the link's own shard, until
+ * the node stops.  A link that is up already is told at once as up.  Errors: PTL_ENOMEM.
+ */
+int ptl_on_link(struct ptl_node *node, ptl_link_fn *tell, void *data);
+
+/*
+ * The IDs of the nodes linked at this moment: calls `each` for every one of them, on this thread,
+ * before it returns.  `each` may not call the node.
+ */
+void ptl_links(struct ptl_node *node, void (*each)(const char *node_id, void *data), void *data);
+
+/* ---- Ports ------------------------------------------------------------------------------- */
+
+/*
+ * A port's ID, parsed.  A value: copy it freely, nothing is owned, it stays good for ever (names
+ * are never reused).  Only engine/name.c touches the fields.
+ */
+struct ptl_port {
+    uint64_t node_hash;
+    uint32_t slot;
+    uint32_t generation;
+    uint16_t shard;
+    uint8_t kind;
+    uint8_t node_size;
+    uint8_t id_size;
+    char id[PTL_PORT_ID_MAX]; /* ends with NUL when shorter than the maximum allows */
+    char end;                 /* always NUL */
+};
+
+/*
+ * Parse "NODEID#PORTNAME"; "NODEID" and "NODEID#" are the node port.  Errors: PTL_ENAME.
+ */
+PTL_MUST_CHECK int ptl_port_parse(const struct ptl_node *node, const char *id, size_t size,
+                                  struct ptl_port *port);
+
+/* "NODEID#PORTNAME", with a NUL at the end.  Owns: lives as long as `port`. */
+const char *ptl_port_id(const struct ptl_port *port);
+
+/* Whether two values name the same port. */
+bool ptl_port_equal(const struct ptl_port *a, const struct ptl_port *b);
+
+/*
+ * Handle one message; it lives for this call (ptl_msg_keep() takes a longer hold).  Returns
+ *   0          done
+ *   PTL_LATER  not now: the message stays the port's first, and the port waits until there is room
+ *              where its last ptl_send() found none; without such a send, for a millisecond
+ *   else       the handler failed: its port is killed with the reason ["die", TEXT], TEXT from
+ *              ptl_fail() or else the error's own
+ * Thread: the shard of the port.
+ */
+typedef int ptl_handler_fn(struct ptl_node *node, const struct ptl_msg *msg, void *data);
+
+/* Releases something that a port owned. */
+typedef void ptl_release_fn(void *data);
+
+#define PTL_SHARD_ANY UINT32_MAX
+
+/* Everything may stay zero, but `size`. */
+struct ptl_port_options {
+    size_t size;             /* sizeof(struct ptl_port_options) */
+    const char *name;        /* a chosen name, "echo"; its hash decides the shard [a fresh one] */
+    ptl_handler_fn *handler; /* for messages whose tag has no handler of its own [none] */
+    void *data;              /* for `handler` and `release` */
+    ptl_release_fn *release; /* called with `data` when the port is gone [none] */
+    uint32_t shard_plus_one; /* 1 + the shard it shall live on [this handler's, or any in turn] */
+    bool ignore_unhandled;   /* a message that nothing handles is dropped and does not kill */
+};
+
+/*
+ * Make a port.  It may be sent to as soon as this returns.
+ * Errors: PTL_EEXIST (chosen name), PTL_ENAME, PTL_ENOMEM, PTL_ELIMIT, PTL_ESTOPPED.
+ * Owns: the port lives until killed, or until its node stops; on an error `release` is not called.
+ */
+PTL_MUST_CHECK int ptl_port_new(struct ptl_node *node, const struct ptl_port_options *options,
+                                struct ptl_port *port);
+
+/*
+ * Have `handler` take the messages of `port` whose first value is `tag`; NULL takes it back.  The
+ * handler gets the whole message, its tag included.  `tag` NULL is the default handler.
+ * Keeps its place among the messages sent to the port from here.
+ * Errors: PTL_EINVAL (not a port of this node), PTL_EFULL, PTL_ENOMEM.
+ */
+int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *tag,
+                ptl_handler_fn *handler, void *data);
+
+/*
+ * Have `release(data)` called on the port's shard when the port is gone, the last one given
+ * first.  From a handler of that port only.  Errors: PTL_EINVAL, PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_port_own(struct ptl_node *node, ptl_release_fn *release, void *data);
+
+/* The port whose handler is running.  False outside of a port's handlers. */
+bool ptl_self(struct ptl_node *node, struct ptl_port *port);
+
+/* Say why this handler is about to fail; returns PTL_EHANDLER for it to return. */
+int ptl_fail(struct ptl_node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- Sending ----------------------------------------------------------------------------- */
+
+/*
+ * Send a message; never blocks.  Messages from one sender (a port, or a thread of the program) to
+ * one port arrive in order, and never with a hole while a monitor on the port is set.
+ * Errors: PTL_EFULL (see ptl_on_room()), PTL_ESIZE, PTL_ESTOPPED, PTL_ENOMEM.  Only what was
+ * accepted (0) is sent.  A port that does not exist takes it silently.
+ * Owns: `msg` stays the caller's, whatever is returned, and may be sent again.
+ */
+PTL_MUST_CHECK int ptl_send(struct ptl_node *node, const struct ptl_port *to,
+                            const struct ptl_msg *msg);
+
+/* The same for values written as one call: see ptl_msg_make().  Also returns PTL_EINVAL. */
+PTL_MUST_CHECK int ptl_sendf(struct ptl_node *node, const struct ptl_port *to, const char *format,
+                             ...);
+
+/*
+ * Kill a port of any node.  `reason` NULL or empty is a normal death.  The kill keeps its place
+ * among the messages to the port.  A port that does not exist is no error.
+ * Errors: PTL_EFULL, PTL_ESTOPPED, PTL_ENOMEM, PTL_EINVAL (a node port).
+ * Owns: `reason` stays the caller's.
+ */
+int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason);
+
+typedef void ptl_room_fn(struct ptl_node *node, const struct ptl_port *to, void *data);
+
+/*
+ * After PTL_EFULL: be told once when there is room on the way to `to`, perhaps at once, never
+ * inside this call.  From a handler: on its shard, and never when its port has died.  From
+ * another thread: on a shard of the node.  That there is room now promises nothing for later.
+ * When the node stops it is told too, and sending then returns PTL_ESTOPPED.
+ * Errors: PTL_ENOMEM, PTL_ESTOPPED.
+ */
+PTL_MUST_CHECK int ptl_on_room(struct ptl_node *node, const struct ptl_port *to,
+                               ptl_room_fn *tell, void *data);
+
+/* ---- Monitors ---------------------------------------------------------------------------- */
+
+/* Names a monitor, to take it back with.  A value. */
+struct ptl_monitor {
+    uint64_t id;
+    uint32_t shard;
+};
+
+/*
+ * The port is gone, or messages to it may have been lost.  `reason`: empty for a normal death,
+ * else as given to ptl_kill(), or ["die", TEXT], ["no_such_port", TEXT, PORTID],
+ * ["transport_error", NODEID, TEXT], ["unhandled_message", TEXT], ["node_stopped"].
+ */
+typedef void ptl_monitor_fn(struct ptl_node *node, const struct ptl_port *port,
+                            const struct ptl_msg *reason, void *data);
+
+/*
+ * Monitor a port of any node: `tell` is called exactly once, unless the monitor is taken back.
+ * A port that does not exist is told at once (never inside this call).  A node port ("rain" or
+ * "rain#") is told when the link to that node goes.
+ * Made in a handler the monitor belongs to its port, runs as its handlers do and ends with it.
+ * Made on another thread it runs on a shard of the node.
+ * `monitor` may be NULL.  Errors: PTL_EFULL, PTL_ENOMEM, PTL_ESTOPPED.
+ */
+PTL_MUST_CHECK int ptl_monitor(struct ptl_node *node, const struct ptl_port *port,
+                               ptl_monitor_fn *tell, void *data, struct ptl_monitor *monitor);
+
+/*
+ * The same, told as a message to `to`: the values of `prefix` (may be NULL), then the reason's.
+ * Owns: `prefix` stays the caller's.
+ */
+PTL_MUST_CHECK int ptl_monitor_message(struct ptl_node *node, const struct ptl_port *port,
+                                       const struct ptl_port *to, const struct ptl_msg *prefix,
+                                       struct ptl_monitor *monitor);
+
+/* The same, told by killing `victim` with the reason; a normal death kills nobody. */
+PTL_MUST_CHECK int ptl_monitor_kill(struct ptl_node *node, const struct ptl_port *port,
+                                    const struct ptl_port *victim, struct ptl_monitor *monitor);
+
+/*
+ * Take a monitor back.  On the shard where it was made (the handler's own) it never runs
+ * afterwards; from another thread it may be running just now.  Taking back twice is no error.
+ */
+void ptl_unmonitor(struct ptl_node *node, const struct ptl_monitor *monitor);
+
+/* ---- Spawning ---------------------------------------------------------------------------- */
+
+/*
+ * Let other nodes (and this one) spawn ports by the name of `init`, "portolan::echo".  `init` runs
+ * as a handler of the new port: it sets further handlers with ptl_port_on(), and an error kills
+ * the port.  `msg` is what the spawner gave.  A spawned port ignores what nothing handles.
+ * Errors: PTL_EEXIST, PTL_ENAME, PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_register(struct ptl_node *node, const char *name, ptl_handler_fn *init,
+                                void *data);
+
+/*
+ * Make a port on `node_id` and run the init function `function` there with the values of `msg`
+ * (NULL: none).  `port` may be sent to at once.  Whatever goes wrong there, a monitor tells.
+ * Errors: PTL_ENAME, PTL_EFULL, PTL_ENOMEM, PTL_ESTOPPED.  Owns: `msg` stays the caller's.
+ */
+PTL_MUST_CHECK int ptl_spawn(struct ptl_node *node, const char *node_id, const char *function,
+                             const struct ptl_msg *msg, struct ptl_port *port);
+
+/* ---- Calls and timers -------------------------------------------------------------------- */
+
+/*
+ * The answer to a call: err 0 and the reply, or PTL_ETIMEOUT and NULL, or PTL_ENOPORT and the
+ * reason why the port is gone.
+ */
+typedef void ptl_reply_fn(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data);
+
+/*
+ * Send `msg` with the ID of a temporary reply port as one more value at its end; `tell` is called
+ * exactly once, with the first message to that port, when `timeout_ms` have passed (0: no limit),
+ * or when the port called is gone (monitored if `monitor`; set it when there is no timeout).
+ * Made in a handler the call belongs to its port: it ends untold when the port dies.
+ * Errors: those of ptl_send() and ptl_port_new(); then `tell` is never called.
+ */
+PTL_MUST_CHECK int ptl_call(struct ptl_node *node, const struct ptl_port *to,
+                            const struct ptl_msg *msg, unsigned timeout_ms, bool monitor,
+                            ptl_reply_fn *tell, void *data);
+
+/* Names a timer.  A value. */
+struct ptl_timer {
+    uint64_t id;
+    uint32_t shard;
+};
+
+typedef void ptl_timer_fn(struct ptl_node *node, void *data);
+
+/*
+ * Call `tell` once after `delay_ms`.  Made in a handler it belongs to its port and ends with it.
+ * `timer` may be NULL.  Errors: PTL_EFULL, PTL_ENOMEM, PTL_ESTOPPED.
+ */
+PTL_MUST_CHECK int ptl_after(struct ptl_node *node, unsigned delay_ms, ptl_timer_fn *tell,
+                             void *data, struct ptl_timer *timer);
+
+/* Send `msg` to `to` after `delay_ms`: the same.  Owns: `msg` stays the caller's. */
+PTL_MUST_CHECK int ptl_after_send(struct ptl_node *node, unsigned delay_ms,
+                                  const struct ptl_port *to, const struct ptl_msg *msg,
+                                  struct ptl_timer *timer);
+
+/* Take a timer back; as with ptl_unmonitor(). */
+void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer);
+
+/* ---- Messages: writing -------------------------------------------------------------------- */
+
+/*
+ * A message under construction.  Put values one after another, then ptl_writer_finish().  Errors
+ * stick: only the last call needs to be looked at.  Keep it where you like; after
+ * ptl_writer_finish() or ptl_writer_drop() it holds nothing.  Only engine/message.c touches the
+ * fields.  Thread: one at a time.
+ */
+struct ptl_writer {
+    const struct ptl_allocator *allocator;
+    uint8_t *bytes;     /* scratch at first, then a block of the allocator */
+    size_t size;        /* written so far */
+    size_t capacity;    /* of `bytes` */
+    uint32_t count;     /* top-level values so far */
+    int32_t err;        /* the first error */
+    uint32_t depth;     /* containers open */
+    uint64_t *open;     /* what each open container still wants, a block of the allocator */
+    uint32_t open_capacity;
+    uint8_t scratch[192];
+};
+
+/* Begin a message.  `node` says where memory comes from; NULL is the C library. */
+void ptl_writer_init(struct ptl_writer *writer, const struct ptl_node *node);
+
+int ptl_put_null(struct ptl_writer *writer);
+int ptl_put_bool(struct ptl_writer *writer, bool value);
+int ptl_put_int(struct ptl_writer *writer, int64_t value);
+int ptl_put_uint(struct ptl_writer *writer, uint64_t value);
+int ptl_put_float(struct ptl_writer *writer, double value);
+int ptl_put_bytes(struct ptl_writer *writer, const void *bytes, size_t size);
+
+/* UTF-8 text; PTL_ESYNTAX if it is not. */
+int ptl_put_text(struct ptl_writer *writer, const char *text, size_t size);
+
+/* A port's ID, as text. */
+int ptl_put_port(struct ptl_writer *writer, const struct ptl_port *port);
+
+/* The next `count` values make an array; the next 2 * `count` (key, value, ...) make a map. */
+int ptl_put_array(struct ptl_writer *writer, uint32_t count);
+int ptl_put_map(struct ptl_writer *writer, uint32_t count);
+
+/* All values of `msg`, in place. */
+int ptl_put_values(struct ptl_writer *writer, const struct ptl_msg *msg);
+
+/* One JSON value, transcoded; PTL_ESYNTAX when it is not JSON. */
+int ptl_put_json(struct ptl_writer *writer, const char *json, size_t size);
+
+/*
+ * End the message.  Errors: the first one of the calls above, PTL_EINVAL when a container was not
+ * filled.  Owns: `msg` is the caller's, until ptl_msg_free(); the writer holds nothing any more.
+ */
+PTL_MUST_CHECK int ptl_writer_finish(struct ptl_writer *writer, struct ptl_msg **msg);
+
+/* Give a message up half-written. */
+void ptl_writer_drop(struct ptl_writer *writer);
+
+/*
+ * A whole message in one call.  `format` has a letter a value, and for each the arguments:
+ *   n  null                    b  int (truth value)         i  int64_t           u  uint64_t
+ *   f  double                  t  const char * (UTF-8)      T  const char *, size_t
+ *   y  const void *, size_t (bytes)    p  const struct ptl_port *
+ *   m  const struct ptl_msg * (all its values)              [ ]  array    { }  map: key, value, ...
+ * Errors: PTL_EINVAL (the format), PTL_ESYNTAX (text), PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_msg_make(const struct ptl_node *node, struct ptl_msg **msg,
+                                const char *format, ...);
+int ptl_put_format(struct ptl_writer *writer, const char *format, va_list arguments);
+
+/*
+ * Hold a message beyond the call that brought it.  A message that was made (not received) is
+ * shared, not copied.  NULL when there is no memory.  Owns: the caller, until ptl_msg_free().
+ */
+struct ptl_msg *ptl_msg_keep(const struct ptl_msg *msg);
+
+/* Let go of a message; NULL is allowed.  Thread: any. */
+void ptl_msg_free(struct ptl_msg *msg);
+
+/* ---- Messages: reading -------------------------------------------------------------------- */
+
+enum ptl_type {
+    PTL_NULL,
+    PTL_BOOL,
+    PTL_INT,   /* fits int64_t */
+    PTL_UINT,  /* an integer above INT64_MAX */
+    PTL_FLOAT, /* and integers below INT64_MIN */
+    PTL_BYTES,
+    PTL_TEXT,
+    PTL_ARRAY, /* its `count` elements follow */
+    PTL_MAP,   /* its `count` pairs follow: key, value, key, value */
+};
+
+struct ptl_value {
+    enum ptl_type type;
+    union {
+        bool boolean;
+        int64_t integer;
+        uint64_t natural;
+        double real;
+        uint32_t count;
+        struct {
+            const char *chars; /* no NUL at the end; lives as long as the message */
+            size_t size;
+        } string;
+    };
+};
+
+/* A place in a message.  A value: copy it to remember a place. */
+struct ptl_cursor {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+/* How many values the message has, its tag included. */
+uint32_t ptl_msg_count(const struct ptl_msg *msg);
+
+/* The encoded size of its values in bytes. */
+size_t ptl_msg_size(const struct ptl_msg *msg);
+
+/* Whether the first value is this string (bytes or text). */
+bool ptl_msg_is(const struct ptl_msg *msg, const char *tag);
+
+/* The place before the first value. */
+struct ptl_cursor ptl_msg_begin(const struct ptl_msg *msg);
+
+/*
+ * Read one value and step over it; of an array or a map only the head, its elements come next.
+ * Errors: PTL_EEND.
+ */
+PTL_MUST_CHECK int ptl_next(struct ptl_cursor *cursor, struct ptl_value *value);
+
+/* Step over one whole value, whatever is in it.  Errors: PTL_EEND. */
+int ptl_skip(struct ptl_cursor *cursor);
+
+/*
+ * Read values in one call, from the first on.  `format` has a letter a value and for each where to
+ * put it:
+ *   b  bool *      i  int64_t *      u  uint64_t *     f  double *
+ *   s  const char **, size_t *  (bytes or text, not NUL-terminated; lives as long as the message)
+ *   p  struct ptl_port *        v  struct ptl_value *          *  nothing: the value is skipped
+ *   .  nothing: the message must end here
+ * Numbers that come as strings ("42") are taken, as real AEMP nodes send them; so are truth values
+ * as "1", "", 1 and 0.  Errors: PTL_EEND (too few values), PTL_ETYPE, PTL_EINVAL (the format).
+ */
+PTL_MUST_CHECK int ptl_msg_read(const struct ptl_node *node, const struct ptl_msg *msg,
+                                const char *format, ...);
+
+/*
+ * The message's values as one JSON array, with a NUL at the end, in a block of malloc(); NULL when
+ * there is no memory.  Bytes above 127 in byte strings become the characters U+0080 to U+00FF.
+ * Owns: the caller, until free().
+ */
+char *ptl_msg_json(const struct ptl_msg *msg);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,32 @@
+/*
+ * io/alloc.h - where memory comes from: a hook that an embedder may replace.
+ */
+#pragma once
+
+#include <stddef.h>
+
+/*
+ * Where all memory of a node comes from.  `resize(user, NULL, 0, n)` allocates, `resize(user, p,
+ * old, 0)` frees, anything else moves; NULL means no memory, and the old block stays.  Called from
+ * every thread of the node at once.
+ */
+struct ptl_allocator {
+    void *(*resize)(void *user, void *block, size_t old_size, size_t new_size);
+    void *user;
+};
+
+/* The C library's allocator.  Thread: any. */
+const struct ptl_allocator *ptl_allocator_libc(void);
+
+/* NULL when there is no memory; the bytes are zero.  Owns: the caller, until ptl_free(). */
+void *ptl_alloc(const struct ptl_allocator *allocator, size_t size);
+
+/* As ptl_alloc(), but the bytes are not cleared. */
+void *ptl_alloc_raw(const struct ptl_allocator *allocator, size_t size);
+
+/* NULL when there is no memory, and `block` stays as it was. */
+void *ptl_grow(const struct ptl_allocator *allocator, void *block, size_t old_size,
+               size_t new_size);
+
+/* `block` may be NULL.  `size` is what it was allocated with. */
+void ptl_free(const struct ptl_allocator *allocator, void *block, size_t size);

@@ -1,0 +1,54 @@
+#include "io/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void *libc_resize(void *user, void *block, size_t old_size, size_t new_size)
+{
+    (void)user;
+    (void)old_size;
+    if (new_size == 0) {
+        free(block);
+        return NULL;
+    }
+    return realloc(block, new_size);
+}
+
+const struct ptl_allocator *ptl_allocator_libc(void)
+{
+    static const struct ptl_allocator libc = {.resize = libc_resize};
+    return &libc;
+}
+
+void *ptl_alloc_raw(const struct ptl_allocator *allocator, size_t size)
+{
+    return allocator->resize(allocator->user, NULL, 0, size);
+}
+
+void *ptl_alloc(const struct ptl_allocator *allocator, size_t size)
+{
+    void *block = ptl_alloc_raw(allocator, size);
+    if (block != NULL) {
+        memset(block, 0, size);
+    }
+    return block;
+}
+
+void *ptl_grow(const struct ptl_allocator *allocator, void *block, size_t old_size,
+               size_t new_size)
+{
+    return allocator->resize(allocator->user, block, old_size, new_size);
+}
+
+void ptl_free(const struct ptl_allocator *allocator, void *block, size_t size)
+{
+    if (block != NULL) {
+        allocator->resize(allocator->user, block, size, 0);
+    }
+}
+
+_Noreturn void ptl_assert_failed(const char *fact, const char *file, int line)
+{
+    fprintf(stderr, "portolan: broken invariant at %s:%d: %s\n", file, line, fact);
+    abort();
+}

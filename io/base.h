@@ -1,0 +1,50 @@
+/*
+ * io/base.h - the few words every file above uses: a span of bytes and an assertion.
+ */
+#pragma once
+
+#include "io/alloc.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define PTL_CACHE_LINE 64
+
+/* Bytes that belong to somebody else, and stay theirs. */
+struct ptl_span {
+    const uint8_t *bytes;
+    size_t size;
+};
+
+static inline struct ptl_span ptl_span(const void *bytes, size_t size)
+{
+    return (struct ptl_span){.bytes = bytes, .size = size};
+}
+
+static inline struct ptl_span ptl_span_text(const char *text)
+{
+    return ptl_span(text, strlen(text));
+}
+
+static inline bool ptl_span_equal(struct ptl_span a, struct ptl_span b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.bytes, b.bytes, a.size) == 0);
+}
+
+static inline struct ptl_span ptl_span_skip(struct ptl_span span, size_t size)
+{
+    return ptl_span(span.bytes + size, span.size - size);
+}
+
+/*
+ * A programmer's mistake, on in every build: one fact each, and nothing a peer sends may trip one.
+ */
+#define ptl_assert(fact)                                                                           \
+    (__builtin_expect(!!(fact), 1) ? (void)0 : ptl_assert_failed(#fact, __FILE__, __LINE__))
+
+#define ptl_unreachable(why) ptl_assert_failed("unreachable: " why, __FILE__, __LINE__)
+
+/* Says which fact and where on standard error, then aborts. */
+_Noreturn void ptl_assert_failed(const char *fact, const char *file, int line);

@@ -1,0 +1,250 @@
+/*
+ * io/loop.h - everything that moves bytes and time, behind one interface.
+ *
+ *            engine: one shard                              loop_uring.c | the simulated loop
+ *   ptl_loop_poll(loop, until) ----- submits, waits ----->  kernel       | virtual network
+ *        hooks  <----- accepted, connected, received, sent, ended, ... -----
+ *
+ * A loop belongs to the thread that opened it: only ptl_loop_wake() may be called from another.
+ * Hooks run inside ptl_loop_poll() and nowhere else, never inside a call that asks for something.
+ * The user may call anything from inside a hook, close and detach included.
+ */
+#pragma once
+
+#include "io/base.h"
+#include "io/err.h"
+
+#define PTL_ADDRESS_TEXT_MAX 64 /* "[ffff:...:255.255.255.255%12]:65535" and its NUL fit */
+#define PTL_RESOLVE_MAX 8       /* addresses told for one host name */
+#define PTL_SEND_SPANS_MAX 64   /* spans in one ptl_stream_send() */
+
+struct ptl_loop;
+struct ptl_stream;   /* one TCP connection, as its loop sees it */
+struct ptl_listener; /* one listening socket */
+
+/* A numeric address, "127.0.0.1:4040" or "[::1]:4040". */
+struct ptl_address {
+    char text[PTL_ADDRESS_TEXT_MAX];
+};
+
+/* What a loop tells whoever uses it.  `user` is the one given when the loop was opened. */
+struct ptl_loop_hooks {
+    /* A peer has connected; `peer` is its address.  The new stream must be adopted in this call
+     * (it reads from then on) or closed. */
+    void (*accepted)(void *user, struct ptl_listener *listener, struct ptl_stream *stream,
+                     const struct ptl_address *peer);
+    /* The answer to ptl_loop_resolve(): err < 0, or `count` addresses that live for this call. */
+    void (*resolved)(void *user, void *request, int err, const struct ptl_address addresses[],
+                     unsigned count);
+};
+
+/* What becomes of a stream.  `owner` is the one given to ptl_stream_adopt(). */
+struct ptl_stream_hooks {
+    /* The answer to ptl_loop_connect(): 0 or -errno (then close the stream). */
+    void (*connected)(void *owner, int err);
+    /* Bytes have come; they live for this call.  Never empty. */
+    void (*received)(void *owner, struct ptl_span bytes);
+    /* Nothing more will come: 0 when the peer has closed its side, else -errno.  Told once. */
+    void (*ended)(void *owner, int err);
+    /* The answer to ptl_stream_send(): how many bytes went out (perhaps not all), or -errno. */
+    void (*sent)(void *owner, int result);
+    /* The answer to ptl_stream_detach(): `handle` is the connection, `stream` no longer exists. */
+    void (*detached)(void *owner, int handle);
+    /* The answer to ptl_stream_close(): the last hook of this stream, which no longer exists. The
+     * bytes of a send that was under way are the owner's again. */
+    void (*closed)(void *owner);
+};
+
+struct ptl_loop_ops {
+    int (*listen)(struct ptl_loop *, const struct ptl_address *, struct ptl_listener **,
+                  struct ptl_address *bound);
+    void (*unlisten)(struct ptl_loop *, struct ptl_listener *);
+    int (*resolve)(struct ptl_loop *, const char *host_port, void *request);
+    int (*connect)(struct ptl_loop *, const struct ptl_address *, const struct ptl_stream_hooks *,
+                   void *owner, struct ptl_stream **);
+    int (*attach)(struct ptl_loop *, int handle, const struct ptl_stream_hooks *, void *owner,
+                  struct ptl_stream **);
+    void (*discard)(struct ptl_loop *, int handle);
+    void (*adopt)(struct ptl_loop *, struct ptl_stream *, const struct ptl_stream_hooks *,
+                  void *owner);
+    int (*send)(struct ptl_loop *, struct ptl_stream *, const struct ptl_span spans[],
+                unsigned count);
+    void (*read)(struct ptl_loop *, struct ptl_stream *, bool on);
+    void (*user_timeout)(struct ptl_loop *, struct ptl_stream *, uint32_t milliseconds);
+    void (*detach)(struct ptl_loop *, struct ptl_stream *);
+    void (*close)(struct ptl_loop *, struct ptl_stream *);
+    void (*poll)(struct ptl_loop *, uint64_t until_ns);
+    void (*wake)(struct ptl_loop *, struct ptl_loop *from);
+    uint64_t (*now)(struct ptl_loop *);
+    uint64_t (*coarse)(struct ptl_loop *);
+    double (*wall)(struct ptl_loop *);
+    void (*random)(struct ptl_loop *, void *bytes, size_t size);
+    void (*free)(struct ptl_loop *);
+};
+
+/* Every loop begins with this. */
+struct ptl_loop {
+    const struct ptl_loop_ops *ops;
+};
+
+/* How a node comes by its loops: one call a shard, on the thread that will run it. */
+struct ptl_loop_maker {
+    int (*open)(void *maker, unsigned shard, const struct ptl_allocator *allocator,
+                const struct ptl_loop_hooks *hooks, void *user, struct ptl_loop **loop);
+    void *maker;
+};
+
+/* Loops on io_uring.  PTL_EFEATURE when the kernel lacks what is required. */
+const struct ptl_loop_maker *ptl_loop_uring(void);
+
+/*
+ * Listen on a numeric address; port 0 lets the system choose.  `bound` (may be NULL) tells which
+ * it is.  Returns 0, PTL_EADDRESS or -errno.
+ */
+static inline int ptl_loop_listen(struct ptl_loop *loop, const struct ptl_address *address,
+                                  struct ptl_listener **listener, struct ptl_address *bound)
+{
+    return loop->ops->listen(loop, address, listener, bound);
+}
+
+/* Stop listening; no `accepted` comes afterwards.  Owns: the listener is gone at once. */
+static inline void ptl_loop_unlisten(struct ptl_loop *loop, struct ptl_listener *listener)
+{
+    loop->ops->unlisten(loop, listener);
+}
+
+/*
+ * Ask for the numeric addresses of "HOST:PORT" or "[HOST]:PORT", without blocking; `resolved`
+ * answers with the same `request`, once, also when `host_port` was numeric.  Returns 0,
+ * PTL_EADDRESS or PTL_ENOMEM, and then nothing answers.
+ */
+static inline int ptl_loop_resolve(struct ptl_loop *loop, const char *host_port, void *request)
+{
+    return loop->ops->resolve(loop, host_port, request);
+}
+
+/* Connect to a numeric address; `connected` answers.  The stream may be closed at any time. */
+static inline int ptl_loop_connect(struct ptl_loop *loop, const struct ptl_address *address,
+                                   const struct ptl_stream_hooks *hooks, void *owner,
+                                   struct ptl_stream **stream)
+{
+    return loop->ops->connect(loop, address, hooks, owner, stream);
+}
+
+/* Take over a connection that another loop of the same maker has detached.  It reads at once.  On
+ * failure the handle stays the caller's. */
+static inline int ptl_loop_attach(struct ptl_loop *loop, int handle,
+                                  const struct ptl_stream_hooks *hooks, void *owner,
+                                  struct ptl_stream **stream)
+{
+    return loop->ops->attach(loop, handle, hooks, owner, stream);
+}
+
+/* Close a detached connection that nobody will attach. */
+static inline void ptl_loop_discard(struct ptl_loop *loop, int handle)
+{
+    loop->ops->discard(loop, handle);
+}
+
+/* Say who owns a stream: for an accepted one this starts the reading; else it changes the owner. */
+static inline void ptl_stream_adopt(struct ptl_loop *loop, struct ptl_stream *stream,
+                                    const struct ptl_stream_hooks *hooks, void *owner)
+{
+    loop->ops->adopt(loop, stream, hooks, owner);
+}
+
+/*
+ * Send the spans, in order; `sent` answers.  One send at a time on a stream.  Owns: the bytes (not
+ * the array) must stay as they are until `sent` or `closed`.
+ * Returns 0, or PTL_ENOMEM: then nothing answers.
+ */
+static inline int ptl_stream_send(struct ptl_loop *loop, struct ptl_stream *stream,
+                                  const struct ptl_span spans[], unsigned count)
+{
+    return loop->ops->send(loop, stream, spans, count);
+}
+
+/* Stop or resume reading.  After a stop, bytes already on their way up may still be told: the
+ * owner keeps them. */
+static inline void ptl_stream_read(struct ptl_loop *loop, struct ptl_stream *stream, bool on)
+{
+    loop->ops->read(loop, stream, on);
+}
+
+/* Fail the stream when what was sent stays unacknowledged for so long (TCP_USER_TIMEOUT); 0: the
+ * system's own default. */
+static inline void ptl_stream_user_timeout(struct ptl_loop *loop, struct ptl_stream *stream,
+                                           uint32_t milliseconds)
+{
+    loop->ops->user_timeout(loop, stream, milliseconds);
+}
+
+/*
+ * Give the connection up without closing it.  No send may be under way.  Bytes may still be told
+ * by `received` (the owner keeps them), then `detached` comes; or `ended`, and then `detached`.
+ */
+static inline void ptl_stream_detach(struct ptl_loop *loop, struct ptl_stream *stream)
+{
+    loop->ops->detach(loop, stream);
+}
+
+/*
+ * Close at once; what was handed to the kernel is still delivered where possible.  Only `closed`
+ * comes afterwards.
+ */
+static inline void ptl_stream_close(struct ptl_loop *loop, struct ptl_stream *stream)
+{
+    loop->ops->close(loop, stream);
+}
+
+/*
+ * Submit what was asked, wait until something completes, somebody wakes us or `until_ns` of
+ * ptl_loop_now() is past (0: do not wait; UINT64_MAX: no limit), and run the hooks of all that has
+ * completed.
+ */
+static inline void ptl_loop_poll(struct ptl_loop *loop, uint64_t until_ns)
+{
+    loop->ops->poll(loop, until_ns);
+}
+
+/*
+ * Make `loop` return from ptl_loop_poll() soon.  Thread: any.  `from` is the caller's own loop, or
+ * NULL for a thread without one.  Several wakes before a poll count as one.
+ */
+static inline void ptl_loop_wake(struct ptl_loop *loop, struct ptl_loop *from)
+{
+    loop->ops->wake(loop, from);
+}
+
+/* Monotonic time in nanoseconds. */
+static inline uint64_t ptl_loop_now(struct ptl_loop *loop)
+{
+    return loop->ops->now(loop);
+}
+
+/* The same, exact to a few milliseconds only and nearly free to read. */
+static inline uint64_t ptl_loop_coarse(struct ptl_loop *loop)
+{
+    return loop->ops->coarse(loop);
+}
+
+/* Seconds since 1970. */
+static inline double ptl_loop_wall(struct ptl_loop *loop)
+{
+    return loop->ops->wall(loop);
+}
+
+/* Random bytes, good enough for nonces. */
+static inline void ptl_loop_random(struct ptl_loop *loop, void *bytes, size_t size)
+{
+    loop->ops->random(loop, bytes, size);
+}
+
+/*
+ * Free the loop on its own thread.  Streams still open are closed without a hook, and so are
+ * listeners; nothing of the loop is left afterwards, helper threads included.
+ */
+static inline void ptl_loop_free(struct ptl_loop *loop)
+{
+    loop->ops->free(loop);
+}

@@ -1,0 +1,649 @@
+#include "io/handshake.h"
+
+#include "io/proof.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* The words of the protocol that stand in more than one place. */
+#define PROTOCOL "aemp"
+#define VERSION "1"
+#define HMAC "hmac_sha3_512"
+#define CLEARTEXT "cleartext"
+
+enum field { /* of the first line */
+    FIELD_PROTOCOL,
+    FIELD_VERSION,
+    FIELD_NODE_ID,
+    FIELD_METHODS,
+    FIELD_FRAMINGS,
+    FIELD_KEYS, /* the first of any number */
+};
+
+/* How framings are called on the wire, by enum ptl_framing. */
+static const char *const framing_words[] = {"cbor", "json"};
+
+static int find_framing(struct ptl_span word)
+{
+    for (int i = 0; i < (int)(sizeof(framing_words) / sizeof(framing_words[0])); i++) {
+        if (ptl_span_equal(word, ptl_span_text(framing_words[i]))) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* ---- Taking lines apart ------------------------------------------------------------------- */
+
+/* Cut the part before the next `separator` off; false when nothing was left to cut. */
+static bool cut(struct ptl_span *rest, char separator, struct ptl_span *part)
+{
+    if (rest->bytes == NULL) {
+        return false;
+    }
+    const uint8_t *end = rest->size > 0 ? memchr(rest->bytes, separator, rest->size) : NULL;
+    if (end == NULL) {
+        *part = *rest;
+        *rest = ptl_span(NULL, 0);
+    } else {
+        *part = ptl_span(rest->bytes, (size_t)(end - rest->bytes));
+        *rest = ptl_span_skip(*rest, part->size + 1);
+    }
+    return true;
+}
+
+/* The `index`th field of `line`; false when it has fewer. */
+static bool find_field(struct ptl_span line, unsigned index, struct ptl_span *field)
+{
+    for (unsigned i = 0; i <= index; i++) {
+        if (!cut(&line, ';', field)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool lists(struct ptl_span words, const char *word)
+{
+    struct ptl_span each;
+
+    while (cut(&words, ',', &each)) {
+        if (ptl_span_equal(each, ptl_span_text(word))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Undo %3b and %25; any other '%' is itself, as real nodes escape nothing. */
+static struct ptl_span unescape(uint8_t *out, struct ptl_span field)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < field.size; i++) {
+        const uint8_t *at = field.bytes + i;
+        bool escaped = field.size - i >= 3 && at[0] == '%';
+
+        if (escaped && at[1] == '3' && (at[2] == 'b' || at[2] == 'B')) {
+            out[size++] = ';';
+            i += 2;
+        } else if (escaped && at[1] == '2' && at[2] == '5') {
+            out[size++] = '%';
+            i += 2;
+        } else {
+            out[size++] = at[0];
+        }
+    }
+    return ptl_span(out, size);
+}
+
+/* How many bytes the character at the front of `text` takes; 0: it is none. */
+static size_t character_size(struct ptl_span text)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    uint8_t lead = text.bytes[0];
+    size_t size = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+    if (size < 2) {
+        return size;
+    }
+    uint32_t point = lead & (0x7fU >> size);
+    if (lead > 0xf4 || text.size < size) {
+        return 0;
+    }
+    for (size_t i = 1; i < size; i++) {
+        if ((text.bytes[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        point = point << 6 | (text.bytes[i] & 0x3f);
+    }
+    bool surrogate = point >= 0xd800 && point <= 0xdfff;
+    return point < smallest[size] || point > 0x10ffff || surrogate ? 0 : size;
+}
+
+/* Names are shown in logs and travel as text: UTF-8, and nothing that moves a terminal's cursor. */
+static bool is_printable(struct ptl_span name)
+{
+    while (name.size > 0) {
+        size_t size = character_size(name);
+        if (size == 0 || name.bytes[0] < 0x20 || name.bytes[0] == 0x7f) {
+            return false;
+        }
+        name = ptl_span_skip(name, size);
+    }
+    return true;
+}
+
+static bool is_node_id(struct ptl_span id)
+{
+    return id.size > 0 && id.size <= PTL_HANDSHAKE_NODE_ID_MAX &&
+           memchr(id.bytes, '#', id.size) == NULL && is_printable(id);
+}
+
+/* A number of at most 64 bits; anything else is refused, a sign too. */
+static bool read_number(struct ptl_span text, unsigned base, uint64_t *number)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.bytes[i];
+        unsigned digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
+        if (digit >= base || __builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, digit, &value)) {
+            return false;
+        }
+    }
+    *number = value;
+    return text.size > 0;
+}
+
+/* ---- Our own lines ------------------------------------------------------------------------ */
+
+/* A line being written; too much is remembered, not written. */
+struct line {
+    size_t size;
+    bool over;
+    char bytes[2 * PTL_HANDSHAKE_LINE_MAX];
+};
+
+static void put(struct line *line, struct ptl_span bytes)
+{
+    if (bytes.size > sizeof(line->bytes) - line->size) {
+        line->over = true;
+    } else if (bytes.size > 0) {
+        memcpy(line->bytes + line->size, bytes.bytes, bytes.size);
+        line->size += bytes.size;
+    }
+}
+
+static void put_text(struct line *line, const char *text)
+{
+    put(line, ptl_span_text(text));
+}
+
+/*
+ * Only what the reader would undo is escaped: a '%' that stands for itself in both languages goes
+ * out bare, so that a real node sees the same node ID as we do.
+ */
+static void put_escaped(struct line *line, struct ptl_span field)
+{
+    for (size_t i = 0; i < field.size; i++) {
+        uint8_t scratch[3];
+        struct ptl_span here = ptl_span(field.bytes + i, field.size - i < 3 ? field.size - i : 3);
+
+        if (here.bytes[0] == ';') {
+            put_text(line, "%3b");
+        } else if (here.bytes[0] == '%' && unescape(scratch, here).size < here.size) {
+            put_text(line, "%25");
+        } else {
+            put(line, ptl_span(here.bytes, 1));
+        }
+    }
+}
+
+static void put_base64(struct line *line, struct ptl_span bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    ptl_assert(bytes.size % 3 == 0);
+    for (; bytes.size > 0; bytes = ptl_span_skip(bytes, 3)) {
+        uint32_t bits = (uint32_t)bytes.bytes[0] << 16 | (uint32_t)bytes.bytes[1] << 8 |
+                        bytes.bytes[2];
+        for (int shift = 18; shift >= 0; shift -= 6) {
+            put(line, ptl_span(&digits[bits >> shift & 63], 1));
+        }
+    }
+}
+
+/* The words of `list` that we know, in its order. */
+static void put_framings(struct line *line, struct ptl_span list)
+{
+    const char *separator = ";";
+    struct ptl_span word;
+
+    while (cut(&list, ',', &word)) {
+        if (find_framing(word) >= 0) {
+            put_text(line, separator);
+            put(line, word);
+            separator = ",";
+        }
+    }
+}
+
+static void put_keys(struct line *line, const struct ptl_handshake_options *options,
+                     struct ptl_span peer_address)
+{
+    char portolan[64];
+
+    put_text(line, ";provider=");
+    put_escaped(line, options->provider);
+    put_text(line, ";peeraddr=");
+    put_escaped(line, peer_address);
+    snprintf(portolan, sizeof(portolan), ";mproto=1;portolan=%" PRIx64 ".%" PRIx64,
+             options->incarnation, options->features);
+    put_text(line, portolan);
+}
+
+/* The framings that `list` names and we know, as bits. */
+static uint32_t framing_bits(struct ptl_span list)
+{
+    struct ptl_span word;
+    uint32_t bits = 0;
+
+    while (cut(&list, ',', &word)) {
+        int framing = find_framing(word);
+        if (framing >= 0) {
+            bits |= UINT32_C(1) << framing;
+        }
+    }
+    return bits;
+}
+
+int ptl_handshake_init(struct ptl_handshake *handshake, const struct ptl_allocator *allocator,
+                       const struct ptl_handshake_options *options, struct ptl_span nonce,
+                       struct ptl_span peer_address)
+{
+    struct line line = {.size = 0};
+
+    ptl_assert(nonce.size == PTL_HANDSHAKE_NONCE_BYTES);
+    put_text(&line, PROTOCOL ";" VERSION ";");
+    put_escaped(&line, options->node_id);
+    /* cleartext is for scripts; hmac_sha3_512 must stand here even so, or real nodes hang up. */
+    put_text(&line, ";" HMAC "," CLEARTEXT);
+    put_framings(&line, options->framings);
+    put_keys(&line, options, peer_address);
+    put_text(&line, "\n");
+    if (line.over || line.size > PTL_HANDSHAKE_LINE_MAX) {
+        *handshake = (struct ptl_handshake){.state = PTL_HANDSHAKE_FAILED};
+        return PTL_EINVAL;
+    }
+    put_base64(&line, nonce);
+    put_text(&line, "\n");
+    return ptl_handshake_init_lines(handshake, allocator, options, ptl_span(line.bytes, line.size));
+}
+
+int ptl_handshake_init_lines(struct ptl_handshake *handshake, const struct ptl_allocator *allocator,
+                             const struct ptl_handshake_options *options, struct ptl_span lines)
+{
+    *handshake = (struct ptl_handshake){
+        .allocator = allocator,
+        .secret = options->secret,
+        .node_id = options->node_id,
+        .own_size = (uint32_t)lines.size,
+        .framings = framing_bits(options->framings),
+        .state = PTL_HANDSHAKE_FAILED,
+    };
+    if (!is_node_id(options->node_id) || handshake->framings == 0 || lines.size == 0) {
+        return PTL_EINVAL;
+    }
+    handshake->own = ptl_alloc_raw(allocator, lines.size);
+    if (handshake->own == NULL) {
+        return PTL_ENOMEM;
+    }
+    memcpy(handshake->own, lines.bytes, lines.size);
+    handshake->state = PTL_HANDSHAKE_GREETING;
+    return PTL_OK;
+}
+
+struct ptl_span ptl_handshake_greeting(const struct ptl_handshake *handshake)
+{
+    return ptl_span(handshake->own, handshake->own_size);
+}
+
+struct ptl_span ptl_handshake_nonce(const struct ptl_handshake *handshake)
+{
+    struct ptl_span lines = ptl_handshake_greeting(handshake);
+    struct ptl_span nonce = ptl_span(NULL, 0);
+
+    cut(&lines, '\n', &nonce);
+    cut(&lines, '\n', &nonce);
+    return nonce;
+}
+
+/* ---- The peer's first line ---------------------------------------------------------------- */
+
+/* portolan=INCARNATION.FEATURES, both in hex; more parts may follow one day. */
+static void take_portolan(struct ptl_handshake_peer *peer, struct ptl_span value)
+{
+    struct ptl_span incarnation, features;
+    uint64_t numbers[2];
+
+    if (cut(&value, '.', &incarnation) && read_number(incarnation, 16, &numbers[0]) &&
+        cut(&value, '.', &features) && read_number(features, 16, &numbers[1])) {
+        peer->is_portolan = true;
+        peer->incarnation = numbers[0];
+        peer->features = numbers[1];
+    }
+}
+
+static bool starts_with_1(struct ptl_span version)
+{
+    return version.size > 0 && version.bytes[0] == '1' &&
+           (version.size == 1 || version.bytes[1] == '.');
+}
+
+/* One KEY=VALUE.  `room` takes an unescaped value. */
+static void take_key(struct ptl_handshake_peer *peer, struct ptl_span field, uint8_t *room)
+{
+    struct ptl_span key = ptl_span(NULL, 0);
+    struct ptl_span value = field;
+
+    cut(&value, '=', &key);
+    if (ptl_span_equal(key, ptl_span_text("mproto"))) {
+        peer->node_protocol = starts_with_1(value);
+    } else if (ptl_span_equal(key, ptl_span_text("gproto"))) {
+        peer->global_protocol = starts_with_1(value);
+    } else if (ptl_span_equal(key, ptl_span_text("portolan"))) {
+        take_portolan(peer, value);
+    } else if (ptl_span_equal(key, ptl_span_text("provider")) && peer->provider.size == 0 &&
+               value.size <= PTL_HANDSHAKE_PROVIDER_MAX) {
+        struct ptl_span provider = unescape(room, value);
+        peer->provider = is_printable(provider) ? provider : ptl_span(NULL, 0);
+    }
+}
+
+/* Keep `line`, with room for the names in it: unescaped, they take no more than the line itself. */
+static int keep_first(struct ptl_handshake *handshake, struct ptl_span line)
+{
+    handshake->first = ptl_alloc_raw(handshake->allocator, 2 * line.size);
+    if (handshake->first == NULL) {
+        return PTL_ENOMEM;
+    }
+    memcpy(handshake->first, line.bytes, line.size);
+    handshake->first_size = (uint32_t)line.size;
+    return PTL_OK;
+}
+
+static int check_first(struct ptl_span line)
+{
+    struct ptl_span field;
+
+    if (!find_field(line, FIELD_PROTOCOL, &field) ||
+        !ptl_span_equal(field, ptl_span_text(PROTOCOL))) {
+        return PTL_EGREETING;
+    }
+    if (!find_field(line, FIELD_VERSION, &field)) {
+        return PTL_EGREETING;
+    }
+    if (!ptl_span_equal(field, ptl_span_text(VERSION))) {
+        return PTL_EVERSION;
+    }
+    return find_field(line, FIELD_FRAMINGS, &field) ? PTL_OK : PTL_EGREETING;
+}
+
+static int take_greeting(struct ptl_handshake *handshake, struct ptl_span line)
+{
+    struct ptl_handshake_peer *peer = &handshake->peer;
+    struct ptl_span field;
+
+    int err = check_first(line);
+    if (err == PTL_OK) {
+        err = keep_first(handshake, line);
+    }
+    if (err < 0) {
+        return err;
+    }
+    uint8_t *room = handshake->first + line.size;
+    (void)find_field(line, FIELD_NODE_ID, &field);
+    peer->node_id = unescape(room, field);
+    if (!is_node_id(peer->node_id)) {
+        peer->node_id = ptl_span(NULL, 0);
+        return PTL_EGREETING;
+    }
+    peer->own_id = ptl_span_equal(peer->node_id, handshake->node_id);
+    room += peer->node_id.size;
+    for (unsigned i = 0; cut(&line, ';', &field); i++) {
+        if (i >= FIELD_KEYS) {
+            take_key(peer, field, room);
+        }
+    }
+    return PTL_OK;
+}
+
+/* ---- The peer's second line --------------------------------------------------------------- */
+
+static struct ptl_span first_line(const struct ptl_handshake *handshake)
+{
+    return ptl_span(handshake->first, handshake->first_size);
+}
+
+static bool is_echo(const struct ptl_handshake *handshake)
+{
+    struct ptl_span lines = ptl_handshake_greeting(handshake);
+    struct ptl_span first = ptl_span(NULL, 0);
+
+    cut(&lines, '\n', &first);
+    return ptl_span_equal(first, first_line(handshake)) &&
+           ptl_span_equal(ptl_handshake_nonce(handshake), handshake->peer.nonce);
+}
+
+/* The first framing that the peer takes and we make. */
+static int choose_framing(struct ptl_handshake *handshake)
+{
+    struct ptl_span words, word;
+
+    (void)find_field(first_line(handshake), FIELD_FRAMINGS, &words);
+    while (cut(&words, ',', &word)) {
+        int framing = find_framing(word);
+        if (framing >= 0 && (handshake->framings & UINT32_C(1) << framing) != 0) {
+            handshake->peer.send_framing = framing;
+            return PTL_OK;
+        }
+    }
+    return PTL_EFRAMING;
+}
+
+static int take_nonce(struct ptl_handshake *handshake, struct ptl_span line)
+{
+    struct ptl_span methods;
+
+    handshake->second = ptl_alloc_raw(handshake->allocator, line.size + 1);
+    if (handshake->second == NULL) {
+        return PTL_ENOMEM;
+    }
+    if (line.size > 0) {
+        memcpy(handshake->second, line.bytes, line.size);
+    }
+    handshake->second_size = (uint32_t)line.size;
+    handshake->peer.nonce = ptl_span(handshake->second, line.size);
+    if (is_echo(handshake)) {
+        return PTL_EECHO;
+    }
+    (void)find_field(first_line(handshake), FIELD_METHODS, &methods);
+    /* We never say the secret aloud, so HMAC is the only method that we send. */
+    if (handshake->secret.size == 0 || !lists(methods, HMAC)) {
+        return PTL_EMETHOD;
+    }
+    return choose_framing(handshake);
+}
+
+/* ---- The third lines ---------------------------------------------------------------------- */
+
+/* What the sender of `from_us` proves to know: both openings under the secret, the sender's first. */
+static int make_proof(const struct ptl_handshake *handshake, bool from_us,
+                      uint8_t proof[static PTL_PROOF_BYTES])
+{
+    const struct ptl_span end = ptl_span("\n", 1);
+    const struct ptl_span ours = ptl_handshake_greeting(handshake);
+    const struct ptl_span first = first_line(handshake);
+    const struct ptl_span nonce = handshake->peer.nonce;
+    const struct ptl_span mine[] = {ours, first, end, nonce, end};
+    const struct ptl_span theirs[] = {first, end, nonce, end, ours};
+
+    return ptl_proof_hmac(proof, handshake->secret, from_us ? mine : theirs, 5);
+}
+
+static int check_hmac(const struct ptl_handshake *handshake, struct ptl_span data)
+{
+    uint8_t proof[PTL_PROOF_BYTES];
+
+    int err = make_proof(handshake, false, proof);
+    if (err == PTL_OK && !ptl_proof_is_hex(data, ptl_span(proof, sizeof(proof)))) {
+        err = PTL_EAUTH;
+    }
+    ptl_wipe(proof, sizeof(proof));
+    return err;
+}
+
+static int check_proof(const struct ptl_handshake *handshake, struct ptl_span method,
+                       struct ptl_span data)
+{
+    if (ptl_span_equal(method, ptl_span_text(HMAC))) {
+        return check_hmac(handshake, data);
+    }
+    if (ptl_span_equal(method, ptl_span_text(CLEARTEXT))) {
+        return ptl_proof_is_hex(data, handshake->secret) ? PTL_OK : PTL_EAUTH;
+    }
+    return PTL_EMETHOD;
+}
+
+/* The peer's session, where it tells one among further fields. */
+static void take_session(struct ptl_handshake_peer *peer, struct ptl_span rest)
+{
+    struct ptl_span field, key;
+
+    while (peer->is_portolan && cut(&rest, ';', &field)) {
+        struct ptl_span value = field;
+        if (cut(&value, '=', &key) && ptl_span_equal(key, ptl_span_text("session"))) {
+            (void)read_number(value, 10, &peer->session);
+        }
+    }
+}
+
+static int take_proof(struct ptl_handshake *handshake, struct ptl_span line)
+{
+    struct ptl_span rest = line;
+    struct ptl_span method, data, word;
+
+    if (!cut(&rest, ';', &method) || !cut(&rest, ';', &data) || !cut(&rest, ';', &word)) {
+        return PTL_EAUTH;
+    }
+    int err = check_proof(handshake, method, data);
+    if (err < 0) {
+        return err;
+    }
+    int framing = find_framing(word);
+    if (framing < 0) {
+        return PTL_EFRAMING;
+    }
+    handshake->peer.receive_framing = framing;
+    take_session(&handshake->peer, rest);
+    return PTL_OK;
+}
+
+int ptl_handshake_prove(const struct ptl_handshake *handshake, uint64_t session,
+                        char line[static PTL_HANDSHAKE_PROOF_LINE_MAX])
+{
+    uint8_t proof[PTL_PROOF_BYTES];
+    char hex[PTL_PROOF_HEX];
+    char extra[32] = "";
+
+    ptl_assert(handshake->state == PTL_HANDSHAKE_PROOF || handshake->state == PTL_HANDSHAKE_UP);
+    int err = make_proof(handshake, true, proof);
+    if (err < 0) {
+        return err;
+    }
+    ptl_proof_hex(hex, ptl_span(proof, sizeof(proof)));
+    if (handshake->peer.is_portolan && session != 0) {
+        snprintf(extra, sizeof(extra), ";session=%" PRIu64, session);
+    }
+    int size = snprintf(line, PTL_HANDSHAKE_PROOF_LINE_MAX, HMAC ";%.*s;%s%s\n", PTL_PROOF_HEX, hex,
+                        framing_words[handshake->peer.send_framing], extra);
+    ptl_assert(size > 0 && size < PTL_HANDSHAKE_PROOF_LINE_MAX);
+    return size;
+}
+
+/* ---- The machine -------------------------------------------------------------------------- */
+
+static int fail(struct ptl_handshake *handshake, int err)
+{
+    handshake->state = PTL_HANDSHAKE_FAILED;
+    return err;
+}
+
+int ptl_handshake_feed(struct ptl_handshake *handshake, struct ptl_span input)
+{
+    size_t room = input.size < PTL_HANDSHAKE_LINE_MAX ? input.size : PTL_HANDSHAKE_LINE_MAX;
+    const uint8_t *end = room > 0 ? memchr(input.bytes, '\n', room) : NULL;
+    enum ptl_handshake_state next;
+    int err;
+
+    if (end == NULL) {
+        return room < PTL_HANDSHAKE_LINE_MAX ? 0 : fail(handshake, PTL_ELINE);
+    }
+    size_t size = (size_t)(end - input.bytes);
+    bool carriage_return = size > 0 && end[-1] == '\r';
+    struct ptl_span line = ptl_span(input.bytes, size - carriage_return);
+
+    switch (handshake->state) {
+    case PTL_HANDSHAKE_GREETING:
+        err = take_greeting(handshake, line);
+        next = PTL_HANDSHAKE_NONCE;
+        break;
+    case PTL_HANDSHAKE_NONCE:
+        err = take_nonce(handshake, line);
+        next = PTL_HANDSHAKE_PROOF;
+        break;
+    case PTL_HANDSHAKE_PROOF:
+        err = take_proof(handshake, line);
+        next = PTL_HANDSHAKE_UP;
+        break;
+    case PTL_HANDSHAKE_UP:
+    case PTL_HANDSHAKE_FAILED:
+    default:
+        ptl_unreachable("fed after the end");
+    }
+    if (err < 0) {
+        return fail(handshake, err);
+    }
+    handshake->state = next;
+    return (int)size + 1;
+}
+
+enum ptl_handshake_state ptl_handshake_state(const struct ptl_handshake *handshake)
+{
+    return handshake->state;
+}
+
+const struct ptl_handshake_peer *ptl_handshake_peer(const struct ptl_handshake *handshake)
+{
+    return &handshake->peer;
+}
+
+/* What was said may have been said in cleartext, and what was proved can be tried on guesses. */
+static void wipe_and_free(const struct ptl_allocator *allocator, void *block, size_t size)
+{
+    if (block != NULL) {
+        ptl_wipe(block, size);
+        ptl_free(allocator, block, size);
+    }
+}
+
+void ptl_handshake_drop(struct ptl_handshake *handshake)
+{
+    wipe_and_free(handshake->allocator, handshake->own, handshake->own_size);
+    wipe_and_free(handshake->allocator, handshake->first, 2 * (size_t)handshake->first_size);
+    wipe_and_free(handshake->allocator, handshake->second, (size_t)handshake->second_size + 1);
+    ptl_wipe(handshake, sizeof(*handshake));
+}

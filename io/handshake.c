@@ -13,12 +13,12 @@
 #define CLEARTEXT "cleartext"
 
 enum field { /* of the first line */
-    FIELD_PROTOCOL,
-    FIELD_VERSION,
-    FIELD_NODE_ID,
-    FIELD_METHODS,
-    FIELD_FRAMINGS,
-    FIELD_KEYS, /* the first of any number */
+             FIELD_PROTOCOL,
+             FIELD_VERSION,
+             FIELD_NODE_ID,
+             FIELD_METHODS,
+             FIELD_FRAMINGS,
+             FIELD_KEYS, /* the first of any number */
 };
 
 /* How framings are called on the wire, by enum ptl_framing. */
@@ -208,8 +208,8 @@ static void put_base64(struct line *line, struct ptl_span bytes)
 
     ptl_assert(bytes.size % 3 == 0);
     for (; bytes.size > 0; bytes = ptl_span_skip(bytes, 3)) {
-        uint32_t bits = (uint32_t)bytes.bytes[0] << 16 | (uint32_t)bytes.bytes[1] << 8 |
-                        bytes.bytes[2];
+        uint32_t bits =
+            (uint32_t)bytes.bytes[0] << 16 | (uint32_t)bytes.bytes[1] << 8 | bytes.bytes[2];
         for (int shift = 18; shift >= 0; shift -= 6) {
             put(line, ptl_span(&digits[bits >> shift & 63], 1));
         }

@@ -40,8 +40,8 @@ int ptl_proof_hmac(uint8_t proof[static PTL_PROOF_BYTES], struct ptl_span key,
     if (wc_HmacInit(&hmac, NULL, INVALID_DEVID) != 0) {
         return PTL_ENOMEM;
     }
-    int bad = wc_HmacSetKey(&hmac, WC_SHA3_512, key.size > 0 ? key.bytes : no_key,
-                            (word32)key.size);
+    int bad =
+        wc_HmacSetKey(&hmac, WC_SHA3_512, key.size > 0 ? key.bytes : no_key, (word32)key.size);
     if (bad == 0) {
         bad = hmac_parts(&hmac, proof, parts, count);
     }

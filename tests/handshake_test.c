@@ -335,7 +335,8 @@ static void handshake_greets_in_the_style_of_the_protocol(void **state)
     static const char expected[] =
         "aemp;1;rain;hmac_sha3_512,cleartext;cbor,json;provider=portolan-0.1.0;"
         "peeraddr=127.0.0.1:4040;mproto=1;portolan=fedcba9876543210.5\n"
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        "\n";
 
     begin(&rain, &options, 0);
     assert_true(ptl_span_equal(ptl_handshake_greeting(&rain), span(expected)));
@@ -356,7 +357,9 @@ static void handshake_writes_its_nonce_in_base64(void **state)
     assert_int_equal(ptl_handshake_init(&rain, &metered, &options, ptl_span(nonce, sizeof(nonce)),
                                         span("[::1]:4040")),
                      0);
-    assert_true(ptl_span_equal(ptl_handshake_nonce(&rain), span("yO0SN1yBpsvwFTpfhKnO8xg9Yoes0fYbQGWKr9T5HkNojbLX/CFGa5C12v8kSW6TuN0CJ0xxlrvgBSpPdJm+4wgt")));
+    assert_true(ptl_span_equal(ptl_handshake_nonce(&rain),
+                               span("yO0SN1yBpsvwFTpfhKnO8xg9Yoes0fYbQGWKr9T5HkNojbLX/"
+                                    "CFGa5C12v8kSW6TuN0CJ0xxlrvgBSpPdJm+4wgt")));
     ptl_handshake_drop(&rain);
 }
 
@@ -415,8 +418,9 @@ static void handshake_may_be_moved_between_any_two_lines(void **state)
 static void handshake_escapes_what_a_reader_would_undo(void **state)
 {
     (void)state;
-    static const char *const ids[] = {"a;b",   "a%b",   "100%",    "%3b",  "%25", "%",       "%;",
-                                      "%%3b%", "%253B", "gr\xc3\xbc\xc3\x9f", "a b", "host/cli/x1"};
+    static const char *const ids[] = {"a;b", "a%b",        "100%",  "%3b",   "%25",
+                                      "%",   "%;",         "%%3b%", "%253B", "gr\xc3\xbc\xc3\x9f",
+                                      "a b", "host/cli/x1"};
 
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
         struct ptl_handshake_options options = options_of(ids[i]);
@@ -495,9 +499,14 @@ static void handshake_takes_one_line_at_a_time(void **state)
 static void handshake_reads_keys_in_any_order_and_ignores_strange_ones(void **state)
 {
     (void)state;
-    static const char *const broken[] = {"portolan=",      "portolan=12",   "portolan=12.",
-                                         "portolan=.5",    "portolan=xy.5", "portolan=-1.5",
-                                         "portolan=12345678901234567.1",    "portolan",
+    static const char *const broken[] = {"portolan=",
+                                         "portolan=12",
+                                         "portolan=12.",
+                                         "portolan=.5",
+                                         "portolan=xy.5",
+                                         "portolan=-1.5",
+                                         "portolan=12345678901234567.1",
+                                         "portolan",
                                          "=;;==;x=y;;tls=1.0;session=1"};
     struct ptl_handshake rain;
     char line[256];

@@ -29,7 +29,7 @@
 
 enum ptl_handshake_state {
     PTL_HANDSHAKE_GREETING, /* waits for aemp;1;NODE;METHODS;FRAMINGS... */
-    PTL_HANDSHAKE_NONCE,    /* waits for the peer's nonce: any line */
+    PTL_HANDSHAKE_NONCE,    /* waits for the peer's nonce: any line but ours */
     PTL_HANDSHAKE_PROOF,    /* waits for METHOD;PROOF;FRAMING; ours may be made */
     PTL_HANDSHAKE_UP,       /* the peer knows the secret; packets follow */
     PTL_HANDSHAKE_FAILED,   /* not to be fed any more */
@@ -116,7 +116,7 @@ struct ptl_span ptl_handshake_nonce(const struct ptl_handshake *handshake);
  *   PTL_ELINE      the line is longer than PTL_HANDSHAKE_LINE_MAX
  *   PTL_EGREETING  not a greeting, or a node ID that nobody can have
  *   PTL_EVERSION   a protocol version other than 1
- *   PTL_EECHO      both of the peer's lines are our own
+ *   PTL_EECHO      the peer's nonce is our own: an echo, or somebody who plays one
  *   PTL_EMETHOD    no method in common, an unknown one in the third line, or we have no secret
  *   PTL_EFRAMING   no framing in common, or an unknown one in the third line
  *   PTL_EAUTH      the peer's proof is wrong

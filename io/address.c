@@ -90,7 +90,7 @@ int ptl_host_parse(const char *host_port, struct ptl_host *host)
     /* Only an IPv6 address has colons of its own, and then brackets around it. */
     bool colons = memchr(name, ':', size) != NULL;
     return colons && !(brackets && (host->six || strchr(host->name, '%') != NULL)) ? PTL_EADDRESS
-                                                                                  : PTL_OK;
+                                                                                   : PTL_OK;
 }
 
 /* The kernel's form of a host that ptl_host_parse() has found to be numeric; returns its size. */
@@ -181,7 +181,9 @@ void ptl_address_from_sockaddr(const union ptl_sockaddr *sockaddr, struct ptl_ad
         if (sockaddr->six.sin6_scope_id != 0) {
             snprintf(scope, sizeof(scope), "%%%u", (unsigned)sockaddr->six.sin6_scope_id);
         }
-        snprintf(address->text, sizeof(address->text), "[%s%s]:%u", text, scope,
-                 (unsigned)ntohs(sockaddr->six.sin6_port));
+        int length = snprintf(address->text, sizeof(address->text), "[%s%s]:%u", text, scope,
+                              (unsigned)ntohs(sockaddr->six.sin6_port));
+        /* No address of 45 characters has a scope: the two never meet. */
+        ptl_assert(length < PTL_ADDRESS_TEXT_MAX);
     }
 }

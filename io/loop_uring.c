@@ -1,0 +1,328 @@
+#include "io/uring_loop.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+/* User data of a message: odd, so that it is no operation's. */
+#define MESSAGE_WAKE ((uint64_t)1) /* to us; any other is the pointer of a waker, plus one */
+
+#define RESOLVED_MAX 64 /* told in one poll */
+
+/* ---- Clocks and chance --------------------------------------------------------------------- */
+
+static uint64_t read_clock(clockid_t clock)
+{
+    struct timespec time;
+
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+uint64_t ptl_uring_clock(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+static uint64_t uring_now(struct ptl_loop *base)
+{
+    (void)base;
+    return ptl_uring_clock();
+}
+
+static uint64_t uring_coarse(struct ptl_loop *base)
+{
+    (void)base;
+    return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
+static double uring_wall(struct ptl_loop *base)
+{
+    (void)base;
+    return (double)read_clock(CLOCK_REALTIME) / 1e9;
+}
+
+static void uring_random(struct ptl_loop *base, void *bytes, size_t size)
+{
+    uint8_t *at = bytes;
+    (void)base;
+
+    while (size > 0) {
+        ssize_t got = getrandom(at, size, 0);
+        ptl_assert(got > 0 || errno == EINTR);
+        if (got > 0) {
+            at += got;
+            size -= (size_t)got;
+        }
+    }
+}
+
+/* ---- Waking -------------------------------------------------------------------------------- */
+
+static struct ptl_uring_waker *make_waker(const struct ptl_allocator *allocator, int ring_fd,
+                                          int *err)
+{
+    struct ptl_uring_waker *waker = ptl_alloc(allocator, sizeof(*waker));
+    if (waker == NULL) {
+        *err = PTL_ENOMEM;
+        return NULL;
+    }
+    waker->allocator = allocator;
+    waker->ring_fd = ring_fd;
+    atomic_store(&waker->holders, 1);
+    waker->event_fd = eventfd(0, EFD_CLOEXEC);
+    if (waker->event_fd < 0) {
+        *err = -errno;
+        ptl_free(allocator, waker, sizeof(*waker));
+        return NULL;
+    }
+    return waker;
+}
+
+static void let_go(struct ptl_uring_waker *waker)
+{
+    if (atomic_fetch_sub(&waker->holders, 1) == 1) {
+        close(waker->event_fd);
+        ptl_free(waker->allocator, waker, sizeof(*waker));
+    }
+}
+
+static void ring_bell(struct ptl_uring_waker *waker)
+{
+    const uint64_t one = 1;
+
+    while (write(waker->event_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+    }
+}
+
+/* Have `from`'s next poll carry the wake from ring to ring; false when it cannot. */
+static bool send_message(struct ptl_uring_loop *from, struct ptl_uring_waker *waker)
+{
+    if ((from->uring.features & PTL_URING_MSG_RING) == 0) {
+        return false;
+    }
+    struct io_uring_sqe *sqe = ptl_uring_entry(&from->uring);
+    if (sqe == NULL) {
+        return false;
+    }
+    io_uring_prep_msg_ring(sqe, waker->ring_fd, 0, MESSAGE_WAKE, 0);
+    io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)waker + 1);
+    atomic_fetch_add(&waker->holders, 1);
+    from->messages++;
+    return true;
+}
+
+static void uring_wake(struct ptl_loop *base, struct ptl_loop *from)
+{
+    struct ptl_uring_loop *loop = ptl_uring_loop(base);
+
+    if (from == base) {
+        loop->woken = true;
+        return;
+    }
+    /* Pairs with the exchange in wake_arrived(): whoever finds it set has its data seen. */
+    if (atomic_exchange(&loop->waker->pending, true)) {
+        return;
+    }
+    if (from == NULL || !send_message(ptl_uring_loop(from), loop->waker)) {
+        ring_bell(loop->waker);
+    }
+}
+
+static void wake_arrived(struct ptl_uring_loop *loop)
+{
+    atomic_exchange(&loop->waker->pending, false);
+}
+
+/* A message has come to us, or one of ours has reached the other ring or failed to. */
+static void take_message(void *user, uint64_t user_data, int result)
+{
+    struct ptl_uring_loop *loop = user;
+
+    if (user_data == MESSAGE_WAKE) {
+        wake_arrived(loop);
+        return;
+    }
+    struct ptl_uring_waker *waker = (struct ptl_uring_waker *)(uintptr_t)(user_data - 1);
+    if (result < 0) {
+        ring_bell(waker);
+    }
+    loop->messages--;
+    let_go(waker);
+}
+
+static void prepare_event(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
+{
+    struct ptl_uring_loop *loop = PTL_URING_OWNER(op, struct ptl_uring_loop, event);
+
+    io_uring_prep_read(sqe, loop->waker->event_fd, &loop->event_count, sizeof(loop->event_count),
+                       0);
+}
+
+static void event_done(struct ptl_uring_op *op, int result, unsigned flags)
+{
+    struct ptl_uring_loop *loop = PTL_URING_OWNER(op, struct ptl_uring_loop, event);
+    (void)result;
+    (void)flags;
+
+    wake_arrived(loop);
+    if (!loop->freeing) {
+        ptl_uring_start(&loop->uring, op);
+    }
+}
+
+static const struct ptl_uring_verb event_verb = {prepare_event, event_done};
+
+/* ---- Resolving ----------------------------------------------------------------------------- */
+
+static void answer_is_there(void *user)
+{
+    struct ptl_loop *base = user;
+
+    uring_wake(base, NULL);
+}
+
+static int uring_resolve(struct ptl_loop *base, const char *host_port, void *request)
+{
+    struct ptl_uring_loop *loop = ptl_uring_loop(base);
+    struct ptl_host host;
+
+    int err = ptl_host_parse(host_port, &host);
+    if (err == PTL_OK && loop->resolver == NULL) {
+        err = ptl_resolver_open(loop->allocator, answer_is_there, base, &loop->resolver);
+    }
+    return err < 0 ? err : ptl_resolver_ask(loop->resolver, &host, request);
+}
+
+static bool is_resolved(const struct ptl_uring_loop *loop)
+{
+    return loop->resolver != NULL && ptl_resolver_ready(loop->resolver);
+}
+
+static void tell_resolved(struct ptl_uring_loop *loop)
+{
+    struct ptl_resolution resolution;
+
+    for (unsigned i = 0; i < RESOLVED_MAX && is_resolved(loop); i++) {
+        if (ptl_resolver_take(loop->resolver, &resolution)) {
+            loop->hooks->resolved(loop->user, resolution.request, resolution.err,
+                                  resolution.addresses, resolution.count);
+        }
+    }
+}
+
+/* ---- Turning ------------------------------------------------------------------------------- */
+
+static uint64_t time_until(uint64_t until_ns)
+{
+    uint64_t now = ptl_uring_clock();
+
+    return until_ns > now ? until_ns - now : 0;
+}
+
+static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
+{
+    struct ptl_uring_loop *loop = ptl_uring_loop(base);
+    uint64_t wait_ns;
+
+    if (loop->listeners_paused > 0) {
+        uint64_t resume_ns = ptl_uring_resume_listeners(loop, ptl_uring_clock());
+        until_ns = resume_ns < until_ns ? resume_ns : until_ns;
+    }
+    if (until_ns == 0 || loop->woken || is_resolved(loop)) {
+        wait_ns = 0;
+    } else {
+        wait_ns = until_ns == UINT64_MAX ? UINT64_MAX : time_until(until_ns);
+    }
+    loop->woken = false;
+    ptl_uring_enter(&loop->uring, wait_ns);
+    ptl_uring_reap(&loop->uring);
+    tell_resolved(loop);
+}
+
+/* ---- From open to free --------------------------------------------------------------------- */
+
+static void uring_free(struct ptl_loop *base)
+{
+    struct ptl_uring_loop *loop = ptl_uring_loop(base);
+    const struct ptl_allocator *allocator = loop->allocator;
+
+    if (loop->resolver != NULL) {
+        ptl_resolver_free(loop->resolver);
+    }
+    loop->freeing = true;
+    ptl_uring_drop_listeners(loop);
+    ptl_uring_drop_streams(loop);
+    ring_bell(loop->waker); /* ends the read of the eventfd */
+    /* The kernel may write to our memory, or forget a wake of ours, until all is completed. */
+    while (loop->uring.active > 0 || loop->messages > 0) {
+        ptl_uring_enter(&loop->uring, UINT64_MAX);
+        ptl_uring_reap(&loop->uring);
+    }
+    ptl_assert(loop->streams == NULL && loop->listeners == NULL);
+    ptl_uring_close(&loop->uring);
+    let_go(loop->waker);
+    ptl_free(allocator, loop, sizeof(*loop));
+}
+
+static const struct ptl_loop_ops uring_ops = {
+    .listen = ptl_uring_listen,
+    .unlisten = ptl_uring_unlisten,
+    .resolve = uring_resolve,
+    .connect = ptl_uring_connect,
+    .attach = ptl_uring_attach,
+    .discard = ptl_uring_discard,
+    .adopt = ptl_uring_adopt,
+    .send = ptl_uring_send,
+    .read = ptl_uring_read,
+    .user_timeout = ptl_uring_user_timeout,
+    .detach = ptl_uring_detach,
+    .close = ptl_uring_close_stream,
+    .poll = uring_poll,
+    .wake = uring_wake,
+    .now = uring_now,
+    .coarse = uring_coarse,
+    .wall = uring_wall,
+    .random = uring_random,
+    .free = uring_free,
+};
+
+static int uring_open(void *maker, unsigned shard, const struct ptl_allocator *allocator,
+                      const struct ptl_loop_hooks *hooks, void *user, struct ptl_loop **loop)
+{
+    (void)maker;
+    (void)shard;
+    struct ptl_uring_loop *new = ptl_alloc(allocator, sizeof(*new));
+    if (new == NULL) {
+        return PTL_ENOMEM;
+    }
+    new->base.ops = &uring_ops;
+    new->allocator = allocator;
+    new->hooks = hooks;
+    new->user = user;
+    new->event.verb = &event_verb;
+    int err = ptl_uring_open(&new->uring, allocator, NULL);
+    if (err < 0) {
+        ptl_free(allocator, new, sizeof(*new));
+        return err;
+    }
+    new->uring.message = take_message;
+    new->uring.user = new;
+    new->waker = make_waker(allocator, new->uring.ring.ring_fd, &err);
+    if (new->waker == NULL) {
+        ptl_uring_close(&new->uring);
+        ptl_free(allocator, new, sizeof(*new));
+        return err;
+    }
+    ptl_uring_start(&new->uring, &new->event);
+    *loop = &new->base;
+    return PTL_OK;
+}
+
+const struct ptl_loop_maker *ptl_loop_uring(void)
+{
+    static const struct ptl_loop_maker maker = {.open = uring_open};
+    return &maker;
+}

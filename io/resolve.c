@@ -1,0 +1,285 @@
+#include "io/resolve.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <resolv.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#define ANSWER_WAIT_S 1 /* for one name server, the first time; then twice that, and no more */
+#define ANSWER_TRIES 2
+
+/* A question, and later its answer. */
+struct job {
+    struct job *next;
+    struct ptl_host host;
+    struct ptl_resolution resolution;
+};
+
+struct queue {
+    struct job *first;
+    struct job *last; /* valid while `first` is */
+};
+
+enum helper_state { HELPER_NONE, HELPER_RUNS, HELPER_ENDED };
+
+struct helper {
+    struct ptl_resolver *resolver;
+    pthread_t thread;
+    enum helper_state state;
+};
+
+struct ptl_resolver {
+    const struct ptl_allocator *allocator;
+    void (*tell)(void *user);
+    void *user;
+    pthread_mutex_t mutex; /* guards all below */
+    struct queue questions;
+    struct queue answers;
+    struct helper helpers[PTL_RESOLVER_THREADS];
+    _Atomic unsigned answered; /* length of `answers`; read without the mutex to save it */
+};
+
+static void push(struct queue *queue, struct job *job)
+{
+    job->next = NULL;
+    if (queue->first == NULL) {
+        queue->first = job;
+    } else {
+        queue->last->next = job;
+    }
+    queue->last = job;
+}
+
+static struct job *pop(struct queue *queue)
+{
+    struct job *job = queue->first;
+
+    if (job != NULL) {
+        queue->first = job->next;
+    }
+    return job;
+}
+
+/* ---- On a helper's thread ------------------------------------------------------------------ */
+
+static int translate(int gai)
+{
+    switch (gai) {
+    case EAI_MEMORY:
+        return PTL_ENOMEM;
+    case EAI_SYSTEM:
+        return errno != 0 ? -errno : PTL_ERESOLVE;
+    default:
+        return PTL_ERESOLVE;
+    }
+}
+
+static void add_address(struct ptl_resolution *resolution, const struct addrinfo *info)
+{
+    union ptl_sockaddr sockaddr;
+    struct ptl_address address;
+
+    if (info->ai_addrlen > sizeof(sockaddr) || resolution->count == PTL_RESOLVE_MAX) {
+        return;
+    }
+    memcpy(&sockaddr, info->ai_addr, info->ai_addrlen);
+    ptl_address_from_sockaddr(&sockaddr, &address);
+    for (unsigned i = 0; i < resolution->count; i++) {
+        if (ptl_address_equal(&resolution->addresses[i], &address)) {
+            return;
+        }
+    }
+    resolution->addresses[resolution->count++] = address;
+}
+
+static void resolve(const struct ptl_host *host, struct ptl_resolution *resolution)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    char service[8];
+
+    snprintf(service, sizeof(service), "%u", (unsigned)host->port);
+    errno = 0;
+    int gai = getaddrinfo(host->name, service, &hints, &list);
+    if (gai != 0) {
+        resolution->err = translate(gai);
+        return;
+    }
+    for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) {
+        if (info->ai_family == AF_INET || info->ai_family == AF_INET6) {
+            add_address(resolution, info);
+        }
+    }
+    freeaddrinfo(list);
+    resolution->err = resolution->count > 0 ? PTL_OK : PTL_ERESOLVE;
+}
+
+static void resolve_numeric(const struct ptl_host *host, struct ptl_resolution *resolution)
+{
+    char text[PTL_HOST_TEXT_MAX + 16];
+
+    snprintf(text, sizeof(text), host->six ? "[%s]:%u" : "%s:%u", host->name, (unsigned)host->port);
+    resolution->err = ptl_address_parse(text, &resolution->addresses[0]);
+    resolution->count = resolution->err == PTL_OK ? 1 : 0;
+}
+
+static void answer(struct ptl_resolver *resolver, struct job *job)
+{
+    push(&resolver->answers, job);
+    atomic_fetch_add(&resolver->answered, 1);
+}
+
+static void *help(void *argument)
+{
+    struct helper *helper = argument;
+    struct ptl_resolver *resolver = helper->resolver;
+
+    /* This thread's own resolver state: dead name servers must not hold up the end of a node. */
+    if (res_init() == 0) {
+        _res.retrans = ANSWER_WAIT_S;
+        _res.retry = ANSWER_TRIES;
+    }
+    pthread_mutex_lock(&resolver->mutex);
+    for (struct job *job = pop(&resolver->questions); job != NULL;
+         job = pop(&resolver->questions)) {
+        pthread_mutex_unlock(&resolver->mutex);
+        resolve(&job->host, &job->resolution);
+        pthread_mutex_lock(&resolver->mutex);
+        answer(resolver, job);
+        resolver->tell(resolver->user);
+    }
+    helper->state = HELPER_ENDED;
+    pthread_mutex_unlock(&resolver->mutex);
+    return NULL;
+}
+
+/* ---- On the loop's thread ------------------------------------------------------------------ */
+
+static bool start_helper(struct helper *helper)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&helper->thread, NULL, help, helper);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    helper->state = err == 0 ? HELPER_RUNS : HELPER_NONE;
+    return err == 0;
+}
+
+/* Have one helper more, if there may be one; false when nobody will answer.  Holds the mutex. */
+static bool have_helper(struct ptl_resolver *resolver)
+{
+    bool running = false;
+
+    for (unsigned i = 0; i < PTL_RESOLVER_THREADS; i++) {
+        struct helper *helper = &resolver->helpers[i];
+        if (helper->state == HELPER_RUNS) {
+            running = true;
+            continue;
+        }
+        if (helper->state == HELPER_ENDED) {
+            /* It has let go of the mutex for good, or is about to: it will not wait for us. */
+            pthread_mutex_unlock(&resolver->mutex);
+            pthread_join(helper->thread, NULL);
+            pthread_mutex_lock(&resolver->mutex);
+            helper->state = HELPER_NONE;
+        }
+        return start_helper(helper) || running;
+    }
+    return true;
+}
+
+int ptl_resolver_open(const struct ptl_allocator *allocator, void (*tell)(void *user), void *user,
+                      struct ptl_resolver **resolver)
+{
+    struct ptl_resolver *new = ptl_alloc(allocator, sizeof(*new));
+    if (new == NULL) {
+        return PTL_ENOMEM;
+    }
+    new->allocator = allocator;
+    new->tell = tell;
+    new->user = user;
+    pthread_mutex_init(&new->mutex, NULL);
+    for (unsigned i = 0; i < PTL_RESOLVER_THREADS; i++) {
+        new->helpers[i].resolver = new;
+    }
+    *resolver = new;
+    return PTL_OK;
+}
+
+static void free_jobs(struct ptl_resolver *resolver, struct queue *queue)
+{
+    for (struct job *job = pop(queue); job != NULL; job = pop(queue)) {
+        ptl_free(resolver->allocator, job, sizeof(*job));
+    }
+}
+
+void ptl_resolver_free(struct ptl_resolver *resolver)
+{
+    pthread_mutex_lock(&resolver->mutex);
+    free_jobs(resolver, &resolver->questions);
+    pthread_mutex_unlock(&resolver->mutex);
+    for (unsigned i = 0; i < PTL_RESOLVER_THREADS; i++) {
+        pthread_mutex_lock(&resolver->mutex);
+        bool made = resolver->helpers[i].state != HELPER_NONE;
+        pthread_mutex_unlock(&resolver->mutex);
+        if (made) {
+            pthread_join(resolver->helpers[i].thread, NULL);
+        }
+    }
+    free_jobs(resolver, &resolver->answers);
+    pthread_mutex_destroy(&resolver->mutex);
+    ptl_free(resolver->allocator, resolver, sizeof(*resolver));
+}
+
+int ptl_resolver_ask(struct ptl_resolver *resolver, const struct ptl_host *host, void *request)
+{
+    struct job *job = ptl_alloc(resolver->allocator, sizeof(*job));
+    if (job == NULL) {
+        return PTL_ENOMEM;
+    }
+    job->host = *host;
+    job->resolution.request = request;
+
+    pthread_mutex_lock(&resolver->mutex);
+    if (host->numeric) {
+        resolve_numeric(host, &job->resolution);
+        answer(resolver, job);
+    } else {
+        push(&resolver->questions, job);
+        if (!have_helper(resolver)) {
+            /* Nobody runs, so the queue holds this question only. */
+            struct job *alone = pop(&resolver->questions);
+            ptl_assert(alone == job);
+            job->resolution.err = -EAGAIN;
+            answer(resolver, job);
+        }
+    }
+    pthread_mutex_unlock(&resolver->mutex);
+    return PTL_OK;
+}
+
+bool ptl_resolver_ready(const struct ptl_resolver *resolver)
+{
+    return atomic_load(&resolver->answered) > 0;
+}
+
+bool ptl_resolver_take(struct ptl_resolver *resolver, struct ptl_resolution *resolution)
+{
+    if (!ptl_resolver_ready(resolver)) {
+        return false;
+    }
+    pthread_mutex_lock(&resolver->mutex);
+    struct job *job = pop(&resolver->answers);
+    atomic_fetch_sub(&resolver->answered, 1);
+    pthread_mutex_unlock(&resolver->mutex);
+    ptl_assert(job != NULL);
+    *resolution = job->resolution;
+    ptl_free(resolver->allocator, job, sizeof(*job));
+    return true;
+}

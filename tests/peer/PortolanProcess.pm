@@ -39,13 +39,14 @@ sub start {
     my ($class, @command) = @_;
     my $self  = $class->spawn_process(@command);
     my $until = time + $TIMEOUT;
-    until ($self->output =~ /^portolan: ready node=(\S+) addresses=(\S*) shards=(\d+)$/m) {
+    my @ready;
+    until (@ready = $self->output =~ /^portolan: ready node=(\S+) addresses=(\S*) shards=(\d+)$/m) {
         die "no ready line from: $self->{command}\n" . $self->log . "\n"
             if time > $until || $self->ended;
         sleep 0.02;
     }
-    @$self{qw(node addresses shards)} = ($1, $2, $3);
-    ($self->{address}) = split /,/, $2;
+    @$self{qw(node addresses shards)} = @ready;
+    ($self->{address}) = split /,/, $self->{addresses};
     return $self;
 }
 

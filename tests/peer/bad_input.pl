@@ -230,11 +230,9 @@ sub sent_raw {
     $peer->hang_up;
 }
 
-# A monitor of the node's on a port of ours cannot be seen from here; but one that the canary has
-# on a port that the bad peer had spawned can.
 bad_input 'JSON that is broken' => sub {
     sent_raw('json', $_, 'closed', $_)
-        for '["echo",', '{]', '["echo",tru]', '["echo" "x"]', '[]]', "[\"echo\",\"\xff\"]", '["a\u12"]',
+        for '{]', '["echo",}', '["echo",tru]', '["echo" "x"]', '[]]', "[\"echo\",\"\xff\"]", '["a\u12"]',
         '["echo",01]', 'hello', "[\"line\nend\"]";
     my $peer = linked('json');
     $peer->raw('["echo","unfinished');
@@ -287,8 +285,6 @@ bad_input 'CBOR that is not well-formed' => sub {
         for "\xff", "\x1c", "\x82\x1f", "\x82\x44echo\xfc\xfd", "\x82\x44echo\xf8\x01", "\x9c", "\x82\x5f\x61a\xff",
         "\x82\x44echo\xbf\x61a\xff";
     sent_raw('cbor', "\x82\x44echo" . "\x81" x 10_000 . "\x00", 'closed', 'nested 10,000 deep');
-    sent_raw('cbor', "\x82\x44echo" . "\xc1" x 70_000 . "\x00", 'open', 'tags without end')
-        if 0;    # either is right: no memory is at stake
 };
 
 bad_input 'CBOR that is indefinite' => sub {

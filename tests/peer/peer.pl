@@ -53,7 +53,7 @@ sub test_values {
         'and many at once');
     my $deep = my $top = [];
     $top = $top->[0] = [] for 1 .. 400;
-    is_deeply(echo($peer, 'echo', $deep), [$deep], 'and deep ones');
+    is(JSON::XS::encode_json(echo($peer, 'echo', $deep)), '[' x 402 . ']' x 402, 'and deep ones');
 }
 
 sub test_large_messages {

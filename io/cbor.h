@@ -54,6 +54,16 @@ static inline void ptl_cbor_store(uint8_t *out, uint64_t value, size_t size)
     }
 }
 
+static inline uint64_t ptl_cbor_load(const uint8_t *at, size_t size)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        value = value << 8 | at[i];
+    }
+    return value;
+}
+
 static inline size_t ptl_cbor_head_size(uint64_t argument)
 {
     return argument < 24            ? 1
@@ -106,6 +116,15 @@ int ptl_cbor_put_string(struct ptl_buffer *out, unsigned major, struct ptl_span 
 size_t ptl_cbor_open(struct ptl_buffer *out);
 int ptl_cbor_close(struct ptl_buffer *out, size_t place, unsigned major, uint32_t count);
 
+/*
+ * The JSON text of a number, a truth value or null (all else is null too); no NUL at the end.
+ * Floats have as few of 15 to 17 digits as read back the same; NaN and infinities are null.
+ * Returns its bytes.  Independent of the locale.
+ */
+#define PTL_CBOR_TEXT_MAX 40
+struct ptl_cbor_item;
+size_t ptl_cbor_text(char out[PTL_CBOR_TEXT_MAX], const struct ptl_cbor_item *item);
+
 /* ---- Reading ------------------------------------------------------------------------------ */
 
 /* One head, taken apart. */
@@ -140,11 +159,11 @@ const uint8_t *ptl_cbor_skip(const uint8_t *at, const uint8_t *end, uint64_t cou
 
 /* ---- Scanning a stream -------------------------------------------------------------------- */
 
-struct ptl_cbor_level; /* an open container; io/cbor.c */
+struct ptl_cbor_level; /* an open container; io/cbor_scan.c */
 
 /*
  * Where a scan stands.  Every byte is looked at once, strings (but text) not at all, however the
- * bytes are cut.  Only io/cbor.c touches the fields, except `plain` and `size`.
+ * bytes are cut.  Only io/cbor_scan.c touches the fields, except `plain` and `size`.
  */
 struct ptl_cbor_scan {
     const struct ptl_allocator *allocator;

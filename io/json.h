@@ -16,8 +16,8 @@
 #include "io/cbor.h"
 
 /*
- * Where a scan stands.  Every byte is looked at once, however the bytes are cut.  Only io/json.c
- * touches the fields, except `size`.
+ * Where a scan stands.  Every byte is looked at once, however the bytes are cut.  Only
+ * io/json_scan.c touches the fields, except `size`.
  */
 struct ptl_json_scan {
     uint32_t depth;
@@ -26,11 +26,14 @@ struct ptl_json_scan {
     uint8_t matched; /* characters of `word` seen */
     bool key;        /* the string being read is a key */
     struct ptl_utf8 utf8;
-    const char *word; /* the rest of a literal */
+    const char *word; /* the rest of a literal, or what is still to come of \uXXXX */
     size_t size;      /* bytes of the text so far, white space before it excluded */
     size_t size_max;  /* more is PTL_ESIZE */
     uint8_t maps[PTL_CBOR_DEPTH_MAX / 8 + 2]; /* one bit a level: it is an object */
 };
+
+/* How many bytes at the beginning stand for themselves in a JSON string: no controls, '"', '\'. */
+size_t ptl_json_run(struct ptl_span text);
 
 /* Begin.  `depth_max` containers may be open at once: at most PTL_CBOR_DEPTH_MAX + 1. */
 void ptl_json_scan_init(struct ptl_json_scan *scan, uint32_t depth_max, size_t size_max);
@@ -46,10 +49,14 @@ PTL_MUST_CHECK int ptl_json_scan_feed(struct ptl_json_scan *scan, struct ptl_spa
 /* No more bytes will come.  1: a number ended with them; 0: nothing was open; or PTL_ESYNTAX. */
 PTL_MUST_CHECK int ptl_json_scan_end(struct ptl_json_scan *scan);
 
+/* 0 if `text` is exactly one JSON text; else PTL_ESYNTAX or PTL_EDEPTH. */
+PTL_MUST_CHECK int ptl_json_check(struct ptl_span text, uint32_t depth_max);
+
 /*
- * Append one valid JSON text as plain CBOR: whole numbers of -2^64 to 2^64-1 as integers, others
- * as floats; strings as text, a lone surrogate as U+FFFD; repeated keys stay.
- * Errors: PTL_ENOMEM, PTL_ESIZE; PTL_ESYNTAX and PTL_EDEPTH where a scan would have told them.
+ * Append one JSON text that was scanned or checked as plain CBOR: whole numbers of -2^64 to 2^64-1
+ * as integers, others as floats; strings as text, a lone surrogate as U+FFFD; repeated keys stay.
+ * What was not checked costs no more than a wrong value or an error.
+ * Errors: PTL_ENOMEM, PTL_ESIZE; PTL_ESYNTAX, PTL_EDEPTH.
  */
 PTL_MUST_CHECK int ptl_json_to_cbor(struct ptl_buffer *out, struct ptl_span text,
                                     uint32_t depth_max);
@@ -61,3 +68,9 @@ PTL_MUST_CHECK int ptl_json_to_cbor(struct ptl_buffer *out, struct ptl_span text
  * Errors: PTL_ENOMEM, PTL_ESIZE; PTL_ESYNTAX or PTL_EDEPTH if the values are not plain.
  */
 PTL_MUST_CHECK int ptl_json_from_cbor(struct ptl_buffer *out, struct ptl_span values);
+
+/*
+ * Append one JSON string, quotes included: `text` is UTF-8, other bytes are U+0000 to U+00FF.
+ * Returns `out->err`.
+ */
+int ptl_json_string(struct ptl_buffer *out, struct ptl_span string, bool text);

@@ -209,7 +209,8 @@ static inline void ptl_loop_poll(struct ptl_loop *loop, uint64_t until_ns)
 
 /*
  * Make `loop` return from ptl_loop_poll() soon.  Thread: any.  `from` is the caller's own loop, or
- * NULL for a thread without one.  Several wakes before a poll count as one.
+ * NULL for a thread without one: a wake with `from` may leave with the caller's own next poll.
+ * Several wakes before a poll count as one.  `loop` must not be freed before this has returned.
  */
 static inline void ptl_loop_wake(struct ptl_loop *loop, struct ptl_loop *from)
 {

@@ -1,9 +1,10 @@
 #include "io/handshake.h"
 
+#include "io/framing.h"
 #include "io/proof.h"
+#include "io/utf8.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 /* The words of the protocol that stand in more than one place. */
@@ -20,19 +21,6 @@ enum field { /* of the first line */
              FIELD_FRAMINGS,
              FIELD_KEYS, /* the first of any number */
 };
-
-/* How framings are called on the wire, by enum ptl_framing. */
-static const char *const framing_words[] = {"cbor", "json"};
-
-static int find_framing(struct ptl_span word)
-{
-    for (int i = 0; i < (int)(sizeof(framing_words) / sizeof(framing_words[0])); i++) {
-        if (ptl_span_equal(word, ptl_span_text(framing_words[i]))) {
-            return i;
-        }
-    }
-    return -1;
-}
 
 /* ---- Taking lines apart ------------------------------------------------------------------- */
 
@@ -98,41 +86,15 @@ static struct ptl_span unescape(uint8_t *out, struct ptl_span field)
     return ptl_span(out, size);
 }
 
-/* How many bytes the character at the front of `text` takes; 0: it is none. */
-static size_t character_size(struct ptl_span text)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint8_t lead = text.bytes[0];
-    size_t size = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-    if (size < 2) {
-        return size;
-    }
-    uint32_t point = lead & (0x7fU >> size);
-    if (lead > 0xf4 || text.size < size) {
-        return 0;
-    }
-    for (size_t i = 1; i < size; i++) {
-        if ((text.bytes[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        point = point << 6 | (text.bytes[i] & 0x3f);
-    }
-    bool surrogate = point >= 0xd800 && point <= 0xdfff;
-    return point < smallest[size] || point > 0x10ffff || surrogate ? 0 : size;
-}
-
 /* Names are shown in logs and travel as text: UTF-8, and nothing that moves a terminal's cursor. */
 static bool is_printable(struct ptl_span name)
 {
-    while (name.size > 0) {
-        size_t size = character_size(name);
-        if (size == 0 || name.bytes[0] < 0x20 || name.bytes[0] == 0x7f) {
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.bytes[i] < 0x20 || name.bytes[i] == 0x7f) {
             return false;
         }
-        name = ptl_span_skip(name, size);
     }
-    return true;
+    return ptl_utf8_valid(name);
 }
 
 static bool is_node_id(struct ptl_span id)
@@ -223,7 +185,7 @@ static void put_framings(struct line *line, struct ptl_span list)
     struct ptl_span word;
 
     while (cut(&list, ',', &word)) {
-        if (find_framing(word) >= 0) {
+        if (ptl_framing_find(word) >= 0) {
             put_text(line, separator);
             put(line, word);
             separator = ",";
@@ -252,7 +214,7 @@ static uint32_t framing_bits(struct ptl_span list)
     uint32_t bits = 0;
 
     while (cut(&list, ',', &word)) {
-        int framing = find_framing(word);
+        int framing = ptl_framing_find(word);
         if (framing >= 0) {
             bits |= UINT32_C(1) << framing;
         }
@@ -435,7 +397,7 @@ static int choose_framing(struct ptl_handshake *handshake)
 
     (void)find_field(first_line(handshake), FIELD_FRAMINGS, &words);
     while (cut(&words, ',', &word)) {
-        int framing = find_framing(word);
+        int framing = ptl_framing_find(word);
         if (framing >= 0 && (handshake->framings & UINT32_C(1) << framing) != 0) {
             handshake->peer.send_framing = framing;
             return PTL_OK;
@@ -471,7 +433,7 @@ static int take_nonce(struct ptl_handshake *handshake, struct ptl_span line)
 
 /* ---- The third lines ---------------------------------------------------------------------- */
 
-/* What the sender of `from_us` proves to know: both openings under the secret, the sender's first. */
+/* What a third line proves: both openings under the secret, those of its sender first. */
 static int make_proof(const struct ptl_handshake *handshake, bool from_us,
                       uint8_t proof[static PTL_PROOF_BYTES])
 {
@@ -534,7 +496,7 @@ static int take_proof(struct ptl_handshake *handshake, struct ptl_span line)
     if (err < 0) {
         return err;
     }
-    int framing = find_framing(word);
+    int framing = ptl_framing_find(word);
     if (framing < 0) {
         return PTL_EFRAMING;
     }
@@ -560,7 +522,7 @@ int ptl_handshake_prove(const struct ptl_handshake *handshake, uint64_t session,
         snprintf(extra, sizeof(extra), ";session=%" PRIu64, session);
     }
     int size = snprintf(line, PTL_HANDSHAKE_PROOF_LINE_MAX, HMAC ";%.*s;%s%s\n", PTL_PROOF_HEX, hex,
-                        framing_words[handshake->peer.send_framing], extra);
+                        ptl_framing_name((enum ptl_framing)handshake->peer.send_framing), extra);
     ptl_assert(size > 0 && size < PTL_HANDSHAKE_PROOF_LINE_MAX);
     return size;
 }

@@ -5,7 +5,7 @@
  *
  *   ours:    aemp;1;NODE;METHODS;FRAMINGS;KEY=VALUE...    ptl_handshake_greeting(), at once
  *            nonce
- *            METHOD;PROOF;FRAMING                         ptl_handshake_prove(), when the owner likes
+ *            METHOD;PROOF;FRAMING                         ptl_handshake_prove(), when it likes
  *
  * Bytes in, bytes out: no socket, no clock, no randomness, so a test or the simulator plays both
  * ends from literal bytes.  Both ends run this same machine.  It takes the peer's lines one at a
@@ -13,8 +13,8 @@
  * the node) or after the second (to hold its own proof back), and holds no partial line: what was
  * not used stays with the owner, who needs to keep at most PTL_HANDSHAKE_LINE_MAX bytes.
  *
- * A handshake has no ties to a thread: it may be copied as a value (the copy replaces it) and fed on
- * another thread afterwards.  Spec: docs/protocol.md, "Opening"; AEMP protocol 1 and 2.
+ * A handshake has no ties to a thread: it may be copied as a value (the copy replaces it) and fed
+ * on another thread afterwards.  Spec: docs/protocol.md, "Opening"; AEMP protocol 1 and 2.
  */
 #pragma once
 

@@ -35,7 +35,6 @@ sub echo {
     my $in = $peer->collect('in');
     $peer->packet($port, 'echo', @values, $peer->id('in'));
     $peer->run_until(sub { @$in }) or return ['no answer'];
-    pop @{ $in->[0] };    # the echo ends with the port it was to go to
     return $in->[0];
 }
 
@@ -86,11 +85,11 @@ sub test_many_messages {
     my $in = $peer->collect('in');
     $peer->packet('sink', 'count', $peer->id('in'));
     ok($peer->run_until(sub { @$in }), 'the sink tells its count');
-    my $before = $in->[0][-1];
+    my $before = $in->[0][0];
     $peer->packet('sink', 'text', $_) for 1 .. $many;
     $peer->packet('sink', 'count', $peer->id('in'));
     ok($peer->run_until(sub { @$in == 2 }, 120), 'and again');
-    cmp_ok($in->[1][-1] - $before, '>=', $many, 'everything was counted');
+    is($in->[1][0] - $before, $many, 'everything was counted');
 }
 
 my $spawned = 0;

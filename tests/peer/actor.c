@@ -7,7 +7,7 @@
  *   ["monitor", PORT, REPLY]                  REPLY gets ["gone", REASON...]
  *   ["unmonitor"]                             the last monitor is taken back
  *   ["spawn", NODE, FUNCTION, REPLY, V...]    REPLY gets ["spawned", PORT], then as with "monitor"
- *   ["call", PORT, REPLY, V...]               REPLY gets ["answer", VALUES...] or ["no answer", ERR]
+ *   ["call", PORT, REPLY, V...]              REPLY gets ["answer", V...] or ["no answer", ERROR]
  *   ["flood", PORT, COUNT, SIZE]              PORT gets [1, TEXT] to [COUNT, TEXT] in order
  *   ["after", MILLISECONDS, REPLY]            REPLY gets ["after"]
  * Values are strings, integers, floats, truth values or null.

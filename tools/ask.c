@@ -1,0 +1,224 @@
+#include "tools/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The client commands: each opens a client, asks one thing of the network and waits. */
+
+static int complain_usage(const char *form)
+{
+    return ptl_complain(PTL_EXIT_USAGE, "the form is: portolan %s", form);
+}
+
+static int complain_refused(const char *what, int err)
+{
+    return ptl_complain(PTL_EXIT_OTHER, "cannot %s: %s", what, ptl_err_text(err));
+}
+
+/* ---- What all of them wait for ------------------------------------------------------------ */
+
+/* The node has answered a request that went behind everything else on the same stream. */
+static void answered(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+{
+    struct ptl_client *client = data;
+
+    (void)node;
+    if (err == 0) {
+        ptl_client_done(client, PTL_EXIT_OK, NULL, NULL);
+    } else if (reply) {
+        ptl_client_gone(client, reply, false);
+    } else {
+        ptl_client_done(client, PTL_EXIT_REACH, NULL, strdup(ptl_err_text(err)));
+    }
+}
+
+/*
+ * Ask the node itself for the time: ["time", REPLYPORT], which every AEMP node answers.  `node_id`
+ * ends at a '#' or at its end.
+ */
+static int ask_node(struct ptl_client *client, const char *node_id, ptl_reply_fn *tell)
+{
+    struct ptl_port node_port;
+    struct ptl_msg *msg;
+
+    int err = ptl_port_parse(client->node, node_id, strcspn(node_id, "#"), &node_port);
+    if (err == 0) {
+        err = ptl_msg_make(client->node, &msg, "t", "time");
+    }
+    if (err == 0) {
+        err = ptl_call(client->node, &node_port, msg, 0, true, tell, client);
+        ptl_msg_free(msg);
+    }
+    return err < 0 ? complain_refused("ask the node", err) : PTL_EXIT_OK;
+}
+
+/* ---- snd ----------------------------------------------------------------------------------- */
+
+static int send_message(struct ptl_client *client)
+{
+    struct ptl_port port;
+    struct ptl_msg *msg;
+
+    int code = ptl_client_port(client, 0, &port);
+    if (code == PTL_EXIT_OK) {
+        code = ptl_client_message(client, 1, &msg);
+    }
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    int err = ptl_send(client->node, &port, msg);
+    ptl_msg_free(msg);
+    if (err < 0) {
+        return complain_refused("send", err);
+    }
+    code = ask_node(client, ptl_port_id(&port), answered);
+    return code == PTL_EXIT_OK ? ptl_client_wait(client, client->options->timeout_ms) : code;
+}
+
+/* ---- cal ----------------------------------------------------------------------------------- */
+
+static void print_message(struct ptl_client *client, const struct ptl_msg *msg)
+{
+    char *json = ptl_msg_json(msg);
+
+    ptl_client_done(client, json ? PTL_EXIT_OK : PTL_EXIT_OTHER, json, NULL);
+}
+
+static void replied(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+{
+    struct ptl_client *client = data;
+
+    if (err == 0) {
+        print_message(client, reply);
+    } else {
+        answered(node, err, reply, data);
+    }
+}
+
+static int call_port(struct ptl_client *client)
+{
+    struct ptl_port port;
+    struct ptl_msg *msg;
+
+    int code = ptl_client_port(client, 0, &port);
+    if (code == PTL_EXIT_OK) {
+        code = ptl_client_message(client, 1, &msg);
+    }
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    int err = ptl_call(client->node, &port, msg, 0, true, replied, client);
+    ptl_msg_free(msg);
+    return err < 0 ? complain_refused("call", err)
+                   : ptl_client_wait(client, client->options->timeout_ms);
+}
+
+/* ---- mon ----------------------------------------------------------------------------------- */
+
+/* That a port dies is what was asked for; that there is none, or no node, is not. */
+static void monitored(struct ptl_node *node, const struct ptl_port *port,
+                      const struct ptl_msg *reason, void *data)
+{
+    (void)node;
+    (void)port;
+    if (ptl_msg_is(reason, "no_such_port") || ptl_msg_is(reason, "transport_error")) {
+        ptl_client_gone(data, reason, true);
+    } else {
+        print_message(data, reason);
+    }
+}
+
+static int monitor_port(struct ptl_client *client)
+{
+    struct ptl_port port;
+
+    int code = ptl_client_port(client, 0, &port);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    int err = ptl_monitor(client->node, &port, monitored, client, NULL);
+    return err < 0 ? complain_refused("monitor", err) : ptl_client_wait(client, 0);
+}
+
+/* ---- spawn --------------------------------------------------------------------------------- */
+
+static void spawned_died(struct ptl_node *node, const struct ptl_port *port,
+                         const struct ptl_msg *reason, void *data)
+{
+    (void)node;
+    (void)port;
+    ptl_client_gone(data, reason, false);
+}
+
+/* The node has taken the request: whatever it had to say against it came before this. */
+static void spawn_answered(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+{
+    struct ptl_client *client = data;
+
+    if (err == 0) {
+        ptl_client_done(client, PTL_EXIT_OK, strdup(ptl_port_id(&client->port)), NULL);
+    } else {
+        answered(node, err, reply, data);
+    }
+}
+
+static int spawn_port(struct ptl_client *client)
+{
+    char **arguments = client->options->arguments;
+    struct ptl_msg *msg;
+
+    int code = ptl_client_message(client, 2, &msg);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    int err = ptl_spawn(client->node, arguments[0], arguments[1], msg, &client->port);
+    ptl_msg_free(msg);
+    if (err == 0) {
+        err = ptl_monitor(client->node, &client->port, spawned_died, client, NULL);
+    }
+    if (err < 0) {
+        return complain_refused("spawn", err);
+    }
+    code = ask_node(client, arguments[0], spawn_answered);
+    return code == PTL_EXIT_OK ? ptl_client_wait(client, client->options->timeout_ms) : code;
+}
+
+/* ---- The commands -------------------------------------------------------------------------- */
+
+/* Open a client, ask, close it. */
+static int with_client(const struct ptl_options *options, int (*ask)(struct ptl_client *client))
+{
+    struct ptl_client client;
+
+    int code = ptl_client_open(&client, options);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    code = ask(&client);
+    ptl_client_close(&client);
+    return code;
+}
+
+int ptl_command_snd(const struct ptl_options *options)
+{
+    return options->argument_count < 1 ? complain_usage("snd PORT [ARG...]")
+                                       : with_client(options, send_message);
+}
+
+int ptl_command_cal(const struct ptl_options *options)
+{
+    return options->argument_count < 1 ? complain_usage("cal PORT [ARG...]")
+                                       : with_client(options, call_port);
+}
+
+int ptl_command_mon(const struct ptl_options *options)
+{
+    return options->argument_count != 1 ? complain_usage("mon PORT")
+                                        : with_client(options, monitor_port);
+}
+
+int ptl_command_spawn(const struct ptl_options *options)
+{
+    return options->argument_count < 2 ? complain_usage("spawn NODE FUNC [ARG...]")
+                                       : with_client(options, spawn_port);
+}

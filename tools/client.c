@@ -1,0 +1,305 @@
+#include "tools/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINK_MS_MAX 5000 /* a node that is there is found in milliseconds */
+#define STOP_MS 1000
+
+/* ---- Waiting ----------------------------------------------------------------------------- */
+
+static void tell(struct ptl_client *client)
+{
+    uint64_t one = 1;
+
+    while (write(client->event, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+void ptl_client_done(struct ptl_client *client, enum ptl_exit code, char *text, char *complaint)
+{
+    pthread_mutex_lock(&client->lock);
+    if (client->done) {
+        free(text);
+        free(complaint);
+    } else {
+        client->done = true;
+        client->code = (int)code;
+        client->text = text;
+        client->complaint = complaint;
+    }
+    pthread_mutex_unlock(&client->lock);
+    tell(client);
+}
+
+static void link_changed(struct ptl_node *node, const char *node_id, bool up,
+                         const struct ptl_msg *reason, void *data)
+{
+    struct ptl_client *client = data;
+
+    (void)node;
+    (void)node_id;
+    (void)reason;
+    if (up) {
+        pthread_mutex_lock(&client->lock);
+        client->linked = true;
+        pthread_mutex_unlock(&client->lock);
+        tell(client);
+    }
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool is_true(struct ptl_client *client, const bool *fact)
+{
+    pthread_mutex_lock(&client->lock);
+    bool value = *fact;
+    pthread_mutex_unlock(&client->lock);
+    return value;
+}
+
+/*
+ * Wait until `fact`, one of the client's, is true.  Returns 0, PTL_ETIMEOUT, or the number of the
+ * signal that ended the waiting.  `timeout_ms` 0 is no limit.
+ */
+static int wait_until(struct ptl_client *client, const bool *fact, unsigned timeout_ms)
+{
+    struct pollfd fds[] = {{.fd = client->event, .events = POLLIN},
+                           {.fd = client->signals, .events = POLLIN}};
+    int64_t end = now_ms() + timeout_ms;
+    uint64_t count;
+    struct signalfd_siginfo info;
+
+    while (!is_true(client, fact)) {
+        int64_t left = end - now_ms();
+        if (timeout_ms > 0 && left <= 0) {
+            return PTL_ETIMEOUT;
+        }
+        int ready = poll(fds, 2, timeout_ms > 0 ? (int)left : -1);
+        if (ready > 0 && (fds[1].revents & POLLIN) &&
+            read(client->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+            return (int)info.ssi_signo;
+        }
+        if (ready > 0 && (fds[0].revents & POLLIN) &&
+            read(client->event, &count, sizeof count) < 0 && errno != EINTR) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------ */
+
+/* Seeds as given, else those of the environment, else the default. */
+static void find_seeds(const struct ptl_options *options, struct ptl_list *seeds)
+{
+    const char *variable = getenv("PORTOLAN_SEED");
+
+    *seeds = options->seeds;
+    if (seeds->count == 0) {
+        seeds->items[seeds->count++] = variable && variable[0] ? variable : PTL_DEFAULT_ADDRESS;
+    }
+}
+
+/* "HOST/cli/RANDOM" */
+static void find_id(const struct ptl_options *options, char id[PTL_NODE_ID_MAX])
+{
+    char host[PTL_NODE_ID_MAX];
+    uint32_t random[2] = {0, 0};
+
+    if (options->node) {
+        snprintf(id, PTL_NODE_ID_MAX, "%s", options->node);
+        return;
+    }
+    ptl_host_name(host);
+    if (getrandom(random, sizeof random, 0) < 0) {
+        random[0] = (uint32_t)getpid(); /* better than nothing: IDs differ on one host */
+    }
+    snprintf(id, PTL_NODE_ID_MAX, "%.160s/cli/%08x%08x", host, random[0], random[1]);
+}
+
+static int complain_unreached(struct ptl_client *client, const struct ptl_list *seeds,
+                              unsigned timeout_ms)
+{
+    char line[PTL_JOURNAL_LINE_MAX];
+
+    ptl_journal_held(&client->journal, "no answer: does a node run there, with the same secret?",
+                     line);
+    return ptl_complain(PTL_EXIT_REACH, "cannot reach %s within %g s: %s", seeds->items[0],
+                        timeout_ms / 1000.0, line);
+}
+
+static int start_and_link(struct ptl_client *client)
+{
+    const struct ptl_options *options = client->options;
+    unsigned limit_ms = options->timeout_ms < LINK_MS_MAX ? options->timeout_ms : LINK_MS_MAX;
+    struct ptl_list seeds;
+
+    find_seeds(options, &seeds);
+    find_id(options, client->id);
+    struct ptl_node_options node_options =
+        ptl_common_options(options, client->id, &client->secret, &client->journal);
+    node_options.seeds = seeds.items;
+    node_options.shards = 1;
+
+    int err = ptl_node_start(&node_options, &client->node);
+    if (err < 0) {
+        return ptl_complain_start(&client->journal, err);
+    }
+    err = ptl_on_link(client->node, link_changed, client);
+    if (err < 0) {
+        return ptl_complain(PTL_EXIT_OTHER, "cannot watch links: %s", ptl_err_text(err));
+    }
+    int result = wait_until(client, &client->linked, limit_ms);
+    if (result > 0) {
+        return 128 + result;
+    }
+    return result < 0 ? complain_unreached(client, &seeds, limit_ms) : PTL_EXIT_OK;
+}
+
+int ptl_client_open(struct ptl_client *client, const struct ptl_options *options)
+{
+    *client = (struct ptl_client){.options = options, .signals = -1, .event = -1};
+    int code = ptl_secret_find(options, &client->secret);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    pthread_mutex_init(&client->lock, NULL);
+    ptl_journal_init(&client->journal, options->log);
+    client->signals = ptl_signals_open();
+    client->event = eventfd(0, EFD_CLOEXEC);
+    if (client->signals < 0 || client->event < 0) {
+        code = ptl_complain(PTL_EXIT_OTHER, "no more files may be opened: %s", strerror(errno));
+    } else {
+        code = start_and_link(client);
+    }
+    if (code != PTL_EXIT_OK) {
+        ptl_client_close(client);
+    }
+    return code;
+}
+
+void ptl_client_close(struct ptl_client *client)
+{
+    if (client->node) {
+        ptl_node_stop(client->node, STOP_MS);
+    }
+    if (client->signals >= 0) {
+        close(client->signals);
+    }
+    if (client->event >= 0) {
+        close(client->event);
+    }
+    free(client->text);
+    free(client->complaint);
+}
+
+/* ---- Questions and answers ---------------------------------------------------------------- */
+
+int ptl_client_port(struct ptl_client *client, int index, struct ptl_port *port)
+{
+    const char *text = client->options->arguments[index];
+
+    int err = ptl_port_parse(client->node, text, strlen(text), port);
+    return err < 0 ? ptl_complain(PTL_EXIT_USAGE, "'%s' is not a port: %s", text, ptl_err_text(err))
+                   : PTL_EXIT_OK;
+}
+
+/* Errors of a writer stick, so whether text is JSON is tried on another one. */
+static bool is_json(const char *text)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    bool good = ptl_put_json(&writer, text, strlen(text)) == 0;
+    ptl_writer_drop(&writer);
+    return good;
+}
+
+static bool is_text(const char *text)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    bool good = ptl_put_text(&writer, text, strlen(text)) == 0;
+    ptl_writer_drop(&writer);
+    return good;
+}
+
+int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **msg)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, client->node);
+    for (; index < client->options->argument_count; index++) {
+        const char *text = client->options->arguments[index];
+        if (is_json(text)) {
+            ptl_put_json(&writer, text, strlen(text));
+        } else if (is_text(text)) {
+            ptl_put_text(&writer, text, strlen(text));
+        } else {
+            ptl_put_bytes(&writer, text, strlen(text)); /* not UTF-8: as it is */
+        }
+    }
+    int err = ptl_writer_finish(&writer, msg);
+    return err < 0 ? ptl_complain(PTL_EXIT_OTHER, "cannot make a message: %s", ptl_err_text(err))
+                   : PTL_EXIT_OK;
+}
+
+void ptl_client_gone(struct ptl_client *client, const struct ptl_msg *reason, bool print)
+{
+    char *json = ptl_msg_json(reason);
+    char *complaint = NULL;
+    bool lost = ptl_msg_is(reason, "transport_error");
+
+    if (asprintf(&complaint, "%s: %s", lost ? "the node cannot be reached" : "the port is gone",
+                 json ? json : "(no memory)") < 0) {
+        complaint = NULL;
+    }
+    if (!print) {
+        free(json);
+        json = NULL;
+    }
+    ptl_client_done(client, lost ? PTL_EXIT_REACH : PTL_EXIT_GONE, json, complaint);
+}
+
+static int print_answer(const struct ptl_client *client)
+{
+    if (client->text && (printf("%s\n", client->text) < 0 || fflush(stdout) != 0)) {
+        return ptl_complain(PTL_EXIT_OTHER, "cannot write: %s", strerror(errno));
+    }
+    if (client->complaint) {
+        ptl_complain((enum ptl_exit)client->code, "%s", client->complaint);
+    }
+    return client->code;
+}
+
+int ptl_client_wait(struct ptl_client *client, unsigned timeout_ms)
+{
+    int result = wait_until(client, &client->done, timeout_ms);
+
+    if (result > 0) {
+        return 128 + result;
+    }
+    if (result < 0) {
+        return ptl_complain(PTL_EXIT_REACH,
+                            "no answer within %g s: is the port alive? (or raise --timeout)",
+                            timeout_ms / 1000.0);
+    }
+    return print_answer(client); /* the answer is told once: nobody writes it any more */
+}

@@ -1,0 +1,67 @@
+/*
+ * tools/command.h - what the commands of `portolan` have in common: exit codes and options.
+ *
+ *   main --argv--> ptl_options_parse() --options--> ptl_command_run(), ptl_command_snd(), ...
+ *
+ * The command is an embedder like any other: below this folder it sees engine/portolan.h only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PTL_LIST_MAX 64 /* times that --bind, --seed or --service may be given */
+
+/* What a script can tell apart; --help says the same. */
+enum ptl_exit {
+    PTL_EXIT_OK = 0,
+    PTL_EXIT_USAGE = 1, /* the command line is wrong */
+    PTL_EXIT_START = 2, /* the node cannot start: address, secret, kernel */
+    PTL_EXIT_REACH = 3, /* nobody there, or no answer in time */
+    PTL_EXIT_GONE = 4,  /* the port is gone, or there never was one */
+    PTL_EXIT_OTHER = 5, /* anything else */
+};
+
+/* A list of strings with NULL at its end. */
+struct ptl_list {
+    const char *items[PTL_LIST_MAX + 1];
+    size_t count;
+};
+
+/* A command line, taken apart.  Strings point into argv or the environment. */
+struct ptl_options {
+    const char *command; /* "run" */
+    const char *node;    /* NULL: the default */
+    struct ptl_list binds;
+    struct ptl_list seeds;
+    struct ptl_list services;
+    const char *secret;
+    const char *secret_file;
+    const char *framings;
+    const char *log; /* NULL: the command's own default */
+    unsigned shards; /* 0: one a processor */
+    size_t message_bytes_max;
+    unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */
+    bool help;
+    bool version;
+    char **arguments; /* what is neither command nor option */
+    int argument_count;
+};
+
+/*
+ * Take the command line apart, defaults of the environment included.  Returns PTL_EXIT_OK, or
+ * PTL_EXIT_USAGE after one line on standard error.  Options may stand before and behind arguments;
+ * "--" ends them, and what looks like a negative number is an argument.
+ */
+int ptl_options_parse(int argc, char **argv, struct ptl_options *options);
+
+/* Print one line, "portolan: ...", on standard error; returns `code`. */
+int ptl_complain(enum ptl_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The commands; each returns an exit code. */
+int ptl_command_run(const struct ptl_options *options);
+int ptl_command_snd(const struct ptl_options *options);
+int ptl_command_cal(const struct ptl_options *options);
+int ptl_command_mon(const struct ptl_options *options);
+int ptl_command_spawn(const struct ptl_options *options);
+int ptl_command_gensecret(const struct ptl_options *options);

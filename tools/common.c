@@ -1,0 +1,75 @@
+#include "tools/common.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+int ptl_complain(enum ptl_exit code, const char *format, ...)
+{
+    char line[2048];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    for (char *at = line; *at != '\0'; at++) {
+        if (*at == '\n' || *at == '\r') {
+            *at = ' '; /* whatever was typed, a complaint is one line */
+        }
+    }
+    fprintf(stderr, "portolan: %s\n", line);
+    return (int)code;
+}
+
+void ptl_host_name(char name[PTL_NODE_ID_MAX])
+{
+    if (gethostname(name, PTL_NODE_ID_MAX) != 0 || name[0] == '\0') {
+        snprintf(name, PTL_NODE_ID_MAX, "localhost");
+    }
+    name[PTL_NODE_ID_MAX - 1] = '\0';
+}
+
+struct ptl_node_options ptl_common_options(const struct ptl_options *options, const char *id,
+                                           const struct ptl_secret *secret,
+                                           struct ptl_journal *journal)
+{
+    return (struct ptl_node_options){
+        .size = sizeof(struct ptl_node_options),
+        .id = id,
+        .secret = secret->bytes,
+        .secret_size = secret->size,
+        .framings = options->framings,
+        .shards = options->shards,
+        .log_level = journal->level,
+        .log = ptl_journal_log,
+        .log_data = journal,
+        .message_bytes_max = options->message_bytes_max,
+    };
+}
+
+int ptl_signals_open(void)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -errno;
+    }
+    int descriptor = signalfd(-1, &set, SFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int ptl_complain_start(struct ptl_journal *journal, int err)
+{
+    char line[PTL_JOURNAL_LINE_MAX];
+
+    ptl_journal_held(journal, ptl_err_text(err), line);
+    return ptl_complain(PTL_EXIT_START, "cannot start: %s", line);
+}

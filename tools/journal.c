@@ -1,0 +1,63 @@
+#include "tools/journal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void ptl_journal_init(struct ptl_journal *journal, const char *name)
+{
+    *journal = (struct ptl_journal){.level = PTL_LOG_WARN, .holding = name == NULL};
+    pthread_mutex_init(&journal->lock, NULL);
+    for (int level = PTL_LOG_ERROR; name && level <= PTL_LOG_DEBUG; level++) {
+        if (strcmp(level_names[level], name) == 0) {
+            journal->level = (enum ptl_log_level)level;
+        }
+    }
+}
+
+/* One write a line, so that lines of several threads and processes stay whole. */
+static void print(enum ptl_log_level level, const char *line)
+{
+    struct timeval now;
+    struct tm utc;
+    char when[24];
+
+    gettimeofday(&now, NULL);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
+    fprintf(stderr, "%s.%03dZ %s %s\n", when, (int)(now.tv_usec / 1000), level_names[level], line);
+}
+
+void ptl_journal_log(void *data, enum ptl_log_level level, const char *line)
+{
+    struct ptl_journal *journal = data;
+
+    pthread_mutex_lock(&journal->lock);
+    if (journal->holding && level <= PTL_LOG_WARN) {
+        snprintf(journal->held, sizeof journal->held, "%s", line);
+    } else if (!journal->holding && level <= journal->level) {
+        print(level, line);
+    }
+    pthread_mutex_unlock(&journal->lock);
+}
+
+void ptl_journal_release(struct ptl_journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    if (journal->holding && journal->held[0] != '\0') {
+        print(PTL_LOG_WARN, journal->held);
+    }
+    journal->holding = false;
+    pthread_mutex_unlock(&journal->lock);
+}
+
+void ptl_journal_held(struct ptl_journal *journal, const char *otherwise,
+                      char line[PTL_JOURNAL_LINE_MAX])
+{
+    pthread_mutex_lock(&journal->lock);
+    snprintf(line, PTL_JOURNAL_LINE_MAX, "%s", journal->held[0] ? journal->held : otherwise);
+    pthread_mutex_unlock(&journal->lock);
+}

@@ -1,0 +1,33 @@
+/*
+ * tools/journal.h - where a node's log lines go: to standard error, or kept for one good complaint.
+ *
+ * While a node starts, or a client looks for one, a line is worth more inside of the one error
+ * line than in front of it: a *holding* journal keeps the last line of importance and prints none.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+
+#include <pthread.h>
+
+#define PTL_JOURNAL_LINE_MAX 512
+
+struct ptl_journal {
+    pthread_mutex_t lock; /* guards all below; lines come from every thread of the node */
+    enum ptl_log_level level;
+    bool holding;
+    char held[PTL_JOURNAL_LINE_MAX]; /* the last warning or error while holding */
+};
+
+/* `name` is "error" to "debug"; NULL: nothing is ever printed, all warnings are held. */
+void ptl_journal_init(struct ptl_journal *journal, const char *name);
+
+/* A ptl_log_fn; `data` is the journal. */
+void ptl_journal_log(void *data, enum ptl_log_level level, const char *line);
+
+/* Stop holding; a warning that was held is printed now. */
+void ptl_journal_release(struct ptl_journal *journal);
+
+/* Copy what was held last, or `otherwise` when there was nothing. */
+void ptl_journal_held(struct ptl_journal *journal, const char *otherwise,
+                      char line[PTL_JOURNAL_LINE_MAX]);

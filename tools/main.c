@@ -1,0 +1,97 @@
+#include "tools/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+    "portolan - a message broker node, and commands that talk to one\n"
+    "\n"
+    "  portolan run   [--node ID] [--bind HOST:PORT]... [--seed HOST:PORT]...\n"
+    "                 [--secret S | --secret-file F] [--shards N] [--framing cbor,json]\n"
+    "                 [--service NAME]... [--max-message BYTES] [--log LEVEL]\n"
+    "  portolan snd   PORT [ARG...]       send a message; done once the node has answered behind "
+    "it\n"
+    "  portolan cal   PORT [ARG...]       send with a reply port, print the reply as JSON\n"
+    "  portolan mon   PORT                wait until it is gone, print the reason as JSON\n"
+    "  portolan spawn NODE FUNC [ARG...]  make a port there, print its ID\n"
+    "  portolan gensecret                 print a fresh secret\n"
+    "  portolan --help | --version\n"
+    "\n"
+    "PORT is NODEID#NAME.  An ARG that is JSON is sent as that value, anything else as text.\n"
+    "\n"
+    "run\n"
+    "  --node ID            the node's ID, unique in the network       [the host's name]\n"
+    "  --bind HOST:PORT     listen there; port 0: any free one         [127.0.0.1:4040]\n"
+    "  --seed HOST:PORT     join the network there                     [none]\n"
+    "  --shards N           threads, 1 to 64                           [one a processor]\n"
+    "  --framing LIST       what is spoken, best first                 [cbor,json]\n"
+    "  --service NAME       a built-in port: echo, sink                [none]\n"
+    "                       (the function portolan::echo can always be spawned)\n"
+    "  --max-message BYTES  refuse larger messages                     [67108864]\n"
+    "  --log LEVEL          error, warn, info or debug                 [info]\n"
+    "snd, cal, mon, spawn\n"
+    "  --seed HOST:PORT     the node to talk to       [PORTOLAN_SEED, or 127.0.0.1:4040]\n"
+    "  --node ID            this client's own ID      [HOST/cli/RANDOM]\n"
+    "  --timeout SECONDS    wait so long for an answer; mon: for a link  [10]\n"
+    "  --log LEVEL          log to standard error     [off]\n"
+    "all of them\n"
+    "  --secret S           prove with this that we belong here (others see it in `ps`)\n"
+    "  --secret-file F      the same, from a file that only its owner may read\n"
+    "                       [PORTOLAN_SECRET, else ~/.config/portolan/secret, made on first use]\n"
+    "                       less than 16 bytes do for loopback addresses only\n"
+    "\n"
+    "exit codes\n"
+    "  0  done\n"
+    "  1  the command line is wrong\n"
+    "  2  the node cannot start: an address, the secret, the kernel\n"
+    "  3  the node cannot be reached, or there was no answer in time\n"
+    "  4  the port is gone, or there is no such port (mon: there was none)\n"
+    "  5  anything else\n"
+    "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 then)\n";
+
+static const struct {
+    const char *name;
+    int (*run)(const struct ptl_options *options);
+} commands[] = {
+    {"run", ptl_command_run},
+    {"snd", ptl_command_snd},
+    {"cal", ptl_command_cal},
+    {"mon", ptl_command_mon},
+    {"spawn", ptl_command_spawn},
+    {"gensecret", ptl_command_gensecret},
+    /* The C API's whole words are taken as well as AEMP's clipped ones. */
+    {"send", ptl_command_snd},
+    {"call", ptl_command_cal},
+    {"monitor", ptl_command_mon},
+};
+
+static int dispatch(const struct ptl_options *options)
+{
+    if (!options->command) {
+        return ptl_complain(PTL_EXIT_USAGE, "no command is given: see portolan --help");
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(commands[i].name, options->command) == 0) {
+            return commands[i].run(options);
+        }
+    }
+    return ptl_complain(PTL_EXIT_USAGE, "there is no command '%s': see portolan --help",
+                        options->command);
+}
+
+int main(int argc, char **argv)
+{
+    struct ptl_options options;
+
+    int code = ptl_options_parse(argc, argv, &options);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    if (options.version) {
+        return puts("portolan " PTL_VERSION) < 0 ? PTL_EXIT_OTHER : PTL_EXIT_OK;
+    }
+    if (options.help) {
+        return fputs(help, stdout) < 0 ? PTL_EXIT_OTHER : PTL_EXIT_OK;
+    }
+    return dispatch(&options);
+}

@@ -1,0 +1,271 @@
+#include "tools/command.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_code {
+    CODE_ARGUMENT = 1, /* getopt's own, for what is no option */
+    CODE_BIND = 256,
+    CODE_FRAMING,
+    CODE_LOG,
+    CODE_MAX_MESSAGE,
+    CODE_NODE,
+    CODE_SECRET,
+    CODE_SECRET_FILE,
+    CODE_SEED,
+    CODE_SERVICE,
+    CODE_SHARDS,
+    CODE_TIMEOUT,
+};
+
+static const struct option long_options[] = {
+    {"bind", required_argument, NULL, CODE_BIND},
+    {"framing", required_argument, NULL, CODE_FRAMING},
+    {"help", no_argument, NULL, 'h'},
+    {"log", required_argument, NULL, CODE_LOG},
+    {"max-message", required_argument, NULL, CODE_MAX_MESSAGE},
+    {"node", required_argument, NULL, CODE_NODE},
+    {"secret", required_argument, NULL, CODE_SECRET},
+    {"secret-file", required_argument, NULL, CODE_SECRET_FILE},
+    {"seed", required_argument, NULL, CODE_SEED},
+    {"service", required_argument, NULL, CODE_SERVICE},
+    {"shards", required_argument, NULL, CODE_SHARDS},
+    {"timeout", required_argument, NULL, CODE_TIMEOUT},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+/* Which options which command takes, by name, between blanks. */
+#define CLIENT_OPTIONS " framing log node secret secret-file seed timeout "
+static const struct {
+    const char *command;
+    const char *options;
+} accepted[] = {
+    {"run", " bind framing log max-message node secret secret-file seed service shards "},
+    {"snd", CLIENT_OPTIONS},
+    {"cal", CLIENT_OPTIONS},
+    {"mon", CLIENT_OPTIONS},
+    {"spawn", CLIENT_OPTIONS},
+    {"gensecret", " "},
+    {"send", CLIENT_OPTIONS},
+    {"call", CLIENT_OPTIONS},
+    {"monitor", CLIENT_OPTIONS},
+};
+
+static bool accepts(const char *command, const char *option)
+{
+    char word[32] = " ";
+
+    strncat(word, option, sizeof word - 3);
+    strncat(word, " ", 2);
+    for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
+        if (strcmp(accepted[i].command, command) == 0) {
+            return strstr(accepted[i].options, word) != NULL;
+        }
+    }
+    return true; /* an unknown command is complained of elsewhere */
+}
+
+static int add(struct ptl_list *list, const char *option, const char *item)
+{
+    if (list->count == PTL_LIST_MAX) {
+        return ptl_complain(PTL_EXIT_USAGE, "--%s is given more than %d times", option,
+                            PTL_LIST_MAX);
+    }
+    list->items[list->count++] = item;
+    return PTL_EXIT_OK;
+}
+
+static int take_whole(const char *option, const char *text, uint64_t least, uint64_t most,
+                      uint64_t *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || *value < least ||
+        *value > most) {
+        return ptl_complain(PTL_EXIT_USAGE, "--%s takes a whole number from %llu to %llu, not '%s'",
+                            option, (unsigned long long)least, (unsigned long long)most, text);
+    }
+    return PTL_EXIT_OK;
+}
+
+static int take_seconds(const char *text, unsigned *milliseconds)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(seconds >= 0.001 && seconds <= 1e6)) {
+        return ptl_complain(PTL_EXIT_USAGE,
+                            "--timeout takes seconds, say 2.5, up to 1000000, not '%s'", text);
+    }
+    *milliseconds = (unsigned)(seconds * 1000);
+    return PTL_EXIT_OK;
+}
+
+static int take_option(struct ptl_options *options, int code, const char *name)
+{
+    uint64_t number = 0;
+    int err = PTL_EXIT_OK;
+
+    switch (code) {
+    case CODE_BIND:
+        return add(&options->binds, name, optarg);
+    case CODE_SEED:
+        return add(&options->seeds, name, optarg);
+    case CODE_SERVICE:
+        return add(&options->services, name, optarg);
+    case CODE_FRAMING:
+        options->framings = optarg;
+        break;
+    case CODE_LOG:
+        options->log = optarg;
+        break;
+    case CODE_NODE:
+        options->node = optarg;
+        break;
+    case CODE_SECRET:
+        options->secret = optarg;
+        break;
+    case CODE_SECRET_FILE:
+        options->secret_file = optarg;
+        break;
+    case CODE_MAX_MESSAGE:
+        err = take_whole(name, optarg, 1024, (uint64_t)1 << 30, &number);
+        options->message_bytes_max = (size_t)number;
+        break;
+    case CODE_SHARDS:
+        err = take_whole(name, optarg, 1, 64, &number);
+        options->shards = (unsigned)number;
+        break;
+    case CODE_TIMEOUT:
+        err = take_seconds(optarg, &options->timeout_ms);
+        break;
+    }
+    return err;
+}
+
+static bool is_word_of(const char *word, size_t size, const char *const words[])
+{
+    for (size_t i = 0; words[i]; i++) {
+        if (strlen(words[i]) == size && memcmp(words[i], word, size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int check_framings(const char *list)
+{
+    static const char *const known[] = {"cbor", "json", NULL};
+
+    for (const char *word = list;; word++) {
+        size_t size = strcspn(word, ",");
+        if (!is_word_of(word, size, known)) {
+            return ptl_complain(PTL_EXIT_USAGE,
+                                "--framing takes cbor, json or both with a comma, not '%s'", list);
+        }
+        word += size;
+        if (*word == '\0') {
+            return PTL_EXIT_OK;
+        }
+    }
+}
+
+/* What can be judged without looking at the world. */
+static int check(const struct ptl_options *options)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+
+    if (options->secret && options->secret_file) {
+        return ptl_complain(PTL_EXIT_USAGE, "--secret and --secret-file are given: choose one");
+    }
+    if (options->log && !is_word_of(options->log, strlen(options->log), levels)) {
+        return ptl_complain(PTL_EXIT_USAGE, "--log takes error, warn, info or debug, not '%s'",
+                            options->log);
+    }
+    return options->framings ? check_framings(options->framings) : PTL_EXIT_OK;
+}
+
+/* Does the text at hand go to a port, though it begins with a minus? */
+static bool is_negative_number(const char *text)
+{
+    return text && text[0] == '-' && isdigit((unsigned char)text[1]);
+}
+
+static int complain_of(const char *word, int code)
+{
+    if (code == ':') {
+        return ptl_complain(PTL_EXIT_USAGE, "%s needs a value: see portolan --help", word);
+    }
+    return ptl_complain(PTL_EXIT_USAGE, "there is no option %s: see portolan --help", word);
+}
+
+static void take_argument(struct ptl_options *options, char *argument)
+{
+    if (!options->command) {
+        options->command = argument;
+    } else {
+        options->arguments[options->argument_count++] = argument;
+    }
+}
+
+/* Every argument and option in order; leaves defaults and checks to others. */
+static int take_all(int argc, char **argv, struct ptl_options *options)
+{
+    const char *given[sizeof long_options / sizeof long_options[0]] = {NULL};
+    int index = 0;
+
+    optind = 1;
+    while (optind < argc) {
+        if (is_negative_number(argv[optind])) {
+            take_argument(options, argv[optind++]);
+            continue;
+        }
+        char *word = argv[optind];
+        int code = getopt_long(argc, argv, "-:hV", long_options, &index);
+        if (code == -1) {
+            break; /* "--" */
+        }
+        if (code == '?' || code == ':') {
+            return complain_of(word, code);
+        }
+        if (code == CODE_ARGUMENT) {
+            take_argument(options, optarg);
+        } else if (code == 'h') {
+            options->help = true;
+        } else if (code == 'V') {
+            options->version = true;
+        } else {
+            given[index] = long_options[index].name;
+            int err = take_option(options, code, long_options[index].name);
+            if (err != PTL_EXIT_OK) {
+                return err;
+            }
+        }
+    }
+    while (optind < argc) {
+        take_argument(options, argv[optind++]);
+    }
+    for (size_t i = 0; options->command && i < sizeof given / sizeof given[0]; i++) {
+        if (given[i] && !accepts(options->command, given[i])) {
+            return ptl_complain(PTL_EXIT_USAGE, "'%s' takes no --%s: see portolan --help",
+                                options->command, given[i]);
+        }
+    }
+    return PTL_EXIT_OK;
+}
+
+int ptl_options_parse(int argc, char **argv, struct ptl_options *options)
+{
+    *options = (struct ptl_options){.timeout_ms = 10000};
+    /* Arguments are gathered at the front of argv, where what was there has been read already. */
+    options->arguments = argv;
+    int err = take_all(argc, argv, options);
+    return err == PTL_EXIT_OK ? check(options) : err;
+}

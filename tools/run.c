@@ -1,0 +1,98 @@
+#include "tools/common.h"
+#include "tools/services.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define STOP_MS 1500 /* SIGTERM to the end of the process: two seconds, with room to free all */
+
+/* The one line that says what there is: scripts wait for it. */
+static int print_ready(struct ptl_node *node)
+{
+    printf("portolan: ready node=%s addresses=", ptl_node_id(node));
+    for (unsigned i = 0; ptl_node_address(node, i); i++) {
+        printf("%s%s", i > 0 ? "," : "", ptl_node_address(node, i));
+    }
+    printf(" shards=%u\n", ptl_node_shards(node));
+    return fflush(stdout) == 0 ? 0 : -errno;
+}
+
+static void wait_for_signal(int signals)
+{
+    struct signalfd_siginfo info;
+
+    while (read(signals, &info, sizeof info) < 0 && errno == EINTR) {
+    }
+}
+
+/* From a started node to a stopped one. */
+static int serve(struct ptl_node *node, const struct ptl_options *options, int signals)
+{
+    int err = ptl_services_start(node, options->services.items);
+
+    if (err < 0) {
+        return ptl_complain(PTL_EXIT_START, "cannot start a service: %s", ptl_err_text(err));
+    }
+    err = print_ready(node);
+    if (err < 0) {
+        return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
+    }
+    wait_for_signal(signals);
+    return PTL_EXIT_OK;
+}
+
+static int start_and_serve(const struct ptl_options *options, const struct ptl_secret *secret,
+                           struct ptl_journal *journal)
+{
+    static const char *const default_binds[] = {PTL_DEFAULT_ADDRESS, NULL};
+    char host[PTL_NODE_ID_MAX];
+    struct ptl_node *node;
+
+    ptl_host_name(host);
+    struct ptl_node_options node_options =
+        ptl_common_options(options, options->node ? options->node : host, secret, journal);
+    node_options.binds = options->binds.count > 0 ? options->binds.items : default_binds;
+    node_options.seeds = options->seeds.items;
+
+    int signals = ptl_signals_open();
+    if (signals < 0) {
+        return ptl_complain(PTL_EXIT_OTHER, "no signals: %s", ptl_err_text(signals));
+    }
+    journal->holding = true;
+    int err = ptl_node_start(&node_options, &node);
+    if (err < 0) {
+        close(signals);
+        return ptl_complain_start(journal, err);
+    }
+    ptl_journal_release(journal);
+    int code = serve(node, options, signals);
+    ptl_node_stop(node, STOP_MS);
+    close(signals);
+    return code;
+}
+
+int ptl_command_run(const struct ptl_options *options)
+{
+    struct ptl_secret secret;
+    struct ptl_journal journal;
+
+    if (options->argument_count > 0) {
+        return ptl_complain(PTL_EXIT_USAGE, "run takes no argument '%s': see portolan --help",
+                            options->arguments[0]);
+    }
+    for (size_t i = 0; i < options->services.count; i++) {
+        if (!ptl_service_exists(options->services.items[i])) {
+            return ptl_complain(PTL_EXIT_USAGE, "there is no service '%s': choose of %s",
+                                options->services.items[i], ptl_service_names);
+        }
+    }
+    int code = ptl_secret_find(options, &secret);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    ptl_journal_init(&journal, options->log ? options->log : "info");
+    return start_and_serve(options, &secret, &journal);
+}

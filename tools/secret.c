@@ -1,0 +1,237 @@
+#include "tools/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool ptl_secret_generate(char text[PTL_SECRET_TEXT_SIZE])
+{
+    unsigned char random[(PTL_SECRET_TEXT_SIZE - 1) / 2];
+
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof random; i++) {
+        snprintf(text + 2 * i, 3, "%02x", random[i]);
+    }
+    return true;
+}
+
+static int take_text(const char *text, const char *source, struct ptl_secret *secret)
+{
+    size_t size = strlen(text);
+
+    if (size == 0 || size > PTL_SECRET_MAX) {
+        return ptl_complain(PTL_EXIT_START, "the secret of %s has %zu bytes: give it 16 to %d",
+                            source, size, PTL_SECRET_MAX);
+    }
+    memcpy(secret->bytes, text, size);
+    secret->size = size;
+    return PTL_EXIT_OK;
+}
+
+/* Read to the end; a secret that does not fit is none. */
+static int read_all(int file, const char *path, struct ptl_secret *secret)
+{
+    char buffer[PTL_SECRET_MAX + 3]; /* room for a line end and for one byte too many */
+    size_t size = 0;
+    ssize_t count;
+
+    while (size < sizeof buffer) {
+        count = read(file, buffer + size, sizeof buffer - size);
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count < 0) {
+            return ptl_complain(PTL_EXIT_START, "cannot read the secret in %s: %s", path,
+                                strerror(errno));
+        }
+        if (count == 0) {
+            break;
+        }
+        size += (size_t)count;
+    }
+    if (size > 0 && buffer[size - 1] == '\n') {
+        size--;
+        if (size > 0 && buffer[size - 1] == '\r') {
+            size--;
+        }
+    }
+    if (size == 0 || size > PTL_SECRET_MAX) {
+        return ptl_complain(PTL_EXIT_START,
+                            "the secret in %s has no or more than %d bytes: write one with "
+                            "'portolan gensecret >%s'",
+                            path, PTL_SECRET_MAX, path);
+    }
+    memcpy(secret->bytes, buffer, size);
+    secret->size = size;
+    return PTL_EXIT_OK;
+}
+
+static int read_open_file(int file, const char *path, struct ptl_secret *secret)
+{
+    struct stat status;
+
+    if (fstat(file, &status) != 0 || S_ISDIR(status.st_mode)) {
+        return ptl_complain(PTL_EXIT_START, "%s is not a file: name one that holds the secret",
+                            path);
+    }
+    if (S_ISREG(status.st_mode) && (status.st_mode & 077) != 0) {
+        return ptl_complain(PTL_EXIT_START,
+                            "the secret in %s can be read or written by others (mode %04o): type "
+                            "'chmod 600 %s', and change the secret if others may have read it",
+                            path, (unsigned)status.st_mode & 07777, path);
+    }
+    return read_all(file, path, secret);
+}
+
+static int read_file(const char *path, struct ptl_secret *secret)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (file < 0) {
+        return ptl_complain(PTL_EXIT_START, "cannot open the secret in %s: %s", path,
+                            strerror(errno));
+    }
+    int err = read_open_file(file, path, secret);
+    close(file);
+    return err;
+}
+
+/* "~/.config" or what stands for it; false when it does not fit or is unknown. */
+static bool config_folder(char folder[PATH_MAX])
+{
+    const char *config = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    int size;
+
+    if (config && config[0] == '/') {
+        size = snprintf(folder, PATH_MAX, "%s", config);
+        return size < PATH_MAX;
+    }
+    if (!home || home[0] != '/') {
+        const struct passwd *user = getpwuid(getuid());
+        home = user ? user->pw_dir : NULL;
+    }
+    size = home ? snprintf(folder, PATH_MAX, "%s/.config", home) : PATH_MAX;
+    return size < PATH_MAX;
+}
+
+/* Make the folder of `path` and those above it, for the user alone.  0 or -errno. */
+static int make_folders(const char *path)
+{
+    char folder[PATH_MAX];
+
+    snprintf(folder, sizeof folder, "%s", path);
+    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+            return -errno;
+        }
+        *slash = '/';
+    }
+    return 0;
+}
+
+static int write_secret(int file)
+{
+    char text[PTL_SECRET_TEXT_SIZE];
+
+    if (!ptl_secret_generate(text)) {
+        return -errno;
+    }
+    text[sizeof text - 1] = '\n';
+    if (fchmod(file, 0600) != 0) { /* whatever the umask took away */
+        return -errno;
+    }
+    ssize_t count = write(file, text, sizeof text);
+    return count == (ssize_t)sizeof text ? 0 : count < 0 ? -errno : -EIO;
+}
+
+/*
+ * Write a fresh secret beside `path` and link it there, so that of two processes that do this at
+ * once both find the same whole file afterwards.  0 or -errno.
+ */
+static int make_file(const char *path)
+{
+    char fresh[PATH_MAX];
+
+    int err = make_folders(path);
+    if (err < 0) {
+        return err;
+    }
+    if (snprintf(fresh, sizeof fresh, "%s.XXXXXX", path) >= (int)sizeof fresh) {
+        return -ENAMETOOLONG;
+    }
+    int file = mkostemp(fresh, O_CLOEXEC);
+    if (file < 0) {
+        return -errno;
+    }
+    err = write_secret(file);
+    close(file);
+    if (err == 0 && link(fresh, path) != 0 && errno != EEXIST) {
+        err = -errno;
+    }
+    unlink(fresh);
+    return err;
+}
+
+static int own_secret(struct ptl_secret *secret)
+{
+    char folder[PATH_MAX];
+    char path[PATH_MAX];
+
+    if (!config_folder(folder) ||
+        snprintf(path, sizeof path, "%s/portolan/secret", folder) >= (int)sizeof path) {
+        return ptl_complain(PTL_EXIT_START, "there is no home directory to keep a secret in: give "
+                                            "--secret-file or set PORTOLAN_SECRET");
+    }
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        int err = make_file(path);
+        if (err < 0) {
+            return ptl_complain(PTL_EXIT_START,
+                                "cannot make a secret in %s: %s: give --secret-file or set "
+                                "PORTOLAN_SECRET",
+                                path, strerror(-err));
+        }
+    }
+    return read_file(path, secret);
+}
+
+int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret)
+{
+    const char *variable = getenv("PORTOLAN_SECRET");
+
+    if (options->secret) {
+        return take_text(options->secret, "--secret", secret);
+    }
+    if (options->secret_file) {
+        return read_file(options->secret_file, secret);
+    }
+    if (variable && variable[0] != '\0') {
+        return take_text(variable, "PORTOLAN_SECRET", secret);
+    }
+    return own_secret(secret);
+}
+
+int ptl_command_gensecret(const struct ptl_options *options)
+{
+    char text[PTL_SECRET_TEXT_SIZE];
+
+    if (options->argument_count > 0) {
+        return ptl_complain(PTL_EXIT_USAGE, "gensecret takes no arguments");
+    }
+    if (!ptl_secret_generate(text)) {
+        return ptl_complain(PTL_EXIT_OTHER, "the system has no random bytes: %s", strerror(errno));
+    }
+    return printf("%s\n", text) < 0 || fflush(stdout) != 0
+               ? ptl_complain(PTL_EXIT_OTHER, "cannot write: %s", strerror(errno))
+               : PTL_EXIT_OK;
+}

@@ -1,0 +1,29 @@
+/*
+ * tools/secret.h - where the secret comes from that proves who belongs to the network.
+ *
+ *   --secret, --secret-file, PORTOLAN_SECRET, or the user's own file, made on first use:
+ *   $XDG_CONFIG_HOME/portolan/secret, else ~/.config/portolan/secret
+ *
+ * A file that others than its owner may read is refused.
+ */
+#pragma once
+
+#include "tools/command.h"
+
+#include <stddef.h>
+
+#define PTL_SECRET_MAX 4096     /* bytes of a secret; the line end of a file's is not one of them */
+#define PTL_SECRET_TEXT_SIZE 65 /* a generated secret, its NUL included */
+
+struct ptl_secret {
+    char bytes[PTL_SECRET_MAX];
+    size_t size;
+};
+
+/*
+ * Find the secret.  Returns PTL_EXIT_OK, or PTL_EXIT_START after one line on standard error.
+ */
+int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret);
+
+/* 32 random bytes as 64 hexadecimal digits.  False when the system has none. */
+bool ptl_secret_generate(char text[PTL_SECRET_TEXT_SIZE]);

@@ -1,0 +1,24 @@
+/*
+ * tools/services.h - built-in ports, to have something to talk to.
+ *
+ *   echo             ["echo", VALUE..., REPLYPORT] -> REPLYPORT: [VALUE...]
+ *   sink             counts what it gets; ["count", REPLYPORT] -> REPLYPORT: [COUNT]
+ *   portolan::echo   an init function: makes such an echo port, whoever spawns it
+ *
+ * Messages that make no sense to a service are dropped: they shall cost nobody else anything.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+
+/* Whether there is a service of that name. */
+bool ptl_service_exists(const char *name);
+
+/* The names of all services, for people. */
+extern const char ptl_service_names[];
+
+/*
+ * Start the named services, each at most once, and register what can be spawned.  `names` ends
+ * with NULL.  Returns 0 or the error of ptl_port_new() or ptl_register().
+ */
+PTL_MUST_CHECK int ptl_services_start(struct ptl_node *node, const char *const names[]);

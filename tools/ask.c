@@ -56,22 +56,18 @@ static int ask_node(struct ptl_client *client, const char *node_id, ptl_reply_fn
 
 static int send_message(struct ptl_client *client)
 {
-    struct ptl_port port;
     struct ptl_msg *msg;
 
-    int code = ptl_client_port(client, 0, &port);
-    if (code == PTL_EXIT_OK) {
-        code = ptl_client_message(client, 1, &msg);
-    }
+    int code = ptl_client_message(client, 1, &msg);
     if (code != PTL_EXIT_OK) {
         return code;
     }
-    int err = ptl_send(client->node, &port, msg);
+    int err = ptl_send(client->node, &client->port, msg);
     ptl_msg_free(msg);
     if (err < 0) {
         return complain_refused("send", err);
     }
-    code = ask_node(client, ptl_port_id(&port), answered);
+    code = ask_node(client, ptl_port_id(&client->port), answered);
     return code == PTL_EXIT_OK ? ptl_client_wait(client, client->options->timeout_ms) : code;
 }
 
@@ -97,17 +93,13 @@ static void replied(struct ptl_node *node, int err, const struct ptl_msg *reply,
 
 static int call_port(struct ptl_client *client)
 {
-    struct ptl_port port;
     struct ptl_msg *msg;
 
-    int code = ptl_client_port(client, 0, &port);
-    if (code == PTL_EXIT_OK) {
-        code = ptl_client_message(client, 1, &msg);
-    }
+    int code = ptl_client_message(client, 1, &msg);
     if (code != PTL_EXIT_OK) {
         return code;
     }
-    int err = ptl_call(client->node, &port, msg, 0, true, replied, client);
+    int err = ptl_call(client->node, &client->port, msg, 0, true, replied, client);
     ptl_msg_free(msg);
     return err < 0 ? complain_refused("call", err)
                    : ptl_client_wait(client, client->options->timeout_ms);
@@ -130,13 +122,7 @@ static void monitored(struct ptl_node *node, const struct ptl_port *port,
 
 static int monitor_port(struct ptl_client *client)
 {
-    struct ptl_port port;
-
-    int code = ptl_client_port(client, 0, &port);
-    if (code != PTL_EXIT_OK) {
-        return code;
-    }
-    int err = ptl_monitor(client->node, &port, monitored, client, NULL);
+    int err = ptl_monitor(client->node, &client->port, monitored, client, NULL);
     return err < 0 ? complain_refused("monitor", err) : ptl_client_wait(client, 0);
 }
 
@@ -185,16 +171,21 @@ static int spawn_port(struct ptl_client *client)
 
 /* ---- The commands -------------------------------------------------------------------------- */
 
-/* Open a client, ask, close it. */
+/* Open a client, look at the command line once more, link, ask, close. */
 static int with_client(const struct ptl_options *options, int (*ask)(struct ptl_client *client))
 {
     struct ptl_client client;
 
     int code = ptl_client_open(&client, options);
-    if (code != PTL_EXIT_OK) {
-        return code;
+    if (code == PTL_EXIT_OK && ask != spawn_port) {
+        code = ptl_client_parse_port(&client);
     }
-    code = ask(&client);
+    if (code == PTL_EXIT_OK) {
+        code = ptl_client_link(&client);
+    }
+    if (code == PTL_EXIT_OK) {
+        code = ask(&client);
+    }
     ptl_client_close(&client);
     return code;
 }

@@ -117,15 +117,11 @@ static void find_seeds(const struct ptl_options *options, struct ptl_list *seeds
 }
 
 /* "HOST/cli/RANDOM" */
-static void find_id(const struct ptl_options *options, char id[PTL_NODE_ID_MAX])
+static void make_id(char id[PTL_NODE_ID_MAX])
 {
     char host[PTL_NODE_ID_MAX];
     uint32_t random[2] = {0, 0};
 
-    if (options->node) {
-        snprintf(id, PTL_NODE_ID_MAX, "%s", options->node);
-        return;
-    }
     ptl_host_name(host);
     if (getrandom(random, sizeof random, 0) < 0) {
         random[0] = (uint32_t)getpid(); /* better than nothing: IDs differ on one host */
@@ -133,65 +129,61 @@ static void find_id(const struct ptl_options *options, char id[PTL_NODE_ID_MAX])
     snprintf(id, PTL_NODE_ID_MAX, "%.160s/cli/%08x%08x", host, random[0], random[1]);
 }
 
-static int complain_unreached(struct ptl_client *client, const struct ptl_list *seeds,
-                              unsigned timeout_ms)
+static int start(struct ptl_client *client)
 {
-    char line[PTL_JOURNAL_LINE_MAX];
-
-    ptl_journal_held(&client->journal, "no answer: does a node run there, with the same secret?",
-                     line);
-    return ptl_complain(PTL_EXIT_REACH, "cannot reach %s within %g s: %s", seeds->items[0],
-                        timeout_ms / 1000.0, line);
-}
-
-static int start_and_link(struct ptl_client *client)
-{
-    const struct ptl_options *options = client->options;
-    unsigned limit_ms = options->timeout_ms < LINK_MS_MAX ? options->timeout_ms : LINK_MS_MAX;
-    struct ptl_list seeds;
-
-    find_seeds(options, &seeds);
-    find_id(options, client->id);
+    const char *id = client->options->node ? client->options->node : client->id;
     struct ptl_node_options node_options =
-        ptl_common_options(options, client->id, &client->secret, &client->journal);
-    node_options.seeds = seeds.items;
-    node_options.shards = 1;
+        ptl_common_options(client->options, id, &client->secret, &client->journal);
 
+    node_options.seeds = client->seeds.items;
+    node_options.shards = 1;
     int err = ptl_node_start(&node_options, &client->node);
     if (err < 0) {
+        client->node = NULL;
         return ptl_complain_start(&client->journal, err);
     }
     err = ptl_on_link(client->node, link_changed, client);
-    if (err < 0) {
-        return ptl_complain(PTL_EXIT_OTHER, "cannot watch links: %s", ptl_err_text(err));
-    }
-    int result = wait_until(client, &client->linked, limit_ms);
-    if (result > 0) {
-        return 128 + result;
-    }
-    return result < 0 ? complain_unreached(client, &seeds, limit_ms) : PTL_EXIT_OK;
+    return err < 0 ? ptl_complain(PTL_EXIT_OTHER, "cannot watch links: %s", ptl_err_text(err))
+                   : PTL_EXIT_OK;
 }
 
 int ptl_client_open(struct ptl_client *client, const struct ptl_options *options)
 {
     *client = (struct ptl_client){.options = options, .signals = -1, .event = -1};
+    pthread_mutex_init(&client->lock, NULL);
+    ptl_journal_init(&client->journal, options->log);
+    find_seeds(options, &client->seeds);
+    make_id(client->id);
+
     int code = ptl_secret_find(options, &client->secret);
     if (code != PTL_EXIT_OK) {
         return code;
     }
-    pthread_mutex_init(&client->lock, NULL);
-    ptl_journal_init(&client->journal, options->log);
     client->signals = ptl_signals_open();
     client->event = eventfd(0, EFD_CLOEXEC);
     if (client->signals < 0 || client->event < 0) {
-        code = ptl_complain(PTL_EXIT_OTHER, "no more files may be opened: %s", strerror(errno));
-    } else {
-        code = start_and_link(client);
+        return ptl_complain(PTL_EXIT_OTHER, "no more files may be opened: %s", strerror(errno));
     }
-    if (code != PTL_EXIT_OK) {
-        ptl_client_close(client);
+    return start(client);
+}
+
+int ptl_client_link(struct ptl_client *client)
+{
+    unsigned given_ms = client->options->timeout_ms;
+    unsigned limit_ms = given_ms < LINK_MS_MAX ? given_ms : LINK_MS_MAX;
+    char line[PTL_JOURNAL_LINE_MAX];
+
+    int result = wait_until(client, &client->linked, limit_ms);
+    if (result > 0) {
+        return 128 + result;
     }
-    return code;
+    if (result == 0) {
+        return PTL_EXIT_OK;
+    }
+    ptl_journal_held(&client->journal, "no answer: does a node run there, with the same secret?",
+                     line);
+    return ptl_complain(PTL_EXIT_REACH, "cannot reach %s within %g s: %s", client->seeds.items[0],
+                        limit_ms / 1000.0, line);
 }
 
 void ptl_client_close(struct ptl_client *client)
@@ -211,11 +203,11 @@ void ptl_client_close(struct ptl_client *client)
 
 /* ---- Questions and answers ---------------------------------------------------------------- */
 
-int ptl_client_port(struct ptl_client *client, int index, struct ptl_port *port)
+int ptl_client_parse_port(struct ptl_client *client)
 {
-    const char *text = client->options->arguments[index];
+    const char *text = client->options->arguments[0];
 
-    int err = ptl_port_parse(client->node, text, strlen(text), port);
+    int err = ptl_port_parse(client->node, text, strlen(text), &client->port);
     return err < 0 ? ptl_complain(PTL_EXIT_USAGE, "'%s' is not a port: %s", text, ptl_err_text(err))
                    : PTL_EXIT_OK;
 }

@@ -1,9 +1,9 @@
 /*
  * tools/client.h - a node for the time of one question: start, find the network, ask, wait, stop.
  *
- *   ptl_client_open() --linked--> ask (ptl_call(), ...) --> ptl_client_wait() --> _close()
- *                                        |                        ^
- *                                 answers on the node's own shard: ptl_client_done()
+ *   ptl_client_open() --> _link() --> ask: ptl_call(), ... --> _wait() --> _close()
+ *                                          |                     ^
+ *                                          '-- ptl_client_done() '  on the node's own shard
  */
 #pragma once
 
@@ -14,7 +14,8 @@ struct ptl_client {
     struct ptl_node *node;
     struct ptl_journal journal;
     struct ptl_secret secret;
-    char id[PTL_NODE_ID_MAX];
+    char id[PTL_NODE_ID_MAX]; /* where --node gives none */
+    struct ptl_list seeds;
     int signals; /* a descriptor that SIGINT and SIGTERM come to */
     int event;   /* a descriptor that tells of a change below */
 
@@ -25,18 +26,20 @@ struct ptl_client {
     char *text;      /* for standard output, or NULL; a block of malloc() */
     char *complaint; /* for standard error, or NULL; a block of malloc() */
 
-    struct ptl_port port; /* what was spawned; set before the answer can come */
+    struct ptl_port port; /* what is asked about; set before the answer can come */
 };
 
 /*
- * Start the client's node and wait for its first link.  Returns PTL_EXIT_OK, or another code after
- * one line on standard error; then nothing is to be closed.
- * Owns: `client` is the caller's and stays in its place until ptl_client_close().
+ * Start the client's node.  Returns PTL_EXIT_OK, or another code after one line on standard error.
+ * Owns: `client` is the caller's and stays in its place; ptl_client_close() whatever is returned.
  */
 int ptl_client_open(struct ptl_client *client, const struct ptl_options *options);
 
-/* Parse argument `index` as a port's ID; complains. */
-int ptl_client_port(struct ptl_client *client, int index, struct ptl_port *port);
+/* Parse the first argument as a port's ID, into `client->port`.  Returns as above. */
+int ptl_client_parse_port(struct ptl_client *client);
+
+/* Wait for the first link to the network.  Returns as above. */
+int ptl_client_link(struct ptl_client *client);
 
 /* A message of the arguments from `index` on: JSON values, else text; complains. */
 int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **msg);

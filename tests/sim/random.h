@@ -1,5 +1,5 @@
 /*
- * tests/sim/random.h - the one source of chance in a simulation: xoshiro256**, seeded by splitmix64.
+ * tests/sim/random.h - the one source of chance: xoshiro256**, seeded by splitmix64.
  *
  * Every delay, fault and choice of a run is drawn from one of these, so that a seed is the run.
  */

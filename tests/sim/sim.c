@@ -1,0 +1,257 @@
+/*
+ * The simulator: sim [--seed S] [--seeds N] [--verbose] [--expect PROPERTY[,PROPERTY]...]
+ *
+ * Runs N seeds from S on.  A seed that fails prints one line: the command that replays it with full
+ * logs.  With --expect a bug has been planted: some seed must fail, the first one by one of these
+ * properties.
+ */
+#include "tests/sim/workload.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CALM_DURATION (12 * SIM_SECOND)
+#define REST_DURATION (14 * SIM_SECOND)
+#define SEEDS_MAX 1000000
+
+struct outcome {
+    uint64_t delivered, faults, hash, bytes_peak, turns;
+    bool failed;
+    enum sim_property property;
+    char text[512];
+};
+
+static const char *program;
+static uint64_t current_seed;
+
+/* ---- One seed -------------------------------------------------------------------------------- */
+
+static void stop_all(struct sim_world *world)
+{
+    unsigned first = (unsigned)sim_random_below(world->random, world->node_count);
+    for (unsigned i = 0; i < world->node_count && !world->checker.failed; i++) {
+        struct sim_node *node = &world->nodes[(first + i) % world->node_count];
+        if (i == 0) {
+            sim_workload_burst(world->workload, node);
+            /* The burst of ports begins with a message to each: let that arrive. */
+            sim_world_run(world, sim_network_now(world->network) + SIM_MILLISECOND);
+        }
+        struct sim_life life = sim_node_life(node);
+        sim_world_stop(world, node);
+        sim_world_run(world, sim_network_now(world->network) + 2 * SIM_SECOND);
+        if (!world->checker.failed) {
+            sim_workload_check_flushed(world->workload, life);
+        }
+    }
+    if (!world->checker.failed && sim_network_open_ends(world->network) != 0) {
+        sim_checker_fail(&world->checker, SIM_G9_END, "%u streams are still open",
+                         sim_network_open_ends(world->network));
+    }
+}
+
+static void live(struct sim_world *world)
+{
+    struct sim_network *network = world->network;
+    /* Some seeds begin in the storm, some with everybody linked. */
+    if (sim_random_chance(world->random, 500)) {
+        sim_world_run(world, sim_network_now(network) + SIM_SECOND);
+    }
+    sim_workload_go(world->workload);
+    sim_world_storm(world, sim_random_between(world->random, 6, 12) * SIM_SECOND);
+    sim_world_run(world, world->calm_at);
+    sim_workload_calm(world->workload);
+    sim_world_run(world, sim_network_now(network) + CALM_DURATION);
+    sim_workload_finish(world->workload);
+    sim_world_run(world, sim_network_now(network) + REST_DURATION);
+    if (!world->checker.failed) {
+        sim_checker_rest(&world->checker);
+    }
+    if (!world->checker.failed) {
+        stop_all(world);
+    }
+}
+
+/* A failed run is cut off where it failed. */
+static void crash_rest(struct sim_world *world)
+{
+    for (unsigned i = 0; i < world->node_count; i++) {
+        if (world->nodes[i].node != NULL) {
+            sim_world_crash(world, &world->nodes[i]);
+        }
+    }
+}
+
+static struct outcome run_seed(uint64_t seed, bool verbose)
+{
+    struct sim_world world;
+    struct outcome outcome = {0};
+
+    current_seed = seed;
+    sim_world_init(&world, seed, verbose);
+    live(&world);
+    outcome.failed = world.checker.failed;
+    outcome.property = world.checker.property;
+    memcpy(outcome.text, world.checker.text, sizeof outcome.text);
+    outcome.delivered = world.checker.delivered;
+    outcome.faults = sim_world_faults(&world);
+    outcome.hash = sim_network_hash(world.network);
+    outcome.turns = world.turns;
+    for (unsigned i = 0; i < world.node_count; i++) {
+        if (world.nodes[i].bytes_peak > outcome.bytes_peak) {
+            outcome.bytes_peak = world.nodes[i].bytes_peak;
+        }
+    }
+    crash_rest(&world);
+    sim_world_drop(&world);
+    return outcome;
+}
+
+/* ---- Many seeds ------------------------------------------------------------------------------ */
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static uint64_t median(uint64_t values[], size_t count)
+{
+    qsort(values, count, sizeof values[0], compare);
+    return count == 0 ? 0 : values[count / 2];
+}
+
+static void print_replay(uint64_t seed)
+{
+    printf("replay: %s --seed %llu --verbose\n", program, (unsigned long long)seed);
+    fflush(stdout);
+}
+
+/* An assertion of the engine, or worse: say at least which seed it was. */
+static void on_crash(int number)
+{
+    char line[512];
+    int size = snprintf(line, sizeof line, "\nreplay: %s --seed %llu --verbose\n", program,
+                        (unsigned long long)current_seed);
+    if (write(STDOUT_FILENO, line, (size_t)size) < 0) {
+        _exit(3);
+    }
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+struct options {
+    uint64_t seed;
+    uint64_t seeds;
+    bool verbose;
+    const char *expect;
+};
+
+static bool expected(const char *list, enum sim_property property)
+{
+    const char *name = sim_property_name(property);
+    size_t size = strlen(name);
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at += size) {
+        if ((at == list || at[-1] == ',') && (at[size] == '\0' || at[size] == ',')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int judge_planted(const struct options *options, const struct outcome *outcome,
+                         uint64_t seed)
+{
+    bool fitting = expected(options->expect, outcome->property);
+    printf("the planted bug is caught by seed %llu: %s: %s\n", (unsigned long long)seed,
+           sim_property_name(outcome->property), outcome->text);
+    if (!fitting) {
+        printf("but %s was expected\n", options->expect);
+    }
+    return fitting ? 0 : 1;
+}
+
+static int run_all(const struct options *options)
+{
+    uint64_t *delivered = calloc(options->seeds, sizeof *delivered);
+    uint64_t *faults = calloc(options->seeds, sizeof *faults);
+    uint64_t peak = 0, turns = 0, hash = 0;
+    int failures = 0;
+
+    if (delivered == NULL || faults == NULL) {
+        abort();
+    }
+    for (uint64_t i = 0; i < options->seeds; i++) {
+        uint64_t seed = options->seed + i;
+        struct outcome outcome = run_seed(seed, options->verbose);
+        delivered[i] = outcome.delivered;
+        faults[i] = outcome.faults;
+        peak = outcome.bytes_peak > peak ? outcome.bytes_peak : peak;
+        turns += outcome.turns;
+        hash = hash * 31 + outcome.hash;
+        if (outcome.failed && options->expect != NULL) {
+            free(delivered);
+            free(faults);
+            return judge_planted(options, &outcome, seed);
+        }
+        if (outcome.failed) {
+            failures++;
+            printf("seed %llu: %s: %s; ", (unsigned long long)seed,
+                   sim_property_name(outcome.property), outcome.text);
+            print_replay(seed);
+        }
+    }
+    printf("%llu seeds, %d failed; median delivered %llu, median faults %llu; turns %llu, "
+           "highest memory of a node %llu bytes; trace %016llx\n",
+           (unsigned long long)options->seeds, failures,
+           (unsigned long long)median(delivered, options->seeds),
+           (unsigned long long)median(faults, options->seeds), (unsigned long long)turns,
+           (unsigned long long)peak, (unsigned long long)hash);
+    free(delivered);
+    free(faults);
+    if (options->expect != NULL) {
+        printf("the planted bug was not caught\n");
+        return 1;
+    }
+    return failures > 0;
+}
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (*text == '\0' || *end != '\0') {
+        fprintf(stderr, "sim: not a number: %s\n", text);
+        exit(2);
+    }
+    return value;
+}
+
+int main(int argc, char *argv[])
+{
+    struct options options = {.seed = 1, .seeds = 1};
+    program = argv[0];
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            options.seed = number(argv[++i]);
+        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
+            options.seeds = number(argv[++i]);
+        } else if (strcmp(argv[i], "--expect") == 0 && i + 1 < argc) {
+            options.expect = argv[++i];
+        } else if (strcmp(argv[i], "--verbose") == 0) {
+            options.verbose = true;
+        } else {
+            fprintf(stderr, "usage: sim [--seed S] [--seeds N] [--verbose] [--expect PROPERTY]\n");
+            return 2;
+        }
+    }
+    if (options.seeds == 0 || options.seeds > SEEDS_MAX) {
+        fprintf(stderr, "sim: --seeds takes 1 to %d\n", SEEDS_MAX);
+        return 2;
+    }
+    signal(SIGABRT, on_crash);
+    signal(SIGSEGV, on_crash);
+    signal(SIGBUS, on_crash);
+    return run_all(&options);
+}

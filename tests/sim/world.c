@@ -1,0 +1,496 @@
+#include "tests/sim/world.h"
+
+#include "engine/node.h"
+#include "tests/sim/workload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TURNS_MAX 4000000 /* of a run: beyond it something spins */
+#define STOP_PATIENCE (20 * SIM_SECOND)
+#define MEMORY_MAX (48u << 20) /* of a node under this load; what it may hold is far less */
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+static void *counted_resize(void *user, void *block, size_t old_size, size_t new_size)
+{
+    struct sim_node *node = user;
+    if (new_size == 0) {
+        node->bytes -= old_size;
+        node->blocks--;
+        free(block);
+        return NULL;
+    }
+    void *moved = realloc(block, new_size);
+    ptl_assert(moved != NULL);
+    node->blocks += block == NULL;
+    node->bytes += new_size - old_size;
+    if (node->bytes > node->bytes_peak) {
+        node->bytes_peak = node->bytes;
+    }
+    return moved;
+}
+
+/* ---- Nodes ----------------------------------------------------------------------------------- */
+
+static void log_line(void *data, enum ptl_log_level level, const char *line)
+{
+    struct sim_node *node = data;
+    sim_say(node->world->network, "%s: [%d] %s", node->id, (int)level, line);
+}
+
+static unsigned node_index(const struct sim_world *world, const char *id)
+{
+    unsigned index = 0;
+    while (index < world->node_count && strcmp(world->nodes[index].id, id) != 0) {
+        index++;
+    }
+    return index;
+}
+
+/* Links go up and down in turns. */
+static void link_changed(struct ptl_node *node, const char *node_id, bool up,
+                         const struct ptl_msg *reason, void *data)
+{
+    struct sim_node *self = data;
+    struct sim_world *world = self->world;
+    struct sim_checker *checker = &world->checker;
+    unsigned peer = node_index(world, node_id);
+    (void)node;
+    (void)reason;
+    if (peer == world->node_count || peer == self->index) {
+        sim_checker_fail(checker, SIM_REST, "%s says it is linked to \"%s\"", self->id, node_id);
+        return;
+    }
+    sim_trace(world->network, up ? "up" : "down", self->index, peer);
+    if (checker->linked[self->index][peer] == up) {
+        sim_checker_fail(checker, SIM_REST, "%s says twice that %s is %s", self->id, node_id,
+                         up ? "up" : "down");
+    }
+    checker->linked[self->index][peer] = up;
+    checker->downs[self->index][peer] += !up;
+}
+
+static const char *framings(struct sim_random *random)
+{
+    static const char *const choices[] = {"cbor,json", "cbor,json", "json,cbor", NULL};
+    return choices[sim_random_below(random, 4)];
+}
+
+static void fill_options(struct sim_node *node, struct ptl_node_options *options)
+{
+    struct sim_random *random = node->world->random;
+    *options = (struct ptl_node_options){
+        .size = sizeof *options,
+        .id = node->id,
+        .secret = "a secret of enough bytes",
+        .secret_size = 24,
+        .framings = framings(random),
+        .shards = node->shards,
+        .log_level = node->world->verbose ? PTL_LOG_DEBUG : PTL_LOG_ERROR,
+        .log = log_line,
+        .log_data = node,
+        .allocator = &node->allocator,
+        .message_bytes_max = 1 << 20,
+        .port_room = (size_t)1 << sim_random_between(random, 14, 18),
+        .link_room = (size_t)1 << sim_random_between(random, 16, 19),
+        .inbox_room = (size_t)1 << sim_random_between(random, 14, 17),
+        .ring_bytes = (size_t)1 << sim_random_between(random, 13, 16),
+        .loops = &node->maker.maker,
+    };
+}
+
+static void tell_known(struct sim_node *node)
+{
+    struct sim_world *world = node->world;
+    for (unsigned i = 0; i < world->node_count; i++) {
+        if (i == node->index || sim_random_chance(world->random, 200)) {
+            continue;
+        }
+        int err = ptl_node_known(node->node, world->nodes[i].id, world->nodes[i].address);
+        if (err < 0) {
+            sim_checker_fail(&world->checker, SIM_REST, "ptl_node_known: %s", ptl_err_name(err));
+        }
+    }
+}
+
+static void start_node(struct sim_node *node)
+{
+    struct sim_world *world = node->world;
+    char bind[SIM_NAME_MAX];
+    const char *binds[] = {bind, NULL};
+    const char *seeds[SIM_NODES_MAX] = {NULL};
+    struct ptl_node_options options;
+    unsigned count = 0;
+
+    fill_options(node, &options);
+    /* The first node may have no seeds: others join it.  Everybody else knows all. */
+    for (unsigned i = 0; i < world->node_count; i++) {
+        if (i != node->index && (node->index > 0 || sim_random_chance(world->random, 500))) {
+            seeds[count++] = world->nodes[i].address;
+        }
+    }
+    snprintf(bind, sizeof bind, "%s:4040", sim_host_ip(node->host));
+    options.binds = binds;
+    options.seeds = seeds;
+    world->checker.lives[node->index]++;
+    world->checker.up[node->index] = true;
+    memset(world->checker.linked[node->index], 0, sizeof world->checker.linked[0]);
+    sim_maker_init(&node->maker, node->host);
+    sim_trace(world->network, "start", node->index, node->shards);
+    int err = ptl_node_make(&options, &node->node);
+    for (unsigned i = 0; err == 0 && i < node->shards; i++) {
+        err = ptl_node_open_shard(node->node, i);
+    }
+    if (err < 0) {
+        fprintf(stderr, "sim: the node does not start: %s\n", ptl_err_text(err));
+        abort();
+    }
+    err = ptl_on_link(node->node, link_changed, node);
+    if (err < 0) {
+        sim_checker_fail(&world->checker, SIM_REST, "ptl_on_link: %s", ptl_err_name(err));
+    }
+    tell_known(node);
+    sim_workload_node_up(world->workload, node);
+}
+
+/* The engine is gone: is anything left? */
+static void check_empty(struct sim_node *node)
+{
+    if (node->bytes != 0 || node->blocks != 0) {
+        sim_checker_fail(&node->world->checker, SIM_G9_END, "%s leaves %llu bytes in %llu blocks",
+                         node->id, (unsigned long long)node->bytes,
+                         (unsigned long long)node->blocks);
+    }
+    for (unsigned i = 0; i < node->shards; i++) {
+        if (sim_maker_loop(&node->maker, i) != NULL) {
+            sim_checker_fail(&node->world->checker, SIM_G9_END, "%s leaves the loop of shard %u",
+                             node->id, i);
+            return;
+        }
+    }
+    sim_maker_drop(&node->maker);
+}
+
+static void free_node(struct sim_node *node)
+{
+    struct ptl_node *gone = node->node;
+    node->node = NULL;
+    node->paused_until = 0;
+    ptl_node_free(gone);
+    check_empty(node);
+    node->bytes = node->blocks = 0;
+}
+
+void sim_world_crash(struct sim_world *world, struct sim_node *node)
+{
+    sim_trace(world->network, "crash", node->index, 0);
+    world->checker.up[node->index] = false;
+    sim_workload_node_down(world->workload, node);
+    node->crashing = true;
+    node->node->crashed = true;
+    free_node(node);
+    node->crashing = false;
+}
+
+void sim_world_stop(struct sim_world *world, struct sim_node *node)
+{
+    uint64_t until = sim_network_now(world->network) + STOP_PATIENCE;
+    sim_trace(world->network, "stop", node->index, 0);
+    node->stopping = true;
+    ptl_node_stop_begin(node->node);
+    while (!ptl_node_stop_done(node->node) && !world->checker.failed) {
+        uint64_t now = sim_network_now(world->network);
+        if (now >= until) {
+            sim_checker_fail(&world->checker, SIM_G9_END, "%s does not stop", node->id);
+            return;
+        }
+        sim_world_run(world, now + 5 * SIM_MILLISECOND);
+    }
+    if (world->checker.failed) {
+        return;
+    }
+    sim_checker_stopped(&world->checker, node->index);
+    world->checker.up[node->index] = false;
+    sim_workload_node_down(world->workload, node);
+    free_node(node);
+    node->stopping = false;
+}
+
+/* ---- Stepping -------------------------------------------------------------------------------- */
+
+struct candidate {
+    struct sim_node *node;
+    unsigned shard;
+};
+
+/* Who has something to do now; or when the next one will. */
+static unsigned find_ready(struct sim_world *world, struct candidate ready[], uint64_t *next)
+{
+    uint64_t now = sim_network_now(world->network);
+    unsigned count = 0;
+    *next = UINT64_MAX;
+    for (unsigned i = 0; i < world->node_count; i++) {
+        struct sim_node *node = &world->nodes[i];
+        if (node->node == NULL) {
+            continue;
+        }
+        if (node->paused_until > now) {
+            *next = node->paused_until < *next ? node->paused_until : *next;
+            continue;
+        }
+        for (unsigned shard = 0; shard < node->shards; shard++) {
+            struct ptl_loop *loop = sim_maker_loop(&node->maker, shard);
+            uint64_t due = UINT64_MAX;
+            if (loop == NULL) {
+                continue;
+            }
+            if (sim_loop_ready(loop) || (due = ptl_node_next(node->node, shard)) <= now) {
+                ready[count++] = (struct candidate){node, shard};
+            } else if (due < *next) {
+                *next = due;
+            }
+        }
+    }
+    return count;
+}
+
+static void turn(struct sim_world *world, struct candidate who)
+{
+    world->turns++;
+    sim_trace(world->network, "turn", who.node->index, who.shard);
+    ptl_node_turn(who.node->node, who.shard);
+    sim_network_pass(world->network, sim_random_between(world->random, 200, 10000));
+    if (who.node->bytes > MEMORY_MAX) {
+        sim_checker_fail(&world->checker, SIM_G6_ROOM, "%s holds %llu bytes", who.node->id,
+                         (unsigned long long)who.node->bytes);
+    }
+    if (world->turns > TURNS_MAX) {
+        sim_checker_fail(&world->checker, SIM_REST, "%s spins", who.node->id);
+    }
+}
+
+/* Events whose time has come go before turns now and then, not always. */
+static void step(struct sim_world *world, uint64_t until)
+{
+    struct candidate ready[SIM_NODES_MAX * SIM_SHARDS_MAX];
+    uint64_t due;
+    unsigned count = find_ready(world, ready, &due);
+    uint64_t event = sim_network_next(world->network);
+    uint64_t now = sim_network_now(world->network);
+
+    if (event <= now && (count == 0 || sim_random_chance(world->random, 700))) {
+        sim_network_advance(world->network);
+    } else if (count > 0) {
+        turn(world, ready[sim_random_below(world->random, count)]);
+    } else {
+        due = due < until ? due : until;
+        if (event <= due) {
+            sim_network_advance(world->network);
+        } else {
+            sim_network_pass(world->network, due - now);
+        }
+    }
+}
+
+void sim_world_run(struct sim_world *world, uint64_t until)
+{
+    while (!world->checker.failed && sim_network_now(world->network) < until) {
+        step(world, until);
+    }
+}
+
+/* ---- Faults ---------------------------------------------------------------------------------- */
+
+static struct sim_node *any_node(struct sim_world *world)
+{
+    return &world->nodes[sim_random_below(world->random, world->node_count)];
+}
+
+/* A few seconds at most, more often a fraction of one. */
+static uint64_t any_while(struct sim_world *world)
+{
+    return sim_random_scale(world->random, SIM_MILLISECOND, 4 * SIM_SECOND);
+}
+
+static void cut_some(struct sim_world *world)
+{
+    unsigned streams = sim_network_streams(world->network);
+    if (streams == 0) {
+        return;
+    }
+    enum sim_cut how = (enum sim_cut)sim_random_below(world->random, 4);
+    unsigned which = (unsigned)sim_random_below(world->random, streams);
+    unsigned from = (unsigned)sim_random_below(world->random, 2);
+    uint64_t after = sim_random_scale(world->random, 1, 20000) - 1;
+    sim_network_cut(world->network, which, from, after, how);
+}
+
+static void cut_all(struct sim_world *world)
+{
+    unsigned streams = sim_network_streams(world->network);
+    if (streams == 0) {
+        return;
+    }
+    sim_network_fault(world->network, SIM_FAULT_FLAP, streams);
+    while (sim_network_streams(world->network) > 0) {
+        unsigned from = (unsigned)sim_random_below(world->random, 2);
+        sim_network_cut(world->network, 0, from, 0, SIM_CUT_RESET_BOTH);
+    }
+}
+
+struct parting {
+    struct sim_host *a, *b;
+    bool both;
+};
+
+static void heal(void *data)
+{
+    struct parting *parting = data;
+    sim_hosts_heal(parting->a, parting->b);
+    if (parting->both) {
+        sim_hosts_heal(parting->b, parting->a);
+    }
+    free(parting);
+}
+
+static void part_some(struct sim_world *world)
+{
+    struct sim_node *a = any_node(world);
+    struct sim_node *b = any_node(world);
+    if (a == b) {
+        return;
+    }
+    struct parting *parting = malloc(sizeof *parting);
+    ptl_assert(parting != NULL);
+    *parting = (struct parting){a->host, b->host, sim_random_chance(world->random, 700)};
+    sim_network_fault(world->network, SIM_FAULT_PARTITION, a->index * 16 + b->index);
+    sim_hosts_part(a->host, b->host);
+    if (parting->both) {
+        sim_hosts_part(b->host, a->host);
+    }
+    sim_network_at(world->network, sim_network_now(world->network) + any_while(world), heal,
+                   parting);
+}
+
+static void come_back(void *data)
+{
+    struct sim_node *node = data;
+    node->shards = (unsigned)sim_random_between(node->world->random, 1, SIM_SHARDS_MAX);
+    start_node(node);
+}
+
+static void power_back(void *data)
+{
+    struct sim_node *node = data;
+    sim_host_power_on(node->host);
+    come_back(node);
+}
+
+static void crash_some(struct sim_world *world)
+{
+    struct sim_node *node = any_node(world);
+    bool silently = sim_random_chance(world->random, 500);
+    if (node->node == NULL) {
+        return;
+    }
+    sim_network_fault(world->network, silently ? SIM_FAULT_POWER : SIM_FAULT_RESTART, node->index);
+    if (silently) {
+        sim_host_power_off(node->host);
+    }
+    sim_world_crash(world, node);
+    sim_network_at(world->network, sim_network_now(world->network) + any_while(world),
+                   silently ? power_back : come_back, node);
+}
+
+static void pause_some(struct sim_world *world)
+{
+    struct sim_node *node = any_node(world);
+    sim_network_fault(world->network, SIM_FAULT_PAUSE, node->index);
+    node->paused_until = sim_network_now(world->network) + any_while(world);
+}
+
+static void strike(void *data)
+{
+    struct sim_world *world = data;
+    if (!world->storming || sim_network_now(world->network) >= world->calm_at) {
+        world->storming = false;
+        *sim_network_weather(world->network) = (struct sim_weather){.short_io = 100};
+        return;
+    }
+    unsigned dice = (unsigned)sim_random_below(world->random, 100);
+    if (dice < 50) {
+        cut_some(world);
+    } else if (dice < 62) {
+        cut_all(world);
+    } else if (dice < 76) {
+        part_some(world);
+    } else if (dice < 90) {
+        pause_some(world);
+    } else {
+        crash_some(world);
+    }
+    uint64_t wait = sim_random_scale(world->random, SIM_MILLISECOND, 1200 * SIM_MILLISECOND);
+    sim_network_at(world->network, sim_network_now(world->network) + wait, strike, world);
+}
+
+void sim_world_storm(struct sim_world *world, uint64_t duration)
+{
+    world->storming = true;
+    world->calm_at = sim_network_now(world->network) + duration;
+    struct sim_random *random = world->random;
+    *sim_network_weather(world->network) = (struct sim_weather){
+        .refused = (unsigned)sim_random_below(random, 100),
+        .hanging = (unsigned)sim_random_below(random, 50),
+        .slow = (unsigned)sim_random_below(random, 100),
+        .unresolved = 100,
+        .short_io = (unsigned)sim_random_below(random, 300),
+        .deferred = (unsigned)sim_random_below(random, 200),
+    };
+    strike(world);
+}
+
+uint64_t sim_world_faults(const struct sim_world *world)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < SIM_FAULTS; i++) {
+        sum += sim_network_faults(world->network, (enum sim_fault)i);
+    }
+    return sum;
+}
+
+/* ---- Beginning and end ----------------------------------------------------------------------- */
+
+void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
+{
+    static const char *const names[SIM_NODES_MAX] = {"alpha", "beta", "gamma"};
+    *world = (struct sim_world){.network = sim_network_make(seed), .verbose = verbose};
+    ptl_assert(world->network != NULL);
+    world->random = sim_network_random(world->network);
+    sim_network_verbose(world->network, verbose);
+    sim_checker_init(&world->checker, world->network);
+    world->node_count = (unsigned)sim_random_between(world->random, 2, SIM_NODES_MAX);
+    for (unsigned i = 0; i < world->node_count; i++) {
+        struct sim_node *node = &world->nodes[i];
+        node->world = world;
+        node->index = i;
+        node->shards = (unsigned)sim_random_between(world->random, 1, SIM_SHARDS_MAX);
+        node->host = sim_host_add(world->network, names[i]);
+        node->allocator = (struct ptl_allocator){.resize = counted_resize, .user = node};
+        snprintf(node->id, sizeof node->id, "%s", names[i]);
+        /* Seeds by name are resolved, those by number are not. */
+        snprintf(node->address, sizeof node->address, "%s:4040",
+                 sim_random_chance(world->random, 500) ? names[i] : sim_host_ip(node->host));
+    }
+    world->workload = sim_workload_make(world);
+    for (unsigned i = 0; i < world->node_count; i++) {
+        start_node(&world->nodes[i]);
+    }
+}
+
+void sim_world_drop(struct sim_world *world)
+{
+    sim_workload_free(world->workload);
+    sim_checker_drop(&world->checker);
+    sim_network_free(world->network);
+}

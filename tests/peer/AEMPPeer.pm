@@ -321,7 +321,10 @@ sub reply {
 # What a packet means.  Requests of the global protocol are none of this peer's business.
 sub handle {
     my ($self, $name, @values) = @_;
-    if (!defined $name || $name eq '') {
+    $name //= '';
+    if ($self->{on_packet} && !exists $self->{ports}{$name}) {
+        $self->{on_packet}->($name, @values);    # somebody else plays the node
+    } elsif ($name eq '') {
         my $word = $values[0] // '';
         my $code = $request{$word};
         return $code->($self, @values[1 .. $#values]) if $code;

@@ -10,9 +10,11 @@
  *   ["call", PORT, REPLY, V...]              REPLY gets ["answer", V...] or ["no answer", ERROR]
  *   ["flood", PORT, COUNT, SIZE]              PORT gets [1, TEXT] to [COUNT, TEXT] in order
  *   ["after", MILLISECONDS, REPLY]            REPLY gets ["after"]
- * Values are strings, integers, floats, truth values or null.
+ * With --stage it also has the ports that real nodes had when they were recorded: see stage.h.
  */
 #include "engine/portolan.h"
+#include "tests/peer/stage.h"
+#include "tests/peer/values.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -26,49 +28,6 @@ static struct ptl_monitor last_monitor;
 static char text[1 << 20];
 static int64_t flooded; /* how many of the flood under way were sent */
 
-static int put_scalar(struct ptl_writer *writer, const struct ptl_value *value)
-{
-    switch (value->type) {
-    case PTL_BOOL:
-        return ptl_put_bool(writer, value->boolean);
-    case PTL_INT:
-        return ptl_put_int(writer, value->integer);
-    case PTL_UINT:
-        return ptl_put_uint(writer, value->natural);
-    case PTL_FLOAT:
-        return ptl_put_float(writer, value->real);
-    case PTL_BYTES:
-        return ptl_put_bytes(writer, value->string.chars, value->string.size);
-    case PTL_TEXT:
-        return ptl_put_text(writer, value->string.chars, value->string.size);
-    case PTL_NULL:
-    case PTL_ARRAY:
-    case PTL_MAP:
-        break;
-    }
-    return ptl_put_null(writer);
-}
-
-/* A message of `tag` (may be NULL) and the values of `msg` from the `skip`th on. */
-static int rest_of(struct ptl_node *node, const char *tag, const struct ptl_msg *msg, unsigned skip,
-                   struct ptl_msg **rest)
-{
-    struct ptl_cursor cursor = ptl_msg_begin(msg);
-    struct ptl_writer writer;
-    struct ptl_value value;
-
-    ptl_writer_init(&writer, node);
-    if (tag != NULL) {
-        ptl_put_text(&writer, tag, strlen(tag));
-    }
-    for (unsigned i = 0; ptl_next(&cursor, &value) == PTL_OK; i++) {
-        if (i >= skip) {
-            put_scalar(&writer, &value);
-        }
-    }
-    return ptl_writer_finish(&writer, rest);
-}
-
 static int act_kill(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
     struct ptl_port port;
@@ -77,7 +36,7 @@ static int act_kill(struct ptl_node *node, const struct ptl_msg *msg, void *data
     (void)data;
     int err = ptl_msg_read(node, msg, "*p", &port);
     if (err == PTL_OK) {
-        err = rest_of(node, NULL, msg, 2, &reason);
+        err = peer_rest_of(node, NULL, msg, 2, &reason);
     }
     if (err == PTL_OK) {
         err = ptl_kill(node, &port, reason);
@@ -127,7 +86,7 @@ static int act_spawn(struct ptl_node *node, const struct ptl_msg *msg, void *dat
     int err =
         ptl_msg_read(node, msg, "*ssp", &target, &target_size, &function, &function_size, &reply);
     if (err == PTL_OK) {
-        err = rest_of(node, NULL, msg, 4, &values);
+        err = peer_rest_of(node, NULL, msg, 4, &values);
     }
     if (err < 0) {
         return err;
@@ -167,7 +126,7 @@ static int act_call(struct ptl_node *node, const struct ptl_msg *msg, void *data
     (void)data;
     int err = reply == NULL ? PTL_ENOMEM : ptl_msg_read(node, msg, "*pp", &port, reply);
     if (err == PTL_OK) {
-        err = rest_of(node, NULL, msg, 3, &question);
+        err = peer_rest_of(node, NULL, msg, 3, &question);
     }
     if (err == PTL_OK) {
         err = ptl_call(node, &port, question, CALL_MS, true, tell_answer, reply);
@@ -239,18 +198,17 @@ static int make_actor(struct ptl_node *node)
     return err;
 }
 
-static void read_options(int argc, char *argv[], struct ptl_node_options *options)
+/* Returns whether the stage is wanted too. */
+static bool read_options(int argc, char *argv[], struct ptl_node_options *options)
 {
     static const struct option known[] = {
-        {"node", required_argument, NULL, 'n'},
-        {"bind", required_argument, NULL, 'b'},
-        {"seed", required_argument, NULL, 's'},
-        {"secret", required_argument, NULL, 'k'},
-        {"shards", required_argument, NULL, 'c'},
-        {"framing", required_argument, NULL, 'f'},
-        {NULL, 0, NULL, 0},
+        {"node", required_argument, NULL, 'n'},   {"bind", required_argument, NULL, 'b'},
+        {"seed", required_argument, NULL, 's'},   {"secret", required_argument, NULL, 'k'},
+        {"shards", required_argument, NULL, 'c'}, {"framing", required_argument, NULL, 'f'},
+        {"stage", no_argument, NULL, 'S'},        {NULL, 0, NULL, 0},
     };
     static const char *binds[2], *seeds[2];
+    bool stage = false;
 
     for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (letter) {
@@ -275,10 +233,14 @@ static void read_options(int argc, char *argv[], struct ptl_node_options *option
         case 'f':
             options->framings = optarg;
             break;
+        case 'S':
+            stage = true;
+            break;
         default:
             exit(1);
         }
     }
+    return stage;
 }
 
 int main(int argc, char *argv[])
@@ -293,13 +255,16 @@ int main(int argc, char *argv[])
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
-    read_options(argc, argv, &options);
+    bool stage = read_options(argc, argv, &options);
     int err = ptl_node_start(&options, &node);
     if (err < 0) {
         fprintf(stderr, "actor: cannot start: %s\n", ptl_err_text(err));
         return 2;
     }
     err = make_actor(node);
+    if (err == PTL_OK && stage) {
+        err = peer_stage_make(node);
+    }
     if (err < 0) {
         fprintf(stderr, "actor: cannot make its port: %s\n", ptl_err_text(err));
         return 2;

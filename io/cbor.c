@@ -176,7 +176,7 @@ static size_t write_real(char *out, double value)
             break;
         }
     }
-    if (decimal.exponent < -5 || decimal.exponent > DIGITS_MAX) {
+    if (decimal.exponent < -4 || decimal.exponent >= DIGITS_MAX) {
         return sign + write_scientific(out + sign, &decimal);
     }
     return sign + write_positional(out + sign, &decimal);
@@ -353,7 +353,7 @@ const uint8_t *ptl_cbor_skip(const uint8_t *at, const uint8_t *end, uint64_t cou
     while (count > 0) {
         struct ptl_cbor_item item;
         size_t head = ptl_cbor_read(at, end, &item);
-        if (head == 0 || item.info == 31) {
+        if (head == 0 || item.info == 31 || item.major == PTL_CBOR_TAG) {
             return NULL;
         }
         at += head;

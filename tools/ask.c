@@ -1,5 +1,6 @@
 #include "tools/client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,10 +121,28 @@ static void monitored(struct ptl_node *node, const struct ptl_port *port,
     }
 }
 
+/* Whoever waits for the monitor to be in place sees it in the log. */
+static void watching(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+{
+    struct ptl_client *client = data;
+    char line[PTL_PORT_ID_MAX + 16];
+
+    (void)node;
+    (void)reply; /* when the node is gone, the monitor itself tells */
+    if (err == 0) {
+        snprintf(line, sizeof line, "monitoring %s", ptl_port_id(&client->port));
+        ptl_journal_log(&client->journal, PTL_LOG_INFO, line);
+    }
+}
+
 static int monitor_port(struct ptl_client *client)
 {
     int err = ptl_monitor(client->node, &client->port, monitored, client, NULL);
-    return err < 0 ? complain_refused("monitor", err) : ptl_client_wait(client, 0);
+    if (err < 0) {
+        return complain_refused("monitor", err);
+    }
+    int code = ask_node(client, ptl_port_id(&client->port), watching);
+    return code == PTL_EXIT_OK ? ptl_client_wait(client, 0) : code;
 }
 
 /* ---- spawn --------------------------------------------------------------------------------- */

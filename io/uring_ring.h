@@ -16,8 +16,9 @@
 
 #include <liburing.h>
 
+/* 2 MiB in all: measured at least as fast as 4, and a shard's cache holds more of it. */
 #define PTL_URING_BUFFERS 64               /* a power of two */
-#define PTL_URING_BUFFER_BYTES (64 * 1024) /* the most that one receive tells */
+#define PTL_URING_BUFFER_BYTES (32 * 1024) /* the most that one receive tells */
 
 struct ptl_uring_op;
 

@@ -2,12 +2,16 @@
  * tests/peer/stage.h - what the real nodes were running when they were recorded, so that a node of
  * ours can be asked the same and compared.
  *
- *   echo       [PORT, V...] -> PORT gets [V...];  ["echo", V..., PORT] -> PORT gets ["echo", V...]
- *   log        takes anything;  sink  the same, and ["count", PORT] asks how often
+ *   echo       [PORT, V...] -> PORT gets [V...];
+ *              ["echo", V..., PORT] -> PORT gets ["echo", V...]
+ *   log        takes anything
+ *   sink       the same; ["count", PORT] asks how often
  *   target, target2, target3    wait to be killed
  *   factory    ["strict", PORT] -> PORT gets ["strict", a new port]
- *   AEMPTest::Init::echo    init [PORT, V...] -> PORT gets ["spawned", its ID, V...]; then like echo
- *   Demo::init              init [PORT, I...]: monitors PORT;
+ *
+ * and the init functions
+ *   AEMPTest::Init::echo    [PORT, V...]: PORT gets ["spawned", ID, V...]; then like echo
+ *   Demo::init              [PORT, I...]: ends with PORT;
  *                           ["ping", V..., REPLY] -> REPLY gets ["pong", I..., V...]; ["boom"] fails
  */
 #pragma once

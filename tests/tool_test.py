@@ -376,7 +376,7 @@ class ClientTest(ToolTest):
             port = self.spawn(rain)
             monitor = self.monitor(rain, port)
             name = port.split("#")[1]
-            self.run_tool(*self.ask(rain, "snd", "rain", "kil0", name, *map(json.dumps, reason)))
+            self.run_tool(*self.ask(rain, "snd", "rain", "kil1", name, *map(json.dumps, reason)))
             code, out, _ = self.finish(monitor)
             self.assertEqual(code, 0)
             self.assertEqual(json.loads(out), reason)

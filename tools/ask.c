@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SPAWN_SETTLE_MS 20 /* from one shard of a node to another and back takes far less */
+
 /* The client commands: each opens a client, asks one thing of the network and waits. */
 
 static int complain_usage(const char *form)
@@ -155,15 +157,24 @@ static void spawned_died(struct ptl_node *node, const struct ptl_port *port,
     ptl_client_gone(data, reason, false);
 }
 
-/* The node has taken the request: whatever it had to say against it came before this. */
-static void spawn_answered(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+static void spawn_settled(struct ptl_node *node, void *data)
 {
     struct ptl_client *client = data;
 
-    if (err == 0) {
-        ptl_client_done(client, PTL_EXIT_OK, strdup(ptl_port_id(&client->port)), NULL);
-    } else {
+    (void)node;
+    ptl_client_done(client, PTL_EXIT_OK, strdup(ptl_port_id(&client->port)), NULL);
+}
+
+/*
+ * The node has taken the request.  Its answer may overtake that of the new port, which lives on
+ * another shard there, so bad news gets a moment to arrive.
+ */
+static void spawn_answered(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+{
+    if (err < 0) {
         answered(node, err, reply, data);
+    } else if (ptl_after(node, SPAWN_SETTLE_MS, spawn_settled, data, NULL) < 0) {
+        spawn_settled(node, data);
     }
 }
 

@@ -125,7 +125,7 @@ static const struct vector {
     {"-nan", "fa7fc00000", "null"},
     {"\"\"", "60", NULL},
     {"\"a\"", "6161", NULL},
-    {"\"gr\xc3\xbc\xc3\x9f e \xe2\x82\xac\"", "6b6772c3bcc39f206520e282ac", NULL},
+    {"\"gr\xc3\xbc\xc3\x9f e \xe2\x82\xac\"", "6c6772c3bcc39f206520e282ac", NULL},
     {"\"\\\"\\\\\\b\\f\\n\\r\\t\"", "67225c080c0a0d09", NULL},
     {"\"\\/\"", "612f", "\"/\""},
     {"\"\\u0000\\u001f\"", "62001f", NULL},

@@ -12,7 +12,8 @@
  * and the init functions
  *   AEMPTest::Init::echo    [PORT, V...]: PORT gets ["spawned", ID, V...]; then like echo
  *   Demo::init              [PORT, I...]: ends with PORT;
- *                           ["ping", V..., REPLY] -> REPLY gets ["pong", I..., V...]; ["boom"] fails
+ *                           ["ping", V..., REPLY] -> REPLY gets ["pong", I..., V...];
+ *                           ["boom"] fails
  */
 #pragma once
 

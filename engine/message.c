@@ -65,7 +65,8 @@ void ptl_msg_free(struct ptl_msg *msg)
 /*
  * Bytes grow from the front of the scratch, open containers from its back, until they meet; then
  * what needs room moves to a block.  `bytes` is NULL while the bytes are in the scratch, so that a
- * writer may be moved, and behind room for a struct ptl_msg later, so that finishing copies nothing.
+ * writer may be moved; in a block they stand behind room for a struct ptl_msg, so that finishing
+ * copies nothing.
  * `open` is NULL while the containers are in the scratch.
  */
 #define LEVEL_MAP (UINT64_C(1) << 63) /* keys and values in turn; the rest: how many are to come */

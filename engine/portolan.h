@@ -33,10 +33,11 @@
 extern "C" {
 #endif
 
-#define PTL_PORT_ID_MAX 231   /* bytes of "NODEID#PORTNAME" */
-#define PTL_NODE_ID_MAX 200   /* bytes of a node ID */
-#define PTL_SHARDS_MAX 64     /* shards of a node */
-#define PTL_DEPTH_MAX 500     /* nesting of values; a real node reads no deeper */
+#define PTL_VERSION "0.1.0"
+#define PTL_PORT_ID_MAX 231 /* bytes of "NODEID#PORTNAME" */
+#define PTL_NODE_ID_MAX 200 /* bytes of a node ID */
+#define PTL_SHARDS_MAX 64   /* shards of a node */
+#define PTL_DEPTH_MAX 500   /* nesting of values; a real node reads no deeper */
 
 struct ptl_node;
 struct ptl_msg;
@@ -54,12 +55,12 @@ struct ptl_loop_maker; /* for tests: where loops come from */
 struct ptl_node_options {
     size_t size;    /* sizeof(struct ptl_node_options), so that later versions can add fields */
     const char *id; /* the node's ID: at most PTL_NODE_ID_MAX bytes, no '#', ';', CR or LF */
-    const char *const *binds; /* addresses "HOST:PORT" to listen on, NULL at the end [none] */
-    const char *const *seeds; /* addresses to join the network by, NULL at the end [none] */
-    const void *secret;       /* what proves that a peer belongs to us [none: no peers] */
-    size_t secret_size;       /* in bytes; under 16 only while every address is loopback */
-    const char *framings;     /* what we read and write, best first ["cbor,json"] */
-    unsigned shards;          /* 1 to PTL_SHARDS_MAX [the number of processors] */
+    const char *const *binds;     /* addresses "HOST:PORT" to listen on, NULL at the end [none] */
+    const char *const *seeds;     /* addresses to join the network by, NULL at the end [none] */
+    const void *secret;           /* what proves that a peer belongs to us [none: no peers] */
+    size_t secret_size;           /* in bytes; under 16 only while every address is loopback */
+    const char *framings;         /* what we read and write, best first ["cbor,json"] */
+    unsigned shards;              /* 1 to PTL_SHARDS_MAX [the number of processors] */
     enum ptl_log_level log_level; /* lines above it are not made [PTL_LOG_ERROR] */
     ptl_log_fn *log;              /* [standard error] */
     void *log_data;
@@ -245,8 +246,8 @@ typedef void ptl_room_fn(struct ptl_node *node, const struct ptl_port *to, void 
  * When the node stops it is told too, and sending then returns PTL_ESTOPPED.
  * Errors: PTL_ENOMEM, PTL_ESTOPPED.
  */
-PTL_MUST_CHECK int ptl_on_room(struct ptl_node *node, const struct ptl_port *to,
-                               ptl_room_fn *tell, void *data);
+PTL_MUST_CHECK int ptl_on_room(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *tell,
+                               void *data);
 
 /* ---- Monitors ---------------------------------------------------------------------------- */
 
@@ -364,13 +365,13 @@ void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer);
  */
 struct ptl_writer {
     const struct ptl_allocator *allocator;
-    uint8_t *bytes;     /* scratch at first, then a block of the allocator */
-    size_t size;        /* written so far */
-    size_t capacity;    /* of `bytes` */
-    uint32_t count;     /* top-level values so far */
-    int32_t err;        /* the first error */
-    uint32_t depth;     /* containers open */
-    uint64_t *open;     /* what each open container still wants, a block of the allocator */
+    uint8_t *bytes;  /* scratch at first, then a block of the allocator */
+    size_t size;     /* written so far */
+    size_t capacity; /* of `bytes` */
+    uint32_t count;  /* top-level values so far */
+    int32_t err;     /* the first error */
+    uint32_t depth;  /* containers open */
+    uint64_t *open;  /* what each open container still wants, a block of the allocator */
     uint32_t open_capacity;
     uint8_t scratch[192];
 };

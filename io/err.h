@@ -48,7 +48,9 @@
     X(PTL_EHANDLER, -5035, "the handler failed")                                                  \
     X(PTL_LATER, -5036, "not now: the message stays first and the port waits")                    \
     X(PTL_ESECRET, -5037, "a secret of less than 16 bytes is good for loopback only")             \
-    X(PTL_ELIMIT, -5038, "a limit of the node's options is reached")
+    X(PTL_ELIMIT, -5038, "a limit of the node's options is reached")                              \
+    X(PTL_ELOST, -5039, "messages were lost")                                                      \
+    X(PTL_ESWITCHED, -5040, "the peer has begun a new session")
 
 enum ptl_err {
     PTL_OK = 0,

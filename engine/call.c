@@ -1,0 +1,223 @@
+/*
+ * A call: a temporary port for the reply, perhaps a monitor, perhaps a timer.  Whichever comes
+ * first tells the caller, and the temporary port dies, and the others end with it.
+ */
+#include "engine/message.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/send.h"
+
+/* What belongs to the reply port; and, made in a handler, to the caller's port as well. */
+struct call {
+    struct ptl_belonging belonging; /* of the caller's port */
+    struct ptl_node *node;
+    struct ptl_port reply; /* the temporary port */
+    unsigned timeout_ms;
+    bool monitor;
+    _Atomic bool told; /* or never to be: set from outside when the request was refused */
+    struct ptl_port to;
+    ptl_reply_fn *tell;
+    void *data;
+    struct ptl_slot *owner; /* the caller's port, or NULL */
+};
+
+static void free_call(struct call *call)
+{
+    ptl_belonging_remove(&call->belonging);
+    ptl_free(call->node->allocator, call, sizeof(*call));
+}
+
+/* The reply port is gone: with or without an answer. */
+static void release_call(void *data)
+{
+    free_call(data);
+}
+
+/* Tell the caller, as its own port; then let the reply port die. */
+static void finish(struct call *call, int err, const struct ptl_msg *reply)
+{
+    struct ptl_shard *shard = ptl_shard_here(call->node);
+    struct ptl_slot *self = shard->self;
+
+    if (atomic_exchange(&call->told, true)) {
+        return;
+    }
+    struct ptl_slot *owner = call->owner;
+    ptl_belonging_remove(&call->belonging);
+    if (owner != NULL) {
+        shard->self = owner;
+    }
+    call->tell(call->node, err, reply, call->data);
+    shard->self = self;
+}
+
+static int on_reply(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct call *call = data;
+
+    (void)node;
+    finish(call, PTL_OK, msg);
+    return PTL_EEND; /* the reply port has done its work */
+}
+
+/* On the reply port's shard, outside of its message handlers: let it die, and the call with it. */
+static void end_reply(struct ptl_shard *shard, const struct ptl_port *reply)
+{
+    struct ptl_slot *slot = ptl_slot_find(&shard->ports, reply->slot, reply->generation);
+
+    if (slot != NULL) {
+        ptl_port_die(shard, slot, NULL);
+    }
+}
+
+static void on_timeout(struct ptl_node *node, void *data)
+{
+    struct call *call = data;
+    struct ptl_port reply = call->reply;
+
+    finish(call, PTL_ETIMEOUT, NULL);
+    end_reply(ptl_shard_here(node), &reply);
+}
+
+static void on_down(struct ptl_node *node, const struct ptl_port *port,
+                    const struct ptl_msg *reason, void *data)
+{
+    struct call *call = data;
+    struct ptl_port reply = call->reply;
+
+    (void)port;
+    finish(call, PTL_ENOPORT, reason);
+    end_reply(ptl_shard_here(node), &reply);
+}
+
+/* The caller's port is gone: nobody is to be told. */
+static void end_call(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    struct call *call = ptl_container(belonging, struct call, belonging);
+
+    struct ptl_port reply = call->reply;
+    atomic_store(&call->told, true);
+    call->owner = NULL;
+    end_reply(shard, &reply);
+}
+
+static int send_request(struct call *call, const struct ptl_msg *msg)
+{
+    struct ptl_msg *request;
+    int err = ptl_msg_make(call->node, &request, "mp", msg, &call->reply);
+
+    if (err == PTL_OK) {
+        err = ptl_send(call->node, &call->to, request);
+        ptl_msg_free(request);
+    }
+    return err;
+}
+
+/* On the reply port's shard, as the reply port: its timer and monitor belong to it. */
+static int arm(struct call *call)
+{
+    struct ptl_node *node = call->node;
+    int err = PTL_OK;
+
+    if (call->monitor) {
+        err = ptl_monitor(node, &call->to, on_down, call, NULL);
+    }
+    if (err == PTL_OK && call->timeout_ms != 0) {
+        err = ptl_after(node, call->timeout_ms, on_timeout, call, NULL);
+    }
+    return err;
+}
+
+/* The first message to the reply port of a call from outside: set it up from within. */
+static int on_start(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct call *call = data;
+    int err = arm(call);
+
+    (void)msg;
+    if (err < 0) {
+        finish(call, err, NULL);
+        return err;
+    }
+    return ptl_port_on(node, &call->reply, NULL, on_reply, call);
+}
+
+static struct call *make_call(struct ptl_node *node, const struct ptl_port *to, unsigned timeout_ms,
+                              bool monitor, ptl_reply_fn *tell, void *data)
+{
+    struct call *call = ptl_alloc(node->allocator, sizeof(*call));
+
+    if (call != NULL) {
+        call->node = node;
+        call->timeout_ms = timeout_ms;
+        call->monitor = monitor;
+        call->to = *to;
+        call->tell = tell;
+        call->data = data;
+        call->belonging.end = end_call;
+    }
+    return call;
+}
+
+static int call_inside(struct ptl_shard *shard, struct call *call, const struct ptl_msg *msg)
+{
+    struct ptl_slot *self = shard->self;
+    struct ptl_slot *reply = ptl_slot_find(&shard->ports, call->reply.slot, call->reply.generation);
+    struct ptl_port_more *more = NULL;
+
+    if (self != NULL) {
+        more = ptl_port_more(shard, self);
+        if (more == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    /* As the caller: it keeps its place among what the caller sends to that port. */
+    int err = send_request(call, msg);
+    if (err == PTL_OK) {
+        shard->self = reply;
+        err = arm(call);
+        shard->self = self;
+    }
+    if (err == PTL_OK && more != NULL) {
+        call->owner = self;
+        ptl_belonging_add(&more->belongings, &call->belonging);
+    }
+    return err;
+}
+
+static int call_outside(struct call *call, const struct ptl_msg *msg)
+{
+    /* The monitor first, so that it is set when the request is under way. */
+    int err = ptl_sendf(call->node, &call->reply, "n");
+
+    return err == PTL_OK ? send_request(call, msg) : err;
+}
+
+int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg,
+             unsigned timeout_ms, bool monitor, ptl_reply_fn *tell, void *data)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+    struct call *call = make_call(node, to, timeout_ms, monitor, tell, data);
+
+    if (call == NULL) {
+        return PTL_ENOMEM;
+    }
+    struct ptl_port_options options = {
+        .size = sizeof(options),
+        .handler = shard != NULL ? on_reply : on_start,
+        .data = call,
+        .release = release_call,
+    };
+    int err = ptl_port_new(node, &options, &call->reply);
+    if (err < 0) {
+        free_call(call);
+        return err;
+    }
+    struct ptl_port reply = call->reply;
+    err = shard != NULL ? call_inside(shard, call, msg) : call_outside(call, msg);
+    if (err < 0) {
+        atomic_store(&call->told, true); /* untold: the error is the answer */
+        ptl_kill(node, &reply, NULL);
+    }
+    return err;
+}

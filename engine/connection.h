@@ -1,0 +1,112 @@
+/*
+ * engine/connection.h - one connection of a link, from the first byte to the last.
+ *
+ *   CONNECTING -> GREETING -> (moves to the owner's shard) -> PROVING -> PROVED -> UP -> CLOSING
+ *                                                 |              |
+ *                                     proof held back      waits for the link
+ *
+ * After the peer's first line it is known whom it comes from, and the connection moves to the
+ * shard that owns that node, before any proof is sent: reading is cancelled, its last bytes are
+ * kept, descriptor and bytes are handed over.
+ * Thread: that of its shard.  Spec: AEMP protocol 1, 2 and 6; design, sections 4 and 7.
+ */
+#pragma once
+
+#include "engine/op.h"
+#include "engine/outbox.h"
+#include "engine/portolan.h"
+#include "io/buffer.h"
+#include "io/framing.h"
+#include "io/handshake.h"
+#include "io/loop.h"
+
+struct ptl_dial;
+struct ptl_link;
+struct ptl_shard;
+
+/* Unread bytes that a connection may hold before it stops reading: two receive buffers. */
+#define PTL_BACKLOG_MAX ((size_t)131072)
+
+enum ptl_connection_state {
+    PTL_CONNECTION_CONNECTING,
+    PTL_CONNECTION_GREETING, /* our greeting is out, theirs is awaited */
+    PTL_CONNECTION_MOVING,   /* to the shard that owns the peer */
+    PTL_CONNECTION_PROVING,  /* on the owner's shard; proofs are exchanged */
+    PTL_CONNECTION_PROVED,   /* the peer is who it says; waits for the link */
+    PTL_CONNECTION_UP,       /* the link's own */
+    PTL_CONNECTION_CLOSING,  /* until the loop has let go */
+};
+
+struct ptl_connection {
+    struct ptl_connection *all_next, **all_link;    /* of the shard */
+    struct ptl_connection *half_next, *half_before; /* half-open ones, the oldest first */
+    struct ptl_connection *candidate_next;          /* of the link */
+    struct ptl_shard *shard;
+    struct ptl_stream *stream;
+    struct ptl_link *link; /* from PROVING on */
+    struct ptl_dial *dial; /* the attempt that it belongs to, until it moves */
+    uint8_t state;
+    bool half_open; /* on that list */
+    bool accepted;  /* the peer connected to us */
+    bool sending;   /* a send is under way: of our lines, while some are left, else the outbox */
+    bool proof_sent;
+    bool paused;  /* no packet is taken */
+    bool reading; /* the stream is */
+    bool ended;   /* the peer has closed, or the stream failed, with `end_err` */
+    bool working; /* in ptl_connection_work() */
+    int end_err;
+    int seed;                                 /* the seed that it was made for, or -1 */
+    uint64_t deadline;                        /* ns: of the handshake */
+    struct ptl_address peer;                  /* the far end's socket address */
+    char dialled[PTL_ADDRESS_TEXT_MAX + 200]; /* HOST:PORT as given, or "" */
+    struct ptl_handshake handshake;
+    bool nonce_listed;          /* among those of the node */
+    struct ptl_span opening[2]; /* our lines that still have to go out: greeting, proof */
+    char proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
+    struct ptl_outbox out;     /* packets that have to go out; in use until `closed` */
+    struct ptl_buffer backlog; /* bytes not yet understood */
+    size_t backlog_at;
+    struct ptl_decoder decoder;
+    struct ptl_parcel *stalled; /* a packet decoded, with no room to deliver it */
+    /* The destination of the last packet: most go where the one before went. */
+    char last_name[64];
+    uint8_t last_name_size;
+    struct ptl_port last_port;
+    int handle;            /* while it moves */
+    uint64_t handover[16]; /* the parcel it moves as: no memory is needed for that */
+};
+
+/* Connect to an address.  Errors: PTL_ENOMEM or the loop's. */
+PTL_MUST_CHECK int ptl_connection_open(struct ptl_shard *shard, const struct ptl_address *address,
+                                       struct ptl_dial *dial, struct ptl_connection **connection);
+
+/* A peer has connected: a hook of the loop. */
+void ptl_connection_accepted(struct ptl_shard *shard, struct ptl_stream *stream,
+                             const struct ptl_address *peer);
+
+/* A connection has come over from the shard that accepted it. */
+void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *connection);
+
+/* Go on: read what is there, as far as state and room allow. */
+void ptl_connection_work(struct ptl_connection *connection);
+
+/* Send our proof, if it is time for it. */
+void ptl_connection_prove(struct ptl_connection *connection);
+
+/* Whether the peer has sent something that is not understood yet. */
+bool ptl_connection_has_bytes(const struct ptl_connection *connection);
+
+/* The link has taken this connection: read on, as its own. */
+void ptl_connection_take_up(struct ptl_connection *connection);
+
+/* Send what the link's outbox has. */
+void ptl_connection_flush(struct ptl_connection *connection);
+
+/* Close it, for `err` (logged at `level`).  It must not be the link's any more. */
+void ptl_connection_close(struct ptl_connection *connection, int err, enum ptl_log_level level);
+
+/* There may be room again for the packet that waits. */
+void ptl_connection_resume(struct ptl_connection *connection);
+
+/* Free it: the loop has let go, or is gone itself. */
+void ptl_connection_free(struct ptl_connection *connection);

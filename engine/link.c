@@ -1,0 +1,776 @@
+#include "engine/link.h"
+
+#include "engine/connection.h"
+#include "engine/dial.h"
+#include "engine/link_dial.h"
+#include "engine/message.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/spawn.h"
+
+static bool same_link(const void *entry, struct ptl_span id)
+{
+    const struct ptl_link *link = entry;
+    return ptl_span_equal(ptl_span(link->id, link->id_size), id);
+}
+
+static struct ptl_span link_id(const struct ptl_link *link)
+{
+    return ptl_span(link->id, link->id_size);
+}
+
+void ptl_links_init(struct ptl_links *links, const struct ptl_allocator *allocator)
+{
+    *links = (struct ptl_links){.allocator = allocator};
+    ptl_map_init(&links->by_id, allocator);
+}
+
+struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node)
+{
+    return ptl_map_find(&shard->links.by_id, ptl_name_hash(node), same_link, node);
+}
+
+struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
+{
+    struct ptl_link *link = ptl_link_find(shard, node);
+
+    if (link != NULL) {
+        return link;
+    }
+    ptl_assert(node.size != 0 && node.size <= PTL_NODE_ID_MAX);
+    if (ptl_map_reserve(&shard->links.by_id) < 0) {
+        return NULL;
+    }
+    link = ptl_alloc(shard->allocator, sizeof(*link));
+    if (link == NULL) {
+        return NULL;
+    }
+    link->hash = ptl_name_hash(node);
+    memcpy(link->id, node.bytes, node.size);
+    link->id_size = (uint8_t)node.size;
+    /* What was issued before an earlier link to this node failed and was forgotten is stale, too:
+     * such an op counts as a failure of this one (ptl_link_take). */
+    link->failed_at = shard->links.forgotten_at;
+    link->inherited = link->failed_at != 0;
+    link->idle_at = shard->now;
+    ptl_map_init(&link->watched, shard->allocator);
+    ptl_map_init(&link->listeners, shard->allocator);
+    link->fullness.node = link_id(link);
+    ptl_map_insert(&shard->links.by_id, link->hash, link);
+    return link;
+}
+
+/* ---- What waits and what goes out ---------------------------------------------------------- */
+
+static size_t unsent(const struct ptl_link *link)
+{
+    return link->connection == NULL ? 0 : link->connection->out.size;
+}
+
+static void weigh(struct ptl_shard *shard, struct ptl_link *link)
+{
+    size_t room = shard->node->options.link_room;
+    uint64_t weight = link->weight + unsent(link);
+
+    if (!link->fullness.full && weight > room) {
+        ptl_fullness_set(shard, &link->fullness, true);
+    } else if (link->fullness.full && weight <= room / 2) {
+        ptl_fullness_set(shard, &link->fullness, false);
+    }
+}
+
+void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (!link->dirty) {
+        link->dirty = true;
+        link->dirty_next = shard->links.dirty;
+        shard->links.dirty = link;
+    }
+}
+
+static int let_wait(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                    struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_NODE,
+        .name = name,
+        .body = body,
+        .count = count,
+        .whole = whole,
+    };
+    struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
+
+    if (parcel == NULL) {
+        return PTL_ENOMEM;
+    }
+    if (link->waiting_last == NULL) {
+        link->waiting_first = parcel;
+    } else {
+        link->waiting_last->next = parcel;
+    }
+    link->waiting_last = parcel;
+    link->weight += ptl_parcel_weight(parcel);
+    weigh(shard, link);
+    return PTL_OK;
+}
+
+static int write_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                        struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    int framing = ptl_handshake_peer(&link->connection->handshake)->send_framing;
+    int err = ptl_outbox_packet(&link->connection->out, (enum ptl_framing)framing, name, body,
+                                count, whole);
+
+    if (err == PTL_OK) {
+        ptl_link_dirty(shard, link);
+        weigh(shard, link);
+    }
+    return err;
+}
+
+int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                    struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    if (link->state == PTL_LINK_UP) {
+        return write_packet(shard, link, name, body, count, whole);
+    }
+    int err = let_wait(shard, link, name, body, count, whole);
+    if (err == PTL_OK && link->state == PTL_LINK_DOWN) {
+        ptl_link_dial(shard, link);
+    }
+    return err;
+}
+
+void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link)
+{
+    static const uint8_t empty_string = 0x40;
+    int err = write_packet(shard, link, ptl_span(NULL, 0), ptl_span(&empty_string, 1), 1, NULL);
+
+    (void)err; /* without memory this one is skipped, another follows */
+}
+
+static void drop_waiting(struct ptl_shard *shard, struct ptl_link *link)
+{
+    while (link->waiting_first != NULL) {
+        struct ptl_parcel *parcel = link->waiting_first;
+        link->waiting_first = parcel->next;
+        ptl_parcel_free(parcel, shard->allocator);
+    }
+    link->waiting_last = NULL;
+    link->weight = 0;
+}
+
+/* The connection is there: what waited for it goes out, in order. */
+static int write_waiting(struct ptl_shard *shard, struct ptl_link *link)
+{
+    while (link->waiting_first != NULL) {
+        struct ptl_parcel *parcel = link->waiting_first;
+        struct ptl_op op;
+        ptl_op_unpack(parcel->bytes, &op);
+        int err = write_packet(shard, link, op.name, op.body, op.count, op.whole);
+        if (err < 0) {
+            return err;
+        }
+        link->waiting_first = parcel->next;
+        link->weight -= ptl_parcel_weight(parcel);
+        ptl_parcel_free(parcel, shard->allocator);
+    }
+    link->waiting_last = NULL;
+    weigh(shard, link);
+    return PTL_OK;
+}
+
+/* ---- What shards of ours watch there ------------------------------------------------------- */
+
+static bool same_watched(const void *entry, struct ptl_span name)
+{
+    const struct ptl_watched *watched = entry;
+    return ptl_span_equal(ptl_span(watched->name, watched->name_size), name);
+}
+
+static void free_watched(struct ptl_shard *shard, struct ptl_watched *watched)
+{
+    ptl_free(shard->allocator, watched->name, watched->name_size + 1);
+    ptl_free(shard->allocator, watched->watchers, watched->capacity * sizeof(*watched->watchers));
+    ptl_free(shard->allocator, watched, sizeof(*watched));
+}
+
+static struct ptl_watched *get_watched(struct ptl_shard *shard, struct ptl_link *link,
+                                       struct ptl_span name)
+{
+    uint64_t hash = ptl_name_hash(name);
+    struct ptl_watched *watched = ptl_map_find(&link->watched, hash, same_watched, name);
+
+    if (watched != NULL) {
+        return watched;
+    }
+    if (ptl_map_reserve(&link->watched) < 0) {
+        return NULL;
+    }
+    watched = ptl_alloc(shard->allocator, sizeof(*watched));
+    char *text = watched == NULL ? NULL : ptl_alloc(shard->allocator, name.size + 1);
+    if (text == NULL) {
+        ptl_free(shard->allocator, watched, sizeof(*watched));
+        return NULL;
+    }
+    if (name.size != 0) {
+        memcpy(text, name.bytes, name.size);
+    }
+    watched->hash = hash;
+    watched->name = text;
+    watched->name_size = (uint32_t)name.size;
+    ptl_map_insert(&link->watched, hash, watched);
+    return watched;
+}
+
+static void forget_watched(struct ptl_shard *shard, struct ptl_link *link,
+                           struct ptl_watched *watched)
+{
+    ptl_map_remove(&link->watched, watched->hash, watched);
+    free_watched(shard, watched);
+}
+
+static int add_watcher(struct ptl_shard *shard, struct ptl_watched *watched,
+                       const struct ptl_op *op)
+{
+    if (watched->count == watched->capacity) {
+        uint32_t capacity = watched->capacity == 0 ? 1 : watched->capacity * 2;
+        struct ptl_watcher *watchers =
+            ptl_grow(shard->allocator, watched->watchers, watched->capacity * sizeof(*watchers),
+                     capacity * sizeof(*watchers));
+        if (watchers == NULL) {
+            return PTL_ENOMEM;
+        }
+        watched->watchers = watchers;
+        watched->capacity = capacity;
+    }
+    watched->watchers[watched->count++] =
+        (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
+    return PTL_OK;
+}
+
+/* Real nodes have port names as bytes, as long as these are ASCII. */
+static void put_name(struct ptl_writer *writer, struct ptl_span name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.bytes[i] >= 0x80) {
+            ptl_put_text(writer, (const char *)name.bytes, name.size);
+            return;
+        }
+    }
+    ptl_put_bytes(writer, name.bytes, name.size);
+}
+
+static int send_request(struct ptl_shard *shard, struct ptl_link *link, const char *request,
+                        struct ptl_span name, struct ptl_span values, uint32_t count)
+{
+    struct ptl_writer writer;
+    struct ptl_msg rest = ptl_msg_borrow(values, count);
+
+    ptl_writer_init(&writer, shard->node);
+    ptl_put_bytes(&writer, request, strlen(request));
+    put_name(&writer, name);
+    int err = ptl_put_values(&writer, &rest);
+    if (err == PTL_OK) {
+        err = ptl_link_packet(shard, link, ptl_span(NULL, 0), ptl_span(writer.bytes, writer.size),
+                              writer.count, NULL);
+    }
+    ptl_writer_drop(&writer);
+    return err;
+}
+
+static int watch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    struct ptl_watched *watched = get_watched(shard, link, op->name);
+    int err = watched == NULL ? PTL_ENOMEM : add_watcher(shard, watched, op);
+
+    if (err < 0) {
+        if (watched != NULL && watched->count == 0) {
+            forget_watched(shard, link, watched);
+        }
+        return err;
+    }
+    if (op->name.size != 0) {
+        if (watched->count == 1) {
+            err = send_request(shard, link, "mon1", op->name, ptl_span(NULL, 0), 0);
+        }
+    } else if (link->state == PTL_LINK_DOWN) {
+        ptl_link_dial(shard, link); /* a node port is watched by being linked */
+    }
+    if (err < 0) {
+        forget_watched(shard, link, watched);
+    }
+    return err;
+}
+
+static int unwatch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    struct ptl_watched *watched =
+        ptl_map_find(&link->watched, ptl_name_hash(op->name), same_watched, op->name);
+
+    for (uint32_t i = 0; watched != NULL && i < watched->count; i++) {
+        struct ptl_watcher *at = &watched->watchers[i];
+        if (at->watch == op->number && at->shard == op->watcher) {
+            *at = watched->watchers[--watched->count];
+            break;
+        }
+    }
+    if (watched == NULL || watched->count != 0) {
+        return PTL_OK;
+    }
+    forget_watched(shard, link, watched);
+    if (op->name.size == 0) {
+        return PTL_OK;
+    }
+    return send_request(shard, link, "mon0", op->name, ptl_span(NULL, 0), 0);
+}
+
+/* Tell one watcher; an answer to it that finds no room fails the link, which tells it for sure. */
+static int tell_down(struct ptl_shard *shard, struct ptl_watcher watcher,
+                     const struct ptl_msg *reason)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DOWN,
+        .to = PTL_TO_SHARD,
+        .number = watcher.watch,
+        .body = ptl_span(reason->body, reason->size),
+        .count = reason->count,
+        .whole = reason->holds != 0 ? reason : NULL,
+    };
+    return ptl_shard_post(shard, watcher.shard, &op, true);
+}
+
+void ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                        const struct ptl_msg *reason)
+{
+    struct ptl_watched *watched =
+        name.size == 0 ? NULL
+                       : ptl_map_find(&link->watched, ptl_name_hash(name), same_watched, name);
+
+    if (watched == NULL) {
+        return; /* not asked for, or taken back meanwhile */
+    }
+    int err = PTL_OK;
+    while (err == PTL_OK && watched->count != 0) {
+        err = tell_down(shard, watched->watchers[watched->count - 1], reason);
+        watched->count -= err == PTL_OK;
+    }
+    if (err < 0) {
+        ptl_link_fail(shard, link, err);
+        return;
+    }
+    forget_watched(shard, link, watched);
+}
+
+/* ---- Ops from shards and threads ----------------------------------------------------------- */
+
+/* It was issued before a failure that its issuer had not been told of: it is lost. */
+static int lose(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    shard->counters.lost++;
+    if (op->kind != PTL_OP_WATCH) {
+        return PTL_OK;
+    }
+    struct ptl_msg *reason;
+    int err = ptl_msg_make(shard->node, &reason, "tts", "transport_error", link->id,
+                           ptl_err_text(PTL_ELOST));
+    if (err == PTL_OK) {
+        struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
+        err = tell_down(shard, watcher, reason);
+        ptl_msg_free(reason);
+    }
+    return err;
+}
+
+static int spawn(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    return send_request(shard, link, PTL_SPAWN_REQUEST, op->name, op->body, op->count);
+}
+
+int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_link *link = shard->links.last;
+
+    if (link == NULL || !ptl_span_equal(link_id(link), op->node)) {
+        link = ptl_link_get(shard, op->node);
+        if (link == NULL) {
+            return PTL_ENOMEM;
+        }
+        shard->links.last = link;
+    }
+#ifndef PTL_PLANT_STALE_EPOCH
+    if (op->epoch < link->failed_at && op->kind != PTL_OP_UNWATCH) {
+        if (link->inherited) {
+            /* Whether it is stale cannot be told any more; so that nobody misses it: */
+            ptl_link_fail(shard, link, PTL_ELOST);
+        }
+        return lose(shard, link, op);
+    }
+#endif
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_MESSAGE:
+        return ptl_link_packet(shard, link, op->name, op->body, op->count, op->whole);
+    case PTL_OP_KILL:
+        return send_request(shard, link, "kil1", op->name, op->body, op->count);
+    case PTL_OP_SPAWN:
+        return spawn(shard, link, op);
+    case PTL_OP_WATCH:
+        return watch(shard, link, op);
+    case PTL_OP_UNWATCH:
+        return unwatch(shard, link, op);
+    case PTL_OP_ON:
+    case PTL_OP_NOTICE:
+    default:
+        ptl_unreachable("not an op for another node");
+    }
+}
+
+/* ---- What the peer watches here ------------------------------------------------------------ */
+
+static bool same_listener(const void *entry, struct ptl_span name)
+{
+    const struct ptl_monitoring *monitoring = entry;
+    return ptl_span_equal(ptl_port_name(&monitoring->target), name);
+}
+
+int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
+{
+    struct ptl_port target;
+    uint64_t hash = ptl_name_hash(name);
+    struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
+
+    if (ptl_map_find(&link->listeners, hash, same_listener, name) != NULL) {
+        return PTL_OK;
+    }
+    int err = ptl_port_at(&shard->node->self, self, name, &target);
+    if (err < 0 || ptl_map_reserve(&link->listeners) < 0) {
+        return err < 0 ? err : PTL_ENOMEM;
+    }
+    struct ptl_monitoring *monitoring = ptl_monitoring_make(shard, PTL_MONITOR_LINK, &target);
+    if (monitoring == NULL) {
+        return PTL_ENOMEM;
+    }
+    monitoring->link = link;
+    err = ptl_monitoring_add(shard, monitoring);
+    if (err < 0) {
+        ptl_monitoring_free(shard, monitoring);
+        return err;
+    }
+    ptl_map_insert(&link->listeners, hash, monitoring);
+    return PTL_OK;
+}
+
+void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
+{
+    uint64_t hash = ptl_name_hash(name);
+    struct ptl_monitoring *monitoring = ptl_map_find(&link->listeners, hash, same_listener, name);
+
+    if (monitoring != NULL) {
+        ptl_map_remove(&link->listeners, hash, monitoring);
+        ptl_monitoring_take_back(shard, monitoring->id);
+    }
+}
+
+void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                        const struct ptl_msg *reason)
+{
+    uint64_t hash = ptl_name_hash(name);
+    struct ptl_monitoring *monitoring = ptl_map_find(&link->listeners, hash, same_listener, name);
+
+    if (monitoring == NULL || link->state != PTL_LINK_UP) {
+        return;
+    }
+    ptl_map_remove(&link->listeners, hash, monitoring);
+    if (send_request(shard, link, "kil0", name, ptl_span(reason->body, reason->size),
+                     reason->count) < 0) {
+        /* The peer must learn of it in some way: as a lost link, if there is no memory. */
+        ptl_link_fail(shard, link, PTL_ENOMEM);
+    }
+}
+
+static void drop_listeners(struct ptl_shard *shard, struct ptl_link *link)
+{
+    struct ptl_monitoring *monitoring;
+    uint32_t at = 0;
+
+    while ((monitoring = ptl_map_next(&link->listeners, &at)) != NULL) {
+        ptl_map_remove(&link->listeners, ptl_name_hash(ptl_port_name(&monitoring->target)),
+                       monitoring);
+        ptl_monitoring_take_back(shard, monitoring->id);
+        at = 0;
+    }
+}
+
+static void drop_watched(struct ptl_shard *shard, struct ptl_link *link)
+{
+    struct ptl_watched *watched;
+    uint32_t at = 0;
+
+    while ((watched = ptl_map_next(&link->watched, &at)) != NULL) {
+        forget_watched(shard, link, watched);
+        at = 0;
+    }
+}
+
+/* ---- Up and down --------------------------------------------------------------------------- */
+
+static void tell_listeners(struct ptl_shard *shard, struct ptl_link *link, bool up)
+{
+    for (struct ptl_link_listener *l = shard->links.listeners; l != NULL; l = l->next) {
+        l->tell(shard->node, link->id, up, link->reason, l->data);
+    }
+}
+
+void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *connection)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&connection->handshake);
+
+    ptl_assert(link->state == PTL_LINK_DOWN || link->state == PTL_LINK_DIALING);
+    ptl_link_dial_end(shard, link);
+    link->state = PTL_LINK_UP;
+    link->connection = connection;
+    link->peer_is_portolan = peer->is_portolan;
+    link->peer_incarnation = peer->incarnation;
+    link->peer_session = peer->session;
+    link->received_at = link->sent_at = shard->now;
+    ptl_log(shard->node, PTL_LOG_INFO, "linked to %s at %s, sending %s", link->id,
+            connection->peer.text, ptl_framing_name((enum ptl_framing)peer->send_framing));
+    ptl_node_linked(shard->node, link_id(link), true);
+    if (link->peer_is_portolan) {
+        ptl_link_keepalive(shard, link); /* the first frame: it says that this one was picked */
+    }
+    if (write_waiting(shard, link) < 0) {
+        ptl_link_fail(shard, link, PTL_ENOMEM);
+        return;
+    }
+    ptl_link_dirty(shard, link);
+    tell_listeners(shard, link, true);
+}
+
+static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_link *link, int err)
+{
+    const char *text = err == PTL_ECLOSED ? "Unexpected end-of-file" : ptl_err_text(err);
+    struct ptl_msg *reason;
+
+    return ptl_msg_make(shard->node, &reason, "ttt", "transport_error", link->id, text) < 0
+               ? NULL
+               : reason;
+}
+
+static uint64_t all_shards(const struct ptl_shard *shard)
+{
+    unsigned count = shard->node->shard_count;
+    return count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
+}
+
+void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
+{
+    struct ptl_connection *connection = link->connection;
+
+    if (link->state == PTL_LINK_FAILING) {
+        link->again = err;
+        return;
+    }
+    bool was_up = link->state == PTL_LINK_UP;
+    ptl_link_dial_end(shard, link);
+    link->state = PTL_LINK_FAILING;
+    link->connection = NULL;
+    link->failed_at = ++shard->failures;
+    link->inherited = false;
+    link->again = PTL_OK;
+    link->untold = all_shards(shard);
+    link->reason = failure_reason(shard, link, err);
+    if (connection != NULL) {
+        ptl_connection_close(connection, err, PTL_LOG_WARN);
+    }
+    drop_waiting(shard, link);
+    drop_watched(shard, link);
+    drop_listeners(shard, link);
+    weigh(shard, link);
+    ptl_log(shard->node, was_up ? PTL_LOG_WARN : PTL_LOG_INFO, "%s %s: %s",
+            was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
+    if (was_up) {
+        ptl_node_linked(shard->node, link_id(link), false);
+        tell_listeners(shard, link, false);
+    }
+    ptl_link_lose_seeds(shard, link);
+    link->failing_next = NULL;
+    if (shard->links.failing_last == NULL) {
+        shard->links.failing_first = link;
+    } else {
+        shard->links.failing_last->failing_next = link;
+    }
+    shard->links.failing_last = link; /* told at the end of this turn */
+}
+
+/* Tell the shards outside of `blocked`; returns those that have no room now. */
+static uint64_t tell_failure(struct ptl_shard *shard, struct ptl_link *link, uint64_t blocked)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_LINK_DOWN,
+        .to = PTL_TO_SHARD,
+        .node = link_id(link),
+        .epoch = link->failed_at,
+        .watcher = shard->index,
+        .whole = link->reason,
+    };
+
+    if (link->reason != NULL) {
+        op.body = ptl_span(link->reason->body, link->reason->size);
+        op.count = link->reason->count;
+    }
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if ((link->untold & bit & ~blocked) != 0 && ptl_shard_post(shard, i, &op, true) == PTL_OK) {
+            link->untold &= ~bit;
+        }
+    }
+    return link->untold;
+}
+
+static bool all_answered(const struct ptl_shard *shard, const struct ptl_link *link)
+{
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        if (atomic_load(&shard->node->shards[i].answered[shard->index]) < link->failed_at) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All shards know, and what they send from now on is of the new epoch. */
+static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_msg_free(link->reason);
+    link->reason = NULL;
+    link->state = PTL_LINK_DOWN;
+    link->idle_at = shard->now;
+    if (link->again != PTL_OK) {
+        ptl_link_fail(shard, link, link->again);
+        return;
+    }
+    ptl_link_candidates_go_on(shard, link);
+    if (link->state == PTL_LINK_DOWN && (link->waiting_first != NULL || link->watched.count != 0)) {
+        ptl_link_dial(shard, link);
+    }
+}
+
+bool ptl_links_tell(struct ptl_shard *shard)
+{
+    struct ptl_links *links = &shard->links;
+    uint64_t blocked = 0;
+
+    /* A shard is told of failures in their order: having been told of one says that it knows of
+     * all before it. */
+    for (struct ptl_link *link = links->failing_first; link != NULL; link = link->failing_next) {
+        blocked |= tell_failure(shard, link, blocked);
+    }
+    while (links->failing_first != NULL && all_answered(shard, links->failing_first)) {
+        struct ptl_link *link = links->failing_first;
+        links->failing_first = link->failing_next;
+        if (links->failing_first == NULL) {
+            links->failing_last = NULL;
+        }
+        begin_anew(shard, link);
+    }
+    return blocked != 0 || links->failing_first != NULL;
+}
+
+/* ---- Flushing ------------------------------------------------------------------------------ */
+
+void ptl_links_flush(struct ptl_shard *shard)
+{
+    while (shard->links.dirty != NULL) {
+        struct ptl_link *link = shard->links.dirty;
+        shard->links.dirty = link->dirty_next;
+        link->dirty = false;
+        if (link->state == PTL_LINK_UP && unsent(link) != 0) {
+            ptl_connection_flush(link->connection);
+        }
+    }
+}
+
+void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link)
+{
+    link->sent_at = shard->now;
+    weigh(shard, link);
+    if (unsent(link) != 0) {
+        ptl_link_dirty(shard, link);
+    }
+}
+
+bool ptl_links_flushed(struct ptl_shard *shard)
+{
+    const struct ptl_link *link;
+    uint32_t at = 0;
+
+    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+        if (link->state == PTL_LINK_FAILING || link->state == PTL_LINK_DIALING ||
+            link->weight != 0 || unsent(link) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listener)
+{
+    struct ptl_link *link;
+    uint32_t at = 0;
+
+    listener->next = shard->links.listeners;
+    shard->links.listeners = listener;
+    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+        if (link->state == PTL_LINK_UP) {
+            listener->tell(shard->node, link->id, true, NULL, listener->data);
+        }
+    }
+}
+
+/* ---- The end ------------------------------------------------------------------------------- */
+
+static void free_link(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_assert(!link->dirty && link->candidates == NULL && link->connection == NULL);
+    drop_waiting(shard, link);
+    drop_watched(shard, link);
+    ptl_map_drop(&link->watched);
+    ptl_map_drop(&link->listeners);
+    ptl_msg_free(link->reason);
+    if (shard->links.last == link) {
+        shard->links.last = NULL;
+    }
+    ptl_map_remove(&shard->links.by_id, link->hash, link);
+    ptl_free(shard->allocator, link, sizeof(*link));
+}
+
+void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (link->failed_at > shard->links.forgotten_at) {
+        shard->links.forgotten_at = link->failed_at;
+    }
+    free_link(shard, link);
+}
+
+void ptl_links_drop(struct ptl_shard *shard)
+{
+    struct ptl_link *link;
+    uint32_t at = 0;
+
+    shard->links.dirty = NULL;
+    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+        link->dirty = false;
+        link->candidates = NULL;
+        link->connection = NULL;
+        ptl_map_drop(&link->listeners);
+        free_link(shard, link);
+        at = 0;
+    }
+    ptl_map_drop(&shard->links.by_id);
+    while (shard->links.listeners != NULL) {
+        struct ptl_link_listener *listener = shard->links.listeners;
+        shard->links.listeners = listener->next;
+        ptl_free(shard->allocator, listener, sizeof(*listener));
+    }
+}

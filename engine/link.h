@@ -1,0 +1,167 @@
+/*
+ * engine/link.h - what joins this node to one other: its owner's side.
+ *
+ *            .------------------ fail -----------------------.
+ *            v                                                |
+ *   DOWN --send, watch--> DIALING --connection proved--> UP --+--> FAILING --all shards told--> DOWN
+ *     '-------------- connection proved ------------------^
+ *
+ * Exactly one shard owns a link: the one that the node ID's hash names.  A failure is told in two
+ * steps (G2): the owner raises its count of failures and tells every shard; each fires its monitors
+ * on that node, adopts the count and answers; only when all have answered is anything new written,
+ * or a new connection of that node read.  What was issued before (epoch < failed_at) is lost.
+ * Thread: the owner's.  Spec: design G2, section 7; AEMP protocol 6.
+ */
+#pragma once
+
+#include "engine/fullness.h"
+#include "engine/map.h"
+#include "engine/op.h"
+#include "engine/portolan.h"
+
+struct ptl_connection;
+struct ptl_dial;
+struct ptl_shard;
+
+enum ptl_link_state {
+    PTL_LINK_DOWN,    /* no connection and no wish for one */
+    PTL_LINK_DIALING, /* something waits for a connection */
+    PTL_LINK_UP,      /* packets flow */
+    PTL_LINK_FAILING, /* shards are being told */
+};
+
+/* One port of the far node that shards of ours watch. */
+struct ptl_watched {
+    uint64_t hash;
+    char *name;
+    uint32_t name_size;
+    uint32_t count;
+    uint32_t capacity;
+    struct ptl_watcher *watchers;
+};
+
+struct ptl_link {
+    uint64_t hash;
+    char id[PTL_NODE_ID_MAX + 1];
+    uint8_t id_size;
+    uint8_t state;      /* enum ptl_link_state */
+    uint64_t failed_at; /* number of the last failure; what is older is stale */
+    bool inherited;     /* failed_at is that of an earlier link, perhaps to another node */
+    int again;          /* FAILING: it has failed anew meanwhile, with this error */
+    uint64_t untold;    /* FAILING: a bit a shard that still has to be told */
+    struct ptl_link *failing_next;
+    struct ptl_msg *reason; /* FAILING */
+
+    struct ptl_connection *connection; /* UP */
+    struct ptl_connection *candidates; /* in the making, or proved and waiting */
+    uint64_t peer_incarnation;
+    uint64_t peer_session;
+    bool peer_is_portolan;
+    uint64_t received_at, sent_at; /* ns */
+    uint64_t seeds;                /* a bit a seed whose address led here */
+
+    struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
+    uint64_t weight;                                 /* bytes in `waiting` */
+    struct ptl_map watched;
+    struct ptl_map listeners; /* the peer's monitors on our ports, by monitor ID */
+    struct ptl_fullness fullness;
+
+    struct ptl_dial *dial;   /* the attempt under way */
+    char *addresses;         /* DIALING: what is left of "HOST:PORT,HOST:PORT", or NULL */
+    uint32_t addresses_size; /* of the block */
+    uint32_t addresses_at;
+    uint64_t next_at;    /* ns: try the next address, or look again */
+    uint64_t give_up_at; /* ns */
+    int last_err;
+
+    bool dirty; /* has something to flush */
+    struct ptl_link *dirty_next;
+    uint64_t idle_at; /* ns: since when nobody wants it */
+};
+
+/* Tells the application of links. */
+struct ptl_link_listener {
+    struct ptl_link_listener *next;
+    ptl_link_fn *tell;
+    void *data;
+};
+
+struct ptl_links {
+    const struct ptl_allocator *allocator;
+    struct ptl_map by_id;
+    struct ptl_link *dirty;
+    struct ptl_link_listener *listeners;
+    struct ptl_connection *half_open_first, *half_open_last; /* the oldest first */
+    struct ptl_connection *all;                              /* every connection of this shard */
+    struct ptl_dial *dials;
+    struct ptl_link *last;                         /* the one that the last op was for */
+    uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
+    struct ptl_link *failing_first, *failing_last; /* in the order they failed */
+    bool look_at_candidates;                       /* one that was held back may go on */
+    uint32_t half_open;
+    uint32_t closing; /* streams that still have to say `closed` */
+    uint64_t tick_at; /* ns */
+};
+
+void ptl_links_init(struct ptl_links *links, const struct ptl_allocator *allocator);
+
+struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node);
+
+/* The link to this node, made if need be.  NULL: no memory. */
+struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node);
+
+/*
+ * An op for a port of another node.  Errors: PTL_ENOMEM; what is stale is lost, and that is none.
+ */
+PTL_MUST_CHECK int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* Write a packet, or let it wait for the connection.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link,
+                                   struct ptl_span name, struct ptl_span body, uint32_t count,
+                                   const struct ptl_msg *whole);
+
+/* Write a packet that keeps the connection alive and says nothing. */
+void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link);
+
+/* A proved connection of this node: it takes the link over. */
+void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *connection);
+
+/* The link is lost: all that waits, too.  `err` says why, and its text goes into the reason. */
+void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err);
+
+/* The peer watches port `name` of ours, and no longer; and its port `name` is gone. */
+int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
+void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
+void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                        const struct ptl_msg *reason);
+
+/* The connection has sent something. */
+void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link);
+
+/* The peer says that its port `name` is gone: PTL_OP_DOWN to whoever watches it. */
+void ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                        const struct ptl_msg *reason);
+
+/* Free a link that nobody wants. */
+void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link);
+
+/* Something is to be sent at the end of this turn. */
+void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link);
+
+/* Send all that has gathered: one send a link. */
+void ptl_links_flush(struct ptl_shard *shard);
+
+/*
+ * Tell shards of failures that could not be told yet, and let links whose failure all shards have
+ * answered begin anew.  Returns whether some are left.
+ */
+bool ptl_links_tell(struct ptl_shard *shard);
+
+/* Whether all that was accepted for other nodes has left. */
+bool ptl_links_flushed(struct ptl_shard *shard);
+
+/* Listen to links; those that are up are told at once.  Owns: the shard. */
+void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listener);
+
+/* Free all. */
+void ptl_links_drop(struct ptl_shard *shard);

@@ -1,0 +1,410 @@
+#include "engine/link_dial.h"
+
+#include "engine/connection.h"
+#include "engine/dial.h"
+#include "engine/name.h"
+#include "engine/node.h"
+
+#define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
+#define NEXT_ADDRESS_NS UINT64_C(1000000000)
+#define SEEDS_AGAIN_NS UINT64_C(50000000) /* look again whether a seed has led there */
+#define TICK_NS UINT64_C(100000000)       /* while links are up or being dialled */
+#define IDLE_NS UINT64_C(60000000000)     /* a link that nobody wants is forgotten after this */
+#define PROBE_NS UINT64_C(5000000000)     /* a real node's silence */
+
+static struct ptl_span link_id(const struct ptl_link *link)
+{
+    return ptl_span(link->id, link->id_size);
+}
+
+static void tick_by(struct ptl_shard *shard, uint64_t at)
+{
+    if (at < shard->links.tick_at) {
+        shard->links.tick_at = at;
+    }
+}
+
+/* ---- Dialling ------------------------------------------------------------------------------ */
+
+static void drop_addresses(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_free(shard->allocator, link->addresses, link->addresses_size);
+    link->addresses = NULL;
+    link->addresses_at = 0;
+}
+
+void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_assert(link->state == PTL_LINK_DOWN);
+    link->state = PTL_LINK_DIALING;
+    link->last_err = PTL_ENOADDRESS;
+    link->give_up_at = shard->now + GIVE_UP_NS;
+    link->next_at = shard->now; /* at the next tick: never inside the call that wants it */
+    link->addresses = ptl_node_known_addresses(shard->node, link_id(link), &link->addresses_size);
+    link->addresses_at = 0;
+    tick_by(shard, shard->now);
+}
+
+void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link)
+{
+    struct ptl_dial *dial = link->dial;
+
+    drop_addresses(shard, link);
+    if (dial != NULL) {
+        link->dial = NULL;
+        ptl_dial_abandon(dial);
+    }
+}
+
+/* Start with the next HOST:PORT.  False: there is none. */
+static bool dial_next(struct ptl_shard *shard, struct ptl_link *link)
+{
+    while (link->addresses != NULL && link->addresses[link->addresses_at] != 0) {
+        const char *host_port = link->addresses + link->addresses_at;
+        size_t size = strcspn(host_port, ",");
+        link->addresses_at += (uint32_t)size + (host_port[size] == ',');
+        if (link->dial != NULL) {
+            ptl_dial_abandon(link->dial);
+            link->dial = NULL;
+        }
+        int err = ptl_dial_start(shard, host_port, size, link, -1, &link->dial);
+        if (err == PTL_OK) {
+            link->next_at = shard->now + NEXT_ADDRESS_NS;
+            return true;
+        }
+        link->last_err = err;
+    }
+    return false;
+}
+
+static void dial_on(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (shard->now >= link->give_up_at) {
+        ptl_link_fail(shard, link,
+                      link->last_err == PTL_ENOADDRESS ? PTL_ETIMEOUT : link->last_err);
+    } else if (dial_next(shard, link)) {
+        return;
+    } else if (link->dial != NULL || link->candidates != NULL) {
+        link->next_at = link->give_up_at; /* something is still under way */
+    } else if (link->addresses == NULL && ptl_seeds_unsettled(shard->node)) {
+        link->next_at = shard->now + SEEDS_AGAIN_NS; /* a seed may lead there */
+    } else {
+        ptl_link_fail(shard, link, link->last_err);
+    }
+}
+
+void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err)
+{
+    if (link->state == PTL_LINK_DIALING) {
+        link->last_err = err;
+        link->next_at = shard->now;
+        tick_by(shard, shard->now);
+    }
+}
+
+/* ---- Candidates ---------------------------------------------------------------------------- */
+
+static bool is_real(const struct ptl_connection *c)
+{
+    return !ptl_handshake_peer(&c->handshake)->is_portolan;
+}
+
+static void note_seed(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+{
+    if (c->seed >= 0) {
+        link->seeds |= UINT64_C(1) << c->seed;
+        ptl_seed_linked(shard->node, c->seed);
+    }
+}
+
+bool ptl_candidate_add(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+{
+    c->candidate_next = link->candidates;
+    link->candidates = c;
+    if (link->state == PTL_LINK_UP && is_real(c)) {
+        /* Perhaps the old link is dead and nobody has noticed: bytes into it make that known. */
+        ptl_link_keepalive(shard, link);
+        note_seed(shard, link, c);
+        ptl_connection_close(c, PTL_EDUPLICATE, PTL_LOG_INFO);
+        return false;
+    }
+    return true;
+}
+
+void ptl_candidate_remove(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+{
+    struct ptl_connection **at = &link->candidates;
+
+    while (*at != NULL && *at != c) {
+        at = &(*at)->candidate_next;
+    }
+    if (*at == NULL) {
+        return;
+    }
+    *at = c->candidate_next;
+    if (link->state != PTL_LINK_FAILING && link->state != PTL_LINK_UP) {
+        shard->links.look_at_candidates = true; /* one that was held back may go on now */
+    }
+}
+
+bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_connection *c)
+{
+    if (link->state == PTL_LINK_FAILING) {
+        return false;
+    }
+    if (!is_real(c)) {
+        return true;
+    }
+    if (link->state == PTL_LINK_UP) {
+        return false;
+    }
+    for (const struct ptl_connection *other = link->candidates; other != NULL;
+         other = other->candidate_next) {
+        if (other != c && other->proof_sent) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether it is a later session of the peer than the link's last one. */
+static bool is_newer(const struct ptl_link *link, const struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+
+    return ptl_handshake_state(&c->handshake) == PTL_HANDSHAKE_UP && peer->is_portolan &&
+           (!link->peer_is_portolan || peer->incarnation != link->peer_incarnation ||
+            peer->session > link->peer_session);
+}
+
+/* Close the candidates that a decision has made superfluous. */
+static void close_candidates(struct ptl_link *link, bool proof_sent, int err, bool newer_too)
+{
+    struct ptl_connection *c = link->candidates;
+
+    while (c != NULL) {
+        struct ptl_connection *next = c->candidate_next;
+        if ((c->proof_sent || !proof_sent) && (newer_too || !is_newer(link, c))) {
+            ptl_connection_close(c, err, PTL_LOG_INFO);
+            next = link->candidates; /* closing one may have closed others */
+        }
+        c = next;
+    }
+}
+
+static void take(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+{
+    ptl_candidate_remove(shard, link, c);
+    note_seed(shard, link, c);
+    if (!c->accepted && c->dialled[0] != 0) {
+        int err = ptl_node_learn(shard->node, link_id(link), c->dialled);
+        (void)err; /* without memory it is not remembered */
+    }
+    ptl_connection_take_up(c);
+    ptl_link_up(shard, link, c);
+    if (is_real(c)) {
+        close_candidates(link, false, PTL_EDUPLICATE, true);
+    } else {
+        close_candidates(link, true, PTL_EDUPLICATE, false);
+    }
+}
+
+/* A second connection of a node of ours: is it a newer session, or the other of two at once? */
+static void compare(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+{
+    if (is_newer(link, c)) {
+        ptl_link_fail(shard, link, PTL_ESWITCHED); /* this one goes on when all have been told */
+        return;
+    }
+    note_seed(shard, link, c);
+    ptl_connection_close(c, PTL_EDUPLICATE, PTL_LOG_INFO);
+}
+
+void ptl_candidate_decide(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+{
+    if (link->state == PTL_LINK_FAILING) {
+        return;
+    }
+    if (link->state == PTL_LINK_UP) {
+        if (is_real(c)) {
+            note_seed(shard, link, c);
+            ptl_connection_close(c, PTL_EDUPLICATE, PTL_LOG_INFO);
+        } else {
+            compare(shard, link, c);
+        }
+        return;
+    }
+    struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
+    size_t shorter = self.size < link->id_size ? self.size : link->id_size;
+    int order = memcmp(self.bytes, link->id, shorter);
+    bool we_pick = order != 0 ? order < 0 : self.size < link->id_size;
+
+    if (is_real(c) || we_pick || ptl_connection_has_bytes(c)) {
+        take(shard, link, c);
+    }
+}
+
+void ptl_link_candidates_go_on(struct ptl_shard *shard, struct ptl_link *link)
+{
+    struct ptl_connection *c = link->candidates;
+
+    (void)shard;
+    while (c != NULL) {
+        struct ptl_connection *next = c->candidate_next;
+        ptl_connection_prove(c);
+        if (c->state == PTL_CONNECTION_PROVING || c->state == PTL_CONNECTION_PROVED) {
+            ptl_connection_work(c);
+        }
+        /* Deciding one may close others: begin again as long as there are candidates to decide. */
+        c = link->state == PTL_LINK_UP || link->state == PTL_LINK_FAILING ? NULL : next;
+    }
+}
+
+void ptl_link_lose_seeds(struct ptl_shard *shard, struct ptl_link *link)
+{
+    uint64_t seeds = link->seeds;
+
+    link->seeds = 0;
+    for (int i = 0; seeds != 0; i++, seeds >>= 1) {
+        if ((seeds & 1) != 0) {
+            ptl_seed_lost(shard->node, i, shard);
+        }
+    }
+    /* Those that were told the session's number must not come up with it any more. */
+    close_candidates(link, true, PTL_ELOST, false);
+}
+
+/* ---- Time ---------------------------------------------------------------------------------- */
+
+static void look_at_silence(struct ptl_shard *shard, struct ptl_link *link)
+{
+    uint64_t silence = (uint64_t)shard->node->options.silence_ms * 1000000;
+    bool reading = link->connection->reading && !link->connection->paused;
+
+    if (!link->peer_is_portolan) {
+        if (shard->now - link->received_at > PROBE_NS && shard->now - link->sent_at > PROBE_NS) {
+            ptl_link_keepalive(shard, link);
+        }
+        return;
+    }
+    if (!reading) {
+        link->received_at = shard->now; /* we do not listen: that is not its silence */
+    } else if (shard->now - link->received_at > silence) {
+        ptl_link_fail(shard, link, PTL_ESILENT);
+        return;
+    }
+    if (shard->now - link->sent_at > silence / 4) {
+        ptl_link_keepalive(shard, link);
+    }
+}
+
+static bool is_idle(const struct ptl_link *link)
+{
+    return link->state == PTL_LINK_DOWN && link->candidates == NULL && !link->dirty &&
+           link->watched.count == 0 && link->waiting_first == NULL && link->listeners.count == 0 &&
+           !link->fullness.full && ptl_fullness_settled(&link->fullness);
+}
+
+/* Returns when the link wants to be looked at again. */
+static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
+{
+    switch ((enum ptl_link_state)link->state) {
+    case PTL_LINK_DIALING:
+        if (shard->now >= link->next_at || shard->now >= link->give_up_at) {
+            dial_on(shard, link);
+        }
+        return link->state != PTL_LINK_DIALING    ? shard->now + TICK_NS
+               : link->next_at < link->give_up_at ? link->next_at
+                                                  : link->give_up_at;
+    case PTL_LINK_UP:
+        look_at_silence(shard, link);
+        return shard->now + TICK_NS;
+    case PTL_LINK_DOWN:
+        return is_idle(link) ? link->idle_at + IDLE_NS : UINT64_MAX;
+    case PTL_LINK_FAILING:
+        break;
+    }
+    return UINT64_MAX;
+}
+
+static uint64_t tick_half_open(struct ptl_shard *shard)
+{
+    struct ptl_connection *c;
+
+    while ((c = shard->links.half_open_first) != NULL && c->deadline <= shard->now) {
+        ptl_connection_close(c, PTL_EHANDSHAKE, PTL_LOG_WARN);
+    }
+    return c == NULL ? UINT64_MAX : c->deadline;
+}
+
+static void sooner(uint64_t *next, uint64_t at)
+{
+    *next = at < *next ? at : *next;
+}
+
+static void look_at_candidates(struct ptl_shard *shard)
+{
+    struct ptl_link *link;
+    uint32_t at = 0;
+
+    shard->links.look_at_candidates = false;
+    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+        if (link->state == PTL_LINK_DOWN || link->state == PTL_LINK_DIALING) {
+            ptl_link_candidates_go_on(shard, link);
+        }
+    }
+}
+
+uint64_t ptl_links_tick(struct ptl_shard *shard, uint64_t now)
+{
+    struct ptl_links *links = &shard->links;
+    struct ptl_link *link, *idle = NULL;
+    uint32_t at = 0;
+
+    if (links->look_at_candidates) {
+        look_at_candidates(shard);
+    }
+    bool seed_news = shard->index == 0 && atomic_load(&shard->node->seed_news);
+    if (now < links->tick_at && !seed_news) {
+        return links->tick_at;
+    }
+    links->tick_at = UINT64_MAX;
+    uint64_t next = tick_half_open(shard);
+    while ((link = ptl_map_next(&links->by_id, &at)) != NULL) {
+        sooner(&next, tick_link(shard, link));
+        if (is_idle(link) && now - link->idle_at >= IDLE_NS) {
+            idle = link; /* one a tick is enough */
+        }
+    }
+    if (idle != NULL) {
+        ptl_link_forget(shard, idle);
+        sooner(&next, now + TICK_NS);
+    }
+    sooner(&next, ptl_dials_tick(shard, now));
+    if (shard->index == 0) {
+        sooner(&next, ptl_seeds_tick(shard, now));
+    }
+    /* What happened meanwhile may want it even earlier. */
+    sooner(&links->tick_at, next);
+    return links->tick_at;
+}
+
+/* ---- The end ------------------------------------------------------------------------------- */
+
+void ptl_links_close(struct ptl_shard *shard)
+{
+    struct ptl_connection *c = shard->links.all;
+
+    while (c != NULL) {
+        struct ptl_connection *next = c->all_next;
+        if (c->link != NULL && c->link->connection == c) {
+            c->link->connection = NULL;
+            c->link->state = PTL_LINK_DOWN;
+            ptl_node_linked(shard->node, link_id(c->link), false);
+        }
+        if (c->state != PTL_CONNECTION_MOVING) {
+            ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG);
+        }
+        c = next;
+    }
+}

@@ -1,0 +1,49 @@
+/*
+ * engine/link_dial.h - how a link comes by its connection: addresses, candidates, duplicates.
+ *
+ * Towards a real AEMP node only one connection may get through: our proof on a second one is held
+ * back until the first is decided.  Between nodes of ours both may: the node with the lower ID
+ * picks one by the first frame it sends, the other is closed.
+ * Thread: the owner's.  Spec: design, section 7; AEMP protocol 6.
+ */
+#pragma once
+
+#include "engine/link.h"
+
+struct ptl_connection;
+
+/* Something waits for this link: begin to connect, unless that is under way. */
+void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link);
+
+/* The attempts are over, one way or the other. */
+void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link);
+
+/* An attempt, or the last candidate, has failed: try the next address or give up. */
+void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err);
+
+/* A connection from or to this node has arrived at its owner.  False: it was refused and closed. */
+bool ptl_candidate_add(struct ptl_shard *shard, struct ptl_link *link,
+                       struct ptl_connection *connection);
+
+/* A candidate is closed. */
+void ptl_candidate_remove(struct ptl_shard *shard, struct ptl_link *link,
+                          struct ptl_connection *connection);
+
+/* Whether its proof may be sent now. */
+bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_connection *connection);
+
+/* It is proved: it becomes the link's connection, waits, or is closed. */
+void ptl_candidate_decide(struct ptl_shard *shard, struct ptl_link *link,
+                          struct ptl_connection *connection);
+
+/* The link is down again: candidates that were held back go on. */
+void ptl_link_candidates_go_on(struct ptl_shard *shard, struct ptl_link *link);
+
+/* The link has failed: the seeds whose addresses led there are tried again. */
+void ptl_link_lose_seeds(struct ptl_shard *shard, struct ptl_link *link);
+
+/* Look after deadlines and silence, when it is time.  Returns when it is time again. */
+uint64_t ptl_links_tick(struct ptl_shard *shard, uint64_t now);
+
+/* Say goodbye: close every connection. */
+void ptl_links_close(struct ptl_shard *shard);

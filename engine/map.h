@@ -1,0 +1,50 @@
+/*
+ * engine/map.h - a hash map from 64-bit hashes to entries that carry their own keys.
+ *
+ * The map stores (hash, pointer) pairs with linear probing; whoever uses it knows how to compare
+ * keys.  Where the hash itself is the key (IDs that were made unique), no comparison is needed.
+ * Thread: one at a time.
+ */
+#pragma once
+
+#include "io/base.h"
+#include "io/err.h"
+
+struct ptl_map_place {
+    uint64_t hash;
+    void *entry; /* NULL: free */
+};
+
+struct ptl_map {
+    const struct ptl_allocator *allocator;
+    struct ptl_map_place *places;
+    uint32_t capacity; /* 0 or a power of two; at most three quarters are used */
+    uint32_t count;
+};
+
+/* Whether `entry` has this key. */
+typedef bool ptl_map_same_fn(const void *entry, struct ptl_span key);
+
+void ptl_map_init(struct ptl_map *map, const struct ptl_allocator *allocator);
+
+/* Free the map's own memory; the entries are their owners' business. */
+void ptl_map_drop(struct ptl_map *map);
+
+/* The entry with this hash for which `same` holds (NULL: any), or NULL. */
+void *ptl_map_find(const struct ptl_map *map, uint64_t hash, ptl_map_same_fn *same,
+                   struct ptl_span key);
+
+/* Make sure that one more entry fits.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_map_reserve(struct ptl_map *map);
+
+/* Put an entry in; a place must have been reserved. */
+void ptl_map_insert(struct ptl_map *map, uint64_t hash, void *entry);
+
+/* Take this very entry out.  Returns whether it was there. */
+bool ptl_map_remove(struct ptl_map *map, uint64_t hash, const void *entry);
+
+/*
+ * Walk: start with *at = 0; returns the next entry or NULL at the end.  Removing entries during a
+ * walk may show one entry twice or skip one; to empty a map, start again after each removal.
+ */
+void *ptl_map_next(const struct ptl_map *map, uint32_t *at);

@@ -1,0 +1,596 @@
+#include "engine/monitor.h"
+
+#include "engine/message.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/send.h"
+#include "engine/shard.h"
+
+static const struct ptl_span no_key;
+
+void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator)
+{
+    *monitors = (struct ptl_monitors){.allocator = allocator};
+    ptl_map_init(&monitors->by_target, allocator);
+    ptl_map_init(&monitors->by_watch, allocator);
+    ptl_map_init(&monitors->by_id, allocator);
+    ptl_map_init(&monitors->routes, allocator);
+}
+
+/* IDs are counted; spread over the map they make better hashes. */
+static uint64_t spread(uint64_t id)
+{
+    return id * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* ---- Monitorings --------------------------------------------------------------------------- */
+
+struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind,
+                                           const struct ptl_port *target)
+{
+    struct ptl_monitoring *monitoring = ptl_alloc(shard->allocator, sizeof(*monitoring));
+
+    if (monitoring != NULL) {
+        monitoring->id = atomic_fetch_add(&shard->node->last_id, 1) + 1;
+        monitoring->kind = kind;
+        monitoring->target = *target;
+    }
+    return monitoring;
+}
+
+void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    ptl_map_remove(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    ptl_belonging_remove(&monitoring->belonging);
+    ptl_msg_free(monitoring->prefix);
+    ptl_msg_free(monitoring->reason);
+    ptl_free(shard->allocator, monitoring->to, sizeof(*monitoring->to));
+    ptl_free(shard->allocator, monitoring, sizeof(*monitoring));
+}
+
+static void list_add(struct ptl_monitoring **list, struct ptl_monitoring *monitoring)
+{
+    monitoring->next = *list;
+    monitoring->link_ = list;
+    if (*list != NULL) {
+        (*list)->link_ = &monitoring->next;
+    }
+    *list = monitoring;
+}
+
+static void list_remove(struct ptl_monitoring *monitoring)
+{
+    if (monitoring->link_ != NULL) {
+        *monitoring->link_ = monitoring->next;
+        if (monitoring->next != NULL) {
+            monitoring->next->link_ = monitoring->link_;
+        }
+        monitoring->link_ = NULL;
+        monitoring->next = NULL;
+    }
+}
+
+/* ---- Watches ------------------------------------------------------------------------------- */
+
+static bool same_target(const void *entry, struct ptl_span id)
+{
+    return ptl_span_equal(ptl_port_span(&((const struct ptl_watch *)entry)->target), id);
+}
+
+static struct ptl_route *get_route(struct ptl_shard *shard, uint64_t hash)
+{
+    struct ptl_map *routes = &shard->monitors.routes;
+    struct ptl_route *route = ptl_map_find(routes, hash, NULL, no_key);
+
+    if (route == NULL && ptl_map_reserve(routes) == PTL_OK) {
+        route = ptl_alloc(shard->allocator, sizeof(*route));
+        if (route != NULL) {
+            route->hash = hash;
+            ptl_map_insert(routes, hash, route);
+        }
+    }
+    return route;
+}
+
+static void drop_route(struct ptl_shard *shard, struct ptl_route *route)
+{
+    if (route->first == NULL) {
+        ptl_map_remove(&shard->monitors.routes, route->hash, route);
+        ptl_free(shard->allocator, route, sizeof(*route));
+    }
+}
+
+static void route_add(struct ptl_route *route, struct ptl_watch *watch)
+{
+    watch->route = route;
+    watch->route_next = route->first;
+    watch->route_link = &route->first;
+    if (route->first != NULL) {
+        route->first->route_link = &watch->route_next;
+    }
+    route->first = watch;
+}
+
+/* Out of all maps and lists: nothing finds it any more. */
+static void unlist_watch(struct ptl_shard *shard, struct ptl_watch *watch)
+{
+    ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
+    ptl_map_remove(&shard->monitors.by_watch, spread(watch->id), watch);
+    if (watch->route != NULL) {
+        *watch->route_link = watch->route_next;
+        if (watch->route_next != NULL) {
+            watch->route_next->route_link = watch->route_link;
+        }
+        drop_route(shard, watch->route);
+        watch->route = NULL;
+    }
+}
+
+static void free_watch(struct ptl_shard *shard, struct ptl_watch *watch)
+{
+    ptl_free(shard->allocator, watch, sizeof(*watch));
+}
+
+static int send_watch(struct ptl_shard *shard, const struct ptl_watch *watch, uint8_t kind,
+                      uint64_t epoch)
+{
+    struct ptl_op op = {.kind = kind, .watcher = shard->index, .number = watch->id};
+    unsigned place = ptl_place_of(shard->node, &watch->target);
+
+    ptl_op_address(&op, &watch->target);
+    op.epoch = epoch;
+    if (watch->target.kind == PTL_PORT_REMOTE && place == shard->index) {
+        return ptl_link_take(shard, &op);
+    }
+    return ptl_shard_post(shard, place, &op, true);
+}
+
+static struct ptl_watch *new_watch(struct ptl_shard *shard, const struct ptl_port *target,
+                                   uint64_t hash, bool shared)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+
+    if (ptl_map_reserve(&monitors->by_target) < 0 || ptl_map_reserve(&monitors->by_watch) < 0) {
+        return NULL;
+    }
+    struct ptl_watch *watch = ptl_alloc(shard->allocator, sizeof(*watch));
+    if (watch == NULL) {
+        return NULL;
+    }
+    watch->id = ++monitors->last_watch;
+    watch->target = *target;
+    watch->target_hash = hash;
+    if (target->kind == PTL_PORT_REMOTE) {
+        struct ptl_route *route = get_route(shard, target->node_hash);
+        if (route == NULL) {
+            free_watch(shard, watch);
+            return NULL;
+        }
+        route_add(route, watch);
+    }
+    if (shared) {
+        ptl_map_insert(&monitors->by_target, hash, watch);
+    }
+    ptl_map_insert(&monitors->by_watch, spread(watch->id), watch);
+    return watch;
+}
+
+/* The last interest is gone.  Telling that may have to wait for room in the ring. */
+static void leave(struct ptl_shard *shard, struct ptl_watch *watch)
+{
+    unlist_watch(shard, watch);
+    uint64_t epoch = shard->told[ptl_place_of(shard->node, &watch->target)];
+    if (send_watch(shard, watch, PTL_OP_UNWATCH, epoch) < 0) {
+        watch->route_next = shard->monitors.leaving;
+        shard->monitors.leaving = watch;
+        return;
+    }
+    free_watch(shard, watch);
+}
+
+/* ---- Adding and taking back ---------------------------------------------------------------- */
+
+static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    if (monitoring->noticed) {
+        monitoring->taken_back = true; /* freed when its notice comes up */
+        ptl_belonging_remove(&monitoring->belonging);
+        return;
+    }
+    struct ptl_watch *watch = monitoring->watch;
+    list_remove(monitoring);
+    ptl_monitoring_free(shard, monitoring);
+    if (watch != NULL && watch->first == NULL && !watch->firing) {
+        leave(shard, watch);
+    }
+}
+
+static void end_monitoring(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    take_back(shard, ptl_container(belonging, struct ptl_monitoring, belonging));
+}
+
+static struct ptl_watch *watch_for(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                                   int *err)
+{
+    uint64_t hash = ptl_name_hash(ptl_port_span(&monitoring->target));
+    struct ptl_watch *watch = NULL;
+    /* One issued before a failure that its port has not been told of is not like the others: it
+     * goes alone, and the link's owner answers it at once. */
+    bool fresh = monitoring->target.kind != PTL_PORT_REMOTE ||
+                 monitoring->epoch == shard->told[ptl_place_of(shard->node, &monitoring->target)];
+
+    *err = PTL_OK;
+    if (fresh) {
+        watch = ptl_map_find(&shard->monitors.by_target, hash, same_target,
+                             ptl_port_span(&monitoring->target));
+    }
+    if (watch != NULL) {
+        return watch;
+    }
+    watch = new_watch(shard, &monitoring->target, hash, fresh);
+    *err = PTL_ENOMEM;
+    if (watch != NULL) {
+        *err = send_watch(shard, watch, PTL_OP_WATCH, monitoring->epoch);
+        if (*err < 0) {
+            unlist_watch(shard, watch);
+            free_watch(shard, watch);
+            return NULL;
+        }
+    }
+    return watch;
+}
+
+int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    struct ptl_port_more *more = NULL;
+    int err;
+
+    if (ptl_map_reserve(&shard->monitors.by_id) < 0) {
+        return PTL_ENOMEM;
+    }
+    if (monitoring->owner != NULL) {
+        more = ptl_port_more(shard, monitoring->owner);
+        if (more == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    if (monitoring->target.kind == PTL_PORT_NODE) {
+        err = PTL_OK; /* our own node port lives as long as we do */
+    } else {
+        monitoring->watch = watch_for(shard, monitoring, &err);
+    }
+    if (err < 0) {
+        return err;
+    }
+    if (monitoring->watch != NULL) {
+        list_add(&monitoring->watch->first, monitoring);
+    }
+    if (more != NULL) {
+        monitoring->belonging.end = end_monitoring;
+        ptl_belonging_add(&more->belongings, &monitoring->belonging);
+    }
+    ptl_map_insert(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    return PTL_OK;
+}
+
+void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
+{
+    struct ptl_monitoring *monitoring =
+        ptl_map_find(&shard->monitors.by_id, spread(id), NULL, no_key);
+
+    if (monitoring != NULL) {
+        take_back(shard, monitoring);
+    }
+}
+
+/* ---- Firing -------------------------------------------------------------------------------- */
+
+static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                        const struct ptl_msg *reason, uint64_t failure)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_NOTICE,
+        .to = PTL_TO_SLOT,
+        .slot = monitoring->owner->index,
+        .generation = monitoring->owner->generation,
+        .epoch = failure,
+        .pointer = monitoring,
+        .body = ptl_span(reason->body, reason->size),
+        .count = reason->count,
+        .whole = reason->holds != 0 ? reason : NULL,
+    };
+    monitoring->noticed = true;
+    ptl_port_take(shard, &op);
+}
+
+static bool is_owner(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    const struct ptl_slot *owner = monitoring->owner;
+
+    if (owner == NULL || monitoring->to->shard != shard->index) {
+        return false;
+    }
+    if (monitoring->to->kind == PTL_PORT_SLOT) {
+        return monitoring->to->slot == owner->index &&
+               monitoring->to->generation == owner->generation;
+    }
+    return monitoring->to->kind == PTL_PORT_NAMED && owner->more != NULL &&
+           ptl_span_equal(ptl_span(owner->more->name, owner->more->name_size),
+                          ptl_port_name(monitoring->to));
+}
+
+/* Deliver on this shard in place; elsewhere through the rings. */
+static int pass_on(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_op *op)
+{
+    if (to->kind != PTL_PORT_REMOTE && to->kind != PTL_PORT_NODE && to->shard == shard->index) {
+        ptl_op_address(op, to);
+        ptl_port_take(shard, op);
+        return PTL_OK;
+    }
+    return ptl_route(shard->node, to, op, true);
+}
+
+static int tell_message(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                        const struct ptl_msg *reason)
+{
+    struct ptl_msg *msg;
+    int err = monitoring->prefix != NULL
+                  ? ptl_msg_make(shard->node, &msg, "mm", monitoring->prefix, reason)
+                  : ptl_msg_make(shard->node, &msg, "m", reason);
+
+    if (err < 0) {
+        return err;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .count = msg->count,
+        .body = ptl_span(msg->body, msg->size),
+        .whole = msg,
+    };
+    err = pass_on(shard, monitoring->to, &op);
+    ptl_msg_free(msg);
+    return err;
+}
+
+static int tell_kill(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                     const struct ptl_msg *reason)
+{
+    if (reason->count == 0) {
+        return PTL_OK; /* a normal death kills nobody */
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_KILL,
+        .count = reason->count,
+        .body = ptl_span(reason->body, reason->size),
+        .whole = reason->holds != 0 ? reason : NULL,
+    };
+    return pass_on(shard, monitoring->to, &op);
+}
+
+/* Tell one; PTL_EFULL or PTL_ENOMEM: not now. */
+static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                const struct ptl_msg *reason)
+{
+    switch ((enum ptl_monitor_kind)monitoring->kind) {
+    case PTL_MONITOR_CALLBACK:
+        monitoring->tell(shard->node, &monitoring->target, reason, monitoring->data);
+        return PTL_OK;
+    case PTL_MONITOR_MESSAGE:
+        return tell_message(shard, monitoring, reason);
+    case PTL_MONITOR_KILL:
+        return tell_kill(shard, monitoring, reason);
+    case PTL_MONITOR_LINK:
+        ptl_link_peer_died(shard, monitoring->link, ptl_port_name(&monitoring->target), reason);
+        return PTL_OK;
+    }
+    ptl_unreachable("no such kind of monitor");
+}
+
+void ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                    const struct ptl_msg *reason)
+{
+    ptl_monitor_fn *call = monitoring->tell;
+    void *data = monitoring->data;
+    struct ptl_port target = monitoring->target;
+
+    ptl_monitoring_free(shard, monitoring);
+    call(shard->node, &target, reason, data);
+}
+
+void ptl_notice_begin(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    ptl_map_remove(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    monitoring->noticed = false;
+}
+
+void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    /* Its place in the map was given up just now, so there is one. */
+    if (ptl_map_reserve(&shard->monitors.by_id) == PTL_OK) {
+        ptl_map_insert(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    }
+    monitoring->noticed = true;
+}
+
+void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    ptl_monitoring_free(shard, monitoring);
+}
+
+/* Fire one that is on no watch any more. */
+static void fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                 const struct ptl_msg *reason, uint64_t failure)
+{
+    bool to_owner = monitoring->owner != NULL &&
+                    (monitoring->kind == PTL_MONITOR_CALLBACK ||
+                     (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
+
+    if (to_owner) {
+        notify_port(shard, monitoring, reason, failure);
+        return;
+    }
+    ptl_map_remove(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    ptl_belonging_remove(&monitoring->belonging);
+    if (tell(shard, monitoring, reason) == PTL_OK) {
+        ptl_monitoring_free(shard, monitoring);
+        return;
+    }
+    struct ptl_msg *kept = ptl_msg_keep(reason);
+    ptl_msg_free(monitoring->reason);
+    monitoring->reason = kept;
+    list_add(&shard->monitors.unfired, monitoring);
+}
+
+void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err)
+{
+    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    struct ptl_msg *reason;
+    struct ptl_span node = ptl_port_node(&monitoring->target);
+
+    if (ptl_msg_make(shard->node, &reason, "tTt", "transport_error", node.bytes, node.size,
+                     ptl_err_text(err)) < 0) {
+        reason = NULL;
+    }
+    fire(shard, monitoring, reason != NULL ? reason : &empty, 0);
+    ptl_msg_free(reason);
+}
+
+static void fire_watch(struct ptl_shard *shard, struct ptl_watch *watch,
+                       const struct ptl_msg *reason, uint64_t failure)
+{
+    watch->firing = true;
+    unlist_watch(shard, watch);
+    struct ptl_monitoring *list = watch->first;
+    watch->first = NULL;
+    if (list != NULL) {
+        list->link_ = &list; /* firing one may take another back: the list stays right */
+    }
+    while (list != NULL) {
+        struct ptl_monitoring *monitoring = list;
+        list_remove(monitoring);
+        monitoring->watch = NULL;
+        fire(shard, monitoring, reason, failure);
+    }
+    free_watch(shard, watch);
+}
+
+void ptl_watch_down(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *reason)
+{
+    struct ptl_watch *watch = ptl_map_find(&shard->monitors.by_watch, spread(id), NULL, no_key);
+
+    if (watch != NULL) {
+        fire_watch(shard, watch, reason, 0);
+    }
+}
+
+void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t failure,
+                    const struct ptl_msg *reason)
+{
+    uint64_t hash = ptl_name_hash(node);
+    struct ptl_route *route;
+
+#ifdef PTL_PLANT_LOST_MONITOR
+    route = ptl_map_find(&shard->monitors.routes, hash, NULL, no_key);
+    if (route != NULL && failure % 3 == 0) {
+        struct ptl_watch *watch = route->first;
+        while (watch->first != NULL) {
+            ptl_monitoring_take_back(shard, watch->first->id);
+        }
+    }
+#endif
+    /* Watches that callbacks make now are of the new epoch: only those that are there go. */
+    route = ptl_map_find(&shard->monitors.routes, hash, NULL, no_key);
+    if (route == NULL) {
+        return;
+    }
+    struct ptl_watch *list = route->first;
+    route->first = NULL;
+    for (struct ptl_watch *watch = list; watch != NULL; watch = watch->route_next) {
+        ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
+        ptl_map_remove(&shard->monitors.by_watch, spread(watch->id), watch);
+        watch->route = NULL;
+        watch->firing = true;
+    }
+    drop_route(shard, route);
+    while (list != NULL) {
+        struct ptl_watch *watch = list;
+        list = watch->route_next;
+        fire_watch(shard, watch, reason, failure);
+    }
+}
+
+bool ptl_monitors_retry(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitoring *list = monitors->unfired;
+    struct ptl_watch *leaving = monitors->leaving;
+
+    monitors->unfired = NULL;
+    while (list != NULL) {
+        struct ptl_monitoring *monitoring = list;
+        list = list->next;
+        monitoring->link_ = NULL;
+        struct ptl_msg *reason = monitoring->reason;
+        struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+        if (tell(shard, monitoring, reason != NULL ? reason : &empty) == PTL_OK) {
+            ptl_monitoring_free(shard, monitoring);
+        } else {
+            list_add(&monitors->unfired, monitoring);
+        }
+    }
+    monitors->leaving = NULL;
+    while (leaving != NULL) {
+        struct ptl_watch *watch = leaving;
+        leaving = watch->route_next;
+        leave(shard, watch);
+    }
+    return monitors->unfired != NULL || monitors->leaving != NULL;
+}
+
+void ptl_monitors_stop(struct ptl_shard *shard)
+{
+    struct ptl_msg *reason;
+    struct ptl_route *route;
+    uint32_t at = 0;
+
+    if (ptl_msg_make(shard->node, &reason, "t", "node_stopped") < 0) {
+        return;
+    }
+    while ((route = ptl_map_next(&shard->monitors.routes, &at)) != NULL) {
+        fire_watch(shard, route->first, reason, 0);
+        at = 0;
+    }
+    ptl_msg_free(reason);
+}
+
+void ptl_monitors_drop(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_watch *watch;
+    struct ptl_monitoring *monitoring;
+    uint32_t at = 0;
+
+    while ((watch = ptl_map_next(&monitors->by_watch, &at)) != NULL) {
+        unlist_watch(shard, watch);
+        free_watch(shard, watch);
+        at = 0;
+    }
+    for (at = 0; (monitoring = ptl_map_next(&monitors->by_id, &at)) != NULL; at = 0) {
+        ptl_monitoring_free(shard, monitoring);
+    }
+    while (monitors->unfired != NULL) {
+        monitoring = monitors->unfired;
+        list_remove(monitoring);
+        ptl_monitoring_free(shard, monitoring);
+    }
+    while (monitors->leaving != NULL) {
+        watch = monitors->leaving;
+        monitors->leaving = watch->route_next;
+        free_watch(shard, watch);
+    }
+    ptl_map_drop(&monitors->by_target);
+    ptl_map_drop(&monitors->by_watch);
+    ptl_map_drop(&monitors->by_id);
+    ptl_map_drop(&monitors->routes);
+}

@@ -1,0 +1,129 @@
+/*
+ * engine/monitor.h - monitors are kept where the interest is.
+ *
+ *   monitoring --.
+ *   monitoring ---+--> watch  one a target and shard --WATCH--> the port's shard, or the link's owner
+ *   monitoring --'       ^------------------------------DOWN---'
+ *                        '--- route: all watches of this shard on one other node's ports
+ *
+ * A DOWN fires all monitorings of its watch.  A failed link needs no message a port: each shard
+ * fires the watches on that node's route.  Thread: the shard's.  Spec: design, G2, G4, G5.
+ */
+#pragma once
+
+#include "engine/belonging.h"
+#include "engine/map.h"
+#include "engine/portolan.h"
+#include "io/base.h"
+
+struct ptl_link;
+struct ptl_shard;
+struct ptl_slot;
+struct ptl_watch;
+
+enum ptl_monitor_kind {
+    PTL_MONITOR_CALLBACK,
+    PTL_MONITOR_MESSAGE, /* to `to`, with `prefix` before the reason */
+    PTL_MONITOR_KILL,    /* kills `to` */
+    PTL_MONITOR_LINK,    /* a peer monitors one of our ports: it is told over `link` */
+};
+
+/* One interest in one port.  Owned by the shard it was added to. */
+struct ptl_monitoring {
+    struct ptl_belonging belonging;
+    uint64_t id;
+    struct ptl_watch *watch;              /* NULL once fired */
+    struct ptl_monitoring *next, **link_; /* among those of the watch, or of those not told yet */
+    uint8_t kind;
+    bool noticed;    /* waits in its port's queue to be run */
+    bool taken_back; /* meanwhile */
+    uint32_t generation;
+    struct ptl_slot *owner; /* the port it belongs to, or NULL */
+    ptl_monitor_fn *tell;
+    void *data;
+    struct ptl_port target;
+    struct ptl_port *to;
+    struct ptl_msg *prefix;
+    struct ptl_link *link;
+    struct ptl_msg *reason; /* while it could not be told yet */
+    uint64_t epoch;         /* failures that the issuer had been told of */
+};
+
+/* One target that this shard watches. */
+struct ptl_watch {
+    uint64_t id;
+    uint64_t target_hash;
+    struct ptl_route *route; /* NULL: a port of this node */
+    struct ptl_watch *route_next, **route_link;
+    struct ptl_monitoring *first;
+    bool firing; /* it frees itself when all have been told */
+    struct ptl_port target;
+};
+
+/* All that this shard watches on one other node. */
+struct ptl_route {
+    uint64_t hash;
+    struct ptl_watch *first;
+};
+
+struct ptl_monitors {
+    const struct ptl_allocator *allocator;
+    struct ptl_map by_target;       /* watches */
+    struct ptl_map by_watch;        /* the same by ID */
+    struct ptl_map by_id;           /* monitorings */
+    struct ptl_map routes;          /* by the node's hash */
+    struct ptl_monitoring *unfired; /* fired, but there was no room to tell */
+    struct ptl_watch *leaving;      /* nobody is interested any more, but that could not be told */
+    uint64_t last_watch;
+};
+
+void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator);
+
+/* A zeroed monitoring with a fresh ID.  NULL: no memory.  Thread: any. */
+struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind,
+                                           const struct ptl_port *target);
+
+/* Free one that was never added, or is not any more. */
+void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/*
+ * Begin to monitor monitoring->target.  Owns: on success the shard.
+ * Errors: PTL_EFULL, PTL_ENOMEM; then it stays the caller's.
+ */
+PTL_MUST_CHECK int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/* It could not be added, but its maker has gone on: fire it at once, since it would miss things. */
+void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err);
+
+/* Take one back, if it is there. */
+void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
+
+/* The target of a watch is gone: PTL_OP_DOWN. */
+void ptl_watch_down(struct ptl_shard *shard, uint64_t watch, const struct ptl_msg *reason);
+
+/* The link to a node has failed: fire all that is watched there.  `failure` is its number. */
+void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t failure,
+                    const struct ptl_msg *reason);
+
+/* Run a monitoring's callback that has waited in its port's queue, or drop it. */
+void ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                    const struct ptl_msg *reason);
+
+/*
+ * Its message is about to be given to its port's handler: nobody can take it back meanwhile; and
+ * the handler said PTL_LATER.  Done, it is freed with ptl_monitoring_free().
+ */
+void ptl_notice_begin(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/* The notice is dropped with the port that it waited at. */
+void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/* Try again what could not be told.  Returns whether some is left. */
+bool ptl_monitors_retry(struct ptl_shard *shard);
+
+/* Fire everything on other nodes with ["node_stopped"]. */
+void ptl_monitors_stop(struct ptl_shard *shard);
+
+/* Free all, telling nobody. */
+void ptl_monitors_drop(struct ptl_shard *shard);

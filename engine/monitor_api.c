@@ -1,0 +1,130 @@
+#include "engine/message.h"
+#include "engine/monitor.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/send.h"
+
+static void free_made(struct ptl_node *node, struct ptl_monitoring *monitoring)
+{
+    ptl_msg_free(monitoring->prefix);
+    ptl_free(node->allocator, monitoring->to, sizeof(*monitoring->to));
+    ptl_free(node->allocator, monitoring, sizeof(*monitoring));
+}
+
+static int fill(struct ptl_node *node, struct ptl_monitoring *monitoring, const struct ptl_port *to,
+                const struct ptl_msg *prefix)
+{
+    struct ptl_port own;
+
+    if (to != NULL) {
+        to = ptl_port_own_view(&node->self, to, &own);
+        if (to == NULL) {
+            return PTL_EINVAL;
+        }
+        monitoring->to = ptl_alloc(node->allocator, sizeof(*monitoring->to));
+        if (monitoring->to == NULL) {
+            return PTL_ENOMEM;
+        }
+        *monitoring->to = *to;
+    }
+    if (prefix != NULL) {
+        monitoring->prefix = ptl_msg_keep(prefix);
+        if (monitoring->prefix == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    return PTL_OK;
+}
+
+static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsigned place,
+                 struct ptl_monitor *monitor)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+    struct ptl_monitor named = {.id = monitoring->id, .shard = place};
+    int err;
+
+    if (shard != NULL) {
+        named.shard = shard->index;
+        monitoring->owner = shard->self;
+        monitoring->epoch = ptl_epoch_of(shard, &monitoring->target);
+        err = ptl_monitoring_add(shard, monitoring);
+    } else {
+        struct ptl_op op = {
+            .kind = PTL_OP_MONITOR,
+            .to = PTL_TO_SHARD,
+            .pointer = monitoring,
+        };
+        monitoring->epoch = atomic_load(&node->shards[place].answered[place]);
+        err = ptl_submit(node, place, &op, true);
+    }
+    if (err == PTL_OK && monitor != NULL) {
+        *monitor = named;
+    }
+    return err;
+}
+
+static int monitor_port(struct ptl_node *node, uint8_t kind, const struct ptl_port *port,
+                        ptl_monitor_fn *tell, void *data, const struct ptl_port *to,
+                        const struct ptl_msg *prefix, struct ptl_monitor *monitor)
+{
+    struct ptl_port own;
+
+    port = ptl_port_own_view(&node->self, port, &own);
+    if (port == NULL) {
+        return PTL_EINVAL;
+    }
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    unsigned place = ptl_place_of(node, port);
+    struct ptl_monitoring *monitoring = ptl_monitoring_make(&node->shards[place], kind, port);
+    if (monitoring == NULL) {
+        return PTL_ENOMEM;
+    }
+    monitoring->tell = tell;
+    monitoring->data = data;
+    int err = fill(node, monitoring, to, prefix);
+    if (err == PTL_OK) {
+        err = start(node, monitoring, place, monitor);
+    }
+    if (err < 0) {
+        free_made(node, monitoring);
+    }
+    return err;
+}
+
+int ptl_monitor(struct ptl_node *node, const struct ptl_port *port, ptl_monitor_fn *tell,
+                void *data, struct ptl_monitor *monitor)
+{
+    return monitor_port(node, PTL_MONITOR_CALLBACK, port, tell, data, NULL, NULL, monitor);
+}
+
+int ptl_monitor_message(struct ptl_node *node, const struct ptl_port *port,
+                        const struct ptl_port *to, const struct ptl_msg *prefix,
+                        struct ptl_monitor *monitor)
+{
+    return monitor_port(node, PTL_MONITOR_MESSAGE, port, NULL, NULL, to, prefix, monitor);
+}
+
+int ptl_monitor_kill(struct ptl_node *node, const struct ptl_port *port,
+                     const struct ptl_port *victim, struct ptl_monitor *monitor)
+{
+    return monitor_port(node, PTL_MONITOR_KILL, port, NULL, NULL, victim, NULL, monitor);
+}
+
+void ptl_unmonitor(struct ptl_node *node, const struct ptl_monitor *monitor)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    if (monitor->id == 0) {
+        return;
+    }
+    if (shard != NULL && shard->index == monitor->shard) {
+        ptl_monitoring_take_back(shard, monitor->id);
+        return;
+    }
+    struct ptl_op op = {.kind = PTL_OP_UNMONITOR, .to = PTL_TO_SHARD, .number = monitor->id};
+    if (ptl_submit(node, monitor->shard, &op, true) < 0) {
+        ptl_log(node, PTL_LOG_ERROR, "out of memory: a monitor could not be taken back");
+    }
+}

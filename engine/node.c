@@ -1,0 +1,431 @@
+#include "engine/node.h"
+
+#include "engine/link_dial.h"
+#include "engine/message.h"
+#include "engine/options.h"
+#include "engine/registry.h"
+#include "io/address.h"
+#include "io/thread.h"
+
+#include <stdio.h>
+
+/* How long shards may take to let go of their connections, once all is told. */
+#define CLOSE_NS UINT64_C(500000000)
+
+const struct ptl_allocator *ptl_node_allocator(const struct ptl_node *node)
+{
+    return node == NULL ? ptl_allocator_libc() : node->allocator;
+}
+
+const char *ptl_node_id(const struct ptl_node *node)
+{
+    return node->self.id;
+}
+
+unsigned ptl_node_shards(const struct ptl_node *node)
+{
+    return node->shard_count;
+}
+
+const char *ptl_node_address(const struct ptl_node *node, unsigned index)
+{
+    return index < node->bind_count ? node->binds[index].address.text : NULL;
+}
+
+void ptl_log(const struct ptl_node *node, enum ptl_log_level level, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+
+    if (level > node->options.log_level) {
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    /* What a peer made up must not look like lines of ours, or move the cursor. */
+    for (char *c = line; *c != 0; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+            *c = '?';
+        }
+    }
+    node->options.log(node->options.log_data, level, line);
+}
+
+int ptl_on_link(struct ptl_node *node, ptl_link_fn *tell, void *data)
+{
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        struct ptl_link_listener *listener = ptl_alloc(node->allocator, sizeof(*listener));
+        if (listener == NULL) {
+            return PTL_ENOMEM;
+        }
+        listener->tell = tell;
+        listener->data = data;
+        struct ptl_op op = {.kind = PTL_OP_ON_LINK, .to = PTL_TO_SHARD, .pointer = listener};
+        struct ptl_parcel *parcel = ptl_parcel_make(&op, node->allocator);
+        if (parcel == NULL) {
+            ptl_free(node->allocator, listener, sizeof(*listener));
+            return PTL_ENOMEM;
+        }
+        ptl_shard_hand(&node->shards[i], parcel, ptl_shard_here(node));
+    }
+    return PTL_OK;
+}
+
+/* ---- Making -------------------------------------------------------------------------------- */
+
+static int make_rings(struct ptl_node *node)
+{
+    size_t count = (size_t)node->shard_count * node->shard_count;
+
+    node->rings_block = ptl_alloc(node->allocator, count * sizeof(*node->rings) + PTL_CACHE_LINE);
+    if (node->rings_block == NULL) {
+        return PTL_ENOMEM;
+    }
+    uintptr_t start =
+        ((uintptr_t)node->rings_block + PTL_CACHE_LINE - 1) & ~(uintptr_t)(PTL_CACHE_LINE - 1);
+    node->rings = (struct ptl_ring *)start;
+    for (size_t i = 0; i < count; i++) {
+        int err = ptl_ring_init(&node->rings[i], node->allocator, node->options.ring_bytes);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return PTL_OK;
+}
+
+static int make_shards(struct ptl_node *node)
+{
+    node->shards = ptl_alloc(node->allocator, node->shard_count * sizeof(*node->shards));
+    if (node->shards == NULL) {
+        return PTL_ENOMEM;
+    }
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        int err = ptl_shard_init(&node->shards[i], node, i);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return make_rings(node);
+}
+
+static unsigned default_shards(void)
+{
+    unsigned processors = ptl_processors();
+    return processors > PTL_SHARDS_MAX ? PTL_SHARDS_MAX : processors;
+}
+
+/* Drop what was made, on any thread; loops are gone. */
+static void drop_node(struct ptl_node *node)
+{
+    const struct ptl_allocator *allocator = node->allocator;
+    size_t ring_count = (size_t)node->shard_count * node->shard_count;
+
+    for (size_t i = 0; node->rings != NULL && i < ring_count; i++) {
+        struct ptl_ring *ring = &node->rings[i];
+        void *record;
+        while (ring->bytes != NULL && (record = ptl_ring_take(ring, ptl_ring_tail(ring)))) {
+            struct ptl_op op;
+            ptl_op_unpack(record, &op);
+            ptl_op_drop(&node->shards[0], &op);
+            ptl_op_done(record);
+        }
+        ptl_ring_drop(ring);
+    }
+    ptl_free(allocator, node->rings_block, ring_count * sizeof(*node->rings) + PTL_CACHE_LINE);
+    for (unsigned i = 0; node->shards != NULL && i < node->shard_count; i++) {
+        ptl_shard_drop(&node->shards[i]);
+    }
+    ptl_free(allocator, node->shards, node->shard_count * sizeof(*node->shards));
+    ptl_free(allocator, node->threads, node->shard_count * sizeof(*node->threads));
+    ptl_registry_drop(node);
+    ptl_options_drop(node);
+    ptl_free(allocator, node, sizeof(*node));
+}
+
+int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
+{
+    if (options->size != sizeof(*options) || options->id == NULL ||
+        options->shards > PTL_SHARDS_MAX) {
+        return PTL_EINVAL;
+    }
+    const struct ptl_allocator *allocator =
+        options->allocator != NULL ? options->allocator : ptl_allocator_libc();
+    struct ptl_node *node = ptl_alloc(allocator, sizeof(*node));
+    if (node == NULL) {
+        return PTL_ENOMEM;
+    }
+    node->allocator = allocator;
+    node->shard_count = options->shards != 0 ? options->shards : default_shards();
+    ptl_registry_init(node);
+    int err = ptl_options_take(node, options);
+    if (err == PTL_OK) {
+        /* Its incarnation comes with the first loop: ptl_shard_open(). */
+        err = ptl_identity_init(&node->self, options->id, 0, node->shard_count);
+    }
+    if (err == PTL_OK) {
+        err = make_shards(node);
+    }
+    if (err < 0) {
+        drop_node(node);
+        return err;
+    }
+    *out = node;
+    return PTL_OK;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------- */
+
+static int listen_on(struct ptl_node *node, struct ptl_shard *shard, struct ptl_bind *bind)
+{
+    struct ptl_address address;
+    int err = ptl_address_parse(bind->wish, &address);
+
+    if (err == PTL_OK) {
+        err = ptl_loop_listen(shard->loop, &address, &bind->listener, &bind->address);
+    }
+    if (err < 0) {
+        ptl_log(node, PTL_LOG_ERROR, "cannot listen on %s: %s", bind->wish, ptl_err_text(err));
+    }
+    return err;
+}
+
+int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard)
+{
+    for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
+        int err = listen_on(node, shard, &node->binds[i]);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return PTL_OK;
+}
+
+int ptl_node_open_shard(struct ptl_node *node, unsigned shard)
+{
+    return ptl_shard_open(&node->shards[shard]);
+}
+
+void ptl_node_turn(struct ptl_node *node, unsigned shard)
+{
+    ptl_shard_turn(&node->shards[shard], true);
+    /* Between turns it counts as asleep: whoever sends it something wakes its loop. */
+    atomic_store(&node->shards[shard].sleeping, true);
+}
+
+uint64_t ptl_node_next(struct ptl_node *node, unsigned shard)
+{
+    return ptl_shard_due(&node->shards[shard]);
+}
+
+/* ---- Threads ------------------------------------------------------------------------------- */
+
+static void report_open(struct ptl_node *node, int err)
+{
+    pthread_mutex_lock(&node->lock);
+    node->opened++;
+    if (err < 0 && node->open_err == PTL_OK) {
+        node->open_err = err;
+    }
+    pthread_cond_broadcast(&node->changed);
+    pthread_mutex_unlock(&node->lock);
+}
+
+/* All or none: a shard runs only when every shard is open.  Returns the first error. */
+static int wait_until_open(struct ptl_node *node)
+{
+    pthread_mutex_lock(&node->lock);
+    while (node->opened < node->shard_count) {
+        pthread_cond_wait(&node->changed, &node->lock);
+    }
+    int err = node->open_err;
+    pthread_mutex_unlock(&node->lock);
+    return err;
+}
+
+/* No shard frees its loop while another may still wake it. */
+static void wait_until_finished(struct ptl_node *node)
+{
+    pthread_mutex_lock(&node->lock);
+    node->finished++;
+    pthread_cond_broadcast(&node->changed);
+    while (node->finished < node->running) {
+        pthread_cond_wait(&node->changed, &node->lock);
+    }
+    pthread_mutex_unlock(&node->lock);
+}
+
+static void *run_shard(void *argument)
+{
+    struct ptl_shard *shard = argument;
+    struct ptl_node *node = shard->node;
+
+    report_open(node, ptl_shard_open(shard));
+    if (wait_until_open(node) == PTL_OK) {
+        while (!ptl_node_stop_done(node)) {
+            ptl_shard_turn(shard, true);
+        }
+    }
+    wait_until_finished(node);
+    ptl_shard_close(shard);
+    return NULL;
+}
+
+static int start_threads(struct ptl_node *node)
+{
+    unsigned started = 0;
+    int err = PTL_OK;
+
+    node->running = node->shard_count;
+    while (started < node->shard_count && err == PTL_OK) {
+        err = ptl_thread_start(&node->threads[started], run_shard, &node->shards[started]);
+        started += err == PTL_OK;
+    }
+    pthread_mutex_lock(&node->lock);
+    node->running = started;
+    pthread_mutex_unlock(&node->lock);
+    for (unsigned i = started; i < node->shard_count; i++) {
+        report_open(node, err); /* in place of those that could not be started */
+    }
+    err = wait_until_open(node);
+    for (unsigned i = 0; err < 0 && i < started; i++) {
+        pthread_join(node->threads[i], NULL);
+    }
+    return err;
+}
+
+int ptl_node_start(const struct ptl_node_options *options, struct ptl_node **out)
+{
+    struct ptl_node *node;
+    int err = ptl_node_make(options, &node);
+
+    if (err < 0) {
+        return err;
+    }
+    node->threads = ptl_alloc(node->allocator, node->shard_count * sizeof(*node->threads));
+    if (node->threads == NULL) {
+        drop_node(node);
+        return PTL_ENOMEM;
+    }
+    err = start_threads(node);
+    if (err < 0) {
+        ptl_log(node, PTL_LOG_ERROR, "cannot start: %s", ptl_err_text(err));
+        drop_node(node);
+        return err;
+    }
+    *out = node;
+    return PTL_OK;
+}
+
+/* ---- Stopping ------------------------------------------------------------------------------ */
+
+static void next_step(struct ptl_node *node, unsigned from, unsigned to)
+{
+    if (!atomic_compare_exchange_strong(&node->stop_step, &from, to)) {
+        return; /* another shard was first */
+    }
+    atomic_store(&node->stopped, 0);
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        ptl_shard_wake(&node->shards[i], NULL);
+    }
+}
+
+void ptl_node_stop_begin(struct ptl_node *node, unsigned deadline_ms)
+{
+    atomic_store(&node->patience_ns, (uint64_t)deadline_ms * 1000000);
+    next_step(node, PTL_STOP_NOT, PTL_STOP_FLUSH);
+}
+
+bool ptl_node_stop_done(const struct ptl_node *node)
+{
+    return atomic_load(&node->stop_step) == PTL_STOP_CLOSE;
+}
+
+static void enter(struct ptl_shard *shard, unsigned step)
+{
+    struct ptl_node *node = shard->node;
+
+    shard->stop_step = step;
+    switch (step) {
+    case PTL_STOP_FLUSH:
+        if (shard->index == 0) {
+            shard->stop_at = shard->now + atomic_load(&node->patience_ns);
+        }
+        for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
+            ptl_loop_unlisten(shard->loop, node->binds[i].listener);
+        }
+        ptl_waiters_drop(shard, true);
+        break;
+    case PTL_STOP_TELL:
+        ptl_monitors_stop(shard);
+        ptl_links_close(shard);
+        if (shard->index == 0) {
+            shard->stop_at = shard->now + CLOSE_NS;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static bool is_done(struct ptl_shard *shard, unsigned step)
+{
+    if (step == PTL_STOP_TELL) {
+        return shard->links.closing == 0 && shard->monitors.unfired == NULL;
+    }
+    return ptl_shard_quiet(shard);
+}
+
+uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again)
+{
+    struct ptl_node *node = shard->node;
+    unsigned step = atomic_load(&node->stop_step);
+
+    if (step == PTL_STOP_NOT || step == PTL_STOP_CLOSE) {
+        return again;
+    }
+    if (shard->stop_step != step) {
+        enter(shard, step);
+    }
+    uint64_t bit = UINT64_C(1) << shard->index;
+    uint64_t all = node->shard_count == 64 ? UINT64_MAX : (UINT64_C(1) << node->shard_count) - 1;
+    if (!is_done(shard, step)) {
+        atomic_store(&node->stopped, 0); /* and everybody looks again */
+    } else if ((atomic_fetch_or(&node->stopped, bit) | bit) == all) {
+        next_step(node, step, step + 1);
+    }
+    if (shard->index == 0 && shard->now >= shard->stop_at) {
+        bool flushing = step < PTL_STOP_TELL;
+        if (flushing) {
+            atomic_store(&node->cut_short, true);
+        }
+        next_step(node, step, flushing ? PTL_STOP_TELL : PTL_STOP_CLOSE);
+    }
+    uint64_t soon = shard->now + UINT64_C(1000000);
+    return soon < again ? soon : again;
+}
+
+int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
+{
+    ptl_node_stop_begin(node, deadline_ms);
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        pthread_join(node->threads[i], NULL);
+    }
+    int result = atomic_load(&node->cut_short) ? PTL_ETIMEOUT : PTL_OK;
+    drop_node(node);
+    return result;
+}
+
+void ptl_node_free(struct ptl_node *node)
+{
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        ptl_shard_close(&node->shards[i]);
+    }
+    drop_node(node);
+}
+
+void ptl_node_crash(struct ptl_node *node)
+{
+    atomic_store(&node->stop_step, PTL_STOP_CLOSE);
+    ptl_node_free(node);
+}

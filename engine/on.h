@@ -1,0 +1,23 @@
+/*
+ * engine/on.h - which handler a port has for which tag.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+
+struct ptl_shard;
+struct ptl_slot;
+
+/* A wish to set a handler, on its way to the port's shard. */
+struct ptl_on {
+    char *tag; /* NULL: the default handler; else tag_size + 1 bytes */
+    uint32_t tag_size;
+    ptl_handler_fn *handler; /* NULL: take it back */
+    void *data;
+};
+
+/* Carry it out.  Owns: `on` is freed.  Without memory the port is killed.  Thread: the shard's. */
+void ptl_on_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *on);
+
+/* Free one that will not be carried out. */
+void ptl_on_free(struct ptl_shard *shard, struct ptl_on *on);

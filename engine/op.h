@@ -1,0 +1,109 @@
+/*
+ * engine/op.h - what travels between shards, waits at ports, and comes from the program's threads.
+ *
+ * An *op* is how code sees an operation: a kind, a destination, spans.  A *record* is the same,
+ * packed into one run of bytes that stands in a ring or in a block of memory.  A body is packed
+ * along while it is small; a large one is a message that the record holds.
+ */
+#pragma once
+
+#include "io/base.h"
+#include "io/err.h"
+
+struct ptl_msg;
+
+enum ptl_op_kind {
+    /* Kinds that belong to a port's flow and keep their place in it. */
+    PTL_OP_MESSAGE, /* body: the values */
+    PTL_OP_KILL,    /* body: the reason */
+    PTL_OP_ON,      /* pointer: struct ptl_on */
+    PTL_OP_WATCH,   /* number: the watch, watcher: its shard */
+    PTL_OP_NOTICE,  /* pointer: the monitor that fired; body: the reason */
+    PTL_OP_SPAWN,   /* name: of the port to be; body: function, values */
+    /* About ports, for a shard. */
+    PTL_OP_UNWATCH, /* as PTL_OP_WATCH */
+    PTL_OP_DOWN,    /* number: the watch; body: the reason */
+    /* About links and what is full, from the owner to all shards. */
+    PTL_OP_LINK_DOWN, /* node; epoch: the failure's number; watcher: the owner; body: the reason */
+    PTL_OP_FULL,      /* node, or a port's name: send nothing there until there is room */
+    PTL_OP_ROOM,      /* the same: there is room again */
+    /* From the program's threads, or between shards where order does not matter. */
+    PTL_OP_HANDOVER,  /* pointer: struct ptl_connection, now the receiver's */
+    PTL_OP_MONITOR,   /* pointer: struct ptl_monitoring */
+    PTL_OP_UNMONITOR, /* number: the monitor */
+    PTL_OP_TIMER,     /* pointer: struct ptl_timing */
+    PTL_OP_UNTIMER,   /* number: the timer */
+    PTL_OP_ON_ROOM,   /* pointer: struct ptl_waiter */
+    PTL_OP_ON_LINK,   /* pointer: struct ptl_link_listener */
+};
+
+/* The destination of the op is one of these. */
+enum ptl_to {
+    PTL_TO_SHARD, /* the shard itself */
+    PTL_TO_SLOT,  /* a port of this node by slot and generation */
+    PTL_TO_NAME,  /* a port of this node by its chosen name */
+    PTL_TO_NODE,  /* a port of another node: node, name */
+};
+
+struct ptl_op {
+    uint8_t kind; /* enum ptl_op_kind */
+    uint8_t to;   /* enum ptl_to */
+    uint32_t slot, generation;
+    uint32_t watcher;            /* a shard */
+    uint32_t count;              /* values in the body */
+    uint64_t epoch;              /* failures that the issuer had been told of */
+    uint64_t number;             /* what the kind says */
+    void *pointer;               /* what the kind says */
+    struct ptl_span node, name;  /* at most 255 bytes each */
+    struct ptl_span body;        /* values, as plain CBOR */
+    const struct ptl_msg *whole; /* not NULL: the message whose body this is */
+};
+
+struct ptl_record; /* a packed op */
+
+/* A record in memory of its own, for lists and queues. */
+struct ptl_parcel {
+    struct ptl_parcel *next;
+    uint64_t bytes[]; /* the record */
+};
+
+/* Bodies up to this size are packed into the record; larger ones are held. */
+#define PTL_OP_INLINE_MAX 1024
+
+/* The largest record: head, two names, a body. */
+#define PTL_RECORD_MAX 1664
+
+/* The packed size in bytes, a multiple of 8. */
+uint32_t ptl_op_size(const struct ptl_op *op);
+
+/* Bytes of the message that the record of this op would hold; 0 when all is packed along. */
+uint64_t ptl_op_held(const struct ptl_op *op);
+
+/*
+ * Make sure that packing cannot fail: a body too large to be packed becomes a message
+ * (`*made`, to be freed by the caller after packing; NULL when none was needed).
+ * Errors: PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_op_prepare(struct ptl_op *op, const struct ptl_allocator *allocator,
+                                  struct ptl_msg **made);
+
+/* Write the op to `record`, which has ptl_op_size() bytes.  Takes a hold on op->whole if large. */
+void ptl_op_pack(const struct ptl_op *op, void *record);
+
+/* See a record as an op; its spans point into the record. */
+void ptl_op_unpack(const void *record, struct ptl_op *op);
+
+/* The record is done with: lets go of the message that it holds, and tells how many bytes. */
+uint64_t ptl_op_done(const void *record);
+
+/*
+ * A record of its own for this op (whatever it points to is copied or held).
+ * NULL: no memory.  Owns: the caller, until ptl_parcel_free().
+ */
+struct ptl_parcel *ptl_parcel_make(const struct ptl_op *op, const struct ptl_allocator *allocator);
+
+/* Free such a record, and let go of the message that it holds. */
+void ptl_parcel_free(struct ptl_parcel *record, const struct ptl_allocator *allocator);
+
+/* What it weighs in a queue: its own bytes and those of the message that it holds. */
+uint64_t ptl_parcel_weight(const struct ptl_parcel *record);

@@ -1,0 +1,756 @@
+#include "engine/port.h"
+
+#include "engine/message.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/on.h"
+#include "engine/shard.h"
+#include "engine/spawn.h"
+
+#include <stdio.h>
+
+/* Messages taken from one port's queue before the next port has its turn. */
+#define RUN_BATCH 64
+
+/* A port that said PTL_LATER without naming whom it waits for is tried again after this. */
+#define RETRY_NS UINT64_C(1000000)
+
+#define SLOW_HANDLER_NS UINT64_C(100000000)
+
+enum outcome { DONE, LATER };
+
+/* Whether the port that lived here then lives still. */
+static bool alive(const struct ptl_slot *slot, uint32_t generation)
+{
+    return slot->generation == generation &&
+           atomic_load_explicit(&slot->state, memory_order_relaxed) == PTL_SLOT_ALIVE;
+}
+
+static struct ptl_span more_name(const struct ptl_port_more *more)
+{
+    return ptl_span(more->name, more->name_size);
+}
+
+/* ---- Running one op ------------------------------------------------------------------------ */
+
+static struct ptl_span first_string(const struct ptl_msg *msg)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(msg);
+    struct ptl_value value;
+
+    if (ptl_next(&cursor, &value) < 0 || (value.type != PTL_TEXT && value.type != PTL_BYTES)) {
+        return ptl_span(NULL, 0);
+    }
+    return ptl_span(value.string.chars, value.string.size);
+}
+
+static const struct ptl_tag *find_tag(const struct ptl_port_more *more, struct ptl_span text)
+{
+    for (uint32_t i = 0; i < more->tag_count; i++) {
+        if (ptl_span_equal(ptl_span(more->tags[i].text, more->tags[i].text_size), text)) {
+            return &more->tags[i];
+        }
+    }
+    return NULL;
+}
+
+static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *msg)
+{
+    char tag[31];
+    struct ptl_span text = first_string(msg);
+    size_t size = text.size < sizeof(tag) - 1 ? text.size : sizeof(tag) - 1;
+    char line[96];
+    struct ptl_msg *reason;
+
+    for (size_t i = 0; i < size; i++) {
+        bool plain = text.bytes[i] >= 0x20 && text.bytes[i] <= 0x7e;
+        tag[i] = plain ? (char)text.bytes[i] : '.';
+    }
+    tag[size] = 0;
+    snprintf(line, sizeof(line), "no callback found for message '%s'", tag);
+    if (ptl_msg_make(shard->node, &reason, "tt", "unhandled_message", line) < 0) {
+        reason = NULL;
+    }
+    ptl_port_die(shard, slot, reason);
+    ptl_msg_free(reason);
+}
+
+static void die_failed(struct ptl_shard *shard, struct ptl_slot *slot, int err)
+{
+    const char *text = shard->fail_text[0] != 0 ? shard->fail_text : ptl_err_text(err);
+    struct ptl_msg *reason;
+
+    if (ptl_msg_make(shard->node, &reason, "tt", "die", text) < 0) {
+        reason = NULL;
+    }
+    ptl_port_die(shard, slot, reason);
+    ptl_msg_free(reason);
+}
+
+static void log_if_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
+                        const struct ptl_msg *msg)
+{
+    uint64_t before = shard->coarse;
+
+    shard->coarse = ptl_loop_coarse(shard->loop);
+    if (shard->coarse - before > SLOW_HANDLER_NS) {
+        struct ptl_span tag = first_string(msg);
+        struct ptl_port port;
+        ptl_port_make(&shard->node->self, shard->index, slot->index, slot->generation, &port);
+        ptl_log(shard->node, PTL_LOG_WARN,
+                "a handler of %s%s%.*s took %u ms for '%.*s': long work belongs in a thread",
+                ptl_port_id(&port), slot->more != NULL && slot->more->name != NULL ? ", " : "",
+                slot->more == NULL ? 0 : (int)slot->more->name_size,
+                slot->more == NULL || slot->more->name == NULL ? "" : slot->more->name,
+                (unsigned)((shard->coarse - before) / 1000000), (int)tag.size,
+                tag.size == 0 ? "" : (const char *)tag.bytes);
+    }
+}
+
+/* Call a handler as this port. */
+static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *handler,
+                const struct ptl_msg *msg, void *data)
+{
+    shard->self = slot;
+    shard->fail_text[0] = 0;
+    shard->full_target.kind = PTL_PORT_NONE;
+    int result = handler(shard->node, msg, data);
+    shard->self = NULL;
+    shard->counters.handled++;
+    log_if_slow(shard, slot, msg);
+    return result;
+}
+
+/* The port waits: for the room that it missed, else for a moment. */
+static void start_waiting(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port_more *more = slot->more;
+    struct ptl_waiter *waiter = NULL;
+
+    more->waiting = true;
+    if (shard->full_target.kind != PTL_PORT_NONE) {
+        waiter = ptl_alloc(shard->allocator, sizeof(*waiter));
+    }
+    if (waiter == NULL) {
+        more->retry_at = shard->now + RETRY_NS;
+        more->retry_next = shard->retry_first;
+        shard->retry_first = more;
+        return;
+    }
+    waiter->kind = PTL_WAITER_PORT;
+    waiter->to = shard->full_target;
+    waiter->slot = slot;
+    waiter->generation = slot->generation;
+    ptl_waiters_add(shard, waiter);
+}
+
+static enum outcome run_handler(struct ptl_shard *shard, struct ptl_slot *slot,
+                                ptl_handler_fn *handler, const struct ptl_msg *msg, void *data)
+{
+    int result = call(shard, slot, handler, msg, data);
+
+    if (result == PTL_LATER) {
+        return LATER;
+    }
+    if (result < 0) {
+        die_failed(shard, slot, result);
+    }
+    return DONE;
+}
+
+static enum outcome run_message(struct ptl_shard *shard, struct ptl_slot *slot,
+                                const struct ptl_msg *msg)
+{
+    if (slot->more != NULL && slot->more->tag_count != 0) {
+        const struct ptl_tag *tag = find_tag(slot->more, first_string(msg));
+        if (tag != NULL) {
+            return run_handler(shard, slot, tag->handler, msg, tag->data);
+        }
+    }
+    if (slot->handler != NULL) {
+        return run_handler(shard, slot, slot->handler, msg, slot->handler_data);
+    }
+    if (!slot->ignore_unhandled) {
+        die_unhandled(shard, slot, msg);
+    }
+    return DONE;
+}
+
+/* A monitor's message to its own port: the prefix, then the reason, as any other message. */
+static enum outcome run_notice_message(struct ptl_shard *shard, struct ptl_slot *slot,
+                                       const struct ptl_monitoring *monitoring,
+                                       const struct ptl_msg *reason)
+{
+    struct ptl_msg *msg;
+    int err = monitoring->prefix != NULL
+                  ? ptl_msg_make(shard->node, &msg, "mm", monitoring->prefix, reason)
+                  : ptl_msg_make(shard->node, &msg, "m", reason);
+
+    if (err < 0) {
+        die_failed(shard, slot, err);
+        return DONE;
+    }
+    enum outcome outcome = run_message(shard, slot, msg);
+    ptl_msg_free(msg);
+    return outcome;
+}
+
+static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
+                               struct ptl_monitoring *monitoring, const struct ptl_msg *reason)
+{
+    if (monitoring->taken_back) {
+        ptl_monitoring_free(shard, monitoring);
+        return DONE;
+    }
+    if (monitoring->kind == PTL_MONITOR_MESSAGE) {
+        uint32_t generation = slot->generation;
+        ptl_notice_begin(shard, monitoring);
+        enum outcome outcome = run_notice_message(shard, slot, monitoring, reason);
+        if (outcome == LATER) {
+            ptl_notice_again(shard, monitoring);
+        } else if (alive(slot, generation)) {
+            /* When the handler failed, the monitoring has ended with its port. */
+            ptl_monitoring_free(shard, monitoring);
+        }
+        return outcome;
+    }
+    shard->self = slot;
+    ptl_notice_run(shard, monitoring, reason);
+    shard->self = NULL;
+    return DONE;
+}
+
+static void add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+{
+    struct ptl_port_more *more = ptl_port_more(shard, slot);
+
+    if (more != NULL && more->watcher_count == more->watcher_capacity) {
+        uint32_t capacity = more->watcher_capacity == 0 ? 1 : more->watcher_capacity * 2;
+        struct ptl_watcher *watchers =
+            ptl_grow(shard->allocator, more->watchers, more->watcher_capacity * sizeof(*watchers),
+                     capacity * sizeof(*watchers));
+        if (watchers == NULL) {
+            more = NULL;
+        } else {
+            more->watchers = watchers;
+            more->watcher_capacity = capacity;
+        }
+    }
+    if (more == NULL) {
+        /* Without memory for its watcher the port must not outlive it unnoticed. */
+        die_failed(shard, slot, PTL_ENOMEM);
+        return;
+    }
+    more->watchers[more->watcher_count++] =
+        (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
+}
+
+static void remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
+{
+    struct ptl_port_more *more = slot->more;
+
+    for (uint32_t i = 0; more != NULL && i < more->watcher_count; i++) {
+        if (more->watchers[i].watch == op->number && more->watchers[i].shard == op->watcher) {
+            more->watchers[i] = more->watchers[--more->watcher_count];
+            return;
+        }
+    }
+}
+
+static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+{
+    struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
+    const struct ptl_msg *msg = op->whole != NULL ? op->whole : &borrowed;
+
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_MESSAGE:
+        return run_message(shard, slot, msg);
+    case PTL_OP_NOTICE:
+        return run_notice(shard, slot, op->pointer, msg);
+    case PTL_OP_KILL:
+        ptl_port_die(shard, slot, msg);
+        return DONE;
+    case PTL_OP_ON:
+        ptl_on_set(shard, slot, op->pointer);
+        return DONE;
+    case PTL_OP_WATCH:
+        add_watcher(shard, slot, op);
+        return DONE;
+    default:
+        ptl_unreachable("not an op of a port's flow");
+    }
+}
+
+/* ---- The queue ----------------------------------------------------------------------------- */
+
+static void make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    if (more->ready || more->waiting || more->queue_first == NULL) {
+        return;
+    }
+    more->ready = true;
+    more->next = NULL;
+    if (shard->ready_last == NULL) {
+        shard->ready_first = more;
+    } else {
+        shard->ready_last->next = more;
+    }
+    shard->ready_last = more;
+}
+
+/* Where the shards are told about, when the queue is full: the port's name, as they know it. */
+static struct ptl_span told_name(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port_more *more = slot->more;
+
+    if (more->name == NULL) {
+        struct ptl_port port;
+        ptl_port_make(&shard->node->self, shard->index, slot->index, slot->generation, &port);
+        struct ptl_span name = ptl_port_name(&port);
+        _Static_assert(sizeof(more->made_name) == PTL_NAME_MADE_SIZE, "a made name fits");
+        memcpy(more->made_name, name.bytes, name.size);
+        return ptl_span(more->made_name, sizeof(more->made_name));
+    }
+    return more_name(more);
+}
+
+static void weigh(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port_more *more = slot->more;
+    size_t room = shard->node->options.port_room;
+
+    if (!more->fullness.full && more->queue_weight > room) {
+        more->fullness.name = told_name(shard, slot);
+        ptl_fullness_set(shard, &more->fullness, true);
+    } else if (more->fullness.full && more->queue_weight <= room / 2) {
+        ptl_fullness_set(shard, &more->fullness, false);
+    }
+}
+
+static void enqueue(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
+                    bool first)
+{
+    struct ptl_port_more *more = slot->more;
+
+    if (first || more->queue_first == NULL) {
+        parcel->next = more->queue_first;
+        more->queue_first = parcel;
+        if (more->queue_last == NULL) {
+            more->queue_last = parcel;
+        }
+    } else {
+        parcel->next = NULL;
+        more->queue_last->next = parcel;
+        more->queue_last = parcel;
+    }
+    more->queue_weight += ptl_parcel_weight(parcel);
+    shard->queued++;
+    weigh(shard, slot);
+}
+
+static struct ptl_parcel *dequeue(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    struct ptl_parcel *parcel = more->queue_first;
+
+    more->queue_first = parcel->next;
+    if (more->queue_first == NULL) {
+        more->queue_last = NULL;
+    }
+    more->queue_weight -= ptl_parcel_weight(parcel);
+    shard->queued--;
+    return parcel;
+}
+
+/* Keep an op for later.  Without memory the port dies, and its monitors tell: no silent hole. */
+static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op,
+                 bool first)
+{
+    struct ptl_port_more *more = ptl_port_more(shard, slot);
+    struct ptl_parcel *parcel = more == NULL ? NULL : ptl_parcel_make(op, shard->allocator);
+
+    if (parcel == NULL) {
+        if (op->kind == PTL_OP_NOTICE) {
+            ptl_notice_drop(shard, op->pointer);
+        } else if (op->kind == PTL_OP_ON) {
+            ptl_on_free(shard, op->pointer);
+        }
+        shard->fail_text[0] = 0;
+        die_failed(shard, slot, PTL_ENOMEM);
+        return;
+    }
+    if (op->kind == PTL_OP_NOTICE && op->epoch != 0) {
+        more->notices++;
+    }
+    enqueue(shard, slot, parcel, first);
+}
+
+/* ---- Taking -------------------------------------------------------------------------------- */
+
+static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_port port;
+    struct ptl_msg *reason = NULL;
+    struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
+
+    if (op->to == PTL_TO_SLOT) {
+        ptl_port_make(&shard->node->self, shard->index, op->slot, op->generation, &port);
+    } else if (ptl_port_at(&shard->node->self, self, op->name, &port) < 0) {
+        port.id[0] = 0;
+    }
+    if (ptl_msg_make(shard->node, &reason, "ttt", "no_such_port", "cannot monitor nonexistent port",
+                     ptl_port_id(&port)) < 0) {
+        reason = NULL;
+    }
+    /* One that is dead from the start: told like any other, now or when there is room. */
+    struct ptl_port_more *dead = ptl_alloc(shard->allocator, sizeof(*dead));
+    struct ptl_watcher *watcher = ptl_alloc(shard->allocator, sizeof(*watcher));
+    if (dead == NULL || watcher == NULL) {
+        ptl_free(shard->allocator, dead, sizeof(*dead));
+        ptl_free(shard->allocator, watcher, sizeof(*watcher));
+        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");
+        ptl_msg_free(reason);
+        return;
+    }
+    *watcher = (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
+    dead->watchers = watcher;
+    dead->watcher_count = dead->watcher_capacity = 1;
+    dead->reason = reason;
+    dead->next = shard->dead;
+    shard->dead = dead;
+    ptl_ports_tell(shard);
+}
+
+static void absent(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_WATCH:
+        answer_no_such_port(shard, op);
+        break;
+    case PTL_OP_ON:
+        ptl_on_free(shard, op->pointer);
+        break;
+    case PTL_OP_NOTICE:
+        ptl_notice_drop(shard, op->pointer);
+        break;
+    default:
+        shard->counters.dropped++;
+        break;
+    }
+}
+
+void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_assert(shard->self == NULL);
+    struct ptl_slot *slot = op->to == PTL_TO_SLOT
+                                ? ptl_slot_find(&shard->ports, op->slot, op->generation)
+                                : ptl_slot_named(&shard->ports, op->name);
+
+    if (slot == NULL) {
+        absent(shard, op);
+        return;
+    }
+    if (op->kind == PTL_OP_UNWATCH) {
+        remove_watcher(slot, op); /* ahead of what waits: its answer is not wanted any more */
+        return;
+    }
+    uint32_t generation = slot->generation;
+    bool queued = slot->more != NULL && slot->more->queue_first != NULL;
+    /* A failed link's notices all wait before the first of them runs: until a port has run its
+     * own, what it sends to that node counts as sent before the failure. */
+    if (queued || (op->kind == PTL_OP_NOTICE && op->epoch != 0)) {
+        keep(shard, slot, op, false);
+        if (alive(slot, generation)) {
+            make_ready(shard, slot->more);
+        }
+    } else if (run_op(shard, slot, op) == LATER) {
+        keep(shard, slot, op, true);
+        if (alive(slot, generation)) {
+            start_waiting(shard, slot);
+        }
+    }
+}
+
+/* Returns false when the port has died of it. */
+static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    uint32_t generation = slot->generation;
+    struct ptl_parcel *parcel = dequeue(shard, slot->more);
+    struct ptl_op op;
+
+    ptl_op_unpack(parcel->bytes, &op);
+    bool link_notice = op.kind == PTL_OP_NOTICE && op.epoch != 0;
+    slot->more->notices -= link_notice;
+    enum outcome outcome = run_op(shard, slot, &op);
+    if (!alive(slot, generation)) {
+        ptl_parcel_free(parcel, shard->allocator);
+        return false;
+    }
+    if (outcome == LATER) {
+        slot->more->notices += link_notice;
+        enqueue(shard, slot, parcel, true);
+        start_waiting(shard, slot);
+        return true;
+    }
+    ptl_parcel_free(parcel, shard->allocator);
+    weigh(shard, slot);
+    return true;
+}
+
+static void run_port(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    for (int i = 0; i < RUN_BATCH; i++) {
+        if (slot->more->waiting || slot->more->queue_first == NULL) {
+            return;
+        }
+        if (!run_first(shard, slot)) {
+            return;
+        }
+    }
+    make_ready(shard, slot->more);
+}
+
+bool ptl_ports_run(struct ptl_shard *shard)
+{
+    struct ptl_port_more *last = shard->ready_last;
+
+    while (shard->ready_first != NULL) {
+        struct ptl_port_more *more = shard->ready_first;
+        bool was_last = more == last;
+        shard->ready_first = more->next;
+        if (shard->ready_first == NULL) {
+            shard->ready_last = NULL;
+        }
+        more->ready = false;
+        run_port(shard, more->slot);
+        if (was_last) {
+            break;
+        }
+    }
+    return shard->ready_first != NULL;
+}
+
+void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    if (slot->more != NULL && slot->more->waiting) {
+        slot->more->waiting = false;
+        make_ready(shard, slot->more);
+    }
+}
+
+uint64_t ptl_ports_retry(struct ptl_shard *shard, uint64_t now)
+{
+    uint64_t next = UINT64_MAX;
+    struct ptl_port_more **at = &shard->retry_first;
+
+    while (*at != NULL) {
+        struct ptl_port_more *more = *at;
+        if (more->retry_at <= now) {
+            *at = more->retry_next;
+            more->retry_at = 0;
+            ptl_port_resume(shard, more->slot);
+            continue;
+        }
+        next = more->retry_at < next ? more->retry_at : next;
+        at = &more->retry_next;
+    }
+    return next;
+}
+
+static void drop_retry(struct ptl_shard *shard, const struct ptl_port_more *more)
+{
+    for (struct ptl_port_more **at = &shard->retry_first; *at != NULL; at = &(*at)->retry_next) {
+        if (*at == more) {
+            *at = more->retry_next;
+            return;
+        }
+    }
+}
+
+uint64_t ptl_port_pending_failure(struct ptl_shard *shard, const struct ptl_slot *slot,
+                                  uint64_t node_hash)
+{
+    (void)shard;
+    if (slot == NULL || slot->more == NULL || slot->more->notices == 0) {
+        return UINT64_MAX;
+    }
+    for (struct ptl_parcel *p = slot->more->queue_first; p != NULL; p = p->next) {
+        struct ptl_op op;
+        ptl_op_unpack(p->bytes, &op);
+        if (op.kind == PTL_OP_NOTICE && op.epoch != 0) {
+            const struct ptl_monitoring *monitoring = op.pointer;
+            if (!monitoring->taken_back && monitoring->target.node_hash == node_hash) {
+                return op.epoch;
+            }
+        }
+    }
+    return UINT64_MAX;
+}
+
+/* ---- Death --------------------------------------------------------------------------------- */
+
+struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    if (slot->more == NULL) {
+        struct ptl_port_more *more = ptl_alloc(shard->allocator, sizeof(*more));
+        if (more == NULL) {
+            return NULL;
+        }
+        more->slot = slot;
+        slot->more = more;
+    }
+    return slot->more;
+}
+
+static void drop_queue(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    while (more->queue_first != NULL) {
+        struct ptl_parcel *parcel = dequeue(shard, more);
+        struct ptl_op op;
+        ptl_op_unpack(parcel->bytes, &op);
+        if (op.kind == PTL_OP_NOTICE) {
+            ptl_notice_drop(shard, op.pointer);
+        } else if (op.kind == PTL_OP_ON) {
+            ptl_on_free(shard, op.pointer);
+        } else if (op.kind == PTL_OP_WATCH) {
+            /* Waited behind the death: told with it. */
+            add_watcher(shard, more->slot, &op);
+        }
+        ptl_parcel_free(parcel, shard->allocator);
+    }
+}
+
+static void drop_ready(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    struct ptl_port_more **at = &shard->ready_first, *before = NULL;
+
+    if (!more->ready) {
+        return;
+    }
+    while (*at != more) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    *at = more->next;
+    if (shard->ready_last == more) {
+        shard->ready_last = before;
+    }
+    more->ready = false;
+}
+
+static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    const struct ptl_allocator *allocator = shard->allocator;
+
+    for (uint32_t i = 0; i < more->tag_count; i++) {
+        ptl_free(allocator, more->tags[i].text, more->tags[i].text_size + 1);
+    }
+    ptl_free(allocator, more->tags, more->tag_count * sizeof(*more->tags));
+    ptl_free(allocator, more->watchers, more->watcher_capacity * sizeof(*more->watchers));
+    ptl_free(allocator, more->name, more->name_size);
+    ptl_msg_free(more->reason);
+    ptl_free(allocator, more, sizeof(*more));
+}
+
+static void end_belongings(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    while (more->belongings != NULL) {
+        struct ptl_belonging *belonging = more->belongings;
+        ptl_belonging_remove(belonging);
+        belonging->end(shard, belonging);
+    }
+}
+
+void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason)
+{
+    struct ptl_port_more *more = slot->more;
+    ptl_release_fn *release = slot->release;
+    void *data = slot->data;
+
+    if (more != NULL) {
+        drop_ready(shard, more);
+        drop_queue(shard, more);
+        drop_retry(shard, more);
+        end_belongings(shard, more);
+        if (reason != NULL && ptl_msg_count(reason) != 0) {
+            more->reason = ptl_msg_keep(reason);
+        }
+        if (more->fullness.full) {
+            ptl_fullness_set(shard, &more->fullness, false);
+        }
+    }
+    ptl_slot_give(&shard->ports, slot);
+    if (release != NULL) {
+        release(data);
+    }
+    if (more != NULL) {
+        more->slot = NULL;
+        more->next = shard->dead;
+        shard->dead = more;
+        ptl_ports_tell(shard);
+    }
+}
+
+static bool tell_watchers(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    while (more->watcher_count != 0) {
+        const struct ptl_watcher *watcher = &more->watchers[more->watcher_count - 1];
+        struct ptl_op op = {
+            .kind = PTL_OP_DOWN,
+            .to = PTL_TO_SHARD,
+            .number = watcher->watch,
+            .whole = more->reason,
+        };
+        if (more->reason != NULL) {
+            op.body = ptl_span(more->reason->body, more->reason->size);
+            op.count = more->reason->count;
+        }
+#ifdef PTL_PLANT_REPLY_ORDER
+        struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
+        if (parcel != NULL) {
+            ptl_shard_hand(&shard->node->shards[watcher->shard], parcel, shard);
+            more->watcher_count--;
+            continue;
+        }
+#endif
+        if (ptl_shard_post(shard, watcher->shard, &op, true) < 0) {
+            return false;
+        }
+        more->watcher_count--;
+    }
+    return true;
+}
+
+bool ptl_ports_tell(struct ptl_shard *shard)
+{
+    struct ptl_port_more **at = &shard->dead;
+
+    while (*at != NULL) {
+        struct ptl_port_more *more = *at;
+        if (tell_watchers(shard, more) && ptl_fullness_settled(&more->fullness)) {
+            *at = more->next;
+            free_more(shard, more);
+        } else {
+            at = &more->next;
+        }
+    }
+    return shard->dead != NULL;
+}
+
+void ptl_ports_drop(struct ptl_shard *shard)
+{
+    for (uint32_t i = 0; i < shard->ports.slot_count; i++) {
+        struct ptl_slot *slot = ptl_slot_at(&shard->ports, i);
+        if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
+            if (slot->more != NULL) {
+                slot->more->watcher_count = 0;
+                slot->more->fullness = (struct ptl_fullness){.listed = false};
+            }
+            ptl_port_die(shard, slot, NULL);
+        }
+    }
+    while (shard->dead != NULL) {
+        struct ptl_port_more *more = shard->dead;
+        shard->dead = more->next;
+        free_more(shard, more);
+    }
+}

@@ -1,0 +1,149 @@
+/*
+ * engine/port.h - the ports of one shard: slots, chosen names, what waits at each, how one dies.
+ *
+ *   slot table    [ slot | slot | ... ]  56 bytes for an idle port; an index and a generation
+ *                    |
+ *                  more                  only for ports with a name, tags, a queue, watchers
+ *
+ * A slot is taken by whoever makes the port, on any thread, under the table's lock; all else
+ * happens on the shard's own thread.  Messages find a slot without the lock.
+ */
+#pragma once
+
+#include "engine/belonging.h"
+#include "engine/fullness.h"
+#include "engine/map.h"
+#include "engine/op.h"
+#include "engine/portolan.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct ptl_shard;
+
+/* Handles one tag. */
+struct ptl_tag {
+    char *text; /* heap, text_size + 1 bytes */
+    uint32_t text_size;
+    ptl_handler_fn *handler;
+    void *data;
+};
+
+/* Another shard (or this one) that wants to know when a port is gone. */
+struct ptl_watcher {
+    uint64_t watch;
+    uint32_t shard;
+};
+
+/* What only some ports need. */
+struct ptl_port_more {
+    struct ptl_slot *slot;
+    char *name; /* chosen, heap, name_size bytes; NULL: node-made */
+    uint64_t name_hash;
+    uint32_t name_size;
+    uint32_t tag_count;
+    struct ptl_tag *tags;
+    struct ptl_belonging *belongings; /* the last one made comes first */
+    struct ptl_watcher *watchers;
+    uint32_t watcher_count, watcher_capacity;
+    /* What waits, in order. */
+    struct ptl_parcel *queue_first, *queue_last;
+    uint64_t queue_weight;
+    uint32_t notices;           /* of failed links, in the queue */
+    bool ready;                 /* on the shard's list of ports with work */
+    bool waiting;               /* PTL_LATER: the first message is not tried */
+    struct ptl_port_more *next; /* on the ready list, then on that of the dead */
+    uint64_t retry_at;          /* ns; while waiting for time, else 0 */
+    struct ptl_port_more *retry_next;
+    char made_name[22];           /* of a node-made port: what shards were told is full */
+    struct ptl_fullness fullness; /* who has been told that the queue is full */
+    struct ptl_msg *reason;       /* of death, until all watchers are told */
+};
+
+enum ptl_slot_state { PTL_SLOT_FREE, PTL_SLOT_ALIVE };
+
+/* Only engine/port.c and engine/port_table.c touch the fields. */
+struct ptl_slot {
+    uint32_t generation; /* of the port that lives here, or of the next one */
+    uint32_t index;      /* its own; next_free while it is free */
+    _Atomic uint8_t state;
+    bool ignore_unhandled;
+    ptl_handler_fn *handler;
+    void *handler_data;
+    ptl_release_fn *release;
+    void *data; /* of `release` */
+    struct ptl_port_more *more;
+};
+
+#define PTL_SLOT_SEGMENT 1024 /* slots allocated at a time */
+
+struct ptl_port_table {
+    pthread_mutex_t lock; /* guards what makers on other threads touch: free slots and names */
+    const struct ptl_allocator *allocator;
+    _Atomic(struct ptl_slot *) *segments; /* an array of PTL_SLOTS_MAX / PTL_SLOT_SEGMENT */
+    uint32_t slot_count;                  /* ever made */
+    uint32_t free_first;                  /* index of a free slot, or UINT32_MAX */
+    uint32_t alive;
+    struct ptl_map names; /* struct ptl_slot by chosen name */
+};
+
+/* Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_port_table_init(struct ptl_port_table *table,
+                                       const struct ptl_allocator *allocator);
+
+/* Free the table; all ports have been dropped. */
+void ptl_port_table_drop(struct ptl_port_table *table);
+
+/*
+ * Take a slot and make it a port.  `name` empty: node-made.  Thread: any.
+ * Errors: PTL_ENOMEM, PTL_ELIMIT, PTL_EEXIST.  On success *slot and *generation name it.
+ */
+PTL_MUST_CHECK int ptl_slot_take(struct ptl_port_table *table,
+                                 const struct ptl_port_options *options, struct ptl_span name,
+                                 uint32_t *slot, uint32_t *generation);
+
+/* Give a slot back: its generation goes up, its name is free.  Thread: the shard's. */
+void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot);
+
+/* The living port of this slot and generation, or NULL.  Thread: the shard's. */
+struct ptl_slot *ptl_slot_find(struct ptl_port_table *table, uint32_t slot, uint32_t generation);
+
+/* The living port of this chosen name, or NULL.  Thread: the shard's. */
+struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name);
+
+/* The slot at an index below slot_count, whatever its state.  Thread: the shard's. */
+struct ptl_slot *ptl_slot_at(struct ptl_port_table *table, uint32_t index);
+
+/*
+ * An op of a port's flow has come: run it, or let it wait behind what waits there already.
+ * Thread: the shard's, outside of any handler.
+ */
+void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* Run what waits at ports that have room to go on.  Returns whether more is left. */
+bool ptl_ports_run(struct ptl_shard *shard);
+
+/* The port may go on: its wait for room or time is over. */
+void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot);
+
+/* Resume the ports whose wait is over at `now`; returns when the next one is, or UINT64_MAX. */
+uint64_t ptl_ports_retry(struct ptl_shard *shard, uint64_t now);
+
+/*
+ * End a port: what waits is dropped, what it owned is released, watchers are told.
+ * Owns: `reason` stays the caller's; NULL or empty is a normal death.
+ */
+void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason);
+
+/* Tell watchers of the dead who could not be told yet.  Returns whether some are left. */
+bool ptl_ports_tell(struct ptl_shard *shard);
+
+/* Drop all ports without telling anybody: the shard is closing. */
+void ptl_ports_drop(struct ptl_shard *shard);
+
+/* The port's `more`, made if need be; NULL when there is no memory. */
+struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot);
+
+/* The failure's number that makes sends of this port to `node_hash` stale, or UINT64_MAX. */
+uint64_t ptl_port_pending_failure(struct ptl_shard *shard, const struct ptl_slot *slot,
+                                  uint64_t node_hash);

@@ -1,0 +1,192 @@
+#include "engine/receive.h"
+
+#include "engine/connection.h"
+#include "engine/message.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/request.h"
+#include "engine/send.h"
+
+/* When what waits for a peer exceeds its room so many times, by answers to its own requests, it is
+ * not read until it has taken some. */
+#define ANSWERS_MAX_ROOMS 2
+
+static bool is_up(const struct ptl_connection *c)
+{
+    return c->link != NULL && c->link->connection == c;
+}
+
+/* The port that a packet is for; most are for the same one as the packet before. */
+static int find_port(struct ptl_connection *c, struct ptl_span name)
+{
+    const struct ptl_identity *self = &c->shard->node->self;
+
+    if (name.size == c->last_name_size && c->last_port.kind != PTL_PORT_NONE &&
+        ptl_span_equal(name, ptl_span(c->last_name, c->last_name_size))) {
+        return PTL_OK;
+    }
+    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, &c->last_port);
+    c->last_name_size = 0;
+    if (err == PTL_OK && name.size <= sizeof(c->last_name)) {
+        memcpy(c->last_name, name.bytes, name.size);
+        c->last_name_size = (uint8_t)name.size;
+    } else if (err == PTL_OK) {
+        c->last_name_size = UINT8_MAX; /* too long to be remembered */
+    }
+    return err;
+}
+
+/* PTL_EFULL: c->last_port says where. */
+static int deliver_message(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
+                           uint32_t count, const struct ptl_msg *whole)
+{
+    struct ptl_shard *shard = c->shard;
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .body = body,
+        .count = count,
+        .whole = whole,
+    };
+
+    if (find_port(c, name) < 0) {
+        shard->counters.dropped++; /* longer than any name: nobody has it */
+        return PTL_OK;
+    }
+    if (ptl_is_full(shard, &c->last_port)) {
+        return PTL_EFULL;
+    }
+    ptl_op_address(&op, &c->last_port);
+    unsigned place = c->last_port.shard;
+    if (place == shard->index) {
+        ptl_port_take(shard, &op);
+        return PTL_OK;
+    }
+    return ptl_shard_post(shard, place, &op, false);
+}
+
+static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint32_t count,
+                           const struct ptl_msg *whole)
+{
+    struct ptl_msg borrowed = ptl_msg_borrow(body, count);
+    struct ptl_link *link = c->link;
+    size_t limit = c->shard->node->options.link_room * ANSWERS_MAX_ROOMS;
+
+    if (c->out.size > limit) {
+        c->last_name_size = UINT8_MAX;
+        int err = ptl_port_at(&c->shard->node->self, ptl_span(link->id, link->id_size),
+                              ptl_span(NULL, 0), &c->last_port);
+        return err < 0 ? err : PTL_EFULL;
+    }
+    struct ptl_port full;
+    int err = ptl_request(c->shard, link, whole != NULL ? whole : &borrowed, &full);
+    if (err == PTL_EFULL) {
+        c->last_name_size = UINT8_MAX;
+        c->last_port = full;
+    }
+    return err;
+}
+
+static int deliver(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
+                   uint32_t count, const struct ptl_msg *whole)
+{
+    if (name.size == 0) {
+        return deliver_request(c, body, count, whole);
+    }
+    return deliver_message(c, name, body, count, whole);
+}
+
+/* Wait until there is room on the way to c->last_port. */
+static int pause(struct ptl_connection *c)
+{
+    struct ptl_waiter *waiter = ptl_alloc(c->shard->allocator, sizeof(*waiter));
+
+    if (waiter == NULL) {
+        return PTL_ENOMEM;
+    }
+    waiter->kind = PTL_WAITER_CONNECTION;
+    waiter->to = c->last_port;
+    waiter->connection = c;
+    ptl_waiters_add(c->shard, waiter);
+    c->paused = true;
+    if (c->reading && !c->ended) {
+        c->reading = false;
+        ptl_stream_read(c->shard->loop, c->stream, false);
+    }
+    return PTL_OK;
+}
+
+static int stall(struct ptl_connection *c, const struct ptl_packet *packet)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_NAME,
+        .name = packet->name,
+        .body = packet->body,
+        .count = packet->count,
+    };
+
+    c->stalled = ptl_parcel_make(&op, c->shard->allocator);
+    return c->stalled == NULL ? PTL_ENOMEM : pause(c);
+}
+
+static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet)
+{
+    if (packet->oddity != 0) {
+        ptl_log(c->shard->node, PTL_LOG_WARN, "from %s: %s", c->link->id,
+                ptl_err_text(packet->oddity));
+        return PTL_OK;
+    }
+    if (packet->empty) {
+        return PTL_OK;
+    }
+    if (packet->name.size > PTL_PORT_NAME_MAX) {
+        c->shard->counters.dropped++;
+        return PTL_OK;
+    }
+    int err = deliver(c, packet->name, packet->body, packet->count, NULL);
+    return err == PTL_EFULL ? stall(c, packet) : err;
+}
+
+bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
+{
+    struct ptl_packet packet;
+
+    while (!c->paused) {
+        int got = ptl_decoder_next(&c->decoder, input, &packet);
+        if (got == 0) {
+            break;
+        }
+        int err = got < 0 ? got : take_packet(c, &packet);
+        if (err < 0 && is_up(c)) {
+            ptl_link_fail(c->shard, c->link, err);
+        }
+        if (!is_up(c)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool ptl_connection_unstall(struct ptl_connection *c)
+{
+    struct ptl_parcel *parcel = c->stalled;
+    struct ptl_op op;
+
+    if (parcel == NULL) {
+        return true;
+    }
+    ptl_op_unpack(parcel->bytes, &op);
+    int err = deliver(c, op.name, op.body, op.count, op.whole);
+    if (err == PTL_EFULL) {
+        err = pause(c);
+        if (err == PTL_OK) {
+            return false;
+        }
+    }
+    c->stalled = NULL;
+    ptl_parcel_free(parcel, c->shard->allocator);
+    if (err < 0 && is_up(c)) {
+        ptl_link_fail(c->shard, c->link, err);
+    }
+    return is_up(c);
+}

@@ -1,0 +1,300 @@
+#include "engine/request.h"
+
+#include "engine/link.h"
+#include "engine/message.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/send.h"
+#include "engine/spawn.h"
+
+/* One request, half taken apart: what stands behind its name. */
+struct request {
+    struct ptl_shard *shard;
+    struct ptl_link *link; /* NULL: from this node itself */
+    struct ptl_cursor rest;
+    uint32_t count; /* values in `rest` */
+    struct ptl_port *to;
+};
+
+/* Take a string off the front.  A null counts as the empty one: real nodes send it so. */
+static bool take_string(struct request *r, struct ptl_span *string)
+{
+    struct ptl_value value;
+
+    if (r->count == 0 || ptl_next(&r->rest, &value) < 0) {
+        return false;
+    }
+    r->count--;
+    if (value.type == PTL_NULL) {
+        *string = ptl_span("", 0);
+        return true;
+    }
+    *string = ptl_span(value.string.chars, value.string.size);
+    return value.type == PTL_TEXT || value.type == PTL_BYTES;
+}
+
+static struct ptl_span rest_of(const struct request *r)
+{
+    return ptl_span(r->rest.at, (size_t)(r->rest.end - r->rest.at));
+}
+
+/* Port names come as bytes or as text, and mean the same characters. */
+static bool take_name(struct request *r, struct ptl_span *name)
+{
+    return take_string(r, name) && name->size <= PTL_PORT_NAME_MAX;
+}
+
+static int malformed(struct request *r, const char *what)
+{
+    ptl_log(r->shard->node, PTL_LOG_WARN,
+            "from %s: a request '%s' with missing or wrong "
+            "arguments: ignored",
+            r->link != NULL ? r->link->id : r->shard->node->self.id, what);
+    return PTL_OK;
+}
+
+static int send_values(struct request *r, struct ptl_span body, uint32_t count)
+{
+    struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = body, .count = count};
+
+    if (r->to->kind == PTL_PORT_NODE) {
+        return PTL_OK;
+    }
+    /* A peer's request waits for room with its connection; our own was accepted already. */
+    return ptl_route(r->shard->node, r->to, &op, r->link == NULL);
+}
+
+static bool take_port(struct request *r)
+{
+    struct ptl_span id;
+
+    return take_string(r, &id) && ptl_port_read(&r->shard->node->self, id, r->to) == PTL_OK;
+}
+
+static int snd(struct request *r)
+{
+    if (!take_port(r)) {
+        return malformed(r, "snd");
+    }
+    return send_values(r, rest_of(r), r->count);
+}
+
+/* Answer with the values that came along, then what `put` adds. */
+static int answer(struct request *r, void (*put)(struct ptl_writer *, const void *),
+                  const void *data)
+{
+    struct ptl_writer writer;
+    struct ptl_msg rest = ptl_msg_borrow(rest_of(r), r->count);
+
+    ptl_writer_init(&writer, r->shard->node);
+    int err = ptl_put_values(&writer, &rest);
+    if (err == PTL_OK) {
+        put(&writer, data);
+        err = writer.err;
+    }
+    if (err == PTL_OK) {
+        err = send_values(r, ptl_span(writer.bytes, writer.size), writer.count);
+    }
+    ptl_writer_drop(&writer);
+    return err;
+}
+
+static void put_time(struct ptl_writer *writer, const void *data)
+{
+    ptl_put_float(writer, *(const double *)data);
+}
+
+static int time_request(struct request *r)
+{
+    double now = ptl_loop_wall(r->shard->loop);
+
+    if (!take_port(r)) {
+        return malformed(r, "time");
+    }
+    return answer(r, put_time, &now);
+}
+
+static void put_truth(struct ptl_writer *writer, const void *data)
+{
+    ptl_put_bool(writer, *(const bool *)data);
+}
+
+static void put_refusal(struct ptl_writer *writer, const void *data)
+{
+    const char *text = data;
+    ptl_put_text(writer, text, strlen(text));
+}
+
+static int eval(struct request *r)
+{
+    struct ptl_span code;
+
+    if (!take_string(r, &code)) {
+        return malformed(r, "eval");
+    }
+    if (r->count == 0) {
+        return PTL_OK; /* nobody wants an answer */
+    }
+    if (!take_port(r)) {
+        return malformed(r, "eval");
+    }
+    return answer(r, put_refusal, "portolan evaluates no code");
+}
+
+static int devnull(struct request *r)
+{
+    (void)r;
+    return PTL_OK;
+}
+
+static int mon1(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name)) {
+        return malformed(r, "mon1");
+    }
+    if (name.size == 0) {
+        return PTL_OK; /* the node port lives as long as the link */
+    }
+    return ptl_link_peer_watches(r->shard, r->link, name);
+}
+
+static int mon0(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name)) {
+        return malformed(r, "mon0");
+    }
+    ptl_link_peer_leaves(r->shard, r->link, name);
+    return PTL_OK;
+}
+
+static int kil0(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name)) {
+        return malformed(r, "kil0");
+    }
+    struct ptl_msg reason = ptl_msg_borrow(rest_of(r), r->count);
+    ptl_link_port_down(r->shard, r->link, name, &reason);
+    return PTL_OK;
+}
+
+/* An op for a port of this node, named by the request. */
+static int pass(struct request *r, uint8_t kind, struct ptl_span name)
+{
+    const struct ptl_identity *self = &r->shard->node->self;
+    struct ptl_op op = {.kind = kind, .body = rest_of(r), .count = r->count};
+    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
+
+    if (err < 0) {
+        return PTL_OK; /* nobody has such a name */
+    }
+    ptl_op_address(&op, r->to);
+    if (r->to->shard == r->shard->index && r->link != NULL) {
+        ptl_shard_take(r->shard, &op);
+        return PTL_OK;
+    }
+    return ptl_shard_post(r->shard, r->to->shard, &op, r->link == NULL);
+}
+
+static int kil1(struct request *r)
+{
+    struct ptl_span name;
+
+    if (!take_name(r, &name)) {
+        return malformed(r, "kil1");
+    }
+    return name.size == 0 ? malformed(r, "kil1") : pass(r, PTL_OP_KILL, name);
+}
+
+static int spawn(struct request *r)
+{
+    struct ptl_span name;
+
+    if (!take_name(r, &name) || name.size == 0 || r->count == 0) {
+        return malformed(r, PTL_SPAWN_REQUEST);
+    }
+    const struct ptl_identity *self = &r->shard->node->self;
+    struct ptl_port port;
+    if (ptl_port_at(self, ptl_span(self->id, self->id_size), name, &port) < 0 ||
+        port.kind != PTL_PORT_NAMED) {
+        return malformed(r, PTL_SPAWN_REQUEST);
+    }
+    return pass(r, PTL_OP_SPAWN, name);
+}
+
+static int can(struct request *r);
+
+static const struct {
+    const char *name;
+    int (*run)(struct request *);
+} requests[] = {
+    {"mon1", mon1},
+    {"mon0", mon0},
+    {"kil0", kil0},
+    {"kil1", kil1},
+    {"snd", snd},
+    {"can", can},
+    {"time", time_request},
+    {"eval", eval},
+    {"devnull", devnull},
+    {"", devnull},
+    {PTL_SPAWN_REQUEST, spawn},
+};
+
+static int find(struct ptl_span name)
+{
+    for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        if (ptl_span_equal(name, ptl_span_text(requests[i].name))) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static int can(struct request *r)
+{
+    struct ptl_span name;
+
+    if (!take_string(r, &name)) {
+        return malformed(r, "can");
+    }
+    struct ptl_function function;
+    bool known = find(name) >= 0 || ptl_node_function(r->shard->node, name, &function);
+    if (!take_port(r)) {
+        return malformed(r, "can");
+    }
+    return answer(r, put_truth, &known);
+}
+
+int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_msg *msg,
+                struct ptl_port *to)
+{
+    struct request r = {
+        .shard = shard,
+        .link = link,
+        .rest = ptl_msg_begin(msg),
+        .count = ptl_msg_count(msg),
+        .to = to,
+    };
+    struct ptl_span name;
+
+    if (r.count == 0) {
+        return PTL_OK;
+    }
+    if (!take_string(&r, &name)) {
+        return malformed(&r, "?");
+    }
+    int index = find(name);
+    if (index < 0) {
+        ptl_log(shard->node, PTL_LOG_DEBUG, "from %s: unknown request '%.*s': ignored",
+                link != NULL ? link->id : shard->node->self.id, (int)name.size,
+                (const char *)name.bytes);
+        return PTL_OK;
+    }
+    return requests[index].run(&r);
+}

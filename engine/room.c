@@ -1,0 +1,212 @@
+#include "engine/room.h"
+
+#include "engine/connection.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/send.h"
+#include "engine/shard.h"
+
+/* What is asked for where no size is known: a message of ordinary size. */
+#define ORDINARY_SIZE 1024
+
+bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample)
+{
+    if (ptl_is_full(shard, to)) {
+        return false;
+    }
+    unsigned place = ptl_place_of(shard->node, to);
+    if (to->kind == PTL_PORT_REMOTE && place == shard->index) {
+        return true;
+    }
+    struct ptl_ring *ring = ptl_shard_ring(shard, place);
+    return ample ? ptl_ring_ample(ring) : ptl_ring_has_room(ring, ORDINARY_SIZE, 1);
+}
+
+void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    waiter->next = NULL;
+    if (shard->waiters.last == NULL) {
+        shard->waiters.first = waiter;
+    } else {
+        shard->waiters.last->next = waiter;
+    }
+    shard->waiters.last = waiter;
+    shard->waiters.news = true; /* there may be room by now */
+}
+
+static void free_waiter(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    ptl_belonging_remove(&waiter->belonging);
+    ptl_free(shard->allocator, waiter, sizeof(*waiter));
+}
+
+static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    switch ((enum ptl_waiter_kind)waiter->kind) {
+    case PTL_WAITER_PORT: {
+        struct ptl_slot *slot =
+            ptl_slot_find(&shard->ports, waiter->slot->index, waiter->generation);
+        if (slot == waiter->slot && slot != NULL) {
+            ptl_port_resume(shard, slot);
+        }
+        break;
+    }
+    case PTL_WAITER_CALLBACK:
+        shard->self = waiter->slot;
+        waiter->tell(shard->node, &waiter->to, waiter->data);
+        shard->self = NULL;
+        break;
+    case PTL_WAITER_CONNECTION:
+        ptl_connection_resume(waiter->connection);
+        break;
+    }
+}
+
+/* Whether it may go on; else make sure that whoever makes room tells. */
+static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
+{
+    if (waiter->outside &&
+        atomic_load(&shard->inbox.weight) > shard->node->options.inbox_room / 2) {
+        return false;
+    }
+    if (waiter->outside && (waiter->to.kind == PTL_PORT_REMOTE ||
+                            ptl_place_of(shard->node, &waiter->to) == shard->index)) {
+        return !ptl_is_full_outside(shard, &waiter->to);
+    }
+    if (ptl_room_for(shard, &waiter->to, true)) {
+        return true;
+    }
+    unsigned place = ptl_place_of(shard->node, &waiter->to);
+    struct ptl_ring *ring = ptl_shard_ring(shard, place);
+    shard->waiters.rings |= UINT64_C(1) << place;
+    ptl_ring_wait_for_room(ring);
+    return ptl_room_for(shard, &waiter->to, true); /* made just before we asked to be told */
+}
+
+static bool rings_have_news(struct ptl_shard *shard)
+{
+    uint64_t rings = shard->waiters.rings;
+    bool news = false;
+
+    for (unsigned i = 0; rings != 0; i++, rings >>= 1) {
+        if ((rings & 1) != 0 && !ptl_ring_waits(ptl_shard_ring(shard, i))) {
+            shard->waiters.rings &= ~(UINT64_C(1) << i);
+            news = true;
+        }
+    }
+    return news;
+}
+
+bool ptl_waiters_have_news(const struct ptl_shard *shard)
+{
+    uint64_t rings = shard->waiters.rings;
+
+    for (unsigned i = 0; rings != 0; i++, rings >>= 1) {
+        if ((rings & 1) != 0 && !ptl_ring_waits(ptl_shard_ring(shard, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ptl_waiters_look(struct ptl_shard *shard)
+{
+    struct ptl_waiters *waiters = &shard->waiters;
+
+    if (waiters->first == NULL || (!rings_have_news(shard) && !waiters->news)) {
+        return;
+    }
+    waiters->news = false;
+    struct ptl_waiter *list = waiters->first;
+    waiters->first = waiters->last = NULL;
+    while (list != NULL) {
+        struct ptl_waiter *waiter = list;
+        list = list->next;
+        if (waiter->ended) {
+            free_waiter(shard, waiter);
+        } else if (may_go(shard, waiter)) {
+            tell(shard, waiter);
+            free_waiter(shard, waiter);
+        } else {
+            bool news = waiters->news;
+            ptl_waiters_add(shard, waiter);
+            waiters->news = news;
+        }
+    }
+}
+
+void ptl_waiters_forget(struct ptl_shard *shard, const struct ptl_connection *connection)
+{
+    for (struct ptl_waiter *w = shard->waiters.first; w != NULL; w = w->next) {
+        if (w->kind == PTL_WAITER_CONNECTION && w->connection == connection) {
+            w->ended = true;
+            shard->waiters.news = true;
+        }
+    }
+}
+
+void ptl_waiters_drop(struct ptl_shard *shard, bool tell_them)
+{
+    while (shard->waiters.first != NULL) {
+        struct ptl_waiter *waiter = shard->waiters.first;
+        shard->waiters.first = waiter->next;
+        if (tell_them && !waiter->ended && waiter->kind != PTL_WAITER_CONNECTION) {
+            tell(shard, waiter);
+        }
+        free_waiter(shard, waiter);
+    }
+    shard->waiters.last = NULL;
+}
+
+static void end_waiter(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    struct ptl_waiter *waiter = ptl_container(belonging, struct ptl_waiter, belonging);
+
+    waiter->ended = true; /* freed when the list is next looked through */
+    shard->waiters.news = true;
+}
+
+int ptl_on_room(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *tell_room,
+                void *data)
+{
+    struct ptl_port own;
+    to = ptl_port_own_view(&node->self, to, &own);
+    if (to == NULL) {
+        return PTL_EINVAL;
+    }
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    struct ptl_waiter *waiter = ptl_alloc(node->allocator, sizeof(*waiter));
+    if (waiter == NULL) {
+        return PTL_ENOMEM;
+    }
+    waiter->kind = PTL_WAITER_CALLBACK;
+    waiter->to = *to;
+    waiter->tell = tell_room;
+    waiter->data = data;
+    waiter->belonging.end = end_waiter;
+
+    struct ptl_shard *shard = ptl_shard_here(node);
+    if (shard == NULL) {
+        /* Behind all that this thread has sent there: when it is taken, the inbox has drained. */
+        struct ptl_op op = {.kind = PTL_OP_ON_ROOM, .to = PTL_TO_SHARD, .pointer = waiter};
+        waiter->outside = true;
+        int err = ptl_submit(node, ptl_place_of(node, to), &op, true);
+        if (err < 0) {
+            ptl_free(node->allocator, waiter, sizeof(*waiter));
+        }
+        return err;
+    }
+    waiter->slot = shard->self;
+    if (shard->self != NULL) {
+        struct ptl_port_more *more = ptl_port_more(shard, shard->self);
+        if (more == NULL) {
+            ptl_free(node->allocator, waiter, sizeof(*waiter));
+            return PTL_ENOMEM;
+        }
+        ptl_belonging_add(&more->belongings, &waiter->belonging);
+    }
+    ptl_waiters_add(shard, waiter);
+    return PTL_OK;
+}

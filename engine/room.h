@@ -1,0 +1,54 @@
+/*
+ * engine/room.h - those who wait until there is room on the way to a port.
+ *
+ * Three kinds wait: a port whose handler said PTL_LATER, a callback of ptl_on_room(), and a
+ * connection whose next packet has no room.  First come, first told.
+ */
+#pragma once
+
+#include "engine/belonging.h"
+#include "engine/portolan.h"
+
+struct ptl_shard;
+struct ptl_slot;
+struct ptl_connection;
+
+enum ptl_waiter_kind { PTL_WAITER_PORT, PTL_WAITER_CALLBACK, PTL_WAITER_CONNECTION };
+
+struct ptl_waiter {
+    struct ptl_belonging belonging;
+    struct ptl_waiter *next;
+    uint8_t kind;
+    bool outside; /* the callback of a program's thread: it waits for the inbox too */
+    bool ended;   /* the port it belonged to is gone: freed at the next look */
+    struct ptl_port to;
+    struct ptl_slot *slot; /* port: the waiting one; callback: its owner or NULL */
+    uint32_t generation;
+    struct ptl_connection *connection;
+    ptl_room_fn *tell;
+    void *data;
+};
+
+struct ptl_waiters {
+    struct ptl_waiter *first, *last;
+    uint64_t rings; /* a bit a ring that somebody waits for */
+    bool news;      /* something has room now: look again */
+};
+
+/* Wait.  Owns: the shard. */
+void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter);
+
+/* Whether a ring that somebody waits for has room since. */
+bool ptl_waiters_have_news(const struct ptl_shard *shard);
+
+/* Look who may go on. */
+void ptl_waiters_look(struct ptl_shard *shard);
+
+/* Tell everybody: the node stops.  And free all. */
+void ptl_waiters_drop(struct ptl_shard *shard, bool tell);
+
+/* Forget that a connection waits. */
+void ptl_waiters_forget(struct ptl_shard *shard, const struct ptl_connection *connection);
+
+/* Whether a message from this shard to `to` would find room now; `ample`: and some more behind. */
+bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample);

@@ -1,0 +1,99 @@
+#include "engine/seed.h"
+
+#include "engine/dial.h"
+#include "engine/node.h"
+
+#define BACKOFF_FIRST_NS UINT64_C(1000000000)
+#define BACKOFF_LAST_NS UINT64_C(30000000000)
+
+void ptl_seed_linked(struct ptl_node *node, int seed)
+{
+    atomic_store(&node->seeds[seed].state, PTL_SEED_LINKED);
+    atomic_store(&node->seeds[seed].settled, true);
+}
+
+void ptl_seed_is_self(struct ptl_node *node, int seed)
+{
+    atomic_store(&node->seeds[seed].state, PTL_SEED_SELF);
+    atomic_store(&node->seeds[seed].settled, true);
+    ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", node->seeds[seed].host_port);
+}
+
+void ptl_seed_lost(struct ptl_node *node, int seed, struct ptl_shard *from)
+{
+    /* Whoever says so may be another shard: shard 0 finds the state and sets the time. */
+    atomic_store(&node->seeds[seed].state, PTL_SEED_LOST);
+    atomic_store(&node->seeds[seed].settled, true);
+    atomic_store(&node->seed_news, true);
+    ptl_shard_wake(&node->shards[0], from);
+}
+
+bool ptl_seeds_unsettled(const struct ptl_node *node)
+{
+    for (unsigned i = 0; i < node->seed_count; i++) {
+        if (!atomic_load(&node->seeds[i].settled)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Between 0.6 and 1.2 times the back-off, so that nodes that lost one seed do not come at once. */
+static uint64_t jittered(struct ptl_shard *shard, uint64_t backoff)
+{
+    uint32_t random;
+
+    ptl_loop_random(shard->loop, &random, sizeof(random));
+    return backoff * 6 / 10 + backoff * 6 / 10 * random / UINT32_MAX;
+}
+
+static void start(struct ptl_shard *shard, struct ptl_seed *seed, int index)
+{
+    atomic_store(&seed->state, PTL_SEED_TRYING);
+    int err =
+        ptl_dial_start(shard, seed->host_port, strlen(seed->host_port), NULL, index, &seed->dial);
+    if (err < 0) {
+        ptl_seed_lost(shard->node, index, shard);
+    }
+}
+
+static void tick(struct ptl_shard *shard, struct ptl_seed *seed, int index, uint64_t now)
+{
+    switch (atomic_load(&seed->state)) {
+    case PTL_SEED_LOST:
+        atomic_store(&seed->state, PTL_SEED_WAITING);
+        seed->next_at = now + jittered(shard, seed->backoff_ns);
+        seed->backoff_ns =
+            seed->backoff_ns * 2 < BACKOFF_LAST_NS ? seed->backoff_ns * 2 : BACKOFF_LAST_NS;
+        break;
+    case PTL_SEED_WAITING:
+        if (now >= seed->next_at) {
+            start(shard, seed, index);
+        }
+        break;
+    case PTL_SEED_LINKED:
+        seed->backoff_ns = BACKOFF_FIRST_NS;
+        break;
+    default:
+        break;
+    }
+}
+
+uint64_t ptl_seeds_tick(struct ptl_shard *shard, uint64_t now)
+{
+    struct ptl_node *node = shard->node;
+    uint64_t next = UINT64_MAX;
+
+    atomic_store(&node->seed_news, false);
+    for (unsigned i = 0; i < node->seed_count; i++) {
+        struct ptl_seed *seed = &node->seeds[i];
+        if (seed->backoff_ns == 0) {
+            seed->backoff_ns = BACKOFF_FIRST_NS;
+        }
+        tick(shard, seed, (int)i, now);
+        if (atomic_load(&seed->state) == PTL_SEED_WAITING && seed->next_at < next) {
+            next = seed->next_at;
+        }
+    }
+    return next;
+}

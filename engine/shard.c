@@ -1,0 +1,508 @@
+#include "engine/shard.h"
+
+#include "engine/connection.h"
+#include "engine/dial.h"
+#include "engine/link_dial.h"
+#include "engine/message.h"
+#include "engine/node.h"
+#include "engine/request.h"
+#include "engine/spawn.h"
+
+/* Something is left that could not be done for lack of room: look again soon. */
+#define AGAIN_NS UINT64_C(1000000)
+
+/* Give the producer its room back after so many records, not only at the end. */
+#define RELEASE_EVERY 256
+
+static _Thread_local struct ptl_shard *turning;
+
+struct ptl_shard *ptl_shard_here(const struct ptl_node *node)
+{
+    return turning != NULL && turning->node == node ? turning : NULL;
+}
+
+struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to)
+{
+    return &from->node->rings[from->index * from->node->shard_count + to];
+}
+
+/* ---- Posting ------------------------------------------------------------------------------- */
+
+int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op, bool control)
+{
+    struct ptl_ring *ring = ptl_shard_ring(from, to);
+    uint32_t size = ptl_op_size(op);
+    uint64_t held = ptl_op_held(op);
+    void *place = ptl_ring_reserve(ring, size, held, control);
+
+    if (place == NULL) {
+        return PTL_EFULL;
+    }
+    if (held == 0) {
+        ptl_op_pack(op, place);
+        ptl_ring_commit(ring, size, 0);
+        return PTL_OK;
+    }
+    struct ptl_op prepared = *op;
+    struct ptl_msg *made;
+    if (ptl_op_prepare(&prepared, from->allocator, &made) < 0) {
+        return PTL_ENOMEM; /* what was reserved is simply not committed */
+    }
+    ptl_op_pack(&prepared, place);
+    ptl_ring_commit(ring, size, held);
+    ptl_msg_free(made);
+    return PTL_OK;
+}
+
+void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from)
+{
+    if (shard != from && atomic_load(&shard->sleeping) &&
+        atomic_exchange(&shard->sleeping, false)) {
+        ptl_loop_wake(shard->loop, from == NULL ? NULL : from->loop);
+    }
+}
+
+void ptl_shard_hand(struct ptl_shard *shard, struct ptl_parcel *parcel, struct ptl_shard *from)
+{
+    atomic_fetch_add_explicit(&shard->inbox.weight, ptl_parcel_weight(parcel),
+                              memory_order_relaxed);
+    ptl_inbox_push(&shard->inbox, parcel);
+    ptl_shard_wake(shard, from);
+}
+
+/* ---- Taking -------------------------------------------------------------------------------- */
+
+static void link_down(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    struct ptl_shard *owner = &shard->node->shards[op->watcher];
+
+    /* The new epoch first: what monitors send when they run is of it.  Ports whose notice still
+     * waits in their queue issue from before it all the same (ptl_epoch_of). */
+    ptl_assert(op->epoch > shard->told[op->watcher]);
+    shard->told[op->watcher] = op->epoch;
+    ptl_route_down(shard, op->node, op->epoch, msg);
+    atomic_store(&shard->answered[op->watcher], op->epoch);
+    ptl_shard_wake(owner, shard);
+    shard->unfinished |= owner == shard;
+}
+
+static void take_request(struct ptl_shard *shard, const struct ptl_op *op,
+                         const struct ptl_msg *msg)
+{
+    struct ptl_port to;
+
+    if (op->kind == PTL_OP_MESSAGE && ptl_request(shard, NULL, msg, &to) < 0) {
+        shard->counters.lost++;
+    }
+}
+
+static void take_for_link(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    int err = ptl_link_take(shard, op);
+
+    if (err < 0) {
+        /* It was accepted, so it may not be lost silently: the link is, and tells. */
+        struct ptl_link *link = ptl_link_find(shard, op->node);
+        if (link != NULL) {
+            ptl_link_fail(shard, link, err);
+        } else {
+            ptl_log(shard->node, PTL_LOG_ERROR, "for %.*s: %s", (int)op->node.size,
+                    (const char *)op->node.bytes, ptl_err_text(err));
+        }
+    }
+}
+
+static void take_for_port(struct ptl_shard *shard, const struct ptl_op *op,
+                          const struct ptl_msg *msg)
+{
+    if (op->to == PTL_TO_NODE) {
+        take_for_link(shard, op);
+    } else if (op->kind == PTL_OP_SPAWN) {
+        ptl_spawn_take(shard, op);
+    } else if (op->to == PTL_TO_NAME && op->name.size == 0) {
+        take_request(shard, op, msg);
+    } else {
+        ptl_port_take(shard, op);
+    }
+}
+
+static void take_monitor(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    int err = ptl_monitoring_add(shard, monitoring);
+
+    if (err < 0) {
+        ptl_monitoring_refuse(shard, monitoring, err);
+    }
+}
+
+static void take_timer(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    timing->due += shard->now;
+    if (ptl_timers_add(shard, timing) < 0) {
+        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a timer is lost");
+        ptl_timing_free(shard, timing);
+    }
+}
+
+void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
+    const struct ptl_msg *msg = op->whole != NULL ? op->whole : &borrowed;
+
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_MESSAGE:
+    case PTL_OP_KILL:
+    case PTL_OP_ON:
+    case PTL_OP_WATCH:
+    case PTL_OP_UNWATCH:
+    case PTL_OP_NOTICE:
+    case PTL_OP_SPAWN:
+        take_for_port(shard, op, msg);
+        break;
+    case PTL_OP_DOWN:
+        ptl_watch_down(shard, op->number, msg);
+        break;
+    case PTL_OP_LINK_DOWN:
+        link_down(shard, op, msg);
+        break;
+    case PTL_OP_FULL:
+    case PTL_OP_ROOM:
+        ptl_fullness_told(shard, op->node, op->name, op->kind == PTL_OP_FULL);
+        break;
+    case PTL_OP_HANDOVER:
+        ptl_connection_arrive(shard, op->pointer);
+        break;
+    case PTL_OP_MONITOR:
+        take_monitor(shard, op->pointer);
+        break;
+    case PTL_OP_UNMONITOR:
+        ptl_monitoring_take_back(shard, op->number);
+        break;
+    case PTL_OP_TIMER:
+        take_timer(shard, op->pointer);
+        break;
+    case PTL_OP_UNTIMER:
+        ptl_timers_cancel(shard, op->number);
+        break;
+    case PTL_OP_ON_ROOM:
+        ptl_waiters_add(shard, op->pointer);
+        break;
+    case PTL_OP_ON_LINK:
+        ptl_links_listen(shard, op->pointer);
+        break;
+    }
+}
+
+static void take_inbox(struct ptl_shard *shard)
+{
+    struct ptl_parcel *list = ptl_inbox_take(&shard->inbox);
+
+    while (list != NULL) {
+        struct ptl_parcel *parcel = list;
+        struct ptl_op op;
+        list = list->next;
+        uint64_t weight = ptl_parcel_weight(parcel);
+        ptl_op_unpack(parcel->bytes, &op);
+        bool embedded = op.kind == PTL_OP_HANDOVER;
+        ptl_shard_take(shard, &op);
+        if (!embedded) {
+            ptl_parcel_free(parcel, shard->allocator);
+        }
+        atomic_fetch_sub_explicit(&shard->inbox.weight, weight, memory_order_relaxed);
+        shard->waiters.news = true;
+    }
+}
+
+static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
+{
+    struct ptl_ring *ring = ptl_shard_ring(&shard->node->shards[from], shard->index);
+    unsigned count = 0;
+    void *record;
+
+    while ((record = ptl_ring_take(ring, tail)) != NULL) {
+        struct ptl_op op;
+        ptl_op_unpack(record, &op);
+        ptl_shard_take(shard, &op);
+        uint64_t held = ptl_op_done(record);
+        if (held != 0) {
+            ptl_ring_returned(ring, held);
+        }
+        if (++count % RELEASE_EVERY == 0 && ptl_ring_release(ring)) {
+            ptl_shard_wake(&shard->node->shards[from], shard);
+        }
+    }
+    if (ptl_ring_release(ring)) {
+        ptl_shard_wake(&shard->node->shards[from], shard);
+        shard->unfinished |= from == shard->index;
+    }
+}
+
+static void take_all(struct ptl_shard *shard)
+{
+    uint64_t tails[PTL_SHARDS_MAX];
+    unsigned count = shard->node->shard_count;
+
+    for (unsigned i = 0; i < count; i++) {
+        tails[i] = ptl_ring_tail(ptl_shard_ring(&shard->node->shards[i], shard->index));
+    }
+    take_inbox(shard);
+    for (unsigned i = 0; i < count; i++) {
+        take_ring(shard, i, tails[i]);
+    }
+}
+
+/* ---- The turn ------------------------------------------------------------------------------ */
+
+static void publish(struct ptl_shard *shard)
+{
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        struct ptl_ring *ring = ptl_shard_ring(shard, i);
+        ptl_ring_publish(ring);
+        /* Parts of it may have been published during the turn: what counts is that it sleeps. */
+        if (i != shard->index && !ptl_ring_drained(ring)) {
+            ptl_shard_wake(&shard->node->shards[i], shard);
+        }
+    }
+}
+
+static bool has_input(const struct ptl_shard *shard)
+{
+    if (!ptl_inbox_empty(&shard->inbox)) {
+        return true;
+    }
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        if (!ptl_ring_empty(ptl_shard_ring(&shard->node->shards[i], shard->index))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What others may have told us by a flag, since we last looked. */
+static bool has_news(const struct ptl_shard *shard)
+{
+    const struct ptl_node *node = shard->node;
+
+    return has_input(shard) || ptl_waiters_have_news(shard) ||
+           atomic_load(&node->stop_step) != shard->stop_step ||
+           (shard->index == 0 && atomic_load(&node->seed_news));
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t ptl_shard_due(struct ptl_shard *shard)
+{
+    if (shard->unfinished || has_news(shard)) {
+        return 0;
+    }
+    return sooner(shard->due, ptl_timers_due(&shard->timers));
+}
+
+bool ptl_shard_quiet(struct ptl_shard *shard)
+{
+    if (has_input(shard) || shard->queued != 0 || shard->dead != NULL ||
+        shard->monitors.unfired != NULL || !ptl_links_flushed(shard)) {
+        return false;
+    }
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        if (!ptl_ring_drained(ptl_shard_ring(shard, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void work(struct ptl_shard *shard)
+{
+    uint64_t again = UINT64_MAX;
+
+    shard->unfinished = false;
+    shard->now = ptl_loop_now(shard->loop);
+    shard->coarse = ptl_loop_coarse(shard->loop);
+    take_all(shard);
+    uint64_t retry = ptl_ports_retry(shard, shard->now);
+    ptl_timers_fire(shard, shard->now);
+    ptl_waiters_look(shard);
+    shard->unfinished |= ptl_ports_run(shard);
+    uint64_t tick = UINT64_MAX;
+    if (shard->stop_step < PTL_STOP_TELL) {
+        tick = ptl_links_tick(shard, shard->now);
+    }
+    bool left = ptl_ports_tell(shard);
+    left |= ptl_monitors_retry(shard);
+    left |= ptl_links_tell(shard);
+    left |= ptl_fullness_tell(shard);
+    if (left) {
+        again = shard->now + AGAIN_NS;
+    }
+    again = ptl_node_stop_work(shard, again);
+    shard->due = sooner(again, sooner(retry, tick));
+    ptl_links_flush(shard);
+    publish(shard);
+    shard->unfinished |= shard->waiters.news && shard->waiters.first != NULL;
+}
+
+void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
+{
+    uint64_t until = 0;
+
+    turning = shard;
+    if (may_wait) {
+        until = ptl_shard_due(shard);
+        if (until != 0) {
+            /* Whoever sends us something from now on sees that we sleep, or we see it here. */
+            atomic_store(&shard->sleeping, true);
+            if (has_news(shard)) {
+                until = 0;
+            }
+        }
+    }
+    shard->now = ptl_loop_now(shard->loop);
+    ptl_loop_poll(shard->loop, until);
+    atomic_store(&shard->sleeping, false);
+    work(shard);
+    turning = NULL;
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+static void on_accepted(void *user, struct ptl_listener *listener, struct ptl_stream *stream,
+                        const struct ptl_address *peer)
+{
+    (void)listener;
+    ptl_connection_accepted(user, stream, peer);
+}
+
+static void on_resolved(void *user, void *request, int err, const struct ptl_address addresses[],
+                        unsigned count)
+{
+    (void)user;
+    ptl_dial_resolved(request, err, addresses, count);
+}
+
+static const struct ptl_loop_hooks loop_hooks = {
+    .accepted = on_accepted,
+    .resolved = on_resolved,
+};
+
+int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned index)
+{
+    shard->node = node;
+    shard->index = index;
+    shard->allocator = node->allocator;
+    ptl_map_init(&shard->full, node->allocator);
+    ptl_monitors_init(&shard->monitors, node->allocator);
+    ptl_timers_init(&shard->timers, node->allocator);
+    ptl_links_init(&shard->links, node->allocator);
+    int err = ptl_full_board_init(&shard->board, node->allocator);
+    return err < 0 ? err : ptl_port_table_init(&shard->ports, node->allocator);
+}
+
+/* The first loop gives the node the random number that makes its names its own (G3). */
+static int set_incarnation(struct ptl_shard *shard)
+{
+    struct ptl_identity *self = &shard->node->self;
+    char id[PTL_NODE_ID_MAX + 1];
+    uint64_t incarnation;
+
+    memcpy(id, self->id, sizeof(id));
+    ptl_loop_random(shard->loop, &incarnation, sizeof(incarnation));
+    return ptl_identity_init(self, id, incarnation, self->shards);
+}
+
+int ptl_shard_open(struct ptl_shard *shard)
+{
+    const struct ptl_loop_maker *maker = shard->node->options.loops;
+
+    turning = shard;
+    int err =
+        maker->open(maker->maker, shard->index, shard->allocator, &loop_hooks, shard, &shard->loop);
+    if (err == PTL_OK) {
+        shard->now = ptl_loop_now(shard->loop);
+        err = shard->index == 0 ? set_incarnation(shard) : PTL_OK;
+    }
+    if (err == PTL_OK) {
+        err = ptl_node_listen(shard->node, shard);
+    }
+    turning = NULL;
+    return err;
+}
+
+static void drop_inbox(struct ptl_shard *shard)
+{
+    struct ptl_parcel *list = ptl_inbox_take(&shard->inbox);
+
+    while (list != NULL) {
+        struct ptl_parcel *parcel = list;
+        struct ptl_op op;
+        list = list->next;
+        ptl_op_unpack(parcel->bytes, &op);
+        if (op.kind == PTL_OP_HANDOVER) {
+            struct ptl_connection *connection = op.pointer;
+            ptl_loop_discard(shard->loop, connection->handle);
+            ptl_connection_free(connection);
+            continue;
+        }
+        ptl_op_drop(shard, &op);
+        ptl_parcel_free(parcel, shard->allocator);
+    }
+}
+
+void ptl_op_drop(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_ON:
+        ptl_on_free(shard, op->pointer);
+        break;
+    case PTL_OP_MONITOR:
+        ptl_monitoring_free(shard, op->pointer);
+        break;
+    case PTL_OP_TIMER:
+        ptl_timing_free(shard, op->pointer);
+        break;
+    case PTL_OP_ON_ROOM:
+        ptl_free(shard->allocator, op->pointer, sizeof(struct ptl_waiter));
+        break;
+    case PTL_OP_ON_LINK:
+        ptl_free(shard->allocator, op->pointer, sizeof(struct ptl_link_listener));
+        break;
+    default:
+        break;
+    }
+}
+
+static void drop_connections(struct ptl_shard *shard)
+{
+    while (shard->links.all != NULL) {
+        struct ptl_connection *connection = shard->links.all;
+        shard->links.all = connection->all_next;
+        ptl_connection_free(connection);
+    }
+}
+
+void ptl_shard_close(struct ptl_shard *shard)
+{
+    turning = shard;
+    ptl_waiters_drop(shard, false);
+    ptl_timers_drop(shard);
+    ptl_ports_drop(shard);
+    ptl_monitors_drop(shard);
+    if (shard->loop != NULL) {
+        drop_inbox(shard);
+        struct ptl_loop *loop = shard->loop;
+        ptl_loop_free(loop);
+    }
+    drop_connections(shard);
+    ptl_dials_drop(shard);
+    ptl_links_drop(shard);
+    turning = NULL;
+}
+
+void ptl_shard_drop(struct ptl_shard *shard)
+{
+    ptl_fullness_drop(shard);
+    ptl_port_table_drop(&shard->ports);
+}

@@ -1,0 +1,273 @@
+#include "engine/timer.h"
+
+#include "engine/message.h"
+#include "engine/node.h"
+#include "engine/send.h"
+#include "engine/shard.h"
+
+/* A message whose moment has come but that found no room is tried again after this. */
+#define RETRY_NS UINT64_C(1000000)
+
+void ptl_timers_init(struct ptl_timers *timers, const struct ptl_allocator *allocator)
+{
+    *timers = (struct ptl_timers){.allocator = allocator};
+    ptl_map_init(&timers->by_id, allocator);
+}
+
+void ptl_timing_free(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    ptl_belonging_remove(&timing->belonging);
+    ptl_msg_free(timing->msg);
+    ptl_free(shard->allocator, timing, sizeof(*timing));
+}
+
+static void put(struct ptl_timers *timers, uint32_t place, struct ptl_timing *timing)
+{
+    timers->heap[place] = timing;
+    timing->place = place;
+}
+
+static void sift_up(struct ptl_timers *timers, uint32_t place)
+{
+    struct ptl_timing *timing = timers->heap[place];
+
+    while (place > 0 && timers->heap[(place - 1) / 2]->due > timing->due) {
+        put(timers, place, timers->heap[(place - 1) / 2]);
+        place = (place - 1) / 2;
+    }
+    put(timers, place, timing);
+}
+
+static void sift_down(struct ptl_timers *timers, uint32_t place)
+{
+    struct ptl_timing *timing = timers->heap[place];
+
+    for (;;) {
+        uint32_t child = 2 * place + 1;
+        if (child >= timers->count) {
+            break;
+        }
+        if (child + 1 < timers->count && timers->heap[child + 1]->due < timers->heap[child]->due) {
+            child++;
+        }
+        if (timers->heap[child]->due >= timing->due) {
+            break;
+        }
+        put(timers, place, timers->heap[child]);
+        place = child;
+    }
+    put(timers, place, timing);
+}
+
+static void take_out(struct ptl_timers *timers, struct ptl_timing *timing)
+{
+    uint32_t place = timing->place;
+    struct ptl_timing *last = timers->heap[--timers->count];
+
+    if (last != timing) {
+        put(timers, place, last);
+        sift_up(timers, place);
+        sift_down(timers, last->place);
+    }
+    ptl_map_remove(&timers->by_id, timing->id, timing);
+}
+
+static void end_timing(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    struct ptl_timing *timing = ptl_container(belonging, struct ptl_timing, belonging);
+
+    take_out(&shard->timers, timing);
+    ptl_timing_free(shard, timing);
+}
+
+int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    struct ptl_timers *timers = &shard->timers;
+    struct ptl_port_more *more = NULL;
+
+    if (timers->count == timers->capacity) {
+        uint32_t capacity = timers->capacity == 0 ? 16 : timers->capacity * 2;
+        struct ptl_timing **heap =
+            ptl_grow(timers->allocator, timers->heap, timers->capacity * sizeof(*heap),
+                     capacity * sizeof(*heap));
+        if (heap == NULL) {
+            return PTL_ENOMEM;
+        }
+        timers->heap = heap;
+        timers->capacity = capacity;
+    }
+    if (ptl_map_reserve(&timers->by_id) < 0) {
+        return PTL_ENOMEM;
+    }
+    if (timing->owner != NULL) {
+        more = ptl_port_more(shard, timing->owner);
+        if (more == NULL) {
+            return PTL_ENOMEM;
+        }
+        timing->belonging.end = end_timing;
+        ptl_belonging_add(&more->belongings, &timing->belonging);
+    }
+    ptl_map_insert(&timers->by_id, timing->id, timing);
+    put(timers, timers->count++, timing);
+    sift_up(timers, timing->place);
+    return PTL_OK;
+}
+
+void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id)
+{
+    struct ptl_timing *timing = ptl_map_find(&shard->timers.by_id, id, NULL, ptl_span(NULL, 0));
+
+    if (timing != NULL) {
+        take_out(&shard->timers, timing);
+        ptl_timing_free(shard, timing);
+    }
+}
+
+/* Returns whether it is done with. */
+static bool fire(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    shard->self = timing->owner;
+    bool done = true;
+    if (timing->tell != NULL) {
+        timing->tell(shard->node, timing->data);
+    } else {
+        done = ptl_send(shard->node, &timing->to, timing->msg) != PTL_EFULL;
+    }
+    shard->self = NULL;
+    return done;
+}
+
+void ptl_timers_fire(struct ptl_shard *shard, uint64_t now)
+{
+    struct ptl_timers *timers = &shard->timers;
+
+    while (timers->count != 0 && timers->heap[0]->due <= now) {
+        struct ptl_timing *timing = timers->heap[0];
+        /* Out of the heap first: its callback may add or cancel timers, itself included. */
+        take_out(timers, timing);
+        struct ptl_slot *owner = timing->owner;
+        ptl_belonging_remove(&timing->belonging);
+        if (fire(shard, timing)) {
+            ptl_timing_free(shard, timing);
+            continue;
+        }
+        timing->due = now + RETRY_NS;
+        timing->owner = owner;
+        if (ptl_timers_add(shard, timing) < 0) {
+            ptl_timing_free(shard, timing);
+        }
+    }
+}
+
+uint64_t ptl_timers_due(const struct ptl_timers *timers)
+{
+    return timers->count == 0 ? UINT64_MAX : timers->heap[0]->due;
+}
+
+void ptl_timers_drop(struct ptl_shard *shard)
+{
+    struct ptl_timers *timers = &shard->timers;
+
+    while (timers->count != 0) {
+        struct ptl_timing *timing = timers->heap[0];
+        take_out(timers, timing);
+        ptl_timing_free(shard, timing);
+    }
+    ptl_free(timers->allocator, timers->heap, timers->capacity * sizeof(*timers->heap));
+    timers->heap = NULL;
+    timers->capacity = 0;
+    ptl_map_drop(&timers->by_id);
+}
+
+/* ---- The public functions ------------------------------------------------------------------ */
+
+static int start(struct ptl_node *node, struct ptl_timing *timing, unsigned delay_ms,
+                 struct ptl_timer *timer)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+    uint64_t delay = (uint64_t)delay_ms * 1000000;
+    struct ptl_timer named = {
+        .id = atomic_fetch_add(&node->last_id, 1) + 1,
+        .shard = shard == NULL ? 0 : shard->index,
+    };
+    int err;
+
+    timing->id = named.id;
+    if (shard != NULL) {
+        timing->owner = shard->self;
+        timing->due = shard->now + delay;
+        err = ptl_timers_add(shard, timing);
+    } else {
+        /* The shard adds its own time to the delay. */
+        struct ptl_op op = {.kind = PTL_OP_TIMER, .to = PTL_TO_SHARD, .pointer = timing};
+        timing->due = delay;
+        err = ptl_submit(node, 0, &op, true);
+    }
+    if (err == PTL_OK && timer != NULL) {
+        *timer = named;
+    }
+    return err;
+}
+
+static int start_or_free(struct ptl_node *node, struct ptl_timing *timing, unsigned delay_ms,
+                         struct ptl_timer *timer)
+{
+    int err = start(node, timing, delay_ms, timer);
+
+    if (err < 0) {
+        ptl_msg_free(timing->msg);
+        ptl_free(node->allocator, timing, sizeof(*timing));
+    }
+    return err;
+}
+
+int ptl_after(struct ptl_node *node, unsigned delay_ms, ptl_timer_fn *tell, void *data,
+              struct ptl_timer *timer)
+{
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    struct ptl_timing *timing = ptl_alloc(node->allocator, sizeof(*timing));
+    if (timing == NULL) {
+        return PTL_ENOMEM;
+    }
+    timing->tell = tell;
+    timing->data = data;
+    return start_or_free(node, timing, delay_ms, timer);
+}
+
+int ptl_after_send(struct ptl_node *node, unsigned delay_ms, const struct ptl_port *to,
+                   const struct ptl_msg *msg, struct ptl_timer *timer)
+{
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    struct ptl_timing *timing = ptl_alloc(node->allocator, sizeof(*timing));
+    if (timing == NULL) {
+        return PTL_ENOMEM;
+    }
+    timing->to = *to;
+    timing->msg = ptl_msg_keep(msg);
+    if (timing->msg == NULL) {
+        ptl_free(node->allocator, timing, sizeof(*timing));
+        return PTL_ENOMEM;
+    }
+    return start_or_free(node, timing, delay_ms, timer);
+}
+
+void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    if (timer->id == 0) {
+        return;
+    }
+    if (shard != NULL && shard->index == timer->shard) {
+        ptl_timers_cancel(shard, timer->id);
+        return;
+    }
+    struct ptl_op op = {.kind = PTL_OP_UNTIMER, .to = PTL_TO_SHARD, .number = timer->id};
+    if (ptl_submit(node, timer->shard, &op, true) < 0) {
+        ptl_log(node, PTL_LOG_ERROR, "out of memory: a timer could not be taken back");
+    }
+}

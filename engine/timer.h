@@ -1,0 +1,53 @@
+/*
+ * engine/timer.h - what shall happen later on a shard: a heap ordered by time.
+ *
+ * Thread: the shard's.  Spec: design, vocabulary, "after".
+ */
+#pragma once
+
+#include "engine/belonging.h"
+#include "engine/map.h"
+#include "engine/portolan.h"
+
+struct ptl_shard;
+struct ptl_slot;
+
+/* One timer of the application.  Owned by the heap, once added. */
+struct ptl_timing {
+    struct ptl_belonging belonging;
+    uint64_t id;
+    uint64_t due;           /* ns of the loop's clock; at first the delay */
+    uint32_t place;         /* in the heap */
+    struct ptl_slot *owner; /* NULL: made outside of ports */
+    ptl_timer_fn *tell;     /* or, when NULL, a message: */
+    void *data;
+    struct ptl_port to;
+    struct ptl_msg *msg;
+};
+
+struct ptl_timers {
+    const struct ptl_allocator *allocator;
+    struct ptl_timing **heap;
+    uint32_t count, capacity;
+    struct ptl_map by_id;
+};
+
+void ptl_timers_init(struct ptl_timers *timers, const struct ptl_allocator *allocator);
+
+/* Add one whose `due` is set.  Errors: PTL_ENOMEM (it stays the caller's). */
+PTL_MUST_CHECK int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *timing);
+
+/* Take one back by its ID, if it is there. */
+void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id);
+
+/* Fire what is due at `now`. */
+void ptl_timers_fire(struct ptl_shard *shard, uint64_t now);
+
+/* When the next one is due, or UINT64_MAX. */
+uint64_t ptl_timers_due(const struct ptl_timers *timers);
+
+/* Free all, firing none. */
+void ptl_timers_drop(struct ptl_shard *shard);
+
+/* Free one that was never added. */
+void ptl_timing_free(struct ptl_shard *shard, struct ptl_timing *timing);

@@ -1,0 +1,15 @@
+/*
+ * io/thread.h - threads, as a node makes them: with all signals blocked, so that the program's own
+ * signal handling never runs on them.
+ */
+#pragma once
+
+#include "io/err.h"
+
+#include <pthread.h>
+
+/* Errors: -errno.  Owns: to be joined by the caller. */
+PTL_MUST_CHECK int ptl_thread_start(pthread_t *thread, void *(*run)(void *), void *argument);
+
+/* How many processors there are to run them; at least 1. */
+unsigned ptl_processors(void);

@@ -1,5 +1,7 @@
 #include "tools/command.h"
 
+#include "engine/portolan.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -77,6 +77,7 @@ int ptl_cbor_close(struct ptl_buffer *out, size_t place, unsigned major, uint32_
 /* ---- Numbers as text ---------------------------------------------------------------------- */
 
 #define DIGITS_MAX 17
+#define EXPONENT_SIZE 8 /* "e-308" and a NUL */
 
 /*
  * A float's digits and its decimal exponent: d[0].d[1]d[2]... * 10^exponent.  The decimal point is
@@ -125,7 +126,7 @@ static size_t write_scientific(char *out, const struct decimal *decimal)
         memcpy(out + size, decimal->digits + 1, (size_t)decimal->count - 1);
         size += (size_t)decimal->count - 1;
     }
-    return size + (size_t)sprintf(out + size, "e%+03d", decimal->exponent);
+    return size + (size_t)snprintf(out + size, EXPONENT_SIZE, "e%+03d", decimal->exponent);
 }
 
 static size_t write_fraction(char *out, const struct decimal *decimal)

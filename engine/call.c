@@ -44,9 +44,7 @@ static void finish(struct call *call, int err, const struct ptl_msg *reply)
     }
     struct ptl_slot *owner = call->owner;
     ptl_belonging_remove(&call->belonging);
-    if (owner != NULL) {
-        shard->self = owner;
-    }
+    shard->self = owner; /* what it makes belongs to the caller's port, not to the reply's */
     call->tell(call->node, err, reply, call->data);
     shard->self = self;
 }

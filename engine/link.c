@@ -273,7 +273,7 @@ static int send_request(struct ptl_shard *shard, struct ptl_link *link, const ch
     put_name(&writer, name);
     int err = ptl_put_values(&writer, &rest);
     if (err == PTL_OK) {
-        err = ptl_link_packet(shard, link, ptl_span(NULL, 0), ptl_span(writer.bytes, writer.size),
+        err = ptl_link_packet(shard, link, ptl_span(NULL, 0), ptl_writer_body(&writer),
                               writer.count, NULL);
     }
     ptl_writer_drop(&writer);
@@ -582,7 +582,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     link->untold = all_shards(shard);
     link->reason = failure_reason(shard, link, err);
     if (connection != NULL) {
-        ptl_connection_close(connection, err, PTL_LOG_WARN);
+        ptl_connection_close(connection, err, PTL_LOG_DEBUG);
     }
     drop_waiting(shard, link);
     drop_watched(shard, link);

@@ -93,7 +93,7 @@ static int answer(struct request *r, void (*put)(struct ptl_writer *, const void
         err = writer.err;
     }
     if (err == PTL_OK) {
-        err = send_values(r, ptl_span(writer.bytes, writer.size), writer.count);
+        err = send_values(r, ptl_writer_body(&writer), writer.count);
     }
     ptl_writer_drop(&writer);
     return err;

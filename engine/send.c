@@ -146,7 +146,7 @@ int ptl_sendf(struct ptl_node *node, const struct ptl_port *to, const char *form
     int err = ptl_put_format(&writer, format, arguments);
     va_end(arguments);
     if (err == PTL_OK) {
-        err = ptl_send_body(node, to, ptl_span(writer.bytes, writer.size), writer.count, NULL);
+        err = ptl_send_body(node, to, ptl_writer_body(&writer), writer.count, NULL);
     }
     ptl_writer_drop(&writer);
     return err;

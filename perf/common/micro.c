@@ -11,7 +11,6 @@
 
 #define RING_BYTES ((uint64_t)256 << 10)
 #define RECORD_BYTES 32
-#define PUBLISH_EVERY 64
 #define CHUNK_BYTES 65536
 #define MESSAGE_BYTES_MAX ((size_t)1 << 20)
 
@@ -21,6 +20,11 @@ static void must(int err, const char *what)
         fprintf(stderr, "%s: %s\n", what, ptl_err_text(err));
         exit(1);
     }
+}
+
+static void must_start(int err)
+{
+    must(err == 0 ? 0 : PTL_ELIMIT, "a thread");
 }
 
 /* ---- The ring ------------------------------------------------------------------------------ */
@@ -47,10 +51,29 @@ static void wait_a_little(unsigned *tries)
     }
 }
 
+/* As the yardstick does; the `which`th processor that this thread may use. */
+static void keep_to_processor(int which)
+{
+    cpu_set_t all, one;
+
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof(all), &all) < 0) {
+        return;
+    }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &all) && which-- == 0) {
+            CPU_SET(cpu, &one);
+            pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+        }
+    }
+}
+
 static void *produce(void *argument)
 {
     struct transfer *transfer = argument;
     unsigned tries = 0;
+
+    keep_to_processor(1);
 
     for (uint64_t i = 0; i < transfer->count;) {
         struct record *record = ptl_ring_reserve(&transfer->ring, RECORD_BYTES, 0, false);
@@ -62,19 +85,20 @@ static void *produce(void *argument)
         record->number = i;
         record->words[0] = i;
         record->words[1] = 0;
-        ptl_ring_commit(&transfer->ring, RECORD_BYTES, 0);
-        if (++i % PUBLISH_EVERY == 0) {
-            ptl_ring_publish(&transfer->ring);
-        }
+        ptl_ring_commit(&transfer->ring, RECORD_BYTES, 0); /* publishes every 256 records */
+        i++;
     }
     ptl_ring_publish(&transfer->ring);
     return NULL;
 }
 
-static void consume(struct transfer *transfer)
+static void *consume(void *argument)
 {
+    struct transfer *transfer = argument;
     uint64_t expected = 0;
     unsigned tries = 0;
+
+    keep_to_processor(0);
 
     while (expected < transfer->count) {
         uint64_t tail = ptl_ring_tail(&transfer->ring);
@@ -91,19 +115,21 @@ static void consume(struct transfer *transfer)
             ptl_ring_release(&transfer->ring);
         }
     }
+    return NULL;
 }
 
 void micro_ring_transfer(uint64_t count)
 {
     struct transfer *transfer = aligned_alloc(PTL_CACHE_LINE, sizeof(*transfer));
-    pthread_t producer;
+    pthread_t producer, consumer;
 
     must(transfer != NULL ? 0 : PTL_ENOMEM, "a ring");
     must(ptl_ring_init(&transfer->ring, ptl_allocator_libc(), RING_BYTES), "a ring");
     transfer->count = count;
-    must(-pthread_create(&producer, NULL, produce, transfer), "a thread");
-    consume(transfer);
+    must_start(pthread_create(&producer, NULL, produce, transfer));
+    must_start(pthread_create(&consumer, NULL, consume, transfer));
     pthread_join(producer, NULL);
+    pthread_join(consumer, NULL);
     ptl_ring_drop(&transfer->ring);
     free(transfer);
 }

@@ -5,6 +5,10 @@
 
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Where all memory of a node comes from.  `resize(user, NULL, 0, n)` allocates, `resize(user, p,
  * old, 0)` frees, anything else moves; NULL means no memory, and the old block stays.  Called from
@@ -30,3 +34,7 @@ void *ptl_grow(const struct ptl_allocator *allocator, void *block, size_t old_si
 
 /* `block` may be NULL.  `size` is what it was allocated with. */
 void ptl_free(const struct ptl_allocator *allocator, void *block, size_t size);
+
+#ifdef __cplusplus
+}
+#endif

@@ -11,44 +11,44 @@
 
 /* X(name, value, what went wrong and what to do about it) */
 #define PTL_ERRORS(X)                                                                              \
-    X(PTL_EFULL, -5001, "no room on the way to that port: keep the message, wait for room")       \
-    X(PTL_ENOMEM, -5002, "out of memory: the operation was refused")                              \
-    X(PTL_EINVAL, -5003, "an argument is outside what this function takes: see its comment")      \
-    X(PTL_ENAME, -5004, "not a valid name: a node ID has no '#', IDs are at most 231 bytes")      \
-    X(PTL_EEXIST, -5005, "a port of that name exists already: choose another name")               \
-    X(PTL_ENOPORT, -5006, "no such port")                                                         \
-    X(PTL_ENOFUNC, -5007, "no init function of that name is registered on the node")              \
-    X(PTL_ESTOPPED, -5008, "the node is stopping or stopped")                                     \
-    X(PTL_ETIMEOUT, -5009, "no answer in time")                                                   \
-    X(PTL_ESIZE, -5010, "larger than the limit allows: raise --max-message or send less")         \
-    X(PTL_ETYPE, -5011, "the value is not of the type that was asked for")                        \
-    X(PTL_EEND, -5012, "the message has no more values")                                          \
-    X(PTL_ESYNTAX, -5013, "bytes that are not valid in this encoding")                            \
-    X(PTL_EDEPTH, -5014, "values are nested deeper than 500 levels")                              \
-    X(PTL_EMORE, -5015, "the bytes end inside an item: feed more")                                \
-    X(PTL_EGREETING, -5016, "the peer's greeting is not one of the AEMP protocol")                \
-    X(PTL_ELINE, -5017, "the peer sent a handshake line of more than 4096 bytes")                 \
-    X(PTL_EVERSION, -5018, "the peer speaks another version of the protocol than 1")              \
-    X(PTL_EMETHOD, -5019, "no authentication method is acceptable to both sides")                 \
-    X(PTL_EFRAMING, -5020, "no framing is known to both sides: compare the --framing options")    \
-    X(PTL_EAUTH, -5021, "the peer's proof is wrong: the two nodes have different secrets")        \
-    X(PTL_EECHO, -5022, "the peer sent our own greeting back")                                    \
-    X(PTL_ESELF, -5023, "the address leads back to this node")                                    \
-    X(PTL_ETWIN, -5024, "another node uses this node's ID: give every node an ID of its own")     \
-    X(PTL_EDUPLICATE, -5025, "the peer is linked already: the second connection is refused")      \
-    X(PTL_EHANDSHAKE, -5026, "the handshake was not finished in time")                            \
-    X(PTL_EHALFOPEN, -5027, "too many unfinished handshakes: the oldest was closed")              \
-    X(PTL_EPACKET, -5028, "the peer sent something that is not a packet")                         \
-    X(PTL_ECLOSED, -5029, "the peer closed the connection")                                       \
-    X(PTL_ESILENT, -5030, "the peer has been silent for too long")                                \
-    X(PTL_EADDRESS, -5031, "not an address of the form HOST:PORT")                                \
-    X(PTL_ERESOLVE, -5032, "the host name cannot be resolved")                                    \
-    X(PTL_EFEATURE, -5033, "the kernel lacks an io_uring feature that is required (Linux 6.1)")   \
-    X(PTL_ENOADDRESS, -5034, "no known address")                                                  \
-    X(PTL_EHANDLER, -5035, "the handler failed")                                                  \
-    X(PTL_LATER, -5036, "not now: the message stays first and the port waits")                    \
-    X(PTL_ESECRET, -5037, "a secret of less than 16 bytes is good for loopback only")             \
-    X(PTL_ELIMIT, -5038, "a limit of the node's options is reached")                              \
+    X(PTL_EFULL, -5001, "no room on the way to that port: keep the message, wait for room")        \
+    X(PTL_ENOMEM, -5002, "out of memory: the operation was refused")                               \
+    X(PTL_EINVAL, -5003, "an argument is outside what this function takes: see its comment")       \
+    X(PTL_ENAME, -5004, "not a valid name: a node ID has no '#', IDs are at most 231 bytes")       \
+    X(PTL_EEXIST, -5005, "a port of that name exists already: choose another name")                \
+    X(PTL_ENOPORT, -5006, "no such port")                                                          \
+    X(PTL_ENOFUNC, -5007, "no init function of that name is registered on the node")               \
+    X(PTL_ESTOPPED, -5008, "the node is stopping or stopped")                                      \
+    X(PTL_ETIMEOUT, -5009, "no answer in time")                                                    \
+    X(PTL_ESIZE, -5010, "larger than the limit allows: raise --max-message or send less")          \
+    X(PTL_ETYPE, -5011, "the value is not of the type that was asked for")                         \
+    X(PTL_EEND, -5012, "the message has no more values")                                           \
+    X(PTL_ESYNTAX, -5013, "bytes that are not valid in this encoding")                             \
+    X(PTL_EDEPTH, -5014, "values are nested deeper than 500 levels")                               \
+    X(PTL_EMORE, -5015, "the bytes end inside an item: feed more")                                 \
+    X(PTL_EGREETING, -5016, "the peer's greeting is not one of the AEMP protocol")                 \
+    X(PTL_ELINE, -5017, "the peer sent a handshake line of more than 4096 bytes")                  \
+    X(PTL_EVERSION, -5018, "the peer speaks another version of the protocol than 1")               \
+    X(PTL_EMETHOD, -5019, "no authentication method is acceptable to both sides")                  \
+    X(PTL_EFRAMING, -5020, "no framing is known to both sides: compare the --framing options")     \
+    X(PTL_EAUTH, -5021, "the peer's proof is wrong: the two nodes have different secrets")         \
+    X(PTL_EECHO, -5022, "the peer sent our own greeting back")                                     \
+    X(PTL_ESELF, -5023, "the address leads back to this node")                                     \
+    X(PTL_ETWIN, -5024, "another node uses this node's ID: give every node an ID of its own")      \
+    X(PTL_EDUPLICATE, -5025, "the peer is linked already: the second connection is refused")       \
+    X(PTL_EHANDSHAKE, -5026, "the handshake was not finished in time")                             \
+    X(PTL_EHALFOPEN, -5027, "too many unfinished handshakes: the oldest was closed")               \
+    X(PTL_EPACKET, -5028, "the peer sent something that is not a packet")                          \
+    X(PTL_ECLOSED, -5029, "the peer closed the connection")                                        \
+    X(PTL_ESILENT, -5030, "the peer has been silent for too long")                                 \
+    X(PTL_EADDRESS, -5031, "not an address of the form HOST:PORT")                                 \
+    X(PTL_ERESOLVE, -5032, "the host name cannot be resolved")                                     \
+    X(PTL_EFEATURE, -5033, "the kernel lacks an io_uring feature that is required (Linux 6.1)")    \
+    X(PTL_ENOADDRESS, -5034, "no known address")                                                   \
+    X(PTL_EHANDLER, -5035, "the handler failed")                                                   \
+    X(PTL_LATER, -5036, "not now: the message stays first and the port waits")                     \
+    X(PTL_ESECRET, -5037, "a secret of less than 16 bytes is good for loopback only")              \
+    X(PTL_ELIMIT, -5038, "a limit of the node's options is reached")                               \
     X(PTL_ELOST, -5039, "messages were lost")                                                      \
     X(PTL_ESWITCHED, -5040, "the peer has begun a new session")
 
@@ -59,6 +59,10 @@ enum ptl_err {
 #undef PTL_ERROR_VALUE
 };
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * The operator's line for `err`: ours, or the C library's text for a kernel's -errno.
  * Owns: the text is constant and never freed.  Thread: any.
@@ -67,3 +71,7 @@ const char *ptl_err_text(int err);
 
 /* The code's own name, "PTL_EFULL"; "errno" for a kernel's.  Thread: any. */
 const char *ptl_err_name(int err);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,10 +1,9 @@
 /*
  * engine/link.h - what joins this node to one other: its owner's side.
  *
- *            .------------------ fail -----------------------.
- *            v                                                |
- *   DOWN --send, watch--> DIALING --connection proved--> UP --+--> FAILING --all shards told--> DOWN
- *     '-------------- connection proved ------------------^
+ *   DOWN --send, watch--> DIALING --proved--> UP --fails--> FAILING --all shards told--> DOWN
+ *     |                      '------------- fails ------------^
+ *     '--------- a connection is proved --------^
  *
  * Exactly one shard owns a link: the one that the node ID's hash names.  A failure is told in two
  * steps (G2): the owner raises its count of failures and tells every shard; each fires its monitors

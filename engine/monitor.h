@@ -2,7 +2,7 @@
  * engine/monitor.h - monitors are kept where the interest is.
  *
  *   monitoring --.
- *   monitoring ---+--> watch  one a target and shard --WATCH--> the port's shard, or the link's owner
+ *   monitoring ---+--> watch  one a target and shard --WATCH--> the port's shard or link's owner
  *   monitoring --'       ^------------------------------DOWN---'
  *                        '--- route: all watches of this shard on one other node's ports
  *

@@ -1,7 +1,7 @@
 /*
  * engine/outbox.h - what a link has to send, as bytes, in order.
  *
- *   [ chunk 64 KiB, written from the front ] -> [ a large message, held ] -> [ chunk, being filled ]
+ *   [ chunk 64 KiB, written from the front ] -> [ large message, held ] -> [ chunk, being filled ]
  *     ^ sent up to here
  *
  * Small packets gather in chunks; the body of a large one stays where it is.  Bytes that were

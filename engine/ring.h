@@ -1,7 +1,7 @@
 /*
  * engine/ring.h - the one-way lane between two shards: bounded, lock-free, in order.
  *
- *   producer shard --reserve, write, commit--> [ record | record | ... ] --take, release--> consumer
+ *   producer --reserve, write, commit--> [ record | record | ... ] --take, release--> consumer
  *                          publish (once a turn)
  *
  * Records are written once, in place, and read in place.  A full ring is ordinary back-pressure:

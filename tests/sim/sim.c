@@ -1,8 +1,9 @@
 /*
- * The simulator: sim [--seed S] [--seeds N] [--verbose] [--expect PROPERTY[,PROPERTY]...]
+ * The simulator: sim [--seed S] [--seeds N] [--verbose] [--twice] [--expect PROPERTY[,PROPERTY]...]
  *
  * Runs N seeds from S on.  A seed that fails prints one line: the command that replays it with full
- * logs.  With --expect a bug has been planted: some seed must fail, the first one by one of these
+ * logs.  With --twice every seed is run again and must leave the same trace.  With --expect a bug has
+ * been planted: some seed must fail, the first one by one of these
  * properties.
  */
 #include "tests/sim/workload.h"
@@ -145,6 +146,7 @@ struct options {
     uint64_t seed;
     uint64_t seeds;
     bool verbose;
+    bool twice;
     const char *expect;
 };
 
@@ -190,6 +192,11 @@ static int run_all(const struct options *options)
         peak = outcome.bytes_peak > peak ? outcome.bytes_peak : peak;
         turns += outcome.turns;
         hash = hash * 31 + outcome.hash;
+        if (options->twice && run_seed(seed, false).hash != outcome.hash && !outcome.failed) {
+            outcome.failed = true;
+            outcome.property = SIM_REST;
+            snprintf(outcome.text, sizeof outcome.text, "another run of the seed went elsewhere");
+        }
         if (outcome.failed && options->expect != NULL) {
             free(delivered);
             free(faults);
@@ -239,10 +246,14 @@ int main(int argc, char *argv[])
             options.seeds = number(argv[++i]);
         } else if (strcmp(argv[i], "--expect") == 0 && i + 1 < argc) {
             options.expect = argv[++i];
+        } else if (strcmp(argv[i], "--twice") == 0) {
+            options.twice = true;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             options.verbose = true;
         } else {
-            fprintf(stderr, "usage: sim [--seed S] [--seeds N] [--verbose] [--expect PROPERTY]\n");
+            fprintf(
+                stderr,
+                "usage: sim [--seed S] [--seeds N] [--verbose] [--twice] [--expect PROPERTY]\n");
             return 2;
         }
     }

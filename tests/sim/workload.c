@@ -369,8 +369,12 @@ static void send_to_a_ghost(struct sim_workload *workload)
     if (from->node == NULL || ghost->facts.alive || !ghost->facts.born || ghost->kind == SIM_ECHO) {
         return;
     }
+    struct ptl_port port;
+    int err = ptl_port_parse(from->node, ptl_port_id(&ghost->port),
+                             strlen(ptl_port_id(&ghost->port)), &port);
+    sim_check_result(workload, "ptl_port_parse", err);
     struct ptl_msg *msg = sim_message(from, "ghost", ghost, "");
-    sim_check_result(workload, "ptl_send", ptl_send(from->node, &ghost->port, msg));
+    sim_check_result(workload, "ptl_send", ptl_send(from->node, &port, msg));
     ptl_msg_free(msg);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define TURNS_MAX 4000000 /* of a run: beyond it something spins */
+#define STOP_DEADLINE_MS 15000
 #define STOP_PATIENCE (20 * SIM_SECOND)
 #define MEMORY_MAX (48u << 20) /* of a node under this load; what it may hold is far less */
 
@@ -95,7 +96,7 @@ static void fill_options(struct sim_node *node, struct ptl_node_options *options
         .port_room = (size_t)1 << sim_random_between(random, 14, 18),
         .link_room = (size_t)1 << sim_random_between(random, 16, 19),
         .inbox_room = (size_t)1 << sim_random_between(random, 14, 17),
-        .ring_bytes = (size_t)1 << sim_random_between(random, 13, 16),
+        .ring_bytes = (size_t)1 << sim_random_between(random, 14, 16),
         .loops = &node->maker.maker,
     };
 }
@@ -172,12 +173,12 @@ static void check_empty(struct sim_node *node)
     sim_maker_drop(&node->maker);
 }
 
-static void free_node(struct sim_node *node)
+static void free_node(struct sim_node *node, void (*end)(struct ptl_node *node))
 {
     struct ptl_node *gone = node->node;
     node->node = NULL;
     node->paused_until = 0;
-    ptl_node_free(gone);
+    end(gone);
     check_empty(node);
     node->bytes = node->blocks = 0;
 }
@@ -188,8 +189,7 @@ void sim_world_crash(struct sim_world *world, struct sim_node *node)
     world->checker.up[node->index] = false;
     sim_workload_node_down(world->workload, node);
     node->crashing = true;
-    node->node->crashed = true;
-    free_node(node);
+    free_node(node, ptl_node_crash);
     node->crashing = false;
 }
 
@@ -198,7 +198,7 @@ void sim_world_stop(struct sim_world *world, struct sim_node *node)
     uint64_t until = sim_network_now(world->network) + STOP_PATIENCE;
     sim_trace(world->network, "stop", node->index, 0);
     node->stopping = true;
-    ptl_node_stop_begin(node->node);
+    ptl_node_stop_begin(node->node, STOP_DEADLINE_MS);
     while (!ptl_node_stop_done(node->node) && !world->checker.failed) {
         uint64_t now = sim_network_now(world->network);
         if (now >= until) {
@@ -213,7 +213,7 @@ void sim_world_stop(struct sim_world *world, struct sim_node *node)
     sim_checker_stopped(&world->checker, node->index);
     world->checker.up[node->index] = false;
     sim_workload_node_down(world->workload, node);
-    free_node(node);
+    free_node(node, ptl_node_free);
     node->stopping = false;
 }
 

@@ -66,10 +66,27 @@ int ptl_signals_open(void)
     return descriptor < 0 ? -errno : descriptor;
 }
 
+/* What to do about an address, where the kernel's own text does not say it. */
+static const char *advice(int err)
+{
+    switch (err) {
+    case -EADDRINUSE:
+        return ": something listens there already, choose another address with --bind";
+    case -EADDRNOTAVAIL:
+        return ": no interface of this host has that address";
+    case -EACCES:
+        return ": ports below 1024 need privileges, choose another with --bind";
+    }
+    return "";
+}
+
 int ptl_complain_start(struct ptl_journal *journal, int err)
 {
     char line[PTL_JOURNAL_LINE_MAX];
 
-    ptl_journal_held(journal, ptl_err_text(err), line);
-    return ptl_complain(PTL_EXIT_START, "cannot start: %s", line);
+    ptl_journal_held(journal, "", line);
+    if (line[0] != '\0') {
+        return ptl_complain(PTL_EXIT_START, "%s%s", line, advice(err));
+    }
+    return ptl_complain(PTL_EXIT_START, "cannot start: %s%s", ptl_err_text(err), advice(err));
 }

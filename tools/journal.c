@@ -31,13 +31,22 @@ static void print(enum ptl_log_level level, const char *line)
     fprintf(stderr, "%s.%03dZ %s %s\n", when, (int)(now.tv_usec / 1000), level_names[level], line);
 }
 
+/* The first error is the cause of those behind it; of warnings, the last tells how things are. */
+static void hold(struct ptl_journal *journal, enum ptl_log_level level, const char *line)
+{
+    if (journal->held[0] == '\0' || journal->held_level != PTL_LOG_ERROR) {
+        journal->held_level = level;
+        snprintf(journal->held, sizeof journal->held, "%s", line);
+    }
+}
+
 void ptl_journal_log(void *data, enum ptl_log_level level, const char *line)
 {
     struct ptl_journal *journal = data;
 
     pthread_mutex_lock(&journal->lock);
     if (journal->holding && level <= PTL_LOG_WARN) {
-        snprintf(journal->held, sizeof journal->held, "%s", line);
+        hold(journal, level, line);
     } else if (!journal->holding && level <= journal->level) {
         print(level, line);
     }
@@ -48,7 +57,7 @@ void ptl_journal_release(struct ptl_journal *journal)
 {
     pthread_mutex_lock(&journal->lock);
     if (journal->holding && journal->held[0] != '\0') {
-        print(PTL_LOG_WARN, journal->held);
+        print(journal->held_level, journal->held);
     }
     journal->holding = false;
     pthread_mutex_unlock(&journal->lock);

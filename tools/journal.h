@@ -2,7 +2,7 @@
  * tools/journal.h - where a node's log lines go: to standard error, or kept for one good complaint.
  *
  * While a node starts, or a client looks for one, a line is worth more inside of the one error
- * line than in front of it: a *holding* journal keeps the last line of importance and prints none.
+ * line than in front of it: a *holding* journal keeps the line that matters most and prints none.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ struct ptl_journal {
     pthread_mutex_t lock; /* guards all below; lines come from every thread of the node */
     enum ptl_log_level level;
     bool holding;
-    char held[PTL_JOURNAL_LINE_MAX]; /* the last warning or error while holding */
+    enum ptl_log_level held_level;
+    char held[PTL_JOURNAL_LINE_MAX]; /* the first error or else the last warning while holding */
 };
 
 /* `name` is "error" to "debug"; NULL: nothing is ever printed, all warnings are held. */

@@ -259,6 +259,7 @@ static void on_connected(void *owner, int err)
 {
     struct ptl_connection *c = owner;
 
+    ptl_shard_stamp(c->shard);
     if (err == PTL_OK) {
         err = greet(c);
     }
@@ -291,6 +292,7 @@ static void on_received(void *owner, struct ptl_span bytes)
 {
     struct ptl_connection *c = owner;
 
+    ptl_shard_stamp(c->shard);
     if (c->link != NULL && c->link->connection == c) {
         c->link->received_at = c->shard->now;
     }
@@ -310,6 +312,7 @@ static void on_ended(void *owner, int err)
 {
     struct ptl_connection *c = owner;
 
+    ptl_shard_stamp(c->shard);
     c->ended = true;
     c->end_err = err == 0 ? PTL_ECLOSED : err;
     if (c->state == PTL_CONNECTION_MOVING) {
@@ -334,6 +337,7 @@ static void on_sent(void *owner, int result)
     struct ptl_connection *c = owner;
     struct ptl_span *line = next_line(c);
 
+    ptl_shard_stamp(c->shard);
     c->sending = false;
     if (result < 0) {
         if (c->state == PTL_CONNECTION_MOVING) {

@@ -243,12 +243,20 @@ static int wait_until_open(struct ptl_node *node)
     return err;
 }
 
-/* No shard frees its loop while another may still wake it. */
-static void wait_until_finished(struct ptl_node *node)
+/* One more will wake no shard from now on. */
+static void finish(struct ptl_node *node)
 {
     pthread_mutex_lock(&node->lock);
     node->finished++;
     pthread_cond_broadcast(&node->changed);
+    pthread_mutex_unlock(&node->lock);
+}
+
+/* No shard frees its loop while another, or the thread that stops the node, may still wake it. */
+static void wait_until_finished(struct ptl_node *node)
+{
+    finish(node);
+    pthread_mutex_lock(&node->lock);
     while (node->finished < node->running) {
         pthread_cond_wait(&node->changed, &node->lock);
     }
@@ -276,18 +284,21 @@ static int start_threads(struct ptl_node *node)
     unsigned started = 0;
     int err = PTL_OK;
 
-    node->running = node->shard_count;
+    node->running = node->shard_count + 1;
     while (started < node->shard_count && err == PTL_OK) {
         err = ptl_thread_start(&node->threads[started], run_shard, &node->shards[started]);
         started += err == PTL_OK;
     }
     pthread_mutex_lock(&node->lock);
-    node->running = started;
+    node->running = started + 1;
     pthread_mutex_unlock(&node->lock);
     for (unsigned i = started; i < node->shard_count; i++) {
         report_open(node, err); /* in place of those that could not be started */
     }
     err = wait_until_open(node);
+    if (err < 0) {
+        finish(node);
+    }
     for (unsigned i = 0; err < 0 && i < started; i++) {
         pthread_join(node->threads[i], NULL);
     }
@@ -408,6 +419,7 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again)
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
 {
     ptl_node_stop_begin(node, deadline_ms);
+    finish(node);
     for (unsigned i = 0; i < node->shard_count; i++) {
         pthread_join(node->threads[i], NULL);
     }

@@ -68,9 +68,9 @@ struct ptl_node {
 
     pthread_mutex_t lock;     /* guards what follows: rarely touched, never for long */
     pthread_cond_t changed;   /* one of the counts */
-    unsigned running;         /* threads that were started */
+    unsigned running;         /* threads that were started, and the one that stops them */
     unsigned opened;          /* shards that have tried to open */
-    unsigned finished;        /* shards that turn no more */
+    unsigned finished;        /* of those that run: they wake nobody any more */
     int open_err;             /* the first error of opening */
     struct ptl_map functions; /* struct ptl_function */
     struct ptl_map known;     /* struct ptl_known */

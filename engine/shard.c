@@ -315,13 +315,22 @@ bool ptl_shard_quiet(struct ptl_shard *shard)
     return true;
 }
 
+void ptl_shard_stamp(struct ptl_shard *shard)
+{
+    if (shard->waited) {
+        shard->waited = false;
+        shard->now = ptl_loop_now(shard->loop);
+        shard->coarse = ptl_loop_coarse(shard->loop);
+    }
+}
+
 static void work(struct ptl_shard *shard)
 {
     uint64_t again = UINT64_MAX;
 
     shard->unfinished = false;
-    shard->now = ptl_loop_now(shard->loop);
-    shard->coarse = ptl_loop_coarse(shard->loop);
+    shard->waited = true;
+    ptl_shard_stamp(shard);
     take_all(shard);
     uint64_t retry = ptl_ports_retry(shard, shard->now);
     ptl_timers_fire(shard, shard->now);
@@ -360,7 +369,7 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
             }
         }
     }
-    shard->now = ptl_loop_now(shard->loop);
+    shard->waited = true;
     ptl_loop_poll(shard->loop, until);
     atomic_store(&shard->sleeping, false);
     work(shard);
@@ -373,13 +382,14 @@ static void on_accepted(void *user, struct ptl_listener *listener, struct ptl_st
                         const struct ptl_address *peer)
 {
     (void)listener;
+    ptl_shard_stamp(user);
     ptl_connection_accepted(user, stream, peer);
 }
 
 static void on_resolved(void *user, void *request, int err, const struct ptl_address addresses[],
                         unsigned count)
 {
-    (void)user;
+    ptl_shard_stamp(user);
     ptl_dial_resolved(request, err, addresses, count);
 }
 

@@ -67,6 +67,7 @@ struct ptl_shard {
     uint64_t now;       /* ns, read once a turn */
     uint64_t coarse;    /* ns, read after each handler */
     uint64_t due;       /* ns: when the next turn is due, apart from timers */
+    bool waited;        /* the loop has waited since the time was read */
     bool unfinished;    /* work is left: the next poll does not wait */
     uint64_t queued;    /* parcels that wait at ports */
     uint64_t stop_at;   /* ns: the end of patience; shard 0 */
@@ -90,6 +91,9 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait);
 
 /* When the shard next needs a turn by itself: 0 at once, UINT64_MAX only when woken. */
 uint64_t ptl_shard_due(struct ptl_shard *shard);
+
+/* Read the time anew, if the loop has waited since: first thing in every hook of the loop. */
+void ptl_shard_stamp(struct ptl_shard *shard);
 
 /* Wake it if it sleeps.  Thread: any; `from` is the caller's own shard or NULL. */
 void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from);

@@ -86,8 +86,16 @@ class ToolTest(unittest.TestCase):
         if "--shards" not in arguments:
             arguments += ("--shards", "2")
         node = Node(self.home, *arguments, env=env)
-        self.addCleanup(node.kill)
+        self.addCleanup(self.end_node, node)
         return node
+
+    def end_node(self, node):
+        """Whatever a test has done to its node, it ends cleanly (and leaks nothing)."""
+        try:
+            if node.process.poll() is None:
+                self.assertEqual(node.stop()[0], 0, node.logged())
+        finally:
+            node.kill()
 
     def start(self, *arguments, env=None):
         process = subprocess.Popen(

@@ -33,7 +33,8 @@ sub hmac_sha3_512_hex {
 }
 
 # Options: node, secret, accepts => [framings we list], makes => [framings we can send],
-# method => what our third line uses, keys => ['mproto=1', ...], nonce, first => a literal line.
+# method => what our third line uses, keys => ['mproto=1', ...], nonce, first => a literal line,
+# prepare => called with the peer before anything is read, to make ports.
 sub new {
     my ($class, $socket, %option) = @_;
     my $self = bless {
@@ -56,6 +57,7 @@ sub new {
     }, $class;
     $socket->blocking(0);
     setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1;
+    $self->{prepare}->($self) if $self->{prepare};
     return $self;
 }
 

@@ -29,7 +29,7 @@ my $pattern   = shift // '.';
 my $sanitized = ($ENV{PTL_SANITIZE} // 'none') ne 'none';
 my $secret    = 'a secret of good length';
 my $limit     = 1 << 20;     # --max-message
-my $half_open = 256;         # unfinished openings that a node keeps
+my $half_open = 512;         # unfinished openings that a node keeps, 256 a shard
 my $deadline  = 10;          # seconds for an opening
 my $rss_room  = 96 << 10;    # KiB by which the node may grow while all this goes on
 

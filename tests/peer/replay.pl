@@ -131,10 +131,14 @@ sub words {
     return ref $value ? ($value ? '1' : '') : "$value";
 }
 
-# Packets to one port keep their order; between ports there is none.
+# What is said of one port, or to one, keeps its order; between ports there is none.
 sub by_name {
     my %names;
-    push @{ $names{ $_->[0] } }, $_->[1] for @_;
+    for (@_) {
+        my ($name, $meaning) = @$_;
+        my (undef, undef, $about) = $name eq '' ? @{ $canonical->decode($meaning) } : ();
+        push @{ $names{ $name eq '' ? "of $about" : $name } }, $meaning;
+    }
     return \%names;
 }
 

@@ -46,7 +46,7 @@ class LintTest(unittest.TestCase):
         self.assert_wrong("engine/a.c", '#include "tools/run.h"\n', "engine/ may not include")
         self.assert_wrong("tools/a.c", '#include "engine/node.h"\n', "tools/ may not include")
         self.assert_wrong("perf/a.cc", '#include "engine/node.h"\n', "perf/ may not include")
-        self.assertEqual(self.lint({"perf/micro_ring.cc": '#include "engine/ring.h"\n'}), "")
+        self.assertEqual(self.lint({"perf/bench_micro.cc": '#include "engine/ring.h"\n'}), "")
 
     def test_lint_finds_a_circle_of_headers(self):
         out = self.lint(

@@ -176,13 +176,42 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
 
 /* ---- Opening ------------------------------------------------------------------------------- */
 
+bool ptl_bind_resolved(struct ptl_node *node, void *request, int err,
+                       const struct ptl_address addresses[])
+{
+    for (unsigned i = 0; i < node->bind_count; i++) {
+        if (request == &node->binds[i]) {
+            node->binds[i].resolved = err < 0 ? err : 1;
+            if (err == PTL_OK) {
+                node->binds[i].address = addresses[0];
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The address that a host's name stands for.  The node is not running yet, so this may wait. */
+static int resolve_bind(struct ptl_shard *shard, struct ptl_bind *bind)
+{
+    if (ptl_address_parse(bind->wish, &bind->address) == PTL_OK) {
+        return PTL_OK;
+    }
+    int err = ptl_loop_resolve(shard->loop, bind->wish, bind);
+
+    while (err == PTL_OK && bind->resolved == 0) {
+        ptl_loop_poll(shard->loop, UINT64_MAX);
+    }
+    return err < 0 ? err : bind->resolved < 0 ? bind->resolved : PTL_OK;
+}
+
 static int listen_on(struct ptl_node *node, struct ptl_shard *shard, struct ptl_bind *bind)
 {
-    struct ptl_address address;
-    int err = ptl_address_parse(bind->wish, &address);
+    int err = resolve_bind(shard, bind);
 
     if (err == PTL_OK) {
-        err = ptl_loop_listen(shard->loop, &address, &bind->listener, &bind->address);
+        struct ptl_address wanted = bind->address;
+        err = ptl_loop_listen(shard->loop, &wanted, &bind->listener, &bind->address);
     }
     if (err < 0) {
         ptl_log(node, PTL_LOG_ERROR, "cannot listen on %s: %s", bind->wish, ptl_err_text(err));

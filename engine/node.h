@@ -29,7 +29,8 @@ struct ptl_known {
 
 /* An address that we listen on; of shard index % shard_count. */
 struct ptl_bind {
-    char *wish; /* HOST:PORT as configured */
+    char *wish;   /* HOST:PORT as configured */
+    int resolved; /* 1: `address` is what `wish` means; < 0: it means nothing */
     struct ptl_address address;
     struct ptl_listener *listener;
 };
@@ -104,6 +105,10 @@ void ptl_node_crash(struct ptl_node *node);
 /* A shard's part in the stop, at the end of its turn.  Returns when it is to be called again, at
  * most `again`. */
 uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again);
+
+/* Whether this answer of the resolver was for an address to listen on. */
+bool ptl_bind_resolved(struct ptl_node *node, void *request, int err,
+                       const struct ptl_address addresses[]);
 
 /* Listen on the addresses that are this shard's. */
 PTL_MUST_CHECK int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard);

@@ -389,8 +389,12 @@ static void on_accepted(void *user, struct ptl_listener *listener, struct ptl_st
 static void on_resolved(void *user, void *request, int err, const struct ptl_address addresses[],
                         unsigned count)
 {
-    ptl_shard_stamp(user);
-    ptl_dial_resolved(request, err, addresses, count);
+    struct ptl_shard *shard = user;
+
+    ptl_shard_stamp(shard);
+    if (!ptl_bind_resolved(shard->node, request, count == 0 ? PTL_ERESOLVE : err, addresses)) {
+        ptl_dial_resolved(request, err, addresses, count);
+    }
 }
 
 static const struct ptl_loop_hooks loop_hooks = {

@@ -77,6 +77,9 @@ int sim_actor_place(struct sim_actor *actor, const char *name);
 /* Have its own node spawn it from `from`.  Returns what ptl_spawn() does. */
 int sim_actor_spawn(struct sim_actor *actor, struct sim_node *from);
 
+/* Parse its ID again, as `node` sees it. */
+void sim_actor_view(struct sim_actor *actor, struct sim_node *node);
+
 /* It is about to be killed with `reason`: what will its monitors be told? */
 void sim_actor_doomed(struct sim_actor *actor, const struct ptl_msg *reason);
 

@@ -181,6 +181,9 @@ void sim_end_consume(struct sim_end *end, size_t size);
 /* Fail when what was written stays unacknowledged for so long; 0: never. */
 void sim_end_user_timeout(struct sim_end *end, uint64_t duration);
 
+/* As shutdown(SHUT_WR) does: the peer is told of the end behind what was written. */
+void sim_end_finish(struct sim_end *end);
+
 /* As close() does: what was written is delivered if possible, unread bytes cause a reset. */
 void sim_end_close(struct sim_end *end);
 

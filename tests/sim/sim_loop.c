@@ -209,7 +209,9 @@ static int sim_resolve(struct ptl_loop *base, const char *host_port, void *reque
     }
     struct resolution *resolution = calloc(1, sizeof *resolution);
     ptl_assert(resolution != NULL);
-    if (sim_random_chance(chance(loop), sim_network_weather(loop->network)->unresolved)) {
+    bool numeric = host_port[0] == '[' || (host_port[0] >= '0' && host_port[0] <= '9');
+    if (!numeric &&
+        sim_random_chance(chance(loop), sim_network_weather(loop->network)->unresolved)) {
         err = PTL_ERESOLVE;
     }
     resolution->loop = loop;
@@ -218,6 +220,11 @@ static int sim_resolve(struct ptl_loop *base, const char *host_port, void *reque
     resolution->address = address;
     resolution->next = loop->resolutions;
     loop->resolutions = resolution;
+    if (numeric) {
+        resolution->due = true;
+        loop->due_resolutions++;
+        return 0;
+    }
     sim_network_at(loop->network,
                    sim_network_now(loop->network) +
                        sim_random_scale(chance(loop), 10000, SIM_SECOND),
@@ -319,6 +326,13 @@ static void sim_user_timeout(struct ptl_loop *base, struct ptl_stream *stream,
 {
     check_usable(sim(base), stream);
     sim_end_user_timeout(stream->end, milliseconds * SIM_MILLISECOND);
+}
+
+static void sim_finish(struct ptl_loop *base, struct ptl_stream *stream)
+{
+    check_usable(sim(base), stream);
+    ptl_assert(!stream->sending);
+    sim_end_finish(stream->end);
 }
 
 static void sim_detach(struct ptl_loop *base, struct ptl_stream *stream)
@@ -649,6 +663,7 @@ static const struct ptl_loop_ops ops = {
     .send = sim_send,
     .read = sim_read,
     .user_timeout = sim_user_timeout,
+    .finish = sim_finish,
     .detach = sim_detach,
     .close = sim_close,
     .poll = sim_poll,

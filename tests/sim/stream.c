@@ -661,6 +661,16 @@ void sim_end_user_timeout(struct sim_end *end, uint64_t duration)
     arm_timeout(end);
 }
 
+void sim_end_finish(struct sim_end *end)
+{
+    struct direction *outgoing = &end->stream->directions[end->index];
+
+    if (!end->gone && end->state == 0 && !outgoing->fin) {
+        outgoing->fin = true;
+        send_segment(end, outgoing->accepted + 1);
+    }
+}
+
 void sim_end_close(struct sim_end *end)
 {
     struct direction *incoming = incoming_of(end);
@@ -674,8 +684,7 @@ void sim_end_close(struct sim_end *end)
         if (incoming->arrived > incoming->read) {
             send_reset(end);
         } else {
-            outgoing->fin = true;
-            send_segment(end, outgoing->accepted + 1);
+            sim_end_finish(end);
         }
     } else if (!end->gone && end->state == SIM_CONNECTING && end->stream->ends[1].held) {
         send_reset(end);

@@ -162,6 +162,15 @@ static int spawned(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     return ptl_port_on(node, &self, NULL, handle, actor);
 }
 
+void sim_actor_view(struct sim_actor *actor, struct sim_node *node)
+{
+    struct ptl_port port;
+    const char *id = ptl_port_id(&actor->port);
+    int err = ptl_port_parse(node->node, id, strlen(id), &port);
+    sim_check_result(actor->workload, "ptl_port_parse", err);
+    actor->port = port;
+}
+
 void sim_actor_doomed(struct sim_actor *actor, const struct ptl_msg *reason)
 {
     char *json = reason == NULL ? NULL : ptl_msg_json(reason);
@@ -369,12 +378,9 @@ static void send_to_a_ghost(struct sim_workload *workload)
     if (from->node == NULL || ghost->facts.alive || !ghost->facts.born || ghost->kind == SIM_ECHO) {
         return;
     }
-    struct ptl_port port;
-    int err = ptl_port_parse(from->node, ptl_port_id(&ghost->port),
-                             strlen(ptl_port_id(&ghost->port)), &port);
-    sim_check_result(workload, "ptl_port_parse", err);
+    sim_actor_view(ghost, from);
     struct ptl_msg *msg = sim_message(from, "ghost", ghost, "");
-    sim_check_result(workload, "ptl_send", ptl_send(from->node, &port, msg));
+    sim_check_result(workload, "ptl_send", ptl_send(from->node, &ghost->port, msg));
     ptl_msg_free(msg);
 }
 

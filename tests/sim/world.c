@@ -339,19 +339,19 @@ static void cut_all(struct sim_world *world)
     }
 }
 
-struct parting {
+struct sim_parting {
+    struct sim_parting *next;
     struct sim_host *a, *b;
     bool both;
 };
 
 static void heal(void *data)
 {
-    struct parting *parting = data;
+    struct sim_parting *parting = data;
     sim_hosts_heal(parting->a, parting->b);
     if (parting->both) {
         sim_hosts_heal(parting->b, parting->a);
     }
-    free(parting);
 }
 
 static void part_some(struct sim_world *world)
@@ -361,9 +361,13 @@ static void part_some(struct sim_world *world)
     if (a == b) {
         return;
     }
-    struct parting *parting = malloc(sizeof *parting);
+    struct sim_parting *parting = malloc(sizeof *parting);
     ptl_assert(parting != NULL);
-    *parting = (struct parting){a->host, b->host, sim_random_chance(world->random, 700)};
+    *parting = (struct sim_parting){.next = world->partings,
+                                    .a = a->host,
+                                    .b = b->host,
+                                    .both = sim_random_chance(world->random, 700)};
+    world->partings = parting;
     sim_network_fault(world->network, SIM_FAULT_PARTITION, a->index * 16 + b->index);
     sim_hosts_part(a->host, b->host);
     if (parting->both) {
@@ -490,6 +494,11 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
 
 void sim_world_drop(struct sim_world *world)
 {
+    while (world->partings != NULL) {
+        struct sim_parting *parting = world->partings;
+        world->partings = parting->next;
+        free(parting);
+    }
     sim_workload_free(world->workload);
     sim_checker_drop(&world->checker);
     sim_network_free(world->network);

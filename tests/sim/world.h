@@ -17,6 +17,7 @@
 
 struct sim_world;
 struct sim_workload;
+struct sim_parting; /* two hosts that lose each other for a while */
 
 struct sim_node {
     struct sim_world *world;
@@ -41,8 +42,8 @@ struct sim_world {
     struct sim_workload *workload;
     struct sim_node nodes[SIM_NODES_MAX];
     unsigned node_count;
+    struct sim_parting *partings;
     uint64_t turns;
-    uint64_t link_room;
     uint64_t calm_at; /* when the faults end */
     bool storming;
     bool verbose;

@@ -3,7 +3,7 @@
 # the one who sent it a log line and, where its stream cannot be trusted any more, its connection;
 # another link goes on working meanwhile, and the node's memory stays bounded.  Prints TAP.
 #
-#   PORTOLAN=build/plain/portolan tests/peer/bad_input.pl [PATTERN]
+#   PORTOLAN=build/plain/portolan ACTOR=build/plain/tests/peer_actor tests/peer/bad_input.pl [PATTERN]
 use strict;
 use warnings;
 
@@ -25,6 +25,7 @@ alarm 300;
 $SIG{PIPE} = 'IGNORE';
 
 my $portolan  = $ENV{PORTOLAN} // die "PORTOLAN must name the command to test\n";
+my $actor     = $ENV{ACTOR}    // die "ACTOR must name the acting node\n";
 my $pattern   = shift // '.';
 my $sanitized = ($ENV{PTL_SANITIZE} // 'none') ne 'none';
 my $secret    = 'a secret of good length';
@@ -179,11 +180,11 @@ bad_input 'our own ID, from ourselves' => sub {
     my $socket  = AEMPPeer::listen_socket();
     my $address = AEMPPeer::address_of($socket);
     close $socket;
-    my $self = PortolanProcess->start($portolan, 'run', '--node', 'self', '--bind', $address,
-        '--seed', $address, '--secret', $secret, '--shards', 2, '--service', 'echo', '--log', 'debug');
+    my $self = PortolanProcess->start($actor, '--node', 'self', '--bind', $address,
+        '--seed', $address, '--secret', $secret, '--shards', 2);
     my $peer = AEMPPeer->dial($address, secret => $secret, node => 'visitor');
     my $in = $peer->collect('in');
-    $peer->packet('echo', 'echo', 'alone', 'visitor#in');
+    $peer->packet('actor', 'after', 1, 'visitor#in');
     ok($peer->run_until(sub { @$in }), 'a node that is its own seed works');
     my $until = time + 10;
     sleep 0.05 while $self->log !~ /this node|itself|ourselves/ && time < $until;

@@ -293,6 +293,9 @@ static void on_received(void *owner, struct ptl_span bytes)
     struct ptl_connection *c = owner;
 
     ptl_shard_stamp(c->shard);
+    if (c->state == PTL_CONNECTION_FINISHING) {
+        return;
+    }
     if (c->link != NULL && c->link->connection == c) {
         c->link->received_at = c->shard->now;
     }
@@ -317,6 +320,10 @@ static void on_ended(void *owner, int err)
     c->end_err = err == 0 ? PTL_ECLOSED : err;
     if (c->state == PTL_CONNECTION_MOVING) {
         return; /* whoever gets it finds out again */
+    }
+    if (c->state == PTL_CONNECTION_FINISHING) {
+        ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG);
+        return;
     }
     /* What the peer said before it closed in order still counts. */
     if (err == 0 && (c->paused || backlog(c).size != 0) && c->state >= PTL_CONNECTION_PROVED) {
@@ -650,6 +657,21 @@ void ptl_connection_resume(struct ptl_connection *c)
         if (ptl_connection_unstall(c)) {
             ptl_connection_work(c);
         }
+    }
+}
+
+void ptl_connection_finish(struct ptl_connection *c)
+{
+    if (c->state != PTL_CONNECTION_UP || c->sending || c->ended) {
+        ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG);
+        return;
+    }
+    c->state = PTL_CONNECTION_FINISHING;
+    ptl_waiters_forget(c->shard, c);
+    ptl_stream_finish(c->shard->loop, c->stream);
+    if (!c->reading) {
+        c->reading = true;
+        ptl_stream_read(c->shard->loop, c->stream, true);
     }
 }
 

@@ -29,12 +29,13 @@ struct ptl_shard;
 
 enum ptl_connection_state {
     PTL_CONNECTION_CONNECTING,
-    PTL_CONNECTION_GREETING, /* our greeting is out, theirs is awaited */
-    PTL_CONNECTION_MOVING,   /* to the shard that owns the peer */
-    PTL_CONNECTION_PROVING,  /* on the owner's shard; proofs are exchanged */
-    PTL_CONNECTION_PROVED,   /* the peer is who it says; waits for the link */
-    PTL_CONNECTION_UP,       /* the link's own */
-    PTL_CONNECTION_CLOSING,  /* until the loop has let go */
+    PTL_CONNECTION_GREETING,  /* our greeting is out, theirs is awaited */
+    PTL_CONNECTION_MOVING,    /* to the shard that owns the peer */
+    PTL_CONNECTION_PROVING,   /* on the owner's shard; proofs are exchanged */
+    PTL_CONNECTION_PROVED,    /* the peer is who it says; waits for the link */
+    PTL_CONNECTION_UP,        /* the link's own */
+    PTL_CONNECTION_FINISHING, /* all is sent; the peer's end is awaited */
+    PTL_CONNECTION_CLOSING,   /* until the loop has let go */
 };
 
 struct ptl_connection {
@@ -104,6 +105,9 @@ void ptl_connection_flush(struct ptl_connection *connection);
 
 /* Close it, for `err` (logged at `level`).  It must not be the link's any more. */
 void ptl_connection_close(struct ptl_connection *connection, int err, enum ptl_log_level level);
+
+/* Say goodbye: the node stops.  What the peer still sends is not heard. */
+void ptl_connection_finish(struct ptl_connection *connection);
 
 /* There may be room again for the packet that waits. */
 void ptl_connection_resume(struct ptl_connection *connection);

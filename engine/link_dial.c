@@ -403,8 +403,19 @@ void ptl_links_close(struct ptl_shard *shard)
             ptl_node_linked(shard->node, link_id(c->link), false);
         }
         if (c->state != PTL_CONNECTION_MOVING) {
-            ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG);
+            c->link = c->state == PTL_CONNECTION_UP ? NULL : c->link;
+            ptl_connection_finish(c);
         }
         c = next;
     }
+}
+
+bool ptl_links_closed(const struct ptl_shard *shard)
+{
+    for (const struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
+        if (c->state != PTL_CONNECTION_MOVING) {
+            return false;
+        }
+    }
+    return true;
 }

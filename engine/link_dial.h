@@ -45,5 +45,6 @@ void ptl_link_lose_seeds(struct ptl_shard *shard, struct ptl_link *link);
 /* Look after deadlines and silence, when it is time.  Returns when it is time again. */
 uint64_t ptl_links_tick(struct ptl_shard *shard, uint64_t now);
 
-/* Say goodbye: close every connection. */
+/* Say goodbye on every connection; and whether all of them are gone. */
 void ptl_links_close(struct ptl_shard *shard);
+bool ptl_links_closed(const struct ptl_shard *shard);

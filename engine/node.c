@@ -411,7 +411,7 @@ static void enter(struct ptl_shard *shard, unsigned step)
 static bool is_done(struct ptl_shard *shard, unsigned step)
 {
     if (step == PTL_STOP_TELL) {
-        return shard->links.closing == 0 && shard->monitors.unfired == NULL;
+        return ptl_links_closed(shard) && shard->monitors.unfired == NULL;
     }
     return ptl_shard_quiet(shard);
 }

@@ -71,6 +71,7 @@ struct ptl_loop_ops {
                 unsigned count);
     void (*read)(struct ptl_loop *, struct ptl_stream *, bool on);
     void (*user_timeout)(struct ptl_loop *, struct ptl_stream *, uint32_t milliseconds);
+    void (*finish)(struct ptl_loop *, struct ptl_stream *);
     void (*detach)(struct ptl_loop *, struct ptl_stream *);
     void (*close)(struct ptl_loop *, struct ptl_stream *);
     void (*poll)(struct ptl_loop *, uint64_t until_ns);
@@ -177,6 +178,17 @@ static inline void ptl_stream_user_timeout(struct ptl_loop *loop, struct ptl_str
                                            uint32_t milliseconds)
 {
     loop->ops->user_timeout(loop, stream, milliseconds);
+}
+
+/*
+ * Say that nothing more will be sent: the peer is told so behind all that was.  No send may be
+ * under way or follow; reading goes on, and `ended` tells that the peer has finished too.  Only a
+ * connection that is read to its end can be closed without the danger that bytes still on their
+ * way to the peer are lost.
+ */
+static inline void ptl_stream_finish(struct ptl_loop *loop, struct ptl_stream *stream)
+{
+    loop->ops->finish(loop, stream);
 }
 
 /*

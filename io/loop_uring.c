@@ -278,6 +278,7 @@ static const struct ptl_loop_ops uring_ops = {
     .send = ptl_uring_send,
     .read = ptl_uring_read,
     .user_timeout = ptl_uring_user_timeout,
+    .finish = ptl_uring_finish,
     .detach = ptl_uring_detach,
     .close = ptl_uring_close_stream,
     .poll = uring_poll,

@@ -66,6 +66,7 @@ void ptl_uring_adopt(struct ptl_loop *loop, struct ptl_stream *stream,
 int ptl_uring_send(struct ptl_loop *loop, struct ptl_stream *stream, const struct ptl_span spans[],
                    unsigned count);
 void ptl_uring_read(struct ptl_loop *loop, struct ptl_stream *stream, bool on);
+void ptl_uring_finish(struct ptl_loop *loop, struct ptl_stream *stream);
 void ptl_uring_user_timeout(struct ptl_loop *loop, struct ptl_stream *stream,
                             uint32_t milliseconds);
 void ptl_uring_detach(struct ptl_loop *loop, struct ptl_stream *stream);

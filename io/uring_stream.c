@@ -442,6 +442,15 @@ void ptl_uring_user_timeout(struct ptl_loop *base, struct ptl_stream *stream, ui
     setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
 }
 
+void ptl_uring_finish(struct ptl_loop *base, struct ptl_stream *stream)
+{
+    (void)base;
+    ptl_assert(stream->state == STREAM_OPEN);
+    ptl_assert(!stream->out.active);
+    /* Where it fails the connection has ended already, and `ended` tells. */
+    shutdown(stream->fd, SHUT_WR);
+}
+
 void ptl_uring_detach(struct ptl_loop *base, struct ptl_stream *stream)
 {
     (void)base;

@@ -674,7 +674,6 @@ void sim_end_finish(struct sim_end *end)
 void sim_end_close(struct sim_end *end)
 {
     struct direction *incoming = incoming_of(end);
-    struct direction *outgoing = &end->stream->directions[end->index];
 
     ptl_assert(end->held);
     end->held = false;

@@ -51,7 +51,7 @@ static void list_half_open(struct ptl_connection *c)
         links->half_open_last->half_next = c;
     }
     links->half_open_last = c;
-    links->half_open++;
+    atomic_fetch_add(&c->shard->node->half_open, 1);
     if (c->deadline < links->tick_at) {
         links->tick_at = c->deadline;
     }
@@ -75,13 +75,14 @@ static void unlist_half_open(struct ptl_connection *c)
     } else {
         c->half_next->half_before = c->half_before;
     }
-    links->half_open--;
+    atomic_fetch_sub(&c->shard->node->half_open, 1);
 }
 
 /* Strangers may hold a bounded number of connections: a new one costs the oldest its place. */
 static void make_place(struct ptl_shard *shard)
 {
-    while (shard->links.half_open >= shard->node->options.half_open_max) {
+    while (atomic_load(&shard->node->half_open) >= shard->node->options.half_open_max &&
+           shard->links.half_open_first != NULL) {
         ptl_connection_close(shard->links.half_open_first, PTL_EHALFOPEN, PTL_LOG_WARN);
     }
 }

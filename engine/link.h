@@ -97,9 +97,8 @@ struct ptl_links {
     uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */
     bool look_at_candidates;                       /* one that was held back may go on */
-    uint32_t half_open;
-    uint32_t closing; /* streams that still have to say `closed` */
-    uint64_t tick_at; /* ns */
+    uint32_t closing;                              /* streams that still have to say `closed` */
+    uint64_t tick_at;                              /* ns */
 };
 
 void ptl_links_init(struct ptl_links *links, const struct ptl_allocator *allocator);

@@ -131,8 +131,12 @@ static void free_watch(struct ptl_shard *shard, struct ptl_watch *watch)
     ptl_free(shard->allocator, watch, sizeof(*watch));
 }
 
+/*
+ * `direct`: what a peer's requests ask of this shard's own ports happens as they are read, as its
+ * messages and kills do; going through the ring they would be overtaken.
+ */
 static int send_watch(struct ptl_shard *shard, const struct ptl_watch *watch, uint8_t kind,
-                      uint64_t epoch)
+                      uint64_t epoch, bool direct)
 {
     struct ptl_op op = {.kind = kind, .watcher = shard->index, .number = watch->id};
     unsigned place = ptl_place_of(shard->node, &watch->target);
@@ -141,6 +145,10 @@ static int send_watch(struct ptl_shard *shard, const struct ptl_watch *watch, ui
     op.epoch = epoch;
     if (watch->target.kind == PTL_PORT_REMOTE && place == shard->index) {
         return ptl_link_take(shard, &op);
+    }
+    if (direct && place == shard->index) {
+        ptl_port_take(shard, &op);
+        return PTL_OK;
     }
     return ptl_shard_post(shard, place, &op, true);
 }
@@ -180,7 +188,7 @@ static void leave(struct ptl_shard *shard, struct ptl_watch *watch)
 {
     unlist_watch(shard, watch);
     uint64_t epoch = shard->told[ptl_place_of(shard->node, &watch->target)];
-    if (send_watch(shard, watch, PTL_OP_UNWATCH, epoch) < 0) {
+    if (send_watch(shard, watch, PTL_OP_UNWATCH, epoch, false) < 0) {
         watch->route_next = shard->monitors.leaving;
         shard->monitors.leaving = watch;
         return;
@@ -219,6 +227,8 @@ static struct ptl_watch *watch_for(struct ptl_shard *shard, struct ptl_monitorin
      * goes alone, and the link's owner answers it at once. */
     bool fresh = monitoring->target.kind != PTL_PORT_REMOTE ||
                  monitoring->epoch == shard->told[ptl_place_of(shard->node, &monitoring->target)];
+    /* Nor does a peer's share one that may still be on its way through the ring. */
+    fresh = fresh && monitoring->link == NULL;
 
     *err = PTL_OK;
     if (fresh) {
@@ -231,7 +241,7 @@ static struct ptl_watch *watch_for(struct ptl_shard *shard, struct ptl_monitorin
     watch = new_watch(shard, &monitoring->target, hash, fresh);
     *err = PTL_ENOMEM;
     if (watch != NULL) {
-        *err = send_watch(shard, watch, PTL_OP_WATCH, monitoring->epoch);
+        *err = send_watch(shard, watch, PTL_OP_WATCH, monitoring->epoch, monitoring->link != NULL);
         if (*err < 0) {
             unlist_watch(shard, watch);
             free_watch(shard, watch);

@@ -61,6 +61,8 @@ struct ptl_node {
     _Atomic uint64_t patience_ns; /* for flushing */
     _Atomic bool cut_short;       /* patience ended before all was flushed */
 
+    _Atomic unsigned half_open; /* unfinished handshakes */
+
     struct ptl_seed *seeds;
     unsigned seed_count;
     _Atomic bool seed_news; /* the state of one has changed: shard 0 looks */

@@ -157,7 +157,8 @@ static int mon1(struct request *r)
     if (name.size == 0) {
         return PTL_OK; /* the node port lives as long as the link */
     }
-    return ptl_link_peer_watches(r->shard, r->link, name);
+    int err = ptl_link_peer_watches(r->shard, r->link, name);
+    return err == PTL_ENAME ? malformed(r, "mon1") : err; /* a name that nobody can have */
 }
 
 static int mon0(struct request *r)

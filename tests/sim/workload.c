@@ -309,7 +309,7 @@ void sim_workload_free(struct sim_workload *workload)
 static void add_receiver(struct sim_workload *workload, struct sim_node *node)
 {
     struct sim_actor *receiver = sim_actor_new(workload, SIM_RECEIVER, node);
-    if (sim_random_chance(sim_dice(workload), 300)) {
+    if (workload->busy && sim_random_chance(sim_dice(workload), 300)) {
         receiver->later_chance = (unsigned)sim_random_scale(sim_dice(workload), 1, 900);
     }
     sim_actor_place(receiver, NULL);

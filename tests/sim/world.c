@@ -142,6 +142,7 @@ static void start_node(struct sim_node *node)
     int err = ptl_node_make(&options, &node->node);
     for (unsigned i = 0; err == 0 && i < node->shards; i++) {
         err = ptl_node_open_shard(node->node, i);
+        node->due[i] = 0;
     }
     if (err < 0) {
         fprintf(stderr, "sim: the node does not start: %s\n", ptl_err_text(err));
@@ -241,11 +242,11 @@ static unsigned find_ready(struct sim_world *world, struct candidate ready[], ui
         }
         for (unsigned shard = 0; shard < node->shards; shard++) {
             struct ptl_loop *loop = sim_maker_loop(&node->maker, shard);
-            uint64_t due = UINT64_MAX;
             if (loop == NULL) {
                 continue;
             }
-            if (sim_loop_ready(loop) || (due = ptl_node_next(node->node, shard)) <= now) {
+            uint64_t due = node->due[shard];
+            if (sim_loop_ready(loop) || due <= now) {
                 ready[count++] = (struct candidate){node, shard};
             } else if (due < *next) {
                 *next = due;
@@ -260,6 +261,8 @@ static void turn(struct sim_world *world, struct candidate who)
     world->turns++;
     sim_trace(world->network, "turn", who.node->index, who.shard);
     ptl_node_turn(who.node->node, who.shard);
+    /* Asked once, as a thread does before it sleeps: later news must come with a wake. */
+    who.node->due[who.shard] = ptl_node_next(who.node->node, who.shard);
     sim_network_pass(world->network, sim_random_between(world->random, 200, 10000));
     if (who.node->bytes > MEMORY_MAX) {
         sim_checker_fail(&world->checker, SIM_G6_ROOM, "%s holds %llu bytes", who.node->id,

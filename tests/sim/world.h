@@ -28,6 +28,7 @@ struct sim_node {
     struct sim_maker maker;
     struct ptl_node *node; /* NULL while it is down */
     unsigned shards;
+    uint64_t due[SIM_SHARDS_MAX]; /* when each shard goes on by itself; else somebody wakes it */
     uint64_t paused_until;
     bool stopping;
     bool crashing; /* it is being freed without a word */

@@ -77,3 +77,20 @@ PTL_MUST_CHECK int ptl_next_span(struct ptl_cursor *cursor, struct ptl_span *val
 /* The next value if it is a string (bytes or text), which is stepped over.  Errors: PTL_EEND,
  * PTL_ETYPE (and the cursor stays). */
 PTL_MUST_CHECK int ptl_next_string(struct ptl_cursor *cursor, struct ptl_span *string);
+
+/* Bytes of the longest string that ptl_string_name() needs to rewrite, and of what it becomes. */
+#define PTL_STRING_NAME_MAX UINT8_MAX
+#define PTL_STRING_NAME_ROOM (2 * PTL_STRING_NAME_MAX)
+
+/*
+ * What a string (bytes or text) says where it is a name, in UTF-8: bytes above 127 in a byte
+ * string are the characters U+0080 to U+00FF, which are written to `room`; all else is used where
+ * it lies.  A string too long for any name stays as it is.  Errors: PTL_ETYPE.
+ * Owns: *name lies in the value or in `room`.  Spec: AEMP protocol 3.
+ */
+PTL_MUST_CHECK int ptl_string_name(const struct ptl_value *value,
+                                   uint8_t room[static PTL_STRING_NAME_ROOM],
+                                   struct ptl_span *name);
+
+/* Whether a value is the string `text`, as bytes of the same characters or the very same bytes. */
+bool ptl_string_is(const struct ptl_value *value, struct ptl_span text);

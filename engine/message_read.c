@@ -160,6 +160,29 @@ int ptl_next_string(struct ptl_cursor *cursor, struct ptl_span *string)
     return 0;
 }
 
+int ptl_string_name(const struct ptl_value *value, uint8_t room[static PTL_STRING_NAME_ROOM],
+                    struct ptl_span *name)
+{
+    if (!is_string(value)) {
+        return PTL_ETYPE;
+    }
+    *name = ptl_span(value->string.chars, value->string.size);
+    if (value->type == PTL_TEXT || name->size > PTL_STRING_NAME_MAX ||
+        ptl_utf8_ascii(*name) == name->size) {
+        return 0;
+    }
+    struct ptl_span bytes = *name;
+    size_t size = 0;
+    for (size_t i = 0; i < bytes.size; i++) {
+        uint8_t character[4];
+        size_t more = ptl_utf8_put(character, bytes.bytes[i]);
+        memcpy(room + size, character, more);
+        size += more;
+    }
+    *name = ptl_span(room, size);
+    return 0;
+}
+
 /* Whether UTF-8 `text` says what `bytes` say as the characters U+0000 to U+00FF. */
 static bool equal_latin1(struct ptl_span text, struct ptl_span bytes)
 {
@@ -174,18 +197,25 @@ static bool equal_latin1(struct ptl_span text, struct ptl_span bytes)
     return text.size == 0;
 }
 
+bool ptl_string_is(const struct ptl_value *value, struct ptl_span text)
+{
+    if (!is_string(value)) {
+        return false;
+    }
+    struct ptl_span string = ptl_span(value->string.chars, value->string.size);
+    if (ptl_span_equal(string, text)) {
+        return true;
+    }
+    /* In UTF-8 what is not ASCII is longer: most differ by that alone. */
+    return value->type == PTL_BYTES && text.size > string.size && equal_latin1(text, string);
+}
+
 bool ptl_msg_is(const struct ptl_msg *msg, const char *tag)
 {
     struct ptl_cursor cursor = ptl_msg_begin(msg);
     struct ptl_value value;
 
-    if (ptl_next(&cursor, &value) < 0 || !is_string(&value)) {
-        return false;
-    }
-    struct ptl_span string = ptl_span(value.string.chars, value.string.size);
-    struct ptl_span wanted = ptl_span_text(tag);
-    return ptl_span_equal(string, wanted) ||
-           (value.type == PTL_BYTES && equal_latin1(wanted, string));
+    return ptl_next(&cursor, &value) == 0 && ptl_string_is(&value, ptl_span_text(tag));
 }
 
 /* ---- Many values -------------------------------------------------------------------------- */
@@ -290,20 +320,11 @@ static int read_bool(const struct ptl_value *value, bool *out)
 static int read_port(const struct ptl_node *node, const struct ptl_value *value,
                      struct ptl_port *port)
 {
-    uint8_t bytes[PTL_PORT_ID_MAX];
-    struct ptl_buffer id = {.bytes = bytes, .capacity = sizeof bytes, .size_max = sizeof bytes};
+    uint8_t room[PTL_STRING_NAME_ROOM];
+    struct ptl_span id;
+    int err = ptl_string_name(value, room, &id);
 
-    if (!is_string(value)) {
-        return PTL_ETYPE;
-    }
-    struct ptl_span string = ptl_span(value->string.chars, value->string.size);
-    if (value->type == PTL_BYTES && ptl_utf8_ascii(string) < string.size) {
-        if (ptl_utf8_from_latin1(&id, string) < 0) {
-            return PTL_ENAME;
-        }
-        string = ptl_buffer_span(&id);
-    }
-    return ptl_port_parse(node, (const char *)string.bytes, string.size, port);
+    return err < 0 ? err : ptl_port_parse(node, (const char *)id.bytes, id.size, port);
 }
 
 /* Step over the elements of a container whose head was read. */

@@ -44,10 +44,16 @@ static struct ptl_span first_string(const struct ptl_msg *msg)
     return ptl_span(value.string.chars, value.string.size);
 }
 
-static const struct ptl_tag *find_tag(const struct ptl_port_more *more, struct ptl_span text)
+static const struct ptl_tag *find_tag(const struct ptl_port_more *more, const struct ptl_msg *msg)
 {
+    struct ptl_cursor cursor = ptl_msg_begin(msg);
+    struct ptl_value value;
+
+    if (ptl_next(&cursor, &value) < 0) {
+        return NULL;
+    }
     for (uint32_t i = 0; i < more->tag_count; i++) {
-        if (ptl_span_equal(ptl_span(more->tags[i].text, more->tags[i].text_size), text)) {
+        if (ptl_string_is(&value, ptl_span(more->tags[i].text, more->tags[i].text_size))) {
             return &more->tags[i];
         }
     }
@@ -162,7 +168,7 @@ static enum outcome run_message(struct ptl_shard *shard, struct ptl_slot *slot,
                                 const struct ptl_msg *msg)
 {
     if (slot->more != NULL && slot->more->tag_count != 0) {
-        const struct ptl_tag *tag = find_tag(slot->more, first_string(msg));
+        const struct ptl_tag *tag = find_tag(slot->more, msg);
         if (tag != NULL) {
             return run_handler(shard, slot, tag->handler, msg, tag->data);
         }
@@ -466,6 +472,38 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
         keep(shard, slot, op, true);
         if (alive(slot, generation)) {
             start_waiting(shard, slot);
+        }
+    }
+}
+
+void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
+                           const struct ptl_msg *msg)
+{
+    struct ptl_slot *slot = ptl_slot_find(&shard->ports, index, generation);
+
+    if (slot != NULL && (slot->more == NULL || slot->more->queue_first == NULL) &&
+        run_message(shard, slot, msg) == DONE) {
+        return;
+    }
+    if (slot == NULL) {
+        shard->counters.dropped++;
+        return;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_SLOT,
+        .slot = index,
+        .generation = generation,
+        .body = ptl_span(msg->body, msg->size),
+        .count = msg->count,
+    };
+    bool later = slot->more == NULL || slot->more->queue_first == NULL;
+    keep(shard, slot, &op, false);
+    if (alive(slot, generation)) {
+        if (later) {
+            start_waiting(shard, slot);
+        } else {
+            make_ready(shard, slot->more);
         }
     }
 }

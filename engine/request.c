@@ -14,9 +14,13 @@ struct request {
     struct ptl_cursor rest;
     uint32_t count; /* values in `rest` */
     struct ptl_port *to;
+    uint8_t *room; /* PTL_STRING_NAME_ROOM bytes, for the string last taken */
 };
 
-/* Take a string off the front.  A null counts as the empty one: real nodes send it so. */
+/*
+ * Take a string off the front, in UTF-8; it is good until the next one is taken.  A null counts
+ * as the empty one: real nodes send it so.
+ */
 static bool take_string(struct request *r, struct ptl_span *string)
 {
     struct ptl_value value;
@@ -29,8 +33,7 @@ static bool take_string(struct request *r, struct ptl_span *string)
         *string = ptl_span("", 0);
         return true;
     }
-    *string = ptl_span(value.string.chars, value.string.size);
-    return value.type == PTL_TEXT || value.type == PTL_BYTES;
+    return ptl_string_name(&value, r->room, string) == PTL_OK;
 }
 
 static struct ptl_span rest_of(const struct request *r)
@@ -275,12 +278,14 @@ static int can(struct request *r)
 int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_msg *msg,
                 struct ptl_port *to)
 {
+    uint8_t room[PTL_STRING_NAME_ROOM];
     struct request r = {
         .shard = shard,
         .link = link,
         .rest = ptl_msg_begin(msg),
         .count = ptl_msg_count(msg),
         .to = to,
+        .room = room,
     };
     struct ptl_span name;
 

@@ -31,18 +31,20 @@ void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_cursor cursor = {.at = op->body.bytes, .end = op->body.bytes + op->body.size};
     struct ptl_port_options options = {.size = sizeof(options), .ignore_unhandled = true};
-    struct ptl_value name;
+    uint8_t room[PTL_STRING_NAME_ROOM];
+    struct ptl_value value;
+    struct ptl_span name;
     struct ptl_function function;
     uint32_t index, generation;
 
-    if (op->count == 0 || ptl_next(&cursor, &name) < 0 ||
-        (name.type != PTL_TEXT && name.type != PTL_BYTES)) {
+    if (op->count == 0 || ptl_next(&cursor, &value) < 0 ||
+        ptl_string_name(&value, room, &name) < 0) {
         ptl_log(shard->node, PTL_LOG_WARN, "a request to spawn names no function: ignored");
         return;
     }
-    if (!ptl_node_function(shard->node, ptl_span(name.string.chars, name.string.size), &function)) {
-        ptl_log(shard->node, PTL_LOG_WARN, "a request to spawn '%.*s': %s", (int)name.string.size,
-                name.string.chars, ptl_err_text(PTL_ENOFUNC));
+    if (!ptl_node_function(shard->node, name, &function)) {
+        ptl_log(shard->node, PTL_LOG_WARN, "a request to spawn '%.*s': %s", (int)name.size,
+                (const char *)name.bytes, ptl_err_text(PTL_ENOFUNC));
         return;
     }
     int err = ptl_slot_take(&shard->ports, &options, op->name, &index, &generation);

@@ -3,28 +3,23 @@
 #include "engine/message.h"
 #include "engine/portolan.h"
 
-/* Followed by the node's ID, the port's name, and the body or the pointer to the held message. */
-struct ptl_record {
-    uint32_t size; /* of all, a multiple of 8; ring.c writes it too */
-    uint8_t kind;
-    uint8_t to;
-    uint8_t node_size;
-    uint8_t name_size;
-    uint32_t slot, generation;
-    uint32_t watcher;
-    uint32_t count;
-    uint32_t body_size; /* packed along; HELD: a pointer to a message stands instead */
-    uint32_t spare;
+/* What most messages do not need. */
+struct long_part {
     uint64_t epoch;
     union {
         uint64_t number;
         void *pointer;
     };
+    uint32_t watcher;
+    uint32_t spare;
 };
 
-#define HELD UINT32_MAX
+#define HELD PTL_RECORD_HELD
 
-_Static_assert(sizeof(struct ptl_record) + 255 + 255 + PTL_OP_INLINE_MAX + 8 <= PTL_RECORD_MAX,
+_Static_assert(sizeof(struct ptl_record) % 8 == 0, "the long part is aligned");
+_Static_assert(sizeof(struct ptl_record) + sizeof(struct long_part) + 255 + 255 +
+                       PTL_OP_INLINE_MAX + 8 <=
+                   PTL_RECORD_MAX,
                "the largest record holds two names and an inline body");
 
 /* Kinds that carry a pointer; the others carry a number. */
@@ -49,9 +44,25 @@ static bool is_large(const struct ptl_op *op)
     return op->body.size > PTL_OP_INLINE_MAX;
 }
 
+static bool is_long(const struct ptl_op *op)
+{
+    return op->epoch != 0 || op->number != 0 || op->watcher != 0 || has_pointer(op->kind);
+}
+
+/* Where the names begin. */
+static uint8_t *tail_of(struct ptl_record *record)
+{
+    size_t head = sizeof(*record);
+
+    head += (record->to & PTL_RECORD_LONG) != 0 ? sizeof(struct long_part) : 0;
+    return (uint8_t *)record + head;
+}
+
 uint32_t ptl_op_size(const struct ptl_op *op)
 {
     size_t size = sizeof(struct ptl_record) + op->node.size + op->name.size;
+
+    size += is_long(op) ? sizeof(struct long_part) : 0;
 
     size += is_large(op) ? sizeof(struct ptl_msg *) : op->body.size;
     return (uint32_t)((size + 7) & ~(size_t)7);
@@ -87,27 +98,29 @@ int ptl_op_prepare(struct ptl_op *op, const struct ptl_allocator *allocator, str
 void ptl_op_pack(const struct ptl_op *op, void *place)
 {
     struct ptl_record *record = place;
-    uint8_t *tail = (uint8_t *)(record + 1);
 
     ptl_assert(op->node.size <= UINT8_MAX && op->name.size <= UINT8_MAX);
     *record = (struct ptl_record){
         .size = ptl_op_size(op),
         .kind = op->kind,
-        .to = op->to,
+        .to = (uint8_t)(op->to | (is_long(op) ? PTL_RECORD_LONG : 0)),
         .node_size = (uint8_t)op->node.size,
         .name_size = (uint8_t)op->name.size,
         .slot = op->slot,
         .generation = op->generation,
-        .watcher = op->watcher,
         .count = op->count,
         .body_size = is_large(op) ? HELD : (uint32_t)op->body.size,
-        .epoch = op->epoch,
     };
-    if (has_pointer(op->kind)) {
-        record->pointer = op->pointer;
-    } else {
-        record->number = op->number;
+    if (is_long(op)) {
+        struct long_part *more = (struct long_part *)(record + 1);
+        *more = (struct long_part){.epoch = op->epoch, .watcher = op->watcher};
+        if (has_pointer(op->kind)) {
+            more->pointer = op->pointer;
+        } else {
+            more->number = op->number;
+        }
     }
+    uint8_t *tail = tail_of(record);
     if (op->node.size != 0) {
         memcpy(tail, op->node.bytes, op->node.size);
     }
@@ -130,7 +143,7 @@ static struct ptl_msg *held_message(const struct ptl_record *record)
     struct ptl_msg *held;
 
     ptl_assert(record->body_size == HELD);
-    memcpy(&held, (const uint8_t *)(record + 1) + record->node_size + record->name_size,
+    memcpy(&held, tail_of((struct ptl_record *)record) + record->node_size + record->name_size,
            sizeof(held));
     return held;
 }
@@ -138,17 +151,20 @@ static struct ptl_msg *held_message(const struct ptl_record *record)
 void ptl_op_unpack(const void *place, struct ptl_op *op)
 {
     const struct ptl_record *record = place;
-    const uint8_t *tail = (const uint8_t *)(record + 1);
+    const uint8_t *tail = tail_of((struct ptl_record *)record);
+    static const struct long_part none;
+    const struct long_part *more =
+        (record->to & PTL_RECORD_LONG) != 0 ? (const struct long_part *)(record + 1) : &none;
 
     op->kind = record->kind;
-    op->to = record->to;
+    op->to = (uint8_t)(record->to & ~PTL_RECORD_LONG);
     op->slot = record->slot;
     op->generation = record->generation;
-    op->watcher = record->watcher;
+    op->watcher = more->watcher;
     op->count = record->count;
-    op->epoch = record->epoch;
-    op->number = has_pointer(record->kind) ? 0 : record->number;
-    op->pointer = has_pointer(record->kind) ? record->pointer : NULL;
+    op->epoch = more->epoch;
+    op->number = has_pointer(record->kind) ? 0 : more->number;
+    op->pointer = has_pointer(record->kind) ? more->pointer : NULL;
     op->node = ptl_span(tail, record->node_size);
     op->name = ptl_span(tail + record->node_size, record->name_size);
     if (record->body_size == HELD) {
@@ -173,6 +189,12 @@ uint64_t ptl_op_done(const void *place)
     return size;
 }
 
+static const struct ptl_record *head_of(const struct ptl_parcel *parcel)
+{
+    const void *bytes = parcel->bytes;
+    return bytes;
+}
+
 struct ptl_parcel *ptl_parcel_make(const struct ptl_op *op, const struct ptl_allocator *allocator)
 {
     struct ptl_op prepared = *op;
@@ -194,14 +216,13 @@ void ptl_parcel_free(struct ptl_parcel *record, const struct ptl_allocator *allo
 {
     if (record != NULL) {
         ptl_op_done(record->bytes);
-        ptl_free(allocator, record,
-                 sizeof(*record) + ((const struct ptl_record *)record->bytes)->size);
+        ptl_free(allocator, record, sizeof(*record) + head_of(record)->size);
     }
 }
 
 uint64_t ptl_parcel_weight(const struct ptl_parcel *record)
 {
-    const struct ptl_record *head = (const struct ptl_record *)record->bytes;
+    const struct ptl_record *head = head_of(record);
     uint64_t held = head->body_size == HELD ? held_message(head)->size : 0;
 
     return sizeof(*record) + head->size + held;

@@ -59,7 +59,24 @@ struct ptl_op {
     const struct ptl_msg *whole; /* not NULL: the message whose body this is */
 };
 
-struct ptl_record; /* a packed op */
+/*
+ * A packed op: this head, the long part if it is marked so, the node's ID, the port's name, and the
+ * body or the pointer to the held message.  An ordinary message has no long part: 24 bytes and its
+ * values.  Only engine/op.c touches the fields; they stand here for its inline functions.
+ */
+struct ptl_record {
+    uint32_t size; /* of all, a multiple of 8; ring.c writes it too */
+    uint8_t kind;
+    uint8_t to; /* enum ptl_to, and PTL_RECORD_LONG */
+    uint8_t node_size;
+    uint8_t name_size;
+    uint32_t slot, generation;
+    uint32_t count;
+    uint32_t body_size; /* packed along; PTL_RECORD_HELD: a pointer to a message stands instead */
+};
+
+#define PTL_RECORD_LONG 0x80
+#define PTL_RECORD_HELD UINT32_MAX
 
 /* A record in memory of its own, for lists and queues. */
 struct ptl_parcel {
@@ -92,6 +109,41 @@ void ptl_op_pack(const struct ptl_op *op, void *record);
 
 /* See a record as an op; its spans point into the record. */
 void ptl_op_unpack(const void *record, struct ptl_op *op);
+
+/*
+ * The short cut for what nearly all records are: a small message for a port of this node, known by
+ * its slot.  Pack one (the size is ptl_record_message_size() of its body) ...
+ */
+static inline uint32_t ptl_record_message_size(size_t body_size)
+{
+    return (uint32_t)((sizeof(struct ptl_record) + body_size + 7) & ~(size_t)7);
+}
+
+static inline void ptl_record_pack_message(void *place, uint32_t slot, uint32_t generation,
+                                           struct ptl_span body, uint32_t count)
+{
+    struct ptl_record *record = place;
+
+    *record = (struct ptl_record){
+        .size = ptl_record_message_size(body.size),
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_SLOT,
+        .slot = slot,
+        .generation = generation,
+        .count = count,
+        .body_size = (uint32_t)body.size,
+    };
+    if (body.size != 0) {
+        memcpy(record + 1, body.bytes, body.size);
+    }
+}
+
+/* ... and whether a record is one. */
+static inline bool ptl_record_is_message(const struct ptl_record *record)
+{
+    return record->kind == PTL_OP_MESSAGE && record->to == PTL_TO_SLOT &&
+           record->body_size != PTL_RECORD_HELD;
+}
 
 /* The record is done with: lets go of the message that it holds, and tells how many bytes. */
 uint64_t ptl_op_done(const void *record);

@@ -120,6 +120,10 @@ struct ptl_slot *ptl_slot_at(struct ptl_port_table *table, uint32_t index);
  */
 void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op);
 
+/* The same for a message, the short way: most ports have nothing waiting. */
+void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
+                           const struct ptl_msg *msg);
+
 /* Run what waits at ports that have room to go on.  Returns whether more is left. */
 bool ptl_ports_run(struct ptl_shard *shard);
 

@@ -91,18 +91,17 @@ void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held)
 {
     ring->producer.written += size;
     ring->producer.held += held;
-    if (ring->producer.written - atomic_load_explicit(&ring->producer.tail, memory_order_relaxed) >=
-        PUBLISH_EVERY) {
+    if (ring->producer.written - ring->producer.published >= PUBLISH_EVERY) {
         ptl_ring_publish(ring);
     }
 }
 
 bool ptl_ring_publish(struct ptl_ring *ring)
 {
-    if (atomic_load_explicit(&ring->producer.tail, memory_order_relaxed) ==
-        ring->producer.written) {
+    if (ring->producer.published == ring->producer.written) {
         return false;
     }
+    ring->producer.published = ring->producer.written;
     /* One store publishes the whole batch; it pairs with the acquire in ptl_ring_tail(), and its
      * total order with the consumer's "I sleep" decides who must notice the other. */
     atomic_store_explicit(&ring->producer.tail, ring->producer.written, memory_order_seq_cst);

@@ -23,21 +23,22 @@
 #define PTL_RING_HELD_MAX ((uint64_t)4 << 20)
 
 /*
- * Fields stand with the shard that writes them, a cache line apart.  Positions only grow, so
+ * Fields stand with the shard that writes them; what the other side reads has cache lines of its
+ * own, apart from what only the writer uses record by record.  Positions only grow, so
  * `tail - head` is the length.  Only engine/ring.c touches the fields.
  */
 struct ptl_ring {
     struct {
-        alignas(
-            PTL_CACHE_LINE) _Atomic uint64_t tail; /* published: the consumer may read to here */
-        uint64_t written;                          /* committed; tail follows at publish */
-        uint64_t head_seen;                        /* may lag consumer.head, never leads */
-        uint64_t held;                             /* referred bytes ever sent */
+        alignas(PTL_CACHE_LINE) _Atomic uint64_t tail; /* published: may be read up to here */
+        alignas(PTL_CACHE_LINE) uint64_t written;      /* committed; tail follows at publish */
+        uint64_t published;                            /* what we wrote to tail last */
+        uint64_t head_seen;                            /* may lag consumer.head, never leads */
+        uint64_t held;                                 /* referred bytes ever sent */
     } producer;
     struct {
         alignas(PTL_CACHE_LINE) _Atomic uint64_t head; /* all before it may be overwritten */
-        uint64_t taken;        /* read up to here; head follows at release */
-        _Atomic uint64_t held; /* referred bytes ever received */
+        _Atomic uint64_t held;                         /* referred bytes ever received */
+        alignas(PTL_CACHE_LINE) uint64_t taken;        /* read up to here; head follows */
     } consumer;
     alignas(PTL_CACHE_LINE) _Atomic bool producer_waits; /* tell the producer of new room */
     alignas(PTL_CACHE_LINE) uint8_t *bytes;              /* constant after init */

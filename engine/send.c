@@ -122,6 +122,12 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
+    struct ptl_shard *shard = ptl_shard_here(node);
+    if (shard != NULL && to->kind == PTL_PORT_SLOT && body.size <= PTL_OP_INLINE_MAX) {
+        return note_full(node, to,
+                         ptl_is_full(shard, to) ? PTL_EFULL
+                                                : ptl_shard_post_message(shard, to, body, count));
+    }
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
         .count = count,

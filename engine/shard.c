@@ -54,6 +54,21 @@ int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op,
     return PTL_OK;
 }
 
+int ptl_shard_post_message(struct ptl_shard *from, const struct ptl_port *to, struct ptl_span body,
+                           uint32_t count)
+{
+    struct ptl_ring *ring = ptl_shard_ring(from, to->shard);
+    uint32_t size = ptl_record_message_size(body.size);
+    void *place = ptl_ring_reserve(ring, size, 0, false);
+
+    if (place == NULL) {
+        return PTL_EFULL;
+    }
+    ptl_record_pack_message(place, to->slot, to->generation, body, count);
+    ptl_ring_commit(ring, size, 0);
+    return PTL_OK;
+}
+
 void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from)
 {
     if (shard != from && atomic_load(&shard->sleeping) &&
@@ -213,6 +228,24 @@ static void take_inbox(struct ptl_shard *shard)
     }
 }
 
+static void take_record(struct ptl_shard *shard, struct ptl_ring *ring, const void *place)
+{
+    const struct ptl_record *record = place;
+
+    if (ptl_record_is_message(record)) {
+        struct ptl_msg msg = ptl_msg_borrow(ptl_span(record + 1, record->body_size), record->count);
+        ptl_port_take_message(shard, record->slot, record->generation, &msg);
+        return;
+    }
+    struct ptl_op op;
+    ptl_op_unpack(record, &op);
+    ptl_shard_take(shard, &op);
+    uint64_t held = ptl_op_done(record);
+    if (held != 0) {
+        ptl_ring_returned(ring, held);
+    }
+}
+
 static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
 {
     struct ptl_ring *ring = ptl_shard_ring(&shard->node->shards[from], shard->index);
@@ -220,13 +253,7 @@ static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
     void *record;
 
     while ((record = ptl_ring_take(ring, tail)) != NULL) {
-        struct ptl_op op;
-        ptl_op_unpack(record, &op);
-        ptl_shard_take(shard, &op);
-        uint64_t held = ptl_op_done(record);
-        if (held != 0) {
-            ptl_ring_returned(ring, held);
-        }
+        take_record(shard, ring, record);
         if (++count % RELEASE_EVERY == 0 && ptl_ring_release(ring)) {
             ptl_shard_wake(&shard->node->shards[from], shard);
         }

@@ -34,8 +34,7 @@ void *ptl_alloc(const struct ptl_allocator *allocator, size_t size)
     return block;
 }
 
-void *ptl_grow(const struct ptl_allocator *allocator, void *block, size_t old_size,
-               size_t new_size)
+void *ptl_grow(const struct ptl_allocator *allocator, void *block, size_t old_size, size_t new_size)
 {
     return allocator->resize(allocator->user, block, old_size, new_size);
 }

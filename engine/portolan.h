@@ -195,7 +195,8 @@ PTL_MUST_CHECK int ptl_port_new(struct ptl_node *node, const struct ptl_port_opt
 /*
  * Have `handler` take the messages of `port` whose first value is `tag`; NULL takes it back.  The
  * handler gets the whole message, its tag included.  `tag` NULL is the default handler.
- * Keeps its place among the messages sent to the port from here.
+ * From a handler of the port itself it holds from the next message on; from elsewhere it keeps its
+ * place among the messages sent to the port from there.
  * Errors: PTL_EINVAL (not a port of this node), PTL_EFULL, PTL_ENOMEM.
  */
 int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *tag,
@@ -365,7 +366,7 @@ void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer);
  */
 struct ptl_writer {
     const struct ptl_allocator *allocator;
-    uint8_t *bytes;  /* scratch at first, then a block of the allocator */
+    uint8_t *bytes;  /* a block of the allocator; NULL while all is in `scratch` */
     size_t size;     /* written so far */
     size_t capacity; /* of `bytes` */
     uint32_t count;  /* top-level values so far */

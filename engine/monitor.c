@@ -132,8 +132,8 @@ static void free_watch(struct ptl_shard *shard, struct ptl_watch *watch)
 }
 
 /*
- * `direct`: what a peer's requests ask of this shard's own ports happens as they are read, as its
- * messages and kills do; going through the ring they would be overtaken.
+ * `direct`: what peers and the program's threads ask of this shard's own ports happens as it is
+ * read, as their messages and kills do; going through the ring it would be overtaken.
  */
 static int send_watch(struct ptl_shard *shard, const struct ptl_watch *watch, uint8_t kind,
                       uint64_t epoch, bool direct)
@@ -227,8 +227,10 @@ static struct ptl_watch *watch_for(struct ptl_shard *shard, struct ptl_monitorin
      * goes alone, and the link's owner answers it at once. */
     bool fresh = monitoring->target.kind != PTL_PORT_REMOTE ||
                  monitoring->epoch == shard->told[ptl_place_of(shard->node, &monitoring->target)];
-    /* Nor does a peer's share one that may still be on its way through the ring. */
-    fresh = fresh && monitoring->link == NULL;
+    /* Nor does one that must not be overtaken share one that may still be on its way. */
+    bool direct = monitoring->link != NULL ||
+                  (monitoring->outside && monitoring->target.kind != PTL_PORT_REMOTE);
+    fresh = fresh && !direct;
 
     *err = PTL_OK;
     if (fresh) {
@@ -241,7 +243,7 @@ static struct ptl_watch *watch_for(struct ptl_shard *shard, struct ptl_monitorin
     watch = new_watch(shard, &monitoring->target, hash, fresh);
     *err = PTL_ENOMEM;
     if (watch != NULL) {
-        *err = send_watch(shard, watch, PTL_OP_WATCH, monitoring->epoch, monitoring->link != NULL);
+        *err = send_watch(shard, watch, PTL_OP_WATCH, monitoring->epoch, direct);
         if (*err < 0) {
             unlist_watch(shard, watch);
             free_watch(shard, watch);

@@ -37,6 +37,7 @@ struct ptl_monitoring {
     uint8_t kind;
     bool noticed;    /* waits in its port's queue to be run */
     bool taken_back; /* meanwhile */
+    bool outside;    /* made by a thread of the program */
     uint32_t generation;
     struct ptl_slot *owner; /* the port it belongs to, or NULL */
     ptl_monitor_fn *tell;

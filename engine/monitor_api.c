@@ -55,6 +55,7 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
             .pointer = monitoring,
         };
         monitoring->epoch = atomic_load(&node->shards[place].answered[place]);
+        monitoring->outside = true;
         err = ptl_submit(node, place, &op, true);
     }
     if (err == PTL_OK && monitor != NULL) {

@@ -298,8 +298,18 @@ class RunTest(ToolTest):
         self.assert_fails(2, node.address, "in use", arguments=["run", "--bind", node.address])
 
     def test_address_that_is_none_is_one_line(self):
-        for address in ("nonsense", "127.0.0.1:99999", "127.0.0.1:", ":x"):
-            self.assert_fails(2, "address", arguments=["run", "--bind", address])
+        for address in ("", "nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", ":4040",
+                        "127.0.0.1:x", "::1:4040", "[::1]", "*:4040"):
+            for option in ("--bind", "--seed"):
+                self.assert_fails(1, f"{option} takes HOST:PORT", arguments=["run", option, address])
+        self.assert_fails(1, "PORTOLAN_SEED takes HOST:PORT", arguments=["mon", "a#b"],
+                          env={"PORTOLAN_SEED": "rain"})
+
+    def test_address_that_this_host_has_not_is_one_line(self):
+        self.assert_fails(2, "203.0.113.1:4040", arguments=["run", "--bind", "203.0.113.1:4040"])
+
+    def test_addresses_may_be_names_or_of_ipv6(self):
+        self.assertRegex(self.node("--bind", "localhost:0").address, r"\A(127\.0\.0\.1|\[::1\]):\d")
 
     def test_node_id_that_is_none_is_one_line(self):
         for name in ("a#b", "", "x" * 201, "a\nb"):

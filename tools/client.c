@@ -106,14 +106,16 @@ static int wait_until(struct ptl_client *client, const bool *fact, unsigned time
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
 /* Seeds as given, else those of the environment, else the default. */
-static void find_seeds(const struct ptl_options *options, struct ptl_list *seeds)
+static int find_seeds(const struct ptl_options *options, struct ptl_list *seeds)
 {
     const char *variable = getenv("PORTOLAN_SEED");
 
     *seeds = options->seeds;
-    if (seeds->count == 0) {
-        seeds->items[seeds->count++] = variable && variable[0] ? variable : PTL_DEFAULT_ADDRESS;
+    if (seeds->count > 0) {
+        return PTL_EXIT_OK;
     }
+    seeds->items[seeds->count++] = variable && variable[0] ? variable : PTL_DEFAULT_ADDRESS;
+    return ptl_options_address("PORTOLAN_SEED", seeds->items[0]);
 }
 
 /* "HOST/cli/RANDOM" */
@@ -152,10 +154,12 @@ int ptl_client_open(struct ptl_client *client, const struct ptl_options *options
     *client = (struct ptl_client){.options = options, .signals = -1, .event = -1};
     pthread_mutex_init(&client->lock, NULL);
     ptl_journal_init(&client->journal, options->log);
-    find_seeds(options, &client->seeds);
     make_id(client->id);
 
-    int code = ptl_secret_find(options, &client->secret);
+    int code = find_seeds(options, &client->seeds);
+    if (code == PTL_EXIT_OK) {
+        code = ptl_secret_find(options, &client->secret);
+    }
     if (code != PTL_EXIT_OK) {
         return code;
     }

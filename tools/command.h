@@ -55,6 +55,9 @@ struct ptl_options {
  */
 int ptl_options_parse(int argc, char **argv, struct ptl_options *options);
 
+/* Complain of what has not the form HOST:PORT; `name` says where it was given. */
+int ptl_options_address(const char *name, const char *text);
+
 /* Print one line, "portolan: ...", on standard error; returns `code`. */
 int ptl_complain(enum ptl_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -177,6 +177,43 @@ static int check_framings(const char *list)
     }
 }
 
+/* Whether the text has the form HOST:PORT or [HOST]:PORT, whatever there is at that address. */
+static bool is_address(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    const char *port = colon ? colon + 1 : "";
+    size_t digits = strspn(port, "0123456789");
+    size_t host = colon ? (size_t)(colon - text) : 0;
+
+    if (host == 0 || digits == 0 || digits > 5 || port[digits] != '\0' || atoi(port) > 65535) {
+        return false;
+    }
+    if (text[0] == '[') {
+        return host > 2 && colon[-1] == ']';
+    }
+    return memchr(text, ':', host) == NULL && memchr(text, '*', host) == NULL;
+}
+
+int ptl_options_address(const char *name, const char *text)
+{
+    return is_address(text)
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_USAGE,
+                              "%s takes HOST:PORT, say 127.0.0.1:4040, [::1]:4040 or, for every "
+                              "address of this host, 0.0.0.0:4040, not '%s'",
+                              name, text);
+}
+
+static int check_addresses(const char *name, const struct ptl_list *list)
+{
+    int code = PTL_EXIT_OK;
+
+    for (size_t i = 0; code == PTL_EXIT_OK && i < list->count; i++) {
+        code = ptl_options_address(name, list->items[i]);
+    }
+    return code;
+}
+
 /* What can be judged without looking at the world. */
 static int check(const struct ptl_options *options)
 {
@@ -189,7 +226,14 @@ static int check(const struct ptl_options *options)
         return ptl_complain(PTL_EXIT_USAGE, "--log takes error, warn, info or debug, not '%s'",
                             options->log);
     }
-    return options->framings ? check_framings(options->framings) : PTL_EXIT_OK;
+    int code = check_addresses("--bind", &options->binds);
+    if (code == PTL_EXIT_OK) {
+        code = check_addresses("--seed", &options->seeds);
+    }
+    if (code == PTL_EXIT_OK && options->framings) {
+        code = check_framings(options->framings);
+    }
+    return code;
 }
 
 /* Does the text at hand go to a port, though it begins with a minus? */

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Timers count from the beginning of the turn in which they were asked for. */
+#define EARLY_MAX SIM_MILLISECOND
+
 void sim_checker_init(struct sim_checker *checker, struct sim_network *network)
 {
     *checker = (struct sim_checker){.network = network};
@@ -241,7 +244,7 @@ void sim_promise_kept(struct sim_checker *checker, struct sim_promise *promise)
         sim_checker_fail(checker, promise->property, "%s %u was told to one who is dead",
                          promise->what, promise->id);
     }
-    if (sim_network_now(checker->network) < promise->due) {
+    if (sim_network_now(checker->network) + EARLY_MAX < promise->due) {
         sim_checker_fail(checker, promise->property, "%s %u was told %llu ns early", promise->what,
                          promise->id,
                          (unsigned long long)(promise->due - sim_network_now(checker->network)));

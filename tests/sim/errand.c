@@ -319,7 +319,8 @@ static void answered(struct ptl_node *node, int err, const struct ptl_msg *reply
                          promise->id, (long long)id);
     } else if (err == PTL_ETIMEOUT &&
                (promise->limit == 0 ||
-                sim_network_now(errand->workload->world->network) < promise->limit)) {
+                sim_network_now(errand->workload->world->network) + SIM_MILLISECOND <
+                    promise->limit)) {
         sim_checker_fail(checker_of(errand), SIM_CALL, "call %u times out early", promise->id);
     } else if (err < 0 && err != PTL_ETIMEOUT && err != PTL_ENOPORT) {
         sim_checker_fail(checker_of(errand), SIM_CALL, "call %u is answered %s", promise->id,

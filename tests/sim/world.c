@@ -258,9 +258,15 @@ static unsigned find_ready(struct sim_world *world, struct candidate ready[], ui
 
 static void turn(struct sim_world *world, struct candidate who)
 {
+    struct sim_node *interrupted = world->turning;
+    unsigned interrupted_shard = world->turning_shard;
     world->turns++;
     sim_trace(world->network, "turn", who.node->index, who.shard);
+    world->turning = who.node;
+    world->turning_shard = who.shard;
     ptl_node_turn(who.node->node, who.shard);
+    world->turning = interrupted;
+    world->turning_shard = interrupted_shard;
     /* Asked once, as a thread does before it sleeps: later news must come with a wake. */
     who.node->due[who.shard] = ptl_node_next(who.node->node, who.shard);
     sim_network_pass(world->network, sim_random_between(world->random, 200, 10000));
@@ -272,6 +278,30 @@ static void turn(struct sim_world *world, struct candidate who)
         sim_checker_fail(&world->checker, SIM_REST, "%s spins", who.node->id);
     }
 }
+
+#ifdef PTL_SIMULATED
+static struct sim_world *present; /* the hook below has no argument */
+
+/* A shard is in the middle of writing to a ring: now and then others go on meanwhile. */
+static void interrupt(void)
+{
+    struct candidate ready[SIM_NODES_MAX * SIM_SHARDS_MAX];
+    struct sim_world *world = present;
+    uint64_t next;
+    if (world == NULL || world->turning == NULL || world->interrupting ||
+        !sim_random_chance(world->random, 20)) {
+        return;
+    }
+    unsigned count = find_ready(world, ready, &next);
+    world->interrupting = true;
+    for (unsigned i = 0; i < count; i++) {
+        if (ready[i].node != world->turning || ready[i].shard != world->turning_shard) {
+            turn(world, ready[i]);
+        }
+    }
+    world->interrupting = false;
+}
+#endif
 
 /* Events whose time has come go before turns now and then, not always. */
 static void step(struct sim_world *world, uint64_t until)
@@ -490,6 +520,10 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
                  sim_random_chance(world->random, 500) ? names[i] : sim_host_ip(node->host));
     }
     world->workload = sim_workload_make(world);
+#ifdef PTL_SIMULATED
+    present = world;
+    ptl_ring_preempt = interrupt;
+#endif
     for (unsigned i = 0; i < world->node_count; i++) {
         start_node(&world->nodes[i]);
     }

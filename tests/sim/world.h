@@ -45,6 +45,9 @@ struct sim_world {
     unsigned node_count;
     struct sim_parting *partings;
     uint64_t turns;
+    struct sim_node *turning; /* whose shard is in its turn, or NULL */
+    unsigned turning_shard;
+    bool interrupting;
     uint64_t calm_at; /* when the faults end */
     bool storming;
     bool verbose;

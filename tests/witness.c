@@ -370,11 +370,27 @@ int witness_tear_down(void **state)
     return clean ? 0 : -1;
 }
 
+static void *do_nothing(void *argument)
+{
+    return argument;
+}
+
+/* With the first thread a sanitizer may start one of its own, which then stays. */
+static void make_first_thread(void)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, do_nothing, NULL) == 0) {
+        pthread_join(thread, NULL);
+    }
+}
+
 int witness_main(int argc, char **argv, const char *name, const struct CMUnitTest tests[],
                  size_t count, const unsigned shards[])
 {
     int failed = 0;
 
+    make_first_thread();
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }

@@ -373,7 +373,7 @@ static int lose(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
         return PTL_OK;
     }
     struct ptl_msg *reason;
-    int err = ptl_msg_make(shard->node, &reason, "tts", "transport_error", link->id,
+    int err = ptl_msg_make(shard->node, &reason, "ttt", "transport_error", link->id,
                            ptl_err_text(PTL_ELOST));
     if (err == PTL_OK) {
         struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
@@ -732,6 +732,7 @@ void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listene
 
 static void free_link(struct ptl_shard *shard, struct ptl_link *link)
 {
+    ptl_free(shard->allocator, link->addresses, link->addresses_size);
     ptl_assert(!link->dirty && link->candidates == NULL && link->connection == NULL);
     drop_waiting(shard, link);
     drop_watched(shard, link);

@@ -355,7 +355,7 @@ static void look_at_candidates(struct ptl_shard *shard)
     }
 }
 
-uint64_t ptl_links_tick(struct ptl_shard *shard, uint64_t now)
+void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
 {
     struct ptl_links *links = &shard->links;
     struct ptl_link *link, *idle = NULL;
@@ -366,7 +366,7 @@ uint64_t ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     }
     bool seed_news = shard->index == 0 && atomic_load(&shard->node->seed_news);
     if (now < links->tick_at && !seed_news) {
-        return links->tick_at;
+        return;
     }
     links->tick_at = UINT64_MAX;
     uint64_t next = tick_half_open(shard);
@@ -386,7 +386,6 @@ uint64_t ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     }
     /* What happened meanwhile may want it even earlier. */
     sooner(&links->tick_at, next);
-    return links->tick_at;
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */

@@ -42,8 +42,8 @@ void ptl_link_candidates_go_on(struct ptl_shard *shard, struct ptl_link *link);
 /* The link has failed: the seeds whose addresses led there are tried again. */
 void ptl_link_lose_seeds(struct ptl_shard *shard, struct ptl_link *link);
 
-/* Look after deadlines and silence, when it is time.  Returns when it is time again. */
-uint64_t ptl_links_tick(struct ptl_shard *shard, uint64_t now);
+/* Look after deadlines and silence, when it is time; links.tick_at is when it is time again. */
+void ptl_links_tick(struct ptl_shard *shard, uint64_t now);
 
 /* Say goodbye on every connection; and whether all of them are gone. */
 void ptl_links_close(struct ptl_shard *shard);

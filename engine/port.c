@@ -575,9 +575,8 @@ void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
     }
 }
 
-uint64_t ptl_ports_retry(struct ptl_shard *shard, uint64_t now)
+void ptl_ports_retry(struct ptl_shard *shard, uint64_t now)
 {
-    uint64_t next = UINT64_MAX;
     struct ptl_port_more **at = &shard->retry_first;
 
     while (*at != NULL) {
@@ -586,12 +585,21 @@ uint64_t ptl_ports_retry(struct ptl_shard *shard, uint64_t now)
             *at = more->retry_next;
             more->retry_at = 0;
             ptl_port_resume(shard, more->slot);
-            continue;
+        } else {
+            at = &more->retry_next;
         }
-        next = more->retry_at < next ? more->retry_at : next;
-        at = &more->retry_next;
     }
-    return next;
+}
+
+uint64_t ptl_ports_due(const struct ptl_shard *shard)
+{
+    uint64_t due = UINT64_MAX;
+
+    for (const struct ptl_port_more *more = shard->retry_first; more != NULL;
+         more = more->retry_next) {
+        due = more->retry_at < due ? more->retry_at : due;
+    }
+    return due;
 }
 
 static void drop_retry(struct ptl_shard *shard, const struct ptl_port_more *more)

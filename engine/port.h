@@ -130,8 +130,11 @@ bool ptl_ports_run(struct ptl_shard *shard);
 /* The port may go on: its wait for room or time is over. */
 void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot);
 
-/* Resume the ports whose wait is over at `now`; returns when the next one is, or UINT64_MAX. */
-uint64_t ptl_ports_retry(struct ptl_shard *shard, uint64_t now);
+/* Resume the ports whose wait is over at `now`. */
+void ptl_ports_retry(struct ptl_shard *shard, uint64_t now);
+
+/* When the next such wait is over, or UINT64_MAX. */
+uint64_t ptl_ports_due(const struct ptl_shard *shard);
 
 /*
  * End a port: what waits is dropped, what it owned is released, watchers are told.

@@ -8,6 +8,10 @@
 /* Stands where a record would not fit before the end of the ring: skip to the beginning. */
 #define SKIP UINT32_C(0x80000000)
 
+#ifdef PTL_SIMULATED
+void (*ptl_ring_preempt)(void);
+#endif
+
 int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocator *allocator, uint64_t capacity)
 {
     ptl_assert(capacity >= 4096 && (capacity & (capacity - 1)) == 0);
@@ -83,6 +87,11 @@ void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool
 #ifdef PTL_PLANT_EARLY_PUBLISH
     atomic_store_explicit(&ring->producer.tail, ring->producer.written + size,
                           memory_order_release);
+#endif
+#ifdef PTL_SIMULATED
+    if (ptl_ring_preempt != NULL) {
+        ptl_ring_preempt();
+    }
 #endif
     return ring->bytes + at;
 }

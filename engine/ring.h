@@ -64,6 +64,11 @@ void ptl_ring_drop(struct ptl_ring *ring);
  */
 void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool control);
 
+#ifdef PTL_SIMULATED
+/* Called while a record is being written: the simulator gives another shard a turn. */
+extern void (*ptl_ring_preempt)(void);
+#endif
+
 /* The record that was reserved last is complete.  It becomes visible with ptl_ring_publish(). */
 void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held);
 

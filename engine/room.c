@@ -76,6 +76,9 @@ static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
     if (ptl_room_for(shard, &waiter->to, true)) {
         return true;
     }
+    if (ptl_is_full(shard, &waiter->to)) {
+        return false; /* the ring is not what it waits for: its owner tells */
+    }
     unsigned place = ptl_place_of(shard->node, &waiter->to);
     struct ptl_ring *ring = ptl_shard_ring(shard, place);
     shard->waiters.rings |= UINT64_C(1) << place;

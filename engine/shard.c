@@ -359,13 +359,12 @@ static void work(struct ptl_shard *shard)
     shard->waited = true;
     ptl_shard_stamp(shard);
     take_all(shard);
-    uint64_t retry = ptl_ports_retry(shard, shard->now);
+    ptl_ports_retry(shard, shard->now);
     ptl_timers_fire(shard, shard->now);
     ptl_waiters_look(shard);
     shard->unfinished |= ptl_ports_run(shard);
-    uint64_t tick = UINT64_MAX;
     if (shard->stop_step < PTL_STOP_TELL) {
-        tick = ptl_links_tick(shard, shard->now);
+        ptl_links_tick(shard, shard->now);
     }
     bool left = ptl_ports_tell(shard);
     left |= ptl_monitors_retry(shard);
@@ -375,7 +374,11 @@ static void work(struct ptl_shard *shard)
         again = shard->now + AGAIN_NS;
     }
     again = ptl_node_stop_work(shard, again);
-    shard->due = sooner(again, sooner(retry, tick));
+    /* Asked only now: what ran in this turn may wait for a time of its own. */
+    shard->due = sooner(again, ptl_ports_due(shard));
+    if (shard->stop_step < PTL_STOP_TELL) {
+        shard->due = sooner(shard->due, shard->links.tick_at);
+    }
     ptl_links_flush(shard);
     publish(shard);
     shard->unfinished |= shard->waiters.news && shard->waiters.first != NULL;
@@ -383,6 +386,7 @@ static void work(struct ptl_shard *shard)
 
 void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
 {
+    struct ptl_shard *interrupted = turning; /* by the simulator only */
     uint64_t until = 0;
 
     turning = shard;
@@ -400,7 +404,7 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
     ptl_loop_poll(shard->loop, until);
     atomic_store(&shard->sleeping, false);
     work(shard);
-    turning = NULL;
+    turning = interrupted;
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */

@@ -54,7 +54,7 @@ struct ptl_loop_maker; /* for tests: where loops come from */
 /* Everything but `size` and `id` may stay zero: then the default in brackets holds. */
 struct ptl_node_options {
     size_t size;    /* sizeof(struct ptl_node_options), so that later versions can add fields */
-    const char *id; /* the node's ID: at most PTL_NODE_ID_MAX bytes, no '#', ';', CR or LF */
+    const char *id; /* the node's ID: at most PTL_NODE_ID_MAX bytes, no '#', CR or LF */
     const char *const *binds;     /* addresses "HOST:PORT" to listen on, NULL at the end [none] */
     const char *const *seeds;     /* addresses to join the network by, NULL at the end [none] */
     const void *secret;           /* what proves that a peer belongs to us [none: no peers] */

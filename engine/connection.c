@@ -52,9 +52,7 @@ static void list_half_open(struct ptl_connection *c)
     }
     links->half_open_last = c;
     atomic_fetch_add(&c->shard->node->half_open, 1);
-    if (c->deadline < links->tick_at) {
-        links->tick_at = c->deadline;
-    }
+    ptl_links_tick_at(links, c->deadline);
 }
 
 static void unlist_half_open(struct ptl_connection *c)
@@ -401,8 +399,10 @@ static const struct ptl_stream_hooks hooks = {
 int ptl_connection_open(struct ptl_shard *shard, const struct ptl_address *address,
                         struct ptl_dial *dial, struct ptl_connection **connection)
 {
+    if (shard->stop_step >= PTL_STOP_TELL) {
+        return PTL_ESTOPPED;
+    }
     struct ptl_connection *c = make(shard, address);
-
     if (c == NULL) {
         return PTL_ENOMEM;
     }
@@ -445,7 +445,9 @@ void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *c)
     ptl_assert(c->shard == shard && c->state == PTL_CONNECTION_MOVING);
     c->ended = false;
     c->reading = true;
-    int err = ptl_loop_attach(shard->loop, c->handle, &hooks, c, &c->stream);
+    int err = shard->stop_step >= PTL_STOP_TELL
+                  ? PTL_ESTOPPED
+                  : ptl_loop_attach(shard->loop, c->handle, &hooks, c, &c->stream);
     if (err < 0) {
         ptl_loop_discard(shard->loop, c->handle);
         if (c->seed >= 0) {

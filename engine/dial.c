@@ -87,9 +87,7 @@ static void step(struct ptl_dial *dial, int last_err)
         if (err == PTL_OK) {
             dial->step_at =
                 dial->tried < dial->count ? dial->shard->now + PTL_DIAL_STEP_NS : UINT64_MAX;
-            if (dial->step_at < dial->shard->links.tick_at) {
-                dial->shard->links.tick_at = dial->step_at;
-            }
+            ptl_links_tick_at(&dial->shard->links, dial->step_at);
             return;
         }
         last_err = err;

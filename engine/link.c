@@ -534,6 +534,7 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     link->peer_incarnation = peer->incarnation;
     link->peer_session = peer->session;
     link->received_at = link->sent_at = shard->now;
+    ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
     ptl_log(shard->node, PTL_LOG_INFO, "linked to %s at %s, sending %s", link->id,
             connection->peer.text, ptl_framing_name((enum ptl_framing)peer->send_framing));
     ptl_node_linked(shard->node, link_id(link), true);

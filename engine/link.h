@@ -101,6 +101,15 @@ struct ptl_links {
     uint64_t tick_at;                              /* ns */
 };
 
+/* How often links that are up are looked at. */
+#define PTL_LINKS_TICK_NS UINT64_C(100000000)
+
+/* ptl_links_tick() is wanted at this time at the latest. */
+static inline void ptl_links_tick_at(struct ptl_links *links, uint64_t at)
+{
+    links->tick_at = at < links->tick_at ? at : links->tick_at;
+}
+
 void ptl_links_init(struct ptl_links *links, const struct ptl_allocator *allocator);
 
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node);

@@ -8,20 +8,12 @@
 #define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
 #define NEXT_ADDRESS_NS UINT64_C(1000000000)
 #define SEEDS_AGAIN_NS UINT64_C(50000000) /* look again whether a seed has led there */
-#define TICK_NS UINT64_C(100000000)       /* while links are up or being dialled */
 #define IDLE_NS UINT64_C(60000000000)     /* a link that nobody wants is forgotten after this */
 #define PROBE_NS UINT64_C(5000000000)     /* a real node's silence */
 
 static struct ptl_span link_id(const struct ptl_link *link)
 {
     return ptl_span(link->id, link->id_size);
-}
-
-static void tick_by(struct ptl_shard *shard, uint64_t at)
-{
-    if (at < shard->links.tick_at) {
-        shard->links.tick_at = at;
-    }
 }
 
 /* ---- Dialling ------------------------------------------------------------------------------ */
@@ -42,7 +34,7 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
     link->next_at = shard->now; /* at the next tick: never inside the call that wants it */
     link->addresses = ptl_node_known_addresses(shard->node, link_id(link), &link->addresses_size);
     link->addresses_at = 0;
-    tick_by(shard, shard->now);
+    ptl_links_tick_at(&shard->links, shard->now);
 }
 
 void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link)
@@ -98,7 +90,7 @@ void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int
     if (link->state == PTL_LINK_DIALING) {
         link->last_err = err;
         link->next_at = shard->now;
-        tick_by(shard, shard->now);
+        ptl_links_tick_at(&shard->links, shard->now);
     }
 }
 
@@ -313,12 +305,12 @@ static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
         if (shard->now >= link->next_at || shard->now >= link->give_up_at) {
             dial_on(shard, link);
         }
-        return link->state != PTL_LINK_DIALING    ? shard->now + TICK_NS
+        return link->state != PTL_LINK_DIALING    ? shard->now + PTL_LINKS_TICK_NS
                : link->next_at < link->give_up_at ? link->next_at
                                                   : link->give_up_at;
     case PTL_LINK_UP:
         look_at_silence(shard, link);
-        return shard->now + TICK_NS;
+        return shard->now + PTL_LINKS_TICK_NS;
     case PTL_LINK_DOWN:
         return is_idle(link) ? link->idle_at + IDLE_NS : UINT64_MAX;
     case PTL_LINK_FAILING:
@@ -378,14 +370,14 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     }
     if (idle != NULL) {
         ptl_link_forget(shard, idle);
-        sooner(&next, now + TICK_NS);
+        sooner(&next, now + PTL_LINKS_TICK_NS);
     }
     sooner(&next, ptl_dials_tick(shard, now));
     if (shard->index == 0) {
         sooner(&next, ptl_seeds_tick(shard, now));
     }
     /* What happened meanwhile may want it even earlier. */
-    sooner(&links->tick_at, next);
+    ptl_links_tick_at(links, next);
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */

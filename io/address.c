@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SCOPE_DIGITS_MAX 9 /* so that no scope overflows uint32_t */
 
@@ -57,7 +58,8 @@ static bool is_host_text(const char *text, size_t size)
         return false;
     }
     for (size_t i = 0; i < size; i++) {
-        if (text[i] <= ' ' || text[i] > '~' || text[i] == '[' || text[i] == ']') {
+        /* Resolvers take '*' and ',' for many things, none of which is a host. */
+        if (text[i] <= ' ' || text[i] > '~' || strchr("[]*,;", text[i]) != NULL) {
             return false;
         }
     }

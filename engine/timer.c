@@ -107,6 +107,7 @@ int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *timing)
         timing->belonging.end = end_timing;
         ptl_belonging_add(&more->belongings, &timing->belonging);
     }
+    timing->round = timers->round;
     ptl_map_insert(&timers->by_id, timing->id, timing);
     put(timers, timers->count++, timing);
     sift_up(timers, timing->place);
@@ -140,8 +141,11 @@ static bool fire(struct ptl_shard *shard, struct ptl_timing *timing)
 void ptl_timers_fire(struct ptl_shard *shard, uint64_t now)
 {
     struct ptl_timers *timers = &shard->timers;
+    /* Timers that callbacks make now have their turn with the next: one that begins anew at once
+     * must not keep the shard. */
+    uint32_t round = ++timers->round;
 
-    while (timers->count != 0 && timers->heap[0]->due <= now) {
+    while (timers->count != 0 && timers->heap[0]->due <= now && timers->heap[0]->round != round) {
         struct ptl_timing *timing = timers->heap[0];
         /* Out of the heap first: its callback may add or cancel timers, itself included. */
         take_out(timers, timing);

@@ -18,6 +18,7 @@ struct ptl_timing {
     uint64_t id;
     uint64_t due;           /* ns of the loop's clock; at first the delay */
     uint32_t place;         /* in the heap */
+    uint32_t round;         /* of firing, in which it was added */
     struct ptl_slot *owner; /* NULL: made outside of ports */
     ptl_timer_fn *tell;     /* or, when NULL, a message: */
     void *data;
@@ -29,6 +30,7 @@ struct ptl_timers {
     const struct ptl_allocator *allocator;
     struct ptl_timing **heap;
     uint32_t count, capacity;
+    uint32_t round; /* of firing */
     struct ptl_map by_id;
 };
 

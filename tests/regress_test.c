@@ -1,0 +1,90 @@
+/*
+ * Defects that were found by reading, one test each: what users saw, or would have seen.
+ */
+#include "witness.h"
+
+/* ---- Ports --------------------------------------------------------------------------------- */
+
+static int on_later_thrice(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    _Atomic int *left = data;
+
+    (void)node;
+    (void)msg;
+    if (atomic_fetch_sub(left, 1) > 0) {
+        return PTL_LATER;
+    }
+    witness_note("later", "done");
+    return 0;
+}
+
+static void port_that_says_later_again_and_again_is_tried_each_time(void **state)
+{
+    static _Atomic int left;
+    struct ptl_node *node = witness_node("rain");
+    struct ptl_port port = witness_port(node, NULL, on_later_thrice, &left);
+
+    (void)state;
+    atomic_store(&left, 3);
+    tell(node, &port, "t", "x");
+    assert_next("later", "done");
+}
+
+static _Atomic uint64_t again_count;
+
+static void again_at_once(struct ptl_node *node, void *data)
+{
+    _Atomic int *running = data;
+
+    if (atomic_load(running) != 0) {
+        atomic_fetch_add(&again_count, 1);
+        int err = ptl_after(node, 0, again_at_once, data, NULL);
+        (void)err;
+    }
+}
+
+static void timer_that_begins_anew_at_once_leaves_others_their_turn(void **state)
+{
+    static _Atomic int running;
+    struct ptl_node *node = witness_node("rain");
+    struct ptl_port port = witness_listener(node, "port");
+
+    (void)state;
+    atomic_store(&running, 1);
+    assert_int_equal(ptl_after(node, 0, again_at_once, &running, NULL), 0);
+    witness_reach(&again_count, 1);
+    for (int64_t i = 0; i < 3; i++) {
+        tell(node, &port, "i", i);
+    }
+    assert_next("port", "[0]");
+    assert_next("port", "[1]");
+    assert_next("port", "[2]");
+    atomic_store(&running, 0);
+}
+
+/* ---- Monitors ------------------------------------------------------------------------------ */
+
+static void monitor_of_a_thread_keeps_its_place_before_a_kill(void **state)
+{
+    struct ptl_node *node = witness_node("rain");
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct ptl_port port = witness_listener(node, "port");
+        assert_int_equal(ptl_monitor(node, &port, on_gone, "gone", NULL), 0);
+        witness_kill(node, &port, "\"why\"");
+        assert_next("gone", "[\"why\"]");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {
+        WITNESSED(port_that_says_later_again_and_again_is_tried_each_time),
+        WITNESSED(timer_that_begins_anew_at_once_leaves_others_their_turn),
+        WITNESSED(monitor_of_a_thread_keeps_its_place_before_a_kill),
+    };
+    static const unsigned shards[] = {1, 2, 0};
+
+    return witness_main(argc, argv, "regress", tests, sizeof(tests) / sizeof(tests[0]), shards);
+}

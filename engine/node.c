@@ -359,14 +359,44 @@ int ptl_node_start(const struct ptl_node_options *options, struct ptl_node **out
 
 /* ---- Stopping ------------------------------------------------------------------------------ */
 
-static void next_step(struct ptl_node *node, unsigned from, unsigned to)
+static void wake_all(struct ptl_node *node)
 {
-    if (!atomic_compare_exchange_strong(&node->stop_step, &from, to)) {
-        return; /* another shard was first */
-    }
-    atomic_store(&node->stopped, 0);
     for (unsigned i = 0; i < node->shard_count; i++) {
         ptl_shard_wake(&node->shards[i], NULL);
+    }
+}
+
+static void next_step(struct ptl_node *node, unsigned from, unsigned to)
+{
+    pthread_mutex_lock(&node->lock);
+    bool first = atomic_load(&node->stop_step) == from; /* or another shard was */
+    if (first) {
+        node->stopped = 0;
+        atomic_store(&node->stop_step, to);
+    }
+    pthread_mutex_unlock(&node->lock);
+    if (first) {
+        wake_all(node);
+    }
+}
+
+/*
+ * A shard says whether it is done with a step.  One that is not makes all look again.  Under the
+ * lock, so that a word about one step is never counted for the next.
+ */
+static void vote(struct ptl_node *node, unsigned shard, unsigned step, bool done)
+{
+    uint64_t all = node->shard_count == 64 ? UINT64_MAX : (UINT64_C(1) << node->shard_count) - 1;
+
+    pthread_mutex_lock(&node->lock);
+    bool current = atomic_load(&node->stop_step) == step;
+    if (current) {
+        node->stopped = done ? node->stopped | UINT64_C(1) << shard : 0;
+    }
+    bool agreed = current && node->stopped == all;
+    pthread_mutex_unlock(&node->lock);
+    if (agreed) {
+        next_step(node, step, step + 1);
     }
 }
 
@@ -381,37 +411,43 @@ bool ptl_node_stop_done(const struct ptl_node *node)
     return atomic_load(&node->stop_step) == PTL_STOP_CLOSE;
 }
 
-static void enter(struct ptl_shard *shard, unsigned step)
+static void begin_flush(struct ptl_shard *shard)
 {
     struct ptl_node *node = shard->node;
 
+    if (shard->index == 0) {
+        shard->stop_at = shard->now + atomic_load(&node->patience_ns);
+    }
+    for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
+        ptl_loop_unlisten(shard->loop, node->binds[i].listener);
+    }
+    ptl_waiters_drop(shard, true);
+}
+
+/* A shard that was busy may have missed the steps between. */
+static void enter(struct ptl_shard *shard, unsigned step)
+{
+    unsigned before = shard->stop_step;
+
     shard->stop_step = step;
-    switch (step) {
-    case PTL_STOP_FLUSH:
-        if (shard->index == 0) {
-            shard->stop_at = shard->now + atomic_load(&node->patience_ns);
-        }
-        for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
-            ptl_loop_unlisten(shard->loop, node->binds[i].listener);
-        }
-        ptl_waiters_drop(shard, true);
-        break;
-    case PTL_STOP_TELL:
+    if (before < PTL_STOP_FLUSH) {
+        begin_flush(shard);
+    }
+    if (step == PTL_STOP_TELL) {
         ptl_monitors_stop(shard);
         ptl_links_close(shard);
         if (shard->index == 0) {
             shard->stop_at = shard->now + CLOSE_NS;
         }
-        break;
-    default:
-        break;
     }
 }
 
 static bool is_done(struct ptl_shard *shard, unsigned step)
 {
     if (step == PTL_STOP_TELL) {
-        return ptl_links_closed(shard) && shard->monitors.unfired == NULL;
+        /* What monitors were told may be a message to a port of another shard. */
+        return ptl_links_closed(shard) && shard->monitors.unfired == NULL &&
+               ptl_shard_drained(shard);
     }
     return ptl_shard_quiet(shard);
 }
@@ -427,13 +463,7 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again)
     if (shard->stop_step != step) {
         enter(shard, step);
     }
-    uint64_t bit = UINT64_C(1) << shard->index;
-    uint64_t all = node->shard_count == 64 ? UINT64_MAX : (UINT64_C(1) << node->shard_count) - 1;
-    if (!is_done(shard, step)) {
-        atomic_store(&node->stopped, 0); /* and everybody looks again */
-    } else if ((atomic_fetch_or(&node->stopped, bit) | bit) == all) {
-        next_step(node, step, step + 1);
-    }
+    vote(node, shard->index, step, is_done(shard, step));
     if (shard->index == 0 && shard->now >= shard->stop_at) {
         bool flushing = step < PTL_STOP_TELL;
         if (flushing) {

@@ -57,7 +57,6 @@ struct ptl_node {
     _Atomic uint64_t last_id;     /* of monitors and timers */
     _Atomic unsigned next_shard;  /* for ports made by the program's threads */
     _Atomic unsigned stop_step;   /* enum ptl_stop_step */
-    _Atomic uint64_t stopped;     /* a bit a shard that is done with the present step */
     _Atomic uint64_t patience_ns; /* for flushing */
     _Atomic bool cut_short;       /* patience ended before all was flushed */
 
@@ -75,6 +74,7 @@ struct ptl_node {
     unsigned opened;          /* shards that have tried to open */
     unsigned finished;        /* of those that run: they wake nobody any more */
     int open_err;             /* the first error of opening */
+    uint64_t stopped;         /* a bit a shard that is done with the present step of stopping */
     struct ptl_map functions; /* struct ptl_function */
     struct ptl_map known;     /* struct ptl_known */
     struct ptl_map linked;    /* char *: IDs of linked nodes, by hash */

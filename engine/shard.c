@@ -330,8 +330,13 @@ uint64_t ptl_shard_due(struct ptl_shard *shard)
 
 bool ptl_shard_quiet(struct ptl_shard *shard)
 {
-    if (has_input(shard) || shard->queued != 0 || shard->dead != NULL ||
-        shard->monitors.unfired != NULL || !ptl_links_flushed(shard)) {
+    return shard->queued == 0 && shard->dead == NULL && shard->monitors.unfired == NULL &&
+           ptl_links_flushed(shard) && ptl_shard_drained(shard);
+}
+
+bool ptl_shard_drained(const struct ptl_shard *shard)
+{
+    if (has_input(shard)) {
         return false;
     }
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
@@ -356,6 +361,7 @@ static void work(struct ptl_shard *shard)
     uint64_t again = UINT64_MAX;
 
     shard->unfinished = false;
+    shard->sent_in_turn = 0;
     shard->waited = true;
     ptl_shard_stamp(shard);
     take_all(shard);

@@ -64,14 +64,15 @@ struct ptl_shard {
     struct ptl_waiters waiters;
 
     uint64_t spawn_counter;
-    uint64_t now;       /* ns, read once a turn */
-    uint64_t coarse;    /* ns, read after each handler */
-    uint64_t due;       /* ns: when the next turn is due, apart from timers */
-    bool waited;        /* the loop has waited since the time was read */
-    bool unfinished;    /* work is left: the next poll does not wait */
-    uint64_t queued;    /* parcels that wait at ports */
-    uint64_t stop_at;   /* ns: the end of patience; shard 0 */
-    uint32_t stop_step; /* that this shard has taken */
+    uint64_t now;          /* ns, read once a turn */
+    uint64_t coarse;       /* ns, read after each handler */
+    uint64_t due;          /* ns: when the next turn is due, apart from timers */
+    uint64_t sent_in_turn; /* bytes, by handlers */
+    bool waited;           /* the loop has waited since the time was read */
+    bool unfinished;       /* work is left: the next poll does not wait */
+    uint64_t queued;       /* parcels that wait at ports */
+    uint64_t stop_at;      /* ns: the end of patience; shard 0 */
+    uint32_t stop_step;    /* that this shard has taken */
     struct ptl_shard_counters counters;
 };
 
@@ -100,6 +101,9 @@ void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from);
 
 /* Nothing is under way to, in or from this shard: all that was accepted is delivered. */
 bool ptl_shard_quiet(struct ptl_shard *shard);
+
+/* Nothing is under way between this shard and others: what rings and inbox had is taken. */
+bool ptl_shard_drained(const struct ptl_shard *shard);
 
 /* Close all and free all, on the shard's thread, the loop last. */
 void ptl_shard_close(struct ptl_shard *shard);

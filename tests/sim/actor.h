@@ -17,6 +17,7 @@ enum sim_kind {
     SIM_TALKER, /* says some last words and dies */
     SIM_VICTIM, /* counts hits until it is killed */
     SIM_ERRAND, /* does one experiment */
+    SIM_NODE,   /* a node port: not ours, only monitored */
 };
 
 /* A port.  Actors live as long as the workload, whatever becomes of their ports. */
@@ -112,6 +113,19 @@ int sim_echo_handle(struct ptl_node *node, const struct ptl_msg *msg, struct sim
 
 /* Begin an errand on some node. */
 void sim_errand_begin(struct sim_workload *workload);
+
+/* The same without a port: from a thread of the program.  thread_errand.c. */
+void sim_thread_errand_begin(struct sim_workload *workload);
+
+/* Take a reply apart and see that it answers `promise`. */
+void sim_check_answer(struct sim_workload *workload, struct ptl_node *node, int err,
+                      const struct ptl_msg *reply, struct sim_promise *promise);
+
+/* One of several reasons to die of; NULL: a normal one.  Owns: the caller. */
+struct ptl_msg *sim_any_reason(struct sim_actor *actor);
+
+/* ptl_port_parse() of "NODE#NAME". */
+struct ptl_port sim_named_port(struct sim_node *from, const struct sim_node *on, const char *name);
 
 /* The numbered messages: number.c. */
 struct sim_actor *sim_receiver_any(struct sim_workload *workload);

@@ -290,7 +290,7 @@ static void check_watch_at_rest(struct sim_checker *checker, const struct sim_wa
     if (!watch->accepted || watch->taken_back || !owner_is_on(checker, watch->life, watch->owner)) {
         return;
     }
-    bool target_on = target->alive && sim_life_is_on(checker, target->life);
+    bool target_on = target->ageless || (target->alive && sim_life_is_on(checker, target->life));
     bool failed_link = checker->downs[watch->life.node][target->life.node] != watch->downs;
     if (watch->fired == 0 && !target_on) {
         sim_checker_fail(checker, SIM_G4_MONITOR, "monitor %u: actor %u is dead, nobody was told",

@@ -54,6 +54,7 @@ struct sim_actor_facts {
     struct sim_life life;
     bool born;
     bool alive;
+    bool ageless;    /* a node port: whoever lives under that ID will do */
     bool certain;    /* it was killed by one hand only, and `reason` is what that gave */
     char reason[96]; /* as JSON; "[]": a normal death */
 };

@@ -34,11 +34,9 @@ static void stop_all(struct sim_world *world)
     unsigned first = (unsigned)sim_random_below(world->random, world->node_count);
     for (unsigned i = 0; i < world->node_count && !world->checker.failed; i++) {
         struct sim_node *node = &world->nodes[(first + i) % world->node_count];
-        if (i == 0) {
-            sim_workload_burst(world->workload, node);
-            /* The burst of ports begins with a message to each: let that arrive. */
-            sim_world_run(world, sim_network_now(world->network) + SIM_MILLISECOND);
-        }
+        sim_workload_burst(world->workload, node);
+        /* The burst of ports begins with a message to each: let that arrive. */
+        sim_world_run(world, sim_network_now(world->network) + SIM_MILLISECOND);
         struct sim_life life = sim_node_life(node);
         sim_world_stop(world, node);
         sim_world_run(world, sim_network_now(world->network) + 2 * SIM_SECOND);
@@ -68,6 +66,7 @@ static void live(struct sim_world *world)
     sim_world_run(world, sim_network_now(network) + REST_DURATION);
     if (!world->checker.failed) {
         sim_checker_rest(&world->checker);
+        sim_world_check_links(world);
     }
     if (!world->checker.failed) {
         stop_all(world);

@@ -11,7 +11,7 @@
 
 void sim_check_result(struct sim_workload *workload, const char *what, int err)
 {
-    if (err < 0 && err != PTL_EFULL && err != PTL_ESTOPPED) {
+    if (err < 0 && err != PTL_EFULL && err != PTL_ESTOPPED && err != PTL_EEXIST) {
         sim_checker_fail(&workload->world->checker, SIM_REST, "%s returned %s", what,
                          ptl_err_name(err));
     }
@@ -86,6 +86,8 @@ static int handle(struct ptl_node *node, const struct ptl_msg *msg, void *data)
         return sim_victim_handle(node, msg, actor);
     case SIM_ERRAND:
         return sim_errand_handle(node, msg, actor);
+    case SIM_NODE:
+        break;
     }
     ptl_unreachable("no such kind");
 }
@@ -169,6 +171,16 @@ void sim_actor_view(struct sim_actor *actor, struct sim_node *node)
     int err = ptl_port_parse(node->node, id, strlen(id), &port);
     sim_check_result(actor->workload, "ptl_port_parse", err);
     actor->port = port;
+}
+
+struct ptl_port sim_named_port(struct sim_node *from, const struct sim_node *on, const char *name)
+{
+    char id[64];
+    struct ptl_port port;
+    int size = snprintf(id, sizeof id, "%s#%s", on->id, name);
+    int err = ptl_port_parse(from->node, id, (size_t)size, &port);
+    ptl_assert(err == 0);
+    return port;
 }
 
 void sim_actor_doomed(struct sim_actor *actor, const struct ptl_msg *reason)
@@ -331,7 +343,8 @@ void sim_workload_node_up(struct sim_workload *workload, struct sim_node *node)
 void sim_workload_node_down(struct sim_workload *workload, struct sim_node *node)
 {
     for (uint32_t i = 0; i < workload->actor_count; i++) {
-        if (workload->actors[i]->facts.life.node == node->index) {
+        if (workload->actors[i]->facts.life.node == node->index &&
+            !workload->actors[i]->facts.ageless) {
             workload->actors[i]->facts.alive = false;
         }
     }
@@ -367,6 +380,40 @@ static void replace_receiver(struct sim_workload *workload)
     ptl_msg_free(reason);
 }
 
+/* The echo goes, and another takes its name when it is free. */
+static void replace_echo(void *data)
+{
+    struct sim_actor *echo = data;
+    struct sim_workload *workload = echo->workload;
+    struct sim_node *home = sim_actor_node(echo);
+
+    if (!sim_life_is_on(&workload->world->checker, echo->facts.life) || home->stopping) {
+        return;
+    }
+    struct sim_actor *next = sim_actor_new(workload, SIM_ECHO, home);
+    if (sim_actor_place(next, "echo") == PTL_EEXIST) {
+        sim_network_at(workload->world->network,
+                       sim_network_now(workload->world->network) + SIM_MILLISECOND, replace_echo,
+                       echo);
+    }
+}
+
+static void kill_echo(struct sim_workload *workload)
+{
+    struct sim_actor *echo =
+        workload->actors[sim_random_below(sim_dice(workload), workload->actor_count)];
+    if (echo->kind != SIM_ECHO || echo->doomed || !sim_actor_is_on(echo)) {
+        return;
+    }
+    int err = ptl_kill(sim_actor_node(echo)->node, &echo->port, NULL);
+    sim_check_result(workload, "ptl_kill", err);
+    if (err == 0) {
+        echo->doomed = true;
+        sim_actor_doomed(echo, NULL);
+        replace_echo(echo);
+    }
+}
+
 /* A message to a port that is long dead must reach nobody. */
 static void send_to_a_ghost(struct sim_workload *workload)
 {
@@ -375,7 +422,8 @@ static void send_to_a_ghost(struct sim_workload *workload)
     struct sim_actor *ghost =
         workload->actors[sim_random_below(sim_dice(workload), workload->actor_count)];
 
-    if (from->node == NULL || ghost->facts.alive || !ghost->facts.born || ghost->kind == SIM_ECHO) {
+    if (from->node == NULL || ghost->facts.alive || !ghost->facts.born || ghost->facts.ageless ||
+        ghost->kind == SIM_ECHO) {
         return;
     }
     sim_actor_view(ghost, from);
@@ -394,8 +442,12 @@ static void now_and_then(void *data)
     unsigned chance = (unsigned)sim_random_below(dice, 100);
     if (chance < 6) {
         replace_receiver(workload);
-    } else if (chance < 25) {
+    } else if (chance < 22) {
         send_to_a_ghost(workload);
+    } else if (chance < 27) {
+        kill_echo(workload);
+    } else if (chance < 37) {
+        sim_thread_errand_begin(workload);
     } else {
         sim_errand_begin(workload);
     }

@@ -9,7 +9,7 @@
 #define TURNS_MAX 4000000 /* of a run: beyond it something spins */
 #define STOP_DEADLINE_MS 15000
 #define STOP_PATIENCE (20 * SIM_SECOND)
-#define MEMORY_MAX (48u << 20) /* of a node under this load; what it may hold is far less */
+#define MEMORY_MAX (12u << 20) /* of a node: its rooms, rings and records under this load */
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
@@ -216,6 +216,35 @@ void sim_world_stop(struct sim_world *world, struct sim_node *node)
     sim_workload_node_down(world->workload, node);
     free_node(node, ptl_node_free);
     node->stopping = false;
+}
+
+static void count_link(const char *node_id, void *data)
+{
+    struct sim_node *node = data;
+    unsigned peer = node_index(node->world, node_id);
+    if (peer == node->world->node_count || !node->world->checker.linked[node->index][peer]) {
+        sim_checker_fail(&node->world->checker, SIM_REST, "%s lists %s, whose link is down",
+                         node->id, node_id);
+        return;
+    }
+    node->links_listed++;
+}
+
+void sim_world_check_links(struct sim_world *world)
+{
+    for (unsigned i = 0; i < world->node_count; i++) {
+        struct sim_node *node = &world->nodes[i];
+        unsigned linked = 0;
+        for (unsigned peer = 0; peer < world->node_count; peer++) {
+            linked += world->checker.linked[i][peer];
+        }
+        node->links_listed = 0;
+        ptl_links(node->node, count_link, node);
+        if (node->links_listed != linked) {
+            sim_checker_fail(&world->checker, SIM_REST, "%s lists %u links of %u", node->id,
+                             node->links_listed, linked);
+        }
+    }
 }
 
 /* ---- Stepping -------------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ struct sim_node {
     unsigned shards;
     uint64_t due[SIM_SHARDS_MAX]; /* when each shard goes on by itself; else somebody wakes it */
     uint64_t paused_until;
+    unsigned links_listed;
     bool stopping;
     bool crashing; /* it is being freed without a word */
     struct ptl_allocator allocator;
@@ -67,6 +68,9 @@ void sim_world_storm(struct sim_world *world, uint64_t duration);
 
 /* Stop one node cleanly, and check that nothing is left of it. */
 void sim_world_stop(struct sim_world *world, struct sim_node *node);
+
+/* At rest every node lists the links that it told of. */
+void sim_world_check_links(struct sim_world *world);
 
 /* End one without a word. */
 void sim_world_crash(struct sim_world *world, struct sim_node *node);

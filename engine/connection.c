@@ -5,6 +5,7 @@
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
+#include "engine/peer_room.h"
 #include "engine/receive.h"
 
 #include <stdio.h>
@@ -79,9 +80,15 @@ static void unlist_half_open(struct ptl_connection *c)
 /* Strangers may hold a bounded number of connections: a new one costs the oldest its place. */
 static void make_place(struct ptl_shard *shard)
 {
-    while (atomic_load(&shard->node->half_open) >= shard->node->options.half_open_max &&
-           shard->links.half_open_first != NULL) {
-        ptl_connection_close(shard->links.half_open_first, PTL_EHALFOPEN, PTL_LOG_WARN);
+    while (atomic_load(&shard->node->half_open) >= shard->node->options.half_open_max) {
+        struct ptl_connection *oldest = shard->links.half_open_first;
+        while (oldest != NULL && !oldest->accepted) {
+            oldest = oldest->half_next; /* ours is no stranger's, and not theirs to end */
+        }
+        if (oldest == NULL) {
+            return;
+        }
+        ptl_connection_close(oldest, PTL_EHALFOPEN, PTL_LOG_WARN);
     }
 }
 
@@ -221,6 +228,7 @@ static int greet(struct ptl_connection *c)
         .framings = ptl_span_text(node->options.framings),
         .provider = ptl_span_text("portolan-" PTL_VERSION),
         .incarnation = node->self.incarnation,
+        .features = PTL_FEATURE_ROOM,
     };
 
     ptl_loop_random(c->shard->loop, nonce, sizeof(nonce));

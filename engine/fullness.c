@@ -2,57 +2,67 @@
 
 #include "engine/name.h"
 #include "engine/node.h"
+#include "engine/peer_room.h"
 
-/* What a shard remembers of a full port or link. */
+/*
+ * What a shard remembers of what is full, by a text: "rain" is the link to that node, "#x" a port
+ * of ours, "rain#x" a port of rain's.  A port's value has the last two in its ID.
+ */
 struct full_key {
     uint64_t hash;
-    uint8_t node_size;
-    uint8_t name_size;
-    char text[2 * UINT8_MAX];
+    uint32_t size;
+    char text[PTL_PORT_ID_MAX + 1];
 };
-
-/* A link is known by its node; a port by its name, which no link's key can equal. */
-static uint64_t key_hash(struct ptl_span node, struct ptl_span name)
-{
-    return node.size != 0 ? ptl_name_hash(node) : ~ptl_name_hash(name);
-}
 
 static bool same_key(const void *entry, struct ptl_span text)
 {
     const struct full_key *key = entry;
-    return ptl_span_equal(ptl_span(key->text, (size_t)key->node_size + key->name_size), text);
+    return ptl_span_equal(ptl_span(key->text, key->size), text);
 }
 
-static struct ptl_span key_text(struct ptl_span node, struct ptl_span name)
+static void key_make(struct full_key *key, struct ptl_span node, struct ptl_span name)
 {
-    return node.size != 0 ? node : name;
+    ptl_assert(node.size + 1 + name.size < sizeof(key->text));
+    if (node.size != 0) {
+        memcpy(key->text, node.bytes, node.size);
+    }
+    key->size = (uint32_t)node.size;
+    if (name.size != 0) {
+        key->text[key->size] = '#';
+        memcpy(key->text + key->size + 1, name.bytes, name.size);
+        key->size += (uint32_t)name.size + 1;
+    }
+    key->hash = ptl_name_hash(ptl_span(key->text, key->size));
+}
+
+static struct full_key *key_find(const struct ptl_map *map, const struct full_key *key)
+{
+    return ptl_map_find(map, key->hash, same_key, ptl_span(key->text, key->size));
 }
 
 static void key_add(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
 {
-    uint64_t hash = key_hash(node, name);
-    struct ptl_span text = key_text(node, name);
+    struct full_key wanted;
 
-    if (ptl_map_find(map, hash, same_key, text) != NULL || ptl_map_reserve(map) < 0) {
+    key_make(&wanted, node, name);
+    if (key_find(map, &wanted) != NULL || ptl_map_reserve(map) < 0) {
         return; /* without memory nothing is refused: the mark is soft */
     }
     struct full_key *key = ptl_alloc_raw(map->allocator, sizeof(*key));
     if (key != NULL) {
-        key->hash = hash;
-        key->node_size = (uint8_t)node.size;
-        key->name_size = (uint8_t)(node.size != 0 ? 0 : name.size);
-        memcpy(key->text, text.bytes, text.size);
-        ptl_map_insert(map, hash, key);
+        *key = wanted;
+        ptl_map_insert(map, key->hash, key);
     }
 }
 
 static void key_remove(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
 {
-    uint64_t hash = key_hash(node, name);
-    struct full_key *key = ptl_map_find(map, hash, same_key, key_text(node, name));
+    struct full_key wanted;
 
+    key_make(&wanted, node, name);
+    struct full_key *key = key_find(map, &wanted);
     if (key != NULL) {
-        ptl_map_remove(map, hash, key);
+        ptl_map_remove(map, key->hash, key);
         ptl_free(map->allocator, key, sizeof(*key));
     }
 }
@@ -158,16 +168,23 @@ void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl
     } else {
         key_remove(&shard->full, node, name);
         shard->waiters.news = true;
+        if (node.size == 0) {
+            ptl_peers_tell_room(shard, name);
+        }
     }
+}
+
+static bool has_text(const struct ptl_map *map, struct ptl_span text)
+{
+    return ptl_map_find(map, ptl_name_hash(text), same_key, text) != NULL;
 }
 
 static bool has_key(const struct ptl_map *map, const struct ptl_port *port)
 {
     if (port->kind == PTL_PORT_REMOTE) {
-        return ptl_map_find(map, port->node_hash, same_key, ptl_port_node(port)) != NULL;
+        return has_text(map, ptl_port_node(port)) || has_text(map, ptl_port_span(port));
     }
-    struct ptl_span name = ptl_port_name(port);
-    return ptl_map_find(map, ~ptl_name_hash(name), same_key, name) != NULL;
+    return has_text(map, ptl_span_skip(ptl_port_span(port), port->node_size));
 }
 
 bool ptl_is_full(const struct ptl_shard *shard, const struct ptl_port *port)

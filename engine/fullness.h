@@ -21,8 +21,8 @@ struct ptl_shard;
 /* Embedded in what can be full.  Only engine/fullness.c touches the fields. */
 struct ptl_fullness {
     struct ptl_fullness *next; /* on the shard's list of those with something to tell */
-    struct ptl_span node;      /* the full link's node, or empty */
-    struct ptl_span name;      /* the full port's name, or empty; memory of whoever embeds this */
+    struct ptl_span node;      /* of the link, or of the other node's port; empty: our own port */
+    struct ptl_span name;      /* of the port; empty: the link.  Memory of whoever embeds this */
     uint64_t told;             /* a bit a shard: knows that it is full */
     bool full;
     bool listed;

@@ -6,6 +6,7 @@
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
+#include "engine/peer_room.h"
 #include "engine/spawn.h"
 
 static bool same_link(const void *entry, struct ptl_span id)
@@ -55,6 +56,8 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
     link->idle_at = shard->now;
     ptl_map_init(&link->watched, shard->allocator);
     ptl_map_init(&link->listeners, shard->allocator);
+    ptl_map_init(&link->told_full, shard->allocator);
+    ptl_map_init(&link->remote_full, shard->allocator);
     link->fullness.node = link_id(link);
     ptl_map_insert(&shard->links.by_id, link->hash, link);
     return link;
@@ -280,6 +283,12 @@ static int send_request(struct ptl_shard *shard, struct ptl_link *link, const ch
     return err;
 }
 
+int ptl_link_request(struct ptl_shard *shard, struct ptl_link *link, const char *request,
+                     struct ptl_span name)
+{
+    return send_request(shard, link, request, name, ptl_span(NULL, 0), 0);
+}
+
 static int watch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
     struct ptl_watched *watched = get_watched(shard, link, op->name);
@@ -326,7 +335,7 @@ static int unwatch(struct ptl_shard *shard, struct ptl_link *link, const struct 
     return send_request(shard, link, "mon0", op->name, ptl_span(NULL, 0), 0);
 }
 
-/* Tell one watcher; an answer to it that finds no room fails the link, which tells it for sure. */
+/* Tell one watcher. */
 static int tell_down(struct ptl_shard *shard, struct ptl_watcher watcher,
                      const struct ptl_msg *reason)
 {
@@ -341,26 +350,27 @@ static int tell_down(struct ptl_shard *shard, struct ptl_watcher watcher,
     return ptl_shard_post(shard, watcher.shard, &op, true);
 }
 
-void ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
-                        const struct ptl_msg *reason)
+int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                       const struct ptl_msg *reason, struct ptl_port *to)
 {
     struct ptl_watched *watched =
         name.size == 0 ? NULL
                        : ptl_map_find(&link->watched, ptl_name_hash(name), same_watched, name);
 
     if (watched == NULL) {
-        return; /* not asked for, or taken back meanwhile */
+        return PTL_OK; /* not asked for, or taken back meanwhile */
     }
-    int err = PTL_OK;
-    while (err == PTL_OK && watched->count != 0) {
-        err = tell_down(shard, watched->watchers[watched->count - 1], reason);
-        watched->count -= err == PTL_OK;
-    }
-    if (err < 0) {
-        ptl_link_fail(shard, link, err);
-        return;
+    while (watched->count != 0) {
+        struct ptl_watcher watcher = watched->watchers[watched->count - 1];
+        int err = tell_down(shard, watcher, reason);
+        if (err < 0) {
+            ptl_port_make(&shard->node->self, watcher.shard, 0, 0, to); /* no port, but a way */
+            return err;
+        }
+        watched->count--;
     }
     forget_watched(shard, link, watched);
+    return PTL_OK;
 }
 
 /* ---- Ops from shards and threads ----------------------------------------------------------- */
@@ -533,6 +543,7 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     link->peer_is_portolan = peer->is_portolan;
     link->peer_incarnation = peer->incarnation;
     link->peer_session = peer->session;
+    link->peer_features = peer->features;
     link->received_at = link->sent_at = shard->now;
     ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
     ptl_log(shard->node, PTL_LOG_INFO, "linked to %s at %s, sending %s", link->id,
@@ -588,6 +599,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     drop_waiting(shard, link);
     drop_watched(shard, link);
     drop_listeners(shard, link);
+    ptl_peer_room_reset(shard, link);
     weigh(shard, link);
     ptl_log(shard->node, was_up ? PTL_LOG_WARN : PTL_LOG_INFO, "%s %s: %s",
             was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
@@ -737,6 +749,7 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     ptl_assert(!link->dirty && link->candidates == NULL && link->connection == NULL);
     drop_waiting(shard, link);
     drop_watched(shard, link);
+    ptl_peer_room_drop(shard, link);
     ptl_map_drop(&link->watched);
     ptl_map_drop(&link->listeners);
     ptl_msg_free(link->reason);

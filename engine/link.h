@@ -55,6 +55,7 @@ struct ptl_link {
     struct ptl_connection *candidates; /* in the making, or proved and waiting */
     uint64_t peer_incarnation;
     uint64_t peer_session;
+    uint64_t peer_features;
     bool peer_is_portolan;
     uint64_t received_at, sent_at; /* ns */
     uint64_t seeds;                /* a bit a seed whose address led here */
@@ -64,6 +65,8 @@ struct ptl_link {
     struct ptl_map watched;
     struct ptl_map listeners; /* the peer's monitors on our ports, by monitor ID */
     struct ptl_fullness fullness;
+    struct ptl_map told_full;   /* ports of ours that the peer knows to be full (peer_room.c) */
+    struct ptl_map remote_full; /* ports of the peer's that are full */
 
     struct ptl_dial *dial;   /* the attempt under way */
     char *addresses;         /* DIALING: what is left of "HOST:PORT,HOST:PORT", or NULL */
@@ -127,6 +130,10 @@ PTL_MUST_CHECK int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *lin
                                    struct ptl_span name, struct ptl_span body, uint32_t count,
                                    const struct ptl_msg *whole);
 
+/* Write a request to the peer's node port: its word, and a name.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_link_request(struct ptl_shard *shard, struct ptl_link *link,
+                                    const char *request, struct ptl_span name);
+
 /* Write a packet that keeps the connection alive and says nothing. */
 void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link);
 
@@ -145,9 +152,13 @@ void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct p
 /* The connection has sent something. */
 void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link);
 
-/* The peer says that its port `name` is gone: PTL_OP_DOWN to whoever watches it. */
-void ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
-                        const struct ptl_msg *reason);
+/*
+ * The peer says that its port `name` is gone: PTL_OP_DOWN to whoever watches it.  Errors: PTL_EFULL
+ * when a shard has no room for that now (*to leads there; come again), PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link,
+                                      struct ptl_span name, const struct ptl_msg *reason,
+                                      struct ptl_port *to);
 
 /* Free a link that nobody wants. */
 void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link);

@@ -4,6 +4,7 @@
 #include "engine/dial.h"
 #include "engine/name.h"
 #include "engine/node.h"
+#include "engine/peer_room.h"
 
 #define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
 #define NEXT_ADDRESS_NS UINT64_C(1000000000)
@@ -87,7 +88,8 @@ static void dial_on(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err)
 {
-    if (link->state == PTL_LINK_DIALING) {
+    /* What strangers try in that node's name does not hurry an attempt of ours. */
+    if (link->state == PTL_LINK_DIALING && link->dial == NULL) {
         link->last_err = err;
         link->next_at = shard->now;
         ptl_links_tick_at(&shard->links, shard->now);
@@ -136,6 +138,7 @@ void ptl_candidate_remove(struct ptl_shard *shard, struct ptl_link *link, struct
     *at = c->candidate_next;
     if (link->state != PTL_LINK_FAILING && link->state != PTL_LINK_UP) {
         shard->links.look_at_candidates = true; /* one that was held back may go on now */
+        ptl_links_tick_at(&shard->links, shard->now);
     }
 }
 
@@ -177,6 +180,9 @@ static void close_candidates(struct ptl_link *link, bool proof_sent, int err, bo
     while (c != NULL) {
         struct ptl_connection *next = c->candidate_next;
         if ((c->proof_sent || !proof_sent) && (newer_too || !is_newer(link, c))) {
+            if (err == PTL_EDUPLICATE) {
+                note_seed(c->shard, link, c); /* its seed leads to the node that is linked now */
+            }
             ptl_connection_close(c, err, PTL_LOG_INFO);
             next = link->candidates; /* closing one may have closed others */
         }
@@ -194,6 +200,9 @@ static void take(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     }
     ptl_connection_take_up(c);
     ptl_link_up(shard, link, c);
+    if (link->state != PTL_LINK_UP) {
+        return; /* it failed at once: the others may have their try */
+    }
     if (is_real(c)) {
         close_candidates(link, false, PTL_EDUPLICATE, true);
     } else {
@@ -294,12 +303,24 @@ static bool is_idle(const struct ptl_link *link)
 {
     return link->state == PTL_LINK_DOWN && link->candidates == NULL && !link->dirty &&
            link->watched.count == 0 && link->waiting_first == NULL && link->listeners.count == 0 &&
-           !link->fullness.full && ptl_fullness_settled(&link->fullness);
+           !link->fullness.full && ptl_fullness_settled(&link->fullness) &&
+           link->remote_full.count == 0;
+}
+
+/* One that has never been up or failed has nothing to remember: most likely a stranger has given
+ * that node's name and gone away. */
+static uint64_t forget_at(const struct ptl_link *link)
+{
+    bool unused = link->failed_at == 0 || link->inherited;
+    return unused ? link->idle_at : link->idle_at + IDLE_NS;
 }
 
 /* Returns when the link wants to be looked at again. */
 static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
 {
+    if (!ptl_peer_room_sweep(shard, link) && link->state == PTL_LINK_DOWN) {
+        return shard->now + PTL_LINKS_TICK_NS;
+    }
     switch ((enum ptl_link_state)link->state) {
     case PTL_LINK_DIALING:
         if (shard->now >= link->next_at || shard->now >= link->give_up_at) {
@@ -312,7 +333,7 @@ static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
         look_at_silence(shard, link);
         return shard->now + PTL_LINKS_TICK_NS;
     case PTL_LINK_DOWN:
-        return is_idle(link) ? link->idle_at + IDLE_NS : UINT64_MAX;
+        return is_idle(link) ? forget_at(link) : UINT64_MAX;
     case PTL_LINK_FAILING:
         break;
     }
@@ -364,13 +385,16 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     uint64_t next = tick_half_open(shard);
     while ((link = ptl_map_next(&links->by_id, &at)) != NULL) {
         sooner(&next, tick_link(shard, link));
-        if (is_idle(link) && now - link->idle_at >= IDLE_NS) {
-            idle = link; /* one a tick is enough */
+        if (is_idle(link) && forget_at(link) <= now) {
+            link->dirty_next = idle; /* it has nothing to flush */
+            idle = link;
         }
     }
-    if (idle != NULL) {
-        ptl_link_forget(shard, idle);
-        sooner(&next, now + PTL_LINKS_TICK_NS);
+    while ((link = idle) != NULL) {
+        idle = link->dirty_next;
+        if (is_idle(link)) {
+            ptl_link_forget(shard, link);
+        }
     }
     sooner(&next, ptl_dials_tick(shard, now));
     if (shard->index == 0) {

@@ -4,6 +4,7 @@
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
+#include "engine/peer_room.h"
 #include "engine/request.h"
 #include "engine/send.h"
 
@@ -53,7 +54,10 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         return PTL_OK;
     }
     if (ptl_is_full(shard, &c->last_port)) {
-        return PTL_EFULL;
+        if ((c->link->peer_features & PTL_FEATURE_ROOM) == 0) {
+            return PTL_EFULL;
+        }
+        ptl_peer_tell_full(shard, c->link, name);
     }
     ptl_op_address(&op, &c->last_port);
     unsigned place = c->last_port.shard;

@@ -4,6 +4,7 @@
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
+#include "engine/peer_room.h"
 #include "engine/send.h"
 #include "engine/spawn.h"
 
@@ -152,6 +153,7 @@ static int devnull(struct request *r)
 
 static int mon1(struct request *r)
 {
+    const struct ptl_identity *self = &r->shard->node->self;
     struct ptl_span name;
 
     if (r->link == NULL || !take_name(r, &name)) {
@@ -160,7 +162,10 @@ static int mon1(struct request *r)
     if (name.size == 0) {
         return PTL_OK; /* the node port lives as long as the link */
     }
-    int err = ptl_link_peer_watches(r->shard, r->link, name);
+    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
+    if (err == PTL_OK) {
+        err = ptl_link_peer_watches(r->shard, r->link, name);
+    }
     return err == PTL_ENAME ? malformed(r, "mon1") : err; /* a name that nobody can have */
 }
 
@@ -183,8 +188,7 @@ static int kil0(struct request *r)
         return malformed(r, "kil0");
     }
     struct ptl_msg reason = ptl_msg_borrow(rest_of(r), r->count);
-    ptl_link_port_down(r->shard, r->link, name, &reason);
-    return PTL_OK;
+    return ptl_link_port_down(r->shard, r->link, name, &reason, r->to);
 }
 
 /* An op for a port of this node, named by the request. */
@@ -231,6 +235,27 @@ static int spawn(struct request *r)
     return pass(r, PTL_OP_SPAWN, name);
 }
 
+static int full(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name) || name.size == 0) {
+        return malformed(r, PTL_REQUEST_FULL);
+    }
+    return ptl_peer_says_full(r->shard, r->link, name);
+}
+
+static int room(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name)) {
+        return malformed(r, PTL_REQUEST_ROOM);
+    }
+    ptl_peer_says_room(r->shard, r->link, name);
+    return PTL_OK;
+}
+
 static int can(struct request *r);
 
 static const struct {
@@ -248,6 +273,8 @@ static const struct {
     {"devnull", devnull},
     {"", devnull},
     {PTL_SPAWN_REQUEST, spawn},
+    {PTL_REQUEST_FULL, full},
+    {PTL_REQUEST_ROOM, room},
 };
 
 static int find(struct ptl_span name)

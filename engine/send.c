@@ -72,6 +72,22 @@ static int route_outside(struct ptl_node *node, const struct ptl_port *port, str
     return ptl_submit(node, place, op, control);
 }
 
+/*
+ * What is full is told once a turn.  A handler that sends more than this in one turn looks for
+ * itself, or it would fill a queue without limit while its shard is not listening.
+ */
+#define SENT_UNTOLD_MAX ((uint64_t)256 << 10)
+
+static bool is_full(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size)
+{
+    if (ptl_is_full(shard, port)) {
+        return true;
+    }
+    shard->sent_in_turn += size + sizeof(struct ptl_op);
+    return shard->sent_in_turn > SENT_UNTOLD_MAX &&
+           ptl_is_full_outside(&shard->node->shards[ptl_place_of(shard->node, port)], port);
+}
+
 int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op *op, bool control)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
@@ -81,7 +97,7 @@ int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op 
     if (shard == NULL) {
         return route_outside(node, port, op, control);
     }
-    if (!control && ptl_is_full(shard, port)) {
+    if (!control && is_full(shard, port, op->body.size)) {
         return PTL_EFULL;
     }
     if (port->kind == PTL_PORT_REMOTE) {
@@ -125,8 +141,9 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
     struct ptl_shard *shard = ptl_shard_here(node);
     if (shard != NULL && to->kind == PTL_PORT_SLOT && body.size <= PTL_OP_INLINE_MAX) {
         return note_full(node, to,
-                         ptl_is_full(shard, to) ? PTL_EFULL
-                                                : ptl_shard_post_message(shard, to, body, count));
+                         is_full(shard, to, body.size)
+                             ? PTL_EFULL
+                             : ptl_shard_post_message(shard, to, body, count));
     }
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,

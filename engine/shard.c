@@ -201,6 +201,9 @@ void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
         break;
     case PTL_OP_ON_ROOM:
         ptl_waiters_add(shard, op->pointer);
+        if (shard->stop_step != PTL_STOP_NOT) {
+            ptl_waiters_drop(shard, true); /* those before it have been told already */
+        }
         break;
     case PTL_OP_ON_LINK:
         ptl_links_listen(shard, op->pointer);

@@ -14,6 +14,7 @@ struct call {
     struct ptl_port reply; /* the temporary port */
     unsigned timeout_ms;
     bool monitor;
+    uint64_t epoch;    /* that the request is of: the monitor speaks for it */
     _Atomic bool told; /* or never to be: set from outside when the request was refused */
     struct ptl_port to;
     ptl_reply_fn *tell;
@@ -49,16 +50,7 @@ static void finish(struct call *call, int err, const struct ptl_msg *reply)
     shard->self = self;
 }
 
-static int on_reply(struct ptl_node *node, const struct ptl_msg *msg, void *data)
-{
-    struct call *call = data;
-
-    (void)node;
-    finish(call, PTL_OK, msg);
-    return PTL_EEND; /* the reply port has done its work */
-}
-
-/* On the reply port's shard, outside of its message handlers: let it die, and the call with it. */
+/* On the reply port's shard: let it die, and the call with it. */
 static void end_reply(struct ptl_shard *shard, const struct ptl_port *reply)
 {
     struct ptl_slot *slot = ptl_slot_find(&shard->ports, reply->slot, reply->generation);
@@ -66,6 +58,16 @@ static void end_reply(struct ptl_shard *shard, const struct ptl_port *reply)
     if (slot != NULL) {
         ptl_port_die(shard, slot, NULL);
     }
+}
+
+static int on_reply(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct call *call = data;
+    struct ptl_port reply = call->reply;
+
+    finish(call, PTL_OK, msg);
+    end_reply(ptl_shard_here(node), &reply); /* it has done its work: a normal death */
+    return 0;
 }
 
 static void on_timeout(struct ptl_node *node, void *data)
@@ -118,7 +120,7 @@ static int arm(struct call *call)
     int err = PTL_OK;
 
     if (call->monitor) {
-        err = ptl_monitor(node, &call->to, on_down, call, NULL);
+        err = ptl_monitor_since(node, &call->to, on_down, call, call->epoch);
     }
     if (err == PTL_OK && call->timeout_ms != 0) {
         err = ptl_after(node, call->timeout_ms, on_timeout, call, NULL);
@@ -149,7 +151,7 @@ static struct call *make_call(struct ptl_node *node, const struct ptl_port *to, 
         call->node = node;
         call->timeout_ms = timeout_ms;
         call->monitor = monitor;
-        call->to = *to;
+        call->to = *to; /* as this node sees it */
         call->tell = tell;
         call->data = data;
         call->belonging.end = end_call;
@@ -169,7 +171,9 @@ static int call_inside(struct ptl_shard *shard, struct call *call, const struct 
             return PTL_ENOMEM;
         }
     }
-    /* As the caller: it keeps its place among what the caller sends to that port. */
+    /* As the caller: it keeps its place among what the caller sends to that port, and is as stale
+     * as what a caller sends who has not been told of a failure yet. */
+    call->epoch = ptl_epoch_of(shard, &call->to);
     int err = send_request(call, msg);
     if (err == PTL_OK) {
         shard->self = reply;
@@ -185,7 +189,9 @@ static int call_inside(struct ptl_shard *shard, struct call *call, const struct 
 
 static int call_outside(struct call *call, const struct ptl_msg *msg)
 {
-    /* The monitor first, so that it is set when the request is under way. */
+    /* The monitor first, so that it is set when the request is under way.  The link may fail before
+     * the request is there, and be told before the monitor is set. */
+    call->epoch = ptl_epoch_outside(call->node, &call->to);
     int err = ptl_sendf(call->node, &call->reply, "n");
 
     return err == PTL_OK ? send_request(call, msg) : err;
@@ -195,8 +201,13 @@ int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_
              unsigned timeout_ms, bool monitor, ptl_reply_fn *tell, void *data)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
-    struct call *call = make_call(node, to, timeout_ms, monitor, tell, data);
+    struct ptl_port own;
 
+    to = ptl_port_own_view(&node->self, to, &own);
+    if (to == NULL) {
+        return PTL_EINVAL;
+    }
+    struct call *call = make_call(node, to, timeout_ms, monitor, tell, data);
     if (call == NULL) {
         return PTL_ENOMEM;
     }
@@ -215,7 +226,11 @@ int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_
     err = shard != NULL ? call_inside(shard, call, msg) : call_outside(call, msg);
     if (err < 0) {
         atomic_store(&call->told, true); /* untold: the error is the answer */
-        ptl_kill(node, &reply, NULL);
+        if (shard != NULL) {
+            end_reply(shard, &reply);
+        } else {
+            ptl_kill(node, &reply, NULL);
+        }
     }
     return err;
 }

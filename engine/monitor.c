@@ -422,7 +422,7 @@ void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring
     if (ptl_map_reserve(&shard->monitors.by_id) == PTL_OK) {
         ptl_map_insert(&shard->monitors.by_id, spread(monitoring->id), monitoring);
     }
-    monitoring->noticed = true;
+    monitoring->noticed = monitoring->seen = true;
 }
 
 void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
@@ -430,15 +430,19 @@ void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
     ptl_monitoring_free(shard, monitoring);
 }
 
+/* Whether it is told in its own port's queue. */
+static bool is_notice(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    return monitoring->owner != NULL &&
+           (monitoring->kind == PTL_MONITOR_CALLBACK ||
+            (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
+}
+
 /* Fire one that is on no watch any more. */
 static void fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                  const struct ptl_msg *reason, uint64_t failure)
 {
-    bool to_owner = monitoring->owner != NULL &&
-                    (monitoring->kind == PTL_MONITOR_CALLBACK ||
-                     (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
-
-    if (to_owner) {
+    if (is_notice(shard, monitoring)) {
         notify_port(shard, monitoring, reason, failure);
         return;
     }
@@ -496,6 +500,33 @@ void ptl_watch_down(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *
     }
 }
 
+/*
+ * Queue the notices of a failure before anything of it is told elsewhere: a port that hears of it
+ * in another port's monitor, as a message, may not issue as if its own had run (G2).
+ */
+static void queue_notices(struct ptl_shard *shard, struct ptl_watch *watches,
+                          const struct ptl_msg *reason, uint64_t failure)
+{
+    struct ptl_monitoring *notices = NULL;
+
+    for (struct ptl_watch *watch = watches; watch != NULL; watch = watch->route_next) {
+        struct ptl_monitoring *next;
+        for (struct ptl_monitoring *m = watch->first; m != NULL; m = next) {
+            next = m->next;
+            if (is_notice(shard, m)) {
+                list_remove(m);
+                m->watch = NULL;
+                list_add(&notices, m); /* whoever takes one back finds it here */
+            }
+        }
+    }
+    while (notices != NULL) {
+        struct ptl_monitoring *monitoring = notices;
+        list_remove(monitoring);
+        notify_port(shard, monitoring, reason, failure);
+    }
+}
+
 void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t failure,
                     const struct ptl_msg *reason)
 {
@@ -525,6 +556,7 @@ void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t fail
         watch->firing = true;
     }
     drop_route(shard, route);
+    queue_notices(shard, list, reason, failure);
     while (list != NULL) {
         struct ptl_watch *watch = list;
         list = watch->route_next;

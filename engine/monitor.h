@@ -37,6 +37,7 @@ struct ptl_monitoring {
     uint8_t kind;
     bool noticed;    /* waits in its port's queue to be run */
     bool taken_back; /* meanwhile */
+    bool seen;       /* its port has been told, and said PTL_LATER */
     bool outside;    /* made by a thread of the program */
     uint32_t generation;
     struct ptl_slot *owner; /* the port it belongs to, or NULL */
@@ -119,6 +120,13 @@ void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring
 
 /* The notice is dropped with the port that it waited at. */
 void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/*
+ * As ptl_monitor() from a handler, for what was sent when its issuer had been told of `since`
+ * failures of that link's owner (ptl_epoch_of(), ptl_epoch_outside()).
+ */
+PTL_MUST_CHECK int ptl_monitor_since(struct ptl_node *node, const struct ptl_port *port,
+                                     ptl_monitor_fn *tell, void *data, uint64_t since);
 
 /* Try again what could not be told.  Returns whether some is left. */
 bool ptl_monitors_retry(struct ptl_shard *shard);

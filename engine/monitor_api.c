@@ -36,8 +36,9 @@ static int fill(struct ptl_node *node, struct ptl_monitoring *monitoring, const 
     return PTL_OK;
 }
 
+/* `since` UINT64_MAX: of now. */
 static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsigned place,
-                 struct ptl_monitor *monitor)
+                 uint64_t since, struct ptl_monitor *monitor)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
     struct ptl_monitor named = {.id = monitoring->id, .shard = place};
@@ -46,7 +47,7 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
     if (shard != NULL) {
         named.shard = shard->index;
         monitoring->owner = shard->self;
-        monitoring->epoch = ptl_epoch_of(shard, &monitoring->target);
+        monitoring->epoch = since != UINT64_MAX ? since : ptl_epoch_of(shard, &monitoring->target);
         err = ptl_monitoring_add(shard, monitoring);
     } else {
         struct ptl_op op = {
@@ -66,7 +67,7 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
 
 static int monitor_port(struct ptl_node *node, uint8_t kind, const struct ptl_port *port,
                         ptl_monitor_fn *tell, void *data, const struct ptl_port *to,
-                        const struct ptl_msg *prefix, struct ptl_monitor *monitor)
+                        const struct ptl_msg *prefix, uint64_t since, struct ptl_monitor *monitor)
 {
     struct ptl_port own;
 
@@ -86,7 +87,7 @@ static int monitor_port(struct ptl_node *node, uint8_t kind, const struct ptl_po
     monitoring->data = data;
     int err = fill(node, monitoring, to, prefix);
     if (err == PTL_OK) {
-        err = start(node, monitoring, place, monitor);
+        err = start(node, monitoring, place, since, monitor);
     }
     if (err < 0) {
         free_made(node, monitoring);
@@ -97,27 +98,39 @@ static int monitor_port(struct ptl_node *node, uint8_t kind, const struct ptl_po
 int ptl_monitor(struct ptl_node *node, const struct ptl_port *port, ptl_monitor_fn *tell,
                 void *data, struct ptl_monitor *monitor)
 {
-    return monitor_port(node, PTL_MONITOR_CALLBACK, port, tell, data, NULL, NULL, monitor);
+    return monitor_port(node, PTL_MONITOR_CALLBACK, port, tell, data, NULL, NULL, UINT64_MAX,
+                        monitor);
+}
+
+int ptl_monitor_since(struct ptl_node *node, const struct ptl_port *port, ptl_monitor_fn *tell,
+                      void *data, uint64_t since)
+{
+    return monitor_port(node, PTL_MONITOR_CALLBACK, port, tell, data, NULL, NULL, since, NULL);
 }
 
 int ptl_monitor_message(struct ptl_node *node, const struct ptl_port *port,
                         const struct ptl_port *to, const struct ptl_msg *prefix,
                         struct ptl_monitor *monitor)
 {
-    return monitor_port(node, PTL_MONITOR_MESSAGE, port, NULL, NULL, to, prefix, monitor);
+    return monitor_port(node, PTL_MONITOR_MESSAGE, port, NULL, NULL, to, prefix, UINT64_MAX,
+                        monitor);
 }
 
 int ptl_monitor_kill(struct ptl_node *node, const struct ptl_port *port,
                      const struct ptl_port *victim, struct ptl_monitor *monitor)
 {
-    return monitor_port(node, PTL_MONITOR_KILL, port, NULL, NULL, victim, NULL, monitor);
+    if (victim->kind != PTL_PORT_NONE && ptl_port_name(victim).size == 0) {
+        return PTL_EINVAL; /* a node port is not to be killed */
+    }
+    return monitor_port(node, PTL_MONITOR_KILL, port, NULL, NULL, victim, NULL, UINT64_MAX,
+                        monitor);
 }
 
 void ptl_unmonitor(struct ptl_node *node, const struct ptl_monitor *monitor)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
 
-    if (monitor->id == 0) {
+    if (monitor->id == 0 || monitor->shard >= node->shard_count) {
         return;
     }
     if (shard != NULL && shard->index == monitor->shard) {

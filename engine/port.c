@@ -624,7 +624,8 @@ uint64_t ptl_port_pending_failure(struct ptl_shard *shard, const struct ptl_slot
         ptl_op_unpack(p->bytes, &op);
         if (op.kind == PTL_OP_NOTICE && op.epoch != 0) {
             const struct ptl_monitoring *monitoring = op.pointer;
-            if (!monitoring->taken_back && monitoring->target.node_hash == node_hash) {
+            if (!monitoring->taken_back && !monitoring->seen &&
+                monitoring->target.node_hash == node_hash) {
                 return op.epoch;
             }
         }

@@ -44,6 +44,13 @@ uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port)
     return pending != UINT64_MAX ? pending - 1 : shard->told[ptl_place_of(shard->node, port)];
 }
 
+uint64_t ptl_epoch_outside(const struct ptl_node *node, const struct ptl_port *port)
+{
+    unsigned place = ptl_place_of(node, port);
+
+    return atomic_load(&node->shards[place].answered[place]);
+}
+
 int ptl_submit(struct ptl_node *node, unsigned to, const struct ptl_op *op, bool control)
 {
     struct ptl_shard *shard = &node->shards[to];

@@ -38,6 +38,9 @@ PTL_MUST_CHECK int ptl_submit(struct ptl_node *node, unsigned shard, const struc
 /* The failures of that owner's links which whoever runs on `shard` now has been told of. */
 uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port);
 
+/* ... and a thread of the program, at this moment. */
+uint64_t ptl_epoch_outside(const struct ptl_node *node, const struct ptl_port *port);
+
 /* Send a message whose values are already encoded; as ptl_send(). */
 PTL_MUST_CHECK int ptl_send_body(struct ptl_node *node, const struct ptl_port *to,
                                  struct ptl_span body, uint32_t count, const struct ptl_msg *whole);

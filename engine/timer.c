@@ -263,7 +263,7 @@ void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
 
-    if (timer->id == 0) {
+    if (timer->id == 0 || timer->shard >= node->shard_count) {
         return;
     }
     if (shard != NULL && shard->index == timer->shard) {

@@ -133,6 +133,7 @@ static void place_own(const struct ptl_identity *self, struct ptl_span name, str
     } else {
         port->kind = PTL_PORT_NAMED;
         port->shard = (uint16_t)ptl_shard_of(ptl_name_hash(name), self->shards);
+        port->slot = self->shards; /* of how many: is_of_this_run() */
     }
 }
 
@@ -170,6 +171,16 @@ int ptl_port_read(const struct ptl_identity *self, struct ptl_span id, struct pt
     return ptl_port_at(self, ptl_span(id.bytes, node_size), ptl_span_skip(id, node_size + 1), port);
 }
 
+/* A node that was stopped and started again under its ID has other ports at the same places, and
+ * perhaps another number of shards. */
+static bool is_of_this_run(const struct ptl_identity *self, const struct ptl_port *port)
+{
+    if (port->kind == PTL_PORT_SLOT) {
+        return memcmp(port->id + port->node_size + 1, self->incarnation_text, PTL_BASE62_64) == 0;
+    }
+    return port->kind == PTL_PORT_NODE || port->slot == self->shards;
+}
+
 const struct ptl_port *ptl_port_own_view(const struct ptl_identity *self,
                                          const struct ptl_port *port, struct ptl_port *own)
 {
@@ -178,8 +189,10 @@ const struct ptl_port *ptl_port_own_view(const struct ptl_identity *self,
     if (port->kind == PTL_PORT_NONE) {
         return NULL;
     }
-    if (seen_as_own == (port->node_hash == self->hash) &&
-        (!seen_as_own || port->shard < self->shards)) {
+    if (!seen_as_own && port->node_hash != self->hash) {
+        return port;
+    }
+    if (seen_as_own && port->node_hash == self->hash && is_of_this_run(self, port)) {
         return port;
     }
     return ptl_port_read(self, ptl_port_span(port), own) < 0 ? NULL : own;

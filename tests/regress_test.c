@@ -62,6 +62,29 @@ static void timer_that_begins_anew_at_once_leaves_others_their_turn(void **state
     atomic_store(&running, 0);
 }
 
+static void port_value_outlives_its_node_and_names_no_port_of_the_next(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct ptl_node *node = witness_start(&options);
+    struct ptl_port old = witness_listener(node, "old");
+    struct ptl_port echo = witness_port(node, "echo", on_message, "old");
+
+    (void)state;
+    assert_int_equal(witness_stop(node, 1000), 0);
+    options.shards = witness_shards + 1; /* a chosen name lives on another shard then, perhaps */
+    node = witness_start(&options);
+    for (unsigned i = 0; i < 2 * options.shards; i++) {
+        witness_listener(node, "new"); /* at the very same place as the old one */
+    }
+    witness_port(node, "echo", on_message, "echo");
+    tell(node, &old, "t", "for a port that is gone");
+    tell(node, &echo, "t", "for whoever has that name");
+    assert_next("echo", "[\"for whoever has that name\"]");
+    assert_int_equal(ptl_monitor(node, &old, on_gone, "gone", NULL), 0);
+    witness_until("gone", "no_such_port");
+    assert_silent("new");
+}
+
 /* ---- Monitors ------------------------------------------------------------------------------ */
 
 static void monitor_of_a_thread_keeps_its_place_before_a_kill(void **state)
@@ -82,6 +105,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         WITNESSED(port_that_says_later_again_and_again_is_tried_each_time),
         WITNESSED(timer_that_begins_anew_at_once_leaves_others_their_turn),
+        WITNESSED(port_value_outlives_its_node_and_names_no_port_of_the_next),
         WITNESSED(monitor_of_a_thread_keeps_its_place_before_a_kill),
     };
     static const unsigned shards[] = {1, 2, 0};

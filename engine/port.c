@@ -19,13 +19,6 @@
 
 enum outcome { DONE, LATER };
 
-/* Whether the port that lived here then lives still. */
-static bool alive(const struct ptl_slot *slot, uint32_t generation)
-{
-    return slot->generation == generation &&
-           atomic_load_explicit(&slot->state, memory_order_relaxed) == PTL_SLOT_ALIVE;
-}
-
 static struct ptl_span more_name(const struct ptl_port_more *more)
 {
     return ptl_span(more->name, more->name_size);
@@ -214,7 +207,7 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
         enum outcome outcome = run_notice_message(shard, slot, monitoring, reason);
         if (outcome == LATER) {
             ptl_notice_again(shard, monitoring);
-        } else if (alive(slot, generation)) {
+        } else if (ptl_slot_lives(slot, generation)) {
             /* When the handler failed, the monitoring has ended with its port. */
             ptl_monitoring_free(shard, monitoring);
         }
@@ -465,12 +458,12 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
      * own, what it sends to that node counts as sent before the failure. */
     if (queued || (op->kind == PTL_OP_NOTICE && op->epoch != 0)) {
         keep(shard, slot, op, false);
-        if (alive(slot, generation)) {
+        if (ptl_slot_lives(slot, generation)) {
             make_ready(shard, slot->more);
         }
     } else if (run_op(shard, slot, op) == LATER) {
         keep(shard, slot, op, true);
-        if (alive(slot, generation)) {
+        if (ptl_slot_lives(slot, generation)) {
             start_waiting(shard, slot);
         }
     }
@@ -499,7 +492,7 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
     };
     bool later = slot->more == NULL || slot->more->queue_first == NULL;
     keep(shard, slot, &op, false);
-    if (alive(slot, generation)) {
+    if (ptl_slot_lives(slot, generation)) {
         if (later) {
             start_waiting(shard, slot);
         } else {
@@ -519,7 +512,7 @@ static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
     bool link_notice = op.kind == PTL_OP_NOTICE && op.epoch != 0;
     slot->more->notices -= link_notice;
     enum outcome outcome = run_op(shard, slot, &op);
-    if (!alive(slot, generation)) {
+    if (!ptl_slot_lives(slot, generation)) {
         ptl_parcel_free(parcel, shard->allocator);
         return false;
     }

@@ -108,6 +108,13 @@ void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot);
 /* The living port of this slot and generation, or NULL.  Thread: the shard's. */
 struct ptl_slot *ptl_slot_find(struct ptl_port_table *table, uint32_t slot, uint32_t generation);
 
+/* Whether the port that lived here then lives still.  Thread: the shard's. */
+static inline bool ptl_slot_lives(const struct ptl_slot *slot, uint32_t generation)
+{
+    return slot->generation == generation &&
+           atomic_load_explicit(&slot->state, memory_order_relaxed) == PTL_SLOT_ALIVE;
+}
+
 /* The living port of this chosen name, or NULL.  Thread: the shard's. */
 struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name);
 

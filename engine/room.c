@@ -43,14 +43,11 @@ static void free_waiter(struct ptl_shard *shard, struct ptl_waiter *waiter)
 static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
     switch ((enum ptl_waiter_kind)waiter->kind) {
-    case PTL_WAITER_PORT: {
-        struct ptl_slot *slot =
-            ptl_slot_find(&shard->ports, waiter->slot->index, waiter->generation);
-        if (slot == waiter->slot && slot != NULL) {
-            ptl_port_resume(shard, slot);
+    case PTL_WAITER_PORT:
+        if (ptl_slot_lives(waiter->slot, waiter->generation)) {
+            ptl_port_resume(shard, waiter->slot);
         }
         break;
-    }
     case PTL_WAITER_CALLBACK:
         shard->self = waiter->slot;
         waiter->tell(shard->node, &waiter->to, waiter->data);
@@ -112,6 +109,15 @@ bool ptl_waiters_have_news(const struct ptl_shard *shard)
     return false;
 }
 
+/* A connection that was closed by what those before it in the list did: ptl_waiters_forget() does
+ * not see the list that is being looked through.  The connection itself lives until the loop has
+ * let go. */
+static bool is_forgotten(const struct ptl_waiter *waiter)
+{
+    return waiter->kind == PTL_WAITER_CONNECTION &&
+           waiter->connection->state != PTL_CONNECTION_UP;
+}
+
 void ptl_waiters_look(struct ptl_shard *shard)
 {
     struct ptl_waiters *waiters = &shard->waiters;
@@ -125,7 +131,7 @@ void ptl_waiters_look(struct ptl_shard *shard)
     while (list != NULL) {
         struct ptl_waiter *waiter = list;
         list = list->next;
-        if (waiter->ended) {
+        if (waiter->ended || is_forgotten(waiter)) {
             free_waiter(shard, waiter);
         } else if (may_go(shard, waiter)) {
             tell(shard, waiter);

@@ -81,8 +81,7 @@ static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const 
 
 static void die_failed(struct ptl_shard *shard, struct ptl_slot *slot, int err)
 {
-    bool told = err != PTL_ENOMEM && shard->fail_text[0] != 0;
-    const char *text = told ? shard->fail_text : ptl_err_text(err);
+    const char *text = shard->fail_text[0] != 0 ? shard->fail_text : ptl_err_text(err);
     struct ptl_msg *reason;
 
     if (ptl_msg_make(shard->node, &reason, "tt", "die", text) < 0) {
@@ -225,8 +224,7 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
     return DONE;
 }
 
-/* False: no memory. */
-static bool add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+static void add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
 {
     struct ptl_port_more *more = ptl_port_more(shard, slot);
 
@@ -243,50 +241,24 @@ static bool add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const st
         }
     }
     if (more == NULL) {
-        return false;
+        /* Without memory for its watcher the port must not outlive it unnoticed. */
+        die_failed(shard, slot, PTL_ENOMEM);
+        return;
     }
     more->watchers[more->watcher_count++] =
         (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
-    return true;
 }
 
-/* Tell one at once, as if it had been a watcher. */
-static int tell_watcher(struct ptl_shard *shard, struct ptl_watcher watcher,
-                        const struct ptl_msg *reason)
-{
-    struct ptl_op op = {
-        .kind = PTL_OP_DOWN,
-        .to = PTL_TO_SHARD,
-        .number = watcher.watch,
-        .whole = reason,
-    };
-
-    if (reason != NULL) {
-        op.body = ptl_span(reason->body, reason->size);
-        op.count = reason->count;
-    }
-#ifdef PTL_PLANT_REPLY_ORDER
-    struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
-    if (parcel != NULL) {
-        ptl_shard_hand(&shard->node->shards[watcher.shard], parcel, shard);
-        return PTL_OK;
-    }
-#endif
-    return ptl_shard_post(shard, watcher.shard, &op, true);
-}
-
-/* Returns whether it was there. */
-static bool remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
+static void remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
 {
     struct ptl_port_more *more = slot->more;
 
     for (uint32_t i = 0; more != NULL && i < more->watcher_count; i++) {
         if (more->watchers[i].watch == op->number && more->watchers[i].shard == op->watcher) {
             more->watchers[i] = more->watchers[--more->watcher_count];
-            return true;
+            return;
         }
     }
-    return false;
 }
 
 static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
@@ -303,22 +275,10 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
         ptl_port_die(shard, slot, msg);
         return DONE;
     case PTL_OP_ON:
-        if (ptl_on_set(shard, slot, op->pointer) < 0) {
-            die_failed(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
-        }
+        ptl_on_set(shard, slot, op->pointer);
         return DONE;
     case PTL_OP_WATCH:
-        if (!add_watcher(shard, slot, op)) {
-            /* The port must not outlive its watcher unnoticed, who is told before all others. */
-            struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
-            if (tell_watcher(shard, watcher, NULL) < 0) {
-                ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor is lost");
-            }
-            die_failed(shard, slot, PTL_ENOMEM);
-        }
-        return DONE;
-    case PTL_OP_UNWATCH:
-        remove_watcher(slot, op);
+        add_watcher(shard, slot, op);
         return DONE;
     default:
         ptl_unreachable("not an op of a port's flow");
@@ -417,9 +377,8 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
             ptl_notice_drop(shard, op->pointer);
         } else if (op->kind == PTL_OP_ON) {
             ptl_on_free(shard, op->pointer);
-        } else if (op->kind == PTL_OP_UNWATCH) {
-            return; /* one that is told and not listened to */
         }
+        shard->fail_text[0] = 0;
         die_failed(shard, slot, PTL_ENOMEM);
         return;
     }
@@ -430,18 +389,6 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
 }
 
 /* ---- Taking -------------------------------------------------------------------------------- */
-
-/* Tell its watchers now, or at the turn's end when others wait for that already. */
-static void bury(struct ptl_shard *shard, struct ptl_port_more *dead)
-{
-    bool others = shard->dead != NULL;
-
-    dead->next = shard->dead;
-    shard->dead = dead;
-    if (!others) {
-        ptl_ports_tell(shard);
-    }
-}
 
 static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op)
 {
@@ -472,7 +419,9 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
     dead->watchers = watcher;
     dead->watcher_count = dead->watcher_capacity = 1;
     dead->reason = reason;
-    bury(shard, dead);
+    dead->next = shard->dead;
+    shard->dead = dead;
+    ptl_ports_tell(shard);
 }
 
 static void absent(struct ptl_shard *shard, const struct ptl_op *op)
@@ -504,8 +453,9 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
         absent(shard, op);
         return;
     }
-    if (op->kind == PTL_OP_UNWATCH && remove_watcher(slot, op)) {
-        return; /* ahead of what waits, unless it waits there itself */
+    if (op->kind == PTL_OP_UNWATCH) {
+        remove_watcher(slot, op); /* ahead of what waits: its answer is not wanted any more */
+        return;
     }
     uint32_t generation = slot->generation;
     bool queued = slot->more != NULL && slot->more->queue_first != NULL;
@@ -708,12 +658,7 @@ static void drop_queue(struct ptl_shard *shard, struct ptl_port_more *more)
             ptl_on_free(shard, op.pointer);
         } else if (op.kind == PTL_OP_WATCH) {
             /* Waited behind the death: told with it. */
-            if (!add_watcher(shard, more->slot, &op)) {
-                struct ptl_watcher watcher = {.watch = op.number, .shard = op.watcher};
-                if (tell_watcher(shard, watcher, NULL) < 0) {
-                    ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor is lost");
-                }
-            }
+            add_watcher(shard, more->slot, &op);
         }
         ptl_parcel_free(parcel, shard->allocator);
     }
@@ -744,7 +689,7 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
     for (uint32_t i = 0; i < more->tag_count; i++) {
         ptl_free(allocator, more->tags[i].text, more->tags[i].text_size + 1);
     }
-    ptl_free(allocator, more->tags, more->tag_capacity * sizeof(*more->tags));
+    ptl_free(allocator, more->tags, more->tag_count * sizeof(*more->tags));
     ptl_free(allocator, more->watchers, more->watcher_capacity * sizeof(*more->watchers));
     ptl_free(allocator, more->name, more->name_size);
     ptl_msg_free(more->reason);
@@ -784,14 +729,35 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
     }
     if (more != NULL) {
         more->slot = NULL;
-        bury(shard, more);
+        more->next = shard->dead;
+        shard->dead = more;
+        ptl_ports_tell(shard);
     }
 }
 
 static bool tell_watchers(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     while (more->watcher_count != 0) {
-        if (tell_watcher(shard, more->watchers[more->watcher_count - 1], more->reason) < 0) {
+        const struct ptl_watcher *watcher = &more->watchers[more->watcher_count - 1];
+        struct ptl_op op = {
+            .kind = PTL_OP_DOWN,
+            .to = PTL_TO_SHARD,
+            .number = watcher->watch,
+            .whole = more->reason,
+        };
+        if (more->reason != NULL) {
+            op.body = ptl_span(more->reason->body, more->reason->size);
+            op.count = more->reason->count;
+        }
+#ifdef PTL_PLANT_REPLY_ORDER
+        struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
+        if (parcel != NULL) {
+            ptl_shard_hand(&shard->node->shards[watcher->shard], parcel, shard);
+            more->watcher_count--;
+            continue;
+        }
+#endif
+        if (ptl_shard_post(shard, watcher->shard, &op, true) < 0) {
             return false;
         }
         more->watcher_count--;

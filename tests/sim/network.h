@@ -144,6 +144,9 @@ unsigned sim_network_streams(const struct sim_network *network);
 void sim_network_cut(struct sim_network *network, unsigned which, unsigned from, uint64_t after,
                      enum sim_cut how);
 
+/* Forget the cuts that have not come yet. */
+void sim_network_spare(struct sim_network *network);
+
 /* ---- What the simulated loop uses ------------------------------------------------------------ */
 
 /* Returns 0, PTL_EADDRESS or -errno.  A port of 0 is chosen.  Owns: the caller, until unlisten. */

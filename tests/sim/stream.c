@@ -754,6 +754,17 @@ void sim_network_cut(struct sim_network *network, unsigned which, unsigned from,
     }
 }
 
+void sim_network_spare(struct sim_network *network)
+{
+    for (struct sim_stream *at = network->streams; at != NULL; at = at->next) {
+        for (unsigned i = 0; i < 2; i++) {
+            if (!at->directions[i].silent) {
+                at->directions[i].cut_at = UINT64_MAX;
+            }
+        }
+    }
+}
+
 static void lose_end(struct sim_end *end)
 {
     if (end->held) {

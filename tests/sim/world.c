@@ -482,6 +482,7 @@ static void strike(void *data)
     if (!world->storming || sim_network_now(world->network) >= world->calm_at) {
         world->storming = false;
         *sim_network_weather(world->network) = (struct sim_weather){.short_io = 100};
+        sim_network_spare(world->network);
         return;
     }
     unsigned dice = (unsigned)sim_random_below(world->random, 100);

@@ -52,24 +52,43 @@ void ptl_log(const struct ptl_node *node, enum ptl_log_level level, const char *
     node->options.log(node->options.log_data, level, line);
 }
 
+static struct ptl_parcel *make_listener(struct ptl_node *node, ptl_link_fn *tell, void *data)
+{
+    struct ptl_link_listener *listener = ptl_alloc(node->allocator, sizeof(*listener));
+
+    if (listener == NULL) {
+        return NULL;
+    }
+    listener->tell = tell;
+    listener->data = data;
+    struct ptl_op op = {.kind = PTL_OP_ON_LINK, .to = PTL_TO_SHARD, .pointer = listener};
+    struct ptl_parcel *parcel = ptl_parcel_make(&op, node->allocator);
+    if (parcel == NULL) {
+        ptl_free(node->allocator, listener, sizeof(*listener));
+    }
+    return parcel;
+}
+
 int ptl_on_link(struct ptl_node *node, ptl_link_fn *tell, void *data)
 {
-    for (unsigned i = 0; i < node->shard_count; i++) {
-        struct ptl_link_listener *listener = ptl_alloc(node->allocator, sizeof(*listener));
-        if (listener == NULL) {
-            return PTL_ENOMEM;
-        }
-        listener->tell = tell;
-        listener->data = data;
-        struct ptl_op op = {.kind = PTL_OP_ON_LINK, .to = PTL_TO_SHARD, .pointer = listener};
-        struct ptl_parcel *parcel = ptl_parcel_make(&op, node->allocator);
-        if (parcel == NULL) {
-            ptl_free(node->allocator, listener, sizeof(*listener));
-            return PTL_ENOMEM;
-        }
-        ptl_shard_hand(&node->shards[i], parcel, ptl_shard_here(node));
+    struct ptl_parcel *parcels[PTL_SHARDS_MAX];
+    unsigned made = 0;
+
+    while (made < node->shard_count && (parcels[made] = make_listener(node, tell, data)) != NULL) {
+        made++;
     }
-    return PTL_OK;
+    /* All shards or none: after an error nobody may be called. */
+    for (unsigned i = 0; i < made; i++) {
+        if (made == node->shard_count) {
+            ptl_shard_hand(&node->shards[i], parcels[i], ptl_shard_here(node));
+        } else {
+            struct ptl_op op;
+            ptl_op_unpack(parcels[i]->bytes, &op);
+            ptl_op_drop(&node->shards[i], &op);
+            ptl_parcel_free(parcels[i], node->allocator);
+        }
+    }
+    return made == node->shard_count ? PTL_OK : PTL_ENOMEM;
 }
 
 /* ---- Making -------------------------------------------------------------------------------- */
@@ -124,6 +143,7 @@ static void drop_node(struct ptl_node *node)
     for (size_t i = 0; node->rings != NULL && i < ring_count; i++) {
         struct ptl_ring *ring = &node->rings[i];
         void *record;
+        ptl_ring_publish(ring); /* what closing has added */
         while (ring->bytes != NULL && (record = ptl_ring_take(ring, ptl_ring_tail(ring)))) {
             struct ptl_op op;
             ptl_op_unpack(record, &op);

@@ -33,17 +33,6 @@ static void remove_tag(const struct ptl_allocator *allocator, struct ptl_port_mo
 
     ptl_free(allocator, tag->text, tag->text_size + 1);
     *tag = more->tags[last];
-    struct ptl_tag *fewer = NULL;
-    if (last != 0) {
-        fewer =
-            ptl_grow(allocator, more->tags, more->tag_count * sizeof(*tag), last * sizeof(*tag));
-        if (fewer == NULL) {
-            fewer = more->tags; /* shrinking failed: the block is as it was */
-        }
-    } else {
-        ptl_free(allocator, more->tags, sizeof(*tag));
-    }
-    more->tags = fewer;
     more->tag_count = last;
 }
 
@@ -51,13 +40,16 @@ static void remove_tag(const struct ptl_allocator *allocator, struct ptl_port_mo
 static int add_tag(const struct ptl_allocator *allocator, struct ptl_port_more *more,
                    struct ptl_on *on)
 {
-    struct ptl_tag *tags = ptl_grow(allocator, more->tags, more->tag_count * sizeof(*tags),
-                                    (more->tag_count + 1) * sizeof(*tags));
-    if (tags == NULL) {
-        return PTL_ENOMEM;
+    if (more->tag_count == more->tag_capacity) {
+        size_t old = more->tag_capacity * sizeof(*more->tags);
+        struct ptl_tag *tags = ptl_grow(allocator, more->tags, old, old + sizeof(*tags));
+        if (tags == NULL) {
+            return PTL_ENOMEM;
+        }
+        more->tags = tags;
+        more->tag_capacity++;
     }
-    more->tags = tags;
-    tags[more->tag_count++] = (struct ptl_tag){
+    more->tags[more->tag_count++] = (struct ptl_tag){
         .text = on->tag,
         .text_size = on->tag_size,
         .handler = on->handler,
@@ -88,7 +80,7 @@ static int set_tag(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on
     return PTL_OK;
 }
 
-void ptl_on_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *on)
+int ptl_on_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *on)
 {
     int err = PTL_OK;
 
@@ -100,9 +92,7 @@ void ptl_on_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *o
         err = set_tag(shard, slot, on);
     }
     free_on(shard->allocator, on);
-    if (err < 0) {
-        ptl_port_die(shard, slot, NULL);
-    }
+    return err;
 }
 
 static struct ptl_on *make_on(const struct ptl_allocator *allocator, const char *tag,
@@ -148,8 +138,7 @@ int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *
              ? self->index == port->slot && self->generation == port->generation
              : self == ptl_slot_named(&shard->ports, ptl_port_name(port)))) {
         /* A port's own handlers take effect at once: the next message finds them. */
-        ptl_on_set(shard, self, on);
-        return PTL_OK;
+        return ptl_on_set(shard, self, on);
     }
     struct ptl_op op = {.kind = PTL_OP_ON, .pointer = on};
     int err = ptl_route(node, port, &op, true);

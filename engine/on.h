@@ -16,8 +16,8 @@ struct ptl_on {
     void *data;
 };
 
-/* Carry it out.  Owns: `on` is freed.  Without memory the port is killed.  Thread: the shard's. */
-void ptl_on_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *on);
+/* Carry it out.  Owns: `on` is freed.  Errors: PTL_ENOMEM.  Thread: the shard's. */
+PTL_MUST_CHECK int ptl_on_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *on);
 
 /* Free one that will not be carried out. */
 void ptl_on_free(struct ptl_shard *shard, struct ptl_on *on);

@@ -89,7 +89,8 @@ static int check(const struct ptl_node_options *options)
 {
     bool loopback = true;
 
-    if (!framings_valid(options->framings) || count_texts(options->seeds) > PTL_SEEDS_MAX ||
+    if ((options->secret == NULL && options->secret_size != 0) ||
+        !framings_valid(options->framings) || count_texts(options->seeds) > PTL_SEEDS_MAX ||
         (options->ring_bytes & (options->ring_bytes - 1)) != 0 ||
         options->ring_bytes < 8 * (size_t)PTL_RECORD_MAX) {
         return PTL_EINVAL;
@@ -132,13 +133,14 @@ static int copy_lists(struct ptl_node *node, const struct ptl_node_options *from
 {
     unsigned binds = count_texts(from->binds), seeds = count_texts(from->seeds);
 
+    /* Each count as soon as its block is there: ptl_options_drop() frees by them. */
     node->binds = ptl_alloc(node->allocator, (binds + 1) * sizeof(*node->binds));
+    node->bind_count = node->binds == NULL ? 0 : binds;
     node->seeds = ptl_alloc(node->allocator, (seeds + 1) * sizeof(*node->seeds));
+    node->seed_count = node->seeds == NULL ? 0 : seeds;
     if (node->binds == NULL || node->seeds == NULL) {
         return PTL_ENOMEM;
     }
-    node->bind_count = binds;
-    node->seed_count = seeds;
     for (unsigned i = 0; i < binds; i++) {
         node->binds[i].wish =
             ptl_text_copy(node->allocator, from->binds[i], strlen(from->binds[i]));

@@ -81,7 +81,8 @@ static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const 
 
 static void die_failed(struct ptl_shard *shard, struct ptl_slot *slot, int err)
 {
-    const char *text = shard->fail_text[0] != 0 ? shard->fail_text : ptl_err_text(err);
+    bool told = err != PTL_ENOMEM && shard->fail_text[0] != 0;
+    const char *text = told ? shard->fail_text : ptl_err_text(err);
     struct ptl_msg *reason;
 
     if (ptl_msg_make(shard->node, &reason, "tt", "die", text) < 0) {
@@ -224,7 +225,8 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
     return DONE;
 }
 
-static void add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+/* False: no memory. */
+static bool add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
 {
     struct ptl_port_more *more = ptl_port_more(shard, slot);
 
@@ -241,29 +243,71 @@ static void add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const st
         }
     }
     if (more == NULL) {
-        /* Without memory for its watcher the port must not outlive it unnoticed. */
-        die_failed(shard, slot, PTL_ENOMEM);
-        return;
+        return false;
     }
     more->watchers[more->watcher_count++] =
         (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
+    return true;
 }
 
-static void remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
+/* Tell one at once, as if it had been a watcher. */
+static int tell_watcher(struct ptl_shard *shard, struct ptl_watcher watcher,
+                        const struct ptl_msg *reason)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DOWN,
+        .to = PTL_TO_SHARD,
+        .number = watcher.watch,
+        .whole = reason,
+    };
+
+    if (reason != NULL) {
+        op.body = ptl_span(reason->body, reason->size);
+        op.count = reason->count;
+    }
+#ifdef PTL_PLANT_REPLY_ORDER
+    struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
+    if (parcel != NULL) {
+        ptl_shard_hand(&shard->node->shards[watcher.shard], parcel, shard);
+        return PTL_OK;
+    }
+#endif
+    return ptl_shard_post(shard, watcher.shard, &op, true);
+}
+
+/* The watcher of this op could not be noted. */
+static void tell_without_memory(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    static const char values[] = "\x63"
+                                 "die"
+                                 "\x6d"
+                                 "out of memory";
+    struct ptl_msg reason = ptl_msg_borrow(ptl_span(values, sizeof(values) - 1), 2);
+    struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
+
+    if (tell_watcher(shard, watcher, &reason) < 0) {
+        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");
+    }
+}
+
+/* Returns whether it was there. */
+static bool remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
 {
     struct ptl_port_more *more = slot->more;
 
     for (uint32_t i = 0; more != NULL && i < more->watcher_count; i++) {
         if (more->watchers[i].watch == op->number && more->watchers[i].shard == op->watcher) {
             more->watchers[i] = more->watchers[--more->watcher_count];
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
 {
     struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
+    borrowed.allocator = shard->allocator;
     const struct ptl_msg *msg = op->whole != NULL ? op->whole : &borrowed;
 
     switch ((enum ptl_op_kind)op->kind) {
@@ -275,10 +319,19 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
         ptl_port_die(shard, slot, msg);
         return DONE;
     case PTL_OP_ON:
-        ptl_on_set(shard, slot, op->pointer);
+        if (ptl_on_set(shard, slot, op->pointer) < 0) {
+            die_failed(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
+        }
         return DONE;
     case PTL_OP_WATCH:
-        add_watcher(shard, slot, op);
+        if (!add_watcher(shard, slot, op)) {
+            /* The port must not outlive its watcher unnoticed. */
+            tell_without_memory(shard, op);
+            die_failed(shard, slot, PTL_ENOMEM);
+        }
+        return DONE;
+    case PTL_OP_UNWATCH:
+        remove_watcher(slot, op);
         return DONE;
     default:
         ptl_unreachable("not an op of a port's flow");
@@ -377,8 +430,9 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
             ptl_notice_drop(shard, op->pointer);
         } else if (op->kind == PTL_OP_ON) {
             ptl_on_free(shard, op->pointer);
+        } else if (op->kind == PTL_OP_UNWATCH) {
+            return; /* one that is told and not listened to */
         }
-        shard->fail_text[0] = 0;
         die_failed(shard, slot, PTL_ENOMEM);
         return;
     }
@@ -389,6 +443,18 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
 }
 
 /* ---- Taking -------------------------------------------------------------------------------- */
+
+/* Tell its watchers now, or at the turn's end when others wait for that already. */
+static void bury(struct ptl_shard *shard, struct ptl_port_more *dead)
+{
+    bool others = shard->dead != NULL;
+
+    dead->next = shard->dead;
+    shard->dead = dead;
+    if (!others) {
+        ptl_ports_tell(shard);
+    }
+}
 
 static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op)
 {
@@ -419,9 +485,7 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
     dead->watchers = watcher;
     dead->watcher_count = dead->watcher_capacity = 1;
     dead->reason = reason;
-    dead->next = shard->dead;
-    shard->dead = dead;
-    ptl_ports_tell(shard);
+    bury(shard, dead);
 }
 
 static void absent(struct ptl_shard *shard, const struct ptl_op *op)
@@ -453,9 +517,8 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
         absent(shard, op);
         return;
     }
-    if (op->kind == PTL_OP_UNWATCH) {
-        remove_watcher(slot, op); /* ahead of what waits: its answer is not wanted any more */
-        return;
+    if (op->kind == PTL_OP_UNWATCH && remove_watcher(slot, op)) {
+        return; /* ahead of what waits, unless it waits there itself */
     }
     uint32_t generation = slot->generation;
     bool queued = slot->more != NULL && slot->more->queue_first != NULL;
@@ -658,7 +721,9 @@ static void drop_queue(struct ptl_shard *shard, struct ptl_port_more *more)
             ptl_on_free(shard, op.pointer);
         } else if (op.kind == PTL_OP_WATCH) {
             /* Waited behind the death: told with it. */
-            add_watcher(shard, more->slot, &op);
+            if (!add_watcher(shard, more->slot, &op)) {
+                tell_without_memory(shard, &op);
+            }
         }
         ptl_parcel_free(parcel, shard->allocator);
     }
@@ -689,7 +754,7 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
     for (uint32_t i = 0; i < more->tag_count; i++) {
         ptl_free(allocator, more->tags[i].text, more->tags[i].text_size + 1);
     }
-    ptl_free(allocator, more->tags, more->tag_count * sizeof(*more->tags));
+    ptl_free(allocator, more->tags, more->tag_capacity * sizeof(*more->tags));
     ptl_free(allocator, more->watchers, more->watcher_capacity * sizeof(*more->watchers));
     ptl_free(allocator, more->name, more->name_size);
     ptl_msg_free(more->reason);
@@ -729,35 +794,14 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
     }
     if (more != NULL) {
         more->slot = NULL;
-        more->next = shard->dead;
-        shard->dead = more;
-        ptl_ports_tell(shard);
+        bury(shard, more);
     }
 }
 
 static bool tell_watchers(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     while (more->watcher_count != 0) {
-        const struct ptl_watcher *watcher = &more->watchers[more->watcher_count - 1];
-        struct ptl_op op = {
-            .kind = PTL_OP_DOWN,
-            .to = PTL_TO_SHARD,
-            .number = watcher->watch,
-            .whole = more->reason,
-        };
-        if (more->reason != NULL) {
-            op.body = ptl_span(more->reason->body, more->reason->size);
-            op.count = more->reason->count;
-        }
-#ifdef PTL_PLANT_REPLY_ORDER
-        struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
-        if (parcel != NULL) {
-            ptl_shard_hand(&shard->node->shards[watcher->shard], parcel, shard);
-            more->watcher_count--;
-            continue;
-        }
-#endif
-        if (ptl_shard_post(shard, watcher->shard, &op, true) < 0) {
+        if (tell_watcher(shard, more->watchers[more->watcher_count - 1], more->reason) < 0) {
             return false;
         }
         more->watcher_count--;

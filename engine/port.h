@@ -41,7 +41,7 @@ struct ptl_port_more {
     char *name; /* chosen, heap, name_size bytes; NULL: node-made */
     uint64_t name_hash;
     uint32_t name_size;
-    uint32_t tag_count;
+    uint32_t tag_count, tag_capacity;
     struct ptl_tag *tags;
     struct ptl_belonging *belongings; /* the last one made comes first */
     struct ptl_watcher *watchers;

@@ -61,9 +61,9 @@ bool ptl_ring_has_room(struct ptl_ring *ring, uint32_t size, uint64_t held)
 
 bool ptl_ring_ample(struct ptl_ring *ring)
 {
-    ring->producer.head_seen = atomic_load_explicit(&ring->consumer.head, memory_order_acquire);
-    uint64_t held =
-        ring->producer.held - atomic_load_explicit(&ring->consumer.held, memory_order_relaxed);
+    /* Asked after ptl_ring_wait_for_room(): in one order with it, on both sides. */
+    ring->producer.head_seen = atomic_load(&ring->consumer.head);
+    uint64_t held = ring->producer.held - atomic_load(&ring->consumer.held);
     return ring->producer.written - ring->producer.head_seen <= ring->capacity / 2 &&
            held <= PTL_RING_HELD_MAX / 2;
 }
@@ -149,7 +149,7 @@ void *ptl_ring_take(struct ptl_ring *ring, uint64_t tail)
 
 void ptl_ring_returned(struct ptl_ring *ring, uint64_t held)
 {
-    atomic_fetch_add_explicit(&ring->consumer.held, held, memory_order_relaxed);
+    atomic_fetch_add(&ring->consumer.held, held);
 }
 
 bool ptl_ring_release(struct ptl_ring *ring)

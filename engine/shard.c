@@ -162,6 +162,7 @@ static void take_timer(struct ptl_shard *shard, struct ptl_timing *timing)
 void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
+    borrowed.allocator = shard->allocator; /* of copies that are kept */
     const struct ptl_msg *msg = op->whole != NULL ? op->whole : &borrowed;
 
     switch ((enum ptl_op_kind)op->kind) {
@@ -237,6 +238,7 @@ static void take_record(struct ptl_shard *shard, struct ptl_ring *ring, const vo
 
     if (ptl_record_is_message(record)) {
         struct ptl_msg msg = ptl_msg_borrow(ptl_span(record + 1, record->body_size), record->count);
+        msg.allocator = shard->allocator;
         ptl_port_take_message(shard, record->slot, record->generation, &msg);
         return;
     }
@@ -557,6 +559,7 @@ void ptl_shard_close(struct ptl_shard *shard)
 
 void ptl_shard_drop(struct ptl_shard *shard)
 {
+    drop_inbox(shard); /* what shards that closed later have handed over */
     ptl_fullness_drop(shard);
     ptl_port_table_drop(&shard->ports);
 }

@@ -56,6 +56,7 @@ void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_slot *slot = ptl_slot_find(&shard->ports, index, generation);
     struct ptl_msg values =
         ptl_msg_borrow(ptl_span(cursor.at, (size_t)(cursor.end - cursor.at)), op->count - 1);
+    values.allocator = shard->allocator;
     err = init_port(shard, slot, &function, &values);
     if (err < 0) {
         kill_failed(shard, slot, err);

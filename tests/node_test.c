@@ -247,7 +247,7 @@ static void message_that_nothing_handles_kills_the_port(void **state)
     tell(node, &port, "t", "a");
     tell(node, &port, "T", "a\n\x7f\xc3\xa4", (size_t)5);
     assert_next("a", "[\"a\"]");
-    assert_next("gone", UNHANDLED("a...."));
+    assert_next("gone", UNHANDLED("a..."));
 
     port = monitored(node, NULL, NULL);
     tell(node, &port, "t", "1234567890123456789012345678901");

@@ -335,13 +335,14 @@ static int unwatch(struct ptl_shard *shard, struct ptl_link *link, const struct 
     return send_request(shard, link, "mon0", op->name, ptl_span(NULL, 0), 0);
 }
 
-/* Tell one watcher. */
-static int tell_down(struct ptl_shard *shard, struct ptl_watcher watcher,
+/* Tell one watcher; `failure` is the number of the link's that it is told of, or 0. */
+static int tell_down(struct ptl_shard *shard, struct ptl_watcher watcher, uint64_t failure,
                      const struct ptl_msg *reason)
 {
     struct ptl_op op = {
         .kind = PTL_OP_DOWN,
         .to = PTL_TO_SHARD,
+        .epoch = failure,
         .number = watcher.watch,
         .body = ptl_span(reason->body, reason->size),
         .count = reason->count,
@@ -362,7 +363,7 @@ int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct pt
     }
     while (watched->count != 0) {
         struct ptl_watcher watcher = watched->watchers[watched->count - 1];
-        int err = tell_down(shard, watcher, reason);
+        int err = tell_down(shard, watcher, 0, reason);
         if (err < 0) {
             ptl_port_make(&shard->node->self, watcher.shard, 0, 0, to); /* no port, but a way */
             return err;
@@ -387,7 +388,7 @@ static int lose(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
                            ptl_err_text(PTL_ELOST));
     if (err == PTL_OK) {
         struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
-        err = tell_down(shard, watcher, reason);
+        err = tell_down(shard, watcher, link->failed_at, reason);
         ptl_msg_free(reason);
     }
     return err;

@@ -491,12 +491,13 @@ static void fire_watch(struct ptl_shard *shard, struct ptl_watch *watch,
     free_watch(shard, watch);
 }
 
-void ptl_watch_down(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *reason)
+void ptl_watch_down(struct ptl_shard *shard, uint64_t id, uint64_t failure,
+                    const struct ptl_msg *reason)
 {
     struct ptl_watch *watch = ptl_map_find(&shard->monitors.by_watch, spread(id), NULL, no_key);
 
     if (watch != NULL) {
-        fire_watch(shard, watch, reason, 0);
+        fire_watch(shard, watch, reason, failure);
     }
 }
 

@@ -100,8 +100,12 @@ void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monit
 /* Take one back, if it is there. */
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
 
-/* The target of a watch is gone: PTL_OP_DOWN. */
-void ptl_watch_down(struct ptl_shard *shard, uint64_t watch, const struct ptl_msg *reason);
+/*
+ * The target of a watch is gone: PTL_OP_DOWN.  `failure` is not 0 when the watch was lost with the
+ * link's failure of that number.
+ */
+void ptl_watch_down(struct ptl_shard *shard, uint64_t watch, uint64_t failure,
+                    const struct ptl_msg *reason);
 
 /* The link to a node has failed: fire all that is watched there.  `failure` is its number. */
 void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t failure,

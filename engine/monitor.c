@@ -196,6 +196,81 @@ static void leave(struct ptl_shard *shard, struct ptl_watch *watch)
     free_watch(shard, watch);
 }
 
+/* ---- Notices ----------------------------------------------------------------------------- */
+
+static bool is_owner(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    const struct ptl_slot *owner = monitoring->owner;
+
+    if (owner == NULL || monitoring->to->shard != shard->index) {
+        return false;
+    }
+    if (monitoring->to->kind == PTL_PORT_SLOT) {
+        return monitoring->to->slot == owner->index &&
+               monitoring->to->generation == owner->generation;
+    }
+    return monitoring->to->kind == PTL_PORT_NAMED && owner->more != NULL &&
+           ptl_span_equal(ptl_span(owner->more->name, owner->more->name_size),
+                          ptl_port_name(monitoring->to));
+}
+
+/* Whether it is told in its own port's queue. */
+static bool is_notice(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    return monitoring->owner != NULL &&
+           (monitoring->kind == PTL_MONITOR_CALLBACK ||
+            (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
+}
+
+static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                        const struct ptl_msg *reason, uint64_t failure)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_NOTICE,
+        .to = PTL_TO_SLOT,
+        .slot = monitoring->owner->index,
+        .generation = monitoring->owner->generation,
+        .epoch = failure,
+        .pointer = monitoring,
+        .body = ptl_span(reason->body, reason->size),
+        .count = reason->count,
+        .whole = reason->holds != 0 ? reason : NULL,
+    };
+    monitoring->noticed = true;
+    if (failure != 0) {
+        /* A failed link's notices all wait before the first of them runs: until a port has run its
+         * own, what it sends to that node counts as sent before the failure. */
+        ptl_port_queue(shard, monitoring->owner, &op);
+    } else {
+        ptl_port_take(shard, &op);
+    }
+}
+
+/*
+ * Issued before a failure whose notice still waits at its port.  It is told behind that notice, so
+ * that its port issues as before the failure until then: told by way of the link's owner, it would
+ * come too late for what the port sends after taking the other monitor back.
+ */
+static bool is_stale_notice(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    return monitoring->target.kind == PTL_PORT_REMOTE && is_notice(shard, monitoring) &&
+           monitoring->epoch < shard->told[ptl_place_of(shard->node, &monitoring->target)];
+}
+
+static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    struct ptl_span node = ptl_port_node(&monitoring->target);
+    struct ptl_msg *reason;
+
+    if (ptl_msg_make(shard->node, &reason, "tTt", "transport_error", node.bytes, node.size,
+                     ptl_err_text(PTL_ELOST)) < 0) {
+        reason = NULL;
+    }
+    notify_port(shard, monitoring, reason != NULL ? reason : &empty, monitoring->epoch + 1);
+    ptl_msg_free(reason);
+}
+
 /* ---- Adding and taking back ---------------------------------------------------------------- */
 
 static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
@@ -267,7 +342,8 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
             return PTL_ENOMEM;
         }
     }
-    if (monitoring->target.kind == PTL_PORT_NODE) {
+    bool stale = is_stale_notice(shard, monitoring);
+    if (stale || monitoring->target.kind == PTL_PORT_NODE) {
         err = PTL_OK; /* our own node port lives as long as we do */
     } else {
         monitoring->watch = watch_for(shard, monitoring, &err);
@@ -283,6 +359,9 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
         ptl_belonging_add(&more->belongings, &monitoring->belonging);
     }
     ptl_map_insert(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    if (stale) {
+        notify_stale(shard, monitoring);
+    }
     return PTL_OK;
 }
 
@@ -297,40 +376,6 @@ void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
 }
 
 /* ---- Firing -------------------------------------------------------------------------------- */
-
-static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                        const struct ptl_msg *reason, uint64_t failure)
-{
-    struct ptl_op op = {
-        .kind = PTL_OP_NOTICE,
-        .to = PTL_TO_SLOT,
-        .slot = monitoring->owner->index,
-        .generation = monitoring->owner->generation,
-        .epoch = failure,
-        .pointer = monitoring,
-        .body = ptl_span(reason->body, reason->size),
-        .count = reason->count,
-        .whole = reason->holds != 0 ? reason : NULL,
-    };
-    monitoring->noticed = true;
-    ptl_port_take(shard, &op);
-}
-
-static bool is_owner(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
-{
-    const struct ptl_slot *owner = monitoring->owner;
-
-    if (owner == NULL || monitoring->to->shard != shard->index) {
-        return false;
-    }
-    if (monitoring->to->kind == PTL_PORT_SLOT) {
-        return monitoring->to->slot == owner->index &&
-               monitoring->to->generation == owner->generation;
-    }
-    return monitoring->to->kind == PTL_PORT_NAMED && owner->more != NULL &&
-           ptl_span_equal(ptl_span(owner->more->name, owner->more->name_size),
-                          ptl_port_name(monitoring->to));
-}
 
 /* Deliver on this shard in place; elsewhere through the rings. */
 static int pass_on(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_op *op)
@@ -428,14 +473,6 @@ void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring
 void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     ptl_monitoring_free(shard, monitoring);
-}
-
-/* Whether it is told in its own port's queue. */
-static bool is_notice(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
-{
-    return monitoring->owner != NULL &&
-           (monitoring->kind == PTL_MONITOR_CALLBACK ||
-            (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
 }
 
 /* Fire one that is on no watch any more. */

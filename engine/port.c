@@ -506,6 +506,16 @@ static void absent(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
+void ptl_port_queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+{
+    uint32_t generation = slot->generation;
+
+    keep(shard, slot, op, false);
+    if (ptl_slot_lives(slot, generation)) {
+        make_ready(shard, slot->more);
+    }
+}
+
 void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
     ptl_assert(shard->self == NULL);
@@ -522,13 +532,8 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
     }
     uint32_t generation = slot->generation;
     bool queued = slot->more != NULL && slot->more->queue_first != NULL;
-    /* A failed link's notices all wait before the first of them runs: until a port has run its
-     * own, what it sends to that node counts as sent before the failure. */
-    if (queued || (op->kind == PTL_OP_NOTICE && op->epoch != 0)) {
-        keep(shard, slot, op, false);
-        if (ptl_slot_lives(slot, generation)) {
-            make_ready(shard, slot->more);
-        }
+    if (queued) {
+        ptl_port_queue(shard, slot, op);
     } else if (run_op(shard, slot, op) == LATER) {
         keep(shard, slot, op, true);
         if (ptl_slot_lives(slot, generation)) {

@@ -134,6 +134,9 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
 /* Run what waits at ports that have room to go on.  Returns whether more is left. */
 bool ptl_ports_run(struct ptl_shard *shard);
 
+/* Put a notice behind all that waits at the port; it runs in its turn, never in this call. */
+void ptl_port_queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op);
+
 /* The port may go on: its wait for room or time is over. */
 void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot);
 

@@ -141,8 +141,25 @@ static void take_for_port(struct ptl_shard *shard, const struct ptl_op *op,
     }
 }
 
+/*
+ * A thread's monitor that was issued before a failure which the thread has not been told of: what
+ * it has sent behind it may have been issued before that failure or after.  So that nothing gets
+ * through behind what is lost, the link fails once more (G2).
+ */
+static void fail_for_stale(struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    struct ptl_link *link = monitoring->target.kind == PTL_PORT_REMOTE
+                                ? ptl_link_find(shard, ptl_port_node(&monitoring->target))
+                                : NULL;
+
+    if (link != NULL && monitoring->epoch < link->failed_at) {
+        ptl_link_fail(shard, link, PTL_ELOST);
+    }
+}
+
 static void take_monitor(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
+    fail_for_stale(shard, monitoring);
     int err = ptl_monitoring_add(shard, monitoring);
 
     if (err < 0) {

@@ -14,24 +14,29 @@ struct call {
     struct ptl_port reply; /* the temporary port */
     unsigned timeout_ms;
     bool monitor;
-    uint64_t epoch;    /* that the request is of: the monitor speaks for it */
-    _Atomic bool told; /* or never to be: set from outside when the request was refused */
+    uint64_t epoch;         /* that the request is of: the monitor speaks for it */
+    _Atomic bool told;      /* or never to be: set from outside when the request was refused */
+    _Atomic uint32_t holds; /* the reply port's, and that of ptl_call() while it runs outside */
     struct ptl_port to;
     ptl_reply_fn *tell;
     void *data;
     struct ptl_slot *owner; /* the caller's port, or NULL */
 };
 
-static void free_call(struct call *call)
+static void let_go(struct call *call)
 {
-    ptl_belonging_remove(&call->belonging);
-    ptl_free(call->node->allocator, call, sizeof(*call));
+    if (atomic_fetch_sub(&call->holds, 1) == 1) {
+        ptl_free(call->node->allocator, call, sizeof(*call));
+    }
 }
 
 /* The reply port is gone: with or without an answer. */
 static void release_call(void *data)
 {
-    free_call(data);
+    struct call *call = data;
+
+    ptl_belonging_remove(&call->belonging);
+    let_go(call);
 }
 
 /* Tell the caller, as its own port; then let the reply port die. */
@@ -155,6 +160,7 @@ static struct call *make_call(struct ptl_node *node, const struct ptl_port *to, 
         call->tell = tell;
         call->data = data;
         call->belonging.end = end_call;
+        atomic_init(&call->holds, 2);
     }
     return call;
 }
@@ -219,18 +225,19 @@ int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_
     };
     int err = ptl_port_new(node, &options, &call->reply);
     if (err < 0) {
-        free_call(call);
+        let_go(call);
+        let_go(call);
         return err;
     }
     struct ptl_port reply = call->reply;
     err = shard != NULL ? call_inside(shard, call, msg) : call_outside(call, msg);
-    if (err < 0) {
-        atomic_store(&call->told, true); /* untold: the error is the answer */
-        if (shard != NULL) {
-            end_reply(shard, &reply);
-        } else {
-            ptl_kill(node, &reply, NULL);
-        }
+    if (err < 0 && atomic_exchange(&call->told, true)) {
+        err = PTL_OK; /* it has been told that the port is gone: that is the answer */
+    } else if (err < 0 && shard != NULL) {
+        end_reply(shard, &reply); /* untold: the error is the answer */
+    } else if (err < 0) {
+        ptl_kill(node, &reply, NULL);
     }
+    let_go(call);
     return err;
 }

@@ -377,17 +377,7 @@ void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
 
 /* ---- Firing -------------------------------------------------------------------------------- */
 
-/* Deliver on this shard in place; elsewhere through the rings. */
-static int pass_on(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_op *op)
-{
-    if (to->kind != PTL_PORT_REMOTE && to->kind != PTL_PORT_NODE && to->shard == shard->index) {
-        ptl_op_address(op, to);
-        ptl_port_take(shard, op);
-        return PTL_OK;
-    }
-    return ptl_route(shard->node, to, op, true);
-}
-
+/* Through the rings, to this shard's own ports too: behind what ports here have sent before. */
 static int tell_message(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                         const struct ptl_msg *reason)
 {
@@ -405,7 +395,7 @@ static int tell_message(struct ptl_shard *shard, struct ptl_monitoring *monitori
         .body = ptl_span(msg->body, msg->size),
         .whole = msg,
     };
-    err = pass_on(shard, monitoring->to, &op);
+    err = ptl_route(shard->node, monitoring->to, &op, true);
     ptl_msg_free(msg);
     return err;
 }
@@ -422,7 +412,7 @@ static int tell_kill(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
         .body = ptl_span(reason->body, reason->size),
         .whole = reason->holds != 0 ? reason : NULL,
     };
-    return pass_on(shard, monitoring->to, &op);
+    return ptl_route(shard->node, monitoring->to, &op, true);
 }
 
 /* Tell one; PTL_EFULL or PTL_ENOMEM: not now. */

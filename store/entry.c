@@ -1,0 +1,217 @@
+/*
+ * Entries, and which of those with one key shows.
+ */
+#include "store/inside.h"
+
+#include <xxhash.h>
+
+uint32_t ptl_key_hash(const struct ptl_family *family, struct ptl_span key)
+{
+    return (uint32_t)XXH3_64bits_withSeed(key.bytes, key.size, family->node.hash);
+}
+
+static struct ptl_entry *next_of(const struct ptl_entry *entry)
+{
+    return (struct ptl_entry *)entry->node.next;
+}
+
+static bool has_key(const struct ptl_entry *entry, const struct ptl_family *family, uint32_t hash,
+                    struct ptl_span key)
+{
+    return entry->node.hash == hash && entry->part->family == family &&
+           ptl_span_equal(ptl_entry_key(entry), key);
+}
+
+struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct ptl_family *family,
+                                  uint32_t hash, struct ptl_span key)
+{
+    struct ptl_entry *entry = (struct ptl_entry *)ptl_table_chain(&store->entries, hash);
+
+    while (entry != NULL && !has_key(entry, family, hash, key)) {
+        entry = next_of(entry);
+    }
+    return entry;
+}
+
+struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
+                               uint32_t hash, struct ptl_span key)
+{
+    struct ptl_entry *entry = ptl_entry_shown(store, part->family, hash, key);
+
+    while (entry != NULL && has_key(entry, part->family, hash, key)) {
+        if (entry->part == part) {
+            return entry;
+        }
+        entry = next_of(entry);
+    }
+    return NULL;
+}
+
+static size_t size_of(const struct ptl_entry *entry)
+{
+    return offsetof(struct ptl_entry, bytes) + entry->key_size + entry->node.size;
+}
+
+struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
+                                struct ptl_span value)
+{
+    struct ptl_entry *entry =
+        ptl_alloc_raw(store->allocator, offsetof(struct ptl_entry, bytes) + key.size + value.size);
+
+    if (entry == NULL) {
+        return NULL;
+    }
+    entry->node = (struct ptl_table_node){.size = (uint32_t)value.size};
+    entry->part = part;
+    entry->key_size = (uint16_t)key.size;
+    entry->hidden = 0;
+    memcpy(entry->bytes, key.bytes, key.size);
+    if (value.size > 0) {
+        memcpy(entry->bytes + key.size, value.bytes, value.size);
+    }
+    return entry;
+}
+
+void ptl_entry_free(struct ptl_store *store, struct ptl_entry *entry)
+{
+    ptl_free(store->allocator, entry, size_of(entry));
+}
+
+static bool is_own(const struct ptl_entry *entry)
+{
+    return entry->part->family->own_first &&
+           ptl_span_equal(ptl_entry_key(entry), ptl_owner_id(entry->part->owner));
+}
+
+/* Of two entries of one key, whether `a` comes first. */
+static bool beats(const struct ptl_entry *a, const struct ptl_entry *b)
+{
+    if (is_own(a) != is_own(b)) {
+        return is_own(a);
+    }
+    return ptl_span_order(ptl_owner_id(a->part->owner), ptl_owner_id(b->part->owner)) < 0;
+}
+
+static bool same_value(const struct ptl_entry *a, const struct ptl_entry *b)
+{
+    return ptl_span_equal(ptl_entry_value(a), ptl_entry_value(b));
+}
+
+static void tell_key(const struct ptl_entry *entry, bool had, bool has)
+{
+    ptl_note_key(entry->part->family, entry->node.hash, ptl_entry_key(entry), had, has);
+}
+
+static void tell_entry(const struct ptl_entry *entry, bool fed, bool had, bool has)
+{
+    if (fed) {
+        ptl_note_entry(entry->part, entry->node.hash, ptl_entry_key(entry), had, has);
+    }
+}
+
+/* Into its rank among the entries of its key, `shown` first. */
+static void put_beside(struct ptl_store *store, struct ptl_entry *entry, struct ptl_entry *shown)
+{
+    if (beats(entry, shown)) {
+        ptl_table_insert_before(&store->entries, &shown->node, &entry->node);
+        shown->hidden = 1;
+        if (!same_value(entry, shown)) {
+            tell_key(entry, true, true);
+        }
+        return;
+    }
+    struct ptl_entry *before = shown;
+    struct ptl_entry *next = next_of(before);
+    while (next != NULL &&
+           has_key(next, shown->part->family, shown->node.hash, ptl_entry_key(shown)) &&
+           beats(next, entry)) {
+        before = next;
+        next = next_of(before);
+    }
+    ptl_table_insert_after(&store->entries, &before->node, &entry->node);
+    entry->hidden = 1;
+}
+
+static void put_new(struct ptl_store *store, struct ptl_entry *entry, uint32_t hash)
+{
+    struct ptl_family *family = entry->part->family;
+    struct ptl_entry *shown = ptl_entry_shown(store, family, hash, ptl_entry_key(entry));
+
+    ptl_list_add(&entry->part->entries, entry, in_part);
+    entry->part->owner->entries++;
+    if (shown != NULL) {
+        put_beside(store, entry, shown);
+        return;
+    }
+    ptl_table_insert(&store->entries, &entry->node, hash);
+    family->keys++;
+    tell_key(entry, false, true);
+}
+
+void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t hash,
+                   struct ptl_entry *old, bool fed)
+{
+    if (old == NULL) {
+        put_new(store, entry, hash);
+        tell_entry(entry, fed, false, true);
+        return;
+    }
+    ptl_list_remove(&old->part->entries, old, in_part);
+    ptl_list_add(&entry->part->entries, entry, in_part);
+    ptl_table_replace(&store->entries, &old->node, &entry->node);
+    entry->hidden = old->hidden;
+    ptl_entry_free(store, old);
+    if (!entry->hidden) {
+        tell_key(entry, true, true);
+    }
+    tell_entry(entry, fed, true, true);
+}
+
+void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value)
+{
+    ptl_assert(value.size == entry->node.size);
+    memmove(entry->bytes + entry->key_size, value.bytes, value.size);
+    if (!entry->hidden) {
+        tell_key(entry, true, true);
+    }
+    tell_entry(entry, true, true, true);
+}
+
+/* The entry behind the one that shows comes to light, if there is one. */
+static void uncover(struct ptl_store *store, struct ptl_entry *shown)
+{
+    struct ptl_family *family = shown->part->family;
+    struct ptl_entry *next = next_of(shown);
+    struct ptl_span key = ptl_entry_key(shown);
+
+    if (next != NULL && !has_key(next, family, shown->node.hash, key)) {
+        next = NULL;
+    }
+    ptl_table_remove(&store->entries, &shown->node);
+    if (next == NULL) {
+        family->keys--;
+        tell_key(shown, true, false);
+        return;
+    }
+    next->hidden = 0;
+    if (!same_value(shown, next)) {
+        tell_key(shown, true, true);
+    }
+}
+
+void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
+{
+    struct ptl_part *part = entry->part;
+
+    part->node.size++; /* it may lose its last mark on the way */
+    ptl_list_remove(&part->entries, entry, in_part);
+    part->owner->entries--;
+    if (entry->hidden) {
+        ptl_table_remove(&store->entries, &entry->node);
+    } else {
+        uncover(store, entry);
+    }
+    tell_entry(entry, fed, true, false);
+    ptl_entry_free(store, entry);
+    part->node.size--;
+}

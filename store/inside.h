@@ -1,0 +1,258 @@
+/*
+ * store/inside.h - how the store is made; for the files of store/ only.
+ *
+ *   via "rain" ---owners---> owner "leaf" ---parts---> part (leaf, fam) ---entries---> entry a, b
+ *                                                        |
+ *                            family "fam" ---parts-------'
+ *
+ *   entries: one table for all, by family and key.  The entries of one key stand side by side in
+ *   their chain, the one that shows first; all others are marked as hidden.
+ *
+ * Everything here is found through a table, by name, and freed once nothing needs it.
+ */
+#pragma once
+
+#include "store/plant.h"
+#include "store/store.h"
+#include "store/table.h"
+#include "store/watch.h"
+
+/* A list through its elements: `links` is the member that PTL_LIST_OF() declares. */
+#define PTL_LIST_OF(type)                                                                          \
+    struct {                                                                                       \
+        struct type *previous;                                                                     \
+        struct type *next;                                                                         \
+    }
+
+#define ptl_list_add(head, element, links)                                                         \
+    do {                                                                                           \
+        (element)->links.previous = NULL;                                                          \
+        (element)->links.next = *(head);                                                           \
+        if (*(head) != NULL) {                                                                     \
+            (*(head))->links.previous = (element);                                                 \
+        }                                                                                          \
+        *(head) = (element);                                                                       \
+    } while (0)
+
+#define ptl_list_remove(head, element, links)                                                      \
+    do {                                                                                           \
+        if ((element)->links.previous != NULL) {                                                   \
+            (element)->links.previous->links.next = (element)->links.next;                         \
+        } else {                                                                                   \
+            *(head) = (element)->links.next;                                                       \
+        }                                                                                          \
+        if ((element)->links.next != NULL) {                                                       \
+            (element)->links.next->links.previous = (element)->links.previous;                     \
+        }                                                                                          \
+    } while (0)
+
+/* Who brings owners. */
+struct ptl_via {
+    struct ptl_table_node node; /* size: of the ID */
+    struct ptl_owner *owners;   /* attached through it */
+    struct ptl_watch *feeds;
+    uint8_t id[];
+};
+
+/* Stays while it is attached, has parts, is fed or held. */
+struct ptl_owner {
+    struct ptl_table_node node; /* size: of the ID */
+    struct ptl_via *via;        /* NULL: not attached */
+    PTL_LIST_OF(ptl_owner) in_via;
+    uint64_t attachment;
+    uint32_t epoch; /* changes with every attachment: marks of an earlier one are void */
+    uint32_t entries;
+    struct ptl_part *parts;
+    struct ptl_watch *feeds;
+    bool held; /* by the function that is at work on it */
+    uint8_t id[];
+};
+
+/* Stays while it has parts or is watched. */
+struct ptl_family {
+    struct ptl_table_node node; /* size: of the name */
+    struct ptl_part *parts;
+    struct ptl_watch *watches;
+    uint32_t keys;  /* of the merged family */
+    bool own_first; /* 'l */
+    uint8_t name[];
+};
+
+/* What one owner has in one family.  Stays while it has entries or marks. */
+struct ptl_part {
+    struct ptl_table_node node; /* size: marks that name it */
+    struct ptl_owner *owner;
+    struct ptl_family *family;
+    PTL_LIST_OF(ptl_part) in_owner;
+    PTL_LIST_OF(ptl_part) in_family;
+    struct ptl_entry *entries;
+};
+
+struct ptl_entry {
+    struct ptl_table_node node; /* size: of the value */
+    struct ptl_part *part;
+    PTL_LIST_OF(ptl_entry) in_part;
+    uint16_t key_size;
+    uint8_t hidden;
+    uint8_t bytes[]; /* the key, then the value */
+};
+
+/* What a watch has not taken of one key, or of one owner. */
+struct ptl_mark {
+    struct ptl_table_node node; /* size: of the key, or of the owner's ID */
+    PTL_LIST_OF(ptl_mark) in_watch;
+    struct ptl_part *part; /* of a feed's key; else NULL */
+    uint64_t attachment;   /* of a feed's owner: the last one */
+    uint32_t epoch;        /* of a feed's key: the owner's when it was made */
+    bool had;              /* the watcher's copy has it */
+    bool is_owner;
+#ifdef PTL_PLANT_DELETE_ORDER
+    bool deleted;
+#endif
+    uint8_t bytes[];
+};
+
+enum ptl_watch_kind {
+    PTL_WATCH_FAMILY,
+    PTL_WATCH_KEY,
+    PTL_WATCH_PREFIX,
+    PTL_FEED_VIA,
+    PTL_FEED_OWNER
+};
+
+struct ptl_watch {
+    struct ptl_store *store;
+    enum ptl_watch_kind kind;
+    bool all; /* everything is to be copied: no marks are needed */
+#ifdef PTL_PLANT_FIRST_COPY
+    bool copying;
+#endif
+    union {
+        struct ptl_family *family;
+        struct ptl_via *via;
+        struct ptl_owner *owner;
+    };
+    PTL_LIST_OF(ptl_watch) in_watched;
+    struct ptl_table marks;
+    struct ptl_mark *oldest;
+    struct ptl_mark *newest;
+    struct ptl_mark *taken; /* keeps the bytes of the last take */
+    ptl_wake_fn *wake;
+    void *data;
+    uint32_t filter_size;
+    uint8_t filter[]; /* the key or the prefix */
+};
+
+struct ptl_store {
+    const struct ptl_allocator *allocator;
+    struct ptl_store_limits limits;
+    struct ptl_table vias;
+    struct ptl_table owners;
+    struct ptl_table families;
+    struct ptl_table parts;
+    struct ptl_table entries;
+    uint32_t epochs;  /* given out */
+    uint32_t watches; /* open */
+};
+
+/* ---- Names (store/name.c) ----------------------------------------------------------------- */
+
+static inline struct ptl_span ptl_owner_id(const struct ptl_owner *owner)
+{
+    return ptl_span(owner->id, owner->node.size);
+}
+
+static inline struct ptl_span ptl_via_id(const struct ptl_via *via)
+{
+    return ptl_span(via->id, via->node.size);
+}
+
+static inline struct ptl_span ptl_family_name(const struct ptl_family *family)
+{
+    return ptl_span(family->name, family->node.size);
+}
+
+static inline struct ptl_span ptl_entry_key(const struct ptl_entry *entry)
+{
+    return ptl_span(entry->bytes, entry->key_size);
+}
+
+static inline struct ptl_span ptl_entry_value(const struct ptl_entry *entry)
+{
+    return ptl_span(entry->bytes + entry->key_size, entry->node.size);
+}
+
+/* Where an owner is attached, which it must be. */
+static inline struct ptl_source ptl_owner_source(const struct ptl_owner *owner)
+{
+    return (struct ptl_source){
+        .owner = ptl_owner_id(owner),
+        .via = ptl_via_id(owner->via),
+        .attachment = owner->attachment,
+    };
+}
+
+/* Byte by byte, a shorter one before what begins with it: below, at or above 0. */
+int ptl_span_order(struct ptl_span a, struct ptl_span b);
+
+/* Each finds by name: NULL when there is none. */
+struct ptl_via *ptl_via_find(const struct ptl_store *store, struct ptl_span id);
+struct ptl_owner *ptl_owner_find(const struct ptl_store *store, struct ptl_span id);
+struct ptl_family *ptl_family_find(const struct ptl_store *store, struct ptl_span name);
+struct ptl_part *ptl_part_find(const struct ptl_store *store, const struct ptl_owner *owner,
+                               const struct ptl_family *family);
+
+/* Each finds or makes: NULL when there is no memory. */
+struct ptl_via *ptl_via_get(struct ptl_store *store, struct ptl_span id);
+struct ptl_owner *ptl_owner_get(struct ptl_store *store, struct ptl_span id);
+struct ptl_family *ptl_family_get(struct ptl_store *store, struct ptl_span name);
+struct ptl_part *ptl_part_get(struct ptl_store *store, struct ptl_owner *owner,
+                              struct ptl_span family);
+
+/* Each frees it if nothing needs it; a part goes before its owner and family, and takes them. */
+void ptl_via_tidy(struct ptl_store *store, struct ptl_via *via);
+void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner);
+void ptl_family_tidy(struct ptl_store *store, struct ptl_family *family);
+void ptl_part_tidy(struct ptl_store *store, struct ptl_part *part);
+
+/* ---- Entries (store/entry.c) -------------------------------------------------------------- */
+
+uint32_t ptl_key_hash(const struct ptl_family *family, struct ptl_span key);
+
+/* The entry that shows, or NULL. */
+struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct ptl_family *family,
+                                  uint32_t hash, struct ptl_span key);
+
+/* The entry of this very owner, or NULL. */
+struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
+                               uint32_t hash, struct ptl_span key);
+
+/* An entry that is nowhere yet; NULL when there is no memory. */
+struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
+                                struct ptl_span value);
+void ptl_entry_free(struct ptl_store *store, struct ptl_entry *entry);
+
+/* Put it into the store, in place of the owner's `old` one if any.  `fed`: feeds are told. */
+void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t hash,
+                   struct ptl_entry *old, bool fed);
+
+/* Give it another value of the same size. */
+void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value);
+
+/* Take it out and free it.  Its part stays, even without entries. */
+void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed);
+
+/* ---- Watches (store/watch.c) -------------------------------------------------------------- */
+
+/* The merged family has changed at this key.  `had`, `has`: it showed a value before, and now. */
+void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had,
+                  bool has);
+
+/* An owner's entry has changed.  `had`, `has`: there was one before, and is now. */
+void ptl_note_entry(struct ptl_part *part, uint32_t hash, struct ptl_span key, bool had, bool has);
+
+/* An owner has come, gone or come anew to these feeds.  Called before its attachment changes. */
+void ptl_note_owner(struct ptl_watch *feeds, const struct ptl_owner *owner, bool had, bool has);
+
+/* Whether a key is what this watch watches for. */
+bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key);

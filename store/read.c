@@ -1,0 +1,145 @@
+/*
+ * Reading: nothing here allocates.
+ */
+#include "store/inside.h"
+
+static void show(const struct ptl_entry *entry, struct ptl_item *item)
+{
+    *item = (struct ptl_item){
+        .family = ptl_family_name(entry->part->family),
+        .key = ptl_entry_key(entry),
+        .value = ptl_entry_value(entry),
+        .owner = ptl_owner_id(entry->part->owner),
+    };
+}
+
+bool ptl_store_get(const struct ptl_store *store, struct ptl_span name, struct ptl_span key,
+                   struct ptl_item *item)
+{
+    const struct ptl_family *family = ptl_family_find(store, name);
+    const struct ptl_entry *entry =
+        family == NULL ? NULL : ptl_entry_shown(store, family, ptl_key_hash(family, key), key);
+
+    if (entry != NULL) {
+        show(entry, item);
+    }
+    return entry != NULL;
+}
+
+uint32_t ptl_store_family_count(const struct ptl_store *store, struct ptl_span name)
+{
+    const struct ptl_family *family = ptl_family_find(store, name);
+
+    return family == NULL ? 0 : family->keys;
+}
+
+static struct ptl_walk walk_family(const struct ptl_family *family)
+{
+    const struct ptl_part *part = family == NULL ? NULL : family->parts;
+
+    return (struct ptl_walk){
+        .part = part, .entry = part == NULL ? NULL : part->entries, .merged = true};
+}
+
+struct ptl_walk ptl_store_walk_family(const struct ptl_store *store, struct ptl_span family)
+{
+    return walk_family(ptl_family_find(store, family));
+}
+
+struct ptl_walk ptl_store_walk_owner(const struct ptl_store *store, struct ptl_span id)
+{
+    const struct ptl_owner *owner = ptl_owner_find(store, id);
+    const struct ptl_part *part = owner == NULL ? NULL : owner->parts;
+
+    return (struct ptl_walk){.part = part, .entry = part == NULL ? NULL : part->entries};
+}
+
+struct ptl_walk ptl_watch_walk(const struct ptl_watch *watch)
+{
+    ptl_assert(watch->kind != PTL_FEED_VIA && watch->kind != PTL_FEED_OWNER);
+    struct ptl_walk walk = walk_family(watch->family);
+
+    if (watch->kind == PTL_WATCH_KEY) {
+        struct ptl_span key = ptl_span(watch->filter, watch->filter_size);
+        walk.part = NULL;
+        walk.entry =
+            ptl_entry_shown(watch->store, watch->family, ptl_key_hash(watch->family, key), key);
+    }
+    walk.filter = watch;
+    return walk;
+}
+
+/* The entry at the walk's place, and step over it; NULL at the end of this part. */
+static const struct ptl_entry *step(struct ptl_walk *walk)
+{
+    const struct ptl_entry *entry = walk->entry;
+
+    if (entry != NULL) {
+        walk->entry = walk->part == NULL ? NULL : entry->in_part.next;
+    }
+    return entry;
+}
+
+static bool shows(const struct ptl_walk *walk, const struct ptl_entry *entry)
+{
+    if (walk->merged && entry->hidden) {
+        return false;
+    }
+    return walk->filter == NULL || ptl_watch_matches(walk->filter, ptl_entry_key(entry));
+}
+
+bool ptl_store_next(struct ptl_walk *walk, struct ptl_item *item)
+{
+    for (;;) {
+        const struct ptl_entry *entry = step(walk);
+        if (entry != NULL && shows(walk, entry)) {
+            show(entry, item);
+            return true;
+        }
+        if (entry != NULL) {
+            continue;
+        }
+        const struct ptl_part *part = walk->part;
+        if (part == NULL) {
+            return false;
+        }
+        part = walk->merged ? part->in_family.next : part->in_owner.next;
+        walk->part = part;
+        walk->entry = part == NULL ? NULL : part->entries;
+    }
+}
+
+uint32_t ptl_store_owner_count(const struct ptl_store *store, struct ptl_span id)
+{
+    const struct ptl_owner *owner = ptl_owner_find(store, id);
+
+    return owner == NULL ? 0 : owner->entries;
+}
+
+bool ptl_store_owner(const struct ptl_store *store, struct ptl_span id, struct ptl_source *source)
+{
+    const struct ptl_owner *owner = ptl_owner_find(store, id);
+    bool attached = owner != NULL && owner->via != NULL;
+
+    if (attached) {
+        *source = ptl_owner_source(owner);
+    }
+    return attached;
+}
+
+bool ptl_store_owner_next(const struct ptl_store *store, struct ptl_span id, const void **place,
+                          struct ptl_source *source)
+{
+    const struct ptl_via *via = ptl_via_find(store, id);
+    const struct ptl_owner *owner = *place;
+
+    if (via == NULL) {
+        return false;
+    }
+    owner = owner == NULL ? via->owners : owner->in_via.next;
+    if (owner != NULL) {
+        *place = owner;
+        *source = ptl_owner_source(owner);
+    }
+    return owner != NULL;
+}

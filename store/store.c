@@ -1,0 +1,483 @@
+#include "store/store.h"
+
+#include "store/inside.h"
+
+struct ptl_store *ptl_store_new(const struct ptl_allocator *allocator,
+                                const struct ptl_store_limits *limits)
+{
+    struct ptl_store *store = ptl_alloc(allocator, sizeof(*store));
+
+    if (store == NULL) {
+        return NULL;
+    }
+    store->allocator = allocator;
+    store->limits = *limits;
+    if (store->limits.key_bytes_max > PTL_KEY_MAX) {
+        store->limits.key_bytes_max = PTL_KEY_MAX;
+    }
+    if (store->limits.value_bytes_max > UINT32_MAX) {
+        store->limits.value_bytes_max = UINT32_MAX;
+    }
+    ptl_table_init(&store->vias, allocator);
+    ptl_table_init(&store->owners, allocator);
+    ptl_table_init(&store->families, allocator);
+    ptl_table_init(&store->parts, allocator);
+    ptl_table_init(&store->entries, allocator);
+    return store;
+}
+
+/* Free all nodes of a table, each `size` bytes and its name. */
+static void free_all(struct ptl_table *table, size_t size, bool named)
+{
+    struct ptl_table_node *node = ptl_table_empty(table);
+
+    while (node != NULL) {
+        struct ptl_table_node *next = node->next;
+        ptl_free(table->allocator, node, size + (named ? node->size : 0));
+        node = next;
+    }
+}
+
+void ptl_store_free(struct ptl_store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    ptl_assert(store->watches == 0);
+    struct ptl_entry *entry = (struct ptl_entry *)ptl_table_empty(&store->entries);
+    while (entry != NULL) {
+        struct ptl_entry *next = (struct ptl_entry *)entry->node.next;
+        ptl_entry_free(store, entry);
+        entry = next;
+    }
+    free_all(&store->parts, sizeof(struct ptl_part), false);
+    free_all(&store->families, offsetof(struct ptl_family, name), true);
+    free_all(&store->owners, offsetof(struct ptl_owner, id), true);
+    free_all(&store->vias, offsetof(struct ptl_via, id), true);
+    ptl_free(store->allocator, store, sizeof(*store));
+}
+
+/* ---- What may be given -------------------------------------------------------------------- */
+
+static bool is_letter(uint8_t byte)
+{
+    return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+}
+
+static bool is_more(uint8_t byte)
+{
+    return is_letter(byte) || (byte >= '0' && byte <= '9') || byte == '_' || byte == ':';
+}
+
+bool ptl_family_valid(struct ptl_span family)
+{
+    if (ptl_span_equal(family, ptl_span_text("'l")) ||
+        ptl_span_equal(family, ptl_span_text("'g"))) {
+        return true;
+    }
+    if (family.size == 0 || family.size > PTL_FAMILY_MAX || !is_letter(family.bytes[0])) {
+        return false;
+    }
+    for (size_t i = 1; i < family.size; i++) {
+        if (!is_more(family.bytes[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int check_source(const struct ptl_source *source)
+{
+    bool good = source->owner.size > 0 && source->owner.size <= PTL_OWNER_MAX &&
+                source->via.size > 0 && source->via.size <= PTL_OWNER_MAX;
+
+    return good ? PTL_OK : PTL_EINVAL;
+}
+
+static int check_item(const struct ptl_store *store, struct ptl_span family, struct ptl_span key,
+                      struct ptl_span value)
+{
+    if (!ptl_family_valid(family) || key.size == 0) {
+        return PTL_EINVAL;
+    }
+    if (key.size > store->limits.key_bytes_max || value.size > store->limits.value_bytes_max) {
+        return PTL_ESIZE;
+    }
+    return PTL_OK;
+}
+
+/* ---- Attachments -------------------------------------------------------------------------- */
+
+/* Whether the attachment that is given counts more (above 0), less, or is the known one (0). */
+static int compare(const struct ptl_source *source, const struct ptl_owner *owner)
+{
+    if (owner == NULL || owner->via == NULL || source->attachment > owner->attachment) {
+        return 1;
+    }
+    if (source->attachment < owner->attachment) {
+        return -1;
+    }
+    return ptl_span_order(ptl_via_id(owner->via), source->via);
+}
+
+/* Take all entries of an owner, and tell no feed: what became of the owner tells all. */
+static void take_all(struct ptl_store *store, struct ptl_owner *owner)
+{
+    struct ptl_part *part = owner->parts;
+
+    while (part != NULL) {
+        struct ptl_part *next = part->in_owner.next;
+        while (part->entries != NULL) {
+            ptl_entry_take(store, part->entries, false);
+        }
+        ptl_part_tidy(store, part);
+        part = next;
+    }
+}
+
+/* To `via`, which may be the one it has; its entries stay.  The owner is held: marks may go. */
+static void move(struct ptl_store *store, struct ptl_owner *owner, struct ptl_via *via,
+                 uint64_t attachment)
+{
+    struct ptl_via *old = owner->via;
+
+    ptl_note_owner(owner->feeds, owner, old != NULL, true);
+    ptl_note_owner(via->feeds, owner, old == via, true);
+    if (old != NULL && old != via) {
+        ptl_note_owner(old->feeds, owner, true, false);
+    }
+    owner->attachment = attachment;
+    owner->epoch = ++store->epochs;
+    if (old == via) {
+        return;
+    }
+    owner->via = via;
+    if (old != NULL) {
+        ptl_list_remove(&old->owners, owner, in_via);
+    }
+    ptl_list_add(&via->owners, owner, in_via);
+    if (old != NULL) {
+        ptl_via_tidy(store, old);
+    }
+}
+
+/*
+ * Find or make what an attachment needs, and change nothing else.  Returns as compare() does, or
+ * PTL_ENOMEM.
+ */
+static int prepare(struct ptl_store *store, const struct ptl_source *source,
+                   struct ptl_owner **owner, struct ptl_via **via)
+{
+    *owner = ptl_owner_get(store, source->owner);
+    if (*owner == NULL) {
+        return PTL_ENOMEM;
+    }
+    *via = ptl_via_get(store, source->via);
+    if (*via == NULL) {
+        ptl_owner_tidy(store, *owner);
+        return PTL_ENOMEM;
+    }
+    return compare(source, *owner) > 0;
+}
+
+int ptl_store_attach(struct ptl_store *store, const struct ptl_source *source)
+{
+    struct ptl_owner *owner = ptl_owner_find(store, source->owner);
+    struct ptl_via *via;
+    int err = check_source(source);
+
+    if (err < 0) {
+        return err;
+    }
+    int order = compare(source, owner);
+    if (order <= 0) {
+        return order < 0 ? PTL_STORE_OLD : PTL_STORE_SAME;
+    }
+    err = prepare(store, source, &owner, &via);
+    if (err < 0) {
+        return err;
+    }
+    owner->held = true;
+    move(store, owner, via, source->attachment);
+    owner->held = false;
+    take_all(store, owner);
+    return PTL_STORE_DONE;
+}
+
+static void lose(struct ptl_store *store, struct ptl_owner *owner)
+{
+    struct ptl_via *via = owner->via;
+
+    ptl_note_owner(owner->feeds, owner, true, false);
+    ptl_note_owner(via->feeds, owner, true, false);
+    ptl_list_remove(&via->owners, owner, in_via);
+    owner->epoch = ++store->epochs;
+    take_all(store, owner);
+    owner->via = NULL; /* only now: an owner that is attached nowhere goes with its last part */
+    ptl_owner_tidy(store, owner);
+    ptl_via_tidy(store, via);
+}
+
+enum ptl_store_result ptl_store_drop(struct ptl_store *store, const struct ptl_source *source)
+{
+    struct ptl_owner *owner = ptl_owner_find(store, source->owner);
+
+    if (owner == NULL || owner->via == NULL) {
+        return PTL_STORE_SAME;
+    }
+    if (!ptl_span_equal(ptl_via_id(owner->via), source->via) ||
+        source->attachment < owner->attachment) {
+        return PTL_STORE_OLD;
+    }
+    lose(store, owner);
+    return PTL_STORE_DONE;
+}
+
+uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span id)
+{
+    struct ptl_via *via = ptl_via_find(store, id);
+    struct ptl_owner *owner = via == NULL ? NULL : via->owners;
+    uint32_t count = 0;
+
+    while (owner != NULL) {
+        struct ptl_owner *next = owner->in_via.next;
+        lose(store, owner); /* the last one may take `via` along */
+        owner = next;
+        count++;
+    }
+    return count;
+}
+
+/* ---- Single entries ----------------------------------------------------------------------- */
+
+/* The owner that this update is for: 0, PTL_STORE_OLD or PTL_EOWNER. */
+static int find_owner(const struct ptl_store *store, const struct ptl_source *source,
+                      struct ptl_owner **owner)
+{
+    *owner = ptl_owner_find(store, source->owner);
+    int order = compare(source, *owner);
+    if (order > 0) {
+        return PTL_EOWNER;
+    }
+#ifdef PTL_PLANT_OLD_ATTACHMENT
+    order = 0;
+#endif
+    return order < 0 ? PTL_STORE_OLD : PTL_OK;
+}
+
+static int put(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
+               struct ptl_span value)
+{
+    uint32_t hash = ptl_key_hash(part->family, key);
+    struct ptl_entry *old = ptl_entry_of(store, part, hash, key);
+
+    if (old != NULL && ptl_span_equal(ptl_entry_value(old), value)) {
+        return PTL_STORE_SAME;
+    }
+    if (old != NULL && old->node.size == value.size) {
+        ptl_entry_assign(old, value);
+        return PTL_STORE_DONE;
+    }
+    if (old == NULL && part->owner->entries >= store->limits.owner_entries_max) {
+        return PTL_ELIMIT;
+    }
+    struct ptl_entry *entry = ptl_entry_new(store, part, key, value);
+    if (entry == NULL) {
+        return PTL_ENOMEM;
+    }
+    ptl_entry_put(store, entry, hash, old, true);
+    return PTL_STORE_DONE;
+}
+
+int ptl_store_set(struct ptl_store *store, const struct ptl_source *source, struct ptl_span family,
+                  struct ptl_span key, struct ptl_span value)
+{
+    struct ptl_owner *owner;
+    int err = check_item(store, family, key, value);
+
+    if (err == PTL_OK) {
+        err = find_owner(store, source, &owner);
+    }
+    if (err != PTL_OK) {
+        return err;
+    }
+    struct ptl_part *part = ptl_part_get(store, owner, family);
+    if (part == NULL) {
+        return PTL_ENOMEM;
+    }
+    err = put(store, part, key, value);
+    ptl_part_tidy(store, part);
+    return err;
+}
+
+int ptl_store_del(struct ptl_store *store, const struct ptl_source *source, struct ptl_span name,
+                  struct ptl_span key)
+{
+    struct ptl_owner *owner;
+    int err = ptl_family_valid(name) && key.size > 0 ? PTL_OK : PTL_EINVAL;
+
+    if (err == PTL_OK) {
+        err = find_owner(store, source, &owner);
+    }
+    if (err != PTL_OK) {
+        return err;
+    }
+    struct ptl_family *family = ptl_family_find(store, name);
+    struct ptl_part *part = family == NULL ? NULL : ptl_part_find(store, owner, family);
+    if (part == NULL) {
+        return PTL_STORE_SAME;
+    }
+    struct ptl_entry *entry = ptl_entry_of(store, part, ptl_key_hash(family, key), key);
+    if (entry == NULL) {
+        return PTL_STORE_SAME;
+    }
+    ptl_entry_take(store, entry, true);
+    ptl_part_tidy(store, part);
+    return PTL_STORE_DONE;
+}
+
+/* ---- A whole database --------------------------------------------------------------------- */
+
+static struct ptl_entry *find_staged(const struct ptl_table *staged, const struct ptl_part *part,
+                                     uint32_t hash, struct ptl_span key)
+{
+    struct ptl_table_node *node = ptl_table_chain(staged, hash);
+
+    while (node != NULL) {
+        struct ptl_entry *entry = (struct ptl_entry *)node;
+        if (node->hash == hash && entry->part == part &&
+            ptl_span_equal(ptl_entry_key(entry), key)) {
+            return entry;
+        }
+        node = node->next;
+    }
+    return NULL;
+}
+
+/* A staged entry holds its part (the part's node.size), which may have no other entry. */
+static void unstage(struct ptl_store *store, struct ptl_part *part)
+{
+    part->node.size--;
+    ptl_part_tidy(store, part);
+}
+
+static int stage(struct ptl_store *store, struct ptl_owner *owner, const struct ptl_item *item,
+                 struct ptl_table *staged)
+{
+    struct ptl_part *part = ptl_part_get(store, owner, item->family);
+    if (part == NULL) {
+        return PTL_ENOMEM;
+    }
+    struct ptl_entry *entry = ptl_entry_new(store, part, item->key, item->value);
+    if (entry == NULL) {
+        ptl_part_tidy(store, part);
+        return PTL_ENOMEM;
+    }
+    uint32_t hash = ptl_key_hash(part->family, item->key);
+    struct ptl_entry *earlier = find_staged(staged, part, hash, item->key);
+    if (earlier != NULL) {
+        ptl_table_replace(staged, &earlier->node, &entry->node);
+        ptl_entry_free(store, earlier);
+        return PTL_OK;
+    }
+    part->node.size++;
+    ptl_table_insert(staged, &entry->node, hash);
+    return staged->count > store->limits.owner_entries_max ? PTL_ELIMIT : PTL_OK;
+}
+
+static void unstage_all(struct ptl_store *store, struct ptl_table *staged)
+{
+    struct ptl_entry *entry = (struct ptl_entry *)ptl_table_empty(staged);
+
+    while (entry != NULL) {
+        struct ptl_entry *next = (struct ptl_entry *)entry->node.next;
+        struct ptl_part *part = entry->part;
+        ptl_entry_free(store, entry);
+        unstage(store, part);
+        entry = next;
+    }
+}
+
+static void take_what_is_not_staged(struct ptl_store *store, struct ptl_owner *owner,
+                                    const struct ptl_table *staged, bool fed)
+{
+    struct ptl_part *part = owner->parts;
+
+    while (part != NULL) {
+        struct ptl_entry *entry = part->entries;
+        part->node.size++;
+        while (entry != NULL) {
+            struct ptl_entry *next = entry->in_part.next;
+            if (find_staged(staged, part, entry->node.hash, ptl_entry_key(entry)) == NULL) {
+                ptl_entry_take(store, entry, fed);
+            }
+            entry = next;
+        }
+        /* Only now: a feed that gives up its marks may have taken the next part along. */
+        struct ptl_part *next_part = part->in_owner.next;
+        unstage(store, part);
+        part = next_part;
+    }
+}
+
+static void put_what_is_staged(struct ptl_store *store, struct ptl_table *staged, bool fed)
+{
+    struct ptl_entry *entry = (struct ptl_entry *)ptl_table_empty(staged);
+
+    while (entry != NULL) {
+        struct ptl_entry *next = (struct ptl_entry *)entry->node.next;
+        struct ptl_part *part = entry->part;
+        uint32_t hash = entry->node.hash;
+        struct ptl_entry *old = ptl_entry_of(store, part, hash, ptl_entry_key(entry));
+        if (old != NULL && ptl_span_equal(ptl_entry_value(old), ptl_entry_value(entry))) {
+            ptl_entry_free(store, entry);
+        } else {
+            ptl_entry_put(store, entry, hash, old, fed);
+        }
+        unstage(store, part);
+        entry = next;
+    }
+}
+
+int ptl_store_replace(struct ptl_store *store, const struct ptl_source *source,
+                      const struct ptl_item items[], size_t count)
+{
+    struct ptl_owner *owner;
+    struct ptl_via *via;
+    struct ptl_table staged;
+    int err = check_source(source);
+
+    for (size_t i = 0; i < count && err == PTL_OK; i++) {
+        err = check_item(store, items[i].family, items[i].key, items[i].value);
+    }
+    if (err < 0) {
+        return err;
+    }
+    if (compare(source, ptl_owner_find(store, source->owner)) < 0) {
+        return PTL_STORE_OLD;
+    }
+    int fresh = prepare(store, source, &owner, &via);
+    if (fresh < 0) {
+        return fresh;
+    }
+    owner->held = true; /* attached nowhere yet it would go with its last part */
+    ptl_table_init(&staged, store->allocator);
+    for (size_t i = 0; i < count && err == PTL_OK; i++) {
+        err = stage(store, owner, &items[i], &staged);
+    }
+    if (err < 0) {
+        unstage_all(store, &staged);
+    } else {
+        if (fresh) {
+            move(store, owner, via, source->attachment);
+        }
+        take_what_is_not_staged(store, owner, &staged, !fresh);
+        put_what_is_staged(store, &staged, !fresh);
+    }
+    owner->held = false;
+    ptl_owner_tidy(store, owner);
+    if (err < 0) {
+        ptl_via_tidy(store, via);
+    }
+    return err;
+}

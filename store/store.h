@@ -1,0 +1,165 @@
+/*
+ * store/store.h - the database: families of keys and values, who set what, and who wins.
+ *
+ *   owner "leaf", attachment 7 through "rain"   fam/a = 1   fam/b = 2        what nodes set
+ *   owner "snow", attachment 1 through "snow"   fam/a = 9              fam/c = 3
+ *                                                  |          |          |
+ *   family "fam", merged                        a = 1      b = 2      c = 3   what readers see
+ *                                                  '----------+----------'
+ *                                                   store/watch.h: who has not taken what yet
+ *
+ * One store is one shard's slice: the caller spreads families over its shards, and repeats what
+ * concerns a whole owner (attach, replace, drop) on every slice.  A pure data structure: no
+ * network, no thread, no clock, and reading allocates nothing.
+ *
+ * Every entry is owned by one node.  A key that several nodes set shows the value of the lowest
+ * owner ID, byte by byte; when that goes, the next one shows.  In family 'l, where a node's
+ * addresses stand under its own ID, a node's own entry comes before all mirrors of it.
+ *
+ * An owner's database comes through an *attachment*: by whom, and a number that grows each time
+ * the owner attaches anywhere.  Of two attachments the higher number counts, of equal numbers the
+ * lower ID of who brings it; what still comes through the other one is ignored.
+ *
+ * Cost: an entry takes 51 to 59 bytes beside its key and value (43, and 8 to 16 for its chain:
+ * chains double).  An owner takes 81 to 89 beside its ID, a family 45 to 53 beside its name, and
+ * what one owner has in one family 80 to 88 beside the entries.  What the allocator adds to each
+ * block is not counted.  tests/store_test.c holds these figures.
+ *
+ * Thread: one at a time, for everything here.  Spec: design section 8, G7.
+ */
+#pragma once
+
+#include "io/base.h"
+#include "io/err.h"
+
+#define PTL_FAMILY_MAX 255 /* bytes of a family's name */
+#define PTL_KEY_MAX 65535  /* bytes of a key, whatever the limits say */
+#define PTL_OWNER_MAX 255  /* bytes of an owner's ID, and of who brings it */
+
+struct ptl_store;
+
+struct ptl_store_limits {
+    size_t key_bytes_max;       /* of one key; at most PTL_KEY_MAX */
+    size_t value_bytes_max;     /* of one value; below 4 GiB */
+    uint32_t owner_entries_max; /* of one owner in this slice */
+};
+
+/* Where a database comes from. */
+struct ptl_source {
+    struct ptl_span owner; /* the node whose entries they are */
+    struct ptl_span via;   /* who brings them: a global node's ID, perhaps the owner itself */
+    uint64_t attachment;   /* the number of the owner's attachment */
+};
+
+/* One entry, as it is given and as it is shown. */
+struct ptl_item {
+    struct ptl_span family;
+    struct ptl_span key;
+    struct ptl_span value;
+    struct ptl_span owner; /* who set it; not looked at where it is given */
+};
+
+/* What a change came to.  Errors are negative, as everywhere. */
+enum ptl_store_result {
+    PTL_STORE_DONE = 0,
+    PTL_STORE_SAME = 1, /* nothing to do: it has that value, there is no such key or owner */
+    PTL_STORE_OLD = 2,  /* ignored: it came through an attachment that no longer counts */
+};
+
+/*
+ * An empty store, or NULL when there is no memory.  Owns: the caller, until ptl_store_free().
+ * The allocator must live as long.
+ */
+struct ptl_store *ptl_store_new(const struct ptl_allocator *allocator,
+                                const struct ptl_store_limits *limits);
+
+/* Free it with all it holds.  Its watches must be gone.  NULL is allowed. */
+void ptl_store_free(struct ptl_store *store);
+
+/* Whether this may name a family: [A-Za-z][A-Za-z0-9_:]*, 'l or 'g, at most PTL_FAMILY_MAX. */
+bool ptl_family_valid(struct ptl_span family);
+
+/* ---- Whole owners ------------------------------------------------------------------------- */
+
+/*
+ * The owner has attached there: from now on its entries come from there.  An attachment that
+ * counts more than the known one begins with an empty database; the known one goes on.
+ * Errors: PTL_EINVAL (an empty or over-long ID), PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_store_attach(struct ptl_store *store, const struct ptl_source *source);
+
+/*
+ * The owner's whole database (its part in this slice): attaches if need be; what is not in it
+ * vanishes, what is in it unchanged is no change.  Of two items for one key the later counts.
+ * All or nothing.  Errors: PTL_EINVAL, PTL_ESIZE, PTL_ELIMIT, PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_store_replace(struct ptl_store *store, const struct ptl_source *source,
+                                     const struct ptl_item items[], size_t count);
+
+/*
+ * The owner is lost there: its entries vanish, unless it has attached elsewhere since.  Needs no
+ * memory and cannot fail.
+ */
+enum ptl_store_result ptl_store_drop(struct ptl_store *store, const struct ptl_source *source);
+
+/* Who brought them is lost: all owners that came through `via` go.  Returns how many. */
+uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span via);
+
+/* ---- Single entries ----------------------------------------------------------------------- */
+
+/*
+ * Set a key of an owner.  Errors, and then nothing has changed: PTL_EINVAL (a name that is not a
+ * family's, an empty key), PTL_ESIZE, PTL_ELIMIT (too many entries of this owner), PTL_EOWNER (it
+ * has not attached, or not with this number yet), PTL_ENOMEM.
+ * Owns: everything is copied.
+ */
+PTL_MUST_CHECK int ptl_store_set(struct ptl_store *store, const struct ptl_source *source,
+                                 struct ptl_span family, struct ptl_span key,
+                                 struct ptl_span value);
+
+/* Delete a key of an owner.  Errors: PTL_EINVAL, PTL_EOWNER. */
+PTL_MUST_CHECK int ptl_store_del(struct ptl_store *store, const struct ptl_source *source,
+                                 struct ptl_span family, struct ptl_span key);
+
+/* ---- Reading ------------------------------------------------------------------------------ */
+
+/*
+ * The entry that shows for this key; false when there is none.
+ * Owns: the store; what `item` points to stays until the store changes.
+ */
+bool ptl_store_get(const struct ptl_store *store, struct ptl_span family, struct ptl_span key,
+                   struct ptl_item *item);
+
+/* How many keys the merged family has. */
+uint32_t ptl_store_family_count(const struct ptl_store *store, struct ptl_span family);
+
+/* A place in a walk: a value, good until the store changes.  Only store/read.c touches it. */
+struct ptl_walk {
+    const void *part;  /* the owner's part of the family that is being walked */
+    const void *entry; /* the next entry */
+    const void *filter;
+    bool merged;
+};
+
+/* Walk the merged family: every key once, with the value that shows, in no special order. */
+struct ptl_walk ptl_store_walk_family(const struct ptl_store *store, struct ptl_span family);
+
+/* Walk what one owner has set, whether it shows or not, family after family. */
+struct ptl_walk ptl_store_walk_owner(const struct ptl_store *store, struct ptl_span owner);
+
+/* The next item of a walk; false at the end. */
+bool ptl_store_next(struct ptl_walk *walk, struct ptl_item *item);
+
+/* How many entries of this owner there are. */
+uint32_t ptl_store_owner_count(const struct ptl_store *store, struct ptl_span owner);
+
+/* Where this owner is attached; false when it is not. */
+bool ptl_store_owner(const struct ptl_store *store, struct ptl_span owner,
+                     struct ptl_source *source);
+
+/*
+ * The owners that came through `via`: *place is NULL at first; false at the end.  What `source`
+ * points to stays until the store changes.
+ */
+bool ptl_store_owner_next(const struct ptl_store *store, struct ptl_span via, const void **place,
+                          struct ptl_source *source);

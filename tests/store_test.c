@@ -1,0 +1,745 @@
+#include "store/watch.h"
+
+#include "memory.h"
+#include "sim/random.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MANY 100000
+
+static const struct ptl_store_limits limits = {
+    .key_bytes_max = 8, .value_bytes_max = 16, .owner_entries_max = 4};
+
+struct world {
+    struct test_memory memory;
+    struct ptl_store *store;
+    unsigned wakes;
+};
+
+static int set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    test_memory_init(&world->memory);
+    world->store = ptl_store_new(&world->memory.allocator, &limits);
+    *state = world;
+    return world->store == NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+
+    ptl_store_free(world->store);
+    size_t out_bytes = world->memory.out_bytes;
+    free(world);
+    return out_bytes == 0 ? 0 : -1;
+}
+
+static struct ptl_span text(const char *chars)
+{
+    return ptl_span_text(chars);
+}
+
+/* The source of `owner` through itself, or "owner/via", with the given attachment. */
+static struct ptl_source from(const char *names, uint64_t attachment)
+{
+    const char *slash = strchr(names, '/');
+    size_t size = slash == NULL ? strlen(names) : (size_t)(slash - names);
+
+    return (struct ptl_source){.owner = ptl_span(names, size),
+                               .via = slash == NULL ? text(names) : text(slash + 1),
+                               .attachment = attachment};
+}
+
+static int attach(struct world *world, const char *names, uint64_t attachment)
+{
+    struct ptl_source source = from(names, attachment);
+    return ptl_store_attach(world->store, &source);
+}
+
+static int set(struct world *world, const char *names, uint64_t attachment, const char *family,
+               const char *key, const char *value)
+{
+    struct ptl_source source = from(names, attachment);
+    return ptl_store_set(world->store, &source, text(family), text(key), text(value));
+}
+
+static int del(struct world *world, const char *names, uint64_t attachment, const char *family,
+               const char *key)
+{
+    struct ptl_source source = from(names, attachment);
+    return ptl_store_del(world->store, &source, text(family), text(key));
+}
+
+static int drop(struct world *world, const char *names, uint64_t attachment)
+{
+    struct ptl_source source = from(names, attachment);
+    return (int)ptl_store_drop(world->store, &source);
+}
+
+/* Replace by "key=value" items of family "fam", NULL at the end. */
+static int replace(struct world *world, const char *names, uint64_t attachment,
+                   const char *const pairs[])
+{
+    struct ptl_source source = from(names, attachment);
+    struct ptl_item items[8];
+    size_t count = 0;
+
+    for (; pairs[count] != NULL; count++) {
+        const char *equals = strchr(pairs[count], '=');
+        items[count] = (struct ptl_item){
+            .family = text("fam"),
+            .key = ptl_span(pairs[count], (size_t)(equals - pairs[count])),
+            .value = text(equals + 1),
+        };
+    }
+    return ptl_store_replace(world->store, &source, items, count);
+}
+#define REPLACE(world, names, attachment, ...)                                                     \
+    replace(world, names, attachment, (const char *const[]){__VA_ARGS__, NULL})
+
+static void assert_span(struct ptl_span span, const char *expected)
+{
+    assert_int_equal(span.size, strlen(expected));
+    assert_memory_equal(span.bytes, expected, span.size);
+}
+
+/* `expected` NULL: the key shows nothing. */
+static void assert_shows(struct world *world, const char *family, const char *key,
+                         const char *expected)
+{
+    struct ptl_item item;
+    bool there = ptl_store_get(world->store, text(family), text(key), &item);
+
+    assert_int_equal(there, expected != NULL);
+    if (there) {
+        assert_span(item.value, expected);
+    }
+}
+
+static void wake(void *data)
+{
+    ((struct world *)data)->wakes++;
+}
+
+/* The next change as text: "added fam/a=1", "deleted fam/a", "all", "owner leaf 7", "". */
+static const char *take(struct ptl_watch *watch)
+{
+    static const char *const kinds[] = {"all", "added", "changed", "deleted", "owner", "lost"};
+    static char line[200];
+    struct ptl_change change;
+
+    if (!ptl_watch_take(watch, &change)) {
+        return "";
+    }
+    const char *kind = kinds[change.kind];
+    int size = snprintf(line, sizeof(line), "%s", kind);
+    if (change.kind == PTL_CHANGE_OWNER || change.kind == PTL_CHANGE_LOST) {
+        snprintf(line + size, sizeof(line) - (size_t)size, " %.*s %d",
+                 (int)change.source.owner.size, (const char *)change.source.owner.bytes,
+                 (int)change.source.attachment);
+    } else if (change.kind != PTL_CHANGE_ALL) {
+        snprintf(line + size, sizeof(line) - (size_t)size, " %.*s/%.*s%s%.*s",
+                 (int)change.family.size, (const char *)change.family.bytes, (int)change.key.size,
+                 (const char *)change.key.bytes, change.kind == PTL_CHANGE_DELETED ? "" : "=",
+                 (int)change.value.size, (const char *)change.value.bytes);
+    }
+    return line;
+}
+
+/* ---- Entries ------------------------------------------------------------------------------ */
+
+static void store_shows_what_was_set_and_no_longer_what_was_deleted(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(attach(world, "rain", 1), PTL_STORE_DONE);
+    assert_shows(world, "fam", "a", NULL);
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "1"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "b", ""), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "other", "a", "2"), PTL_STORE_DONE);
+    assert_shows(world, "fam", "a", "1");
+    assert_shows(world, "fam", "b", "");
+    assert_shows(world, "other", "a", "2");
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "7"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "b", "longer"), PTL_STORE_DONE);
+    assert_shows(world, "fam", "a", "7");
+    assert_shows(world, "fam", "b", "longer");
+    assert_int_equal(del(world, "rain", 1, "fam", "a"), PTL_STORE_DONE);
+    assert_shows(world, "fam", "a", NULL);
+    assert_int_equal(ptl_store_family_count(world->store, text("fam")), 1);
+    assert_int_equal(ptl_store_owner_count(world->store, text("rain")), 2);
+}
+
+static void store_tells_that_there_was_nothing_to_do(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(attach(world, "rain", 1), PTL_STORE_DONE);
+    assert_int_equal(attach(world, "rain", 1), PTL_STORE_SAME);
+    assert_int_equal(del(world, "rain", 1, "fam", "a"), PTL_STORE_SAME);
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "1"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "1"), PTL_STORE_SAME);
+    assert_int_equal(del(world, "rain", 1, "fam", "b"), PTL_STORE_SAME);
+    assert_int_equal(drop(world, "snow", 1), PTL_STORE_SAME);
+    assert_int_equal(ptl_store_drop_via(world->store, text("snow")), 0);
+}
+
+static void store_takes_families_and_keys_of_the_allowed_form_only(void **state)
+{
+    struct world *world = *state;
+    static const char *const good[] = {"a", "Fam", "a1", "a_b", "My::Mod", "'l", "'g"};
+    static const char *const bad[] = {"",    "1a", "_a", ":a",  "a b",
+                                      "a-b", "'",  "'x", "'ll", "a\xc3"};
+    char longest[PTL_FAMILY_MAX + 2] = "";
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(ptl_family_valid(text(good[i])));
+    }
+    assert_int_equal(attach(world, "rain", 1), PTL_STORE_DONE);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(ptl_family_valid(text(bad[i])));
+        assert_int_equal(set(world, "rain", 1, bad[i], "a", "1"), PTL_EINVAL);
+        assert_int_equal(del(world, "rain", 1, bad[i], "a"), PTL_EINVAL);
+        assert_null(ptl_watch_family(world->store, text(bad[i]), NULL, NULL));
+    }
+    assert_int_equal(set(world, "rain", 1, "fam", "", "1"), PTL_EINVAL);
+    assert_int_equal(del(world, "rain", 1, "fam", ""), PTL_EINVAL);
+    memset(longest, 'a', PTL_FAMILY_MAX);
+    assert_true(ptl_family_valid(text(longest)));
+    longest[PTL_FAMILY_MAX] = 'a';
+    assert_false(ptl_family_valid(ptl_span(longest, sizeof(longest) - 1)));
+}
+
+static void store_refuses_what_is_over_a_limit_and_stays_as_it_was(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(attach(world, "rain", 1), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "1"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "123456789", "1"), PTL_ESIZE);
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "12345678901234567"), PTL_ESIZE);
+    assert_int_equal(REPLACE(world, "rain", 1, "b=1", "123456789=1"), PTL_ESIZE);
+    assert_int_equal(REPLACE(world, "rain", 1, "b=1", "=1"), PTL_EINVAL);
+    assert_int_equal(REPLACE(world, "rain", 1, "b=1", "c=2", "d=3", "e=4", "f=5"), PTL_ELIMIT);
+    assert_int_equal(REPLACE(world, "snow", 1, "b=1", "c=2", "d=3", "e=4", "f=5"), PTL_ELIMIT);
+    assert_shows(world, "fam", "a", "1");
+    assert_shows(world, "fam", "b", NULL);
+    assert_int_equal(REPLACE(world, "rain", 1, "b=1", "c=2", "d=3", "e=4"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "f", "5"), PTL_ELIMIT);
+    assert_int_equal(set(world, "rain", 1, "fam", "e", "longer"), PTL_STORE_DONE);
+    assert_int_equal(ptl_store_owner_count(world->store, text("rain")), 4);
+    assert_false(ptl_store_owner(world->store, text("snow"), &(struct ptl_source){0}));
+}
+
+/* ---- Who wins ----------------------------------------------------------------------------- */
+
+static void store_shows_the_lowest_owner_and_the_next_when_it_goes(void **state)
+{
+    struct world *world = *state;
+    static const char *const owners[] = {"snow", "b", "rain", "ba"};
+    struct ptl_item item;
+
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(attach(world, owners[i], 1), PTL_STORE_DONE);
+        assert_int_equal(set(world, owners[i], 1, "fam", "a", owners[i]), PTL_STORE_DONE);
+    }
+    assert_int_equal(ptl_store_family_count(world->store, text("fam")), 1);
+    assert_shows(world, "fam", "a", "b");
+    assert_int_equal(del(world, "rain", 1, "fam", "a"), PTL_STORE_DONE); /* one that is hidden */
+    assert_shows(world, "fam", "a", "b");
+    assert_int_equal(drop(world, "b", 1), PTL_STORE_DONE);
+    assert_shows(world, "fam", "a", "ba");
+    assert_int_equal(del(world, "ba", 1, "fam", "a"), PTL_STORE_DONE);
+    assert_true(ptl_store_get(world->store, text("fam"), text("a"), &item));
+    assert_span(item.owner, "snow");
+    assert_int_equal(del(world, "snow", 1, "fam", "a"), PTL_STORE_DONE);
+    assert_shows(world, "fam", "a", NULL);
+    assert_int_equal(ptl_store_family_count(world->store, text("fam")), 0);
+}
+
+static void store_shows_a_nodes_own_addresses_before_mirrors_of_them(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(attach(world, "a", 1), PTL_STORE_DONE);
+    assert_int_equal(attach(world, "snow", 1), PTL_STORE_DONE);
+    assert_int_equal(set(world, "a", 1, "'l", "snow", "mirror"), PTL_STORE_DONE);
+    assert_shows(world, "'l", "snow", "mirror");
+    assert_int_equal(set(world, "snow", 1, "'l", "snow", "own"), PTL_STORE_DONE);
+    assert_shows(world, "'l", "snow", "own");
+    assert_int_equal(set(world, "a", 1, "fam", "snow", "a's"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "snow", 1, "fam", "snow", "own"), PTL_STORE_DONE);
+    assert_shows(world, "fam", "snow", "a's"); /* in no other family */
+    assert_int_equal(drop(world, "snow", 1), PTL_STORE_DONE);
+    assert_shows(world, "'l", "snow", "mirror");
+}
+
+/* ---- Attachments -------------------------------------------------------------------------- */
+
+static void store_ignores_what_comes_through_an_older_attachment(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "leaf/rain", 4, "a=1", "b=2"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "leaf/snow", 5, "a=3"), PTL_STORE_DONE);
+    assert_shows(world, "fam", "b", NULL);
+    assert_int_equal(set(world, "leaf/rain", 4, "fam", "a", "9"), PTL_STORE_OLD);
+    assert_int_equal(del(world, "leaf/rain", 4, "fam", "a"), PTL_STORE_OLD);
+    assert_int_equal(REPLACE(world, "leaf/rain", 4, "b=9"), PTL_STORE_OLD);
+    assert_int_equal(attach(world, "leaf/rain", 4), PTL_STORE_OLD);
+    assert_int_equal(drop(world, "leaf/rain", 4), PTL_STORE_OLD);
+    assert_int_equal(ptl_store_drop_via(world->store, text("rain")), 0);
+    assert_shows(world, "fam", "a", "3");
+    assert_shows(world, "fam", "b", NULL);
+}
+
+static void store_settles_equal_attachments_by_who_brings_them(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "leaf/snow", 1, "a=1"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "leaf/rain", 1, "a=2"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "leaf/snow", 1, "a=1"), PTL_STORE_OLD);
+    assert_shows(world, "fam", "a", "2");
+}
+
+static void store_refuses_updates_that_nobody_announced(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(set(world, "leaf/rain", 1, "fam", "a", "1"), PTL_EOWNER);
+    assert_int_equal(del(world, "leaf/rain", 1, "fam", "a"), PTL_EOWNER);
+    assert_int_equal(attach(world, "leaf/rain", 1), PTL_STORE_DONE);
+    assert_int_equal(set(world, "leaf/rain", 2, "fam", "a", "1"), PTL_EOWNER);
+    assert_int_equal(attach(world, "/rain", 1), PTL_EINVAL);
+    assert_int_equal(attach(world, "leaf/", 1), PTL_EINVAL);
+    assert_shows(world, "fam", "a", NULL);
+}
+
+static void store_begins_a_later_attachment_empty(void **state)
+{
+    struct world *world = *state;
+    struct ptl_source source;
+
+    assert_int_equal(REPLACE(world, "leaf/rain", 1, "a=1"), PTL_STORE_DONE);
+    assert_int_equal(attach(world, "leaf/rain", 2), PTL_STORE_DONE);
+    assert_shows(world, "fam", "a", NULL);
+    assert_true(ptl_store_owner(world->store, text("leaf"), &source));
+    assert_int_equal(source.attachment, 2);
+    assert_span(source.via, "rain");
+}
+
+static void store_lets_vanish_what_is_not_in_a_whole_database(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "leaf", 1, "a=1", "b=2"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "leaf", 1, "other", "k", "v"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "leaf", 1, "b=2", "c=3", "c=4"), PTL_STORE_DONE);
+    assert_shows(world, "fam", "a", NULL);
+    assert_shows(world, "fam", "b", "2");
+    assert_shows(world, "fam", "c", "4"); /* the later of two items for one key */
+    assert_shows(world, "other", "k", NULL);
+    assert_int_equal(ptl_store_owner_count(world->store, text("leaf")), 2);
+}
+
+static void store_drops_all_owners_that_a_lost_node_brought(void **state)
+{
+    struct world *world = *state;
+    struct ptl_source source;
+    const void *place = NULL;
+
+    assert_int_equal(REPLACE(world, "rain", 1, "r=1"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "leaf/rain", 1, "a=1"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "twig/rain", 1, "b=1"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "twig/snow", 2, "b=2"), PTL_STORE_DONE);
+    unsigned owners = 0;
+    while (ptl_store_owner_next(world->store, text("rain"), &place, &source)) {
+        owners++;
+    }
+    assert_int_equal(owners, 2);
+    assert_int_equal(ptl_store_drop_via(world->store, text("rain")), 2);
+    assert_shows(world, "fam", "r", NULL);
+    assert_shows(world, "fam", "a", NULL);
+    assert_shows(world, "fam", "b", "2");
+}
+
+/* ---- Reading ------------------------------------------------------------------------------ */
+
+static void store_walks_show_every_key_once_and_allocate_nothing(void **state)
+{
+    struct world *world = *state;
+    struct ptl_item item;
+    unsigned sum = 0;
+
+    assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=2"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "snow", 1, "b=8", "c=4"), PTL_STORE_DONE);
+    test_memory_fail(&world->memory, 1);
+    struct ptl_walk walk = ptl_store_walk_family(world->store, text("fam"));
+    while (ptl_store_next(&walk, &item)) {
+        sum += (unsigned)(item.value.bytes[0] - '0');
+    }
+    assert_int_equal(sum, 1 + 2 + 4);
+    walk = ptl_store_walk_owner(world->store, text("snow"));
+    while (ptl_store_next(&walk, &item)) {
+        sum += (unsigned)(item.value.bytes[0] - '0');
+    }
+    assert_int_equal(sum, 1 + 2 + 4 + 8 + 4);
+    walk = ptl_store_walk_family(world->store, text("none"));
+    assert_false(ptl_store_next(&walk, &item));
+    walk = ptl_store_walk_owner(world->store, text("none"));
+    assert_false(ptl_store_next(&walk, &item));
+    assert_int_equal(world->memory.calls, 0);
+    test_memory_fail(&world->memory, 0);
+}
+
+/* ---- Watches ------------------------------------------------------------------------------ */
+
+static void watch_tells_the_content_first_and_then_every_change(void **state)
+{
+    struct world *world = *state;
+    struct ptl_item item;
+
+    assert_int_equal(REPLACE(world, "rain", 1, "a=1"), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
+    assert_int_equal(set(world, "rain", 1, "fam", "b", "2"), PTL_STORE_DONE);
+    assert_int_equal(world->wakes, 0);
+    assert_int_equal(ptl_watch_pending(watch), 1);
+    assert_string_equal(take(watch), "all");
+    struct ptl_walk walk = ptl_watch_walk(watch);
+    assert_true(ptl_store_next(&walk, &item));
+    assert_true(ptl_store_next(&walk, &item));
+    assert_false(ptl_store_next(&walk, &item));
+    assert_string_equal(take(watch), "");
+    assert_int_equal(set(world, "rain", 1, "fam", "c", "3"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "9"), PTL_STORE_DONE);
+    assert_int_equal(del(world, "rain", 1, "fam", "b"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "other", "b", "2"), PTL_STORE_DONE);
+    assert_int_equal(world->wakes, 1);
+    assert_string_equal(take(watch), "added fam/c=3");
+    assert_string_equal(take(watch), "changed fam/a=9");
+    assert_string_equal(take(watch), "deleted fam/b");
+    assert_string_equal(take(watch), "");
+    ptl_watch_free(watch);
+}
+
+static void watch_merges_what_was_not_taken_by_key(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=1"), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
+    assert_string_equal(take(watch), "all");
+    for (const char *digit = "23456"; *digit != '\0'; digit++) {
+        char value[] = {*digit, '\0'};
+        assert_int_equal(set(world, "rain", 1, "fam", "a", value), PTL_STORE_DONE);
+        assert_int_equal(set(world, "rain", 1, "fam", "c", value), PTL_STORE_DONE);
+        assert_int_equal(del(world, "rain", 1, "fam", "c"), PTL_STORE_DONE);
+        assert_int_equal(ptl_watch_pending(watch), 1);
+    }
+    assert_int_equal(del(world, "rain", 1, "fam", "b"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "b", "7"), PTL_STORE_DONE);
+    assert_string_equal(take(watch), "changed fam/a=6");
+    assert_string_equal(take(watch), "changed fam/b=7");
+    assert_string_equal(take(watch), "");
+    ptl_watch_free(watch);
+}
+
+static void watch_tells_nothing_when_nothing_shows_differently(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "b", 1, "a=1"), PTL_STORE_DONE);
+    assert_int_equal(attach(world, "a", 1), PTL_STORE_DONE);
+    assert_int_equal(attach(world, "c", 1), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
+    assert_string_equal(take(watch), "all");
+    assert_int_equal(set(world, "b", 1, "fam", "a", "1"), PTL_STORE_SAME);
+    assert_int_equal(set(world, "c", 1, "fam", "a", "2"), PTL_STORE_DONE); /* hidden */
+    assert_int_equal(set(world, "a", 1, "fam", "a", "1"), PTL_STORE_DONE); /* the same value */
+    assert_int_equal(REPLACE(world, "b", 1, "a=1"), PTL_STORE_DONE);
+    assert_string_equal(take(watch), "");
+    assert_int_equal(drop(world, "a", 1), PTL_STORE_DONE);
+    assert_string_equal(take(watch), "");
+    assert_int_equal(drop(world, "b", 1), PTL_STORE_DONE);
+    assert_string_equal(take(watch), "changed fam/a=2");
+    assert_int_equal(world->wakes, 1);
+    ptl_watch_free(watch);
+}
+
+static void watch_of_a_key_or_a_prefix_tells_of_nothing_else(void **state)
+{
+    struct world *world = *state;
+    struct ptl_item item;
+
+    assert_int_equal(REPLACE(world, "rain", 1, "a=1", "ab=2", "b=3"), PTL_STORE_DONE);
+    struct ptl_watch *key = ptl_watch_key(world->store, text("fam"), text("a"), NULL, NULL);
+    struct ptl_watch *prefix = ptl_watch_prefix(world->store, text("fam"), text("a"), NULL, NULL);
+    assert_string_equal(take(key), "all");
+    assert_string_equal(take(prefix), "all");
+    struct ptl_walk walk = ptl_watch_walk(key);
+    assert_true(ptl_store_next(&walk, &item));
+    assert_span(item.key, "a");
+    assert_false(ptl_store_next(&walk, &item));
+    walk = ptl_watch_walk(prefix);
+    assert_true(ptl_store_next(&walk, &item));
+    assert_true(ptl_store_next(&walk, &item));
+    assert_false(ptl_store_next(&walk, &item));
+    assert_int_equal(REPLACE(world, "rain", 1, "ab=7", "b=8"), PTL_STORE_DONE);
+    assert_string_equal(take(key), "deleted fam/a");
+    assert_string_equal(take(key), "");
+    assert_string_equal(take(prefix), "deleted fam/a");
+    assert_string_equal(take(prefix), "changed fam/ab=7");
+    assert_string_equal(take(prefix), "");
+    ptl_watch_free(key);
+    ptl_watch_free(prefix);
+}
+
+static void watch_that_finds_no_memory_is_told_to_copy_anew(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=1"), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
+    assert_string_equal(take(watch), "all");
+    test_memory_fail(&world->memory, 1);
+    assert_int_equal(del(world, "rain", 1, "fam", "a"), PTL_STORE_DONE);
+    test_memory_fail(&world->memory, 0);
+    assert_int_equal(world->wakes, 1);
+    assert_int_equal(set(world, "rain", 1, "fam", "b", "2"), PTL_STORE_DONE);
+    assert_string_equal(take(watch), "all");
+    assert_string_equal(take(watch), "");
+    ptl_watch_free(watch);
+}
+
+/* ---- Feeds -------------------------------------------------------------------------------- */
+
+static void feed_tells_of_owners_and_entries_that_one_node_brings(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "leaf/rain", 1, "a=1"), PTL_STORE_DONE);
+    struct ptl_watch *feed = ptl_feed_via(world->store, text("rain"), wake, world);
+    assert_string_equal(take(feed), "all");
+    assert_int_equal(REPLACE(world, "other/snow", 1, "a=2"), PTL_STORE_DONE);
+    assert_string_equal(take(feed), "");
+    assert_int_equal(set(world, "leaf/rain", 1, "fam", "b", "3"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "twig/rain", 7, "a=1", "c=1"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "twig/rain", 7, "fam", "d", "2"), PTL_STORE_DONE);
+    assert_int_equal(del(world, "leaf/rain", 1, "fam", "a"), PTL_STORE_DONE);
+    assert_string_equal(take(feed), "added fam/b=3");
+    assert_string_equal(take(feed), "owner twig 7"); /* with all it has by now */
+    assert_string_equal(take(feed), "deleted fam/a");
+    assert_string_equal(take(feed), "");
+    ptl_watch_free(feed);
+}
+
+static void feed_tells_of_an_owner_that_moves_away_once(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "leaf/rain", 1, "a=1", "b=2"), PTL_STORE_DONE);
+    struct ptl_watch *rain = ptl_feed_via(world->store, text("rain"), wake, world);
+    struct ptl_watch *snow = ptl_feed_via(world->store, text("snow"), wake, world);
+    assert_string_equal(take(rain), "all");
+    assert_string_equal(take(snow), "all");
+    assert_int_equal(set(world, "leaf/rain", 1, "fam", "a", "7"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "leaf/snow", 2, "a=1"), PTL_STORE_DONE);
+    assert_string_equal(take(rain), "lost leaf 1"); /* and not its keys */
+    assert_string_equal(take(rain), "");
+    assert_string_equal(take(snow), "owner leaf 2");
+    assert_string_equal(take(snow), "");
+    /* There and gone again between two takes is nothing. */
+    assert_int_equal(REPLACE(world, "twig/rain", 1, "t=1"), PTL_STORE_DONE);
+    assert_int_equal(drop(world, "twig/rain", 1), PTL_STORE_DONE);
+    assert_string_equal(take(rain), "");
+    ptl_watch_free(rain);
+    ptl_watch_free(snow);
+}
+
+static void feed_of_one_owner_follows_it_wherever_it_attaches(void **state)
+{
+    struct world *world = *state;
+    struct ptl_watch *feed = ptl_feed_owner(world->store, text("leaf"), wake, world);
+
+    assert_string_equal(take(feed), "all");
+    assert_int_equal(REPLACE(world, "leaf/rain", 1, "a=1"), PTL_STORE_DONE);
+    assert_string_equal(take(feed), "owner leaf 1");
+    assert_int_equal(REPLACE(world, "leaf/snow", 2, "a=1"), PTL_STORE_DONE);
+    assert_string_equal(take(feed), "owner leaf 2");
+    assert_int_equal(set(world, "leaf/snow", 2, "fam", "b", "2"), PTL_STORE_DONE);
+    assert_string_equal(take(feed), "added fam/b=2");
+    assert_int_equal(ptl_store_drop_via(world->store, text("snow")), 1);
+    assert_string_equal(take(feed), "lost leaf 2");
+    assert_string_equal(take(feed), "");
+    ptl_watch_free(feed);
+}
+
+/* ---- Memory ------------------------------------------------------------------------------- */
+
+/* Every operation once, each of which may be refused for want of memory and changes nothing then. */
+static void run_operation(struct world *world, unsigned number, size_t fail_from)
+{
+    int result;
+
+    test_memory_fail(&world->memory, fail_from);
+    switch (number) {
+    case 0:
+        result = attach(world, "new/via", 1);
+        break;
+    case 1:
+        result = set(world, "rain", 1, "new", "k", "1");
+        break;
+    case 2:
+        result = set(world, "rain", 1, "fam", "a", "longer");
+        break;
+    case 3:
+        result = REPLACE(world, "rain", 1, "a=2", "x=1");
+        break;
+    case 4:
+        result = REPLACE(world, "twig/rain", 3, "a=2", "x=1");
+        break;
+    default:
+        result = attach(world, "rain/other", 2);
+    }
+    bool failed = fail_from != 0 && world->memory.calls >= fail_from;
+    test_memory_fail(&world->memory, 0);
+    if (result == PTL_ENOMEM) {
+        assert_true(failed);
+        assert_shows(world, "fam", "a", "1");
+        assert_shows(world, "fam", "b", "2");
+        assert_shows(world, "fam", "x", NULL);
+        assert_shows(world, "new", "k", NULL);
+        assert_int_equal(ptl_store_owner_count(world->store, text("rain")), 2);
+        assert_false(ptl_store_owner(world->store, text("twig"), &(struct ptl_source){0}));
+        assert_false(ptl_store_owner(world->store, text("new"), &(struct ptl_source){0}));
+    } else {
+        assert_int_equal(result, PTL_STORE_DONE);
+    }
+}
+
+static void store_stays_as_it_was_whichever_allocation_fails(void **state)
+{
+    for (unsigned number = 0; number < 6; number++) {
+        for (size_t fail_from = 1; fail_from < 12; fail_from++) {
+            struct world *world;
+            assert_int_equal(set_up((void **)&world), 0);
+            assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=2"), PTL_STORE_DONE);
+            size_t before_bytes = world->memory.out_bytes;
+            struct ptl_watch *feed = ptl_feed_via(world->store, text("rain"), NULL, NULL);
+            struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), NULL, NULL);
+            assert_string_equal(take(feed), "all");
+            assert_string_equal(take(watch), "all");
+            size_t open_bytes = world->memory.out_bytes;
+            run_operation(world, number, fail_from);
+            if (ptl_store_owner_count(world->store, text("rain")) == 2 && number == 4 &&
+                !ptl_store_owner(world->store, text("twig"), &(struct ptl_source){0})) {
+                assert_int_equal(world->memory.out_bytes, open_bytes); /* nothing is left over */
+            }
+            ptl_watch_free(feed);
+            ptl_watch_free(watch);
+            assert_true(before_bytes <= open_bytes);
+            void *gone = world;
+            assert_int_equal(tear_down(&gone), 0);
+        }
+    }
+    (void)state;
+}
+
+static void store_opens_nothing_without_memory(void **state)
+{
+    struct world *world = *state;
+
+    for (size_t fail_from = 1; fail_from <= 2; fail_from++) {
+        test_memory_fail(&world->memory, fail_from);
+        assert_null(ptl_watch_family(world->store, text("fam"), NULL, NULL));
+        test_memory_fail(&world->memory, fail_from);
+        assert_null(ptl_feed_via(world->store, text("rain"), NULL, NULL));
+        test_memory_fail(&world->memory, fail_from);
+        assert_null(ptl_feed_owner(world->store, text("rain"), NULL, NULL));
+    }
+    test_memory_fail(&world->memory, 1);
+    assert_null(ptl_store_new(&world->memory.allocator, &limits));
+    test_memory_fail(&world->memory, 0);
+    assert_null(ptl_feed_via(world->store, text(""), NULL, NULL));
+    assert_null(ptl_feed_owner(world->store, text(""), NULL, NULL));
+}
+
+/* The figures of store/store.h and store/watch.h. */
+static void store_takes_at_most_64_bytes_an_entry_beside_key_and_value(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits wide = {16, 16, MANY};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
+    struct ptl_source source = from("rain", 1);
+    size_t payload_bytes = 0;
+    size_t empty_bytes = world->memory.out_bytes;
+    size_t cost_bytes = 0;
+    char key[16];
+
+    assert_int_equal(ptl_store_attach(store, &source), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(store, text("fam"), NULL, NULL);
+    for (unsigned i = 1; i <= MANY; i++) {
+        snprintf(key, sizeof(key), "key%u", i);
+        assert_int_equal(ptl_store_set(store, &source, text("fam"), text(key), text("value")),
+                         PTL_STORE_DONE);
+        payload_bytes += strlen(key) + 5;
+        cost_bytes = world->memory.out_bytes - empty_bytes - payload_bytes;
+        assert_true(i < 1000 || cost_bytes <= 64 * (size_t)i);
+    }
+    print_message("an entry takes %.1f bytes beside key and value", (double)cost_bytes / MANY);
+    assert_string_equal(take(watch), "all");
+    assert_int_equal(ptl_store_drop_via(store, text("rain")), 1);
+    assert_int_equal(ptl_watch_pending(watch), MANY);
+    size_t marks_bytes = world->memory.out_bytes - empty_bytes - (payload_bytes - 5 * MANY);
+    print_message(", a mark %.1f beside its key\n", (double)marks_bytes / MANY);
+    assert_true(marks_bytes <= 80 * (size_t)MANY);
+    while (take(watch)[0] != '\0') {
+    }
+    ptl_watch_free(watch);
+    assert_int_equal(world->memory.out_bytes, empty_bytes);
+    ptl_store_free(store);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(store_shows_what_was_set_and_no_longer_what_was_deleted),
+        TEST(store_tells_that_there_was_nothing_to_do),
+        TEST(store_takes_families_and_keys_of_the_allowed_form_only),
+        TEST(store_refuses_what_is_over_a_limit_and_stays_as_it_was),
+        TEST(store_shows_the_lowest_owner_and_the_next_when_it_goes),
+        TEST(store_shows_a_nodes_own_addresses_before_mirrors_of_them),
+        TEST(store_ignores_what_comes_through_an_older_attachment),
+        TEST(store_settles_equal_attachments_by_who_brings_them),
+        TEST(store_refuses_updates_that_nobody_announced),
+        TEST(store_begins_a_later_attachment_empty),
+        TEST(store_lets_vanish_what_is_not_in_a_whole_database),
+        TEST(store_drops_all_owners_that_a_lost_node_brought),
+        TEST(store_walks_show_every_key_once_and_allocate_nothing),
+        TEST(watch_tells_the_content_first_and_then_every_change),
+        TEST(watch_merges_what_was_not_taken_by_key),
+        TEST(watch_tells_nothing_when_nothing_shows_differently),
+        TEST(watch_of_a_key_or_a_prefix_tells_of_nothing_else),
+        TEST(watch_that_finds_no_memory_is_told_to_copy_anew),
+        TEST(feed_tells_of_owners_and_entries_that_one_node_brings),
+        TEST(feed_tells_of_an_owner_that_moves_away_once),
+        TEST(feed_of_one_owner_follows_it_wherever_it_attaches),
+        cmocka_unit_test(store_stays_as_it_was_whichever_allocation_fails),
+        TEST(store_opens_nothing_without_memory),
+        TEST(store_takes_at_most_64_bytes_an_entry_beside_key_and_value),
+    };
+
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

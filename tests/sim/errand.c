@@ -515,7 +515,7 @@ static void begin_never(struct sim_actor *errand)
     done(errand, 0);
 }
 
-/* ---- Monitors on nodes ------------------------------------------------------------------------ */
+/* ---- Monitors on nodes ----------------------------------------------------------------------- */
 
 static void begin_node_port(struct sim_actor *errand)
 {

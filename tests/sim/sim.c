@@ -2,9 +2,8 @@
  * The simulator: sim [--seed S] [--seeds N] [--verbose] [--twice] [--expect PROPERTY[,PROPERTY]...]
  *
  * Runs N seeds from S on.  A seed that fails prints one line: the command that replays it with full
- * logs.  With --twice every seed is run again and must leave the same trace.  With --expect a bug has
- * been planted: some seed must fail, the first one by one of these
- * properties.
+ * logs.  With --twice every seed is run again and must leave the same trace.  With --expect a bug
+ * has been planted: some seed must fail, the first one by one of these properties.
  */
 #include "tests/sim/workload.h"
 

@@ -51,10 +51,11 @@ struct ptl_connection {
     bool accepted;  /* the peer connected to us */
     bool sending;   /* a send is under way: of our lines, while some are left, else the outbox */
     bool proof_sent;
-    bool paused;  /* no packet is taken */
-    bool reading; /* the stream is */
-    bool ended;   /* the peer has closed, or the stream failed, with `end_err` */
-    bool working; /* in ptl_connection_work() */
+    bool paused;        /* no packet is taken */
+    bool answer_anyway; /* whatever waits for the peer */
+    bool reading;       /* the stream is */
+    bool ended;         /* the peer has closed, or the stream failed, with `end_err` */
+    bool working;       /* in ptl_connection_work() */
     int end_err;
     int seed;                                 /* the seed that it was made for, or -1 */
     uint64_t deadline;                        /* ns: of the handshake */

@@ -590,6 +590,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     link->state = PTL_LINK_FAILING;
     link->connection = NULL;
     link->failed_at = ++shard->failures;
+    atomic_store(&shard->told_outside, PTL_TELLING_OUTSIDE);
     link->inherited = false;
     link->again = PTL_OK;
     link->untold = all_shards(shard);
@@ -708,6 +709,7 @@ void ptl_links_flush(struct ptl_shard *shard)
 void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link)
 {
     link->sent_at = shard->now;
+    link->connection->answer_anyway = false;
     weigh(shard, link);
     if (unsent(link) != 0) {
         ptl_link_dirty(shard, link);

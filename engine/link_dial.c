@@ -5,6 +5,7 @@
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/peer_room.h"
+#include "engine/receive.h"
 
 #define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
 #define NEXT_ADDRESS_NS UINT64_C(1000000000)
@@ -289,6 +290,10 @@ static void look_at_silence(struct ptl_shard *shard, struct ptl_link *link)
         return;
     }
     if (!reading) {
+        ptl_connection_unblock(link->connection);
+        if (link->state != PTL_LINK_UP) {
+            return;
+        }
         link->received_at = shard->now; /* we do not listen: that is not its silence */
     } else if (shard->now - link->received_at > silence) {
         ptl_link_fail(shard, link, PTL_ESILENT);

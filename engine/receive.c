@@ -9,8 +9,11 @@
 #include "engine/send.h"
 
 /* When what waits for a peer exceeds its room so many times, by answers to its own requests, it is
- * not read until it has taken some. */
+ * not read until it has taken some ... */
 #define ANSWERS_MAX_ROOMS 2
+
+/* ... or has taken nothing for so long: it may be waiting for us in the same way, or be gone. */
+#define ANSWERS_WAIT_NS UINT64_C(250000000)
 
 static bool is_up(const struct ptl_connection *c)
 {
@@ -75,7 +78,7 @@ static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint3
     struct ptl_link *link = c->link;
     size_t limit = c->shard->node->options.link_room * ANSWERS_MAX_ROOMS;
 
-    if (c->out.size > limit) {
+    if (c->out.size > limit && !c->answer_anyway) {
         c->last_name_size = UINT8_MAX;
         int err = ptl_port_at(&c->shard->node->self, ptl_span(link->id, link->id_size),
                               ptl_span(NULL, 0), &c->last_port);
@@ -169,6 +172,19 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
         }
     }
     return true;
+}
+
+void ptl_connection_unblock(struct ptl_connection *c)
+{
+    const struct ptl_link *link = c->link;
+
+    if (!c->paused || c->last_port.kind != PTL_PORT_REMOTE ||
+        c->last_port.node_hash != link->hash || c->shard->now - link->sent_at < ANSWERS_WAIT_NS) {
+        return;
+    }
+    c->answer_anyway = true; /* until it takes something */
+    ptl_waiters_forget(c->shard, c);
+    ptl_connection_resume(c);
 }
 
 bool ptl_connection_unstall(struct ptl_connection *c)

@@ -23,5 +23,11 @@ struct ptl_connection;
  */
 bool ptl_connection_read(struct ptl_connection *connection, struct ptl_span *input);
 
+/*
+ * A connection of a node of ours that is not read because the peer takes no answers: two nodes may
+ * wait for each other so, or one for a peer that is gone.  After a while it is read again.
+ */
+void ptl_connection_unblock(struct ptl_connection *connection);
+
 /* Deliver the packet that found no room.  False: there is still none, or the link is lost. */
 bool ptl_connection_unstall(struct ptl_connection *connection);

@@ -64,8 +64,10 @@ static int send_values(struct request *r, struct ptl_span body, uint32_t count)
     if (r->to->kind == PTL_PORT_NODE) {
         return PTL_OK;
     }
-    /* A peer's request waits for room with its connection; our own was accepted already. */
-    return ptl_route(r->shard->node, r->to, &op, r->link == NULL);
+    /* A peer's request waits for room with its connection; our own was accepted already, and what
+     * goes back to the peer itself has its own limit (receive.c). */
+    bool accepted = r->link == NULL || r->to->node_hash == r->link->hash;
+    return ptl_route(r->shard->node, r->to, &op, accepted);
 }
 
 static bool take_port(struct request *r)

@@ -10,6 +10,10 @@
 
 #include <stdio.h>
 
+/* What a packet may have beside a message: heads, the name, of a request its word and another name.
+ * A peer with our limit may send a message of just that size. */
+#define PACKET_EXTRA_MAX 1024
+
 static const struct ptl_stream_hooks hooks;
 
 static struct ptl_node *node_of(const struct ptl_connection *c)
@@ -655,7 +659,7 @@ void ptl_connection_take_up(struct ptl_connection *c)
     unlist_half_open(c);
     ptl_node_nonce(node_of(c), c, false);
     ptl_decoder_init(&c->decoder, c->shard->allocator, (enum ptl_framing)peer->receive_framing,
-                     node_of(c)->options.message_bytes_max);
+                     node_of(c)->options.message_bytes_max + PACKET_EXTRA_MAX);
     if (!peer->is_portolan) {
         ptl_stream_user_timeout(c->shard->loop, c->stream, PTL_REAL_USER_TIMEOUT_MS);
     }

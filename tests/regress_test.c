@@ -100,12 +100,44 @@ static void monitor_of_a_thread_keeps_its_place_before_a_kill(void **state)
     }
 }
 
+/* ---- Links --------------------------------------------------------------------------------- */
+
+static struct ptl_node *linked_node(const char *id, const char *const *binds, const char *seed)
+{
+    const char *seeds[] = {seed, NULL};
+    struct ptl_node_options options = witness_options(id);
+
+    options.message_bytes_max = 2000;
+    options.binds = binds;
+    options.seeds = seed == NULL ? NULL : seeds;
+    return witness_start(&options);
+}
+
+static void message_of_just_the_limit_passes_a_link(void **state)
+{
+    static const char *const binds[] = {"127.0.0.1:0", NULL};
+    static char bytes[2000 - 3]; /* its head has three bytes */
+    struct ptl_node *rain = linked_node("rain", binds, NULL);
+    struct ptl_node *snow = linked_node("snow", NULL, ptl_node_address(rain, 0));
+    struct ptl_port port = witness_port(rain, "port", on_message, "port");
+    struct ptl_port remote = witness_parse(snow, ptl_port_id(&port));
+
+    (void)state;
+    assert_int_equal(ptl_monitor(snow, &remote, on_gone, "gone", NULL), 0);
+    tell(snow, &remote, "y", bytes, sizeof(bytes));
+    tell(snow, &remote, "t", "behind");
+    witness_next("port");
+    assert_next("port", "[\"behind\"]");
+    assert_silent("gone");
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         WITNESSED(port_that_says_later_again_and_again_is_tried_each_time),
         WITNESSED(timer_that_begins_anew_at_once_leaves_others_their_turn),
         WITNESSED(port_value_outlives_its_node_and_names_no_port_of_the_next),
+        WITNESSED(message_of_just_the_limit_passes_a_link),
         WITNESSED(monitor_of_a_thread_keeps_its_place_before_a_kill),
     };
     static const unsigned shards[] = {1, 2, 0};

@@ -198,6 +198,9 @@ static int call_outside(struct call *call, const struct ptl_msg *msg)
     /* The monitor first, so that it is set when the request is under way.  The link may fail before
      * the request is there, and be told before the monitor is set. */
     call->epoch = ptl_epoch_outside(call->node, &call->to);
+    if (call->epoch == PTL_TELLING_OUTSIDE) {
+        return PTL_EFULL;
+    }
     int err = ptl_sendf(call->node, &call->reply, "n");
 
     return err == PTL_OK ? send_request(call, msg) : err;

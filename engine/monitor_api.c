@@ -55,9 +55,10 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
             .to = PTL_TO_SHARD,
             .pointer = monitoring,
         };
-        monitoring->epoch = atomic_load(&node->shards[place].answered[place]);
+        monitoring->epoch = ptl_epoch_outside(node, &monitoring->target);
         monitoring->outside = true;
-        err = ptl_submit(node, place, &op, true);
+        err = monitoring->epoch == PTL_TELLING_OUTSIDE ? PTL_EFULL
+                                                       : ptl_submit(node, place, &op, true);
     }
     if (err == PTL_OK && monitor != NULL) {
         *monitor = named;

@@ -62,6 +62,10 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
 /* Whether it may go on; else make sure that whoever makes room tells. */
 static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
 {
+    if (waiter->outside && waiter->to.kind == PTL_PORT_REMOTE &&
+        atomic_load(&shard->told_outside) == PTL_TELLING_OUTSIDE) {
+        return false;
+    }
     if (waiter->outside &&
         atomic_load(&shard->inbox.weight) > shard->node->options.inbox_room / 2) {
         return false;

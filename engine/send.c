@@ -46,9 +46,9 @@ uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port)
 
 uint64_t ptl_epoch_outside(const struct ptl_node *node, const struct ptl_port *port)
 {
-    unsigned place = ptl_place_of(node, port);
-
-    return atomic_load(&node->shards[place].answered[place]);
+    return port->kind == PTL_PORT_REMOTE
+               ? atomic_load(&node->shards[ptl_place_of(node, port)].told_outside)
+               : 0;
 }
 
 int ptl_submit(struct ptl_node *node, unsigned to, const struct ptl_op *op, bool control)
@@ -75,7 +75,10 @@ static int route_outside(struct ptl_node *node, const struct ptl_port *port, str
     if (!control && ptl_is_full_outside(&node->shards[place], port)) {
         return PTL_EFULL;
     }
-    op->epoch = atomic_load(&node->shards[place].answered[place]);
+    op->epoch = ptl_epoch_outside(node, port);
+    if (op->epoch == PTL_TELLING_OUTSIDE) {
+        return PTL_EFULL;
+    }
     return ptl_submit(node, place, op, control);
 }
 

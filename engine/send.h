@@ -38,7 +38,7 @@ PTL_MUST_CHECK int ptl_submit(struct ptl_node *node, unsigned shard, const struc
 /* The failures of that owner's links which whoever runs on `shard` now has been told of. */
 uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port);
 
-/* ... and a thread of the program, at this moment. */
+/* ... and a thread of the program, at this moment; or PTL_TELLING_OUTSIDE. */
 uint64_t ptl_epoch_outside(const struct ptl_node *node, const struct ptl_port *port);
 
 /* Send a message whose values are already encoded; as ptl_send(). */

@@ -98,7 +98,13 @@ static void link_down(struct ptl_shard *shard, const struct ptl_op *op, const st
     ptl_route_down(shard, op->node, op->epoch, msg);
     atomic_store(&shard->answered[op->watcher], op->epoch);
     ptl_shard_wake(owner, shard);
-    shard->unfinished |= owner == shard;
+    if (owner == shard) {
+        shard->unfinished = true;
+        if (op->epoch == shard->failures) { /* no other failure is still to be told */
+            atomic_store(&shard->told_outside, op->epoch);
+            shard->waiters.news = true;
+        }
+    }
 }
 
 static void take_request(struct ptl_shard *shard, const struct ptl_op *op,

@@ -43,9 +43,10 @@ struct ptl_shard {
     _Atomic bool sleeping;         /* set before it waits; whoever clears it wakes it */
     uint64_t failures;             /* of links that we own, ever */
     uint64_t told[PTL_SHARDS_MAX]; /* failures of each owner's links that we were told of */
-    /* The same, once our monitors have been fired: the owner reads it as our answer, and the
-     * program's threads read the owner's own as what they have been told. */
+    /* The same, once our monitors have been fired: the owner reads it as our answer. */
     _Atomic uint64_t answered[PTL_SHARDS_MAX];
+    /* Failures of links that we own which the program's threads have been told of. */
+    _Atomic uint64_t told_outside;
 
     struct ptl_port_table ports;
     struct ptl_port_more *ready_first, *ready_last; /* ports with waiting work */
@@ -75,6 +76,12 @@ struct ptl_shard {
     uint32_t stop_step;    /* that this shard has taken */
     struct ptl_shard_counters counters;
 };
+
+/*
+ * Stands in told_outside from a failure until all monitors of threads have been called: meanwhile
+ * what a thread issues is refused, since nobody could say on which side of its monitor it stands.
+ */
+#define PTL_TELLING_OUTSIDE UINT64_MAX
 
 /* The ring from one shard to another of the same node. */
 struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to);

@@ -233,7 +233,7 @@ PTL_MUST_CHECK int ptl_sendf(struct ptl_node *node, const struct ptl_port *to, c
 /*
  * Kill a port of any node.  `reason` NULL or empty is a normal death.  The kill keeps its place
  * among the messages to the port.  A port that does not exist is no error.
- * Errors: PTL_EFULL, PTL_ESTOPPED, PTL_ENOMEM, PTL_EINVAL (a node port).
+ * Errors: PTL_EFULL, PTL_ESIZE, PTL_ESTOPPED, PTL_ENOMEM, PTL_EINVAL (a node port).
  * Owns: `reason` stays the caller's.
  */
 int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason);
@@ -309,7 +309,8 @@ PTL_MUST_CHECK int ptl_register(struct ptl_node *node, const char *name, ptl_han
 /*
  * Make a port on `node_id` and run the init function `function` there with the values of `msg`
  * (NULL: none).  `port` may be sent to at once.  Whatever goes wrong there, a monitor tells.
- * Errors: PTL_ENAME, PTL_EFULL, PTL_ENOMEM, PTL_ESTOPPED.  Owns: `msg` stays the caller's.
+ * Errors: PTL_ENAME, PTL_EFULL, PTL_ESIZE, PTL_ENOMEM, PTL_ESTOPPED.
+ * Owns: `msg` stays the caller's.
  */
 PTL_MUST_CHECK int ptl_spawn(struct ptl_node *node, const char *node_id, const char *function,
                              const struct ptl_msg *msg, struct ptl_port *port);

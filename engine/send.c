@@ -196,6 +196,9 @@ int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct pt
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
+    if (reason != NULL && reason->size > node->options.message_bytes_max) {
+        return PTL_ESIZE; /* a peer with our limit would end the link instead */
+    }
     struct ptl_op op = {.kind = PTL_OP_KILL};
     if (reason != NULL) {
         op.body = ptl_span(reason->body, reason->size);

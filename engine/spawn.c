@@ -84,6 +84,9 @@ int ptl_spawn(struct ptl_node *node, const char *node_id, const char *function,
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
+    if (msg != NULL && msg->size > node->options.message_bytes_max) {
+        return PTL_ESIZE;
+    }
     uint64_t counter =
         shard != NULL ? ++shard->spawn_counter : atomic_fetch_add(&node->last_id, 1) + 1;
     ptl_name_spawned(&node->self, index, counter, name);

@@ -131,6 +131,20 @@ static void message_of_just_the_limit_passes_a_link(void **state)
     assert_silent("gone");
 }
 
+static void reason_over_the_limit_is_refused_and_costs_no_link(void **state)
+{
+    static char bytes[3000];
+    struct ptl_node *rain = linked_node("rain", NULL, NULL);
+    struct ptl_port remote = witness_parse(rain, "snow#port");
+    struct ptl_msg *large;
+
+    (void)state;
+    assert_int_equal(ptl_msg_make(rain, &large, "y", bytes, sizeof(bytes)), 0);
+    assert_int_equal(ptl_kill(rain, &remote, large), PTL_ESIZE);
+    assert_int_equal(ptl_spawn(rain, "snow", "f", large, &remote), PTL_ESIZE);
+    ptl_msg_free(large);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -138,6 +152,7 @@ int main(int argc, char **argv)
         WITNESSED(timer_that_begins_anew_at_once_leaves_others_their_turn),
         WITNESSED(port_value_outlives_its_node_and_names_no_port_of_the_next),
         WITNESSED(message_of_just_the_limit_passes_a_link),
+        WITNESSED(reason_over_the_limit_is_refused_and_costs_no_link),
         WITNESSED(monitor_of_a_thread_keeps_its_place_before_a_kill),
     };
     static const unsigned shards[] = {1, 2, 0};

@@ -227,10 +227,10 @@ static int resolve_bind(struct ptl_shard *shard, struct ptl_bind *bind)
 
 static int listen_on(struct ptl_node *node, struct ptl_shard *shard, struct ptl_bind *bind)
 {
-    int err = resolve_bind(shard, bind);
+    struct ptl_address wanted = bind->address;
+    int err = bind->resolved < 0 ? bind->resolved : PTL_OK;
 
     if (err == PTL_OK) {
-        struct ptl_address wanted = bind->address;
         err = ptl_loop_listen(shard->loop, &wanted, &bind->listener, &bind->address);
     }
     if (err < 0) {
@@ -241,6 +241,12 @@ static int listen_on(struct ptl_node *node, struct ptl_shard *shard, struct ptl_
 
 int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard)
 {
+    /* All names first: nobody may be accepted while the loop is polled for one of them, since the
+     * node's identity is made by then by another thread. */
+    for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
+        int err = resolve_bind(shard, &node->binds[i]);
+        node->binds[i].resolved = err < 0 ? err : 1;
+    }
     for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
         int err = listen_on(node, shard, &node->binds[i]);
         if (err < 0) {

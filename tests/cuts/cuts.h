@@ -44,7 +44,6 @@ struct cuts_stage {
     _Atomic int64_t runs;     /* begun after a loss */
     _Atomic int64_t full;     /* times that there was no room */
     _Atomic int64_t round;    /* of the check that is wanted */
-    _Atomic int64_t checked;  /* streams of the other node that were found whole in this round */
     _Atomic int64_t mortals;  /* alive */
     _Atomic int64_t deaths;   /* watched from the first word to the last */
     _Atomic bool ended;       /* send no more */
@@ -87,6 +86,9 @@ size_t cuts_pad_size(int64_t stream, int64_t run, int64_t number);
 /* Make our sinks; then, when the other node's are known, begin to send. */
 void cuts_sinks_make(struct cuts_stage *stage);
 void cuts_streams_start(struct cuts_stage *stage);
+
+/* Whether the sinks have found every stream of the other node whole in this round. */
+bool cuts_sinks_whole(struct cuts_stage *stage);
 
 /* Wait for the threads to end, and free all.  The node has stopped or is told `ended`. */
 void cuts_streams_join(struct cuts_stage *stage);

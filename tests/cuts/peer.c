@@ -163,12 +163,11 @@ static void show(struct cuts_stage *stage)
 
     fprintf(stderr,
             "%s: allowed %lld, sent %lld, received %lld, runs %lld, full %lld, mortals %lld, "
-            "deaths %lld, checked %lld, monitors %lld, open %lld\n",
+            "deaths %lld, monitors %lld, open %lld\n",
             own_name, (long long)atomic_load(&stage->allowed), (long long)atomic_load(&stage->sent),
             (long long)atomic_load(&stage->received), (long long)atomic_load(&stage->runs),
             (long long)atomic_load(&stage->full), (long long)atomic_load(&stage->mortals),
-            (long long)atomic_load(&stage->deaths), (long long)atomic_load(&stage->checked),
-            (long long)all, (long long)open);
+            (long long)atomic_load(&stage->deaths), (long long)all, (long long)open);
     cuts_streams_show(stage);
     cuts_sinks_show(stage);
 }
@@ -213,7 +212,6 @@ static bool obey(struct cuts_stage *stage, struct waits *waits, char *line)
         atomic_store(&stage->allowed, strtoll(strtok(NULL, " \n"), NULL, 10));
         waits->spent = true;
     } else if (strcmp(command, "check") == 0) {
-        atomic_store(&stage->checked, 0);
         atomic_fetch_add(&stage->round, 1);
         waits->whole = true;
     } else if (strcmp(command, "rest") == 0) {
@@ -242,7 +240,7 @@ static void answer(struct cuts_stage *stage, struct waits *waits)
         waits->spent = false;
         printf("spent %lld\n", (long long)sent);
     }
-    if (waits->whole && atomic_load(&stage->checked) == (int64_t)stage->stream_count) {
+    if (waits->whole && cuts_sinks_whole(stage)) {
         waits->whole = false;
         printf("whole %lld %lld\n", (long long)atomic_load(&stage->received),
                (long long)atomic_load(&stage->runs));

@@ -39,7 +39,6 @@ struct proxy {
     int listeners[2];
     uint16_t ports[2];   /* ours */
     uint16_t targets[2]; /* the nodes' */
-    uint64_t passed[2];  /* bytes to each */
     uint64_t away_until; /* ms */
     bool planned;
     struct proxy_cut cut;
@@ -121,11 +120,6 @@ void proxy_plan(struct proxy *proxy, const struct proxy_cut *cut)
 bool proxy_planned(const struct proxy *proxy)
 {
     return proxy->planned;
-}
-
-uint64_t proxy_passed(const struct proxy *proxy, unsigned to)
-{
-    return proxy->passed[to];
 }
 
 /* ---- Ends and pairs ------------------------------------------------------------------------- */
@@ -286,7 +280,6 @@ static void write_out(struct proxy *proxy, struct pair *pair, unsigned to)
             break;
         }
         from->at += (size_t)sent;
-        proxy->passed[to] += (uint64_t)sent;
     }
     if (into->fd < 0) {
         from->at = from->size; /* for nobody */

@@ -50,9 +50,6 @@ void proxy_plan(struct proxy *proxy, const struct proxy_cut *cut);
 bool proxy_planned(const struct proxy *proxy);
 void proxy_hurry(struct proxy *proxy);
 
-/* Bytes passed in a direction, ever. */
-uint64_t proxy_passed(const struct proxy *proxy, unsigned to);
-
 enum { PROXY_POLLS_MAX = 2 + 2 * 64 };
 
 /* What to poll for: fills `polls`, returns how many; and what to do when it was polled. */

@@ -4,7 +4,8 @@
 
 /* What a sink knows of each stream of the other node; its shard's. */
 struct progress {
-    int64_t run, next; /* the number that must come next in this run */
+    int64_t run, next;     /* the number that must come next in this run */
+    _Atomic int64_t round; /* of the last check that found it whole */
 };
 
 static struct progress progress[CUTS_STREAMS_MAX];
@@ -56,8 +57,9 @@ static int take_data(struct ptl_node *node, const struct ptl_msg *msg, void *dat
 /* The stream says how much of this run it has sent, and its monitor has not fired. */
 static int take_check(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
-    struct cuts_stage *stage = data;
     int64_t stream, run, sent, round;
+
+    (void)data;
 
     cuts_must(ptl_msg_read(node, msg, "*iiii.", &stream, &run, &sent, &round), "a check");
     struct progress *at = find(stream);
@@ -66,14 +68,24 @@ static int take_check(struct ptl_node *node, const struct ptl_msg *msg, void *da
         cuts_fail("stream %lld, run %lld: %lld sent, %lld received, and its monitor is silent",
                   (long long)stream, (long long)run, (long long)sent, (long long)at->next - 1);
     }
-    atomic_fetch_add(&stage->checked, 1);
+    atomic_store(&at->round, round);
     return PTL_OK;
+}
+
+bool cuts_sinks_whole(struct cuts_stage *stage)
+{
+    bool whole = true;
+
+    for (unsigned i = 0; i < stage->stream_count; i++) {
+        whole = whole && atomic_load(&progress[i].round) == atomic_load(&stage->round);
+    }
+    return whole;
 }
 
 void cuts_sinks_make(struct cuts_stage *stage)
 {
     for (unsigned i = 0; i < CUTS_STREAMS_MAX; i++) {
-        progress[i] = (struct progress){.run = 1, .next = 1};
+        progress[i].run = progress[i].next = 1;
     }
     for (unsigned i = 0; i < stage->shards; i++) {
         stage->sinks[i] = cuts_port(stage, i, NULL, NULL, NULL);
@@ -84,8 +96,9 @@ void cuts_sinks_make(struct cuts_stage *stage)
 
 void cuts_sinks_show(struct cuts_stage *stage)
 {
-    for (unsigned i = 0; i < stage->shards * stage->shards + CUTS_THREADS; i++) {
-        fprintf(stderr, "  from stream %u: run %lld, %lld received\n", i,
-                (long long)progress[i].run, (long long)progress[i].next - 1);
+    for (unsigned i = 0; i < stage->stream_count; i++) {
+        fprintf(stderr, "  from stream %u: run %lld, %lld received, round %lld\n", i,
+                (long long)progress[i].run, (long long)progress[i].next - 1,
+                (long long)atomic_load(&progress[i].round));
     }
 }

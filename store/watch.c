@@ -279,9 +279,9 @@ static void note(struct ptl_watch *watch, struct ptl_part *part, uint32_t hash, 
             return;
         }
         mark->had = had;
-    } else if (mark->epoch != epoch) {
-        mark->had = had; /* what it said was of another attachment */
     }
+    /* Marks of an earlier attachment stand before the owner's mark, which spares us their keys. */
+    ptl_assert(fresh || mark->epoch == epoch);
     mark->epoch = epoch;
     settle(watch, mark, fresh, has);
 }

@@ -398,6 +398,32 @@ static void store_walks_show_every_key_once_and_allocate_nothing(void **state)
     test_memory_fail(&world->memory, 0);
 }
 
+static void store_caps_limits_at_what_an_entry_can_hold(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits endless = {SIZE_MAX, SIZE_MAX, UINT32_MAX};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &endless);
+    struct ptl_source source = from("rain", 1);
+    struct ptl_item item;
+    const void *place = NULL;
+    uint8_t *key = calloc(1, PTL_KEY_MAX + 1);
+
+    assert_int_equal(ptl_store_attach(store, &source), PTL_STORE_DONE);
+    assert_int_equal(
+        ptl_store_set(store, &source, text("fam"), ptl_span(key, PTL_KEY_MAX + 1), text("1")),
+        PTL_ESIZE);
+    assert_int_equal(
+        ptl_store_set(store, &source, text("fam"), ptl_span(key, PTL_KEY_MAX), text("1")),
+        PTL_STORE_DONE);
+    assert_true(ptl_store_get(store, text("fam"), ptl_span(key, PTL_KEY_MAX), &item));
+    assert_int_equal(item.key.size, PTL_KEY_MAX);
+    assert_false(ptl_store_owner_next(store, text("snow"), &place, &source));
+    free(key);
+    ptl_store_free(store);
+    ptl_store_free(NULL);
+    ptl_watch_free(NULL);
+}
+
 /* ---- Watches ------------------------------------------------------------------------------ */
 
 static void watch_tells_the_content_first_and_then_every_change(void **state)
@@ -750,6 +776,7 @@ int main(int argc, char **argv)
         TEST(store_lets_vanish_what_is_not_in_a_whole_database),
         TEST(store_drops_all_owners_that_a_lost_node_brought),
         TEST(store_walks_show_every_key_once_and_allocate_nothing),
+        TEST(store_caps_limits_at_what_an_entry_can_hold),
         TEST(watch_tells_the_content_first_and_then_every_change),
         TEST(watch_merges_what_was_not_taken_by_key),
         TEST(watch_tells_nothing_when_nothing_shows_differently),

@@ -508,7 +508,9 @@ static void begin_never(struct sim_actor *errand)
         done(errand, 0);
         return;
     }
-    sim_actor_view(ghost, sim_actor_node(errand));
+    if (sim_random_chance(dice_of(errand), 500)) {
+        sim_actor_view(ghost, sim_actor_node(errand)); /* else as another run of the node saw it */
+    }
     struct sim_watch *watch = sim_monitor(sim_actor_node(errand), errand, ghost, any_form(errand),
                                           target_is_gone, errand);
     errand->open = watch->accepted;

@@ -295,7 +295,9 @@ static void look_at_silence(struct ptl_shard *shard, struct ptl_link *link)
             return;
         }
         link->received_at = shard->now; /* we do not listen: that is not its silence */
-    } else if (shard->now - link->received_at > silence) {
+    } else if (shard->polled_at > link->received_at &&
+               shard->polled_at - link->received_at > silence) {
+        /* Not by the time now: while we worked, it may have said much that we have not read. */
         ptl_link_fail(shard, link, PTL_ESILENT);
         return;
     }

@@ -163,8 +163,19 @@ static void fail_for_stale(struct ptl_shard *shard, const struct ptl_monitoring 
     }
 }
 
+/* Put off what a thread asks of a monitor until all failures have been told here, in order. */
+static bool put_off(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    return shard->told[shard->index] != shard->failures &&
+           ptl_shard_post(shard, shard->index, op, true) == PTL_OK;
+}
+
 static void take_monitor(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
+    if (monitoring->epoch == PTL_TELLING_OUTSIDE) {
+        /* Made while a failure was being told: it speaks for what is sent after that. */
+        monitoring->epoch = shard->told[shard->index];
+    }
     fail_for_stale(shard, monitoring);
     int err = ptl_monitoring_add(shard, monitoring);
 
@@ -212,10 +223,14 @@ void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
         ptl_connection_arrive(shard, op->pointer);
         break;
     case PTL_OP_MONITOR:
-        take_monitor(shard, op->pointer);
+        if (!put_off(shard, op)) {
+            take_monitor(shard, op->pointer);
+        }
         break;
     case PTL_OP_UNMONITOR:
-        ptl_monitoring_take_back(shard, op->number);
+        if (!put_off(shard, op)) {
+            ptl_monitoring_take_back(shard, op->number);
+        }
         break;
     case PTL_OP_TIMER:
         take_timer(shard, op->pointer);
@@ -390,8 +405,11 @@ static void work(struct ptl_shard *shard)
 
     shard->unfinished = false;
     shard->sent_in_turn = 0;
+    bool stamped = !shard->waited; /* by the first hook, before what it brought was read */
+    uint64_t stamp = shard->now;
     shard->waited = true;
     ptl_shard_stamp(shard);
+    shard->polled_at = stamped ? stamp : shard->now;
     take_all(shard);
     ptl_ports_retry(shard, shard->now);
     ptl_timers_fire(shard, shard->now);

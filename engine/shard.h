@@ -66,6 +66,7 @@ struct ptl_shard {
 
     uint64_t spawn_counter;
     uint64_t now;          /* ns, read once a turn */
+    uint64_t polled_at;    /* ns: all that had come by then has been read */
     uint64_t coarse;       /* ns, read after each handler */
     uint64_t due;          /* ns: when the next turn is due, apart from timers */
     uint64_t sent_in_turn; /* bytes, by handlers */

@@ -282,6 +282,8 @@ struct ptl_node_options witness_options(const char *id)
         .log = on_log,
         .log_data = (void *)(uintptr_t)id,
         .allocator = witness_allocator(),
+        .handshake_ms = 60000, /* a busy machine is no reason for a test to fail */
+        .silence_ms = 60000,
     };
 }
 

@@ -675,6 +675,15 @@ void ptl_connection_resume(struct ptl_connection *c)
     }
 }
 
+void ptl_connection_deafen(struct ptl_connection *c)
+{
+    c->paused = true;
+    if (c->reading && !c->ended) {
+        c->reading = false;
+        ptl_stream_read(c->shard->loop, c->stream, false);
+    }
+}
+
 void ptl_connection_finish(struct ptl_connection *c)
 {
     if (c->state != PTL_CONNECTION_UP || c->sending || c->ended) {

@@ -107,6 +107,9 @@ void ptl_connection_flush(struct ptl_connection *connection);
 /* Close it, for `err` (logged at `level`).  It must not be the link's any more. */
 void ptl_connection_close(struct ptl_connection *connection, int err, enum ptl_log_level level);
 
+/* Take no packet any more; what is to be sent still goes out. */
+void ptl_connection_deafen(struct ptl_connection *connection);
+
 /* Say goodbye: the node stops.  What the peer still sends is not heard. */
 void ptl_connection_finish(struct ptl_connection *connection);
 

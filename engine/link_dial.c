@@ -413,6 +413,15 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
 
 /* ---- The end ------------------------------------------------------------------------------- */
 
+void ptl_links_deafen(struct ptl_shard *shard)
+{
+    for (struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
+        if (c->state == PTL_CONNECTION_UP) {
+            ptl_connection_deafen(c);
+        }
+    }
+}
+
 void ptl_links_close(struct ptl_shard *shard)
 {
     struct ptl_connection *c = shard->links.all;

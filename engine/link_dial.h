@@ -45,6 +45,9 @@ void ptl_link_lose_seeds(struct ptl_shard *shard, struct ptl_link *link);
 /* Look after deadlines and silence, when it is time; links.tick_at is when it is time again. */
 void ptl_links_tick(struct ptl_shard *shard, uint64_t now);
 
+/* Stop reading: what peers still send is not accepted any more, and would keep us busy. */
+void ptl_links_deafen(struct ptl_shard *shard);
+
 /* Say goodbye on every connection; and whether all of them are gone. */
 void ptl_links_close(struct ptl_shard *shard);
 bool ptl_links_closed(const struct ptl_shard *shard);

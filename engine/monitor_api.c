@@ -57,8 +57,7 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
         };
         monitoring->epoch = ptl_epoch_outside(node, &monitoring->target);
         monitoring->outside = true;
-        err = monitoring->epoch == PTL_TELLING_OUTSIDE ? PTL_EFULL
-                                                       : ptl_submit(node, place, &op, true);
+        err = ptl_submit(node, place, &op, true); /* also while a failure is being told */
     }
     if (err == PTL_OK && monitor != NULL) {
         *monitor = named;

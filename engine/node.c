@@ -448,6 +448,7 @@ static void begin_flush(struct ptl_shard *shard)
         ptl_loop_unlisten(shard->loop, node->binds[i].listener);
     }
     ptl_waiters_drop(shard, true);
+    ptl_links_deafen(shard);
 }
 
 /* A shard that was busy may have missed the steps between. */

@@ -178,7 +178,7 @@ void ptl_connection_unblock(struct ptl_connection *c)
 {
     const struct ptl_link *link = c->link;
 
-    if (!c->paused || c->last_port.kind != PTL_PORT_REMOTE ||
+    if (!c->paused || c->shard->stop_step != PTL_STOP_NOT || c->last_port.kind != PTL_PORT_REMOTE ||
         c->last_port.node_hash != link->hash || c->shard->now - link->sent_at < ANSWERS_WAIT_NS) {
         return;
     }

@@ -30,15 +30,6 @@ static void let_go(struct call *call)
     }
 }
 
-/* The reply port is gone: with or without an answer. */
-static void release_call(void *data)
-{
-    struct call *call = data;
-
-    ptl_belonging_remove(&call->belonging);
-    let_go(call);
-}
-
 /* Tell the caller, as its own port; then let the reply port die. */
 static void finish(struct call *call, int err, const struct ptl_msg *reply)
 {
@@ -53,6 +44,19 @@ static void finish(struct call *call, int err, const struct ptl_msg *reply)
     shard->self = owner; /* what it makes belongs to the caller's port, not to the reply's */
     call->tell(call->node, err, reply, call->data);
     shard->self = self;
+}
+
+/* The reply port is gone: with an answer, or killed by somebody, or for lack of memory. */
+static void release_call(void *data)
+{
+    struct ptl_msg nothing = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    struct call *call = data;
+
+    if (!ptl_node_stopping(call->node)) {
+        finish(call, PTL_ENOPORT, &nothing);
+    }
+    ptl_belonging_remove(&call->belonging);
+    let_go(call);
 }
 
 /* On the reply port's shard: let it die, and the call with it. */

@@ -215,6 +215,21 @@ static void call_is_answered_once(void **state)
     assert_silent("reply");
 }
 
+static void call_whose_reply_port_is_killed_tells_so(void **state)
+{
+    struct ptl_node *node = witness_node("rain");
+    struct ptl_port port = witness_listener(node, "port"), reply;
+    char *at, *end;
+
+    (void)state;
+    call_with(node, &port, "\"ask\"", 0, true);
+    at = strstr(witness_next("port"), "rain#");
+    end = strchr(at, '"');
+    assert_int_equal(ptl_port_parse(node, at, (size_t)(end - at), &reply), 0);
+    witness_kill(node, &reply, "\"why\"");
+    assert_next("reply", "gone []");
+}
+
 static void call_that_is_refused_tells_nobody(void **state)
 {
     struct ptl_node_options options = witness_options("rain");
@@ -456,6 +471,7 @@ int main(int argc, char **argv)
         WITNESSED(call_of_a_port_that_does_not_exist_tells_so),
         WITNESSED(call_of_a_port_that_dies_of_it_tells_so),
         WITNESSED(call_is_answered_once),
+        WITNESSED(call_whose_reply_port_is_killed_tells_so),
         WITNESSED(call_that_is_refused_tells_nobody),
         WITNESSED(call_of_a_handler_is_answered_or_not_like_any_other),
         WITNESSED(call_of_a_handler_ends_with_its_port),

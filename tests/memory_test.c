@@ -61,7 +61,11 @@ static int do_much(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     if (ptl_port_new(node, &options, &port) < 0 || !ptl_self(node, &self)) {
         return 0;
     }
-    int ignored = ptl_port_own(node, free, malloc(1)) == 0;
+    void *resource = malloc(1);
+    int ignored = ptl_port_own(node, free, resource);
+    if (ignored < 0) {
+        free(resource); /* it stays the caller's */
+    }
     ignored += ptl_port_on(node, &port, "tag", swallow, NULL);
     ignored += ptl_monitor(node, &port, count_gone, NULL, &monitor);
     ignored += ptl_send(node, &port, msg);

@@ -257,6 +257,11 @@ static bool is_stale_notice(const struct ptl_shard *shard, const struct ptl_moni
            monitoring->epoch < shard->told[ptl_place_of(shard->node, &monitoring->target)];
 }
 
+/*
+ * A port with two monitors on one target sets the first again while the second still waits, and the
+ * second again while the first does: what is set while being told makes nothing else stale, or the
+ * two would take turns for ever.
+ */
 static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
@@ -267,6 +272,7 @@ static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitor
                      ptl_err_text(PTL_ELOST)) < 0) {
         reason = NULL;
     }
+    monitoring->seen = shard->noticing;
     notify_port(shard, monitoring, reason != NULL ? reason : &empty, monitoring->epoch + 1);
     ptl_msg_free(reason);
 }

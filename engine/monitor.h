@@ -37,7 +37,7 @@ struct ptl_monitoring {
     uint8_t kind;
     bool noticed;    /* waits in its port's queue to be run */
     bool taken_back; /* meanwhile */
-    bool seen;       /* its port has been told, and said PTL_LATER */
+    bool seen;       /* makes nothing stale that its port issues: see notify_stale() */
     bool outside;    /* made by a thread of the program */
     uint32_t generation;
     struct ptl_slot *owner; /* the port it belongs to, or NULL */

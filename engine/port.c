@@ -210,7 +210,9 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
     if (monitoring->kind == PTL_MONITOR_MESSAGE) {
         uint32_t generation = slot->generation;
         ptl_notice_begin(shard, monitoring);
+        shard->noticing = true;
         enum outcome outcome = run_notice_message(shard, slot, monitoring, reason);
+        shard->noticing = false;
         if (outcome == LATER) {
             ptl_notice_again(shard, monitoring);
         } else if (ptl_slot_lives(slot, generation)) {
@@ -220,7 +222,9 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
         return outcome;
     }
     shard->self = slot;
+    shard->noticing = true;
     ptl_notice_run(shard, monitoring, reason);
+    shard->noticing = false;
     shard->self = NULL;
     return DONE;
 }
@@ -678,10 +682,8 @@ static void drop_retry(struct ptl_shard *shard, const struct ptl_port_more *more
     }
 }
 
-uint64_t ptl_port_pending_failure(struct ptl_shard *shard, const struct ptl_slot *slot,
-                                  uint64_t node_hash)
+uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target)
 {
-    (void)shard;
     if (slot == NULL || slot->more == NULL || slot->more->notices == 0) {
         return UINT64_MAX;
     }
@@ -691,7 +693,7 @@ uint64_t ptl_port_pending_failure(struct ptl_shard *shard, const struct ptl_slot
         if (op.kind == PTL_OP_NOTICE && op.epoch != 0) {
             const struct ptl_monitoring *monitoring = op.pointer;
             if (!monitoring->taken_back && !monitoring->seen &&
-                monitoring->target.node_hash == node_hash) {
+                ptl_port_equal(&monitoring->target, target)) {
                 return op.epoch;
             }
         }

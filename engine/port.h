@@ -161,6 +161,5 @@ void ptl_ports_drop(struct ptl_shard *shard);
 /* The port's `more`, made if need be; NULL when there is no memory. */
 struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot);
 
-/* The failure's number that makes sends of this port to `node_hash` stale, or UINT64_MAX. */
-uint64_t ptl_port_pending_failure(struct ptl_shard *shard, const struct ptl_slot *slot,
-                                  uint64_t node_hash);
+/* The failure's number that makes what this port issues for `target` stale, or UINT64_MAX. */
+uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target);

@@ -53,6 +53,7 @@ struct ptl_shard {
     struct ptl_port_more *dead;                     /* ports whose watchers are still to be told */
     struct ptl_port_more *retry_first;              /* ports that wait for time */
     struct ptl_slot *self;                          /* whose handler is running, or NULL */
+    bool noticing;                                  /* it is being told of a failure */
     struct ptl_port full_target;                    /* where its last send found no room */
     char fail_text[256];                            /* what it said to ptl_fail() */
 

@@ -104,6 +104,7 @@ static void start(struct cuts_stage *stage, const char *name, unsigned shards)
         .link_room = (size_t)256 << 10,
         .inbox_room = (size_t)256 << 10,
         .silence_ms = 1000,
+        .handshake_ms = 3000, /* a cut may swallow a handshake */
     };
 
     stage->shards = shards;

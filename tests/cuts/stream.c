@@ -14,7 +14,8 @@
 struct cuts_stream {
     struct cuts_stage *stage;
     unsigned number;
-    struct ptl_port self; /* unset for a thread */
+    struct ptl_port self; /* unset for a thread; streams may share one, by their tags */
+    char tick[16], gone[16];
     struct ptl_port target;
     int64_t run, sent; /* `sent` messages of run `run` */
     int64_t round;     /* the last check that was sent */
@@ -137,7 +138,7 @@ static int port_watch(struct cuts_stream *stream)
         err = ptl_monitor(node, &stream->target, port_lost, stream, &stream->monitor);
     } else {
         struct ptl_msg *prefix;
-        cuts_must(ptl_msg_make(node, &prefix, "tu", "gone", (uint64_t)(uintptr_t)entry),
+        cuts_must(ptl_msg_make(node, &prefix, "tu", stream->gone, (uint64_t)(uintptr_t)entry),
                   "a prefix");
         err = ptl_monitor_message(node, &stream->target, &stream->self, prefix, &stream->monitor);
         ptl_msg_free(prefix);
@@ -254,14 +255,26 @@ static int port_other(struct ptl_node *node, const struct ptl_msg *msg, void *da
     cuts_fail("a strange message for stream %u", ((struct cuts_stream *)data)->number);
 }
 
+static struct ptl_port own_port(struct cuts_stream *stream, unsigned shard)
+{
+    struct cuts_stream *before = stream - 1;
+
+    /* On even shards one port sends to all sinks, and is told of each. */
+    return shard % 2 == 0 && stream->number % stream->stage->shards != 0
+               ? before->self
+               : cuts_port(stream->stage, shard, port_other, port_died, stream);
+}
+
 static void start_port(struct cuts_stream *stream, unsigned shard)
 {
     struct ptl_node *node = stream->stage->node;
 
-    stream->self = cuts_port(stream->stage, shard, port_other, port_died, stream);
-    cuts_must(ptl_port_on(node, &stream->self, "gone", port_gone, stream), "ptl_port_on");
-    cuts_must(ptl_port_on(node, &stream->self, "tick", port_tick, stream), "ptl_port_on");
-    cuts_must(ptl_sendf(node, &stream->self, "t", "tick"), "the first tick");
+    stream->self = own_port(stream, shard);
+    snprintf(stream->tick, sizeof(stream->tick), "tick%u", stream->number);
+    snprintf(stream->gone, sizeof(stream->gone), "gone%u", stream->number);
+    cuts_must(ptl_port_on(node, &stream->self, stream->gone, port_gone, stream), "ptl_port_on");
+    cuts_must(ptl_port_on(node, &stream->self, stream->tick, port_tick, stream), "ptl_port_on");
+    cuts_must(ptl_sendf(node, &stream->self, "t", stream->tick), "the first tick");
 }
 
 /* ---- Threads -------------------------------------------------------------------------------- */

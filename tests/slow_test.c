@@ -16,6 +16,7 @@
 #include "engine/ring.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,6 @@
 #define SECONDS_RELAY 15
 #endif
 
-#define LOOK_US 10000
 #define BATCH 32
 #define SHARDS 3
 #define FASTS 2
@@ -118,6 +118,7 @@ struct sender {
 static struct flow slow, relay, fast[FASTS];
 static struct sender senders[SENDERS];
 static _Atomic bool over, hurry;
+static sem_t progress; /* once `over`: a message was handled */
 static _Atomic uint64_t refused, asked, told, wrong, gone;
 static char padding[SIZE_MAX_SENT];
 
@@ -134,6 +135,9 @@ static int take(struct ptl_node *node, const struct ptl_msg *msg, void *data)
         atomic_fetch_add(&wrong, 1);
     }
     atomic_fetch_add(&flow->handled, 1);
+    if (atomic_load(&over)) {
+        sem_post(&progress);
+    }
     return 0;
 }
 
@@ -396,7 +400,7 @@ static void end_and_count(void)
         pthread_join(senders[i].thread, NULL);
     }
     while (!all_handled()) {
-        usleep(LOOK_US);
+        sem_wait(&progress);
     }
 }
 

@@ -119,7 +119,7 @@ struct ptl_port witness_port(struct ptl_node *node, const char *name, ptl_handle
 /* One whose messages are noted under `label`. */
 struct ptl_port witness_listener(struct ptl_node *node, const char *label);
 
-/* Send values as ptl_sendf() does; waits for room where there is none, and accepts no other error. */
+/* Send values as ptl_sendf() does; waits for room where there is none; no other error is taken. */
 void tell(struct ptl_node *node, const struct ptl_port *port, const char *format, ...);
 
 /* A message of JSON values, "1, [2]".  Owns: the caller. */

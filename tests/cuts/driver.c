@@ -83,7 +83,7 @@ static _Noreturn void fail(struct driver *driver, const char *what)
     for (unsigned i = 0; i < 2; i++) {
         tell(&driver->peers[i], "show\n");
     }
-    usleep(500000);                         /* for what they have to say */
+    sleep(1);                               /* for what they have to say */
     const char *hold = getenv("CUTS_HOLD"); /* for a debugger */
     if (hold != NULL) {
         sleep((unsigned)atoi(hold));

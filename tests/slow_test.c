@@ -118,9 +118,16 @@ struct sender {
 static struct flow slow, relay, fast[FASTS];
 static struct sender senders[SENDERS];
 static _Atomic bool over, hurry;
-static sem_t progress; /* once `over`: a message was handled */
+static sem_t progress; /* once `over`: something was counted that the end waits for */
 static _Atomic uint64_t refused, asked, told, wrong, gone;
 static char padding[SIZE_MAX_SENT];
+
+static void counted(void)
+{
+    if (atomic_load(&over)) {
+        sem_post(&progress);
+    }
+}
 
 static int take(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
@@ -135,9 +142,7 @@ static int take(struct ptl_node *node, const struct ptl_msg *msg, void *data)
         atomic_fetch_add(&wrong, 1);
     }
     atomic_fetch_add(&flow->handled, 1);
-    if (atomic_load(&over)) {
-        sem_post(&progress);
-    }
+    counted();
     return 0;
 }
 
@@ -159,6 +164,7 @@ static int send_one(struct sender *sender)
     if (err == 0) {
         sender->number++;
         atomic_fetch_add(&sender->flow->accepted, 1);
+        counted();
     }
     return err;
 }
@@ -189,6 +195,7 @@ static void count_told(struct sender *sender)
     if (!atomic_exchange(&sender->waits, false)) {
         atomic_fetch_add(&wrong, 1); /* told twice */
     }
+    counted();
 }
 
 static int ask_for_room(struct sender *sender, ptl_room_fn *tell)

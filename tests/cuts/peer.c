@@ -123,10 +123,21 @@ static void start(struct cuts_stage *stage, const char *name, unsigned shards)
 
 /* ---- Commands ------------------------------------------------------------------------------- */
 
-static void read_ports(struct cuts_stage *stage, struct ptl_port ports[])
+/* Cut the next word off; NULL: there is none. */
+static char *next_word(char **rest)
+{
+    char *word = *rest + strspn(*rest, " \n");
+    size_t size = strcspn(word, " \n");
+
+    *rest = word + size + (word[size] != 0);
+    word[size] = 0;
+    return size == 0 ? NULL : word;
+}
+
+static void read_ports(struct cuts_stage *stage, struct ptl_port ports[], char **line)
 {
     for (unsigned i = 0; i < stage->shards; i++) {
-        const char *id = strtok(NULL, " \n");
+        const char *id = next_word(line);
         if (id == NULL) {
             cuts_fail("a port is missing");
         }
@@ -134,14 +145,14 @@ static void read_ports(struct cuts_stage *stage, struct ptl_port ports[])
     }
 }
 
-static void meet(struct cuts_stage *stage)
+static void meet(struct cuts_stage *stage, char *rest)
 {
-    const char *node = strtok(NULL, " \n");
-    const char *address = strtok(NULL, " \n");
+    const char *node = next_word(&rest);
+    const char *address = next_word(&rest);
 
     cuts_must(ptl_node_known(stage->node, node, address), "ptl_node_known");
-    read_ports(stage, stage->far_sinks);
-    read_ports(stage, stage->far_watchers);
+    read_ports(stage, stage->far_sinks, &rest);
+    read_ports(stage, stage->far_watchers, &rest);
     cuts_streams_start(stage);
     cuts_makers_start(stage);
     printf("begun\n");
@@ -200,17 +211,17 @@ struct waits {
 };
 
 /* Returns false once the node has stopped. */
-static bool obey(struct cuts_stage *stage, struct waits *waits, char *line)
+static bool obey(struct cuts_stage *stage, struct waits *waits, char *rest)
 {
-    const char *command = strtok(line, " \n");
+    const char *command = next_word(&rest);
 
     if (command == NULL) {
         return true;
     }
     if (strcmp(command, "other") == 0) {
-        meet(stage);
+        meet(stage, rest);
     } else if (strcmp(command, "allow") == 0) {
-        atomic_store(&stage->allowed, strtoll(strtok(NULL, " \n"), NULL, 10));
+        atomic_store(&stage->allowed, strtoll(next_word(&rest), NULL, 10));
         waits->spent = true;
     } else if (strcmp(command, "check") == 0) {
         atomic_fetch_add(&stage->round, 1);

@@ -478,11 +478,11 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
     /* One that is dead from the start: told like any other, now or when there is room. */
     struct ptl_port_more *dead = ptl_alloc(shard->allocator, sizeof(*dead));
     struct ptl_watcher *watcher = ptl_alloc(shard->allocator, sizeof(*watcher));
-    if (dead == NULL || watcher == NULL) {
+    if (reason == NULL || dead == NULL || watcher == NULL) {
         ptl_free(shard->allocator, dead, sizeof(*dead));
         ptl_free(shard->allocator, watcher, sizeof(*watcher));
-        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");
         ptl_msg_free(reason);
+        tell_without_memory(shard, op);
         return;
     }
     *watcher = (struct ptl_watcher){.watch = op->number, .shard = op->watcher};

@@ -118,8 +118,7 @@ bool ptl_waiters_have_news(const struct ptl_shard *shard)
  * let go. */
 static bool is_forgotten(const struct ptl_waiter *waiter)
 {
-    return waiter->kind == PTL_WAITER_CONNECTION &&
-           waiter->connection->state != PTL_CONNECTION_UP;
+    return waiter->kind == PTL_WAITER_CONNECTION && waiter->connection->state != PTL_CONNECTION_UP;
 }
 
 void ptl_waiters_look(struct ptl_shard *shard)

@@ -571,12 +571,6 @@ static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_
                : reason;
 }
 
-static uint64_t all_shards(const struct ptl_shard *shard)
-{
-    unsigned count = shard->node->shard_count;
-    return count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
-}
-
 void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
 {
     struct ptl_connection *connection = link->connection;
@@ -593,7 +587,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     atomic_store(&shard->told_outside, PTL_TELLING_OUTSIDE);
     link->inherited = false;
     link->again = PTL_OK;
-    link->untold = all_shards(shard);
+    link->untold = ptl_node_all_shards(shard->node);
     link->reason = failure_reason(shard, link, err);
     if (connection != NULL) {
         ptl_connection_close(connection, err, PTL_LOG_DEBUG);

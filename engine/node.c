@@ -412,7 +412,7 @@ static void next_step(struct ptl_node *node, unsigned from, unsigned to)
  */
 static void vote(struct ptl_node *node, unsigned shard, unsigned step, bool done)
 {
-    uint64_t all = node->shard_count == 64 ? UINT64_MAX : (UINT64_C(1) << node->shard_count) - 1;
+    uint64_t all = ptl_node_all_shards(node);
 
     pthread_mutex_lock(&node->lock);
     bool current = atomic_load(&node->stop_step) == step;

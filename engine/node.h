@@ -139,6 +139,12 @@ bool ptl_node_nonce_is_ours(struct ptl_node *node, struct ptl_span nonce);
 void ptl_log(const struct ptl_node *node, enum ptl_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A bit for every shard. */
+static inline uint64_t ptl_node_all_shards(const struct ptl_node *node)
+{
+    return node->shard_count == 64 ? UINT64_MAX : (UINT64_C(1) << node->shard_count) - 1;
+}
+
 /* Whether new work is refused. */
 static inline bool ptl_node_stopping(const struct ptl_node *node)
 {

@@ -74,7 +74,7 @@ static void list_remove(struct ptl_monitoring *monitoring)
 
 static bool same_target(const void *entry, struct ptl_span id)
 {
-    return ptl_span_equal(ptl_port_span(&((const struct ptl_watch *)entry)->target), id);
+    return ptl_span_equal(ptl_port_span(&((const struct ptl_target *)entry)->target), id);
 }
 
 static struct ptl_route *get_route(struct ptl_shard *shard, uint64_t hash)
@@ -100,7 +100,7 @@ static void drop_route(struct ptl_shard *shard, struct ptl_route *route)
     }
 }
 
-static void route_add(struct ptl_route *route, struct ptl_watch *watch)
+static void route_add(struct ptl_route *route, struct ptl_target *watch)
 {
     watch->route = route;
     watch->route_next = route->first;
@@ -112,7 +112,7 @@ static void route_add(struct ptl_route *route, struct ptl_watch *watch)
 }
 
 /* Out of all maps and lists: nothing finds it any more. */
-static void unlist_watch(struct ptl_shard *shard, struct ptl_watch *watch)
+static void unlist_watch(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
     ptl_map_remove(&shard->monitors.by_watch, spread(watch->id), watch);
@@ -126,7 +126,7 @@ static void unlist_watch(struct ptl_shard *shard, struct ptl_watch *watch)
     }
 }
 
-static void free_watch(struct ptl_shard *shard, struct ptl_watch *watch)
+static void free_watch(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_free(shard->allocator, watch, sizeof(*watch));
 }
@@ -135,7 +135,7 @@ static void free_watch(struct ptl_shard *shard, struct ptl_watch *watch)
  * `direct`: what peers and the program's threads ask of this shard's own ports happens as it is
  * read, as their messages and kills do; going through the ring it would be overtaken.
  */
-static int send_watch(struct ptl_shard *shard, const struct ptl_watch *watch, uint8_t kind,
+static int send_watch(struct ptl_shard *shard, const struct ptl_target *watch, uint8_t kind,
                       uint64_t epoch, bool direct)
 {
     struct ptl_op op = {.kind = kind, .watcher = shard->index, .number = watch->id};
@@ -153,15 +153,15 @@ static int send_watch(struct ptl_shard *shard, const struct ptl_watch *watch, ui
     return ptl_shard_post(shard, place, &op, true);
 }
 
-static struct ptl_watch *new_watch(struct ptl_shard *shard, const struct ptl_port *target,
-                                   uint64_t hash, bool shared)
+static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_port *target,
+                                    uint64_t hash, bool shared)
 {
     struct ptl_monitors *monitors = &shard->monitors;
 
     if (ptl_map_reserve(&monitors->by_target) < 0 || ptl_map_reserve(&monitors->by_watch) < 0) {
         return NULL;
     }
-    struct ptl_watch *watch = ptl_alloc(shard->allocator, sizeof(*watch));
+    struct ptl_target *watch = ptl_alloc(shard->allocator, sizeof(*watch));
     if (watch == NULL) {
         return NULL;
     }
@@ -184,7 +184,7 @@ static struct ptl_watch *new_watch(struct ptl_shard *shard, const struct ptl_por
 }
 
 /* The last interest is gone.  Telling that may have to wait for room in the ring. */
-static void leave(struct ptl_shard *shard, struct ptl_watch *watch)
+static void leave(struct ptl_shard *shard, struct ptl_target *watch)
 {
     unlist_watch(shard, watch);
     uint64_t epoch = shard->told[ptl_place_of(shard->node, &watch->target)];
@@ -286,7 +286,7 @@ static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring
         ptl_belonging_remove(&monitoring->belonging);
         return;
     }
-    struct ptl_watch *watch = monitoring->watch;
+    struct ptl_target *watch = monitoring->watch;
     list_remove(monitoring);
     ptl_monitoring_free(shard, monitoring);
     if (watch != NULL && watch->first == NULL && !watch->firing) {
@@ -299,11 +299,11 @@ static void end_monitoring(struct ptl_shard *shard, struct ptl_belonging *belong
     take_back(shard, ptl_container(belonging, struct ptl_monitoring, belonging));
 }
 
-static struct ptl_watch *watch_for(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                                   int *err)
+static struct ptl_target *watch_for(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                                    int *err)
 {
     uint64_t hash = ptl_name_hash(ptl_port_span(&monitoring->target));
-    struct ptl_watch *watch = NULL;
+    struct ptl_target *watch = NULL;
     /* One issued before a failure that its port has not been told of is not like the others: it
      * goes alone, and the link's owner answers it at once. */
     bool fresh = monitoring->target.kind != PTL_PORT_REMOTE ||
@@ -505,7 +505,7 @@ void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monit
     ptl_msg_free(reason);
 }
 
-static void fire_watch(struct ptl_shard *shard, struct ptl_watch *watch,
+static void fire_watch(struct ptl_shard *shard, struct ptl_target *watch,
                        const struct ptl_msg *reason, uint64_t failure)
 {
     watch->firing = true;
@@ -524,10 +524,10 @@ static void fire_watch(struct ptl_shard *shard, struct ptl_watch *watch,
     free_watch(shard, watch);
 }
 
-void ptl_watch_down(struct ptl_shard *shard, uint64_t id, uint64_t failure,
-                    const struct ptl_msg *reason)
+void ptl_target_down(struct ptl_shard *shard, uint64_t id, uint64_t failure,
+                     const struct ptl_msg *reason)
 {
-    struct ptl_watch *watch = ptl_map_find(&shard->monitors.by_watch, spread(id), NULL, no_key);
+    struct ptl_target *watch = ptl_map_find(&shard->monitors.by_watch, spread(id), NULL, no_key);
 
     if (watch != NULL) {
         fire_watch(shard, watch, reason, failure);
@@ -538,12 +538,12 @@ void ptl_watch_down(struct ptl_shard *shard, uint64_t id, uint64_t failure,
  * Queue the notices of a failure before anything of it is told elsewhere: a port that hears of it
  * in another port's monitor, as a message, may not issue as if its own had run (G2).
  */
-static void queue_notices(struct ptl_shard *shard, struct ptl_watch *watches,
+static void queue_notices(struct ptl_shard *shard, struct ptl_target *watches,
                           const struct ptl_msg *reason, uint64_t failure)
 {
     struct ptl_monitoring *notices = NULL;
 
-    for (struct ptl_watch *watch = watches; watch != NULL; watch = watch->route_next) {
+    for (struct ptl_target *watch = watches; watch != NULL; watch = watch->route_next) {
         struct ptl_monitoring *next;
         for (struct ptl_monitoring *m = watch->first; m != NULL; m = next) {
             next = m->next;
@@ -570,7 +570,7 @@ void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t fail
 #ifdef PTL_PLANT_LOST_MONITOR
     route = ptl_map_find(&shard->monitors.routes, hash, NULL, no_key);
     if (route != NULL && failure % 3 == 0) {
-        struct ptl_watch *watch = route->first;
+        struct ptl_target *watch = route->first;
         while (watch->first != NULL) {
             ptl_monitoring_take_back(shard, watch->first->id);
         }
@@ -581,9 +581,9 @@ void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t fail
     if (route == NULL) {
         return;
     }
-    struct ptl_watch *list = route->first;
+    struct ptl_target *list = route->first;
     route->first = NULL;
-    for (struct ptl_watch *watch = list; watch != NULL; watch = watch->route_next) {
+    for (struct ptl_target *watch = list; watch != NULL; watch = watch->route_next) {
         ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
         ptl_map_remove(&shard->monitors.by_watch, spread(watch->id), watch);
         watch->route = NULL;
@@ -592,7 +592,7 @@ void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t fail
     drop_route(shard, route);
     queue_notices(shard, list, reason, failure);
     while (list != NULL) {
-        struct ptl_watch *watch = list;
+        struct ptl_target *watch = list;
         list = watch->route_next;
         fire_watch(shard, watch, reason, failure);
     }
@@ -602,7 +602,7 @@ bool ptl_monitors_retry(struct ptl_shard *shard)
 {
     struct ptl_monitors *monitors = &shard->monitors;
     struct ptl_monitoring *list = monitors->unfired;
-    struct ptl_watch *leaving = monitors->leaving;
+    struct ptl_target *leaving = monitors->leaving;
 
     monitors->unfired = NULL;
     while (list != NULL) {
@@ -619,7 +619,7 @@ bool ptl_monitors_retry(struct ptl_shard *shard)
     }
     monitors->leaving = NULL;
     while (leaving != NULL) {
-        struct ptl_watch *watch = leaving;
+        struct ptl_target *watch = leaving;
         leaving = watch->route_next;
         leave(shard, watch);
     }
@@ -645,7 +645,7 @@ void ptl_monitors_stop(struct ptl_shard *shard)
 void ptl_monitors_drop(struct ptl_shard *shard)
 {
     struct ptl_monitors *monitors = &shard->monitors;
-    struct ptl_watch *watch;
+    struct ptl_target *watch;
     struct ptl_monitoring *monitoring;
     uint32_t at = 0;
 

@@ -19,7 +19,7 @@
 struct ptl_link;
 struct ptl_shard;
 struct ptl_slot;
-struct ptl_watch;
+struct ptl_target;
 
 enum ptl_monitor_kind {
     PTL_MONITOR_CALLBACK,
@@ -32,7 +32,7 @@ enum ptl_monitor_kind {
 struct ptl_monitoring {
     struct ptl_belonging belonging;
     uint64_t id;
-    struct ptl_watch *watch;              /* NULL once fired */
+    struct ptl_target *watch;             /* NULL once fired */
     struct ptl_monitoring *next, **link_; /* among those of the watch, or of those not told yet */
     uint8_t kind;
     bool noticed;    /* waits in its port's queue to be run */
@@ -52,11 +52,11 @@ struct ptl_monitoring {
 };
 
 /* One target that this shard watches. */
-struct ptl_watch {
+struct ptl_target {
     uint64_t id;
     uint64_t target_hash;
     struct ptl_route *route; /* NULL: a port of this node */
-    struct ptl_watch *route_next, **route_link;
+    struct ptl_target *route_next, **route_link;
     struct ptl_monitoring *first;
     bool firing; /* it frees itself when all have been told */
     struct ptl_port target;
@@ -65,7 +65,7 @@ struct ptl_watch {
 /* All that this shard watches on one other node. */
 struct ptl_route {
     uint64_t hash;
-    struct ptl_watch *first;
+    struct ptl_target *first;
 };
 
 struct ptl_monitors {
@@ -75,7 +75,7 @@ struct ptl_monitors {
     struct ptl_map by_id;           /* monitorings */
     struct ptl_map routes;          /* by the node's hash */
     struct ptl_monitoring *unfired; /* fired, but there was no room to tell */
-    struct ptl_watch *leaving;      /* nobody is interested any more, but that could not be told */
+    struct ptl_target *leaving;     /* nobody is interested any more, but that could not be told */
     uint64_t last_watch;
 };
 
@@ -104,8 +104,8 @@ void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
  * The target of a watch is gone: PTL_OP_DOWN.  `failure` is not 0 when the watch was lost with the
  * link's failure of that number.
  */
-void ptl_watch_down(struct ptl_shard *shard, uint64_t watch, uint64_t failure,
-                    const struct ptl_msg *reason);
+void ptl_target_down(struct ptl_shard *shard, uint64_t watch, uint64_t failure,
+                     const struct ptl_msg *reason);
 
 /* The link to a node has failed: fire all that is watched there.  `failure` is its number. */
 void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t failure,

@@ -73,6 +73,11 @@ struct ptl_node_options {
     unsigned half_open_max; /* unfinished handshakes at once [256] */
     unsigned handshake_ms;  /* time for one handshake [10,000] */
     unsigned silence_ms;    /* a node of ours that is silent for so long is gone [2,000] */
+    bool ordinary;          /* attach to a seed instead of holding the database [a global node] */
+    /* What others are told to reach us at, NULL at the end [the addresses we listen on]. */
+    const char *const *announces;
+    size_t db_value_bytes_max; /* of one value in the database, encoded [1 MiB] */
+    unsigned db_entries_max;   /* entries of one node in one shard's part of it [4,000,000] */
     const struct ptl_loop_maker *loops; /* [io_uring] */
 };
 
@@ -97,6 +102,9 @@ int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms);
 
 /* The node's ID.  Owns: the node. */
 const char *ptl_node_id(const struct ptl_node *node);
+
+/* Whether it is a global node now; an ordinary one becomes global when it is somebody's seed. */
+bool ptl_node_is_global(const struct ptl_node *node);
 
 /* How many shards it has. */
 unsigned ptl_node_shards(const struct ptl_node *node);
@@ -356,6 +364,113 @@ PTL_MUST_CHECK int ptl_after_send(struct ptl_node *node, unsigned delay_ms,
 
 /* Take a timer back; as with ptl_unmonitor(). */
 void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer);
+
+/* ---- The database ------------------------------------------------------------------------ */
+
+/*
+ * Who offers what: family / key -> value, the same on all nodes of the network.
+ *
+ *   a node sets   workers / "rain#x" = 4      and every node reads and watches it
+ *
+ * Every entry is owned by the node that set it, and is gone when that node is.  Of a key that
+ * several nodes have set the value of the lowest node ID shows.  A *global* node holds the whole
+ * database and answers at once; an ordinary one asks the seed that it is attached to.  A seed that
+ * cannot be reached delays answers and changes, and loses none.
+ *
+ * Families are [A-Za-z][A-Za-z0-9_:]*, at most 255 bytes.  "'l" (node -> array of its addresses)
+ * and "'g" (global nodes) are the network's own, to be read and watched.  Keys are UTF-8 of 1 to
+ * PTL_DB_KEY_MAX bytes.  A value is a message of one value.
+ */
+#define PTL_DB_KEY_MAX 1024
+
+/*
+ * Set a key of this node.  `value` NULL is null.  What one sender sets, deletes and asks of one
+ * family happens in that order.
+ * Errors: PTL_EINVAL (family, key, or not one value), PTL_ESIZE, PTL_EFULL (see ptl_db_on_room()),
+ * PTL_ENOMEM, PTL_ESTOPPED.  Beyond options.db_entries_max a new key is refused with a log line.
+ * Owns: everything is copied.
+ */
+PTL_MUST_CHECK int ptl_db_set(struct ptl_node *node, const char *family, const char *key,
+                              const struct ptl_msg *value);
+
+/* Delete a key of this node; one that it has not set is no error.  Errors: as ptl_db_set(). */
+PTL_MUST_CHECK int ptl_db_del(struct ptl_node *node, const char *family, const char *key);
+
+/*
+ * Set a key that is the ID of `port`, a port of this node, and delete it when that port is gone.
+ * Once more with another value replaces that.  Errors: as ptl_db_set(); a port that does not exist
+ * is not entered.
+ */
+PTL_MUST_CHECK int ptl_db_register(struct ptl_node *node, const char *family,
+                                   const struct ptl_port *port, const struct ptl_msg *value);
+
+/*
+ * After PTL_EFULL of one of the above: be told once when there is room.  As ptl_on_room(); `to`
+ * means nothing.
+ */
+PTL_MUST_CHECK int ptl_db_on_room(struct ptl_node *node, const char *family, ptl_room_fn *tell,
+                                  void *data);
+
+/*
+ * Read.  `tell` is called exactly once, never inside this call, with err 0 and a message of one
+ * value, or an error and NULL: PTL_ENOKEY (get), PTL_ESIZE (more than one message can hold),
+ * PTL_ELIMIT (too many questions wait for a seed), PTL_ESTOPPED.  Made in a handler the question
+ * belongs to its port and ends with it untold.
+ *   get      the value of one key            family   a map of all keys and values
+ *   keys     an array of all keys            values   an array of all values
+ * Errors: PTL_EINVAL, PTL_EFULL, PTL_ENOMEM, PTL_ESTOPPED; then `tell` is never called.
+ */
+PTL_MUST_CHECK int ptl_db_get(struct ptl_node *node, const char *family, const char *key,
+                              ptl_reply_fn *tell, void *data);
+PTL_MUST_CHECK int ptl_db_family(struct ptl_node *node, const char *family, ptl_reply_fn *tell,
+                                 void *data);
+PTL_MUST_CHECK int ptl_db_keys(struct ptl_node *node, const char *family, ptl_reply_fn *tell,
+                               void *data);
+PTL_MUST_CHECK int ptl_db_values(struct ptl_node *node, const char *family, ptl_reply_fn *tell,
+                                 void *data);
+
+enum ptl_db_event {
+    PTL_DB_ADDED,   /* a key that was not there */
+    PTL_DB_CHANGED, /* another value of a key that was */
+    PTL_DB_DELETED, /* it is there no more */
+    PTL_DB_COPIED,  /* once: all that was there when the watch began has been told as added */
+};
+
+/* One change.  Lives as long as the call. */
+struct ptl_db_change {
+    enum ptl_db_event event;
+    const char *key; /* key_size bytes and a NUL; with PTL_DB_COPIED it is empty */
+    size_t key_size;
+    const struct ptl_msg *value; /* of one value; NULL where there is none */
+};
+
+typedef void ptl_db_watch_fn(struct ptl_node *node, const struct ptl_db_change *change, void *data);
+
+/* Names a watch, to end it with.  A value. */
+struct ptl_db_watch {
+    uint64_t id;
+    uint32_t shard;
+};
+
+/*
+ * Watch a family, one key of it, or all keys that begin with `prefix`: `tell` is called for what is
+ * there, then for every change, so that who applies them has the family as it is.  Nothing is
+ * missed and nothing told twice; what has changed again before it was told is told once, as it is
+ * by then.  A watcher that is slow (a port whose handler said PTL_LATER) delays nobody else.
+ * Made in a handler the watch belongs to its port, runs as its handlers do and ends with it.  Made
+ * on another thread it runs on a shard of the node.  `watch` may be NULL.
+ * Errors: PTL_EINVAL, PTL_EFULL, PTL_ENOMEM, PTL_ESTOPPED.
+ */
+PTL_MUST_CHECK int ptl_db_watch(struct ptl_node *node, const char *family, ptl_db_watch_fn *tell,
+                                void *data, struct ptl_db_watch *watch);
+PTL_MUST_CHECK int ptl_db_watch_key(struct ptl_node *node, const char *family, const char *key,
+                                    ptl_db_watch_fn *tell, void *data, struct ptl_db_watch *watch);
+PTL_MUST_CHECK int ptl_db_watch_prefix(struct ptl_node *node, const char *family,
+                                       const char *prefix, ptl_db_watch_fn *tell, void *data,
+                                       struct ptl_db_watch *watch);
+
+/* End a watch; as with ptl_unmonitor(). */
+void ptl_db_unwatch(struct ptl_node *node, const struct ptl_db_watch *watch);
 
 /* ---- Messages: writing -------------------------------------------------------------------- */
 

@@ -210,7 +210,7 @@ void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
         take_for_port(shard, op, msg);
         break;
     case PTL_OP_DOWN:
-        ptl_watch_down(shard, op->number, op->epoch, msg);
+        ptl_target_down(shard, op->number, op->epoch, msg);
         break;
     case PTL_OP_LINK_DOWN:
         link_down(shard, op, msg);

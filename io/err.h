@@ -51,7 +51,8 @@
     X(PTL_ELIMIT, -5038, "a limit of the node's options is reached")                               \
     X(PTL_ELOST, -5039, "messages were lost")                                                      \
     X(PTL_ESWITCHED, -5040, "the peer has begun a new session")                                    \
-    X(PTL_EOWNER, -5041, "an update to a database that its node has not announced")
+    X(PTL_EOWNER, -5041, "an update to a database that its node has not announced")                \
+    X(PTL_ENOKEY, -5042, "no such key in the database")
 
 enum ptl_err {
     PTL_OK = 0,

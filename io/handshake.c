@@ -202,7 +202,7 @@ static void put_keys(struct line *line, const struct ptl_handshake_options *opti
     put_escaped(line, options->provider);
     put_text(line, ";peeraddr=");
     put_escaped(line, peer_address);
-    snprintf(portolan, sizeof(portolan), ";mproto=1;portolan=%" PRIx64 ".%" PRIx64,
+    snprintf(portolan, sizeof(portolan), ";mproto=1;gproto=1;portolan=%" PRIx64 ".%" PRIx64,
              options->incarnation, options->features);
     put_text(line, portolan);
 }

@@ -121,7 +121,7 @@ static void handshake_greets_in_the_style_of_the_protocol(void **state)
     struct ptl_handshake rain;
     static const char expected[] =
         "aemp;1;rain;hmac_sha3_512,cleartext;cbor,json;provider=portolan-0.1.0;"
-        "peeraddr=127.0.0.1:4040;mproto=1;portolan=fedcba9876543210.5\n"
+        "peeraddr=127.0.0.1:4040;mproto=1;gproto=1;portolan=fedcba9876543210.5\n"
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
         "\n";
 

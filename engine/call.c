@@ -2,6 +2,8 @@
  * A call: a temporary port for the reply, perhaps a monitor, perhaps a timer.  Whichever comes
  * first tells the caller, and the temporary port dies, and the others end with it.
  */
+#include "engine/call.h"
+
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
@@ -14,6 +16,7 @@ struct call {
     struct ptl_port reply; /* the temporary port */
     unsigned timeout_ms;
     bool monitor;
+    bool asks;              /* the database: PTL_DIR_ASK, and replies as question.c makes them */
     uint64_t epoch;         /* that the request is of: the monitor speaks for it */
     _Atomic bool told;      /* or never to be: set from outside when the request was refused */
     _Atomic uint32_t holds; /* the reply port's, and that of ptl_call() while it runs outside */
@@ -28,6 +31,20 @@ static void let_go(struct call *call)
     if (atomic_fetch_sub(&call->holds, 1) == 1) {
         ptl_free(call->node->allocator, call, sizeof(*call));
     }
+}
+
+/* A reply of the database's: an error, or 0 and the result.  Returns the error. */
+static int unwrap(const struct ptl_msg *reply, struct ptl_msg *result)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(reply);
+    struct ptl_value err;
+
+    if (ptl_next(&cursor, &err) < 0 || err.type != PTL_INT) {
+        return PTL_ETYPE; /* somebody else's message to the reply port */
+    }
+    *result = ptl_msg_borrow(ptl_span(cursor.at, (size_t)(cursor.end - cursor.at)), 1);
+    result->allocator = reply->allocator;
+    return err.integer < 0 ? (int)err.integer : PTL_OK;
 }
 
 /* Tell the caller, as its own port; then let the reply port die. */
@@ -52,7 +69,9 @@ static void release_call(void *data)
     struct ptl_msg nothing = ptl_msg_borrow(ptl_span(NULL, 0), 0);
     struct call *call = data;
 
-    if (!ptl_node_stopping(call->node)) {
+    if (call->asks && !ptl_shard_here(call->node)->directory.closing) {
+        finish(call, PTL_ENOPORT, NULL);
+    } else if (!call->asks && !ptl_node_stopping(call->node)) {
         finish(call, PTL_ENOPORT, &nothing);
     }
     ptl_belonging_remove(&call->belonging);
@@ -73,8 +92,14 @@ static int on_reply(struct ptl_node *node, const struct ptl_msg *msg, void *data
 {
     struct call *call = data;
     struct ptl_port reply = call->reply;
+    struct ptl_msg result;
 
-    finish(call, PTL_OK, msg);
+    if (call->asks) {
+        int err = unwrap(msg, &result);
+        finish(call, err, err == PTL_OK ? &result : NULL);
+    } else {
+        finish(call, PTL_OK, msg);
+    }
     end_reply(ptl_shard_here(node), &reply); /* it has done its work: a normal death */
     return 0;
 }
@@ -110,13 +135,39 @@ static void end_call(struct ptl_shard *shard, struct ptl_belonging *belonging)
     end_reply(shard, &reply);
 }
 
+/* To the shard that has the family. */
+static int ask(struct call *call, const struct ptl_msg *request)
+{
+    struct ptl_shard *shard = ptl_shard_here(call->node);
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = PTL_DIR_ASK,
+        .body = ptl_msg_body(request),
+        .count = request->count,
+        .whole = request,
+    };
+
+    if (ptl_node_stopping(call->node)) {
+        return PTL_ESTOPPED;
+    }
+    if (shard == NULL) {
+        return ptl_submit(call->node, call->to.shard, &op, false);
+    }
+    int err = ptl_shard_post(shard, call->to.shard, &op, false);
+    if (err == PTL_EFULL) {
+        shard->full_target = call->to;
+    }
+    return err;
+}
+
 static int send_request(struct call *call, const struct ptl_msg *msg)
 {
     struct ptl_msg *request;
     int err = ptl_msg_make(call->node, &request, "mp", msg, &call->reply);
 
     if (err == PTL_OK) {
-        err = ptl_send(call->node, &call->to, request);
+        err = call->asks ? ask(call, request) : ptl_send(call->node, &call->to, request);
         ptl_msg_free(request);
     }
     return err;
@@ -210,20 +261,11 @@ static int call_outside(struct call *call, const struct ptl_msg *msg)
     return err == PTL_OK ? send_request(call, msg) : err;
 }
 
-int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg,
-             unsigned timeout_ms, bool monitor, ptl_reply_fn *tell, void *data)
+/* Make the reply port and send the request.  Owns: `call` is freed in the end. */
+static int begin(struct call *call, const struct ptl_msg *msg)
 {
+    struct ptl_node *node = call->node;
     struct ptl_shard *shard = ptl_shard_here(node);
-    struct ptl_port own;
-
-    to = ptl_port_own_view(&node->self, to, &own);
-    if (to == NULL) {
-        return PTL_EINVAL;
-    }
-    struct call *call = make_call(node, to, timeout_ms, monitor, tell, data);
-    if (call == NULL) {
-        return PTL_ENOMEM;
-    }
     struct ptl_port_options options = {
         .size = sizeof(options),
         .handler = shard != NULL ? on_reply : on_start,
@@ -247,4 +289,31 @@ int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_
     }
     let_go(call);
     return err;
+}
+
+int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg,
+             unsigned timeout_ms, bool monitor, ptl_reply_fn *tell, void *data)
+{
+    struct ptl_port own;
+
+    to = ptl_port_own_view(&node->self, to, &own);
+    if (to == NULL) {
+        return PTL_EINVAL;
+    }
+    struct call *call = make_call(node, to, timeout_ms, monitor, tell, data);
+    return call == NULL ? PTL_ENOMEM : begin(call, msg);
+}
+
+int ptl_call_directory(struct ptl_node *node, unsigned place, const struct ptl_msg *msg,
+                       ptl_reply_fn *tell, void *data)
+{
+    struct ptl_port way;
+
+    ptl_port_make(&node->self, place, 0, 0, &way); /* no port, but a way */
+    struct call *call = make_call(node, &way, 0, false, tell, data);
+    if (call == NULL) {
+        return PTL_ENOMEM;
+    }
+    call->asks = true;
+    return begin(call, msg);
 }

@@ -1,6 +1,7 @@
 #include "engine/connection.h"
 
 #include "engine/dial.h"
+#include "engine/directory.h"
 #include "engine/link_dial.h"
 #include "engine/message.h"
 #include "engine/name.h"
@@ -232,7 +233,7 @@ static int greet(struct ptl_connection *c)
         .framings = ptl_span_text(node->options.framings),
         .provider = ptl_span_text("portolan-" PTL_VERSION),
         .incarnation = node->self.incarnation,
-        .features = PTL_FEATURE_ROOM,
+        .features = PTL_FEATURE_ROOM | PTL_FEATURE_DATABASE,
     };
 
     ptl_loop_random(c->shard->loop, nonce, sizeof(nonce));

@@ -2,6 +2,7 @@
 
 #include "engine/connection.h"
 #include "engine/dial.h"
+#include "engine/directory_request.h"
 #include "engine/link_dial.h"
 #include "engine/message.h"
 #include "engine/name.h"
@@ -545,6 +546,7 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     link->peer_incarnation = peer->incarnation;
     link->peer_session = peer->session;
     link->peer_features = peer->features;
+    link->peer_speaks_global = peer->global_protocol || peer->is_portolan;
     link->received_at = link->sent_at = shard->now;
     ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
     ptl_log(shard->node, PTL_LOG_INFO, "linked to %s at %s, sending %s", link->id,
@@ -553,8 +555,11 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     if (link->peer_is_portolan) {
         ptl_link_keepalive(shard, link); /* the first frame: it says that this one was picked */
     }
-    if (write_waiting(shard, link) < 0) {
+    ptl_directory_link_up(shard, link);
+    if (link->state == PTL_LINK_UP && write_waiting(shard, link) < 0) {
         ptl_link_fail(shard, link, PTL_ENOMEM);
+    }
+    if (link->state != PTL_LINK_UP) {
         return;
     }
     ptl_link_dirty(shard, link);
@@ -586,6 +591,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     link->failed_at = ++shard->failures;
     atomic_store(&shard->told_outside, PTL_TELLING_OUTSIDE);
     link->inherited = false;
+    link->db = (struct ptl_link_database){.attachment = 0};
     link->again = PTL_OK;
     link->untold = ptl_node_all_shards(shard->node);
     link->reason = failure_reason(shard, link, err);
@@ -631,6 +637,9 @@ static uint64_t tell_failure(struct ptl_shard *shard, struct ptl_link *link, uin
     }
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
         uint64_t bit = UINT64_C(1) << i;
+        if (ptl_directory_waits(&shard->directory, i)) {
+            blocked |= bit; /* what the link has announced goes before its end */
+        }
         if ((link->untold & bit & ~blocked) != 0 && ptl_shard_post(shard, i, &op, true) == PTL_OK) {
             link->untold &= ~bit;
         }
@@ -660,6 +669,9 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
         return;
     }
     ptl_link_candidates_go_on(shard, link);
+    if (link->keep_until != 0) {
+        ptl_links_tick_at(&shard->links, link->keep_at);
+    }
     if (link->state == PTL_LINK_DOWN && (link->waiting_first != NULL || link->watched.count != 0)) {
         ptl_link_dial(shard, link);
     }
@@ -716,8 +728,8 @@ bool ptl_links_flushed(struct ptl_shard *shard)
     uint32_t at = 0;
 
     while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
-        if (link->state == PTL_LINK_FAILING || link->state == PTL_LINK_DIALING ||
-            link->weight != 0 || unsent(link) != 0) {
+        bool wanted = link->state == PTL_LINK_DIALING && link->watched.count != 0;
+        if (link->state == PTL_LINK_FAILING || wanted || link->weight != 0 || unsent(link) != 0) {
             return false;
         }
     }

@@ -39,6 +39,16 @@ struct ptl_watched {
     struct ptl_watcher *watchers;
 };
 
+/* What a link has announced of databases; begins anew with each connection. */
+struct ptl_link_database {
+    bool said_global;        /* the peer: it is global */
+    bool attached;           /* the peer: to us */
+    bool master;             /* we are attached to the peer */
+    bool told_seed;          /* the peer is a seed of ours, and shard 0 knows */
+    bool said_we_are_global; /* we said so */
+    uint64_t attachment;     /* of the peer to us, or 0 */
+};
+
 struct ptl_link {
     uint64_t hash;
     char id[PTL_NODE_ID_MAX + 1];
@@ -57,6 +67,8 @@ struct ptl_link {
     uint64_t peer_session;
     uint64_t peer_features;
     bool peer_is_portolan;
+    bool peer_speaks_global;
+    struct ptl_link_database db;
     uint64_t received_at, sent_at; /* ns */
     uint64_t seeds;                /* a bit a seed whose address led here */
 
@@ -72,6 +84,10 @@ struct ptl_link {
     char *addresses;         /* DIALING: what is left of "HOST:PORT,HOST:PORT", or NULL */
     uint32_t addresses_size; /* of the block */
     uint32_t addresses_at;
+    bool asking, asked;  /* DIALING: where the node listens */
+    uint64_t keep_until; /* ns: until then a link is wanted, whatever is sent; 0: not so */
+    uint64_t keep_at;    /* ns: try for that */
+    uint64_t keep_backoff;
     uint64_t next_at;    /* ns: try the next address, or look again */
     uint64_t give_up_at; /* ns */
     int last_err;

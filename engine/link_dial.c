@@ -2,6 +2,7 @@
 
 #include "engine/connection.h"
 #include "engine/dial.h"
+#include "engine/directory_request.h"
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/peer_room.h"
@@ -12,6 +13,8 @@
 #define SEEDS_AGAIN_NS UINT64_C(50000000) /* look again whether a seed has led there */
 #define IDLE_NS UINT64_C(60000000000)     /* a link that nobody wants is forgotten after this */
 #define PROBE_NS UINT64_C(5000000000)     /* a real node's silence */
+#define KEEP_FIRST_NS UINT64_C(300000000) /* between attempts at a link that is to be kept */
+#define KEEP_LAST_NS UINT64_C(30000000000)
 
 static struct ptl_span link_id(const struct ptl_link *link)
 {
@@ -36,7 +39,50 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
     link->next_at = shard->now; /* at the next tick: never inside the call that wants it */
     link->addresses = ptl_node_known_addresses(shard->node, link_id(link), &link->addresses_size);
     link->addresses_at = 0;
+    link->asking = link->asked = false;
+    if (shard->directory.global) {
+        /* Our own copy of the database knows best, and at once. */
+        link->asking = ptl_directory_find(shard, link);
+    }
     ptl_links_tick_at(&shard->links, shard->now);
+}
+
+/* Ask where it listens; false: that was done, or there is nobody to ask. */
+static bool ask(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (link->asked || !ptl_directory_find(shard, link)) {
+        return false;
+    }
+    link->asking = true;
+    link->next_at = link->give_up_at;
+    return true;
+}
+
+void ptl_link_ask_again(struct ptl_shard *shard, struct ptl_link *link)
+{
+    link->asking = link->asked = false;
+    link->next_at = shard->now;
+    ptl_links_tick_at(&shard->links, shard->now);
+}
+
+void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span list)
+{
+    const char *known = link->addresses == NULL ? "" : link->addresses + link->addresses_at;
+    size_t size = list.size + strlen(known) + 1;
+    char *all = list.size == 0 ? NULL : ptl_alloc_raw(shard->allocator, size);
+
+    link->asking = false;
+    link->asked = true;
+    link->next_at = shard->now;
+    ptl_links_tick_at(&shard->links, shard->now);
+    if (all == NULL) {
+        return; /* without memory, too, there is what was known */
+    }
+    memcpy(all, list.bytes, list.size);
+    memcpy(all + list.size, known, strlen(known) + 1);
+    drop_addresses(shard, link);
+    link->addresses = all;
+    link->addresses_size = (uint32_t)size;
 }
 
 void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link)
@@ -71,17 +117,29 @@ static bool dial_next(struct ptl_shard *shard, struct ptl_link *link)
     return false;
 }
 
+/* Whether a seed may still lead there, or tell where it listens. */
+static bool may_learn(const struct ptl_shard *shard, const struct ptl_link *link)
+{
+    return (link->addresses == NULL && ptl_seeds_unsettled(shard->node)) ||
+           (!link->asked && atomic_load(&shard->node->attaching));
+}
+
 static void dial_on(struct ptl_shard *shard, struct ptl_link *link)
 {
     if (shard->now >= link->give_up_at) {
         ptl_link_fail(shard, link,
                       link->last_err == PTL_ENOADDRESS ? PTL_ETIMEOUT : link->last_err);
+    } else if (link->asking) {
+        link->next_at = link->give_up_at; /* the answer ends this */
     } else if (dial_next(shard, link)) {
         return;
     } else if (link->dial != NULL || link->candidates != NULL) {
         link->next_at = link->give_up_at; /* something is still under way */
-    } else if (link->addresses == NULL && ptl_seeds_unsettled(shard->node)) {
-        link->next_at = shard->now + SEEDS_AGAIN_NS; /* a seed may lead there */
+    } else if (ask(shard, link)) {
+        return;
+    } else if (may_learn(shard, link)) {
+        link->asked = false;
+        link->next_at = shard->now + SEEDS_AGAIN_NS;
     } else {
         ptl_link_fail(shard, link, link->last_err);
     }
@@ -109,6 +167,7 @@ static void note_seed(struct ptl_shard *shard, struct ptl_link *link, struct ptl
     if (c->seed >= 0) {
         link->seeds |= UINT64_C(1) << c->seed;
         ptl_seed_linked(shard->node, c->seed);
+        ptl_directory_link_is_seed(shard, link);
     }
 }
 
@@ -311,7 +370,7 @@ static bool is_idle(const struct ptl_link *link)
     return link->state == PTL_LINK_DOWN && link->candidates == NULL && !link->dirty &&
            link->watched.count == 0 && link->waiting_first == NULL && link->listeners.count == 0 &&
            !link->fullness.full && ptl_fullness_settled(&link->fullness) &&
-           link->remote_full.count == 0;
+           link->remote_full.count == 0 && link->keep_until == 0;
 }
 
 /* One that has never been up or failed has nothing to remember: most likely a stranger has given
@@ -320,6 +379,23 @@ static uint64_t forget_at(const struct ptl_link *link)
 {
     bool unused = link->failed_at == 0 || link->inherited;
     return unused ? link->idle_at : link->idle_at + IDLE_NS;
+}
+
+/* A link to a global node is down.  Returns when to look again. */
+static uint64_t keep_link(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (link->keep_until <= shard->now || shard->stop_step != PTL_STOP_NOT) {
+        link->keep_until = 0;
+        return shard->now;
+    }
+    if (link->keep_at > shard->now) {
+        return link->keep_at;
+    }
+    uint64_t backoff = link->keep_backoff == 0 ? KEEP_FIRST_NS : link->keep_backoff * 2;
+    link->keep_backoff = backoff < KEEP_LAST_NS ? backoff : KEEP_LAST_NS;
+    link->keep_at = shard->now + link->keep_backoff;
+    ptl_link_dial(shard, link);
+    return shard->now;
 }
 
 /* Returns when the link wants to be looked at again. */
@@ -340,6 +416,9 @@ static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
         look_at_silence(shard, link);
         return shard->now + PTL_LINKS_TICK_NS;
     case PTL_LINK_DOWN:
+        if (link->keep_until != 0) {
+            return keep_link(shard, link);
+        }
         return is_idle(link) ? forget_at(link) : UINT64_MAX;
     case PTL_LINK_FAILING:
         break;

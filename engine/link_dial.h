@@ -15,6 +15,12 @@ struct ptl_connection;
 /* Something waits for this link: begin to connect, unless that is under way. */
 void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link);
 
+/* Where the node listens: a list with commas, before what was known already.  May be empty. */
+void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span list);
+
+/* There is somebody else to ask where it listens, or will be. */
+void ptl_link_ask_again(struct ptl_shard *shard, struct ptl_link *link);
+
 /* The attempts are over, one way or the other. */
 void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link);
 

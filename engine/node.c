@@ -182,6 +182,7 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
     if (err == PTL_OK) {
         /* Its incarnation comes with the first loop: ptl_shard_open(). */
         err = ptl_identity_init(&node->self, options->id, 0, node->shard_count);
+        atomic_store(&node->global, !options->ordinary);
     }
     if (err == PTL_OK) {
         err = make_shards(node);
@@ -462,6 +463,7 @@ static void enter(struct ptl_shard *shard, unsigned step)
     }
     if (step == PTL_STOP_TELL) {
         ptl_monitors_stop(shard);
+        ptl_directory_stop(shard);
         ptl_links_close(shard);
         if (shard->index == 0) {
             shard->stop_at = shard->now + CLOSE_NS;

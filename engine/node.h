@@ -62,6 +62,12 @@ struct ptl_node {
 
     _Atomic unsigned half_open; /* unfinished handshakes */
 
+    _Atomic bool global;         /* once true, for good */
+    _Atomic bool attaching;      /* ordinary: a seed that can be our master is linked */
+    _Atomic uint64_t attachment; /* the number of our last one: ptl_attachment_next() */
+    char **announces;
+    unsigned announce_count;
+
     struct ptl_seed *seeds;
     unsigned seed_count;
     _Atomic bool seed_news; /* the state of one has changed: shard 0 looks */

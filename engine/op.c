@@ -33,6 +33,8 @@ static bool has_pointer(uint8_t kind)
     case PTL_OP_TIMER:
     case PTL_OP_ON_ROOM:
     case PTL_OP_ON_LINK:
+    case PTL_OP_REGISTER:
+    case PTL_OP_FOLLOW:
         return true;
     default:
         return false;

@@ -14,12 +14,14 @@ struct ptl_msg;
 
 enum ptl_op_kind {
     /* Kinds that belong to a port's flow and keep their place in it. */
-    PTL_OP_MESSAGE, /* body: the values */
-    PTL_OP_KILL,    /* body: the reason */
-    PTL_OP_ON,      /* pointer: struct ptl_on */
-    PTL_OP_WATCH,   /* number: the watch, watcher: its shard */
-    PTL_OP_NOTICE,  /* pointer: the monitor that fired; body: the reason */
-    PTL_OP_SPAWN,   /* name: of the port to be; body: function, values */
+    PTL_OP_MESSAGE,  /* body: the values */
+    PTL_OP_KILL,     /* body: the reason */
+    PTL_OP_ON,       /* pointer: struct ptl_on */
+    PTL_OP_WATCH,    /* number: the watch, watcher: its shard */
+    PTL_OP_NOTICE,   /* pointer: the monitor that fired; body: the reason */
+    PTL_OP_SPAWN,    /* name: of the port to be; body: function, values */
+    PTL_OP_EVENT,    /* number: the follower that is told; body: changes */
+    PTL_OP_REGISTER, /* pointer: struct ptl_registration */
     /* About ports, for a shard. */
     PTL_OP_UNWATCH, /* as PTL_OP_WATCH */
     PTL_OP_DOWN,    /* number: the watch; body: the reason */
@@ -35,6 +37,9 @@ enum ptl_op_kind {
     PTL_OP_UNTIMER,   /* number: the timer */
     PTL_OP_ON_ROOM,   /* pointer: struct ptl_waiter */
     PTL_OP_ON_LINK,   /* pointer: struct ptl_link_listener */
+    PTL_OP_FOLLOW,    /* pointer: struct ptl_follower */
+    /* About the database; number: enum ptl_directory_op, which says the rest. */
+    PTL_OP_DIRECTORY,
 };
 
 /* The destination of the op is one of these. */

@@ -61,6 +61,11 @@ static void fill_in(struct ptl_node_options *options)
     set_default_unsigned(&options->half_open_max, 256);
     set_default_unsigned(&options->handshake_ms, 10000);
     set_default_unsigned(&options->silence_ms, 2000);
+    set_default(&options->db_value_bytes_max, (size_t)1 << 20);
+    if (options->db_value_bytes_max > options->message_bytes_max / 2) {
+        options->db_value_bytes_max = options->message_bytes_max / 2; /* it goes in a message */
+    }
+    set_default_unsigned(&options->db_entries_max, 4000000);
 }
 
 static bool framings_valid(const char *framings)
@@ -109,6 +114,12 @@ static int check(const struct ptl_node_options *options)
         }
         loopback = loopback && ptl_address_is_loopback(options->seeds[i]);
     }
+    for (unsigned i = 0; i < count_texts(options->announces); i++) {
+        struct ptl_host host;
+        if (ptl_host_parse(options->announces[i], &host) < 0) {
+            return PTL_EADDRESS;
+        }
+    }
     if (options->secret_size < SECRET_SIZE_MIN && options->secret_size != 0 && !loopback) {
         return PTL_ESECRET;
     }
@@ -132,19 +143,29 @@ static int copy_secret(struct ptl_node *node, const struct ptl_node_options *fro
 static int copy_lists(struct ptl_node *node, const struct ptl_node_options *from)
 {
     unsigned binds = count_texts(from->binds), seeds = count_texts(from->seeds);
+    unsigned announces = count_texts(from->announces);
 
     /* Each count as soon as its block is there: ptl_options_drop() frees by them. */
     node->binds = ptl_alloc(node->allocator, (binds + 1) * sizeof(*node->binds));
     node->bind_count = node->binds == NULL ? 0 : binds;
     node->seeds = ptl_alloc(node->allocator, (seeds + 1) * sizeof(*node->seeds));
     node->seed_count = node->seeds == NULL ? 0 : seeds;
-    if (node->binds == NULL || node->seeds == NULL) {
+    node->announces = ptl_alloc(node->allocator, (announces + 1) * sizeof(*node->announces));
+    node->announce_count = node->announces == NULL ? 0 : announces;
+    if (node->binds == NULL || node->seeds == NULL || node->announces == NULL) {
         return PTL_ENOMEM;
     }
     for (unsigned i = 0; i < binds; i++) {
         node->binds[i].wish =
             ptl_text_copy(node->allocator, from->binds[i], strlen(from->binds[i]));
         if (node->binds[i].wish == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    for (unsigned i = 0; i < announces; i++) {
+        node->announces[i] =
+            ptl_text_copy(node->allocator, from->announces[i], strlen(from->announces[i]));
+        if (node->announces[i] == NULL) {
             return PTL_ENOMEM;
         }
     }
@@ -171,6 +192,7 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
     node->options.id = NULL;
     node->options.binds = NULL;
     node->options.seeds = NULL;
+    node->options.announces = NULL;
     node->options.secret = NULL;
     node->options.framings =
         ptl_text_copy(node->allocator, filled.framings, strlen(filled.framings));
@@ -193,6 +215,10 @@ void ptl_options_drop(struct ptl_node *node)
         ptl_text_free(allocator, node->seeds[i].host_port);
     }
     ptl_free(allocator, node->seeds, (node->seed_count + 1) * sizeof(*node->seeds));
+    for (unsigned i = 0; i < node->announce_count; i++) {
+        ptl_text_free(allocator, node->announces[i]);
+    }
+    ptl_free(allocator, node->announces, (node->announce_count + 1) * sizeof(*node->announces));
     ptl_text_free(allocator, (char *)node->options.framings);
     if (node->options.secret != NULL) {
         memset((void *)node->options.secret, 0, node->options.secret_size);

@@ -1,9 +1,11 @@
 #include "engine/port.h"
 
+#include "engine/follower.h"
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/on.h"
+#include "engine/registration.h"
 #include "engine/shard.h"
 #include "engine/spawn.h"
 
@@ -322,6 +324,16 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
     case PTL_OP_KILL:
         ptl_port_die(shard, slot, msg);
         return DONE;
+    case PTL_OP_EVENT:
+        shard->self = slot;
+        ptl_follower_run(shard, op->number, msg);
+        shard->self = NULL;
+        return DONE;
+    case PTL_OP_REGISTER:
+        if (ptl_registration_take(shard, slot, op->pointer) < 0) {
+            die_failed(shard, slot, PTL_ENOMEM);
+        }
+        return DONE;
     case PTL_OP_ON:
         if (ptl_on_set(shard, slot, op->pointer) < 0) {
             die_failed(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
@@ -432,8 +444,8 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
     if (parcel == NULL) {
         if (op->kind == PTL_OP_NOTICE) {
             ptl_notice_drop(shard, op->pointer);
-        } else if (op->kind == PTL_OP_ON) {
-            ptl_on_free(shard, op->pointer);
+        } else if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
+            ptl_op_drop(shard, op);
         } else if (op->kind == PTL_OP_UNWATCH) {
             return; /* one that is told and not listened to */
         }
@@ -499,7 +511,8 @@ static void absent(struct ptl_shard *shard, const struct ptl_op *op)
         answer_no_such_port(shard, op);
         break;
     case PTL_OP_ON:
-        ptl_on_free(shard, op->pointer);
+    case PTL_OP_REGISTER:
+        ptl_op_drop(shard, op);
         break;
     case PTL_OP_NOTICE:
         ptl_notice_drop(shard, op->pointer);
@@ -724,8 +737,8 @@ static void drop_queue(struct ptl_shard *shard, struct ptl_port_more *more)
         ptl_op_unpack(parcel->bytes, &op);
         if (op.kind == PTL_OP_NOTICE) {
             ptl_notice_drop(shard, op.pointer);
-        } else if (op.kind == PTL_OP_ON) {
-            ptl_on_free(shard, op.pointer);
+        } else if (op.kind == PTL_OP_ON || op.kind == PTL_OP_REGISTER) {
+            ptl_op_drop(shard, &op);
         } else if (op.kind == PTL_OP_WATCH) {
             /* Waited behind the death: told with it. */
             if (!add_watcher(shard, more->slot, &op)) {

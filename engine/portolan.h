@@ -74,7 +74,8 @@ struct ptl_node_options {
     unsigned handshake_ms;  /* time for one handshake [10,000] */
     unsigned silence_ms;    /* a node of ours that is silent for so long is gone [2,000] */
     bool ordinary;          /* attach to a seed instead of holding the database [a global node] */
-    /* What others are told to reach us at, NULL at the end [the addresses we listen on]. */
+    /* What others are told to reach us at, NULL at the end [the addresses we listen on; for
+     * 0.0.0.0 and :: those of the interfaces]. */
     const char *const *announces;
     size_t db_value_bytes_max; /* of one value in the database, encoded [1 MiB] */
     unsigned db_entries_max;   /* entries of one node in one shard's part of it [4,000,000] */
@@ -434,12 +435,13 @@ enum ptl_db_event {
     PTL_DB_CHANGED, /* another value of a key that was */
     PTL_DB_DELETED, /* it is there no more */
     PTL_DB_COPIED,  /* once: all that was there when the watch began has been told as added */
+    PTL_DB_RESET,   /* memory ran out meanwhile: forget the copy, it is told anew */
 };
 
 /* One change.  Lives as long as the call. */
 struct ptl_db_change {
     enum ptl_db_event event;
-    const char *key; /* key_size bytes and a NUL; with PTL_DB_COPIED it is empty */
+    const char *key; /* key_size bytes and a NUL; with the last two events it is empty */
     size_t key_size;
     const struct ptl_msg *value; /* of one value; NULL where there is none */
 };

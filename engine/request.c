@@ -1,5 +1,6 @@
 #include "engine/request.h"
 
+#include "engine/directory_request.h"
 #include "engine/link.h"
 #include "engine/message.h"
 #include "engine/name.h"
@@ -297,7 +298,8 @@ static int can(struct request *r)
         return malformed(r, "can");
     }
     struct ptl_function function;
-    bool known = find(name) >= 0 || ptl_node_function(r->shard->node, name, &function);
+    bool known = find(name) >= 0 || ptl_directory_knows(name) ||
+                 ptl_node_function(r->shard->node, name, &function);
     if (!take_port(r)) {
         return malformed(r, "can");
     }
@@ -323,6 +325,9 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
     }
     if (!take_string(&r, &name)) {
         return malformed(&r, "?");
+    }
+    if (link != NULL && ptl_directory_knows(name)) {
+        return ptl_directory_request(shard, link, name, rest_of(&r), r.count, to);
     }
     int index = find(name);
     if (index < 0) {

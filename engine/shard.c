@@ -2,9 +2,12 @@
 
 #include "engine/connection.h"
 #include "engine/dial.h"
+#include "engine/director.h"
+#include "engine/follower.h"
 #include "engine/link_dial.h"
 #include "engine/message.h"
 #include "engine/node.h"
+#include "engine/registration.h"
 #include "engine/request.h"
 #include "engine/spawn.h"
 
@@ -95,6 +98,7 @@ static void link_down(struct ptl_shard *shard, const struct ptl_op *op, const st
      * waits in their queue issue from before it all the same (ptl_epoch_of). */
     ptl_assert(op->epoch > shard->told[op->watcher]);
     shard->told[op->watcher] = op->epoch;
+    ptl_directory_link_down(shard, op->node);
     ptl_route_down(shard, op->node, op->epoch, msg);
     atomic_store(&shard->answered[op->watcher], op->epoch);
     ptl_shard_wake(owner, shard);
@@ -193,6 +197,14 @@ static void take_timer(struct ptl_shard *shard, struct ptl_timing *timing)
     }
 }
 
+static void take_follower(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    if (ptl_follower_add(shard, follower) < 0) {
+        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a watch of the database is lost");
+        ptl_follower_free(shard, follower);
+    }
+}
+
 void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
@@ -207,6 +219,8 @@ void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
     case PTL_OP_UNWATCH:
     case PTL_OP_NOTICE:
     case PTL_OP_SPAWN:
+    case PTL_OP_EVENT:
+    case PTL_OP_REGISTER:
         take_for_port(shard, op, msg);
         break;
     case PTL_OP_DOWN:
@@ -246,6 +260,12 @@ void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
         break;
     case PTL_OP_ON_LINK:
         ptl_links_listen(shard, op->pointer);
+        break;
+    case PTL_OP_FOLLOW:
+        take_follower(shard, op->pointer);
+        break;
+    case PTL_OP_DIRECTORY:
+        ptl_directory_take(shard, op);
         break;
     }
 }
@@ -422,6 +442,7 @@ static void work(struct ptl_shard *shard)
     left |= ptl_monitors_retry(shard);
     left |= ptl_links_tell(shard);
     left |= ptl_fullness_tell(shard);
+    left |= ptl_directory_work(shard);
     if (left) {
         again = shard->now + AGAIN_NS;
     }
@@ -495,7 +516,10 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     ptl_timers_init(&shard->timers, node->allocator);
     ptl_links_init(&shard->links, node->allocator);
     int err = ptl_full_board_init(&shard->board, node->allocator);
-    return err < 0 ? err : ptl_port_table_init(&shard->ports, node->allocator);
+    if (err == PTL_OK) {
+        err = ptl_port_table_init(&shard->ports, node->allocator);
+    }
+    return err < 0 ? err : ptl_directory_init(shard);
 }
 
 /* The first loop gives the node the random number that makes its names its own (G3). */
@@ -520,6 +544,9 @@ int ptl_shard_open(struct ptl_shard *shard)
     if (err == PTL_OK) {
         shard->now = ptl_loop_now(shard->loop);
         err = shard->index == 0 ? set_incarnation(shard) : PTL_OK;
+        if (shard->index == 0) {
+            ptl_attachment_next(shard);
+        }
     }
     if (err == PTL_OK) {
         err = ptl_node_listen(shard->node, shard);
@@ -566,6 +593,12 @@ void ptl_op_drop(struct ptl_shard *shard, const struct ptl_op *op)
     case PTL_OP_ON_LINK:
         ptl_free(shard->allocator, op->pointer, sizeof(struct ptl_link_listener));
         break;
+    case PTL_OP_REGISTER:
+        ptl_registration_free(shard, op->pointer);
+        break;
+    case PTL_OP_FOLLOW:
+        ptl_follower_free(shard, op->pointer);
+        break;
     default:
         break;
     }
@@ -583,6 +616,7 @@ static void drop_connections(struct ptl_shard *shard)
 void ptl_shard_close(struct ptl_shard *shard)
 {
     turning = shard;
+    shard->directory.closing = true;
     ptl_waiters_drop(shard, false);
     ptl_timers_drop(shard);
     ptl_ports_drop(shard);
@@ -601,6 +635,7 @@ void ptl_shard_close(struct ptl_shard *shard)
 void ptl_shard_drop(struct ptl_shard *shard)
 {
     drop_inbox(shard); /* what shards that closed later have handed over */
+    ptl_directory_drop(shard);
     ptl_fullness_drop(shard);
     ptl_port_table_drop(&shard->ports);
 }

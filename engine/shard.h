@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "engine/directory.h"
 #include "engine/fullness.h"
 #include "engine/inbox.h"
 #include "engine/link.h"
@@ -64,6 +65,7 @@ struct ptl_shard {
     struct ptl_fullness *to_tell;
     struct ptl_full_board board;
     struct ptl_waiters waiters;
+    struct ptl_directory directory;
 
     uint64_t spawn_counter;
     uint64_t now;          /* ns, read once a turn */

@@ -47,6 +47,20 @@ struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_p
     return NULL;
 }
 
+struct ptl_entry *ptl_entry_via(const struct ptl_store *store, const struct ptl_family *family,
+                                const struct ptl_via *via, uint32_t hash, struct ptl_span key)
+{
+    struct ptl_entry *entry = ptl_entry_shown(store, family, hash, key);
+
+    while (entry != NULL && has_key(entry, family, hash, key)) {
+        if (entry->part->owner->via == via) {
+            return entry;
+        }
+        entry = next_of(entry);
+    }
+    return NULL;
+}
+
 static size_t size_of(const struct ptl_entry *entry)
 {
     return offsetof(struct ptl_entry, bytes) + entry->key_size + entry->node.size;
@@ -104,8 +118,13 @@ static void tell_key(const struct ptl_entry *entry, bool had, bool has)
 
 static void tell_entry(const struct ptl_entry *entry, bool fed, bool had, bool has)
 {
-    if (fed) {
-        ptl_note_entry(entry->part, entry->node.hash, ptl_entry_key(entry), had, has);
+    const struct ptl_via *via = entry->part->owner->via; /* who has entries is attached */
+
+    if (fed && via->feeds != NULL) {
+        ptl_note_entry(entry, had, has);
+    }
+    if (via->merged != NULL) {
+        ptl_note_merged(via, entry);
     }
 }
 
@@ -156,6 +175,7 @@ void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t ha
         tell_entry(entry, fed, false, true);
         return;
     }
+    ptl_cursors_pass(old);
     ptl_list_remove(&old->part->entries, old, in_part);
     ptl_list_add(&entry->part->entries, entry, in_part);
     ptl_table_replace(&store->entries, &old->node, &entry->node);
@@ -204,6 +224,7 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
     struct ptl_part *part = entry->part;
 
     part->node.size++; /* it may lose its last mark on the way */
+    ptl_cursors_pass(entry);
     ptl_list_remove(&part->entries, entry, in_part);
     part->owner->entries--;
     if (entry->hidden) {

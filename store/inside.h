@@ -49,31 +49,34 @@
 /* Who brings owners. */
 struct ptl_via {
     struct ptl_table_node node; /* size: of the ID */
-    struct ptl_owner *owners;   /* attached through it */
+    struct ptl_owner *owners;   /* attached through it, who joined last first */
     struct ptl_watch *feeds;
+    struct ptl_watch *merged; /* feeds too */
+    uint32_t cursors;         /* of both, that stand at an entry: of one of these owners */
     uint8_t id[];
 };
 
-/* Stays while it is attached, has parts, is fed or held. */
+/* Stays while it is attached, has parts or is held. */
 struct ptl_owner {
     struct ptl_table_node node; /* size: of the ID */
     struct ptl_via *via;        /* NULL: not attached */
     PTL_LIST_OF(ptl_owner) in_via;
     uint64_t attachment;
-    uint32_t epoch; /* changes with every attachment: marks of an earlier one are void */
+    uint64_t joined; /* its via: a number that grows */
+    uint32_t epoch;  /* changes with every attachment: marks of an earlier one are void */
     uint32_t entries;
     struct ptl_part *parts;
-    struct ptl_watch *feeds;
     bool held; /* by the function that is at work on it */
     uint8_t id[];
 };
 
-/* Stays while it has parts or is watched. */
+/* Stays while it has parts, is watched or marked. */
 struct ptl_family {
     struct ptl_table_node node; /* size: of the name */
     struct ptl_part *parts;
     struct ptl_watch *watches;
     uint32_t keys;  /* of the merged family */
+    uint32_t marks; /* of merged feeds, that name it */
     bool own_first; /* 'l */
     uint8_t name[];
 };
@@ -101,10 +104,10 @@ struct ptl_entry {
 struct ptl_mark {
     struct ptl_table_node node; /* size: of the key, or of the owner's ID */
     PTL_LIST_OF(ptl_mark) in_watch;
-    struct ptl_part *part; /* of a feed's key; else NULL */
-    uint64_t attachment;   /* of a feed's owner: the last one */
-    uint32_t epoch;        /* of a feed's key: the owner's when it was made */
-    bool had;              /* the watcher's copy has it */
+    void *of;            /* a feed's key: its part; a merged feed's: its family; else NULL */
+    uint64_t attachment; /* of a feed's owner: the last one */
+    uint32_t epoch;      /* of a feed's key: the owner's when it was made */
+    bool had;            /* the watcher's copy has it, or may have it */
     bool is_owner;
 #ifdef PTL_PLANT_DELETE_ORDER
     bool deleted;
@@ -117,29 +120,32 @@ enum ptl_watch_kind {
     PTL_WATCH_KEY,
     PTL_WATCH_PREFIX,
     PTL_FEED_VIA,
-    PTL_FEED_OWNER
+    PTL_FEED_MERGED
 };
 
 struct ptl_watch {
     struct ptl_store *store;
     enum ptl_watch_kind kind;
-    bool all; /* everything is to be copied: no marks are needed */
+    bool all;     /* everything is to be copied: no marks are needed */
+    bool drained; /* the last take found nothing, and nothing came since */
 #ifdef PTL_PLANT_FIRST_COPY
     bool copying;
 #endif
     union {
         struct ptl_family *family;
         struct ptl_via *via;
-        struct ptl_owner *owner;
     };
     PTL_LIST_OF(ptl_watch) in_watched;
+    struct ptl_owner *ahead;  /* a feed has not copied this one yet, nor who joined before it */
+    struct ptl_entry *cursor; /* a feed copies an owner, and goes on here */
     struct ptl_table marks;
     struct ptl_mark *oldest;
     struct ptl_mark *newest;
     struct ptl_mark *taken; /* keeps the bytes of the last take */
+    uint32_t owner_marks;   /* so many of the marks */
+    uint32_t filter_size;
     ptl_wake_fn *wake;
     void *data;
-    uint32_t filter_size;
     uint8_t filter[]; /* the key or the prefix */
 };
 
@@ -151,7 +157,8 @@ struct ptl_store {
     struct ptl_table families;
     struct ptl_table parts;
     struct ptl_table entries;
-    uint32_t epochs;  /* given out */
+    uint64_t joins; /* given out, as are epochs */
+    uint32_t epochs;
     uint32_t watches; /* open */
 };
 
@@ -227,6 +234,10 @@ struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct pt
 struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
                                uint32_t hash, struct ptl_span key);
 
+/* The entry that comes first among those of the owners that came through `via`, or NULL. */
+struct ptl_entry *ptl_entry_via(const struct ptl_store *store, const struct ptl_family *family,
+                                const struct ptl_via *via, uint32_t hash, struct ptl_span key);
+
 /* An entry that is nowhere yet; NULL when there is no memory. */
 struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
                                 struct ptl_span value);
@@ -242,17 +253,83 @@ void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value);
 /* Take it out and free it.  Its part stays, even without entries. */
 void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed);
 
+/* ---- Marks (store/mark.c) ----------------------------------------------------------------- */
+
+/* The mark of this key, or owner (`of` is NULL then), or NULL. */
+struct ptl_mark *ptl_mark_find(const struct ptl_watch *watch, bool is_owner, const void *of,
+                               uint32_t hash, struct ptl_span name);
+
+/* A new one.  Without memory the watch is to copy everything anew, and it is NULL. */
+struct ptl_mark *ptl_mark_add(struct ptl_watch *watch, bool is_owner, void *of, uint32_t hash,
+                              struct ptl_span name);
+
+/* Take the oldest mark out, which stays until the next call; NULL when there is none. */
+struct ptl_mark *ptl_mark_take(struct ptl_watch *watch);
+
+/* Free them all, and what was taken last. */
+void ptl_marks_free(struct ptl_watch *watch);
+
+/* There is something to take. */
+void ptl_watch_wake(struct ptl_watch *watch);
+
+/* Whether changes need no marks. */
+bool ptl_watch_swallows(const struct ptl_watch *watch);
+
+/* What a change leaves of a mark: nothing, if the copy never had what is gone again. */
+void ptl_mark_settle(struct ptl_watch *watch, struct ptl_mark *mark, bool has);
+
+/* Mark that a key has changed.  `had`: the copy has it if there is no mark yet; `has`: there is. */
+void ptl_mark_note(struct ptl_watch *watch, void *of, uint32_t hash, struct ptl_span key, bool had,
+                   bool has);
+
+/* What is to be told now of a key, whose entry is given if there is one; false: nothing. */
+bool ptl_mark_tell(const struct ptl_mark *mark, const struct ptl_entry *entry,
+                   struct ptl_change *change);
+
 /* ---- Watches (store/watch.c) -------------------------------------------------------------- */
+
+/* Open one that watches nothing yet, and give up one that does not yet; NULL: no memory. */
+struct ptl_watch *ptl_watch_new(struct ptl_store *store, enum ptl_watch_kind kind,
+                                struct ptl_span filter, ptl_wake_fn *wake, void *data);
+void ptl_watch_forget(struct ptl_watch *watch);
 
 /* The merged family has changed at this key.  `had`, `has`: it showed a value before, and now. */
 void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had,
                   bool has);
 
-/* An owner's entry has changed.  `had`, `has`: there was one before, and is now. */
-void ptl_note_entry(struct ptl_part *part, uint32_t hash, struct ptl_span key, bool had, bool has);
-
-/* An owner has come, gone or come anew to these feeds.  Called before its attachment changes. */
-void ptl_note_owner(struct ptl_watch *feeds, const struct ptl_owner *owner, bool had, bool has);
-
 /* Whether a key is what this watch watches for. */
 bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key);
+
+/* ---- Feeds (store/feed.c) ----------------------------------------------------------------- */
+
+static inline bool ptl_is_feed(const struct ptl_watch *watch)
+{
+    return watch->kind == PTL_FEED_VIA || watch->kind == PTL_FEED_MERGED;
+}
+
+/* An owner's entry has changed.  `had`, `has`: there was one before, and is now. */
+void ptl_note_entry(const struct ptl_entry *entry, bool had, bool has);
+
+/* The same, to the merged feeds of this via. */
+void ptl_note_merged(const struct ptl_via *via, const struct ptl_entry *entry);
+
+/* The same, for all entries of an owner that comes to this via or leaves it. */
+void ptl_note_all_merged(const struct ptl_via *via, const struct ptl_owner *owner);
+
+/* An owner comes to this via, goes or comes anew.  Called before its attachment changes. */
+void ptl_note_owner(const struct ptl_via *via, const struct ptl_owner *owner, bool had, bool has);
+
+/* This entry is about to leave its place: feeds that stand there step over it. */
+void ptl_cursors_pass(const struct ptl_entry *entry);
+
+/* The copy begins, with all owners, or is given up. */
+void ptl_feed_begin(struct ptl_watch *feed);
+void ptl_feed_stop(struct ptl_watch *feed);
+
+/* Take a piece of the copy; false when none is under way. */
+bool ptl_feed_take_copy(struct ptl_watch *feed, struct ptl_change *change);
+
+/* What is to be told now of a mark; false: nothing. */
+bool ptl_feed_take_mark(struct ptl_watch *feed, const struct ptl_mark *mark,
+                        struct ptl_change *change);
+void ptl_feed_close(struct ptl_watch *feed);

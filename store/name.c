@@ -101,21 +101,21 @@ struct ptl_family *ptl_family_get(struct ptl_store *store, struct ptl_span name)
 
 void ptl_via_tidy(struct ptl_store *store, struct ptl_via *via)
 {
-    if (via->owners == NULL && via->feeds == NULL) {
+    if (via->owners == NULL && via->feeds == NULL && via->merged == NULL) {
         forget(&store->vias, &via->node, offsetof(struct ptl_via, id));
     }
 }
 
 void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
 {
-    if (owner->via == NULL && owner->parts == NULL && owner->feeds == NULL && !owner->held) {
+    if (owner->via == NULL && owner->parts == NULL && !owner->held) {
         forget(&store->owners, &owner->node, offsetof(struct ptl_owner, id));
     }
 }
 
 void ptl_family_tidy(struct ptl_store *store, struct ptl_family *family)
 {
-    if (family->parts == NULL && family->watches == NULL) {
+    if (family->parts == NULL && family->watches == NULL && family->marks == 0) {
         forget(&store->families, &family->node, offsetof(struct ptl_family, name));
     }
 }

@@ -56,7 +56,7 @@ struct ptl_walk ptl_store_walk_owner(const struct ptl_store *store, struct ptl_s
 
 struct ptl_walk ptl_watch_walk(const struct ptl_watch *watch)
 {
-    ptl_assert(watch->kind != PTL_FEED_VIA && watch->kind != PTL_FEED_OWNER);
+    ptl_assert(!ptl_is_feed(watch));
     struct ptl_walk walk = walk_family(watch->family);
 
     if (watch->kind == PTL_WATCH_KEY) {

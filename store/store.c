@@ -141,10 +141,11 @@ static void move(struct ptl_store *store, struct ptl_owner *owner, struct ptl_vi
 {
     struct ptl_via *old = owner->via;
 
-    ptl_note_owner(owner->feeds, owner, old != NULL, true);
-    ptl_note_owner(via->feeds, owner, old == via, true);
+    ptl_note_owner(via, owner, old == via, true);
     if (old != NULL && old != via) {
-        ptl_note_owner(old->feeds, owner, true, false);
+        ptl_note_owner(old, owner, true, false);
+        ptl_note_all_merged(old, owner);
+        ptl_note_all_merged(via, owner);
     }
     owner->attachment = attachment;
     owner->epoch = ++store->epochs;
@@ -152,6 +153,7 @@ static void move(struct ptl_store *store, struct ptl_owner *owner, struct ptl_vi
         return;
     }
     owner->via = via;
+    owner->joined = ++store->joins;
     if (old != NULL) {
         ptl_list_remove(&old->owners, owner, in_via);
     }
@@ -198,9 +200,9 @@ int ptl_store_attach(struct ptl_store *store, const struct ptl_source *source)
         return err;
     }
     owner->held = true;
+    take_all(store, owner); /* first: what it moves takes along would be told at both ends */
     move(store, owner, via, source->attachment);
     owner->held = false;
-    take_all(store, owner);
     return PTL_STORE_DONE;
 }
 
@@ -208,8 +210,7 @@ static void lose(struct ptl_store *store, struct ptl_owner *owner)
 {
     struct ptl_via *via = owner->via;
 
-    ptl_note_owner(owner->feeds, owner, true, false);
-    ptl_note_owner(via->feeds, owner, true, false);
+    ptl_note_owner(via, owner, true, false);
     ptl_list_remove(&via->owners, owner, in_via);
     owner->epoch = ++store->epochs;
     take_all(store, owner);
@@ -468,10 +469,10 @@ int ptl_store_replace(struct ptl_store *store, const struct ptl_source *source,
     if (err < 0) {
         unstage_all(store, &staged);
     } else {
+        take_what_is_not_staged(store, owner, &staged, !fresh);
         if (fresh) {
             move(store, owner, via, source->attachment);
         }
-        take_what_is_not_staged(store, owner, &staged, !fresh);
         put_what_is_staged(store, &staged, !fresh);
     }
     owner->held = false;

@@ -34,7 +34,7 @@
 
 #define PTL_FAMILY_MAX 255 /* bytes of a family's name */
 #define PTL_KEY_MAX 65535  /* bytes of a key, whatever the limits say */
-#define PTL_OWNER_MAX 255  /* bytes of an owner's ID, and of who brings it */
+#define PTL_OWNER_MAX 256  /* bytes of an owner's ID, and of who brings it */
 
 struct ptl_store;
 

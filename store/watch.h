@@ -2,21 +2,26 @@
  * store/watch.h - who follows a family, or another node's copy of a database, and what they have
  * not taken yet.
  *
- *   change --> set of marks, one a key --take--> "fam/a is now 7", "fam/b is gone"
+ *   what is there --> cursor, one a feed -----.
+ *                                             +--take--> "fam/a is now 7", "fam/b is gone"
+ *   change --------> set of marks, one a key -'
  *
  * A watch holds no queue but a set of keys that have changed since it last looked, so its memory
  * is bounded by the number of keys however slow it is.  Taking yields what is so now: a key that
- * was set five times is told once, one that came and went is not told at all.
+ * was set five times is told once.
  *
- * The first thing taken is always PTL_CHANGE_ALL: the watcher's copy is now what a walk shows.  It
- * is told again only when there was no memory for a mark: then the copy is to be made anew, and
- * no change is ever refused or lost for want of it.
+ * The first thing taken is always PTL_CHANGE_ALL.  Of a watch of a family: the watcher's copy is
+ * now what a walk shows.  Of a feed: the copy is empty now, and what is there follows, entry by
+ * entry, over as many takes as it needs, while the store goes on changing; a feed keeps its place
+ * in what is there, and no mark of it.  PTL_CHANGE_ALL is told again only when there was no memory
+ * for a mark: then the copy is to be made anew, and no change is ever refused or lost for want of
+ * it.
  *
  * After each take that returned false the watcher's copy equals what it watches.  A take may also
  * stop half-way, when a peer can hold no more, and go on later.
  *
  * Cost: a watch takes 328 bytes, a mark 62 to 70 beside its key until it is taken.  A change costs
- * a look at each watch of its family and each feed of its owner.
+ * a look at each watch of its family and each feed of who brings its owner.
  *
  * Thread: that of the store.  Spec: design section 8, G7.
  */
@@ -26,22 +31,30 @@
 
 struct ptl_watch;
 
-/* There is something to take, and was nothing before.  It must not touch the store or watches. */
+/*
+ * There is something to take, and was nothing before: the first since a take returned false.  It
+ * must not touch the store or watches.
+ */
 typedef void ptl_wake_fn(void *data);
 
+/*
+ * A watch of a family tells exactly: ADDED of keys that the copy lacks, CHANGED and DELETED of keys
+ * that it has.  A feed may tell ADDED or CHANGED of any key, and DELETED of a key that the copy
+ * lacks: set it, or delete it if it is there.
+ */
 enum ptl_change_kind {
-    PTL_CHANGE_ALL,     /* copy what ptl_watch_walk() or ptl_store_owner_next() shows */
-    PTL_CHANGE_ADDED,   /* the copy lacks `key`: `value` is its value */
-    PTL_CHANGE_CHANGED, /* the copy has `key`: `value` is its value now, perhaps the same again */
-    PTL_CHANGE_DELETED, /* the copy has `key`, and it is gone */
-    /* of feeds only: */
-    PTL_CHANGE_OWNER, /* the owner has attached: its copy is what ptl_store_walk_owner() shows */
-    PTL_CHANGE_LOST,  /* the copy knows the owner, and it is gone or attached elsewhere */
+    PTL_CHANGE_ALL,     /* a watch: copy what ptl_watch_walk() shows; a feed: forget everything */
+    PTL_CHANGE_ADDED,   /* `key` is new: `value` is its value */
+    PTL_CHANGE_CHANGED, /* `key` has another value: `value`, perhaps the same again */
+    PTL_CHANGE_DELETED, /* `key` is gone */
+    /* of ptl_feed_via() only: */
+    PTL_CHANGE_OWNER, /* the owner has attached: its copy is empty now, its entries follow */
+    PTL_CHANGE_LOST,  /* the owner is gone or attached elsewhere: drop what is not newer */
 };
 
 struct ptl_change {
     enum ptl_change_kind kind;
-    struct ptl_source source; /* of feeds only: whose, and through which attachment */
+    struct ptl_source source; /* of feeds only: whose it is, and through which attachment */
     struct ptl_span family;
     struct ptl_span key;
     struct ptl_span value;
@@ -60,14 +73,28 @@ struct ptl_watch *ptl_watch_prefix(struct ptl_store *store, struct ptl_span fami
                                    struct ptl_span prefix, ptl_wake_fn *wake, void *data);
 
 /*
- * Feed another store: with all entries of the owners that came through `via`, or of one owner.
- * What is taken is for ptl_store_attach(), _replace(), _set(), _del() and _drop() over there.
- * NULL when there is no memory or the ID is empty or over-long.
+ * Feed another store with the owners that came through `via` and all their entries.  What is taken
+ * is for ptl_store_drop_via(), _attach(), _set(), _del() and _drop() over there.
+ *
+ *   ALL   OWNER leaf 7   ADDED leaf fam/a   ADDED leaf fam/b   OWNER twig 2   ADDED twig fam/a ...
+ *
+ * Between OWNER and the last of an owner's entries its changes are told too, in no special order.
+ * An owner that attaches anew is told by OWNER alone, even where it was lost in between.  NULL when
+ * there is no memory or the ID is empty or over-long.
  */
 struct ptl_watch *ptl_feed_via(struct ptl_store *store, struct ptl_span via, ptl_wake_fn *wake,
                                void *data);
-struct ptl_watch *ptl_feed_owner(struct ptl_store *store, struct ptl_span owner, ptl_wake_fn *wake,
-                                 void *data);
+
+/*
+ * Feed a peer that knows no owners with what all owners that came through `via` have together: of
+ * each family's key the entry that would show if there were no other owners.  After ALL, ADDED
+ * tells what is there, a key of two owners perhaps twice; then CHANGED tells the value that ranks
+ * first now, and DELETED that none of these owners has the key any more.  Never OWNER or LOST: what
+ * becomes of an owner shows as changes of its keys.  `source` is that of whose value it is, and
+ * empty with DELETED.  NULL as above.
+ */
+struct ptl_watch *ptl_feed_merged(struct ptl_store *store, struct ptl_span via, ptl_wake_fn *wake,
+                                  void *data);
 
 /* End it, whatever it has not taken.  NULL is allowed. */
 void ptl_watch_free(struct ptl_watch *watch);
@@ -81,5 +108,13 @@ bool ptl_watch_take(struct ptl_watch *watch, struct ptl_change *change);
 /* Walk what the copy of a watch (not a feed) should be. */
 struct ptl_walk ptl_watch_walk(const struct ptl_watch *watch);
 
-/* How many keys and owners it has not taken; a whole copy to be made counts as one. */
+/*
+ * Of a watch, not a feed, between PTL_CHANGE_ALL and the next take or change: who walks has not
+ * copied this key after all.  It is told as PTL_CHANGE_ADDED in its turn, if it is still there: so
+ * a huge family is copied in pieces.  False when there was no memory: then PTL_CHANGE_ALL is told
+ * again.
+ */
+bool ptl_watch_defer(struct ptl_watch *watch, struct ptl_span key);
+
+/* How many keys and owners it has not taken; a whole copy to be made, or under way, is one. */
 uint32_t ptl_watch_pending(const struct ptl_watch *watch);

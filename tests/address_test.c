@@ -1,4 +1,5 @@
 #include "io/address.h"
+#include "io/interface.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -141,6 +142,22 @@ static void address_knows_loopback_from_the_world(void **state)
     assert_false(ptl_address_is_loopback("nonsense"));
 }
 
+static void interface_addresses_are_the_address_itself_unless_it_stands_for_all(void **state)
+{
+    struct ptl_address one = {.text = "10.1.2.3:4040"}, out[PTL_INTERFACES_MAX];
+    struct ptl_address all = {.text = "0.0.0.0:4040"};
+    (void)state;
+
+    assert_int_equal(ptl_interface_addresses(&one, out), 1);
+    assert_string_equal(out[0].text, one.text);
+    unsigned count = ptl_interface_addresses(&all, out);
+    assert_in_range(count, 1, PTL_INTERFACES_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        assert_string_not_equal(out[i].text, all.text);
+        assert_string_equal(strrchr(out[i].text, ':'), ":4040");
+    }
+}
+
 int main(int count, char *arguments[])
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +167,7 @@ int main(int count, char *arguments[])
         cmocka_unit_test(address_parse_gives_one_spelling_to_one_address),
         cmocka_unit_test(address_survives_the_way_to_the_kernels_form_and_back),
         cmocka_unit_test(address_knows_loopback_from_the_world),
+        cmocka_unit_test(interface_addresses_are_the_address_itself_unless_it_stands_for_all),
     };
 
     cmocka_set_test_filter(count > 1 ? arguments[1] : NULL);

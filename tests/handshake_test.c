@@ -168,7 +168,7 @@ static void handshake_brings_two_portolan_nodes_up(void **state)
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&snow);
     assert_true(ptl_span_equal(peer->node_id, span("rain")));
     assert_true(ptl_span_equal(peer->provider, span("portolan-0.1.0")));
-    assert_true(peer->is_portolan && peer->node_protocol && !peer->global_protocol);
+    assert_true(peer->is_portolan && peer->node_protocol && peer->global_protocol);
     assert_true(peer->incarnation == UINT64_C(0xfedcba9876543210) && peer->features == 5);
     assert_true(peer->session == 4711);
     assert_int_equal(peer->receive_framing, 1); /* json comes first in what snow takes */

@@ -1,0 +1,26 @@
+/*
+ * engine/director.h - what this node is in the network, decided on shard 0.
+ *
+ *   ordinary: a seed is linked --> ATTACH --its link's owner: g_slave--> MASTER, to all shards
+ *             its link is lost --> the next seed
+ *   somebody takes us for global --> GLOBAL, to all shards; for good
+ *
+ * Spec: AEMP protocol 5 and 6; design section 8.
+ */
+#pragma once
+
+#include "engine/directory.h"
+
+/* Shard 0 has one; the others none.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_director_init(struct ptl_shard *shard);
+void ptl_director_drop(struct ptl_shard *shard);
+
+/* A seed is linked, and its link is lost. */
+void ptl_director_seed(struct ptl_shard *shard, struct ptl_span node);
+void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node);
+
+/* Somebody wants us to be global. */
+void ptl_director_wanted(struct ptl_shard *shard);
+
+/* A number for an attachment: the time, but always more than the last one. */
+uint64_t ptl_attachment_next(struct ptl_shard *shard);

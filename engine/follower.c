@@ -1,0 +1,264 @@
+#include "engine/follower.h"
+
+#include "engine/directory_key.h"
+#include "engine/node.h"
+
+/* What its outlet is still to be told. */
+enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH };
+
+/* IDs are counted; spread over the map they make better hashes. */
+static uint64_t spread(uint64_t id)
+{
+    return id * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static struct ptl_follower *find(struct ptl_shard *shard, uint64_t id)
+{
+    return ptl_map_find(&shard->directory.followers, spread(id), NULL, ptl_span(NULL, 0));
+}
+
+struct ptl_follower *ptl_follower_make(struct ptl_node *node, unsigned place, struct ptl_msg *what,
+                                       ptl_db_watch_fn *tell, void *data)
+{
+    struct ptl_follower *follower = ptl_alloc(node->allocator, sizeof(*follower));
+
+    if (follower != NULL) {
+        follower->id = atomic_fetch_add(&node->last_id, 1) + 1;
+        follower->place = place;
+        follower->what = what;
+        follower->tell = tell;
+        follower->data = data;
+    }
+    return follower;
+}
+
+void ptl_follower_free(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    ptl_msg_free(follower->what);
+    ptl_free(shard->allocator, follower, sizeof(*follower));
+}
+
+/* ---- Telling its outlet ---------------------------------------------------------------------- */
+
+static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follower)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = follower->due == DUE_WATCH  ? PTL_DIR_WATCH
+                  : follower->due == DUE_NEXT ? PTL_DIR_NEXT
+                                              : PTL_DIR_UNWATCH,
+        .epoch = follower->id,
+        .watcher = shard->index,
+    };
+
+    if (follower->due == DUE_WATCH) {
+        op.body = ptl_msg_body(follower->what);
+        op.count = follower->what->count;
+        op.whole = follower->what;
+    }
+    return ptl_shard_post(shard, follower->place, &op, true);
+}
+
+/* Tell what is due; what finds no room is listed and tried again.  It may be freed. */
+static void work(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    if (tell_outlet(shard, follower) < 0) {
+        follower->listed = true;
+        follower->next = shard->directory.follower_dues;
+        shard->directory.follower_dues = follower;
+        return;
+    }
+    follower->due = DUE_NOTHING;
+    if (follower->gone && !follower->running) {
+        ptl_follower_free(shard, follower);
+    }
+}
+
+static void make_due(struct ptl_shard *shard, struct ptl_follower *follower,
+                     enum ptl_follower_due due)
+{
+    bool never_begun = follower->due == DUE_WATCH && due == DUE_UNWATCH;
+
+    follower->due = (uint8_t)due;
+    if (follower->listed) {
+        if (never_begun) {
+            follower->due = DUE_UNWATCH; /* of what is not there: no harm */
+        }
+        return;
+    }
+    work(shard, follower);
+}
+
+bool ptl_followers_work(struct ptl_shard *shard)
+{
+    struct ptl_follower *list = shard->directory.follower_dues;
+
+    shard->directory.follower_dues = NULL;
+    while (list != NULL) {
+        struct ptl_follower *follower = list;
+        list = follower->next;
+        follower->listed = false;
+        work(shard, follower);
+    }
+    return shard->directory.follower_dues != NULL;
+}
+
+/* ---- Beginning and ending -------------------------------------------------------------------- */
+
+static void end(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    ptl_map_remove(&shard->directory.followers, spread(follower->id), follower);
+    ptl_belonging_remove(&follower->belonging);
+    follower->gone = true;
+    if (shard->directory.closing && !follower->listed && !follower->running) {
+        ptl_follower_free(shard, follower);
+        return;
+    }
+    make_due(shard, follower, DUE_UNWATCH);
+}
+
+static void end_belonging(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    end(shard, ptl_container(belonging, struct ptl_follower, belonging));
+}
+
+int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    struct ptl_port_more *more = NULL;
+
+    if (ptl_map_reserve(&shard->directory.followers) < 0) {
+        return PTL_ENOMEM;
+    }
+    if (shard->self != NULL) {
+        more = ptl_port_more(shard, shard->self);
+        if (more == NULL) {
+            return PTL_ENOMEM;
+        }
+        follower->owner = shard->self;
+        follower->generation = shard->self->generation;
+        follower->belonging.end = end_belonging;
+        ptl_belonging_add(&more->belongings, &follower->belonging);
+    }
+    ptl_map_insert(&shard->directory.followers, spread(follower->id), follower);
+    make_due(shard, follower, DUE_WATCH);
+    return PTL_OK;
+}
+
+void ptl_follower_end(struct ptl_shard *shard, uint64_t id)
+{
+    struct ptl_follower *follower = find(shard, id);
+
+    if (follower != NULL) {
+        end(shard, follower);
+    }
+}
+
+void ptl_follower_again(struct ptl_shard *shard, uint64_t id)
+{
+    struct ptl_follower *follower = find(shard, id);
+
+    if (follower != NULL && !follower->listed) {
+        follower->due = DUE_WATCH;
+        follower->listed = true;
+        follower->next = shard->directory.follower_dues;
+        shard->directory.follower_dues = follower; /* not at once: memory has to come back */
+    }
+}
+
+void ptl_followers_drop(struct ptl_shard *shard)
+{
+    struct ptl_follower *follower;
+    uint32_t at = 0;
+
+    while ((follower = ptl_map_next(&shard->directory.followers, &at)) != NULL) {
+        if (!follower->listed) {
+            ptl_belonging_remove(&follower->belonging);
+            ptl_follower_free(shard, follower);
+        }
+    }
+    while (shard->directory.follower_dues != NULL) {
+        follower = shard->directory.follower_dues;
+        shard->directory.follower_dues = follower->next;
+        ptl_belonging_remove(&follower->belonging);
+        ptl_follower_free(shard, follower);
+    }
+    ptl_map_drop(&shard->directory.followers);
+}
+
+/* ---- Being told ------------------------------------------------------------------------------ */
+
+void ptl_follower_told(struct ptl_shard *shard, const struct ptl_op *told)
+{
+    const struct ptl_follower *follower = find(shard, told->epoch);
+
+    if (follower == NULL) {
+        return; /* it has ended meanwhile */
+    }
+    if (follower->owner == NULL) {
+        struct ptl_msg changes = ptl_msg_borrow(told->body, told->count);
+        ptl_follower_run(shard, told->epoch, &changes);
+        return;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_EVENT,
+        .to = PTL_TO_SLOT,
+        .slot = follower->owner->index,
+        .generation = follower->generation,
+        .number = told->epoch,
+        .body = told->body,
+        .count = told->count,
+        .whole = told->whole,
+    };
+    ptl_port_take(shard, &op);
+}
+
+/* Read one change and step over it; its key is copied to `key`, so that a NUL stands behind. */
+static void read_change(struct ptl_cursor *cursor, struct ptl_db_change *change,
+                        char key[static PTL_DB_KEY_MAX + 1], struct ptl_msg *value)
+{
+    struct ptl_value event;
+    struct ptl_span name, bytes;
+
+    bool good = ptl_next(cursor, &event) == PTL_OK && ptl_next_string(cursor, &name) == PTL_OK &&
+                ptl_next_span(cursor, &bytes) == PTL_OK && name.size <= PTL_DB_KEY_MAX;
+    ptl_assert(good); /* made by outlet_follower.c */
+    if (name.size != 0) {
+        memcpy(key, name.bytes, name.size);
+    }
+    key[name.size] = 0;
+    *value = ptl_msg_borrow(bytes, 1);
+    *change = (struct ptl_db_change){
+        .event = (enum ptl_db_event)event.integer,
+        .key = key,
+        .key_size = name.size,
+    };
+    if (change->event == PTL_DB_ADDED || change->event == PTL_DB_CHANGED) {
+        change->value = value;
+    }
+}
+
+void ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *changes)
+{
+    struct ptl_follower *follower = find(shard, id);
+    struct ptl_cursor cursor = ptl_msg_begin(changes);
+    char key[PTL_DB_KEY_MAX + 1];
+    struct ptl_db_change change;
+    struct ptl_msg value;
+
+    if (follower == NULL) {
+        return;
+    }
+    follower->running = true;
+    while (cursor.at != cursor.end && !follower->gone) {
+        read_change(&cursor, &change, key, &value);
+        value.allocator = shard->allocator;
+        follower->tell(shard->node, &change, follower->data);
+    }
+    follower->running = false;
+    if (!follower->gone) {
+        make_due(shard, follower, DUE_NEXT);
+    } else if (!follower->listed && follower->due == DUE_NOTHING) {
+        ptl_follower_free(shard, follower);
+    }
+}

@@ -1,0 +1,174 @@
+#include "engine/interest.h"
+
+#include "engine/directory_key.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "engine/outlet.h"
+#include "engine/send.h"
+
+static bool same_family(const void *entry, struct ptl_span family)
+{
+    return ptl_span_equal(ptl_interest_family(entry), family);
+}
+
+struct ptl_interest *ptl_interest_find(struct ptl_shard *shard, struct ptl_span family)
+{
+    return ptl_map_find(&shard->directory.interests, ptl_name_hash(family), same_family, family);
+}
+
+struct ptl_span ptl_interest_family(const struct ptl_interest *interest)
+{
+    return ptl_span(interest->owner + 1, interest->family_size);
+}
+
+struct ptl_source ptl_interest_source(const struct ptl_interest *interest)
+{
+    struct ptl_span owner = ptl_span(interest->owner, 1 + (size_t)interest->family_size);
+
+    return (struct ptl_source){.owner = owner, .via = owner, .attachment = 1};
+}
+
+/* ---- The master ------------------------------------------------------------------------------ */
+
+static int request(struct ptl_shard *shard, const char *word, struct ptl_span family)
+{
+    struct ptl_buffer *packet = &shard->directory.packet;
+
+    ptl_buffer_clear(packet);
+    ptl_key_put(packet, ptl_span_text(word));
+    ptl_key_put(packet, family);
+    if (packet->err < 0) {
+        return PTL_ENOMEM;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .body = ptl_buffer_span(packet),
+        .count = 2,
+    };
+    return ptl_route(shard->node, &shard->directory.master, &op, true);
+}
+
+bool ptl_interests_work(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_interest *interest;
+    uint32_t at = 0;
+    bool left = false;
+
+    if (!directory->has_master || directory->interests.count == 0) {
+        return false;
+    }
+    while ((interest = ptl_map_next(&directory->interests, &at)) != NULL) {
+        if (!interest->asked) {
+            interest->asked = request(shard, "g_mon1", ptl_interest_family(interest)) == PTL_OK;
+            left |= !interest->asked;
+        }
+    }
+    return left;
+}
+
+void ptl_interests_again(struct ptl_shard *shard)
+{
+    struct ptl_interest *interest;
+    uint32_t at = 0;
+
+    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+        interest->asked = interest->fresh = false;
+    }
+}
+
+/* ---- Watchers -------------------------------------------------------------------------------- */
+
+static void release_outlets(struct ptl_shard *shard, struct ptl_span family)
+{
+    for (struct ptl_outlet *o = shard->directory.outlets; o != NULL; o = o->next) {
+        if (o->held && ptl_span_equal(ptl_span(o->family, o->family_size), family)) {
+            o->held = false;
+            ptl_outlet_wake(o);
+        }
+    }
+}
+
+void ptl_interest_copied(struct ptl_shard *shard, struct ptl_interest *interest)
+{
+    if (!interest->copied) {
+        interest->copied = true;
+        release_outlets(shard, ptl_interest_family(interest));
+    }
+}
+
+static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family)
+{
+    if (ptl_map_reserve(&shard->directory.interests) < 0) {
+        return NULL;
+    }
+    struct ptl_interest *interest = ptl_alloc(shard->allocator, sizeof(*interest));
+    if (interest == NULL) {
+        return NULL;
+    }
+    interest->hash = ptl_name_hash(family);
+    interest->family_size = (uint8_t)family.size;
+    memcpy(interest->owner + 1, family.bytes, family.size);
+    ptl_map_insert(&shard->directory.interests, interest->hash, interest);
+    return interest;
+}
+
+int ptl_interest_add(struct ptl_shard *shard, struct ptl_span family)
+{
+    struct ptl_interest *interest = ptl_interest_find(shard, family);
+
+    if (interest == NULL) {
+        interest = make(shard, family);
+    }
+    if (interest == NULL) {
+        return PTL_ENOMEM;
+    }
+    interest->watchers++;
+    return PTL_OK;
+}
+
+static void drop_copy(struct ptl_shard *shard, const struct ptl_interest *interest)
+{
+    struct ptl_source source = ptl_interest_source(interest);
+
+    ptl_store_drop(shard->directory.store, &source);
+}
+
+void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
+{
+    struct ptl_interest *interest = ptl_interest_find(shard, family);
+
+    if (interest == NULL || --interest->watchers != 0) {
+        return;
+    }
+    if (interest->asked && shard->directory.has_master) {
+        int err = request(shard, "g_mon0", family);
+        (void)err; /* then it goes on telling us, and we do not listen */
+    }
+    drop_copy(shard, interest);
+    ptl_map_remove(&shard->directory.interests, interest->hash, interest);
+    ptl_free(shard->allocator, interest, sizeof(*interest));
+}
+
+void ptl_interests_end(struct ptl_shard *shard)
+{
+    struct ptl_interest *interest;
+    uint32_t at = 0;
+
+    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+        drop_copy(shard, interest);
+        release_outlets(shard, ptl_interest_family(interest));
+    }
+    ptl_interests_drop(shard);
+}
+
+void ptl_interests_drop(struct ptl_shard *shard)
+{
+    struct ptl_interest *interest;
+    uint32_t at = 0;
+
+    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+        ptl_free(shard->allocator, interest, sizeof(*interest));
+    }
+    ptl_map_drop(&shard->directory.interests);
+}

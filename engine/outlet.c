@@ -1,0 +1,304 @@
+#include "engine/outlet.h"
+
+#include "engine/node.h"
+
+#define PACKET_BYTES ((size_t)16384)
+
+/* IDs are counted; spread over the map they make better hashes. */
+static uint64_t spread(uint64_t id)
+{
+    return id * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+size_t ptl_outlet_packet_bytes(const struct ptl_shard *shard)
+{
+    size_t limit = shard->node->options.message_bytes_max / 4;
+
+    return limit < PACKET_BYTES ? limit : PACKET_BYTES;
+}
+
+/* ---- Waking -------------------------------------------------------------------------------- */
+
+void ptl_outlet_wake(struct ptl_outlet *outlet)
+{
+    struct ptl_directory *directory = &outlet->shard->directory;
+
+    if (!outlet->pending) {
+        outlet->pending = true;
+        outlet->pending_next = directory->pending;
+        directory->pending = outlet;
+    }
+}
+
+static void wake(void *data)
+{
+    ptl_outlet_wake(data);
+}
+
+static void forget_pending(struct ptl_directory *directory, const struct ptl_outlet *outlet)
+{
+    struct ptl_outlet **at = &directory->pending;
+
+    while (outlet->pending && *at != outlet) {
+        at = &(*at)->pending_next;
+    }
+    if (outlet->pending) {
+        *at = outlet->pending_next;
+    }
+}
+
+/* ---- Opening and closing -------------------------------------------------------------------- */
+
+static struct ptl_watch *open_watch(struct ptl_outlet *outlet)
+{
+    struct ptl_store *store = outlet->shard->directory.store;
+    struct ptl_span self = ptl_directory_self(&outlet->shard->node->self);
+    struct ptl_span family = ptl_span(outlet->family, outlet->family_size);
+
+    switch ((enum ptl_outlet_kind)outlet->kind) {
+    case PTL_OUTLET_OWNERS:
+        return ptl_feed_via(store, self, wake, outlet);
+    case PTL_OUTLET_MERGED:
+        return ptl_feed_merged(store, self, wake, outlet);
+    default:
+        break;
+    }
+    switch ((enum ptl_watch_how)outlet->how) {
+    case PTL_WATCH_ONE:
+        return ptl_watch_key(store, family, outlet->filter, wake, outlet);
+    case PTL_WATCH_BEGINNING:
+        return ptl_watch_prefix(store, family, outlet->filter, wake, outlet);
+    case PTL_WATCH_ALL:
+        break;
+    }
+    return ptl_watch_family(store, family, wake, outlet);
+}
+
+void ptl_outlet_reopen(struct ptl_outlet *outlet)
+{
+    ptl_watch_free(outlet->watch);
+    outlet->watch = open_watch(outlet);
+    ptl_outlet_wake(outlet);
+}
+
+static struct ptl_outlet *make(struct ptl_shard *shard, enum ptl_outlet_kind kind,
+                               struct ptl_span family)
+{
+    struct ptl_outlet *outlet = ptl_alloc(shard->allocator, sizeof(*outlet));
+
+    if (outlet == NULL) {
+        return NULL;
+    }
+    outlet->shard = shard;
+    outlet->kind = (uint8_t)kind;
+    outlet->family_size = (uint8_t)family.size;
+    if (family.size != 0) {
+        memcpy(outlet->family, family.bytes, family.size);
+    }
+    return outlet;
+}
+
+static void free_outlet(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    while (outlet->first != NULL) {
+        struct ptl_parcel *parcel = outlet->first;
+        outlet->first = parcel->next;
+        ptl_parcel_free(parcel, shard->allocator);
+    }
+    ptl_free(shard->allocator, (void *)(uintptr_t)outlet->filter.bytes, outlet->filter.size);
+    ptl_free(shard->allocator, outlet, sizeof(*outlet));
+}
+
+/* With its watch open it begins to live; without memory it does not. */
+static struct ptl_outlet *begin(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    struct ptl_directory *directory = &shard->directory;
+
+    if (outlet == NULL) {
+        return NULL;
+    }
+    outlet->watch = open_watch(outlet);
+    if (outlet->watch == NULL) {
+        free_outlet(shard, outlet);
+        return NULL;
+    }
+    outlet->next = directory->outlets;
+    outlet->link = &directory->outlets;
+    if (directory->outlets != NULL) {
+        directory->outlets->link = &outlet->next;
+    }
+    directory->outlets = outlet;
+    ptl_outlet_wake(outlet);
+    return outlet;
+}
+
+struct ptl_outlet *ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *peer,
+                                   enum ptl_outlet_kind kind)
+{
+    struct ptl_outlet *outlet = make(shard, kind, ptl_span(NULL, 0));
+
+    if (outlet != NULL) {
+        outlet->peer = peer;
+    }
+    return begin(shard, outlet);
+}
+
+static struct ptl_outlet *find_watch(struct ptl_shard *shard, const struct ptl_peer *peer,
+                                     struct ptl_span family)
+{
+    for (struct ptl_outlet *o = shard->directory.outlets; o != NULL; o = o->next) {
+        if (o->kind == PTL_OUTLET_FAMILY && o->peer == peer &&
+            ptl_span_equal(ptl_span(o->family, o->family_size), family)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+int ptl_outlet_watch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family)
+{
+    struct ptl_outlet *outlet = find_watch(shard, peer, family);
+
+    if (outlet != NULL) {
+        ptl_outlet_reopen(outlet); /* it asks anew: a first copy is what it waits for */
+        return PTL_OK;
+    }
+    outlet = make(shard, PTL_OUTLET_FAMILY, family);
+    if (outlet != NULL) {
+        outlet->peer = peer;
+    }
+    return begin(shard, outlet) == NULL ? PTL_ENOMEM : PTL_OK;
+}
+
+void ptl_outlet_unwatch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family)
+{
+    struct ptl_outlet *outlet = find_watch(shard, peer, family);
+
+    if (outlet != NULL) {
+        ptl_outlet_close(shard, outlet);
+    }
+}
+
+int ptl_outlet_follow(struct ptl_shard *shard, uint64_t follower, uint32_t of,
+                      struct ptl_span family, enum ptl_watch_how how, struct ptl_span filter)
+{
+    if (ptl_map_reserve(&shard->directory.by_follower) < 0) {
+        return PTL_ENOMEM;
+    }
+    struct ptl_outlet *outlet = make(shard, PTL_OUTLET_FOLLOWER, family);
+    if (outlet == NULL) {
+        return PTL_ENOMEM;
+    }
+    outlet->follower = follower;
+    outlet->follower_shard = of;
+    outlet->how = (uint8_t)how;
+    if (filter.size != 0) {
+        uint8_t *copy = ptl_alloc_raw(shard->allocator, filter.size);
+        if (copy == NULL) {
+            free_outlet(shard, outlet);
+            return PTL_ENOMEM;
+        }
+        memcpy(copy, filter.bytes, filter.size);
+        outlet->filter = ptl_span(copy, filter.size);
+    }
+    outlet = begin(shard, outlet);
+    if (outlet == NULL) {
+        return PTL_ENOMEM;
+    }
+    ptl_map_insert(&shard->directory.by_follower, spread(follower), outlet);
+    return PTL_OK;
+}
+
+struct ptl_outlet *ptl_outlet_of(struct ptl_shard *shard, uint64_t follower)
+{
+    return ptl_map_find(&shard->directory.by_follower, spread(follower), NULL, ptl_span(NULL, 0));
+}
+
+int ptl_outlet_internal(struct ptl_shard *shard, enum ptl_outlet_kind kind)
+{
+    struct ptl_span family = ptl_span_text(kind == PTL_OUTLET_MESH ? "'g" : "'l");
+
+    return begin(shard, make(shard, kind, family)) == NULL ? PTL_ENOMEM : PTL_OK;
+}
+
+void ptl_outlet_close(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    struct ptl_directory *directory = &shard->directory;
+
+    forget_pending(directory, outlet);
+    if (outlet->kind == PTL_OUTLET_FOLLOWER) {
+        ptl_map_remove(&directory->by_follower, spread(outlet->follower), outlet);
+    }
+    if (outlet->peer != NULL && outlet->peer->feed == outlet) {
+        outlet->peer->feed = NULL;
+    }
+    *outlet->link = outlet->next;
+    if (outlet->next != NULL) {
+        outlet->next->link = outlet->link;
+    }
+    ptl_watch_free(outlet->watch);
+    free_outlet(shard, outlet);
+}
+
+void ptl_outlets_close(struct ptl_shard *shard, const struct ptl_peer *peer)
+{
+    struct ptl_outlet *outlet = shard->directory.outlets;
+
+    while (outlet != NULL) {
+        struct ptl_outlet *next = outlet->next;
+        if (outlet->peer == peer) {
+            ptl_outlet_close(shard, outlet);
+        }
+        outlet = next;
+    }
+}
+
+/* ---- Work ----------------------------------------------------------------------------------- */
+
+static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    if (outlet->watch == NULL) {
+        outlet->watch = open_watch(outlet);
+        if (outlet->watch == NULL) {
+            return PTL_DRAIN_BLOCKED;
+        }
+    }
+    switch ((enum ptl_outlet_kind)outlet->kind) {
+    case PTL_OUTLET_OWNERS:
+    case PTL_OUTLET_MERGED:
+    case PTL_OUTLET_FAMILY:
+        return ptl_outlet_drain_peer(shard, outlet);
+    case PTL_OUTLET_FOLLOWER:
+        return ptl_outlet_drain_follower(shard, outlet);
+    case PTL_OUTLET_MESH:
+        return ptl_outlet_drain_mesh(shard, outlet);
+    case PTL_OUTLET_MIRROR:
+        return ptl_outlet_drain_mirror(shard, outlet);
+    }
+    ptl_unreachable("no such kind of outlet");
+}
+
+bool ptl_outlets_work(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_outlet *list = directory->pending;
+    unsigned blocked = 0, left = 0;
+
+    /* Draining one may wake others, but closes none. */
+    directory->pending = NULL;
+    while (list != NULL) {
+        struct ptl_outlet *outlet = list;
+        list = outlet->pending_next;
+        outlet->pending = false;
+        enum ptl_drained result = drain(shard, outlet);
+        if (result != PTL_DRAINED) {
+            ptl_outlet_wake(outlet);
+        }
+        blocked += result == PTL_DRAIN_BLOCKED;
+    }
+    for (const struct ptl_outlet *o = directory->pending; o != NULL; o = o->pending_next) {
+        left++;
+    }
+    shard->unfinished |= left > blocked;
+    return blocked > 0;
+}

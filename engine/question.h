@@ -1,0 +1,41 @@
+/*
+ * engine/question.h - somebody asks for a key or a family and is answered once.
+ *
+ *   ptl_db_get() --ASK--> the family's shard --store--> reply port
+ *   a peer's g_db_keys ------^      '--no master's copy--> g_db_keys --> master --g_reply--.
+ *                                        reply port <--------------------------------------'
+ *
+ * A global node answers from its store.  On an ordinary node the questions of its own programs wait
+ * for a master, and go to the next one when that is lost; what peers ask is answered from what
+ * there is.  Thread: the shard's.  Spec: AEMP protocol 5.
+ */
+#pragma once
+
+#include "engine/directory.h"
+
+/* What is asked for. */
+enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_ASK_FIND };
+
+/* Questions that may wait for a master, on each shard. */
+#define PTL_QUESTIONS_MAX 4096
+
+/* PTL_DIR_ASK and PTL_DIR_PEER_ASKS. */
+void ptl_question_take(struct ptl_shard *shard, const struct ptl_op *op);
+void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* The master's answer: PTL_DIR_ANSWER. */
+void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* There is another master: what waits for an answer is asked again. */
+void ptl_questions_again(struct ptl_shard *shard);
+
+/* A peer is gone: nobody waits for its answers. */
+void ptl_questions_forget(struct ptl_shard *shard, const struct ptl_port *peer);
+
+/* Ask and answer what could not be.  Returns whether something is left that needs room. */
+bool ptl_questions_work(struct ptl_shard *shard);
+
+/* Answer all with an error. */
+void ptl_questions_stop(struct ptl_shard *shard, int err);
+
+void ptl_questions_drop(struct ptl_shard *shard);

@@ -1,0 +1,63 @@
+#include "io/interface.h"
+
+#include "io/address.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+
+static bool is_any(const union ptl_sockaddr *address)
+{
+    return address->any.sa_family == AF_INET ? address->four.sin_addr.s_addr == htonl(INADDR_ANY)
+                                             : IN6_IS_ADDR_UNSPECIFIED(&address->six.sin6_addr);
+}
+
+/* The interface's address with the port of `any`, if it is one of the same kind to be told. */
+static bool take(const struct ifaddrs *interface, const union ptl_sockaddr *any, bool loopback,
+                 struct ptl_address *out)
+{
+    union ptl_sockaddr address;
+
+    if (interface->ifa_addr == NULL || (interface->ifa_flags & IFF_UP) == 0 ||
+        interface->ifa_addr->sa_family != any->any.sa_family ||
+        ((interface->ifa_flags & IFF_LOOPBACK) != 0) != loopback) {
+        return false;
+    }
+    if (any->any.sa_family == AF_INET) {
+        memcpy(&address.four, interface->ifa_addr, sizeof(address.four));
+        address.four.sin_port = any->four.sin_port;
+    } else {
+        memcpy(&address.six, interface->ifa_addr, sizeof(address.six));
+        address.six.sin6_port = any->six.sin6_port;
+        if (IN6_IS_ADDR_LINKLOCAL(&address.six.sin6_addr)) {
+            return false;
+        }
+    }
+    ptl_address_from_sockaddr(&address, out);
+    return true;
+}
+
+unsigned ptl_interface_addresses(const struct ptl_address *address,
+                                 struct ptl_address out[static PTL_INTERFACES_MAX])
+{
+    union ptl_sockaddr any;
+    socklen_t size;
+    struct ifaddrs *interfaces;
+    unsigned count = 0;
+
+    if (ptl_address_to_sockaddr(address, &any, &size) < 0 || !is_any(&any)) {
+        out[0] = *address;
+        return 1;
+    }
+    if (getifaddrs(&interfaces) < 0) {
+        return 0;
+    }
+    for (int loopback = 0; loopback < 2 && count == 0; loopback++) {
+        for (const struct ifaddrs *i = interfaces; i != NULL && count < PTL_INTERFACES_MAX;
+             i = i->ifa_next) {
+            count += take(i, &any, loopback != 0, &out[count]);
+        }
+    }
+    freeifaddrs(interfaces);
+    return count;
+}

@@ -1,0 +1,217 @@
+/*
+ * Marks: what a watch has not taken.
+ */
+#include "store/inside.h"
+
+/* ---- The set ------------------------------------------------------------------------------ */
+
+/* What a feed's marks name stays as long as they do. */
+static void hold(const struct ptl_watch *watch, void *of)
+{
+    if (of == NULL) {
+        return;
+    }
+    if (watch->kind == PTL_FEED_VIA) {
+        ((struct ptl_part *)of)->node.size++;
+    } else {
+        ((struct ptl_family *)of)->marks++;
+    }
+}
+
+static void release(const struct ptl_watch *watch, void *of)
+{
+    if (of == NULL) {
+        return;
+    }
+    if (watch->kind == PTL_FEED_VIA) {
+        ((struct ptl_part *)of)->node.size--;
+        ptl_part_tidy(watch->store, of);
+    } else {
+        ((struct ptl_family *)of)->marks--;
+        ptl_family_tidy(watch->store, of);
+    }
+}
+
+static void free_mark(struct ptl_watch *watch, struct ptl_mark *mark)
+{
+    void *of = mark->of;
+
+    ptl_free(watch->store->allocator, mark, offsetof(struct ptl_mark, bytes) + mark->node.size);
+    release(watch, of);
+}
+
+static void unlink_mark(struct ptl_watch *watch, struct ptl_mark *mark)
+{
+    if (watch->newest == mark) {
+        watch->newest = mark->in_watch.previous;
+    }
+    ptl_list_remove(&watch->oldest, mark, in_watch);
+    ptl_table_remove(&watch->marks, &mark->node);
+    watch->owner_marks -= mark->is_owner;
+}
+
+static void free_untaken(struct ptl_watch *watch)
+{
+    struct ptl_mark *mark = (struct ptl_mark *)ptl_table_empty(&watch->marks);
+
+    while (mark != NULL) {
+        struct ptl_mark *next = (struct ptl_mark *)mark->node.next;
+        free_mark(watch, mark);
+        mark = next;
+    }
+    watch->oldest = NULL;
+    watch->newest = NULL;
+    watch->owner_marks = 0;
+}
+
+void ptl_marks_free(struct ptl_watch *watch)
+{
+    free_untaken(watch);
+    if (watch->taken != NULL) {
+        free_mark(watch, watch->taken);
+        watch->taken = NULL;
+    }
+}
+
+struct ptl_mark *ptl_mark_find(const struct ptl_watch *watch, bool is_owner, const void *of,
+                               uint32_t hash, struct ptl_span name)
+{
+    struct ptl_mark *mark = (struct ptl_mark *)ptl_table_chain(&watch->marks, hash);
+
+    while (mark != NULL) {
+        if (mark->node.hash == hash && mark->is_owner == is_owner && mark->of == of &&
+            ptl_span_equal(ptl_span(mark->bytes, mark->node.size), name)) {
+            return mark;
+        }
+        mark = (struct ptl_mark *)mark->node.next;
+    }
+    return NULL;
+}
+
+static void put_last(struct ptl_watch *watch, struct ptl_mark *mark)
+{
+    mark->in_watch.previous = watch->newest;
+    if (watch->newest != NULL) {
+        watch->newest->in_watch.next = mark;
+    } else {
+        watch->oldest = mark;
+    }
+    watch->newest = mark;
+}
+
+/* "Everything" is a set that needs no memory. */
+static void mark_all(struct ptl_watch *watch)
+{
+    free_untaken(watch);
+    ptl_feed_stop(watch);
+    watch->all = true;
+    ptl_watch_wake(watch);
+}
+
+struct ptl_mark *ptl_mark_add(struct ptl_watch *watch, bool is_owner, void *of, uint32_t hash,
+                              struct ptl_span name)
+{
+    struct ptl_mark *mark =
+        ptl_alloc(watch->store->allocator, offsetof(struct ptl_mark, bytes) + name.size);
+
+    if (mark == NULL) {
+        mark_all(watch);
+        return NULL;
+    }
+    mark->node.size = (uint32_t)name.size;
+    memcpy(mark->bytes, name.bytes, name.size);
+    mark->of = of;
+    hold(watch, of);
+    mark->is_owner = is_owner;
+    watch->owner_marks += is_owner;
+    ptl_table_insert(&watch->marks, &mark->node, hash);
+    put_last(watch, mark);
+    ptl_watch_wake(watch);
+    return mark;
+}
+
+struct ptl_mark *ptl_mark_take(struct ptl_watch *watch)
+{
+    if (watch->taken != NULL) {
+        free_mark(watch, watch->taken);
+    }
+    watch->taken = watch->oldest;
+    if (watch->taken != NULL) {
+        unlink_mark(watch, watch->taken);
+    }
+    return watch->taken;
+}
+
+/* ---- Noting and telling ------------------------------------------------------------------- */
+
+void ptl_watch_wake(struct ptl_watch *watch)
+{
+    if (!watch->drained) {
+        return;
+    }
+    watch->drained = false;
+    if (watch->wake != NULL) {
+        watch->wake(watch->data);
+    }
+}
+
+bool ptl_watch_swallows(const struct ptl_watch *watch)
+{
+#ifdef PTL_PLANT_FIRST_COPY
+    if (watch->copying) {
+        return true;
+    }
+#endif
+    return watch->all;
+}
+
+void ptl_mark_settle(struct ptl_watch *watch, struct ptl_mark *mark, bool has)
+{
+#ifdef PTL_PLANT_DELETE_ORDER
+    mark->deleted = mark->deleted || !has;
+#endif
+    if (!mark->had && !has) {
+        unlink_mark(watch, mark);
+        free_mark(watch, mark);
+    }
+}
+
+void ptl_mark_note(struct ptl_watch *watch, void *of, uint32_t hash, struct ptl_span key, bool had,
+                   bool has)
+{
+    uint32_t epoch = watch->kind == PTL_FEED_VIA ? ((struct ptl_part *)of)->owner->epoch : 0;
+
+    if (ptl_watch_swallows(watch)) {
+        return;
+    }
+    struct ptl_mark *mark = ptl_mark_find(watch, false, of, hash, key);
+    if (mark == NULL) {
+        mark = ptl_mark_add(watch, false, of, hash, key);
+        if (mark == NULL) {
+            return;
+        }
+        mark->had = had;
+        mark->epoch = epoch;
+    }
+    /* Marks of an earlier attachment stand before the owner's mark, which spares us their keys. */
+    ptl_assert(mark->epoch == epoch);
+    ptl_mark_settle(watch, mark, has);
+}
+
+bool ptl_mark_tell(const struct ptl_mark *mark, const struct ptl_entry *entry,
+                   struct ptl_change *change)
+{
+#ifdef PTL_PLANT_DELETE_ORDER
+    if (mark->deleted) {
+        entry = NULL;
+    }
+#endif
+    change->key = ptl_span(mark->bytes, mark->node.size);
+    if (entry != NULL) {
+        change->value = ptl_entry_value(entry);
+        change->kind = mark->had ? PTL_CHANGE_CHANGED : PTL_CHANGE_ADDED;
+        return true;
+    }
+    change->kind = PTL_CHANGE_DELETED;
+    return mark->had;
+}

@@ -304,16 +304,16 @@ void ptl_directory_link_down(struct ptl_shard *shard, struct ptl_span node)
         ptl_interests_again(shard);
         ptl_directory_find_again(shard);
     }
+    ptl_questions_forget(shard, node);
+    ptl_store_drop(directory->store, &attached);
+    ptl_store_drop_via(directory->store, node);
     if (peer == NULL) {
         return;
     }
     ptl_outlets_close(shard, peer);
-    ptl_questions_forget(shard, &peer->port);
     ptl_map_remove(&directory->peers, peer->hash, peer);
     bool was_global = peer->global;
     ptl_free(shard->allocator, peer, sizeof(*peer));
-    ptl_store_drop(directory->store, &attached);
-    ptl_store_drop_via(directory->store, node);
     if (was_global) {
         ptl_mesh_peer_lost(shard, node);
     }

@@ -437,7 +437,8 @@ static bool read_source(struct ptl_cursor *cursor, const struct ptl_op *op,
         return false;
     }
     source->via = op->node;
-    source->attachment = number.natural;
+    /* What it says of itself counts more than what anybody says of it. */
+    source->attachment = ptl_span_equal(source->owner, op->node) ? UINT64_MAX : number.natural;
     return true;
 }
 

@@ -438,14 +438,13 @@ void ptl_questions_again(struct ptl_shard *shard)
     }
 }
 
-/* Take out those that `gone` names; the caller has answered them or nobody wants an answer. */
-void ptl_questions_forget(struct ptl_shard *shard, const struct ptl_port *peer)
+void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer)
 {
     struct ptl_question **at = &shard->directory.questions;
 
     while (*at != NULL) {
         struct ptl_question *q = *at;
-        if (q->tag != NULL && ptl_port_equal(&q->to, peer)) {
+        if (q->tag != NULL && ptl_span_equal(ptl_port_node(&q->to), peer)) {
             *at = q->next;
             shard->directory.question_count--;
             free_question(shard, q);

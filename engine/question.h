@@ -30,7 +30,7 @@ void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op);
 void ptl_questions_again(struct ptl_shard *shard);
 
 /* A peer is gone: nobody waits for its answers. */
-void ptl_questions_forget(struct ptl_shard *shard, const struct ptl_port *peer);
+void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer);
 
 /* Ask and answer what could not be.  Returns whether something is left that needs room. */
 bool ptl_questions_work(struct ptl_shard *shard);

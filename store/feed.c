@@ -180,46 +180,42 @@ void ptl_note_owner(const struct ptl_via *via, const struct ptl_owner *owner, bo
 
 static void tell_entry(const struct ptl_entry *entry, struct ptl_change *change)
 {
+    change->kind = PTL_CHANGE_ADDED;
     change->source = ptl_owner_source(entry->part->owner);
     change->family = ptl_family_name(entry->part->family);
     change->key = ptl_entry_key(entry);
     change->value = ptl_entry_value(entry);
 }
 
-static bool take_next_entry(struct ptl_watch *feed, struct ptl_change *change)
+static void tell_owner(const struct ptl_owner *owner, struct ptl_change *change)
 {
-    const struct ptl_entry *entry = feed->cursor;
+    change->kind = PTL_CHANGE_OWNER;
+    change->source = ptl_owner_source(owner);
+}
 
+bool ptl_feed_take_copy(struct ptl_watch *feed, struct ptl_change *change)
+{
+    while (feed->cursor == NULL && feed->ahead != NULL) {
+        const struct ptl_owner *owner = feed->ahead;
+        feed->ahead = owner->in_via.next;
+        stand_at(feed, first_entry(owner->parts));
+        if (feed->kind == PTL_FEED_VIA) {
+            tell_owner(owner, change);
+            return true;
+        }
+    }
+    const struct ptl_entry *entry = feed->cursor;
+    if (entry == NULL) {
+        return false;
+    }
     stand_at(feed, entry_behind(entry));
     if (feed->kind == PTL_FEED_MERGED && entry->hidden) {
         /* Tell what ranks first: so no take passes by many entries to find one to tell. */
         entry = ptl_entry_via(feed->store, entry->part->family, feed->via, entry->node.hash,
                               ptl_entry_key(entry));
     }
-    change->kind = PTL_CHANGE_ADDED;
     tell_entry(entry, change);
     return true;
-}
-
-static bool take_next_owner(struct ptl_watch *feed, struct ptl_change *change)
-{
-    const struct ptl_owner *owner = feed->ahead;
-
-    feed->ahead = owner->in_via.next;
-    stand_at(feed, first_entry(owner->parts));
-    change->kind = PTL_CHANGE_OWNER;
-    change->source = ptl_owner_source(owner);
-    return feed->kind == PTL_FEED_VIA;
-}
-
-bool ptl_feed_take_copy(struct ptl_watch *feed, struct ptl_change *change)
-{
-    while (feed->cursor != NULL || feed->ahead != NULL) {
-        if (feed->cursor != NULL ? take_next_entry(feed, change) : take_next_owner(feed, change)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static bool take_owner(struct ptl_watch *feed, const struct ptl_mark *mark,
@@ -230,8 +226,7 @@ static bool take_owner(struct ptl_watch *feed, const struct ptl_mark *mark,
 
     if (owner != NULL && owner->via == feed->via) {
         stand_at(feed, first_entry(owner->parts));
-        change->kind = PTL_CHANGE_OWNER;
-        change->source = ptl_owner_source(owner);
+        tell_owner(owner, change);
         return true;
     }
     change->kind = PTL_CHANGE_LOST;
@@ -246,7 +241,7 @@ static bool take_entry(const struct ptl_watch *feed, const struct ptl_mark *mark
 {
     const struct ptl_part *part = mark->of;
 
-    if (mark->epoch != part->owner->epoch || part->owner->via != feed->via) {
+    if (mark->epoch != part->owner->epoch) {
         return false; /* told already with what became of the owner */
     }
     change->source = ptl_owner_source(part->owner);

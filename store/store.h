@@ -21,7 +21,7 @@
  * lower ID of who brings it; what still comes through the other one is ignored.
  *
  * Cost: an entry takes 51 to 59 bytes beside its key and value (43, and 8 to 16 for its chain:
- * chains double).  An owner takes 81 to 89 beside its ID, a family 45 to 53 beside its name, and
+ * chains double).  An owner takes 81 to 89 beside its ID, a family 49 to 57 beside its name, and
  * what one owner has in one family 80 to 88 beside the entries.  What the allocator adds to each
  * block is not counted.  tests/store_test.c holds these figures.
  *

@@ -20,7 +20,7 @@
  * After each take that returned false the watcher's copy equals what it watches.  A take may also
  * stop half-way, when a peer can hold no more, and go on later.
  *
- * Cost: a watch takes 328 bytes, a mark 62 to 70 beside its key until it is taken.  A change costs
+ * Cost: a watch takes 344 bytes, a mark 62 to 70 beside its key until it is taken.  A change costs
  * a look at each watch of its family and each feed of who brings its owner.
  *
  * Thread: that of the store.  Spec: design section 8, G7.
@@ -74,7 +74,7 @@ struct ptl_watch *ptl_watch_prefix(struct ptl_store *store, struct ptl_span fami
 
 /*
  * Feed another store with the owners that came through `via` and all their entries.  What is taken
- * is for ptl_store_drop_via(), _attach(), _set(), _del() and _drop() over there.
+ * is for ptl_store_drop_via(), _replace() with nothing, _set(), _del() and _drop() over there.
  *
  *   ALL   OWNER leaf 7   ADDED leaf fam/a   ADDED leaf fam/b   OWNER twig 2   ADDED twig fam/a ...
  *

@@ -1,19 +1,15 @@
 /*
  * Global nodes exchange feeds, ordinary nodes come, go and move between them, links are cut and
  * joined, changes are set and deleted: afterwards all stores agree with a model that knows only who
- * set what, and every watcher's copy equals its family at every take.  Memory is short at times.
+ * set what.  Whenever a watcher has taken all there is, its copy equals its family, or what came
+ * through the node that its feed is of.  Memory is short at times.
  *
  * The argument "--seed N" runs one schedule; a failure prints its seed.
  */
-#include "store/watch.h"
+#include "store_copies.h"
 
-#include "sim/random.h"
-
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 #ifdef PTL_QUICK
 #define SCHEDULES 12000
@@ -21,26 +17,9 @@
 #define SCHEDULES 50000
 #endif
 #define STEPS 120
-#define GLOBALS 5
-#define LEAVES 4
-#define OWNERS (GLOBALS + LEAVES)
-#define FAMILIES 3
-#define KEYS 5
 #define WATCHES 5
+#define MIRRORS 4
 #define FLIGHT 16 /* changes on their way from one store to another */
-#define ENTRIES (FAMILIES * KEYS)
-
-/* Owner IDs out of step with their numbers, so that the lowest ID is nobody special. */
-static const char *const owner_names[OWNERS] = {"m0", "b1", "x2", "a3", "q4",
-                                                "l5", "c6", "z7", "aa"};
-static const char *const family_names[FAMILIES] = {"fam", "other:2", "'l"};
-/* In 'l two of the keys are nodes. */
-static const char *const key_names[KEYS] = {"a", "ab", "b1", "l5", "k"};
-
-/* A database as the model has it: values above 0, or 0 for none. */
-struct database {
-    unsigned values[FAMILIES][KEYS];
-};
 
 /* One change on its way, with bytes of its own. */
 struct packet {
@@ -50,16 +29,6 @@ struct packet {
     int family;
     int key;
     unsigned value;
-    struct database whole; /* with PTL_CHANGE_OWNER */
-};
-
-struct follower {
-    struct ptl_watch *watch;
-    int family;
-    int key;            /* -1: all, or a prefix */
-    const char *prefix; /* NULL: none */
-    unsigned copy[KEYS];
-    bool woken;
 };
 
 struct link {
@@ -72,14 +41,14 @@ struct link {
 struct global {
     struct ptl_store *store;
     struct follower followers[WATCHES];
+    struct mirror mirrors[MIRRORS];
     struct link to[GLOBALS];
     bool leaves[LEAVES]; /* takes this one for attached to it, rightly or not */
     uint64_t leaf_attachment[LEAVES];
 };
 
 struct world {
-    struct sim_random random;
-    uint64_t seed;
+    struct chance chance;
     unsigned globals;
     struct global nodes[GLOBALS];
     struct database truth[OWNERS];
@@ -88,42 +57,7 @@ struct world {
     unsigned values; /* given out */
     struct ptl_allocator allocator;
     bool short_at_times;
-    bool scarce; /* every fourth call gets no memory */
 };
-
-#define check(world, fact)                                                                         \
-    do {                                                                                           \
-        if (!(fact)) {                                                                             \
-            fail_msg("seed %llu: %s", (unsigned long long)(world)->seed, #fact);                   \
-        }                                                                                          \
-    } while (0)
-
-static int index_of(const char *const names[], int count, struct ptl_span name)
-{
-    for (int i = 0; i < count; i++) {
-        if (ptl_span_equal(name, ptl_span_text(names[i]))) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* Values of several sizes, so that they are sometimes replaced in place. */
-static struct ptl_span value_bytes(unsigned value, char text[static 24])
-{
-    int size = snprintf(text, 24, "%u%s", value, value % 3 == 0 ? "....." : "");
-    return ptl_span(text, (size_t)size);
-}
-
-static unsigned value_of(struct ptl_span bytes)
-{
-    unsigned value = 0;
-
-    for (size_t i = 0; i < bytes.size && bytes.bytes[i] != '.'; i++) {
-        value = value * 10 + (bytes.bytes[i] - (unsigned)'0');
-    }
-    return value;
-}
 
 static struct ptl_source source_of(int owner, unsigned via, uint64_t attachment)
 {
@@ -137,135 +71,14 @@ static void *resize(void *user, void *block, size_t old_size, size_t new_size)
     struct world *world = user;
     const struct ptl_allocator *libc = ptl_allocator_libc();
 
-    if (world->scarce && new_size > old_size && sim_random_chance(&world->random, 250)) {
+    if (world->chance.scarce && new_size > old_size &&
+        sim_random_chance(&world->chance.random, 250)) {
         return NULL;
     }
     return libc->resize(libc->user, block, old_size, new_size);
 }
 
-/* ---- Watchers ----------------------------------------------------------------------------- */
-
-static void wake(void *data)
-{
-    ((struct follower *)data)->woken = true;
-}
-
-static bool follows(const struct follower *follower, int key)
-{
-    const char *name = key_names[key];
-
-    if (follower->prefix != NULL) {
-        return strncmp(name, follower->prefix, strlen(follower->prefix)) == 0;
-    }
-    return follower->key < 0 || follower->key == key;
-}
-
-static void open_follower(struct world *world, struct global *node, struct follower *follower)
-{
-    static const char *const prefixes[] = {"a", "b", "ab"};
-
-    *follower = (struct follower){
-        .family = (int)sim_random_below(&world->random, FAMILIES),
-        .key = -1,
-        .woken = true,
-    };
-    struct ptl_span family = ptl_span_text(family_names[follower->family]);
-    switch (sim_random_below(&world->random, 4)) {
-    case 0:
-        follower->key = (int)sim_random_below(&world->random, KEYS);
-        follower->watch = ptl_watch_key(node->store, family,
-                                        ptl_span_text(key_names[follower->key]), wake, follower);
-        break;
-    case 1:
-        follower->prefix = prefixes[sim_random_below(&world->random, 3)];
-        follower->watch =
-            ptl_watch_prefix(node->store, family, ptl_span_text(follower->prefix), wake, follower);
-        break;
-    default:
-        follower->watch = ptl_watch_family(node->store, family, wake, follower);
-    }
-    check(world, follower->watch != NULL);
-}
-
-static void copy_all(struct world *world, struct follower *follower)
-{
-    struct ptl_walk walk = ptl_watch_walk(follower->watch);
-    struct ptl_item item;
-
-    memset(follower->copy, 0, sizeof(follower->copy));
-    while (ptl_store_next(&walk, &item)) {
-        int key = index_of(key_names, KEYS, item.key);
-        check(world, follower->copy[key] == 0);
-        follower->copy[key] = value_of(item.value);
-    }
-}
-
-static void apply_to_copy(struct world *world, struct follower *follower,
-                          const struct ptl_change *change)
-{
-    if (change->kind == PTL_CHANGE_ALL) {
-        copy_all(world, follower);
-        return;
-    }
-    unsigned *copy = &follower->copy[index_of(key_names, KEYS, change->key)];
-    check(world, (change->kind == PTL_CHANGE_ADDED) == (*copy == 0));
-    *copy = change->kind == PTL_CHANGE_DELETED ? 0 : value_of(change->value);
-}
-
-static void check_copy(struct world *world, struct global *node, struct follower *follower)
-{
-    struct ptl_span family = ptl_span_text(family_names[follower->family]);
-    struct ptl_item item;
-
-    for (int key = 0; key < KEYS; key++) {
-        bool there = follows(follower, key) &&
-                     ptl_store_get(node->store, family, ptl_span_text(key_names[key]), &item);
-        check(world, follower->copy[key] == (there ? value_of(item.value) : 0));
-    }
-}
-
-/* Take some changes, or all: then the copy is right. */
-static void take(struct world *world, struct global *node, struct follower *follower, unsigned most)
-{
-    struct ptl_change change;
-    bool told[KEYS] = {false};
-
-    if (!follower->woken) {
-        check(world, ptl_watch_pending(follower->watch) == 0);
-        return;
-    }
-    check(world, ptl_watch_pending(follower->watch) <= KEYS);
-    while (most-- > 0) {
-        if (!ptl_watch_take(follower->watch, &change)) {
-            follower->woken = false;
-            check_copy(world, node, follower);
-            return;
-        }
-        if (change.kind != PTL_CHANGE_ALL) {
-            int key = index_of(key_names, KEYS, change.key);
-            check(world, !told[key]);
-            told[key] = true;
-        }
-        apply_to_copy(world, follower, &change);
-    }
-}
-
 /* ---- Feeds between global nodes ------------------------------------------------------------ */
-
-static void read_whole(struct world *world, const struct ptl_store *store, int owner,
-                       struct database *whole)
-{
-    struct ptl_walk walk = ptl_store_walk_owner(store, ptl_span_text(owner_names[owner]));
-    struct ptl_item item;
-
-    memset(whole, 0, sizeof(*whole));
-    while (ptl_store_next(&walk, &item)) {
-        int family = index_of(family_names, FAMILIES, item.family);
-        int key = index_of(key_names, KEYS, item.key);
-        check(world, whole->values[family][key] == 0);
-        whole->values[family][key] = value_of(item.value);
-    }
-}
 
 static int replace(struct world *world, struct ptl_store *store, const struct ptl_source *source,
                    const struct database *whole)
@@ -288,38 +101,16 @@ static int replace(struct world *world, struct ptl_store *store, const struct pt
         }
     }
     int result = ptl_store_replace(store, source, items, count);
-    check(world, result >= 0 || (world->scarce && result == PTL_ENOMEM));
+    check(&world->chance, result >= 0 || (world->chance.scarce && result == PTL_ENOMEM));
     return result;
 }
 
 static struct packet *send(struct world *world, struct link *link)
 {
-    check(world, link->count < FLIGHT);
+    check(&world->chance, link->count < FLIGHT);
     struct packet *packet = &link->flight[(link->first + link->count++) % FLIGHT];
     memset(packet, 0, sizeof(*packet));
     return packet;
-}
-
-static void send_owner(struct world *world, struct global *from, struct link *link,
-                       const struct ptl_source *source)
-{
-    struct packet *packet = send(world, link);
-
-    packet->kind = PTL_CHANGE_OWNER;
-    packet->owner = index_of(owner_names, OWNERS, source->owner);
-    packet->attachment = source->attachment;
-    read_whole(world, from->store, packet->owner, &packet->whole);
-}
-
-static void send_all(struct world *world, struct global *from, unsigned number, struct link *link)
-{
-    struct ptl_source source;
-    const void *place = NULL;
-
-    send(world, link)->kind = PTL_CHANGE_ALL;
-    while (ptl_store_owner_next(from->store, ptl_span_text(owner_names[number]), &place, &source)) {
-        send_owner(world, from, link, &source);
-    }
 }
 
 /* Take one change from the feed and put it on its way. */
@@ -329,26 +120,21 @@ static bool feed_one(struct world *world, unsigned from, unsigned to)
     struct link *link = &node->to[to];
     struct ptl_change change;
 
-    if (!link->up || link->count + OWNERS + 1 > FLIGHT || !ptl_watch_take(link->feed, &change)) {
+    if (!link->up || link->count == FLIGHT || !ptl_watch_take(link->feed, &change)) {
         return false;
-    }
-    if (change.kind == PTL_CHANGE_ALL) {
-        send_all(world, node, from, link);
-        return true;
-    }
-    if (change.kind == PTL_CHANGE_OWNER) {
-        send_owner(world, node, link, &change.source);
-        return true;
     }
     struct packet *packet = send(world, link);
     packet->kind = change.kind;
+    if (change.kind == PTL_CHANGE_ALL) {
+        return true;
+    }
     packet->owner = index_of(owner_names, OWNERS, change.source.owner);
     packet->attachment = change.source.attachment;
-    if (change.kind != PTL_CHANGE_LOST) {
+    if (change.kind != PTL_CHANGE_OWNER && change.kind != PTL_CHANGE_LOST) {
         packet->family = index_of(family_names, FAMILIES, change.family);
         packet->key = index_of(key_names, KEYS, change.key);
     }
-    if (change.kind == PTL_CHANGE_ADDED || change.kind == PTL_CHANGE_CHANGED) {
+    if (change.value.size > 0) {
         packet->value = value_of(change.value);
     }
     return true;
@@ -369,7 +155,7 @@ static int apply(struct world *world, struct ptl_store *store, unsigned via,
         ptl_store_drop_via(store, ptl_span_text(owner_names[via]));
         break;
     case PTL_CHANGE_OWNER:
-        result = replace(world, store, &source, &packet->whole);
+        result = ptl_store_replace(store, &source, NULL, 0);
         break;
     case PTL_CHANGE_LOST:
         ptl_store_drop(store, &source);
@@ -382,7 +168,8 @@ static int apply(struct world *world, struct ptl_store *store, unsigned via,
         result = ptl_store_set(store, &source, family, key, value_bytes(packet->value, text));
     }
     /* An owner that was lost meanwhile through another node is unknown. */
-    check(world, result >= 0 || result == PTL_EOWNER || (world->scarce && result == PTL_ENOMEM));
+    check(&world->chance,
+          result >= 0 || result == PTL_EOWNER || (world->chance.scarce && result == PTL_ENOMEM));
     return result;
 }
 
@@ -412,7 +199,7 @@ static void join(struct world *world, unsigned a, unsigned b)
         link->up = true;
         link->first = link->count = 0;
         link->feed = ptl_feed_via(world->nodes[a].store, ptl_span_text(owner_names[a]), NULL, NULL);
-        check(world, link->feed != NULL);
+        check(&world->chance, link->feed != NULL);
         unsigned other = a;
         a = b;
         b = other;
@@ -458,7 +245,7 @@ static bool home(struct world *world, int owner, struct ptl_store **store,
 
 static int some_owner(struct world *world)
 {
-    unsigned pick = (unsigned)sim_random_below(&world->random, world->globals + LEAVES);
+    unsigned pick = (unsigned)sim_random_below(&world->chance.random, world->globals + LEAVES);
 
     return (int)(pick < world->globals ? pick : GLOBALS + pick - world->globals);
 }
@@ -466,8 +253,8 @@ static int some_owner(struct world *world)
 static void set_or_delete(struct world *world)
 {
     int owner = some_owner(world);
-    unsigned family = (unsigned)sim_random_below(&world->random, FAMILIES);
-    unsigned key = (unsigned)sim_random_below(&world->random, KEYS);
+    unsigned family = (unsigned)sim_random_below(&world->chance.random, FAMILIES);
+    unsigned key = (unsigned)sim_random_below(&world->chance.random, KEYS);
     unsigned *truth = &world->truth[owner].values[family][key];
     struct ptl_span name = ptl_span_text(family_names[family]);
     struct ptl_span key_name = ptl_span_text(key_names[key]);
@@ -476,9 +263,9 @@ static void set_or_delete(struct world *world)
     char text[24];
     unsigned before = *truth;
 
-    if (sim_random_chance(&world->random, 350)) {
+    if (sim_random_chance(&world->chance.random, 350)) {
         *truth = 0;
-    } else if (!sim_random_chance(&world->random, 100) || *truth == 0) {
+    } else if (!sim_random_chance(&world->chance.random, 100) || *truth == 0) {
         *truth = ++world->values; /* else the same value again */
     }
     if (!home(world, owner, &store, &source)) {
@@ -487,11 +274,11 @@ static void set_or_delete(struct world *world)
     int result = *truth == 0
                      ? ptl_store_del(store, &source, name, key_name)
                      : ptl_store_set(store, &source, name, key_name, value_bytes(*truth, text));
-    if (world->scarce && result == PTL_ENOMEM) {
+    if (world->chance.scarce && result == PTL_ENOMEM) {
         *truth = before;
         return;
     }
-    check(world, result == (*truth == before ? PTL_STORE_SAME : PTL_STORE_DONE));
+    check(&world->chance, result == (*truth == before ? PTL_STORE_SAME : PTL_STORE_DONE));
 }
 
 /* A global node finds that a link to an ordinary node is gone. */
@@ -509,12 +296,12 @@ static void notice(struct world *world, unsigned node, int leaf)
 /* An ordinary node loses its master, and perhaps finds another at once. */
 static void move_leaf(struct world *world)
 {
-    int leaf = (int)sim_random_below(&world->random, LEAVES);
+    int leaf = (int)sim_random_below(&world->chance.random, LEAVES);
     int old = world->master[leaf];
-    int master = (int)sim_random_below(&world->random, world->globals + 1) - 1;
+    int master = (int)sim_random_below(&world->chance.random, world->globals + 1) - 1;
 
     world->master[leaf] = -1;
-    if (old >= 0 && (old == master || sim_random_chance(&world->random, 500))) {
+    if (old >= 0 && (old == master || sim_random_chance(&world->chance.random, 500))) {
         notice(world, (unsigned)old, leaf);
     }
     if (master < 0) {
@@ -526,8 +313,9 @@ static void move_leaf(struct world *world)
     node->leaf_attachment[leaf] = ++world->attachment[leaf];
     struct ptl_source source =
         source_of(GLOBALS + leaf, (unsigned)master, node->leaf_attachment[leaf]);
-    check(world,
-          replace(world, node->store, &source, &world->truth[GLOBALS + leaf]) == PTL_STORE_DONE);
+    while (replace(world, node->store, &source, &world->truth[GLOBALS + leaf]) == PTL_ENOMEM) {
+        world->chance.scarce = false;
+    }
 }
 
 /* A global node starts, or starts again, with an empty store. */
@@ -539,11 +327,15 @@ static void start(struct world *world, unsigned number)
 
     memset(node->leaves, 0, sizeof(node->leaves));
     node->store = ptl_store_new(&world->allocator, &limits);
-    check(world, node->store != NULL);
-    check(world, ptl_store_attach(node->store, &source) == PTL_STORE_DONE);
-    check(world, replace(world, node->store, &source, &world->truth[number]) == PTL_STORE_DONE);
+    check(&world->chance, node->store != NULL);
+    check(&world->chance, ptl_store_attach(node->store, &source) == PTL_STORE_DONE);
+    check(&world->chance,
+          replace(world, node->store, &source, &world->truth[number]) == PTL_STORE_DONE);
     for (unsigned i = 0; i < WATCHES; i++) {
-        open_follower(world, node, &node->followers[i]);
+        follower_open(&world->chance, node->store, &node->followers[i]);
+    }
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        mirror_open(&world->chance, node->store, &node->mirrors[i]);
     }
 }
 
@@ -564,6 +356,9 @@ static void stop(struct world *world, unsigned number)
     for (unsigned i = 0; i < WATCHES; i++) {
         ptl_watch_free(node->followers[i].watch);
     }
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        ptl_watch_free(node->mirrors[i].feed);
+    }
     ptl_store_free(node->store);
 }
 
@@ -575,62 +370,82 @@ static void repeat_whole(struct world *world)
     struct ptl_store *store;
 
     if (home(world, owner, &store, &source)) {
-        check(world, replace(world, store, &source, &world->truth[owner]) == PTL_STORE_DONE);
+        check(&world->chance,
+              replace(world, store, &source, &world->truth[owner]) == PTL_STORE_DONE);
     }
 }
 
 /* ---- Schedules ------------------------------------------------------------------------------ */
 
+/* Some of a feed is taken, some of it arrives. */
 static void step_link(struct world *world, unsigned from, unsigned to)
 {
-    if (sim_random_chance(&world->random, 600)) {
-        feed_one(world, from, to);
-    } else {
-        deliver_one(world, from, to);
+    for (uint64_t left = sim_random_between(&world->chance.random, 1, 12); left > 0; left--) {
+        if (sim_random_chance(&world->chance.random, 500)) {
+            feed_one(world, from, to);
+        } else {
+            deliver_one(world, from, to);
+        }
     }
 }
 
-static void reopen(struct world *world, struct global *node, struct follower *follower)
+/* One of the watchers looks, or begins anew. */
+static void step_watcher(struct world *world, struct global *node)
 {
-    ptl_watch_free(follower->watch);
-    open_follower(world, node, follower);
+    unsigned number = (unsigned)sim_random_below(&world->chance.random, WATCHES + MIRRORS);
+    unsigned most = (unsigned)sim_random_between(&world->chance.random, 1, 8);
+    bool reopens = sim_random_chance(&world->chance.random, 60);
+
+    if (number < WATCHES) {
+        struct follower *follower = &node->followers[number];
+        follower_take(follower, node->store, most);
+        world->chance.scarce = false;
+        if (reopens) {
+            ptl_watch_free(follower->watch);
+            follower_open(&world->chance, node->store, follower);
+        }
+        return;
+    }
+    struct mirror *mirror = &node->mirrors[number - WATCHES];
+    mirror_take(mirror, node->store, most == 8 ? UINT32_MAX : most);
+    world->chance.scarce = false;
+    if (reopens) {
+        ptl_watch_free(mirror->feed);
+        mirror_open(&world->chance, node->store, mirror);
+    }
 }
 
 static void step(struct world *world)
 {
-    unsigned from = (unsigned)sim_random_below(&world->random, world->globals);
-    unsigned to = (from + 1 + (unsigned)sim_random_below(&world->random, world->globals - 1)) %
-                  world->globals;
-    struct global *node = &world->nodes[from];
-    struct follower *follower = &node->followers[sim_random_below(&world->random, WATCHES)];
-    uint64_t what = sim_random_below(&world->random, 1000);
+    unsigned from = (unsigned)sim_random_below(&world->chance.random, world->globals);
+    unsigned to =
+        (from + 1 + (unsigned)sim_random_below(&world->chance.random, world->globals - 1)) %
+        world->globals;
+    uint64_t what = sim_random_below(&world->chance.random, 1000);
 
-    if (what < 700) {
-        world->scarce = world->short_at_times && sim_random_chance(&world->random, 200);
-        if (what < 350) {
-            set_or_delete(world);
-        } else {
-            step_link(world, from, to);
-        }
-        world->scarce = false;
-    } else if (what < 850) {
-        take(world, node, follower, (unsigned)sim_random_between(&world->random, 1, 8));
-    } else if (what < 900) {
+    world->chance.scarce =
+        what < 920 && world->short_at_times && sim_random_chance(&world->chance.random, 200);
+    if (what < 300) {
+        set_or_delete(world);
+    } else if (what < 600) {
+        step_link(world, from, to);
+    } else if (what < 840) {
+        step_watcher(world, &world->nodes[from]);
+    } else if (what < 890) {
         move_leaf(world);
-    } else if (what < 930) {
-        notice(world, from, (int)sim_random_below(&world->random, LEAVES));
-    } else if (what < 945) {
+    } else if (what < 905) {
+        notice(world, from, (int)sim_random_below(&world->chance.random, LEAVES));
+    } else if (what < 920) {
         cut(world, from, to);
     } else if (what < 970) {
         join(world, from, to);
     } else if (what < 980) {
         repeat_whole(world);
-    } else if (what < 992) {
-        reopen(world, node, follower);
-    } else {
+    } else if (what < 985) {
         stop(world, from);
         start(world, from);
     }
+    world->chance.scarce = false;
 }
 
 /* Links heal, losses are noticed, everything is taken and has arrived. */
@@ -659,23 +474,15 @@ static void settle(struct world *world)
 /* The value that should show, by the model alone. */
 static unsigned expected(const struct world *world, int family, int key)
 {
-    int best = -1;
+    unsigned values[OWNERS];
 
     for (int owner = 0; owner < OWNERS; owner++) {
         bool here =
             owner < GLOBALS ? owner < (int)world->globals : world->master[owner - GLOBALS] >= 0;
-        if (!here || world->truth[owner].values[family][key] == 0) {
-            continue;
-        }
-        if (family == 2 && strcmp(owner_names[owner], key_names[key]) == 0) {
-            best = owner;
-            break;
-        }
-        if (best < 0 || strcmp(owner_names[owner], owner_names[best]) < 0) {
-            best = owner;
-        }
+        values[owner] = here ? world->truth[owner].values[family][key] : 0;
     }
-    return best < 0 ? 0 : world->truth[best].values[family][key];
+    int first = first_owner(values, family, key);
+    return first < 0 ? 0 : values[first];
 }
 
 static void check_store(struct world *world, struct global *node)
@@ -687,15 +494,15 @@ static void check_store(struct world *world, struct global *node)
         for (int key = 0; key < KEYS; key++) {
             unsigned value = expected(world, family, key);
             bool there = ptl_store_get(node->store, name, ptl_span_text(key_names[key]), &item);
-            check(world, value == (there ? value_of(item.value) : 0));
+            check(&world->chance, value == (there ? value_of(item.value) : 0));
             count += there;
         }
-        check(world, ptl_store_family_count(node->store, name) == count);
+        check(&world->chance, ptl_store_family_count(node->store, name) == count);
         struct ptl_walk walk = ptl_store_walk_family(node->store, name);
         while (ptl_store_next(&walk, &item)) {
             count--;
         }
-        check(world, count == 0);
+        check(&world->chance, count == 0);
     }
 }
 
@@ -703,16 +510,21 @@ static void run(uint64_t seed)
 {
     struct world *world = calloc(1, sizeof(*world));
 
-    world->seed = seed;
-    sim_random_seed(&world->random, seed);
+    world->chance.seed = seed;
+    sim_random_seed(&world->chance.random, seed);
     world->allocator = (struct ptl_allocator){.resize = resize, .user = world};
-    world->short_at_times = sim_random_chance(&world->random, 500);
-    world->globals = (unsigned)sim_random_between(&world->random, 3, GLOBALS);
+    world->short_at_times = sim_random_chance(&world->chance.random, 500);
+    world->globals = (unsigned)sim_random_between(&world->chance.random, 3, GLOBALS);
     for (int leaf = 0; leaf < LEAVES; leaf++) {
         world->master[leaf] = -1;
     }
     for (unsigned i = 0; i < world->globals; i++) {
         start(world, i);
+        for (unsigned other = 0; other < i; other++) {
+            if (sim_random_chance(&world->chance.random, 500)) {
+                join(world, i, other);
+            }
+        }
     }
     for (int i = 0; i < STEPS; i++) {
         step(world);
@@ -721,7 +533,10 @@ static void run(uint64_t seed)
     for (unsigned i = 0; i < world->globals; i++) {
         check_store(world, &world->nodes[i]);
         for (unsigned j = 0; j < WATCHES; j++) {
-            take(world, &world->nodes[i], &world->nodes[i].followers[j], UINT32_MAX);
+            follower_take(&world->nodes[i].followers[j], world->nodes[i].store, UINT32_MAX);
+        }
+        for (unsigned j = 0; j < MIRRORS; j++) {
+            mirror_take(&world->nodes[i].mirrors[j], world->nodes[i].store, UINT32_MAX);
         }
     }
     for (unsigned i = 0; i < world->globals; i++) {

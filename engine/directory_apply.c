@@ -483,30 +483,39 @@ void ptl_apply_lost(struct ptl_shard *shard, const struct ptl_op *op)
     ptl_store_drop(shard->directory.store, &source);
 }
 
+/* Take what our own global nodes and our master say: it has been looked at there. */
+static void take_trusted(struct taking *taking, struct ptl_cursor cursor, const struct ptl_op *op)
+{
+    uint8_t room[PTL_KEY_ROOM];
+    struct update update;
+
+    taking->value_max = SIZE_MAX;
+    taking->trouble = read_update(cursor, &update, room);
+    if (taking->trouble == NULL) {
+        take_dels(taking, &update);
+        take_sets(taking, &update);
+    }
+    if (taking->trouble != NULL) {
+        warn(taking->shard, op->node, taking->trouble);
+    }
+    /* An owner that is not attached has been lost meanwhile, as another shard of the peer's told. */
+    if (taking->result < 0 && taking->result != PTL_EOWNER) {
+        ptl_directory_fail(taking->shard, op->node, taking->result);
+    }
+}
+
 void ptl_apply_owned(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_cursor cursor = ptl_cursor_of(op->body);
-    uint8_t owner_room[PTL_KEY_ROOM], room[PTL_KEY_ROOM];
+    uint8_t room[PTL_KEY_ROOM];
     struct ptl_source source;
-    struct taking taking = {.shard = shard, .source = &source, .value_max = SIZE_MAX};
-    struct update update;
+    struct taking taking = {.shard = shard, .source = &source};
 
-    if (!read_source(&cursor, op, &source, owner_room)) {
+    if (!read_source(&cursor, op, &source, room)) {
         warn(shard, op->node, "an owner that is none");
         return;
     }
-    taking.trouble = read_update(cursor, &update, room);
-    if (taking.trouble == NULL) {
-        take_dels(&taking, &update);
-        take_sets(&taking, &update);
-    }
-    if (taking.trouble != NULL) {
-        warn(shard, op->node, taking.trouble);
-    }
-    /* One that is not attached has been lost meanwhile, as another shard of the peer's has told. */
-    if (taking.result < 0 && taking.result != PTL_EOWNER) {
-        ptl_directory_fail(shard, op->node, taking.result);
-    }
+    take_trusted(&taking, cursor, op);
 }
 
 /* ---- The master ------------------------------------------------------------------------------ */
@@ -564,8 +573,6 @@ void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_cursor cursor = ptl_cursor_of(op->body);
     struct ptl_interest *interest = interest_in(shard, op, &cursor);
-    uint8_t room[PTL_KEY_ROOM];
-    struct update update;
 
     if (interest == NULL) {
         return;
@@ -575,16 +582,6 @@ void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     struct ptl_source source = ptl_interest_source(interest);
-    struct taking taking = {.shard = shard, .source = &source, .value_max = SIZE_MAX};
-    taking.trouble = read_update(ptl_cursor_of(op->body), &update, room);
-    if (taking.trouble == NULL) {
-        take_dels(&taking, &update);
-        take_sets(&taking, &update);
-    }
-    if (taking.trouble != NULL) {
-        warn(shard, op->node, taking.trouble);
-    }
-    if (taking.result < 0) {
-        ptl_directory_fail(shard, op->node, taking.result);
-    }
+    struct taking taking = {.shard = shard, .source = &source};
+    take_trusted(&taking, ptl_cursor_of(op->body), op);
 }

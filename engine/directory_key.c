@@ -2,20 +2,6 @@
 
 #include <stdio.h>
 
-/* Bytes are the characters U+0000 to U+00FF. */
-static struct ptl_span from_latin1(struct ptl_span bytes, uint8_t *room)
-{
-    size_t size = 0;
-
-    for (size_t i = 0; i < bytes.size; i++) {
-        uint8_t character[4];
-        size_t more = ptl_utf8_put(character, bytes.bytes[i]);
-        memcpy(room + size, character, more);
-        size += more;
-    }
-    return ptl_span(room, size);
-}
-
 int ptl_key_of(const struct ptl_value *value, uint8_t room[static PTL_KEY_ROOM],
                struct ptl_span *name)
 {
@@ -35,7 +21,7 @@ int ptl_key_of(const struct ptl_value *value, uint8_t room[static PTL_KEY_ROOM],
         return PTL_ESIZE;
     }
     if (value->type == PTL_BYTES && ptl_utf8_ascii(*name) != name->size) {
-        *name = from_latin1(*name, room);
+        *name = ptl_utf8_widen(*name, room);
     }
     return name->size > PTL_DB_KEY_MAX ? PTL_ESIZE : PTL_OK;
 }

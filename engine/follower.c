@@ -6,15 +6,9 @@
 /* What its outlet is still to be told. */
 enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH };
 
-/* IDs are counted; spread over the map they make better hashes. */
-static uint64_t spread(uint64_t id)
-{
-    return id * UINT64_C(0x9E3779B97F4A7C15);
-}
-
 static struct ptl_follower *find(struct ptl_shard *shard, uint64_t id)
 {
-    return ptl_map_find(&shard->directory.followers, spread(id), NULL, ptl_span(NULL, 0));
+    return ptl_map_find(&shard->directory.followers, ptl_map_spread(id), NULL, ptl_span(NULL, 0));
 }
 
 struct ptl_follower *ptl_follower_make(struct ptl_node *node, unsigned place, struct ptl_msg *what,
@@ -108,7 +102,7 @@ bool ptl_followers_work(struct ptl_shard *shard)
 
 static void end(struct ptl_shard *shard, struct ptl_follower *follower)
 {
-    ptl_map_remove(&shard->directory.followers, spread(follower->id), follower);
+    ptl_map_remove(&shard->directory.followers, ptl_map_spread(follower->id), follower);
     ptl_belonging_remove(&follower->belonging);
     follower->gone = true;
     if (shard->directory.closing && !follower->listed && !follower->running) {
@@ -140,7 +134,7 @@ int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
         follower->belonging.end = end_belonging;
         ptl_belonging_add(&more->belongings, &follower->belonging);
     }
-    ptl_map_insert(&shard->directory.followers, spread(follower->id), follower);
+    ptl_map_insert(&shard->directory.followers, ptl_map_spread(follower->id), follower);
     make_due(shard, follower, DUE_WATCH);
     return PTL_OK;
 }

@@ -25,6 +25,12 @@ struct ptl_map {
 /* Whether `entry` has this key. */
 typedef bool ptl_map_same_fn(const void *entry, struct ptl_span key);
 
+/* Of IDs that are counted: spread over the map they make better hashes. */
+static inline uint64_t ptl_map_spread(uint64_t id)
+{
+    return id * UINT64_C(0x9E3779B97F4A7C15);
+}
+
 void ptl_map_init(struct ptl_map *map, const struct ptl_allocator *allocator);
 
 /* Free the map's own memory; the entries are their owners' business. */

@@ -171,15 +171,7 @@ int ptl_string_name(const struct ptl_value *value, uint8_t room[static PTL_STRIN
         ptl_utf8_ascii(*name) == name->size) {
         return 0;
     }
-    struct ptl_span bytes = *name;
-    size_t size = 0;
-    for (size_t i = 0; i < bytes.size; i++) {
-        uint8_t character[4];
-        size_t more = ptl_utf8_put(character, bytes.bytes[i]);
-        memcpy(room + size, character, more);
-        size += more;
-    }
-    *name = ptl_span(room, size);
+    *name = ptl_utf8_widen(*name, room);
     return 0;
 }
 

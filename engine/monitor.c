@@ -17,12 +17,6 @@ void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator
     ptl_map_init(&monitors->routes, allocator);
 }
 
-/* IDs are counted; spread over the map they make better hashes. */
-static uint64_t spread(uint64_t id)
-{
-    return id * UINT64_C(0x9E3779B97F4A7C15);
-}
-
 /* ---- Monitorings --------------------------------------------------------------------------- */
 
 struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind,
@@ -40,7 +34,7 @@ struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind
 
 void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
-    ptl_map_remove(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
     ptl_msg_free(monitoring->prefix);
     ptl_msg_free(monitoring->reason);
@@ -115,7 +109,7 @@ static void route_add(struct ptl_route *route, struct ptl_target *watch)
 static void unlist_watch(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
-    ptl_map_remove(&shard->monitors.by_watch, spread(watch->id), watch);
+    ptl_map_remove(&shard->monitors.by_watch, ptl_map_spread(watch->id), watch);
     if (watch->route != NULL) {
         *watch->route_link = watch->route_next;
         if (watch->route_next != NULL) {
@@ -179,7 +173,7 @@ static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_po
     if (shared) {
         ptl_map_insert(&monitors->by_target, hash, watch);
     }
-    ptl_map_insert(&monitors->by_watch, spread(watch->id), watch);
+    ptl_map_insert(&monitors->by_watch, ptl_map_spread(watch->id), watch);
     return watch;
 }
 
@@ -364,7 +358,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
         monitoring->belonging.end = end_monitoring;
         ptl_belonging_add(&more->belongings, &monitoring->belonging);
     }
-    ptl_map_insert(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    ptl_map_insert(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     if (stale) {
         notify_stale(shard, monitoring);
     }
@@ -374,7 +368,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
 {
     struct ptl_monitoring *monitoring =
-        ptl_map_find(&shard->monitors.by_id, spread(id), NULL, no_key);
+        ptl_map_find(&shard->monitors.by_id, ptl_map_spread(id), NULL, no_key);
 
     if (monitoring != NULL) {
         take_back(shard, monitoring);
@@ -453,7 +447,7 @@ void ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
 
 void ptl_notice_begin(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
-    ptl_map_remove(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     monitoring->noticed = false;
 }
 
@@ -461,7 +455,7 @@ void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring
 {
     /* Its place in the map was given up just now, so there is one. */
     if (ptl_map_reserve(&shard->monitors.by_id) == PTL_OK) {
-        ptl_map_insert(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+        ptl_map_insert(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     }
     monitoring->noticed = monitoring->seen = true;
 }
@@ -479,7 +473,7 @@ static void fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
         notify_port(shard, monitoring, reason, failure);
         return;
     }
-    ptl_map_remove(&shard->monitors.by_id, spread(monitoring->id), monitoring);
+    ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
     if (tell(shard, monitoring, reason) == PTL_OK) {
         ptl_monitoring_free(shard, monitoring);
@@ -527,7 +521,8 @@ static void fire_watch(struct ptl_shard *shard, struct ptl_target *watch,
 void ptl_target_down(struct ptl_shard *shard, uint64_t id, uint64_t failure,
                      const struct ptl_msg *reason)
 {
-    struct ptl_target *watch = ptl_map_find(&shard->monitors.by_watch, spread(id), NULL, no_key);
+    struct ptl_target *watch =
+        ptl_map_find(&shard->monitors.by_watch, ptl_map_spread(id), NULL, no_key);
 
     if (watch != NULL) {
         fire_watch(shard, watch, reason, failure);
@@ -585,7 +580,7 @@ void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t fail
     route->first = NULL;
     for (struct ptl_target *watch = list; watch != NULL; watch = watch->route_next) {
         ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
-        ptl_map_remove(&shard->monitors.by_watch, spread(watch->id), watch);
+        ptl_map_remove(&shard->monitors.by_watch, ptl_map_spread(watch->id), watch);
         watch->route = NULL;
         watch->firing = true;
     }

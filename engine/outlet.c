@@ -4,12 +4,6 @@
 
 #define PACKET_BYTES ((size_t)16384)
 
-/* IDs are counted; spread over the map they make better hashes. */
-static uint64_t spread(uint64_t id)
-{
-    return id * UINT64_C(0x9E3779B97F4A7C15);
-}
-
 size_t ptl_outlet_packet_bytes(const struct ptl_shard *shard)
 {
     size_t limit = shard->node->options.message_bytes_max / 4;
@@ -205,13 +199,14 @@ int ptl_outlet_follow(struct ptl_shard *shard, uint64_t follower, uint32_t of,
     if (outlet == NULL) {
         return PTL_ENOMEM;
     }
-    ptl_map_insert(&shard->directory.by_follower, spread(follower), outlet);
+    ptl_map_insert(&shard->directory.by_follower, ptl_map_spread(follower), outlet);
     return PTL_OK;
 }
 
 struct ptl_outlet *ptl_outlet_of(struct ptl_shard *shard, uint64_t follower)
 {
-    return ptl_map_find(&shard->directory.by_follower, spread(follower), NULL, ptl_span(NULL, 0));
+    return ptl_map_find(&shard->directory.by_follower, ptl_map_spread(follower), NULL,
+                        ptl_span(NULL, 0));
 }
 
 int ptl_outlet_internal(struct ptl_shard *shard, enum ptl_outlet_kind kind)
@@ -227,7 +222,7 @@ void ptl_outlet_close(struct ptl_shard *shard, struct ptl_outlet *outlet)
 
     forget_pending(directory, outlet);
     if (outlet->kind == PTL_OUTLET_FOLLOWER) {
-        ptl_map_remove(&directory->by_follower, spread(outlet->follower), outlet);
+        ptl_map_remove(&directory->by_follower, ptl_map_spread(outlet->follower), outlet);
     }
     if (outlet->peer != NULL && outlet->peer->feed == outlet) {
         outlet->peer->feed = NULL;

@@ -92,6 +92,19 @@ size_t ptl_utf8_put(uint8_t out[4], uint32_t character)
     return 4;
 }
 
+struct ptl_span ptl_utf8_widen(struct ptl_span bytes, uint8_t *room)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < bytes.size; i++) {
+        uint8_t character[4];
+        size_t more = ptl_utf8_put(character, bytes.bytes[i]);
+        memcpy(room + size, character, more);
+        size += more;
+    }
+    return ptl_span(room, size);
+}
+
 int ptl_utf8_from_latin1(struct ptl_buffer *out, struct ptl_span bytes)
 {
     while (bytes.size > 0) {

@@ -31,5 +31,11 @@ size_t ptl_utf8_ascii(struct ptl_span text);
 /* Write one character (at most U+10FFFF); returns its bytes, 1 to 4. */
 size_t ptl_utf8_put(uint8_t out[4], uint32_t character);
 
+/*
+ * Write bytes as the characters U+0000 to U+00FF to `room`, which has twice their size.  Returns what
+ * was written.  Owns: `room`.
+ */
+struct ptl_span ptl_utf8_widen(struct ptl_span bytes, uint8_t *room);
+
 /* Append bytes as the characters U+0000 to U+00FF.  Errors: PTL_ENOMEM, PTL_ESIZE. */
 int ptl_utf8_from_latin1(struct ptl_buffer *out, struct ptl_span bytes);

@@ -498,7 +498,7 @@ static void take_trusted(struct taking *taking, struct ptl_cursor cursor, const 
     if (taking->trouble != NULL) {
         warn(taking->shard, op->node, taking->trouble);
     }
-    /* An owner that is not attached has been lost meanwhile, as another shard of the peer's told. */
+    /* An owner that is not attached was lost meanwhile, as another shard of the peer's told. */
     if (taking->result < 0 && taking->result != PTL_EOWNER) {
         ptl_directory_fail(taking->shard, op->node, taking->result);
     }

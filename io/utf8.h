@@ -32,8 +32,8 @@ size_t ptl_utf8_ascii(struct ptl_span text);
 size_t ptl_utf8_put(uint8_t out[4], uint32_t character);
 
 /*
- * Write bytes as the characters U+0000 to U+00FF to `room`, which has twice their size.  Returns what
- * was written.  Owns: `room`.
+ * Write bytes as the characters U+0000 to U+00FF to `room`, which has twice their size.  Returns
+ * what was written.  Owns: `room`.
  */
 struct ptl_span ptl_utf8_widen(struct ptl_span bytes, uint8_t *room);
 

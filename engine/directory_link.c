@@ -224,10 +224,9 @@ bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)
     return true;
 }
 
-/* Append the addresses of an array that are addresses; returns whether all were. */
-static bool put_found(struct ptl_buffer *out, struct ptl_span body)
+bool ptl_directory_list(struct ptl_buffer *out, struct ptl_span array)
 {
-    struct ptl_cursor cursor = ptl_cursor_of(body);
+    struct ptl_cursor cursor = ptl_cursor_of(array);
     uint8_t room[PTL_KEY_ROOM];
     struct ptl_value head;
     struct ptl_span text;
@@ -265,7 +264,7 @@ void ptl_directory_found(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     ptl_buffer_clear(list);
-    if (!put_found(list, op->body)) {
+    if (!ptl_directory_list(list, op->body)) {
         ptl_log(shard->node, PTL_LOG_WARN, "%s announces something that is not an address",
                 link->id);
     }

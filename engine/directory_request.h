@@ -44,5 +44,11 @@ void ptl_directory_say_global(struct ptl_shard *shard);
 /* There is another master to ask where nodes listen; or none. */
 void ptl_directory_find_again(struct ptl_shard *shard);
 
+/*
+ * Append those of an array of addresses that are some, each with a comma behind.  Returns whether
+ * all were.
+ */
+bool ptl_directory_list(struct ptl_buffer *out, struct ptl_span array);
+
 /* Append our own addresses, as they stand in 'l: an array. */
 void ptl_directory_addresses(const struct ptl_node *node, struct ptl_buffer *out);

@@ -603,8 +603,13 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     drop_listeners(shard, link);
     ptl_peer_room_reset(shard, link);
     weigh(shard, link);
-    ptl_log(shard->node, was_up ? PTL_LOG_WARN : PTL_LOG_INFO, "%s %s: %s",
-            was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
+    bool once_more = link->keep_until != 0 && link->keep_backoff != 0; /* of many */
+    ptl_log(shard->node,
+            was_up      ? PTL_LOG_WARN
+            : once_more ? PTL_LOG_DEBUG
+                        : PTL_LOG_INFO,
+            "%s %s: %s", was_up ? "lost the link to" : "could not link to", link->id,
+            ptl_err_text(err));
     if (was_up) {
         ptl_node_linked(shard->node, link_id(link), false);
         tell_listeners(shard, link, false);

@@ -28,6 +28,21 @@ static void enter_g(struct ptl_shard *shard, struct ptl_span node)
     ptl_directory_set(shard, family_g(), node, ptl_span(&null_value, 1));
 }
 
+/* Its link is to be kept also when nobody is left who knows where it listens. */
+static void remember(struct ptl_shard *shard, struct ptl_span node, struct ptl_span array)
+{
+    struct ptl_buffer list;
+
+    ptl_buffer_init(&list, shard->allocator, SIZE_MAX);
+    ptl_directory_list(&list, array);
+    if (list.err == PTL_OK && list.size != 0) {
+        list.bytes[list.size - 1] = 0; /* the last comma */
+        int err = ptl_node_learn(shard->node, node, (const char *)list.bytes);
+        (void)err; /* without memory it is not remembered */
+    }
+    ptl_buffer_drop(&list);
+}
+
 /* Our own mirror of what that node says of itself, if it does. */
 static void mirror(struct ptl_shard *shard, struct ptl_span node)
 {
@@ -39,6 +54,7 @@ static void mirror(struct ptl_shard *shard, struct ptl_span node)
     }
     if (ptl_store_get(shard->directory.store, family_l(), node, &item) &&
         ptl_span_equal(item.owner, node)) {
+        remember(shard, node, item.value);
         ptl_directory_set(shard, family_l(), node, item.value);
     } else {
         ptl_directory_del(shard, family_l(), node);

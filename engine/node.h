@@ -25,6 +25,7 @@ struct ptl_known {
     uint64_t hash;
     char *node_id;
     char *addresses; /* HOST:PORT,HOST:PORT */
+    bool told;       /* by the program: what we find out ourselves does not replace it */
 };
 
 /* An address that we listen on; of shard index % shard_count. */
@@ -129,10 +130,10 @@ bool ptl_node_function(struct ptl_node *node, struct ptl_span name, struct ptl_f
 /* Copy the addresses known for a node; NULL if none.  Owns: the caller frees *size bytes. */
 char *ptl_node_known_addresses(struct ptl_node *node, struct ptl_span node_id, uint32_t *size);
 
-/* Remember that `node_id` was reached at `host_port`, unless addresses are known.
+/* Remember that `node_id` listens at `addresses` (with commas), unless the program has said where.
  * Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_node_learn(struct ptl_node *node, struct ptl_span node_id,
-                                  const char *host_port);
+                                  const char *addresses);
 
 /* Keep the list of linked nodes. */
 void ptl_node_linked(struct ptl_node *node, struct ptl_span node_id, bool up);

@@ -90,7 +90,7 @@ static void free_known(struct ptl_node *node, struct ptl_known *known)
 }
 
 static struct ptl_known *make_known(struct ptl_node *node, struct ptl_span node_id,
-                                    const char *addresses)
+                                    const char *addresses, bool told)
 {
     struct ptl_known *known = ptl_alloc(node->allocator, sizeof(*known));
 
@@ -98,6 +98,7 @@ static struct ptl_known *make_known(struct ptl_node *node, struct ptl_span node_
         return NULL;
     }
     known->hash = ptl_name_hash(node_id);
+    known->told = told;
     known->node_id = ptl_text_copy(node->allocator, (const char *)node_id.bytes, node_id.size);
     known->addresses = ptl_text_copy(node->allocator, addresses, strlen(addresses));
     if (known->node_id == NULL || known->addresses == NULL) {
@@ -107,13 +108,13 @@ static struct ptl_known *make_known(struct ptl_node *node, struct ptl_span node_
     return known;
 }
 
-/* Under the lock.  Takes `known` over; `replace` says whether it beats what is there. */
-static int put_known(struct ptl_node *node, struct ptl_known *known, bool replace)
+/* Under the lock.  Takes `known` over. */
+static int put_known(struct ptl_node *node, struct ptl_known *known)
 {
     struct ptl_known *old =
         ptl_map_find(&node->known, known->hash, same_known, ptl_span_text(known->node_id));
 
-    if (old != NULL && !replace) {
+    if (old != NULL && old->told && !known->told) {
         free_known(node, known);
         return PTL_OK;
     }
@@ -131,15 +132,15 @@ static int put_known(struct ptl_node *node, struct ptl_known *known, bool replac
 }
 
 static int add_known(struct ptl_node *node, struct ptl_span node_id, const char *addresses,
-                     bool replace)
+                     bool told)
 {
-    struct ptl_known *known = make_known(node, node_id, addresses);
+    struct ptl_known *known = make_known(node, node_id, addresses, told);
 
     if (known == NULL) {
         return PTL_ENOMEM;
     }
     pthread_mutex_lock(&node->lock);
-    int err = put_known(node, known, replace);
+    int err = put_known(node, known);
     pthread_mutex_unlock(&node->lock);
     return err;
 }
@@ -174,9 +175,9 @@ int ptl_node_known(struct ptl_node *node, const char *node_id, const char *addre
     return add_known(node, ptl_span_text(node_id), addresses, true);
 }
 
-int ptl_node_learn(struct ptl_node *node, struct ptl_span node_id, const char *host_port)
+int ptl_node_learn(struct ptl_node *node, struct ptl_span node_id, const char *addresses)
 {
-    return add_known(node, node_id, host_port, false);
+    return add_known(node, node_id, addresses, false);
 }
 
 char *ptl_node_known_addresses(struct ptl_node *node, struct ptl_span node_id, uint32_t *size)

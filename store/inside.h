@@ -157,7 +157,8 @@ struct ptl_store {
     struct ptl_table families;
     struct ptl_table parts;
     struct ptl_table entries;
-    uint64_t joins; /* given out, as are epochs */
+    struct ptl_part *recent; /* where the last set was, and the next one is likely; may be NULL */
+    uint64_t joins;          /* given out, as are epochs */
     uint32_t epochs;
     uint32_t watches; /* open */
 };

@@ -178,6 +178,9 @@ void ptl_part_tidy(struct ptl_store *store, struct ptl_part *part)
     ptl_list_remove(&owner->parts, part, in_owner);
     ptl_list_remove(&family->parts, part, in_family);
     ptl_table_remove(&store->parts, &part->node);
+    if (store->recent == part) {
+        store->recent = NULL;
+    }
     ptl_free(store->allocator, part, sizeof(*part));
     ptl_family_tidy(store, family);
     ptl_owner_tidy(store, owner);

@@ -251,11 +251,24 @@ uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span id)
 
 /* ---- Single entries ----------------------------------------------------------------------- */
 
-/* The owner that this update is for: 0, PTL_STORE_OLD or PTL_EOWNER. */
-static int find_owner(const struct ptl_store *store, const struct ptl_source *source,
-                      struct ptl_owner **owner)
+/* The part that was set last, if this one is the same: names need no look-up then. */
+static struct ptl_part *find_recent(const struct ptl_store *store, struct ptl_span owner,
+                                    struct ptl_span family)
 {
-    *owner = ptl_owner_find(store, source->owner);
+    struct ptl_part *part = store->recent;
+
+    if (part != NULL && ptl_span_equal(ptl_owner_id(part->owner), owner) &&
+        ptl_span_equal(ptl_family_name(part->family), family)) {
+        return part;
+    }
+    return NULL;
+}
+
+/* The owner that this update is for: 0, PTL_STORE_OLD or PTL_EOWNER.  `recent` may be NULL. */
+static int find_owner(const struct ptl_store *store, const struct ptl_source *source,
+                      const struct ptl_part *recent, struct ptl_owner **owner)
+{
+    *owner = recent != NULL ? recent->owner : ptl_owner_find(store, source->owner);
     int order = compare(source, *owner);
     if (order > 0) {
         return PTL_EOWNER;
@@ -293,19 +306,23 @@ static int put(struct ptl_store *store, struct ptl_part *part, struct ptl_span k
 int ptl_store_set(struct ptl_store *store, const struct ptl_source *source, struct ptl_span family,
                   struct ptl_span key, struct ptl_span value)
 {
+    struct ptl_part *part = find_recent(store, source->owner, family);
     struct ptl_owner *owner;
     int err = check_item(store, family, key, value);
 
     if (err == PTL_OK) {
-        err = find_owner(store, source, &owner);
+        err = find_owner(store, source, part, &owner);
     }
     if (err != PTL_OK) {
         return err;
     }
-    struct ptl_part *part = ptl_part_get(store, owner, family);
+    if (part == NULL) {
+        part = ptl_part_get(store, owner, family);
+    }
     if (part == NULL) {
         return PTL_ENOMEM;
     }
+    store->recent = part;
     err = put(store, part, key, value);
     ptl_part_tidy(store, part);
     return err;
@@ -318,7 +335,7 @@ int ptl_store_del(struct ptl_store *store, const struct ptl_source *source, stru
     int err = ptl_family_valid(name) && key.size > 0 ? PTL_OK : PTL_EINVAL;
 
     if (err == PTL_OK) {
-        err = find_owner(store, source, &owner);
+        err = find_owner(store, source, NULL, &owner);
     }
     if (err != PTL_OK) {
         return err;

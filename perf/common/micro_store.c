@@ -51,7 +51,7 @@ static struct ptl_store *open_store(struct micro_store *bench)
     return store;
 }
 
-struct micro_store *micro_store_open(uint32_t entries, unsigned replicas)
+struct micro_store *micro_store_open(uint32_t entries, enum micro_store_replica replica)
 {
     struct micro_store *bench = calloc(1, sizeof(*bench));
 
@@ -61,9 +61,11 @@ struct micro_store *micro_store_open(uint32_t entries, unsigned replicas)
     bench->source = (struct ptl_source){
         .owner = ptl_span_text("leaf"), .via = ptl_span_text("rain"), .attachment = 1};
     bench->store = open_store(bench);
-    if (replicas > 0) {
+    if (replica != MICRO_STORE_ALONE) {
         bench->replica = open_store(bench);
-        bench->feed = ptl_feed_via(bench->store, bench->source.via, NULL, NULL);
+        bench->feed = replica == MICRO_STORE_BY_OWNER
+                          ? ptl_feed_via(bench->store, bench->source.via, NULL, NULL)
+                          : ptl_feed_merged(bench->store, bench->source.via, NULL, NULL);
         must(bench->feed == NULL ? PTL_ENOMEM : 0, "a feed");
     }
     return bench;
@@ -140,6 +142,20 @@ uint64_t micro_store_get(const struct micro_store *bench, uint32_t count)
         }
     }
     return bytes;
+}
+
+uint64_t micro_store_copy(struct micro_store *bench)
+{
+    struct ptl_watch *feed = ptl_feed_via(bench->store, bench->source.via, NULL, NULL);
+    struct ptl_change change;
+    uint64_t entries = 0;
+
+    must(feed == NULL ? PTL_ENOMEM : 0, "a feed");
+    while (ptl_watch_take(feed, &change)) {
+        entries += change.kind == PTL_CHANGE_ADDED;
+    }
+    ptl_watch_free(feed);
+    return entries;
 }
 
 uint64_t micro_store_walk(const struct micro_store *bench)

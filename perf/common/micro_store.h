@@ -14,8 +14,11 @@ extern "C" {
 
 struct micro_store;
 
-/* `entries` keys like "key:0000123" will be used.  `replicas`: 0, or 1 with a feed to it. */
-struct micro_store *micro_store_open(uint32_t entries, unsigned replicas);
+/* What keeps the second store equal, if there is one. */
+enum micro_store_replica { MICRO_STORE_ALONE, MICRO_STORE_BY_OWNER, MICRO_STORE_MERGED };
+
+/* `entries` keys like "key:0000123" will be used. */
+struct micro_store *micro_store_open(uint32_t entries, enum micro_store_replica replica);
 void micro_store_close(struct micro_store *bench);
 
 /*
@@ -29,6 +32,9 @@ uint64_t micro_store_get(const struct micro_store *bench, uint32_t count);
 
 /* Walk the whole family; returns the keys seen. */
 uint64_t micro_store_walk(const struct micro_store *bench);
+
+/* Take all that a new feed tells of what is there, and apply it to nothing; returns the entries. */
+uint64_t micro_store_copy(struct micro_store *bench);
 
 /* Let the owner be lost, and attach it again, empty. */
 void micro_store_lose(struct micro_store *bench);

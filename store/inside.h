@@ -100,6 +100,8 @@ struct ptl_entry {
     uint8_t bytes[]; /* the key, then the value */
 };
 
+#define PTL_SPARE_MAX 64 /* marks that wait for their next use while any watch is open */
+
 /* What a watch has not taken of one key, or of one owner. */
 struct ptl_mark {
     struct ptl_table_node node; /* size: of the key, or of the owner's ID */
@@ -158,7 +160,9 @@ struct ptl_store {
     struct ptl_table parts;
     struct ptl_table entries;
     struct ptl_part *recent; /* where the last set was, and the next one is likely; may be NULL */
-    uint64_t joins;          /* given out, as are epochs */
+    struct ptl_mark *spare;  /* a list through in_watch.next */
+    uint32_t spares;
+    uint64_t joins; /* given out, as are epochs */
     uint32_t epochs;
     uint32_t watches; /* open */
 };
@@ -269,6 +273,7 @@ struct ptl_mark *ptl_mark_take(struct ptl_watch *watch);
 
 /* Free them all, and what was taken last. */
 void ptl_marks_free(struct ptl_watch *watch);
+void ptl_spares_free(struct ptl_store *store);
 
 /* There is something to take. */
 void ptl_watch_wake(struct ptl_watch *watch);

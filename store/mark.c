@@ -32,12 +32,64 @@ static void release(const struct ptl_watch *watch, void *of)
     }
 }
 
+static size_t size_of(size_t name_size)
+{
+    return offsetof(struct ptl_mark, bytes) + name_size;
+}
+
+static struct ptl_mark *pop_spare(struct ptl_store *store)
+{
+    struct ptl_mark *mark = store->spare;
+
+    if (mark != NULL) {
+        store->spare = mark->in_watch.next;
+        store->spares--;
+    }
+    return mark;
+}
+
+/* The size of the mark is no more than that of its name: only one that fits exactly is of use. */
+static struct ptl_mark *new_mark(struct ptl_store *store, struct ptl_span name)
+{
+    struct ptl_mark *mark = pop_spare(store);
+
+    if (mark != NULL && mark->node.size == name.size) {
+        memset(mark, 0, size_of(0));
+    } else {
+        if (mark != NULL) {
+            ptl_free(store->allocator, mark, size_of(mark->node.size));
+        }
+        mark = ptl_alloc(store->allocator, size_of(name.size));
+    }
+    if (mark != NULL) {
+        mark->node.size = (uint32_t)name.size;
+        memcpy(mark->bytes, name.bytes, name.size);
+    }
+    return mark;
+}
+
 static void free_mark(struct ptl_watch *watch, struct ptl_mark *mark)
 {
+    struct ptl_store *store = watch->store;
     void *of = mark->of;
 
-    ptl_free(watch->store->allocator, mark, offsetof(struct ptl_mark, bytes) + mark->node.size);
+    if (store->spares < PTL_SPARE_MAX) {
+        mark->in_watch.next = store->spare;
+        store->spare = mark;
+        store->spares++;
+    } else {
+        ptl_free(store->allocator, mark, size_of(mark->node.size));
+    }
     release(watch, of);
+}
+
+void ptl_spares_free(struct ptl_store *store)
+{
+    struct ptl_mark *mark;
+
+    while ((mark = pop_spare(store)) != NULL) {
+        ptl_free(store->allocator, mark, size_of(mark->node.size));
+    }
 }
 
 static void unlink_mark(struct ptl_watch *watch, struct ptl_mark *mark)
@@ -111,15 +163,12 @@ static void mark_all(struct ptl_watch *watch)
 struct ptl_mark *ptl_mark_add(struct ptl_watch *watch, bool is_owner, void *of, uint32_t hash,
                               struct ptl_span name)
 {
-    struct ptl_mark *mark =
-        ptl_alloc(watch->store->allocator, offsetof(struct ptl_mark, bytes) + name.size);
+    struct ptl_mark *mark = new_mark(watch->store, name);
 
     if (mark == NULL) {
         mark_all(watch);
         return NULL;
     }
-    mark->node.size = (uint32_t)name.size;
-    memcpy(mark->bytes, name.bytes, name.size);
     mark->of = of;
     hold(watch, of);
     mark->is_owner = is_owner;

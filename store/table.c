@@ -99,7 +99,7 @@ static void grow(struct ptl_table *table)
 
 static bool shrinks(const struct ptl_table *table)
 {
-    return table->chains > PTL_TABLE_FIRST && table->count < table->chains / 4;
+    return table->chains > PTL_TABLE_KEPT && table->count < table->chains / 4;
 }
 
 /* Join the last chain to the one that it was split from. */

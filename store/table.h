@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define PTL_TABLE_FIRST 4     /* chains that need no memory of their own */
+#define PTL_TABLE_KEPT 64     /* chains that stay once they are there: 480 bytes */
 #define PTL_TABLE_SEGMENTS 24 /* doublings: 64 million chains */
 
 /* Stands first in an element.  `next` and `hash` are the table's, `size` is the element's. */

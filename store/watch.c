@@ -85,6 +85,9 @@ void ptl_watch_free(struct ptl_watch *watch)
         ptl_family_tidy(store, watch->family);
     }
     store->watches--;
+    if (store->watches == 0) {
+        ptl_spares_free(store);
+    }
     ptl_watch_forget(watch);
 }
 

@@ -8,7 +8,7 @@
  *
  * A watch holds no queue but a set of keys that have changed since it last looked, so its memory
  * is bounded by the number of keys however slow it is.  Taking yields what is so now: a key that
- * was set five times is told once.
+ * was set five times is told once, and to a watch of a family one that came and went not at all.
  *
  * The first thing taken is always PTL_CHANGE_ALL.  Of a watch of a family: the watcher's copy is
  * now what a walk shows.  Of a feed: the copy is empty now, and what is there follows, entry by
@@ -20,8 +20,9 @@
  * After each take that returned false the watcher's copy equals what it watches.  A take may also
  * stop half-way, when a peer can hold no more, and go on later.
  *
- * Cost: a watch takes 344 bytes, a mark 62 to 70 beside its key until it is taken.  A change costs
- * a look at each watch of its family and each feed of who brings its owner.
+ * Cost: a watch takes 344 bytes, and 480 more once it has had many marks; a mark takes 62 to 70
+ * beside its key until it is taken, and 64 of all watches together stay for their next use.  A
+ * change costs a look at each watch of its family and each feed of who brings its owner.
  *
  * Thread: that of the store.  Spec: design section 8, G7.
  */
@@ -78,9 +79,10 @@ struct ptl_watch *ptl_watch_prefix(struct ptl_store *store, struct ptl_span fami
  *
  *   ALL   OWNER leaf 7   ADDED leaf fam/a   ADDED leaf fam/b   OWNER twig 2   ADDED twig fam/a ...
  *
- * Between OWNER and the last of an owner's entries its changes are told too, in no special order.
- * An owner that attaches anew is told by OWNER alone, even where it was lost in between.  NULL when
- * there is no memory or the ID is empty or over-long.
+ * The copy comes first, changes wait for its end, and an owner that attaches later has its own copy
+ * in its turn.  One that attaches anew is told by OWNER alone, even if it was lost in between: with
+ * another attachment, or perhaps the same, which ptl_store_attach() would take for no news.  NULL
+ * when there is no memory or the ID is empty or over-long.
  */
 struct ptl_watch *ptl_feed_via(struct ptl_store *store, struct ptl_span via, ptl_wake_fn *wake,
                                void *data);

@@ -175,6 +175,22 @@ static void store_refuses_updates_that_nobody_announced(void **state)
     assert_shows(world, "fam", "a", NULL);
 }
 
+static void store_takes_ids_of_256_bytes_and_no_more(void **state)
+{
+    struct world *world = *state;
+    char id[PTL_OWNER_MAX + 2] = "";
+
+    memset(id, 'a', PTL_OWNER_MAX);
+    assert_int_equal(PTL_OWNER_MAX, 256);
+    assert_int_equal(attach(world, id, 1), PTL_STORE_DONE);
+    struct ptl_watch *feed = ptl_feed_via(world->store, text(id), NULL, NULL);
+    assert_int_equal(drain(feed, PTL_CHANGE_OWNER), 1);
+    ptl_watch_free(feed);
+    id[PTL_OWNER_MAX] = 'a';
+    assert_int_equal(attach(world, id, 1), PTL_EINVAL);
+    assert_null(ptl_feed_via(world->store, text(id), NULL, NULL));
+}
+
 static void store_begins_a_later_attachment_empty(void **state)
 {
     struct world *world = *state;
@@ -445,6 +461,7 @@ int main(int argc, char **argv)
         TEST(store_ignores_what_comes_through_an_older_attachment),
         TEST(store_settles_equal_attachments_by_who_brings_them),
         TEST(store_refuses_updates_that_nobody_announced),
+        TEST(store_takes_ids_of_256_bytes_and_no_more),
         TEST(store_begins_a_later_attachment_empty),
         TEST(store_lets_vanish_what_is_not_in_a_whole_database),
         TEST(store_drops_all_owners_that_a_lost_node_brought),

@@ -201,45 +201,29 @@ static int spawn_port(struct ptl_client *client)
 
 /* ---- The commands -------------------------------------------------------------------------- */
 
-/* Open a client, look at the command line once more, link, ask, close. */
-static int with_client(const struct ptl_options *options, int (*ask)(struct ptl_client *client))
-{
-    struct ptl_client client;
-
-    int code = ptl_client_open(&client, options);
-    if (code == PTL_EXIT_OK && ask != spawn_port) {
-        code = ptl_client_parse_port(&client);
-    }
-    if (code == PTL_EXIT_OK) {
-        code = ptl_client_link(&client);
-    }
-    if (code == PTL_EXIT_OK) {
-        code = ask(&client);
-    }
-    ptl_client_close(&client);
-    return code;
-}
-
 int ptl_command_snd(const struct ptl_options *options)
 {
-    return options->argument_count < 1 ? complain_usage("snd PORT [ARG...]")
-                                       : with_client(options, send_message);
+    return options->argument_count < 1
+               ? complain_usage("snd PORT [ARG...]")
+               : ptl_client_run(options, ptl_client_parse_port, send_message, NULL);
 }
 
 int ptl_command_cal(const struct ptl_options *options)
 {
-    return options->argument_count < 1 ? complain_usage("cal PORT [ARG...]")
-                                       : with_client(options, call_port);
+    return options->argument_count < 1
+               ? complain_usage("cal PORT [ARG...]")
+               : ptl_client_run(options, ptl_client_parse_port, call_port, NULL);
 }
 
 int ptl_command_mon(const struct ptl_options *options)
 {
-    return options->argument_count != 1 ? complain_usage("mon PORT")
-                                        : with_client(options, monitor_port);
+    return options->argument_count != 1
+               ? complain_usage("mon PORT")
+               : ptl_client_run(options, ptl_client_parse_port, monitor_port, NULL);
 }
 
 int ptl_command_spawn(const struct ptl_options *options)
 {
     return options->argument_count < 2 ? complain_usage("spawn NODE FUNC [ARG...]")
-                                       : with_client(options, spawn_port);
+                                       : ptl_client_run(options, NULL, spawn_port, NULL);
 }

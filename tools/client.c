@@ -149,9 +149,11 @@ static int start(struct ptl_client *client)
                    : PTL_EXIT_OK;
 }
 
-int ptl_client_open(struct ptl_client *client, const struct ptl_options *options)
+static int open_client(struct ptl_client *client)
 {
-    *client = (struct ptl_client){.options = options, .signals = -1, .event = -1};
+    const struct ptl_options *options = client->options;
+
+    client->signals = client->event = -1;
     pthread_mutex_init(&client->lock, NULL);
     ptl_journal_init(&client->journal, options->log);
     make_id(client->id);
@@ -171,7 +173,7 @@ int ptl_client_open(struct ptl_client *client, const struct ptl_options *options
     return start(client);
 }
 
-int ptl_client_link(struct ptl_client *client)
+static int link_up(struct ptl_client *client)
 {
     unsigned given_ms = client->options->timeout_ms;
     unsigned limit_ms = given_ms < LINK_MS_MAX ? given_ms : LINK_MS_MAX;
@@ -190,7 +192,7 @@ int ptl_client_link(struct ptl_client *client)
                         limit_ms / 1000.0, line);
 }
 
-void ptl_client_close(struct ptl_client *client)
+static void close_client(struct ptl_client *client)
 {
     if (client->node) {
         ptl_node_stop(client->node, STOP_MS);
@@ -203,6 +205,25 @@ void ptl_client_close(struct ptl_client *client)
     }
     free(client->text);
     free(client->complaint);
+}
+
+int ptl_client_run(const struct ptl_options *options, ptl_client_step *prepare,
+                   ptl_client_step *ask, void *data)
+{
+    struct ptl_client client = {.options = options, .data = data};
+
+    int code = open_client(&client);
+    if (code == PTL_EXIT_OK && prepare) {
+        code = prepare(&client);
+    }
+    if (code == PTL_EXIT_OK) {
+        code = link_up(&client);
+    }
+    if (code == PTL_EXIT_OK) {
+        code = ask(&client);
+    }
+    close_client(&client);
+    return code;
 }
 
 /* ---- Questions and answers ---------------------------------------------------------------- */

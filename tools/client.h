@@ -1,9 +1,9 @@
 /*
  * tools/client.h - a node for the time of one question: start, find the network, ask, wait, stop.
  *
- *   ptl_client_open() --> _link() --> ask: ptl_call(), ... --> _wait() --> _close()
- *                                          |                     ^
- *                                          '-- ptl_client_done() '  on the node's own shard
+ *   ptl_client_run() -- prepare --> link --> ask: ptl_call(), ... ptl_client_wait() --> stop
+ *                                                  |                     ^
+ *                                                  '-- ptl_client_done() '  on the node's own shard
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 
 struct ptl_client {
     const struct ptl_options *options;
+    void *data; /* the command's own */
     struct ptl_node *node;
     struct ptl_journal journal;
     struct ptl_secret secret;
@@ -29,17 +30,19 @@ struct ptl_client {
     struct ptl_port port; /* what is asked about; set before the answer can come */
 };
 
+/* One step of a command; returns PTL_EXIT_OK, or another code after one line on standard error. */
+typedef int ptl_client_step(struct ptl_client *client);
+
 /*
- * Start the client's node.  Returns PTL_EXIT_OK, or another code after one line on standard error.
- * Owns: `client` is the caller's and stays in its place; ptl_client_close() whatever is returned.
+ * Start a client's node, `prepare` the question (NULL: nothing to do), wait for the first link to
+ * the network, `ask`, and stop the node.  No callback runs afterwards.  Returns the exit code.
+ * Owns: `data` is for the steps, as client->data.
  */
-int ptl_client_open(struct ptl_client *client, const struct ptl_options *options);
+int ptl_client_run(const struct ptl_options *options, ptl_client_step *prepare,
+                   ptl_client_step *ask, void *data);
 
-/* Parse the first argument as a port's ID, into `client->port`.  Returns as above. */
-int ptl_client_parse_port(struct ptl_client *client);
-
-/* Wait for the first link to the network.  Returns as above. */
-int ptl_client_link(struct ptl_client *client);
+/* A step: parse the first argument as a port's ID, into `client->port`. */
+ptl_client_step ptl_client_parse_port;
 
 /* A message of the arguments from `index` on: JSON values, else text; complains. */
 int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **msg);
@@ -58,6 +61,3 @@ void ptl_client_gone(struct ptl_client *client, const struct ptl_msg *reason, bo
  * Returns the exit code.
  */
 int ptl_client_wait(struct ptl_client *client, unsigned timeout_ms);
-
-/* Stop the node and free all. */
-void ptl_client_close(struct ptl_client *client);

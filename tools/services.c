@@ -1,76 +1,11 @@
 #include "tools/services.h"
 
+#include "tools/reply.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 const char ptl_service_names[] = "echo, sink, portolan::echo";
-
-/* Put one value's head; how many values follow that belong to it. */
-static uint64_t put_head(struct ptl_writer *writer, const struct ptl_value *value)
-{
-    switch (value->type) {
-    case PTL_NULL:
-        ptl_put_null(writer);
-        return 0;
-    case PTL_BOOL:
-        ptl_put_bool(writer, value->boolean);
-        return 0;
-    case PTL_INT:
-        ptl_put_int(writer, value->integer);
-        return 0;
-    case PTL_UINT:
-        ptl_put_uint(writer, value->natural);
-        return 0;
-    case PTL_FLOAT:
-        ptl_put_float(writer, value->real);
-        return 0;
-    case PTL_BYTES:
-        ptl_put_bytes(writer, value->string.chars, value->string.size);
-        return 0;
-    case PTL_TEXT:
-        ptl_put_text(writer, value->string.chars, value->string.size);
-        return 0;
-    case PTL_ARRAY:
-        ptl_put_array(writer, value->count);
-        return value->count;
-    case PTL_MAP:
-        ptl_put_map(writer, value->count);
-        return 2 * (uint64_t)value->count;
-    }
-    return 0;
-}
-
-/* Copy the next `count` values with all that is in them.  Heads come in order, so this is flat. */
-static int put_values(struct ptl_writer *writer, struct ptl_cursor *cursor, uint64_t count)
-{
-    while (count > 0) {
-        struct ptl_value value;
-        int err = ptl_next(cursor, &value);
-        if (err < 0) {
-            return err;
-        }
-        count += put_head(writer, &value);
-        count--;
-    }
-    return 0;
-}
-
-/* The port that a value names; false when it names none. */
-static bool read_port(struct ptl_node *node, struct ptl_cursor *cursor, struct ptl_port *port)
-{
-    struct ptl_value value;
-
-    if (ptl_next(cursor, &value) < 0 || (value.type != PTL_TEXT && value.type != PTL_BYTES)) {
-        return false;
-    }
-    return ptl_port_parse(node, value.string.chars, value.string.size, port) == 0;
-}
-
-/* Where a sender's room is at its end the message waits at its port; nothing else holds it up. */
-static int send_or_wait(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg)
-{
-    return ptl_send(node, to, msg) == PTL_EFULL ? PTL_LATER : 0;
-}
 
 static int echo(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
@@ -85,16 +20,14 @@ static int echo(struct ptl_node *node, const struct ptl_msg *msg, void *data)
         return 0;
     }
     ptl_writer_init(&writer, node);
-    if (put_values(&writer, &cursor, count - 2) < 0 || !read_port(node, &cursor, &to)) {
+    if (ptl_reply_values(&writer, &cursor, count - 2) < 0 || !ptl_reply_port(node, &cursor, &to)) {
         ptl_writer_drop(&writer);
         return 0;
     }
     if (ptl_writer_finish(&writer, &answer) < 0) {
         return 0;
     }
-    int result = send_or_wait(node, &to, answer);
-    ptl_msg_free(answer);
-    return result;
+    return ptl_reply_send(node, &to, answer);
 }
 
 struct sink {
@@ -118,15 +51,13 @@ static int sink_answer(struct ptl_node *node, const struct ptl_msg *msg, void *d
     struct ptl_msg *answer;
     struct ptl_port to;
 
-    if (ptl_msg_count(msg) != 2 || ptl_skip(&cursor) < 0 || !read_port(node, &cursor, &to)) {
+    if (ptl_msg_count(msg) != 2 || ptl_skip(&cursor) < 0 || !ptl_reply_port(node, &cursor, &to)) {
         return sink_count(node, msg, data);
     }
     if (ptl_msg_make(node, &answer, "u", sink->count) < 0) {
         return 0;
     }
-    int result = send_or_wait(node, &to, answer);
-    ptl_msg_free(answer);
-    return result;
+    return ptl_reply_send(node, &to, answer);
 }
 
 static int start_echo(struct ptl_node *node)

@@ -3,141 +3,14 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import stat
-import subprocess
-import tempfile
-import time
+import sys
 import unittest
 
-PORTOLAN = os.environ["PORTOLAN"]
-SLOW = 5 if os.environ.get("PTL_SANITIZE", "none") != "none" else 1
-LIMIT = 30 * SLOW  # seconds, for anything that ends by itself
-SECRET = "a secret of good length"
-READY = re.compile(r"^portolan: ready node=(\S+) addresses=(\S+) shards=(\d+)\n$")
-
-
-class Node:
-    """A running node.  Its ready line has been read."""
-
-    def __init__(self, home, *arguments, env=None):
-        self.home = home
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            [PORTOLAN, "run", "--log", "debug", *arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True,
-            env=environment(home, env),
-        )
-        self.ready = self.process.stdout.readline()
-        match = READY.match(self.ready)
-        if not match:
-            self.process.wait(LIMIT)
-            raise AssertionError(f"no ready line but {self.ready!r}: {self.logged()}")
-        self.id, self.addresses, self.shards = match.groups()
-        self.address = self.addresses.split(",")[0]
-
-    def logged(self):
-        self.log.seek(0)
-        return self.log.read()
-
-    def stop(self, number=signal.SIGTERM):
-        """Returns the exit code and the seconds that it took."""
-        begin = time.monotonic()
-        self.process.send_signal(number)
-        code = self.process.wait(LIMIT)
-        self.process.stdout.close()
-        return code, time.monotonic() - begin
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if not self.process.stdout.closed:
-            self.process.stdout.close()
-        self.log.close()
-
-
-def environment(home, more=None):
-    env = {key: value for key, value in os.environ.items()
-           if not key.startswith(("PORTOLAN_", "XDG_"))}
-    env["HOME"] = home
-    env["LC_ALL"] = "C"
-    env.update(more or {})
-    return env
-
-
-def unused_address():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
-class ToolTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.home = folder.name
-
-    def node(self, *arguments, env=None):
-        if "--bind" not in arguments:
-            arguments += ("--bind", "127.0.0.1:0")
-        if "--shards" not in arguments:
-            arguments += ("--shards", "2")
-        node = Node(self.home, *arguments, env=env)
-        self.addCleanup(self.end_node, node)
-        return node
-
-    def end_node(self, node):
-        """Whatever a test has done to its node, it ends cleanly (and leaks nothing)."""
-        try:
-            if node.process.poll() is None:
-                self.assertEqual(node.stop()[0], 0, node.logged())
-        finally:
-            node.kill()
-
-    def start(self, *arguments, env=None):
-        process = subprocess.Popen(
-            [PORTOLAN, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=environment(self.home, env),
-        )
-        self.addCleanup(self.end, process)
-        return process
-
-    @staticmethod
-    def end(process):
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        process.stderr.close()
-
-    def finish(self, process):
-        out, err = process.communicate(timeout=LIMIT)
-        return process.returncode, out, err
-
-    def run_tool(self, *arguments, env=None):
-        done = subprocess.run(
-            [PORTOLAN, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=environment(self.home, env), timeout=LIMIT,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    def assert_fails(self, code, *what, arguments, env=None, prints=""):
-        """One line on standard error with `what` in it, and the exit code."""
-        got, out, err = self.run_tool(*arguments, env=env)
-        self.assertEqual((got, out), (code, prints), err)
-        self.assertRegex(err, r"\Aportolan: [^\n]+\n\Z")
-        for part in what:
-            self.assertIn(part, err)
-
-    def assert_prints(self, expected, *arguments, env=None):
-        code, out, err = self.run_tool(*arguments, env=env)
-        self.assertEqual((code, err), (0, ""))
-        self.assertEqual(json.loads(out), expected)
-        self.assertEqual(out.count("\n"), 1)
+sys.dont_write_bytecode = True  # a test leaves nothing in the sources
+from tool import SECRET, SLOW, ToolTest, unused_address
 
 
 class HelpTest(ToolTest):

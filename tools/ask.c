@@ -8,16 +8,6 @@
 
 /* The client commands: each opens a client, asks one thing of the network and waits. */
 
-static int complain_usage(const char *form)
-{
-    return ptl_complain(PTL_EXIT_USAGE, "the form is: portolan %s", form);
-}
-
-static int complain_refused(const char *what, int err)
-{
-    return ptl_complain(PTL_EXIT_OTHER, "cannot %s: %s", what, ptl_err_text(err));
-}
-
 /* ---- What all of them wait for ------------------------------------------------------------ */
 
 /* The node has answered a request that went behind everything else on the same stream. */
@@ -52,7 +42,7 @@ static int ask_node(struct ptl_client *client, const char *node_id, ptl_reply_fn
         err = ptl_call(client->node, &node_port, msg, 0, true, tell, client);
         ptl_msg_free(msg);
     }
-    return err < 0 ? complain_refused("ask the node", err) : PTL_EXIT_OK;
+    return err < 0 ? ptl_complain_refused("ask the node", err) : PTL_EXIT_OK;
 }
 
 /* ---- snd ----------------------------------------------------------------------------------- */
@@ -68,7 +58,7 @@ static int send_message(struct ptl_client *client)
     int err = ptl_send(client->node, &client->port, msg);
     ptl_msg_free(msg);
     if (err < 0) {
-        return complain_refused("send", err);
+        return ptl_complain_refused("send", err);
     }
     code = ask_node(client, ptl_port_id(&client->port), answered);
     return code == PTL_EXIT_OK ? ptl_client_wait(client, client->options->timeout_ms) : code;
@@ -104,7 +94,7 @@ static int call_port(struct ptl_client *client)
     }
     int err = ptl_call(client->node, &client->port, msg, 0, true, replied, client);
     ptl_msg_free(msg);
-    return err < 0 ? complain_refused("call", err)
+    return err < 0 ? ptl_complain_refused("call", err)
                    : ptl_client_wait(client, client->options->timeout_ms);
 }
 
@@ -141,7 +131,7 @@ static int monitor_port(struct ptl_client *client)
 {
     int err = ptl_monitor(client->node, &client->port, monitored, client, NULL);
     if (err < 0) {
-        return complain_refused("monitor", err);
+        return ptl_complain_refused("monitor", err);
     }
     int code = ask_node(client, ptl_port_id(&client->port), watching);
     return code == PTL_EXIT_OK ? ptl_client_wait(client, 0) : code;
@@ -193,7 +183,7 @@ static int spawn_port(struct ptl_client *client)
         err = ptl_monitor(client->node, &client->port, spawned_died, client, NULL);
     }
     if (err < 0) {
-        return complain_refused("spawn", err);
+        return ptl_complain_refused("spawn", err);
     }
     code = ask_node(client, arguments[0], spawn_answered);
     return code == PTL_EXIT_OK ? ptl_client_wait(client, client->options->timeout_ms) : code;
@@ -204,26 +194,26 @@ static int spawn_port(struct ptl_client *client)
 int ptl_command_snd(const struct ptl_options *options)
 {
     return options->argument_count < 1
-               ? complain_usage("snd PORT [ARG...]")
+               ? ptl_complain_form("snd PORT [ARG...]")
                : ptl_client_run(options, ptl_client_parse_port, send_message, NULL);
 }
 
 int ptl_command_cal(const struct ptl_options *options)
 {
     return options->argument_count < 1
-               ? complain_usage("cal PORT [ARG...]")
+               ? ptl_complain_form("cal PORT [ARG...]")
                : ptl_client_run(options, ptl_client_parse_port, call_port, NULL);
 }
 
 int ptl_command_mon(const struct ptl_options *options)
 {
     return options->argument_count != 1
-               ? complain_usage("mon PORT")
+               ? ptl_complain_form("mon PORT")
                : ptl_client_run(options, ptl_client_parse_port, monitor_port, NULL);
 }
 
 int ptl_command_spawn(const struct ptl_options *options)
 {
-    return options->argument_count < 2 ? complain_usage("spawn NODE FUNC [ARG...]")
+    return options->argument_count < 2 ? ptl_complain_form("spawn NODE FUNC [ARG...]")
                                        : ptl_client_run(options, NULL, spawn_port, NULL);
 }

@@ -47,11 +47,13 @@ static void link_changed(struct ptl_node *node, const char *node_id, bool up,
     struct ptl_client *client = data;
 
     (void)node;
-    (void)node_id;
     (void)reason;
     if (up) {
         pthread_mutex_lock(&client->lock);
-        client->linked = true;
+        if (!client->linked) {
+            snprintf(client->seed_id, sizeof client->seed_id, "%s", node_id);
+            client->linked = true;
+        }
         pthread_mutex_unlock(&client->lock);
         tell(client);
     }
@@ -73,31 +75,69 @@ static bool is_true(struct ptl_client *client, const bool *fact)
     return value;
 }
 
+/* Whether lines are to be written. */
+static bool has_lines(struct ptl_client *client)
+{
+    return client->lines && ptl_lines_waiting(client->lines);
+}
+
+/* The number of the signal that has come, or 0. */
+static int take_signal(struct ptl_client *client, short events)
+{
+    struct signalfd_siginfo info;
+
+    return (events & POLLIN) && read(client->signals, &info, sizeof info) == (ssize_t)sizeof info
+               ? (int)info.ssi_signo
+               : 0;
+}
+
+/* Standard output takes more, or nobody reads it any more. */
+static int take_output(struct ptl_client *client, short events)
+{
+    if (events & POLLOUT) {
+        return ptl_lines_write(client->lines);
+    }
+    return events != 0 ? -EPIPE : 0;
+}
+
+/* One wait for whatever comes first.  Returns as wait_until() does; 0: look once more. */
+static int wait_once(struct ptl_client *client, int left_ms)
+{
+    struct pollfd fds[] = {
+        {.fd = client->event, .events = POLLIN},
+        {.fd = client->signals, .events = POLLIN},
+        {.fd = client->lines ? STDOUT_FILENO : -1, .events = has_lines(client) ? POLLOUT : 0},
+    };
+    uint64_t count;
+
+    if (poll(fds, 3, left_ms) <= 0) {
+        return 0;
+    }
+    if ((fds[0].revents & POLLIN) && read(client->event, &count, sizeof count) < 0 &&
+        errno != EINTR) {
+        return -errno;
+    }
+    int number = take_signal(client, fds[1].revents);
+    return number > 0 ? number : take_output(client, fds[2].revents);
+}
+
 /*
- * Wait until `fact`, one of the client's, is true.  Returns 0, PTL_ETIMEOUT, or the number of the
- * signal that ended the waiting.  `timeout_ms` 0 is no limit.
+ * Wait until `fact`, one of the client's, is true and all lines are written.  Returns 0,
+ * PTL_ETIMEOUT, -errno of writing, or the number of the signal that ended the waiting.
+ * `timeout_ms` 0 is no limit.
  */
 static int wait_until(struct ptl_client *client, const bool *fact, unsigned timeout_ms)
 {
-    struct pollfd fds[] = {{.fd = client->event, .events = POLLIN},
-                           {.fd = client->signals, .events = POLLIN}};
     int64_t end = now_ms() + timeout_ms;
-    uint64_t count;
-    struct signalfd_siginfo info;
 
-    while (!is_true(client, fact)) {
+    while (!is_true(client, fact) || has_lines(client)) {
         int64_t left = end - now_ms();
         if (timeout_ms > 0 && left <= 0) {
             return PTL_ETIMEOUT;
         }
-        int ready = poll(fds, 2, timeout_ms > 0 ? (int)left : -1);
-        if (ready > 0 && (fds[1].revents & POLLIN) &&
-            read(client->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-            return (int)info.ssi_signo;
-        }
-        if (ready > 0 && (fds[0].revents & POLLIN) &&
-            read(client->event, &count, sizeof count) < 0 && errno != EINTR) {
-            return -errno;
+        int result = wait_once(client, timeout_ms > 0 ? (int)left : -1);
+        if (result != 0) {
+            return result;
         }
     }
     return 0;
@@ -131,6 +171,13 @@ static void make_id(char id[PTL_NODE_ID_MAX])
     snprintf(id, PTL_NODE_ID_MAX, "%.160s/cli/%08x%08x", host, random[0], random[1]);
 }
 
+bool ptl_client_is_id(const char *id)
+{
+    const char *mark = strstr(id, "/cli/");
+
+    return mark && strlen(mark + 5) == 16 && strspn(mark + 5, "0123456789abcdef") == 16;
+}
+
 static int start(struct ptl_client *client)
 {
     const char *id = client->options->node ? client->options->node : client->id;
@@ -139,6 +186,7 @@ static int start(struct ptl_client *client)
 
     node_options.seeds = client->seeds.items;
     node_options.shards = 1;
+    node_options.ordinary = true; /* it asks its seed, and holds nothing itself */
     int err = ptl_node_start(&node_options, &client->node);
     if (err < 0) {
         client->node = NULL;
@@ -154,6 +202,7 @@ static int open_client(struct ptl_client *client)
     const struct ptl_options *options = client->options;
 
     client->signals = client->event = -1;
+    client->doubt = "is the port alive?";
     pthread_mutex_init(&client->lock, NULL);
     ptl_journal_init(&client->journal, options->log);
     make_id(client->id);
@@ -248,16 +297,6 @@ static bool is_json(const char *text)
     return good;
 }
 
-static bool is_text(const char *text)
-{
-    struct ptl_writer writer;
-
-    ptl_writer_init(&writer, NULL);
-    bool good = ptl_put_text(&writer, text, strlen(text)) == 0;
-    ptl_writer_drop(&writer);
-    return good;
-}
-
 int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **msg)
 {
     struct ptl_writer writer;
@@ -267,10 +306,8 @@ int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **ms
         const char *text = client->options->arguments[index];
         if (is_json(text)) {
             ptl_put_json(&writer, text, strlen(text));
-        } else if (is_text(text)) {
-            ptl_put_text(&writer, text, strlen(text));
         } else {
-            ptl_put_bytes(&writer, text, strlen(text)); /* not UTF-8: as it is */
+            ptl_put_string(&writer, text, strlen(text));
         }
     }
     int err = ptl_writer_finish(&writer, msg);
@@ -295,6 +332,34 @@ void ptl_client_gone(struct ptl_client *client, const struct ptl_msg *reason, bo
     ptl_client_done(client, lost ? PTL_EXIT_REACH : PTL_EXIT_GONE, json, complaint);
 }
 
+char *ptl_value_json(const struct ptl_msg *msg)
+{
+    char *json = ptl_msg_json(msg);
+
+    if (json) {
+        size_t size = strlen(json) - 2; /* the array of one value without its brackets */
+        memmove(json, json + 1, size);
+        json[size] = '\0';
+    }
+    return json;
+}
+
+void ptl_client_print_value(struct ptl_client *client, const struct ptl_msg *msg)
+{
+    char *json = ptl_value_json(msg);
+
+    ptl_client_done(client, json ? PTL_EXIT_OK : PTL_EXIT_OTHER, json,
+                    json ? NULL : strdup("no memory"));
+}
+
+bool ptl_client_add_line(struct ptl_client *client, const char *line)
+{
+    bool good = ptl_lines_add(client->lines, line);
+
+    tell(client);
+    return good;
+}
+
 static int print_answer(const struct ptl_client *client)
 {
     if (client->text && (printf("%s\n", client->text) < 0 || fflush(stdout) != 0)) {
@@ -313,10 +378,12 @@ int ptl_client_wait(struct ptl_client *client, unsigned timeout_ms)
     if (result > 0) {
         return 128 + result;
     }
+    if (result == PTL_ETIMEOUT) {
+        return ptl_complain(PTL_EXIT_REACH, "no answer within %g s: %s (or raise --timeout)",
+                            timeout_ms / 1000.0, client->doubt);
+    }
     if (result < 0) {
-        return ptl_complain(PTL_EXIT_REACH,
-                            "no answer within %g s: is the port alive? (or raise --timeout)",
-                            timeout_ms / 1000.0);
+        return ptl_complain(PTL_EXIT_OTHER, "cannot write: %s", strerror(-result));
     }
     return print_answer(client); /* the answer is told once: nobody writes it any more */
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "tools/common.h"
+#include "tools/lines.h"
 
 struct ptl_client {
     const struct ptl_options *options;
@@ -16,6 +17,8 @@ struct ptl_client {
     struct ptl_journal journal;
     struct ptl_secret secret;
     char id[PTL_NODE_ID_MAX]; /* where --node gives none */
+    const char *doubt;        /* why no answer may come in time: a question */
+    struct ptl_lines *lines;  /* to be written while it waits; NULL: none */
     struct ptl_list seeds;
     int signals; /* a descriptor that SIGINT and SIGTERM come to */
     int event;   /* a descriptor that tells of a change below */
@@ -23,9 +26,10 @@ struct ptl_client {
     pthread_mutex_t lock; /* guards what follows: the node's shard writes, the main thread reads */
     bool linked;
     bool done;
-    int code;        /* enum ptl_exit */
-    char *text;      /* for standard output, or NULL; a block of malloc() */
-    char *complaint; /* for standard error, or NULL; a block of malloc() */
+    char seed_id[PTL_NODE_ID_MAX + 1]; /* the first node linked; set before `linked` */
+    int code;                          /* enum ptl_exit */
+    char *text;                        /* for standard output, or NULL; a block of malloc() */
+    char *complaint;                   /* for standard error, or NULL; a block of malloc() */
 
     struct ptl_port port; /* what is asked about; set before the answer can come */
 };
@@ -44,6 +48,9 @@ int ptl_client_run(const struct ptl_options *options, ptl_client_step *prepare,
 /* A step: parse the first argument as a port's ID, into `client->port`. */
 ptl_client_step ptl_client_parse_port;
 
+/* Whether a node ID is one that a client makes for itself. */
+bool ptl_client_is_id(const char *id);
+
 /* A message of the arguments from `index` on: JSON values, else text; complains. */
 int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **msg);
 
@@ -55,6 +62,20 @@ void ptl_client_done(struct ptl_client *client, enum ptl_exit code, char *text, 
 
 /* The answer is that a port is gone for `reason`, or a link; prints the reason too if `print`. */
 void ptl_client_gone(struct ptl_client *client, const struct ptl_msg *reason, bool print);
+
+/* The answer is the one value of `msg`, to be printed as JSON. */
+void ptl_client_print_value(struct ptl_client *client, const struct ptl_msg *msg);
+
+/*
+ * The one value of `msg` as JSON, or NULL when there is no memory.  Owns: the caller, until free().
+ */
+char *ptl_value_json(const struct ptl_msg *msg);
+
+/*
+ * Print a line, by client->lines, while the answer is still to come.  False: no memory.
+ * Thread: any.
+ */
+bool ptl_client_add_line(struct ptl_client *client, const char *line);
 
 /*
  * Wait for the answer, `timeout_ms` at most (0: no limit); then print or complain.

@@ -90,3 +90,32 @@ int ptl_complain_start(struct ptl_journal *journal, int err)
     }
     return ptl_complain(PTL_EXIT_START, "cannot start: %s%s", ptl_err_text(err), advice(err));
 }
+
+int ptl_complain_form(const char *form)
+{
+    return ptl_complain(PTL_EXIT_USAGE, "the form is: portolan %s", form);
+}
+
+int ptl_complain_refused(const char *what, int err)
+{
+    return ptl_complain(PTL_EXIT_OTHER, "cannot %s: %s", what, ptl_err_text(err));
+}
+
+bool ptl_is_text(const char *text, size_t size)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    bool good = ptl_put_text(&writer, text, size) == 0;
+    ptl_writer_drop(&writer);
+    return good;
+}
+
+void ptl_put_string(struct ptl_writer *writer, const char *text, size_t size)
+{
+    if (ptl_is_text(text, size)) {
+        ptl_put_text(writer, text, size);
+    } else {
+        ptl_put_bytes(writer, text, size);
+    }
+}

@@ -29,3 +29,15 @@ int ptl_signals_open(void);
 
 /* The line of a node that did not start: the journal's, or the error's own. */
 int ptl_complain_start(struct ptl_journal *journal, int err);
+
+/* The line of a command that has too few or too many arguments.  Returns PTL_EXIT_USAGE. */
+int ptl_complain_form(const char *form);
+
+/* The line of what the node refused, say "send".  Returns PTL_EXIT_OTHER. */
+int ptl_complain_refused(const char *what, int err);
+
+/* Whether bytes are UTF-8. */
+bool ptl_is_text(const char *text, size_t size);
+
+/* A string as text; one that is not UTF-8 as the bytes that it is. */
+void ptl_put_string(struct ptl_writer *writer, const char *text, size_t size);

@@ -1,5 +1,6 @@
 #include "tools/services.h"
 
+#include "tools/network_service.h"
 #include "tools/reply.h"
 
 #include <stdlib.h>
@@ -65,7 +66,8 @@ static int start_echo(struct ptl_node *node)
     struct ptl_port_options options = {.size = sizeof options, .name = "echo", .handler = echo};
     struct ptl_port port;
 
-    return ptl_port_new(node, &options, &port);
+    int err = ptl_port_new(node, &options, &port);
+    return err < 0 ? err : ptl_db_register(node, "echo", &port, NULL);
 }
 
 static int start_sink(struct ptl_node *node)
@@ -88,7 +90,8 @@ static int start_sink(struct ptl_node *node)
         free(sink);
         return err;
     }
-    return ptl_port_on(node, &port, "count", sink_answer, sink);
+    err = ptl_port_on(node, &port, "count", sink_answer, sink);
+    return err < 0 ? err : ptl_db_register(node, "sink", &port, NULL);
 }
 
 /* The spawned port itself runs this: it becomes an echo port. */
@@ -141,6 +144,9 @@ int ptl_services_start(struct ptl_node *node, const char *const names[])
 {
     int err = ptl_register(node, "portolan::echo", init_echo, NULL);
 
+    if (err == 0) {
+        err = ptl_network_service_start(node);
+    }
     for (size_t i = 0; err == 0 && i < sizeof services / sizeof services[0]; i++) {
         if (is_wanted(services[i].name, names)) {
             err = services[i].start(node);

@@ -9,8 +9,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#define PTL_LIST_MAX 64 /* times that --bind, --seed or --service may be given */
+#define PTL_LIST_MAX 64 /* times that --bind, --seed, --announce or --service may be given */
 
 /* What a script can tell apart; --help says the same. */
 enum ptl_exit {
@@ -18,7 +19,7 @@ enum ptl_exit {
     PTL_EXIT_USAGE = 1, /* the command line is wrong */
     PTL_EXIT_START = 2, /* the node cannot start: address, secret, kernel */
     PTL_EXIT_REACH = 3, /* nobody there, or no answer in time */
-    PTL_EXIT_GONE = 4,  /* the port is gone, or there never was one */
+    PTL_EXIT_GONE = 4,  /* the port or key is gone, or there never was one */
     PTL_EXIT_OTHER = 5, /* anything else */
 };
 
@@ -34,6 +35,7 @@ struct ptl_options {
     const char *node;    /* NULL: the default */
     struct ptl_list binds;
     struct ptl_list seeds;
+    struct ptl_list announces;
     struct ptl_list services;
     const char *secret;
     const char *secret_file;
@@ -42,6 +44,10 @@ struct ptl_options {
     unsigned shards; /* 0: one a processor */
     size_t message_bytes_max;
     unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */
+    const char *prefix;  /* NULL: none */
+    uint64_t count;      /* 0: no limit */
+    bool ordinary;
+    bool hold;
     bool help;
     bool version;
     char **arguments; /* what is neither command nor option */
@@ -67,4 +73,5 @@ int ptl_command_snd(const struct ptl_options *options);
 int ptl_command_cal(const struct ptl_options *options);
 int ptl_command_mon(const struct ptl_options *options);
 int ptl_command_spawn(const struct ptl_options *options);
+int ptl_command_db(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);

@@ -5,49 +5,82 @@
 #include <stdio.h>
 #include <string.h>
 
+/* In two pieces: a compiler need not take one of more than 4095 characters. */
 static const char help[] =
     "portolan - a message broker node, and commands that talk to one\n"
     "\n"
-    "  portolan run   [--node ID] [--bind HOST:PORT]... [--seed HOST:PORT]...\n"
+    "  portolan run   [--node ID] [--bind HOST:PORT]... [--seed HOST:PORT]... [--no-global]\n"
     "                 [--secret S | --secret-file F] [--shards N] [--framing cbor,json]\n"
-    "                 [--service NAME]... [--max-message BYTES] [--log LEVEL]\n"
-    "  portolan snd   PORT [ARG...]       send a message; done once the node has answered behind "
-    "it\n"
-    "  portolan cal   PORT [ARG...]       send with a reply port, print the reply as JSON\n"
-    "  portolan mon   PORT                wait until it is gone, print the reason as JSON\n"
-    "  portolan spawn NODE FUNC [ARG...]  make a port there, print its ID\n"
-    "  portolan gensecret                 print a fresh secret\n"
+    "                 [--announce HOST:PORT]... [--service NAME]... [--max-message BYTES]\n"
+    "                 [--log LEVEL]\n"
+    "  portolan snd   PORT [ARG...]           send a message; done once the node has answered\n"
+    "                                         behind it\n"
+    "  portolan cal   PORT [ARG...]           send with a reply port, print the reply as JSON\n"
+    "  portolan mon   PORT                    wait until it is gone, print the reason as JSON\n"
+    "  portolan spawn NODE FUNC [ARG...]      make a port there, print its ID\n"
+    "  portolan db set    FAMILY KEY [VALUE]  have the node that is talked to set an entry\n"
+    "  portolan db del    FAMILY KEY          have it delete its entry\n"
+    "  portolan db get    FAMILY KEY          print the value as JSON\n"
+    "  portolan db keys   FAMILY              print an array of all keys\n"
+    "  portolan db values FAMILY              print an array of all values\n"
+    "  portolan db family FAMILY              print a map of all keys and values\n"
+    "  portolan db watch  FAMILY [KEY]        print what is there and every change, a line each\n"
+    "  portolan gensecret                     print a fresh secret\n"
     "  portolan --help | --version\n"
     "\n"
-    "PORT is NODEID#NAME.  An ARG that is JSON is sent as that value, anything else as text.\n"
+    "PORT is NODEID#NAME.  An ARG or VALUE that is JSON is taken as that, anything else as text.\n"
     "\n"
     "run\n"
     "  --node ID            the node's ID, unique in the network       [the host's name]\n"
     "  --bind HOST:PORT     listen there; port 0: any free one         [127.0.0.1:4040]\n"
     "  --seed HOST:PORT     join the network there                     [none]\n"
+    "  --announce HOST:PORT what others are told to reach us at        [where we listen]\n"
+    "  --no-global          attach to a seed, do not hold the database [a global node]\n"
+    "                       (until others, commands too, have this node as their seed)\n"
     "  --shards N           threads, 1 to 64                           [one a processor]\n"
     "  --framing LIST       what is spoken, best first                 [cbor,json]\n"
-    "  --service NAME       a built-in port: echo, sink                [none]\n"
+    "  --service NAME       a built-in port: echo, sink; its ID is     [none]\n"
+    "                       a key of the family of that name\n"
     "                       (the function portolan::echo can always be spawned)\n"
     "  --max-message BYTES  refuse larger messages                     [67108864]\n"
     "  --log LEVEL          error, warn, info or debug                 [info]\n"
-    "snd, cal, mon, spawn\n"
+    "all others\n"
     "  --seed HOST:PORT     the node to talk to       [PORTOLAN_SEED, or 127.0.0.1:4040]\n"
     "  --node ID            this client's own ID      [HOST/cli/RANDOM]\n"
-    "  --timeout SECONDS    wait so long for an answer; mon: for a link  [10]\n"
+    "  --timeout SECONDS    wait so long for an answer; mon, db watch, db set --hold: for a link\n"
+    "                       [10]\n"
     "  --log LEVEL          log to standard error     [off]\n"
+    "db set, db watch\n"
+    "  --hold               set it from here: it is gone when this command is ended; the log says\n"
+    "                       \"holding FAMILY KEY\" (info) once the node shows it\n"
+    "  --prefix P           watch only keys that begin with P\n"
+    "  --count N            end after N lines\n"
     "all of them\n"
     "  --secret S           prove with this that we belong here (others see it in `ps`)\n"
     "  --secret-file F      the same, from a file that only its owner may read\n"
     "                       [PORTOLAN_SECRET, else ~/.config/portolan/secret, made on first use]\n"
     "                       less than 16 bytes do for loopback addresses only\n"
+    "\n";
+
+static const char more_help[] =
+    "db        An entry is owned by the node that set it and is gone when that node is.  Of "
+    "several\n"
+    "          nodes' values for a key that of the lowest node ID shows.  Families are letters,\n"
+    "          digits, '_' and ':'; 'l and 'g, the network's own, can be read and watched.\n"
+    "db watch  Lines are {\"event\":\"added\",\"key\":K,\"value\":V}, \"changed\" likewise, and\n"
+    "          {\"event\":\"deleted\",\"key\":K}.  What is there comes first, as added; that this "
+    "was\n"
+    "          all is told in the log (info) and not here: \"watching FAMILY\".  A watch outlives\n"
+    "          its seed, and goes on when one is back.  {\"event\":\"reset\"} says that all is "
+    "told\n"
+    "          anew, as added, since memory had run out.\n"
     "\n"
     "exit codes\n"
     "  0  done\n"
     "  1  the command line is wrong\n"
     "  2  the node cannot start: an address, the secret, the kernel\n"
     "  3  the node cannot be reached, or there was no answer in time\n"
-    "  4  the port is gone, or there is no such port (mon: there was none)\n"
+    "  4  the port is gone, or there is no such port or key (mon: there was none)\n"
     "  5  anything else\n"
     "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 then)\n";
 
@@ -60,6 +93,7 @@ static const struct {
     {"cal", ptl_command_cal},
     {"mon", ptl_command_mon},
     {"spawn", ptl_command_spawn},
+    {"db", ptl_command_db},
     {"gensecret", ptl_command_gensecret},
     /* The C API's whole words are taken as well as AEMP's clipped ones. */
     {"send", ptl_command_snd},
@@ -93,7 +127,8 @@ int main(int argc, char **argv)
         return puts("portolan " PTL_VERSION) < 0 ? PTL_EXIT_OTHER : PTL_EXIT_OK;
     }
     if (options.help) {
-        return fputs(help, stdout) < 0 ? PTL_EXIT_OTHER : PTL_EXIT_OK;
+        return fputs(help, stdout) < 0 || fputs(more_help, stdout) < 0 ? PTL_EXIT_OTHER
+                                                                       : PTL_EXIT_OK;
     }
     return dispatch(&options);
 }

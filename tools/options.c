@@ -4,16 +4,22 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum option_code {
     CODE_ARGUMENT = 1, /* getopt's own, for what is no option */
-    CODE_BIND = 256,
+    CODE_ANNOUNCE = 256,
+    CODE_BIND,
+    CODE_COUNT,
     CODE_FRAMING,
+    CODE_HOLD,
     CODE_LOG,
     CODE_MAX_MESSAGE,
+    CODE_NO_GLOBAL,
     CODE_NODE,
+    CODE_PREFIX,
     CODE_SECRET,
     CODE_SECRET_FILE,
     CODE_SEED,
@@ -23,12 +29,17 @@ enum option_code {
 };
 
 static const struct option long_options[] = {
+    {"announce", required_argument, NULL, CODE_ANNOUNCE},
     {"bind", required_argument, NULL, CODE_BIND},
+    {"count", required_argument, NULL, CODE_COUNT},
     {"framing", required_argument, NULL, CODE_FRAMING},
     {"help", no_argument, NULL, 'h'},
+    {"hold", no_argument, NULL, CODE_HOLD},
     {"log", required_argument, NULL, CODE_LOG},
     {"max-message", required_argument, NULL, CODE_MAX_MESSAGE},
+    {"no-global", no_argument, NULL, CODE_NO_GLOBAL},
     {"node", required_argument, NULL, CODE_NODE},
+    {"prefix", required_argument, NULL, CODE_PREFIX},
     {"secret", required_argument, NULL, CODE_SECRET},
     {"secret-file", required_argument, NULL, CODE_SECRET_FILE},
     {"seed", required_argument, NULL, CODE_SEED},
@@ -39,35 +50,58 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* Which options which command takes, by name, between blanks. */
+/* Which options which command takes, by name, between blanks; a command may be of two words. */
 #define CLIENT_OPTIONS " framing log node secret secret-file seed timeout "
 static const struct {
     const char *command;
     const char *options;
 } accepted[] = {
-    {"run", " bind framing log max-message node secret secret-file seed service shards "},
+    {"run", " announce bind framing log max-message no-global node secret secret-file seed service "
+            "shards "},
     {"snd", CLIENT_OPTIONS},
     {"cal", CLIENT_OPTIONS},
     {"mon", CLIENT_OPTIONS},
     {"spawn", CLIENT_OPTIONS},
+    {"db set", CLIENT_OPTIONS "hold "},
+    {"db del", CLIENT_OPTIONS},
+    {"db get", CLIENT_OPTIONS},
+    {"db keys", CLIENT_OPTIONS},
+    {"db values", CLIENT_OPTIONS},
+    {"db family", CLIENT_OPTIONS},
+    {"db watch", CLIENT_OPTIONS "count prefix "},
+    {"db", CLIENT_OPTIONS},
     {"gensecret", " "},
     {"send", CLIENT_OPTIONS},
     {"call", CLIENT_OPTIONS},
     {"monitor", CLIENT_OPTIONS},
 };
 
-static bool accepts(const char *command, const char *option)
+/* The command's options, or NULL: an unknown command is complained of elsewhere. */
+static const char *options_of(const char *command)
 {
-    char word[32] = " ";
-
-    strncat(word, option, sizeof word - 3);
-    strncat(word, " ", 2);
     for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
         if (strcmp(accepted[i].command, command) == 0) {
-            return strstr(accepted[i].options, word) != NULL;
+            return accepted[i].options;
         }
     }
-    return true; /* an unknown command is complained of elsewhere */
+    return NULL;
+}
+
+static int check_accepted(const char *command, const char *argument, const char *option)
+{
+    char both[16] = "";
+    char word[16];
+
+    snprintf(both, sizeof both, "%s %s", command, argument ? argument : "");
+    snprintf(word, sizeof word, " %s ", option);
+    if (options_of(both)) {
+        command = both;
+    }
+    const char *options = options_of(command);
+    return !options || strstr(options, word)
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_USAGE, "'%s' takes no --%s: see portolan --help", command,
+                              option);
 }
 
 static int add(struct ptl_list *list, const char *option, const char *item)
@@ -118,8 +152,16 @@ static int take_option(struct ptl_options *options, int code, const char *name)
         return add(&options->binds, name, optarg);
     case CODE_SEED:
         return add(&options->seeds, name, optarg);
+    case CODE_ANNOUNCE:
+        return add(&options->announces, name, optarg);
     case CODE_SERVICE:
         return add(&options->services, name, optarg);
+    case CODE_HOLD:
+        options->hold = true;
+        break;
+    case CODE_NO_GLOBAL:
+        options->ordinary = true;
+        break;
     case CODE_FRAMING:
         options->framings = optarg;
         break;
@@ -129,11 +171,17 @@ static int take_option(struct ptl_options *options, int code, const char *name)
     case CODE_NODE:
         options->node = optarg;
         break;
+    case CODE_PREFIX:
+        options->prefix = optarg;
+        break;
     case CODE_SECRET:
         options->secret = optarg;
         break;
     case CODE_SECRET_FILE:
         options->secret_file = optarg;
+        break;
+    case CODE_COUNT:
+        err = take_whole(name, optarg, 1, UINT64_MAX, &options->count);
         break;
     case CODE_MAX_MESSAGE:
         err = take_whole(name, optarg, 1024, (uint64_t)1 << 30, &number);
@@ -214,6 +262,21 @@ static int check_addresses(const char *name, const struct ptl_list *list)
     return code;
 }
 
+/* Others are to connect there, so "any port" and "every address" mean nothing. */
+static int check_announces(const struct ptl_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *text = list->items[i];
+        if (atoi(strrchr(text, ':') + 1) == 0 || strncmp(text, "0.0.0.0:", 8) == 0 ||
+            strncmp(text, "[::]:", 5) == 0) {
+            return ptl_complain(PTL_EXIT_USAGE,
+                                "--announce takes an address that others connect to, not '%s'",
+                                text);
+        }
+    }
+    return PTL_EXIT_OK;
+}
+
 /* What can be judged without looking at the world. */
 static int check(const struct ptl_options *options)
 {
@@ -229,6 +292,12 @@ static int check(const struct ptl_options *options)
     int code = check_addresses("--bind", &options->binds);
     if (code == PTL_EXIT_OK) {
         code = check_addresses("--seed", &options->seeds);
+    }
+    if (code == PTL_EXIT_OK) {
+        code = check_addresses("--announce", &options->announces);
+    }
+    if (code == PTL_EXIT_OK) {
+        code = check_announces(&options->announces);
     }
     if (code == PTL_EXIT_OK && options->framings) {
         code = check_framings(options->framings);
@@ -296,13 +365,15 @@ static int take_all(int argc, char **argv, struct ptl_options *options)
     while (optind < argc) {
         take_argument(options, argv[optind++]);
     }
-    for (size_t i = 0; options->command && i < sizeof given / sizeof given[0]; i++) {
-        if (given[i] && !accepts(options->command, given[i])) {
-            return ptl_complain(PTL_EXIT_USAGE, "'%s' takes no --%s: see portolan --help",
-                                options->command, given[i]);
+    int err = PTL_EXIT_OK;
+    for (size_t i = 0; err == PTL_EXIT_OK && i < sizeof given / sizeof given[0]; i++) {
+        if (options->command && given[i]) {
+            err = check_accepted(options->command,
+                                 options->argument_count > 0 ? options->arguments[0] : NULL,
+                                 given[i]);
         }
     }
-    return PTL_EXIT_OK;
+    return err;
 }
 
 int ptl_options_parse(int argc, char **argv, struct ptl_options *options)

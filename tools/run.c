@@ -56,6 +56,8 @@ static int start_and_serve(const struct ptl_options *options, const struct ptl_s
         ptl_common_options(options, options->node ? options->node : host, secret, journal);
     node_options.binds = options->binds.count > 0 ? options->binds.items : default_binds;
     node_options.seeds = options->seeds.items;
+    node_options.announces = options->announces.count > 0 ? options->announces.items : NULL;
+    node_options.ordinary = options->ordinary;
 
     int signals = ptl_signals_open();
     if (signals < 0) {

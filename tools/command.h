@@ -44,10 +44,13 @@ struct ptl_options {
     unsigned shards; /* 0: one a processor */
     size_t message_bytes_max;
     unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */
+    unsigned probe_ms;   /* as given, or 2,000: for each of many nodes that are asked */
     const char *prefix;  /* NULL: none */
     uint64_t count;      /* 0: no limit */
     bool ordinary;
     bool hold;
+    bool all;
+    bool json;
     bool help;
     bool version;
     char **arguments; /* what is neither command nor option */
@@ -74,4 +77,6 @@ int ptl_command_cal(const struct ptl_options *options);
 int ptl_command_mon(const struct ptl_options *options);
 int ptl_command_spawn(const struct ptl_options *options);
 int ptl_command_db(const struct ptl_options *options);
+int ptl_command_nodes(const struct ptl_options *options);
+int ptl_command_trace(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);

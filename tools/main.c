@@ -25,6 +25,8 @@ static const char help[] =
     "  portolan db values FAMILY              print an array of all values\n"
     "  portolan db family FAMILY              print a map of all keys and values\n"
     "  portolan db watch  FAMILY [KEY]        print what is there and every change, a line each\n"
+    "  portolan nodes                         print who is in the network\n"
+    "  portolan trace NODE                    print its links, and theirs, as a tree from NODE on\n"
     "  portolan gensecret                     print a fresh secret\n"
     "  portolan --help | --version\n"
     "\n"
@@ -48,13 +50,16 @@ static const char help[] =
     "  --seed HOST:PORT     the node to talk to       [PORTOLAN_SEED, or 127.0.0.1:4040]\n"
     "  --node ID            this client's own ID      [HOST/cli/RANDOM]\n"
     "  --timeout SECONDS    wait so long for an answer; mon, db watch, db set --hold: for a link\n"
-    "                       [10]\n"
+    "                       [10; nodes, trace: 2 for each node that is asked]\n"
     "  --log LEVEL          log to standard error     [off]\n"
     "db set, db watch\n"
     "  --hold               set it from here: it is gone when this command is ended; the log says\n"
     "                       \"holding FAMILY KEY\" (info) once the node shows it\n"
     "  --prefix P           watch only keys that begin with P\n"
     "  --count N            end after N lines\n"
+    "nodes, trace\n"
+    "  --json               nodes: print an object a line\n"
+    "  --all                nodes: show clients such as this one too\n"
     "all of them\n"
     "  --secret S           prove with this that we belong here (others see it in `ps`)\n"
     "  --secret-file F      the same, from a file that only its owner may read\n"
@@ -74,6 +79,10 @@ static const char more_help[] =
     "          its seed, and goes on when one is back.  {\"event\":\"reset\"} says that all is "
     "told\n"
     "          anew, as added, since memory had run out.\n"
+    "nodes     up: it answers; down: it does not; up*: it has no address to be asked at, and the\n"
+    "          node it is attached to says that it is there.\n"
+    "trace     ?: no answer (a client, another program's node); ^: also linked, drawn elsewhere;\n"
+    "          ...: not asked, more than 50 links away.  No more than 1000 nodes are drawn.\n"
     "\n"
     "exit codes\n"
     "  0  done\n"
@@ -94,6 +103,8 @@ static const struct {
     {"mon", ptl_command_mon},
     {"spawn", ptl_command_spawn},
     {"db", ptl_command_db},
+    {"nodes", ptl_command_nodes},
+    {"trace", ptl_command_trace},
     {"gensecret", ptl_command_gensecret},
     /* The C API's whole words are taken as well as AEMP's clipped ones. */
     {"send", ptl_command_snd},

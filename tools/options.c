@@ -10,11 +10,13 @@
 
 enum option_code {
     CODE_ARGUMENT = 1, /* getopt's own, for what is no option */
-    CODE_ANNOUNCE = 256,
+    CODE_ALL = 256,
+    CODE_ANNOUNCE,
     CODE_BIND,
     CODE_COUNT,
     CODE_FRAMING,
     CODE_HOLD,
+    CODE_JSON,
     CODE_LOG,
     CODE_MAX_MESSAGE,
     CODE_NO_GLOBAL,
@@ -29,12 +31,14 @@ enum option_code {
 };
 
 static const struct option long_options[] = {
+    {"all", no_argument, NULL, CODE_ALL},
     {"announce", required_argument, NULL, CODE_ANNOUNCE},
     {"bind", required_argument, NULL, CODE_BIND},
     {"count", required_argument, NULL, CODE_COUNT},
     {"framing", required_argument, NULL, CODE_FRAMING},
     {"help", no_argument, NULL, 'h'},
     {"hold", no_argument, NULL, CODE_HOLD},
+    {"json", no_argument, NULL, CODE_JSON},
     {"log", required_argument, NULL, CODE_LOG},
     {"max-message", required_argument, NULL, CODE_MAX_MESSAGE},
     {"no-global", no_argument, NULL, CODE_NO_GLOBAL},
@@ -70,6 +74,8 @@ static const struct {
     {"db family", CLIENT_OPTIONS},
     {"db watch", CLIENT_OPTIONS "count prefix "},
     {"db", CLIENT_OPTIONS},
+    {"nodes", CLIENT_OPTIONS "all json "},
+    {"trace", CLIENT_OPTIONS},
     {"gensecret", " "},
     {"send", CLIENT_OPTIONS},
     {"call", CLIENT_OPTIONS},
@@ -156,8 +162,14 @@ static int take_option(struct ptl_options *options, int code, const char *name)
         return add(&options->announces, name, optarg);
     case CODE_SERVICE:
         return add(&options->services, name, optarg);
+    case CODE_ALL:
+        options->all = true;
+        break;
     case CODE_HOLD:
         options->hold = true;
+        break;
+    case CODE_JSON:
+        options->json = true;
         break;
     case CODE_NO_GLOBAL:
         options->ordinary = true;
@@ -193,6 +205,7 @@ static int take_option(struct ptl_options *options, int code, const char *name)
         break;
     case CODE_TIMEOUT:
         err = take_seconds(optarg, &options->timeout_ms);
+        options->probe_ms = options->timeout_ms;
         break;
     }
     return err;
@@ -378,7 +391,7 @@ static int take_all(int argc, char **argv, struct ptl_options *options)
 
 int ptl_options_parse(int argc, char **argv, struct ptl_options *options)
 {
-    *options = (struct ptl_options){.timeout_ms = 10000};
+    *options = (struct ptl_options){.timeout_ms = 10000, .probe_ms = 2000};
     /* Arguments are gathered at the front of argv, where what was there has been read already. */
     options->arguments = argv;
     int err = take_all(argc, argv, options);

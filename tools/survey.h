@@ -1,0 +1,43 @@
+/*
+ * tools/survey.h - one question to many nodes at once, each with its own time to answer.
+ *
+ *   ptl_survey_ask() --> [ question, question ] --ptl_call()--> "NODE#PORT"
+ *                                                                 |
+ *                                 tell() <--- reply, or none -----'
+ *
+ * All on the shard of a client's node, from its callbacks: nothing here is locked.
+ */
+#pragma once
+
+#include "tools/client.h"
+
+struct ptl_survey;
+
+/* One node's question: part of what the caller knows of that node.  Only survey.c touches it. */
+struct ptl_question {
+    struct ptl_survey *survey;
+    struct ptl_question *next;
+    struct ptl_port to;
+};
+
+/* The answer, as of ptl_call(); or another error, and no reply. */
+typedef void ptl_survey_fn(struct ptl_survey *survey, struct ptl_question *question, int err,
+                           const struct ptl_msg *reply);
+
+struct ptl_survey {
+    struct ptl_client *client;
+    const char *port; /* "" is the node port */
+    const char *tag;  /* the whole question */
+    unsigned timeout_ms;
+    ptl_survey_fn *tell;
+    size_t open; /* asked and not told; counted down before `tell` is called */
+
+    /* The rest is survey.c's: what finds no room yet. */
+    struct ptl_question *first;
+    struct ptl_question *last;
+    bool asking;
+    bool waits;
+};
+
+/* Ask one more node; `tell` may be called inside of this call where there can be no answer. */
+void ptl_survey_ask(struct ptl_survey *survey, struct ptl_question *question, const char *node_id);

@@ -17,7 +17,9 @@ class HelpTest(ToolTest):
     def test_help_names_every_command_and_exit_code(self):
         code, out, err = self.run_tool("--help")
         self.assertEqual((code, err), (0, ""))
-        for word in ("run", "snd", "cal", "mon", "spawn", "gensecret", "exit codes"):
+        for word in ("run", "snd", "cal", "mon", "spawn", "gensecret", "exit codes", "nodes",
+                     "trace", "db set", "db del", "db get", "db keys", "db values", "db family",
+                     "db watch", "--no-global", "--announce"):
             self.assertIn(word, out)
         self.assertTrue(all(len(line) <= 100 for line in out.split("\n")))
         self.assertEqual(self.run_tool("cal", "--help"), (0, out, ""))
@@ -59,6 +61,46 @@ class UsageTest(ToolTest):
             ("gensecret takes no", ["gensecret", "x"]),
             ("is not a port", ["snd", "x" * 300 + "#y"]),
             ("is not a port", ["cal", "#y"]),
+            ("takes no --hold", ["run", "--hold"]),
+            ("takes no --no-global", ["snd", "--no-global", "a#b"]),
+            ("the form is: portolan db", ["db"]),
+            ("no 'db frob'", ["db", "frob", "fam"]),
+            ("db set FAMILY KEY [VALUE]", ["db", "set", "fam"]),
+            ("db set FAMILY KEY [VALUE]", ["db", "set", "fam", "k", "1", "2"]),
+            ("db del FAMILY KEY", ["db", "del", "fam"]),
+            ("db del FAMILY KEY", ["db", "del", "fam", "k", "1"]),
+            ("db get FAMILY KEY", ["db", "get", "fam"]),
+            ("db keys FAMILY", ["db", "keys"]),
+            ("db values FAMILY", ["db", "values", "fam", "k"]),
+            ("db family FAMILY", ["db", "family", "fam", "k"]),
+            ("db watch FAMILY [KEY]", ["db", "watch"]),
+            ("db watch FAMILY [KEY]", ["db", "watch", "fam", "k", "l"]),
+            ("a letter, then", ["db", "keys", ""]),
+            ("a letter, then", ["db", "get", "1fam", "k"]),
+            ("a letter, then", ["db", "set", "fam-ily", "k"]),
+            ("a letter, then", ["db", "watch", "'m"]),
+            ("more than 255 bytes", ["db", "keys", "f" * 256]),
+            ("the network's own", ["db", "set", "'l", "k"]),
+            ("the network's own", ["db", "del", "'g", "k"]),
+            ("it is empty", ["db", "set", "fam", ""]),
+            ("it is empty", ["db", "watch", "fam", ""]),
+            ("more than 1024 bytes", ["db", "get", "fam", "k" * 1025]),
+            ("not UTF-8", ["db", "get", "fam", os.fsdecode(b"\xff")]),
+            ("more than 1024 bytes", ["db", "watch", "fam", "--prefix", "k" * 1025]),
+            ("choose one", ["db", "watch", "fam", "k", "--prefix", "k"]),
+            ("--count takes", ["db", "watch", "fam", "--count", "0"]),
+            ("'db get' takes no --hold", ["db", "get", "fam", "k", "--hold"]),
+            ("'db set' takes no --count", ["db", "--count", "1", "set", "fam", "k"]),
+            ("'db' takes no --prefix", ["db", "--prefix", "k"]),
+            ("nodes takes no argument 'x'", ["nodes", "x"]),
+            ("trace NODE", ["trace"]),
+            ("trace NODE", ["trace", "a", "b"]),
+            ("is not a node", ["trace", "a#b"]),
+            ("is not a node", ["trace", ""]),
+            ("is not a node", ["trace", "x" * 201]),
+            ("others connect to", ["run", "--announce", "127.0.0.1:0"]),
+            ("others connect to", ["run", "--announce", "0.0.0.0:4040"]),
+            ("others connect to", ["run", "--announce", "[::]:4040"]),
         ):
             with self.subTest(arguments=arguments[:4]):
                 self.assert_fails(1, what, arguments=arguments)
@@ -173,7 +215,7 @@ class RunTest(ToolTest):
     def test_address_that_is_none_is_one_line(self):
         for address in ("", "nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", ":4040",
                         "127.0.0.1:x", "::1:4040", "[::1]", "*:4040"):
-            for option in ("--bind", "--seed"):
+            for option in ("--bind", "--seed", "--announce"):
                 self.assert_fails(1, f"{option} takes HOST:PORT", arguments=["run", option, address])
         self.assert_fails(1, "PORTOLAN_SEED takes HOST:PORT", arguments=["mon", "a#b"],
                           env={"PORTOLAN_SEED": "rain"})
@@ -248,7 +290,9 @@ class ClientTest(ToolTest):
     def test_clients_that_reach_nobody_say_so_with_exit_code_3(self):
         address = unused_address()
         for command in (["snd", "rain#x"], ["cal", "rain#x"], ["mon", "rain#x"],
-                        ["spawn", "rain", "portolan::echo"]):
+                        ["spawn", "rain", "portolan::echo"], ["db", "set", "fam", "k"],
+                        ["db", "set", "fam", "k", "--hold"], ["db", "get", "fam", "k"],
+                        ["db", "watch", "fam"], ["nodes"], ["trace", "rain"]):
             self.assert_fails(3, "cannot reach", address, arguments=[
                 *command, "--seed", address, "--timeout", "0.7"])
 

@@ -12,70 +12,19 @@
  * `made` builds each message anew from its value, as most programs will; the others send one
  * message that was made once.
  */
-#include <engine/portolan.h>
+#include "perf/common/nodes.h"
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <vector>
 
 namespace {
 
 constexpr unsigned burst = 256; /* messages that a source sends in one go */
-
-void must(int err, const char *what)
-{
-    if (err < 0) {
-        std::fprintf(stderr, "%s: %s\n", what, ptl_err_text(err));
-        std::exit(1);
-    }
-}
-
-/* ---- Nodes and ports ----------------------------------------------------------------------- */
-
-ptl_node *start(const char *id, unsigned shards, const char *bind,
-                const ptl_allocator *allocator = nullptr)
-{
-    const char *binds[] = {bind, nullptr};
-    ptl_node_options options = {};
-    ptl_node *node = nullptr;
-
-    options.size = sizeof options;
-    options.id = id;
-    options.shards = shards;
-    options.secret = "perf perf perf perf";
-    options.secret_size = std::strlen("perf perf perf perf");
-    options.framings = "cbor";
-    options.binds = bind ? binds : nullptr;
-    options.allocator = allocator;
-    must(ptl_node_start(&options, &node), "starting a node");
-    return node;
-}
-
-void stop(ptl_node *node)
-{
-    must(ptl_node_stop(node, 5000), "stopping a node");
-}
-
-ptl_port port_on_shard(ptl_node *node, unsigned shard, ptl_handler_fn *handler, void *data)
-{
-    ptl_port_options options = {};
-    ptl_port port;
-
-    options.size = sizeof options;
-    options.handler = handler;
-    options.data = data;
-    options.shard_plus_one = shard + 1;
-    must(ptl_port_new(node, &options, &port), "making a port");
-    return port;
-}
 
 ptl_msg *make_body(ptl_node *node)
 {
@@ -84,33 +33,6 @@ ptl_msg *make_body(ptl_node *node)
     must(ptl_msg_make(node, &msg, "y", "0123456789abcdef", static_cast<size_t>(16)), "a message");
     return msg;
 }
-
-/* Told once by a handler.  Who waits sleeps: a thread that looks now and then would keep the
- * processors from sleeping too, and so speed up what is measured. */
-class signal_once {
-  public:
-    void tell()
-    {
-        const std::lock_guard<std::mutex> lock(mutex);
-        told = true;
-        condition.notify_one();
-    }
-
-    void wait()
-    {
-        std::unique_lock<std::mutex> lock(mutex);
-        if (!condition.wait_for(lock, std::chrono::seconds(60), [&] { return told; })) {
-            std::fprintf(stderr, "stuck: messages do not arrive\n");
-            std::exit(1);
-        }
-        told = false;
-    }
-
-  private:
-    std::mutex mutex;
-    std::condition_variable condition;
-    bool told = false;
-};
 
 /* ---- From a source to a sink --------------------------------------------------------------- */
 
@@ -231,18 +153,6 @@ void cross_shard(benchmark::State &state, bool made)
 BENCHMARK_CAPTURE(cross_shard, sent, false)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cross_shard, made, true)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-/* Two nodes that know each other's address. */
-struct two_nodes {
-    ptl_node *near = start("near", 1, "127.0.0.1:0");
-    ptl_node *far = start("far", 1, "127.0.0.1:0");
-
-    two_nodes()
-    {
-        must(ptl_node_known(near, "far", ptl_node_address(far, 0)), "an address");
-        must(ptl_node_known(far, "near", ptl_node_address(near, 0)), "an address");
-    }
-};
-
 void one_way(benchmark::State &state, bool made)
 {
     two_nodes nodes;
@@ -327,27 +237,11 @@ BENCHMARK(round_trip)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 /* ---- What a port costs --------------------------------------------------------------------- */
 
-std::atomic<int64_t> allocated;
-
-void *count_bytes(void *, void *block, size_t old_size, size_t new_size)
-{
-    if (new_size == 0) {
-        allocated -= static_cast<int64_t>(old_size);
-        std::free(block);
-        return nullptr;
-    }
-    void *moved = std::realloc(block, new_size);
-    if (moved) {
-        allocated += static_cast<int64_t>(new_size) - static_cast<int64_t>(old_size);
-    }
-    return moved;
-}
-
 void idle_port(benchmark::State &state)
 {
     const int64_t ports = state.range(0);
     const ptl_allocator allocator = {count_bytes, nullptr};
-    ptl_node *node = start("idle", 1, nullptr, &allocator);
+    ptl_node *node = start("idle", 1, nullptr, nullptr, &allocator);
     int64_t bytes = 0;
 
     for (auto _ : state) {

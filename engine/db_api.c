@@ -69,11 +69,23 @@ static int post(struct ptl_node *node, unsigned place, const struct ptl_op *op)
     return err;
 }
 
+/* It will be looked at in the next turn: on its own shard what for can be fetched until then. */
+static void announce(struct ptl_node *node, unsigned place, const char *family, const char *key)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    if (shard != NULL && shard->index == place) {
+        ptl_store_expect(shard->directory.store, ptl_span_text(family), ptl_span_text(key));
+    }
+}
+
 static int change(struct ptl_node *node, enum ptl_directory_op number, const char *family,
                   const char *key, const struct ptl_msg *value)
 {
+    unsigned place = place_of(node, family);
     struct ptl_writer writer;
 
+    announce(node, place, family, key);
     ptl_writer_init(&writer, node);
     put_entry(&writer, family, key, value);
     int err = writer.err;
@@ -85,7 +97,7 @@ static int change(struct ptl_node *node, enum ptl_directory_op number, const cha
             .body = ptl_writer_body(&writer),
             .count = writer.count,
         };
-        err = post(node, place_of(node, family), &op);
+        err = post(node, place, &op);
     }
     ptl_writer_drop(&writer);
     return err;

@@ -5,6 +5,9 @@
 #include "engine/name.h"
 #include "engine/node.h"
 
+/* Keys that the store is told to expect, ahead of the one that is being set. */
+#define AHEAD 8
+
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Entries as a peer wrote them, for ptl_store_replace(). */
@@ -345,13 +348,28 @@ static void note_result(struct taking *taking, int result)
     }
 }
 
+/* A key further on, as long as there is one. */
+static void look_ahead(struct taking *taking, const struct update *update, struct ptl_cursor *ahead)
+{
+    struct ptl_span key, value;
+
+    if (ptl_next_string(ahead, &key) == PTL_OK && ptl_next_span(ahead, &value) == PTL_OK) {
+        ptl_store_expect(taking->shard->directory.store, update->family, key);
+    }
+}
+
 static void take_sets(struct taking *taking, const struct update *update)
 {
     struct ptl_cursor cursor = update->sets;
+    struct ptl_cursor ahead = cursor;
     uint8_t room[PTL_KEY_ROOM];
     struct ptl_span key, value;
 
+    for (uint32_t i = 0; i < AHEAD; i++) {
+        look_ahead(taking, update, &ahead);
+    }
     for (uint32_t i = 0; i < update->set_count; i++) {
+        look_ahead(taking, update, &ahead);
         int err = ptl_key_next(&cursor, room, &key);
         if (err == PTL_EEND || ptl_next_span(&cursor, &value) < 0) {
             return;

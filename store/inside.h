@@ -151,6 +151,9 @@ struct ptl_watch {
     uint8_t filter[]; /* the key or the prefix */
 };
 
+/* As many hints as it takes until the first one has come true: a power of two. */
+#define PTL_EXPECTED 4
+
 struct ptl_store {
     const struct ptl_allocator *allocator;
     struct ptl_store_limits limits;
@@ -164,7 +167,9 @@ struct ptl_store {
     uint32_t spares;
     uint64_t joins; /* given out, as are epochs */
     uint32_t epochs;
-    uint32_t watches; /* open */
+    uint32_t watches;                /* open */
+    uint32_t expected[PTL_EXPECTED]; /* hashes of keys that were announced last */
+    uint32_t expectations;           /* ever */
 };
 
 /* ---- Names (store/name.c) ----------------------------------------------------------------- */

@@ -354,6 +354,25 @@ int ptl_store_del(struct ptl_store *store, const struct ptl_source *source, stru
     return PTL_STORE_DONE;
 }
 
+void ptl_store_expect(struct ptl_store *store, struct ptl_span name, struct ptl_span key)
+{
+    const struct ptl_family *family = ptl_family_find(store, name);
+
+    if (family == NULL) {
+        return;
+    }
+    /* The way to this one's chain, and the first entry of an earlier one's, whose way is here. */
+    uint32_t hash = ptl_key_hash(family, key);
+    uint32_t *place = &store->expected[store->expectations++ % PTL_EXPECTED];
+    const struct ptl_entry *entry = (struct ptl_entry *)ptl_table_chain(&store->entries, *place);
+    if (entry != NULL) {
+        __builtin_prefetch(entry);
+        __builtin_prefetch(entry->bytes + PTL_CACHE_LINE / 2);
+    }
+    ptl_table_expect(&store->entries, hash);
+    *place = hash;
+}
+
 /* ---- A whole database --------------------------------------------------------------------- */
 
 static struct ptl_entry *find_staged(const struct ptl_table *staged, const struct ptl_part *part,

@@ -121,6 +121,12 @@ PTL_MUST_CHECK int ptl_store_set(struct ptl_store *store, const struct ptl_sourc
 PTL_MUST_CHECK int ptl_store_del(struct ptl_store *store, const struct ptl_source *source,
                                  struct ptl_span family, struct ptl_span key);
 
+/*
+ * A hint that this key will be set, deleted or read soon, after a few others: what that looks at
+ * first is fetched into the processor's caches while other things are done.  Changes nothing.
+ */
+void ptl_store_expect(struct ptl_store *store, struct ptl_span family, struct ptl_span key);
+
 /* ---- Reading ------------------------------------------------------------------------------ */
 
 /*

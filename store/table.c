@@ -53,6 +53,11 @@ void ptl_table_drop(struct ptl_table *table)
     ptl_table_init(table, table->allocator);
 }
 
+void ptl_table_expect(const struct ptl_table *table, uint32_t hash)
+{
+    __builtin_prefetch(chain_of(table, hash));
+}
+
 struct ptl_table_node *ptl_table_chain(const struct ptl_table *table, uint32_t hash)
 {
     return *chain_of(table, hash);
@@ -95,6 +100,9 @@ static void grow(struct ptl_table *table)
     }
     *to = NULL;
     table->chains++;
+    /* The next split is of the next chain: it takes as long as an insertion until then. */
+    index = table->chains;
+    __builtin_prefetch(*chain_at(table, index - power_below(index)));
 }
 
 static bool shrinks(const struct ptl_table *table)

@@ -41,6 +41,12 @@ void ptl_table_init(struct ptl_table *table, const struct ptl_allocator *allocat
 /* Free the table's own memory; the elements are their owners' business. */
 void ptl_table_drop(struct ptl_table *table);
 
+/*
+ * A hint that this chain will be looked at soon: fetch what leads to it into the processor's
+ * caches.
+ */
+void ptl_table_expect(const struct ptl_table *table, uint32_t hash);
+
 /* The first element of the chain that this hash belongs to, or NULL; its `next` leads on. */
 struct ptl_table_node *ptl_table_chain(const struct ptl_table *table, uint32_t hash);
 

@@ -40,14 +40,15 @@ void ptl_director_drop(struct ptl_shard *shard)
     shard->directory.director = NULL;
 }
 
-uint64_t ptl_attachment_next(struct ptl_shard *shard)
+uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known)
 {
     uint64_t now = (uint64_t)(ptl_loop_wall(shard->loop) * 1000);
     uint64_t last = atomic_load(&shard->node->attachment);
     uint64_t next;
 
     do {
-        next = now > last ? now : last + 1;
+        uint64_t above = last > known ? last : known;
+        next = now > above ? now : above + 1;
     } while (!atomic_compare_exchange_weak(&shard->node->attachment, &last, next));
     return next;
 }
@@ -71,7 +72,7 @@ static void choose(struct ptl_shard *shard)
         .kind = PTL_OP_DIRECTORY,
         .to = PTL_TO_SHARD,
         .number = PTL_DIR_ATTACH,
-        .epoch = ptl_attachment_next(shard),
+        .epoch = ptl_attachment_next(shard, 0),
         .node = id,
     };
     ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(id), shard->node->shard_count), &op);
@@ -131,7 +132,7 @@ void ptl_director_wanted(struct ptl_shard *shard)
         return;
     }
     ptl_log(shard->node, PTL_LOG_INFO, "another node has this one as its seed: global from now on");
-    ptl_attachment_next(shard);
+    ptl_attachment_next(shard, 0);
     atomic_store(&shard->node->global, true);
     atomic_store(&shard->node->attaching, false);
     struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_GLOBAL};

@@ -162,11 +162,9 @@ static uint64_t attachment_of(const struct inquiry *q)
     struct ptl_link *link = q->link;
 
     if (link->db.attachment == 0) {
-        link->db.attachment = (uint64_t)(ptl_loop_wall(q->shard->loop) * 1000);
-        if (ptl_store_owner(q->shard->directory.store, link_id(link), &known) &&
-            known.attachment != UINT64_MAX && link->db.attachment <= known.attachment) {
-            link->db.attachment = known.attachment + 1;
-        }
+        bool is_known = ptl_store_owner(q->shard->directory.store, link_id(link), &known) &&
+                        known.attachment != UINT64_MAX;
+        link->db.attachment = ptl_attachment_next(q->shard, is_known ? known.attachment : 0);
     }
     return link->db.attachment;
 }

@@ -545,7 +545,7 @@ int ptl_shard_open(struct ptl_shard *shard)
         shard->now = ptl_loop_now(shard->loop);
         err = shard->index == 0 ? set_incarnation(shard) : PTL_OK;
         if (shard->index == 0) {
-            ptl_attachment_next(shard);
+            ptl_attachment_next(shard, 0);
         }
     }
     if (err == PTL_OK) {

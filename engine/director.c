@@ -13,6 +13,7 @@ struct seat {
 struct ptl_director {
     struct seat *first; /* in the order in which they were linked */
     struct seat *master;
+    bool needed; /* there is something to tell a master, or to ask it */
 };
 
 int ptl_director_init(struct ptl_shard *shard)
@@ -59,7 +60,14 @@ static void choose(struct ptl_shard *shard)
 {
     struct ptl_director *director = shard->directory.director;
 
+    bool needed = director->needed || shard->node->bind_count + shard->node->announce_count != 0;
+
     if (director->master != NULL || shard->directory.global) {
+        return;
+    }
+    if (!needed) {
+        /* It listens nowhere and asks nothing: nobody has to know of it. */
+        atomic_store(&shard->node->attaching, director->first != NULL);
         return;
     }
     director->master = director->first;
@@ -76,6 +84,12 @@ static void choose(struct ptl_shard *shard)
         .node = id,
     };
     ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(id), shard->node->shard_count), &op);
+}
+
+void ptl_director_needed(struct ptl_shard *shard)
+{
+    shard->directory.director->needed = true;
+    choose(shard);
 }
 
 static struct seat **find(struct ptl_director *director, struct ptl_span node)

@@ -1,7 +1,7 @@
 /*
  * engine/director.h - what this node is in the network, decided on shard 0.
  *
- *   ordinary: a seed is linked --> ATTACH --its link's owner: g_slave--> MASTER, to all shards
+ *   ordinary: a seed is linked, and needed --> ATTACH --its link's owner: g_slave--> MASTER, to all shards
  *             its link is lost --> the next seed
  *   somebody takes us for global --> GLOBAL, to all shards; for good
  *
@@ -14,6 +14,9 @@
 /* Shard 0 has one; the others none.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_director_init(struct ptl_shard *shard);
 void ptl_director_drop(struct ptl_shard *shard);
+
+/* Something on this node needs a master: one that listens somewhere always does, to be found. */
+void ptl_director_needed(struct ptl_shard *shard);
 
 /* A seed is linked, and its link is lost. */
 void ptl_director_seed(struct ptl_shard *shard, struct ptl_span node);

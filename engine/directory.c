@@ -109,6 +109,16 @@ static void fail_link(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
+void ptl_directory_need(struct ptl_shard *shard)
+{
+    struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_NEEDED};
+
+    if (!shard->directory.needs_master && !shard->directory.global) {
+        shard->directory.needs_master = true;
+        ptl_directory_post(shard, 0, &op);
+    }
+}
+
 /* ---- Our own entries ------------------------------------------------------------------------- */
 
 struct ptl_source ptl_directory_own(const struct ptl_shard *shard)
@@ -170,6 +180,7 @@ static void take_own(struct ptl_shard *shard, const struct ptl_op *op)
         ptl_next_string(&cursor, &family) == PTL_OK && ptl_next_string(&cursor, &key) == PTL_OK;
 
     ptl_assert(good); /* made by db_api.c */
+    ptl_directory_need(shard);
     if (op->number == PTL_DIR_SET) {
         ptl_directory_set(shard, family, key, ptl_cursor_rest(&cursor));
     } else {
@@ -521,6 +532,9 @@ void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op)
         break;
     case PTL_DIR_SEED:
         ptl_director_seed(shard, op->node);
+        break;
+    case PTL_DIR_NEEDED:
+        ptl_director_needed(shard);
         break;
     case PTL_DIR_WANTED:
         ptl_director_wanted(shard);

@@ -61,6 +61,7 @@ enum ptl_directory_op {
     PTL_DIR_ANSWER,       /* from the master; epoch: the question; body: the result */
     /* Roles. */
     PTL_DIR_SEED,   /* to shard 0: the node `node` is linked and a seed of ours */
+    PTL_DIR_NEEDED, /* to shard 0: something here needs a master */
     PTL_DIR_WANTED, /* to shard 0: somebody wants us to be global */
     PTL_DIR_ATTACH, /* to the link's owner; epoch: attachment: attach to `node` */
     PTL_DIR_MASTER, /* to all; epoch: attachment: we are attached to `node` */
@@ -104,6 +105,7 @@ struct ptl_directory {
     struct ptl_store *store;
     bool global;
     bool started;
+    bool needs_master; /* shard 0 knows */
     bool closing;
     bool has_master;
     struct ptl_port master;     /* its node port */
@@ -169,6 +171,9 @@ struct ptl_source ptl_directory_own(const struct ptl_shard *shard);
 void ptl_directory_set(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key,
                        struct ptl_span value);
 void ptl_directory_del(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key);
+
+/* Something here needs the network's database: an ordinary node attaches, if it has not yet. */
+void ptl_directory_need(struct ptl_shard *shard);
 
 /* The peer, or NULL; and made if need be (NULL: no memory). */
 struct ptl_peer *ptl_peer_find(struct ptl_shard *shard, struct ptl_span node);

@@ -115,10 +115,11 @@ void ptl_directory_link_is_seed(struct ptl_shard *shard, struct ptl_link *link)
     }
     link->db.told_seed = true;
     if (!ptl_node_is_global(shard->node)) {
-        atomic_store(&shard->node->attaching, true); /* shard 0 will attach to it, or to another */
+        atomic_store(&shard->node->attaching, true); /* shard 0 may attach to it, or to another */
+    } else {
+        begin(shard, "g_slave");
+        say_or_fail(shard, link, 1);
     }
-    begin(shard, "g_slave");
-    say_or_fail(shard, link, 1);
     struct ptl_op op = {
         .kind = PTL_OP_DIRECTORY,
         .to = PTL_TO_SHARD,
@@ -179,10 +180,14 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
     if (link == NULL || link->state != PTL_LINK_UP || shard->directory.global) {
         return; /* lost meanwhile: shard 0 is told so, or has been */
     }
+    begin(shard, "g_slave"); /* be global, if you are not */
+    say_or_fail(shard, link, 1);
     struct ptl_buffer *packet = begin(shard, "g_slave");
     put_roots(shard->node, packet, false);
     ptl_cbor_put_head(packet, PTL_CBOR_UINT, op->epoch);
-    say_or_fail(shard, link, 3);
+    if (link->state == PTL_LINK_UP) {
+        say_or_fail(shard, link, 3);
+    }
     if (link->state != PTL_LINK_UP) {
         return;
     }
@@ -210,6 +215,7 @@ bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)
     struct ptl_directory *directory = &shard->directory;
 
     if (!directory->global) {
+        ptl_directory_need(shard);
         return directory->has_master &&
                !ptl_span_equal(ptl_port_node(&directory->master), link_id(link)) &&
                ask_master(shard, link);

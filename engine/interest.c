@@ -124,6 +124,7 @@ int ptl_interest_add(struct ptl_shard *shard, struct ptl_span family)
         return PTL_ENOMEM;
     }
     interest->watchers++;
+    ptl_directory_need(shard);
     return PTL_OK;
 }
 

@@ -576,6 +576,18 @@ static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_
                : reason;
 }
 
+/* How much the operator has to know of it.  Programs come and go; nodes that hold the network
+ * together should not. */
+static enum ptl_log_level weight_of(const struct ptl_link *link, bool was_up, int err)
+{
+    bool holds = link->seeds != 0 || link->db.said_global;
+
+    if (was_up) {
+        return err == PTL_ECLOSED && !holds ? PTL_LOG_INFO : PTL_LOG_WARN;
+    }
+    return link->keep_until != 0 && link->keep_backoff != 0 ? PTL_LOG_DEBUG : PTL_LOG_INFO;
+}
+
 void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
 {
     struct ptl_connection *connection = link->connection;
@@ -591,7 +603,6 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     link->failed_at = ++shard->failures;
     atomic_store(&shard->told_outside, PTL_TELLING_OUTSIDE);
     link->inherited = false;
-    link->db = (struct ptl_link_database){.attachment = 0};
     link->again = PTL_OK;
     link->untold = ptl_node_all_shards(shard->node);
     link->reason = failure_reason(shard, link, err);
@@ -603,13 +614,8 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     drop_listeners(shard, link);
     ptl_peer_room_reset(shard, link);
     weigh(shard, link);
-    bool once_more = link->keep_until != 0 && link->keep_backoff != 0; /* of many */
-    ptl_log(shard->node,
-            was_up      ? PTL_LOG_WARN
-            : once_more ? PTL_LOG_DEBUG
-                        : PTL_LOG_INFO,
-            "%s %s: %s", was_up ? "lost the link to" : "could not link to", link->id,
-            ptl_err_text(err));
+    ptl_log(shard->node, weight_of(link, was_up, err), "%s %s: %s",
+            was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
     if (was_up) {
         ptl_node_linked(shard->node, link_id(link), false);
         tell_listeners(shard, link, false);

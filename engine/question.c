@@ -263,6 +263,9 @@ static void begin(struct ptl_shard *shard, struct ptl_question *q)
         return;
     }
     let_wait(shard, q);
+    if (q->tag == NULL) {
+        ptl_directory_need(shard);
+    }
     if (try_to_answer(shard, q)) {
         shard->directory.questions = q->next;
         shard->directory.question_count--;

@@ -38,7 +38,7 @@ static const char help[] =
     "  --seed HOST:PORT     join the network there                     [none]\n"
     "  --announce HOST:PORT what others are told to reach us at        [where we listen]\n"
     "  --no-global          attach to a seed, do not hold the database [a global node]\n"
-    "                       (until others, commands too, have this node as their seed)\n"
+    "                       (until others have it as their seed and ask for the database)\n"
     "  --shards N           threads, 1 to 64                           [one a processor]\n"
     "  --framing LIST       what is spoken, best first                 [cbor,json]\n"
     "  --service NAME       a built-in port: echo, sink; its ID is     [none]\n"

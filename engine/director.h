@@ -1,7 +1,7 @@
 /*
  * engine/director.h - what this node is in the network, decided on shard 0.
  *
- *   ordinary: a seed is linked, and needed --> ATTACH --its link's owner: g_slave--> MASTER, to all shards
+ *   ordinary: a seed is linked, and needed --> ATTACH --its link's owner--> MASTER, to all shards
  *             its link is lost --> the next seed
  *   somebody takes us for global --> GLOBAL, to all shards; for good
  *

@@ -13,6 +13,9 @@
 #include "engine/question.h"
 #include "engine/registration.h"
 
+/* One that becomes global asks its master for so long, while the others' databases come in. */
+#define MASTER_STAYS_NS UINT64_C(3000000000)
+
 /* ---- Posting --------------------------------------------------------------------------------- */
 
 unsigned ptl_directory_place(const struct ptl_shard *shard, struct ptl_span family)
@@ -364,10 +367,11 @@ static void take_own_global(struct ptl_shard *shard)
     directory->started = true;
     if (directory->has_master) {
         peer = ptl_peer_find(shard, ptl_port_node(&directory->master));
+        directory->has_master = peer != NULL && peer->global;
+        directory->master_until = shard->now + MASTER_STAYS_NS;
         if (peer != NULL && peer->feed != NULL && !peer->global) {
             ptl_outlet_close(shard, peer->feed);
         }
-        directory->has_master = false;
     }
     ptl_interests_end(shard);
     ptl_questions_again(shard);
@@ -577,6 +581,10 @@ bool ptl_directory_work(struct ptl_shard *shard)
     if (!directory->started) {
         directory->started = true;
         ptl_mesh_begin(shard);
+    }
+    if (directory->global && directory->has_master) {
+        directory->has_master = shard->now < directory->master_until;
+        left |= directory->questions != NULL;
     }
     left |= directory->registration_dues != NULL && ptl_registrations_work(shard);
     left |= directory->follower_dues != NULL && ptl_followers_work(shard);

@@ -107,8 +107,9 @@ struct ptl_directory {
     bool started;
     bool needs_master; /* shard 0 knows */
     bool closing;
-    bool has_master;
+    bool has_master;            /* also for a while after we have become global */
     struct ptl_port master;     /* its node port */
+    uint64_t master_until;      /* ns: we are global, and it is asked until then; else 0 */
     uint64_t attachment;        /* to the master; grows */
     struct ptl_map peers;       /* struct ptl_peer by node hash */
     struct ptl_map interests;   /* struct ptl_interest by family hash; ordinary only */

@@ -166,8 +166,7 @@ void ptl_directory_say_global(struct ptl_shard *shard)
 
     while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
         if (link->state == PTL_LINK_UP) {
-            say_global(shard, link);
-            link->db.master = false;
+            say_global(shard, link); /* a master goes on answering for a while */
         }
     }
 }

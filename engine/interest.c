@@ -55,7 +55,7 @@ bool ptl_interests_work(struct ptl_shard *shard)
     uint32_t at = 0;
     bool left = false;
 
-    if (!directory->has_master || directory->interests.count == 0) {
+    if (directory->interests.count == 0 || !directory->has_master) {
         return false;
     }
     while ((interest = ptl_map_next(&directory->interests, &at)) != NULL) {

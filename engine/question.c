@@ -181,7 +181,7 @@ static int ask_master(struct ptl_shard *shard, struct ptl_question *q)
     ptl_key_put(packet, ptl_span_text(request_of(q)));
     ptl_key_put(packet, family_of(q));
     ptl_key_put(packet, ptl_span(id, (size_t)size));
-    if (q->what == PTL_ASK_GET) {
+    if (q->key_size != 0) {
         ptl_key_put(packet, key_of(q)); /* a master of ours answers with this one only */
     }
     if (packet->err < 0) {
@@ -190,7 +190,7 @@ static int ask_master(struct ptl_shard *shard, struct ptl_question *q)
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
         .body = ptl_buffer_span(packet),
-        .count = q->what == PTL_ASK_GET ? 4 : 3,
+        .count = q->key_size != 0 ? 4 : 3,
     };
     int err = ptl_route(shard->node, &shard->directory.master, &op, false);
     q->sent = err == PTL_OK;
@@ -217,16 +217,27 @@ static struct ptl_question *make(struct ptl_shard *shard, unsigned what, struct 
     return q;
 }
 
+/*
+ * Whether what is here is the answer.  An ordinary node passes on what peers ask, too, and so does
+ * one that has just become global, until it has had time to get what the others have.
+ */
+static bool has_whole_database(const struct ptl_shard *shard, const struct ptl_question *q)
+{
+    const struct ptl_directory *directory = &shard->directory;
+
+    if (directory->has_master) {
+        return q->tag != NULL && ptl_port_equal(&q->to, &directory->master);
+    }
+    return directory->global || (q->tag != NULL && !atomic_load(&shard->node->attaching));
+}
+
 /* Answer now; false: there is no answer yet, or no room for it. */
 static bool try_to_answer(struct ptl_shard *shard, const struct ptl_question *q)
 {
     if (q->answer != NULL) {
         return send_answer(shard, q, ptl_msg_body(q->answer), q->answer->count) == PTL_OK;
     }
-    if (shard->directory.global || q->tag != NULL) {
-        return answer_from_store(shard, q) == PTL_OK;
-    }
-    return false;
+    return has_whole_database(shard, q) && answer_from_store(shard, q) == PTL_OK;
 }
 
 /* Whether the master has been told all that was set here: a question comes behind that. */
@@ -234,7 +245,7 @@ static bool may_ask(struct ptl_shard *shard)
 {
     struct ptl_directory *directory = &shard->directory;
 
-    if (directory->global || !directory->has_master) {
+    if (!directory->has_master) {
         return false;
     }
     const struct ptl_peer *master = ptl_peer_find(shard, ptl_port_node(&directory->master));
@@ -389,7 +400,7 @@ static int result_of(const struct ptl_question *q, struct ptl_span body, struct 
     struct ptl_cursor ahead = cursor;
     struct ptl_value head;
 
-    if (q->what == PTL_ASK_GET) {
+    if (q->what == PTL_ASK_GET || q->what == PTL_ASK_FIND) {
         return pick(q, cursor, value);
     }
     if (ptl_next(&ahead, &head) < 0) {

@@ -125,7 +125,10 @@ static int read_request(struct ptl_node *node, const struct ptl_msg *msg, bool s
     return ptl_writer_finish(&writer, &request->value);
 }
 
-/* Update the database and read the key back behind it. */
+/*
+ * Update the database and, on a global node, read the key back behind it.  An ordinary one asks its
+ * master for what comes later behind this update, and may have none just now.
+ */
 static int start_update(struct ptl_node *node, struct service *service,
                         const struct request *request)
 {
@@ -141,12 +144,13 @@ static int start_update(struct ptl_node *node, struct service *service,
     };
     int err = request->value ? ptl_db_set(node, request->family, request->key, request->value)
                              : ptl_db_del(node, request->family, request->key);
-    if (err == 0) {
+    bool confirm = err == 0 && ptl_node_is_global(node);
+    if (confirm) {
         err = ptl_db_get(node, request->family, request->key, read_back, update);
     }
-    if (err < 0) {
+    if (err < 0 || !confirm) {
         free(update);
-        return err;
+        return err < 0 ? err : answer_now(node, &request->to, NULL);
     }
     service->updates = update;
     service->update_count++;

@@ -115,9 +115,8 @@ static void tell_known(struct sim_node *node)
     }
 }
 
-static void start_node(struct sim_node *node)
+void sim_world_start(struct sim_world *world, struct sim_node *node)
 {
-    struct sim_world *world = node->world;
     char bind[SIM_NAME_MAX];
     const char *binds[] = {bind, NULL};
     const char *seeds[SIM_NODES_MAX] = {NULL};
@@ -362,170 +361,6 @@ void sim_world_run(struct sim_world *world, uint64_t until)
     }
 }
 
-/* ---- Faults ---------------------------------------------------------------------------------- */
-
-static struct sim_node *any_node(struct sim_world *world)
-{
-    return &world->nodes[sim_random_below(world->random, world->node_count)];
-}
-
-/* A few seconds at most, more often a fraction of one. */
-static uint64_t any_while(struct sim_world *world)
-{
-    return sim_random_scale(world->random, SIM_MILLISECOND, 4 * SIM_SECOND);
-}
-
-static void cut_some(struct sim_world *world)
-{
-    unsigned streams = sim_network_streams(world->network);
-    if (streams == 0) {
-        return;
-    }
-    enum sim_cut how = (enum sim_cut)sim_random_below(world->random, 4);
-    unsigned which = (unsigned)sim_random_below(world->random, streams);
-    unsigned from = (unsigned)sim_random_below(world->random, 2);
-    uint64_t after = sim_random_scale(world->random, 1, 20000) - 1;
-    sim_network_cut(world->network, which, from, after, how);
-}
-
-static void cut_all(struct sim_world *world)
-{
-    unsigned streams = sim_network_streams(world->network);
-    if (streams == 0) {
-        return;
-    }
-    sim_network_fault(world->network, SIM_FAULT_FLAP, streams);
-    while (sim_network_streams(world->network) > 0) {
-        unsigned from = (unsigned)sim_random_below(world->random, 2);
-        sim_network_cut(world->network, 0, from, 0, SIM_CUT_RESET_BOTH);
-    }
-}
-
-struct sim_parting {
-    struct sim_parting *next;
-    struct sim_host *a, *b;
-    bool both;
-};
-
-static void heal(void *data)
-{
-    struct sim_parting *parting = data;
-    sim_hosts_heal(parting->a, parting->b);
-    if (parting->both) {
-        sim_hosts_heal(parting->b, parting->a);
-    }
-}
-
-static void part_some(struct sim_world *world)
-{
-    struct sim_node *a = any_node(world);
-    struct sim_node *b = any_node(world);
-    if (a == b) {
-        return;
-    }
-    struct sim_parting *parting = malloc(sizeof *parting);
-    ptl_assert(parting != NULL);
-    *parting = (struct sim_parting){.next = world->partings,
-                                    .a = a->host,
-                                    .b = b->host,
-                                    .both = sim_random_chance(world->random, 700)};
-    world->partings = parting;
-    sim_network_fault(world->network, SIM_FAULT_PARTITION, a->index * 16 + b->index);
-    sim_hosts_part(a->host, b->host);
-    if (parting->both) {
-        sim_hosts_part(b->host, a->host);
-    }
-    sim_network_at(world->network, sim_network_now(world->network) + any_while(world), heal,
-                   parting);
-}
-
-static void come_back(void *data)
-{
-    struct sim_node *node = data;
-    node->shards = (unsigned)sim_random_between(node->world->random, 1, SIM_SHARDS_MAX);
-    start_node(node);
-}
-
-static void power_back(void *data)
-{
-    struct sim_node *node = data;
-    sim_host_power_on(node->host);
-    come_back(node);
-}
-
-static void crash_some(struct sim_world *world)
-{
-    struct sim_node *node = any_node(world);
-    bool silently = sim_random_chance(world->random, 500);
-    if (node->node == NULL) {
-        return;
-    }
-    sim_network_fault(world->network, silently ? SIM_FAULT_POWER : SIM_FAULT_RESTART, node->index);
-    if (silently) {
-        sim_host_power_off(node->host);
-    }
-    sim_world_crash(world, node);
-    sim_network_at(world->network, sim_network_now(world->network) + any_while(world),
-                   silently ? power_back : come_back, node);
-}
-
-static void pause_some(struct sim_world *world)
-{
-    struct sim_node *node = any_node(world);
-    sim_network_fault(world->network, SIM_FAULT_PAUSE, node->index);
-    node->paused_until = sim_network_now(world->network) + any_while(world);
-}
-
-static void strike(void *data)
-{
-    struct sim_world *world = data;
-    if (!world->storming || sim_network_now(world->network) >= world->calm_at) {
-        world->storming = false;
-        *sim_network_weather(world->network) = (struct sim_weather){.short_io = 100};
-        sim_network_spare(world->network);
-        return;
-    }
-    unsigned dice = (unsigned)sim_random_below(world->random, 100);
-    if (dice < 50) {
-        cut_some(world);
-    } else if (dice < 62) {
-        cut_all(world);
-    } else if (dice < 76) {
-        part_some(world);
-    } else if (dice < 90) {
-        pause_some(world);
-    } else {
-        crash_some(world);
-    }
-    uint64_t wait = sim_random_scale(world->random, SIM_MILLISECOND, 1200 * SIM_MILLISECOND);
-    sim_network_at(world->network, sim_network_now(world->network) + wait, strike, world);
-}
-
-void sim_world_storm(struct sim_world *world, uint64_t duration)
-{
-    world->storming = true;
-    world->calm_at = sim_network_now(world->network) + duration;
-    struct sim_random *random = world->random;
-    *sim_network_weather(world->network) = (struct sim_weather){
-        .refused = (unsigned)sim_random_below(random, 100),
-        .hanging = (unsigned)sim_random_below(random, 50),
-        .slow = (unsigned)sim_random_below(random, 100),
-        .unresolved = 100,
-        .short_io = (unsigned)sim_random_below(random, 300),
-        .deferred = (unsigned)sim_random_below(random, 200),
-    };
-    strike(world);
-}
-
-uint64_t sim_world_faults(const struct sim_world *world)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < SIM_FAULTS; i++) {
-        sum += sim_network_faults(world->network, (enum sim_fault)i);
-    }
-    return sum;
-}
-
 /* ---- Beginning and end ----------------------------------------------------------------------- */
 
 void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
@@ -555,17 +390,13 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
     ptl_ring_preempt = interrupt;
 #endif
     for (unsigned i = 0; i < world->node_count; i++) {
-        start_node(&world->nodes[i]);
+        sim_world_start(world, &world->nodes[i]);
     }
 }
 
 void sim_world_drop(struct sim_world *world)
 {
-    while (world->partings != NULL) {
-        struct sim_parting *parting = world->partings;
-        world->partings = parting->next;
-        free(parting);
-    }
+    sim_world_faults_drop(world);
     sim_workload_free(world->workload);
     sim_checker_drop(&world->checker);
     sim_network_free(world->network);

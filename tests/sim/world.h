@@ -60,6 +60,9 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose);
 /* All nodes must be down. */
 void sim_world_drop(struct sim_world *world);
 
+/* Begin a life of one node that is down. */
+void sim_world_start(struct sim_world *world, struct sim_node *node);
+
 /* Go on until `until`, or until the checker has failed. */
 void sim_world_run(struct sim_world *world, uint64_t until);
 
@@ -82,3 +85,6 @@ static inline struct sim_life sim_node_life(const struct sim_node *node)
 
 /* Faults of all kinds so far. */
 uint64_t sim_world_faults(const struct sim_world *world);
+
+/* Forget those that were to end later. */
+void sim_world_faults_drop(struct sim_world *world);

@@ -43,48 +43,82 @@ static void cut_all(struct sim_world *world)
     }
 }
 
+/* What one group of hosts sends to another waits, and perhaps the other way as well. */
 struct sim_parting {
     struct sim_parting *next;
-    struct sim_host *a, *b;
+    struct sim_world *world;
+    unsigned from, to; /* a bit a node */
     bool both;
 };
 
+static void each_pair(const struct sim_parting *parting,
+                      void (*call)(struct sim_host *a, struct sim_host *b))
+{
+    struct sim_world *world = parting->world;
+    for (unsigned i = 0; i < world->node_count; i++) {
+        for (unsigned j = 0; j < world->node_count; j++) {
+            if ((parting->from >> i & 1) != 0 && (parting->to >> j & 1) != 0) {
+                call(world->nodes[i].host, world->nodes[j].host);
+                if (parting->both) {
+                    call(world->nodes[j].host, world->nodes[i].host);
+                }
+            }
+        }
+    }
+}
+
 static void heal(void *data)
 {
-    struct sim_parting *parting = data;
-    sim_hosts_heal(parting->a, parting->b);
-    if (parting->both) {
-        sim_hosts_heal(parting->b, parting->a);
-    }
+    each_pair(data, sim_hosts_heal);
+}
+
+static void part(struct sim_world *world, unsigned from, unsigned to, bool both, uint64_t duration)
+{
+    struct sim_parting *parting = malloc(sizeof *parting);
+    ptl_assert(parting != NULL);
+    *parting = (struct sim_parting){
+        .next = world->partings, .world = world, .from = from, .to = to, .both = both};
+    world->partings = parting;
+    each_pair(parting, sim_hosts_part);
+    sim_network_at(world->network, sim_network_now(world->network) + duration, heal, parting);
 }
 
 static void part_some(struct sim_world *world)
 {
     struct sim_node *a = any_node(world);
     struct sim_node *b = any_node(world);
-    if (a == b) {
-        return;
+    if (a != b) {
+        sim_network_fault(world->network, SIM_FAULT_PARTITION, a->index * 16 + b->index);
+        part(world, 1u << a->index, 1u << b->index, sim_random_chance(world->random, 700),
+             any_while(world));
     }
-    struct sim_parting *parting = malloc(sizeof *parting);
-    ptl_assert(parting != NULL);
-    *parting = (struct sim_parting){.next = world->partings,
-                                    .a = a->host,
-                                    .b = b->host,
-                                    .both = sim_random_chance(world->random, 700)};
-    world->partings = parting;
-    sim_network_fault(world->network, SIM_FAULT_PARTITION, a->index * 16 + b->index);
-    sim_hosts_part(a->host, b->host);
-    if (parting->both) {
-        sim_hosts_part(b->host, a->host);
+}
+
+/* Two groups of nodes lose each other, mostly for longer than silence is borne. */
+static void split_all(struct sim_world *world)
+{
+    unsigned all = (1u << world->node_count) - 1;
+    unsigned group = (unsigned)sim_random_between(world->random, 1, all - 1);
+    sim_network_fault(world->network, SIM_FAULT_SPLIT, group);
+    part(world, group, all & ~group, true,
+         sim_random_between(world->random, SIM_SECOND / 2, 5 * SIM_SECOND));
+}
+
+static void heal_all(struct sim_world *world)
+{
+    for (struct sim_parting *parting = world->partings; parting != NULL; parting = parting->next) {
+        heal(parting);
     }
-    sim_network_at(world->network, sim_network_now(world->network) + any_while(world), heal,
-                   parting);
 }
 
 static void come_back(void *data)
 {
     struct sim_node *node = data;
-    node->shards = (unsigned)sim_random_between(node->world->random, 1, SIM_SHARDS_MAX);
+    struct sim_random *random = node->world->random;
+    node->shards = (unsigned)sim_random_between(random, 1, SIM_SHARDS_MAX);
+    if (node->index > 0 && sim_random_chance(random, 150)) {
+        node->ordinary = sim_random_chance(random, 500);
+    }
     sim_world_start(node->world, node);
 }
 
@@ -125,15 +159,18 @@ static void strike(void *data)
         world->storming = false;
         *sim_network_weather(world->network) = (struct sim_weather){.short_io = 100};
         sim_network_spare(world->network);
+        heal_all(world);
         return;
     }
     unsigned dice = (unsigned)sim_random_below(world->random, 100);
-    if (dice < 50) {
+    if (dice < 46) {
         cut_some(world);
-    } else if (dice < 62) {
+    } else if (dice < 56) {
         cut_all(world);
-    } else if (dice < 76) {
+    } else if (dice < 68) {
         part_some(world);
+    } else if (dice < 78) {
+        split_all(world);
     } else if (dice < 90) {
         pause_some(world);
     } else {

@@ -178,8 +178,8 @@ uint64_t sim_network_pass(struct sim_network *network, uint64_t duration)
 const char *sim_fault_name(enum sim_fault fault)
 {
     static const char *const names[SIM_FAULTS] = {
-        "refused",   "hanging", "slow",  "reset", "blackhole",
-        "partition", "restart", "power", "pause", "flap",
+        "refused", "hanging", "slow",  "reset", "blackhole", "partition",
+        "split",   "restart", "power", "pause", "flap",
     };
     return names[fault];
 }

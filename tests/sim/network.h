@@ -40,6 +40,7 @@ enum sim_fault {
     SIM_FAULT_RESET,     /* a stream was cut and both or one end told */
     SIM_FAULT_BLACKHOLE, /* a stream was cut and nobody told */
     SIM_FAULT_PARTITION, /* two hosts lost each other for a while */
+    SIM_FAULT_SPLIT,     /* two groups of hosts lost each other for a while */
     SIM_FAULT_RESTART,   /* a process died and its system said so */
     SIM_FAULT_POWER,     /* a machine was gone without a word */
     SIM_FAULT_PAUSE,     /* a process stood still */

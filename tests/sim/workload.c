@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RECEIVERS_A_NODE 3
-#define SENDERS_A_NODE 3
+#define SMALL_WORLD 3 /* nodes */
 
 void sim_check_result(struct sim_workload *workload, const char *what, int err)
 {
@@ -329,13 +328,14 @@ static void add_receiver(struct sim_workload *workload, struct sim_node *node)
 
 void sim_workload_node_up(struct sim_workload *workload, struct sim_node *node)
 {
+    unsigned each = workload->world->node_count > SMALL_WORLD ? 2 : 3;
     int err = ptl_register(node->node, "sim::actor", spawned, node);
     sim_check_result(workload, "ptl_register", err);
     sim_actor_place(sim_actor_new(workload, SIM_ECHO, node), "echo");
-    for (unsigned i = 0; i < RECEIVERS_A_NODE; i++) {
+    for (unsigned i = 0; i < each; i++) {
         add_receiver(workload, node);
     }
-    for (unsigned i = 0; i < SENDERS_A_NODE; i++) {
+    for (unsigned i = 0; i < each; i++) {
         sim_sender_add(workload, node, i == 0);
     }
 }

@@ -88,6 +88,7 @@ static void fill_options(struct sim_node *node, struct ptl_node_options *options
         .secret_size = 24,
         .framings = framings(random),
         .shards = node->shards,
+        .ordinary = node->ordinary,
         .log_level = node->world->verbose ? PTL_LOG_DEBUG : PTL_LOG_ERROR,
         .log = log_line,
         .log_data = node,
@@ -105,8 +106,8 @@ static void tell_known(struct sim_node *node)
 {
     struct sim_world *world = node->world;
     for (unsigned i = 0; i < world->node_count; i++) {
-        if (i == node->index || sim_random_chance(world->random, 200)) {
-            continue;
+        if (i == node->index || sim_random_chance(world->random, 400)) {
+            continue; /* it will find that one in the database, or not at all */
         }
         int err = ptl_node_known(node->node, world->nodes[i].id, world->nodes[i].address);
         if (err < 0) {
@@ -115,22 +116,74 @@ static void tell_known(struct sim_node *node)
     }
 }
 
+/*
+ * The first node may have no seeds: others join it.  Everybody else knows it, and some more.  An
+ * ordinary node is mostly left alone, since being a seed makes it global.
+ */
+static unsigned choose_seeds(struct sim_node *node)
+{
+    struct sim_world *world = node->world;
+    bool joins = node->index > 0 || sim_random_chance(world->random, 500);
+    unsigned seeds = node->index > 0 ? 1 : 0;
+    for (unsigned i = 1; i < world->node_count && joins; i++) {
+        unsigned chance = world->nodes[i].ordinary ? 30 : 400;
+        if (i != node->index && sim_random_chance(world->random, chance)) {
+            seeds |= 1u << i;
+        }
+    }
+    return seeds;
+}
+
+/* An ordinary node that loses its master shall find another, if there is one. */
+static unsigned choose_masters(struct sim_node *node)
+{
+    struct sim_world *world = node->world;
+    unsigned seeds = choose_seeds(node);
+    unsigned first = (unsigned)sim_random_below(world->random, world->node_count);
+    for (unsigned i = 0; i < world->node_count && seeds == 1; i++) {
+        const struct sim_node *other = &world->nodes[(first + i) % world->node_count];
+        if (other != node && !other->ordinary) {
+            seeds |= 1u << other->index;
+        }
+    }
+    return seeds;
+}
+
+/* Give it seeds, and say of which nodes it will ask to be global. */
+static void fill_seeds(struct sim_node *node, const char *seeds[])
+{
+    struct sim_world *world = node->world;
+    unsigned count = 0;
+    node->seeds = node->ordinary ? choose_masters(node) : choose_seeds(node);
+    node->named = false;
+    for (unsigned i = 0; i < world->node_count; i++) {
+        struct sim_node *other = &world->nodes[i];
+        if ((node->seeds >> i & 1) != 0) {
+            seeds[count++] = other->address;
+            other->named = true;
+        }
+        node->named =
+            node->named || (other->node != NULL && (other->seeds >> node->index & 1) != 0);
+    }
+    seeds[count] = NULL;
+}
+
 void sim_world_start(struct sim_world *world, struct sim_node *node)
 {
     char bind[SIM_NAME_MAX];
     const char *binds[] = {bind, NULL};
-    const char *seeds[SIM_NODES_MAX] = {NULL};
+    const char *announces[] = {node->told, NULL};
+    const char *seeds[SIM_NODES_MAX + 1];
     struct ptl_node_options options;
-    unsigned count = 0;
 
     fill_options(node, &options);
-    /* The first node may have no seeds: others join it.  Everybody else knows all. */
-    for (unsigned i = 0; i < world->node_count; i++) {
-        if (i != node->index && (node->index > 0 || sim_random_chance(world->random, 500))) {
-            seeds[count++] = world->nodes[i].address;
-        }
-    }
+    fill_seeds(node, seeds);
     snprintf(bind, sizeof bind, "%s:4040", sim_host_ip(node->host));
+    snprintf(node->told, sizeof node->told, "%s", bind);
+    if (sim_random_chance(world->random, 300)) {
+        snprintf(node->told, sizeof node->told, "%s:4040", node->id);
+        options.announces = announces;
+    }
     options.binds = binds;
     options.seeds = seeds;
     world->checker.lives[node->index]++;
@@ -365,7 +418,7 @@ void sim_world_run(struct sim_world *world, uint64_t until)
 
 void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
 {
-    static const char *const names[SIM_NODES_MAX] = {"alpha", "beta", "gamma"};
+    static const char *const names[SIM_NODES_MAX] = {"alpha", "beta", "gamma", "delta", "epsilon"};
     *world = (struct sim_world){.network = sim_network_make(seed), .verbose = verbose};
     ptl_assert(world->network != NULL);
     world->random = sim_network_random(world->network);
@@ -377,6 +430,7 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
         node->world = world;
         node->index = i;
         node->shards = (unsigned)sim_random_between(world->random, 1, SIM_SHARDS_MAX);
+        node->ordinary = i > 0 && sim_random_chance(world->random, 350);
         node->host = sim_host_add(world->network, names[i]);
         node->allocator = (struct ptl_allocator){.resize = counted_resize, .user = node};
         snprintf(node->id, sizeof node->id, "%s", names[i]);

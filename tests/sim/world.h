@@ -12,18 +12,22 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/sim_loop.h"
 
-#define SIM_NODES_MAX 3
+#define SIM_NODES_MAX 5
 #define SIM_SHARDS_MAX 4
 
 struct sim_world;
 struct sim_workload;
-struct sim_parting; /* two hosts that lose each other for a while */
+struct sim_parting; /* hosts that lose each other for a while */
 
 struct sim_node {
     struct sim_world *world;
     unsigned index;
     char id[8];
     char address[SIM_NAME_MAX];
+    char told[SIM_NAME_MAX]; /* where others are told to reach it */
+    bool ordinary;           /* asked to be; it is global all the same when it is a seed */
+    unsigned seeds;          /* of its present life: a bit a node */
+    bool named;              /* it has been somebody's seed in its present life */
     struct sim_host *host;
     struct sim_maker maker;
     struct ptl_node *node; /* NULL while it is down */
@@ -54,7 +58,7 @@ struct sim_world {
     bool verbose;
 };
 
-/* Make a world of 2 or 3 nodes and start them.  The workload's hooks are called from here on. */
+/* Make a world of 2 to SIM_NODES_MAX nodes and start them.  The workload's hooks are called from here on. */
 void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose);
 
 /* All nodes must be down. */

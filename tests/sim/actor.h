@@ -1,6 +1,7 @@
 /*
  * tests/sim/actor.h - the ports of the workload, and how they make ports, monitors and promises
- * that the checker knows of.  workload.c has the numbered messages, errand.c the experiments.
+ * that the checker knows of.  number.c has the numbered messages, errand.c the experiments,
+ * database.h the database.
  */
 #pragma once
 
@@ -9,15 +10,21 @@
 #define SIM_PAYLOAD_MAX 300000
 
 struct sim_sender;
+struct sim_database;
+struct sim_ticker;
+struct sim_entry;
 
 enum sim_kind {
     SIM_RECEIVER,
     SIM_SENDER,
     SIM_ECHO,
-    SIM_TALKER, /* says some last words and dies */
-    SIM_VICTIM, /* counts hits until it is killed */
-    SIM_ERRAND, /* does one experiment */
-    SIM_NODE,   /* a node port: not ours, only monitored */
+    SIM_TALKER,   /* says some last words and dies */
+    SIM_VICTIM,   /* counts hits until it is killed */
+    SIM_ERRAND,   /* does one experiment */
+    SIM_WRITER,   /* sets and deletes in the database */
+    SIM_HAND,     /* is registered there */
+    SIM_FOLLOWER, /* watches it */
+    SIM_NODE,     /* a node port: not ours, only monitored */
 };
 
 /* A port.  Actors live as long as the workload, whatever becomes of their ports. */
@@ -30,6 +37,8 @@ struct sim_actor {
     bool doomed;           /* somebody has killed it, which may not have got through */
     unsigned later_chance; /* out of 1000: says PTL_LATER */
     struct sim_sender *sender;
+    struct sim_ticker *ticker; /* of the database's actors */
+    struct sim_entry *entry;   /* of a hand: what it is registered with */
     /* Of experiments. */
     struct sim_actor *other; /* whom it is about; of that one: who made it */
     struct sim_actor *third;
@@ -46,6 +55,7 @@ struct sim_workload {
     uint32_t actor_count;
     struct sim_sender **senders;
     uint32_t sender_count;
+    struct sim_database *database;
     bool busy;     /* new errands begin */
     bool finished; /* nobody sends any more */
     char *payload; /* SIM_PAYLOAD_MAX + 256 letters */

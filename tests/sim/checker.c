@@ -32,7 +32,7 @@ void sim_checker_drop(struct sim_checker *checker)
 const char *sim_property_name(enum sim_property property)
 {
     static const char *const names[SIM_PROPERTIES] = {
-        "G1", "G2", "once", "G3", "G4", "G5", "G6", "G9", "call", "timer", "content", "rest",
+        "G1", "G2", "once", "G3", "G4", "G5", "G6", "G7", "G9", "call", "timer", "content", "rest",
     };
     return names[property];
 }

@@ -13,18 +13,19 @@
 #include "tests/sim/network.h"
 
 enum sim_property {
-    SIM_G1_ORDER,   /* runs of one sender out of order */
-    SIM_G2_HOLE,    /* something missing while the monitor was silent */
-    SIM_ONCE,       /* something came twice */
-    SIM_G3_PORT,    /* something reached another port than it was sent to */
-    SIM_G4_MONITOR, /* a monitor that fired twice, never, after it was taken back, or lied */
-    SIM_G5_PLACE,   /* a kill or a death notice out of its place */
-    SIM_G6_ROOM,    /* memory without bound, or nobody told of room */
-    SIM_G9_END,     /* an end that is not clean */
-    SIM_CALL,       /* an answer twice, never or wrong */
-    SIM_TIMER,      /* a timer early, twice, never, or after it was taken back */
-    SIM_CONTENT,    /* a message that is not what was sent */
-    SIM_REST,       /* a node that never comes to rest, or refuses what it should take */
+    SIM_G1_ORDER,    /* runs of one sender out of order */
+    SIM_G2_HOLE,     /* something missing while the monitor was silent */
+    SIM_ONCE,        /* something came twice */
+    SIM_G3_PORT,     /* something reached another port than it was sent to */
+    SIM_G4_MONITOR,  /* a monitor that fired twice, never, after it was taken back, or lied */
+    SIM_G5_PLACE,    /* a kill or a death notice out of its place */
+    SIM_G6_ROOM,     /* memory without bound, or nobody told of room */
+    SIM_G7_DATABASE, /* nodes, watchers or answers that do not agree, or never come to agree */
+    SIM_G9_END,      /* an end that is not clean */
+    SIM_CALL,        /* an answer twice, never or wrong */
+    SIM_TIMER,       /* a timer early, twice, never, or after it was taken back */
+    SIM_CONTENT,     /* a message that is not what was sent */
+    SIM_REST,        /* a node that never comes to rest, or refuses what it should take */
     SIM_PROPERTIES
 };
 

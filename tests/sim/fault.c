@@ -152,6 +152,37 @@ static void pause_some(struct sim_world *world)
     node->paused_until = sim_network_now(world->network) + any_while(world);
 }
 
+/* What may happen, and how often among a hundred; each run likes some of it more than others do. */
+static const struct {
+    unsigned share;
+    void (*happen)(struct sim_world *world);
+} kinds[] = {
+    {46, cut_some},  {10, cut_all},    {12, part_some},
+    {10, split_all}, {12, pause_some}, {10, crash_some},
+};
+
+_Static_assert(sizeof kinds / sizeof kinds[0] == SIM_STRIKES, "one share a kind");
+
+static void choose_shares(struct sim_world *world)
+{
+    for (unsigned i = 0; i < SIM_STRIKES; i++) {
+        world->shares[i] = kinds[i].share << sim_random_below(world->random, 4);
+    }
+}
+
+static void strike_once(struct sim_world *world)
+{
+    unsigned sum = 0, kind = 0;
+    for (unsigned i = 0; i < SIM_STRIKES; i++) {
+        sum += world->shares[i];
+    }
+    unsigned dice = (unsigned)sim_random_below(world->random, sum);
+    while (dice >= world->shares[kind]) {
+        dice -= world->shares[kind++];
+    }
+    kinds[kind].happen(world);
+}
+
 static void strike(void *data)
 {
     struct sim_world *world = data;
@@ -162,20 +193,7 @@ static void strike(void *data)
         heal_all(world);
         return;
     }
-    unsigned dice = (unsigned)sim_random_below(world->random, 100);
-    if (dice < 46) {
-        cut_some(world);
-    } else if (dice < 56) {
-        cut_all(world);
-    } else if (dice < 68) {
-        part_some(world);
-    } else if (dice < 78) {
-        split_all(world);
-    } else if (dice < 90) {
-        pause_some(world);
-    } else {
-        crash_some(world);
-    }
+    strike_once(world);
     uint64_t wait = sim_random_scale(world->random, SIM_MILLISECOND, 1200 * SIM_MILLISECOND);
     sim_network_at(world->network, sim_network_now(world->network) + wait, strike, world);
 }
@@ -193,6 +211,7 @@ void sim_world_storm(struct sim_world *world, uint64_t duration)
         .short_io = (unsigned)sim_random_below(random, 300),
         .deferred = (unsigned)sim_random_below(random, 200),
     };
+    choose_shares(world);
     strike(world);
 }
 

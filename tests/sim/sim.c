@@ -5,7 +5,7 @@
  * logs.  With --twice every seed is run again and must leave the same trace.  With --expect a bug
  * has been planted: some seed must fail, the first one by one of these properties.
  */
-#include "tests/sim/workload.h"
+#include "tests/sim/database.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -14,10 +14,22 @@
 
 #define CALM_DURATION (12 * SIM_SECOND)
 #define REST_DURATION (14 * SIM_SECOND)
+#define AGREE_DURATION (45 * SIM_SECOND) /* the longest pause between two attempts, and some more */
+#define ANSWER_DURATION (2 * SIM_SECOND)
 #define SEEDS_MAX 1000000
 
+/* What a seed counts; of many the median is printed, so that a run of nothing is seen. */
+enum figure {
+    DELIVERED, /* messages */
+    FAULTS,
+    ACCEPTED, /* changes of the database */
+    TOLD,     /* changes, to those who watch */
+    FIGURES
+};
+
 struct outcome {
-    uint64_t delivered, faults, hash, bytes_peak, turns;
+    uint64_t figures[FIGURES];
+    uint64_t hash, bytes_peak, turns;
     bool failed;
     enum sim_property property;
     char text[512];
@@ -27,6 +39,30 @@ static const char *program;
 static uint64_t current_seed;
 
 /* ---- One seed -------------------------------------------------------------------------------- */
+
+/* Nothing changes any more: all must come to agree about the database. */
+static void agree(struct sim_world *world)
+{
+    uint64_t until = sim_network_now(world->network) + AGREE_DURATION;
+    char text[256];
+    while (!world->checker.failed &&
+           !sim_model_agrees(world->workload->database, text, sizeof text)) {
+        uint64_t now = sim_network_now(world->network);
+        if (now >= until) {
+            sim_checker_fail(&world->checker, SIM_G7_DATABASE, "%s", text);
+            return;
+        }
+        sim_world_run(world, now + SIM_SECOND);
+    }
+}
+
+static void ask_all(struct sim_world *world)
+{
+    for (unsigned i = 0; i < world->node_count && !world->checker.failed; i++) {
+        sim_questions_ask_all(world->workload->database, &world->nodes[i]);
+    }
+    sim_world_run(world, sim_network_now(world->network) + ANSWER_DURATION);
+}
 
 static void stop_all(struct sim_world *world)
 {
@@ -42,6 +78,7 @@ static void stop_all(struct sim_world *world)
         if (!world->checker.failed) {
             sim_workload_check_flushed(world->workload, life);
         }
+        agree(world);
     }
     if (!world->checker.failed && sim_network_open_ends(world->network) != 0) {
         sim_checker_fail(&world->checker, SIM_G9_END, "%u streams are still open",
@@ -58,11 +95,14 @@ static void live(struct sim_world *world)
     }
     sim_workload_go(world->workload);
     sim_world_storm(world, sim_random_between(world->random, 6, 12) * SIM_SECOND);
+    sim_database_storm(world->workload->database);
     sim_world_run(world, world->calm_at);
     sim_workload_calm(world->workload);
     sim_world_run(world, sim_network_now(network) + CALM_DURATION);
     sim_workload_finish(world->workload);
     sim_world_run(world, sim_network_now(network) + REST_DURATION);
+    agree(world);
+    ask_all(world);
     if (!world->checker.failed) {
         sim_checker_rest(&world->checker);
         sim_world_check_links(world);
@@ -93,10 +133,12 @@ static struct outcome run_seed(uint64_t seed, bool verbose)
     outcome.failed = world.checker.failed;
     outcome.property = world.checker.property;
     memcpy(outcome.text, world.checker.text, sizeof outcome.text);
-    outcome.delivered = world.checker.delivered;
-    outcome.faults = sim_world_faults(&world);
+    outcome.figures[DELIVERED] = world.checker.delivered;
+    outcome.figures[FAULTS] = sim_world_faults(&world);
     outcome.hash = sim_network_hash(world.network);
     outcome.turns = world.turns;
+    outcome.figures[ACCEPTED] = world.workload->database->accepted;
+    outcome.figures[TOLD] = world.workload->database->told;
     for (unsigned i = 0; i < world.node_count; i++) {
         if (world.nodes[i].bytes_peak > outcome.bytes_peak) {
             outcome.bytes_peak = world.nodes[i].bytes_peak;
@@ -172,54 +214,97 @@ static int judge_planted(const struct options *options, const struct outcome *ou
     return fitting ? 0 : 1;
 }
 
+/* What all seeds came to. */
+struct tally {
+    uint64_t *figures[FIGURES]; /* a number a seed */
+    uint64_t seeds;
+    uint64_t peak, turns, hash;
+    int failures;
+};
+
+static struct tally begin_tally(const struct options *options)
+{
+    struct tally tally = {0};
+    for (unsigned i = 0; i < FIGURES; i++) {
+        tally.figures[i] = calloc(options->seeds, sizeof *tally.figures[i]);
+        if (tally.figures[i] == NULL) {
+            abort();
+        }
+    }
+    return tally;
+}
+
+static void free_tally(struct tally *tally)
+{
+    for (unsigned i = 0; i < FIGURES; i++) {
+        free(tally->figures[i]);
+    }
+}
+
+static void add_to_tally(struct tally *tally, const struct outcome *outcome)
+{
+    for (unsigned i = 0; i < FIGURES; i++) {
+        tally->figures[i][tally->seeds] = outcome->figures[i];
+    }
+    tally->seeds++;
+    tally->peak = outcome->bytes_peak > tally->peak ? outcome->bytes_peak : tally->peak;
+    tally->turns += outcome->turns;
+    tally->hash = tally->hash * 31 + outcome->hash;
+    tally->failures += outcome->failed;
+}
+
+static unsigned long long middle(struct tally *tally, enum figure figure)
+{
+    return (unsigned long long)median(tally->figures[figure], tally->seeds);
+}
+
+static void print_tally(struct tally *tally)
+{
+    printf("%llu seeds, %d failed; median delivered %llu, median faults %llu, median changes of "
+           "the database %llu, told %llu; turns %llu, highest memory of a node %llu bytes; "
+           "trace %016llx\n",
+           (unsigned long long)tally->seeds, tally->failures, middle(tally, DELIVERED),
+           middle(tally, FAULTS), middle(tally, ACCEPTED), middle(tally, TOLD),
+           (unsigned long long)tally->turns, (unsigned long long)tally->peak,
+           (unsigned long long)tally->hash);
+}
+
+static struct outcome run_once_or_twice(const struct options *options, uint64_t seed)
+{
+    struct outcome outcome = run_seed(seed, options->verbose);
+    if (options->twice && run_seed(seed, false).hash != outcome.hash && !outcome.failed) {
+        outcome.failed = true;
+        outcome.property = SIM_REST;
+        snprintf(outcome.text, sizeof outcome.text, "another run of the seed went elsewhere");
+    }
+    return outcome;
+}
+
 static int run_all(const struct options *options)
 {
-    uint64_t *delivered = calloc(options->seeds, sizeof *delivered);
-    uint64_t *faults = calloc(options->seeds, sizeof *faults);
-    uint64_t peak = 0, turns = 0, hash = 0;
-    int failures = 0;
+    struct tally tally = begin_tally(options);
 
-    if (delivered == NULL || faults == NULL) {
-        abort();
-    }
     for (uint64_t i = 0; i < options->seeds; i++) {
         uint64_t seed = options->seed + i;
-        struct outcome outcome = run_seed(seed, options->verbose);
-        delivered[i] = outcome.delivered;
-        faults[i] = outcome.faults;
-        peak = outcome.bytes_peak > peak ? outcome.bytes_peak : peak;
-        turns += outcome.turns;
-        hash = hash * 31 + outcome.hash;
-        if (options->twice && run_seed(seed, false).hash != outcome.hash && !outcome.failed) {
-            outcome.failed = true;
-            outcome.property = SIM_REST;
-            snprintf(outcome.text, sizeof outcome.text, "another run of the seed went elsewhere");
-        }
+        struct outcome outcome = run_once_or_twice(options, seed);
+        add_to_tally(&tally, &outcome);
         if (outcome.failed && options->expect != NULL) {
-            free(delivered);
-            free(faults);
+            free_tally(&tally);
             return judge_planted(options, &outcome, seed);
         }
         if (outcome.failed) {
-            failures++;
             printf("seed %llu: %s: %s; ", (unsigned long long)seed,
                    sim_property_name(outcome.property), outcome.text);
             print_replay(seed);
         }
     }
-    printf("%llu seeds, %d failed; median delivered %llu, median faults %llu; turns %llu, "
-           "highest memory of a node %llu bytes; trace %016llx\n",
-           (unsigned long long)options->seeds, failures,
-           (unsigned long long)median(delivered, options->seeds),
-           (unsigned long long)median(faults, options->seeds), (unsigned long long)turns,
-           (unsigned long long)peak, (unsigned long long)hash);
-    free(delivered);
-    free(faults);
+    print_tally(&tally);
+    free_tally(&tally);
     if (options->expect != NULL) {
         printf("the planted bug was not caught\n");
         return 1;
     }
-    return failures > 0;
+    return tally.failures > 0;
 }
 
 static uint64_t number(const char *text)

@@ -1,6 +1,7 @@
 #include "tests/sim/workload.h"
 
 #include "tests/sim/actor.h"
+#include "tests/sim/database.h"
 #include "tests/sim/network_inside.h"
 
 #include <stdio.h>
@@ -85,6 +86,10 @@ static int handle(struct ptl_node *node, const struct ptl_msg *msg, void *data)
         return sim_victim_handle(node, msg, actor);
     case SIM_ERRAND:
         return sim_errand_handle(node, msg, actor);
+    case SIM_WRITER:
+    case SIM_HAND:
+    case SIM_FOLLOWER:
+        return sim_database_handle(node, msg, actor);
     case SIM_NODE:
         break;
     }
@@ -300,6 +305,7 @@ struct sim_workload *sim_workload_make(struct sim_world *world)
     for (size_t i = 0; i < SIM_PAYLOAD_MAX + 256; i++) {
         workload->payload[i] = (char)('A' + (i * 7 + i / 50) % 58);
     }
+    workload->database = sim_database_make(workload);
     return workload;
 }
 
@@ -311,6 +317,7 @@ void sim_workload_free(struct sim_workload *workload)
     for (uint32_t i = 0; i < workload->sender_count; i++) {
         free(workload->senders[i]);
     }
+    sim_database_free(workload->database);
     free(workload->actors);
     free(workload->senders);
     free(workload->payload);
@@ -338,6 +345,7 @@ void sim_workload_node_up(struct sim_workload *workload, struct sim_node *node)
     for (unsigned i = 0; i < each; i++) {
         sim_sender_add(workload, node, i == 0);
     }
+    sim_database_node_up(workload->database, node);
 }
 
 void sim_workload_node_down(struct sim_workload *workload, struct sim_node *node)
@@ -448,7 +456,9 @@ static void now_and_then(void *data)
         send_to_a_ghost(workload);
     } else if (chance < 27) {
         kill_echo(workload);
-    } else if (chance < 37) {
+    } else if (chance < 31) {
+        sim_database_kill(workload->database);
+    } else if (chance < 41) {
         sim_thread_errand_begin(workload);
     } else {
         sim_errand_begin(workload);
@@ -487,11 +497,13 @@ void sim_workload_burst(struct sim_workload *workload, struct sim_node *node)
             sim_sender_burst(workload->senders[i]);
         }
     }
+    sim_writers_burst(workload->database, node);
 }
 
 void sim_workload_check_flushed(struct sim_workload *workload, struct sim_life life)
 {
     struct sim_checker *checker = &workload->world->checker;
+    sim_questions_stopped(workload->database, life);
     for (uint32_t i = 0; i < checker->run_count; i++) {
         const struct sim_run *run = checker->runs[i];
         const struct sim_actor *target = workload->actors[run->receiver];

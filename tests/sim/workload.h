@@ -6,6 +6,7 @@
  *   receivers  count, are slow now and then, are killed and replaced
  *   errands    ports that live for one experiment and end: last words, strikes, calls, chains of
  *              deaths, monitors taken back, monitors of what never was, timers
+ *   database   writers, registered ports and followers: database.h
  *
  * Every message says which actor it is for, so that one that reaches another port is seen.
  */

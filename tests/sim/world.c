@@ -156,6 +156,7 @@ static void fill_seeds(struct sim_node *node, const char *seeds[])
     unsigned count = 0;
     node->seeds = node->ordinary ? choose_masters(node) : choose_seeds(node);
     node->named = false;
+    node->ever_ordinary = node->ever_ordinary || node->ordinary;
     for (unsigned i = 0; i < world->node_count; i++) {
         struct sim_node *other = &world->nodes[i];
         if ((node->seeds >> i & 1) != 0) {

@@ -14,6 +14,7 @@
 
 #define SIM_NODES_MAX 5
 #define SIM_SHARDS_MAX 4
+#define SIM_STRIKES 6 /* kinds of what befalls the nodes: fault.c */
 
 struct sim_world;
 struct sim_workload;
@@ -27,6 +28,7 @@ struct sim_node {
     char told[SIM_NAME_MAX]; /* where others are told to reach it */
     bool ordinary;           /* asked to be; it is global all the same when it is a seed */
     unsigned seeds;          /* of its present life: a bit a node */
+    bool ever_ordinary;      /* in this life or an earlier one */
     bool named;              /* it has been somebody's seed in its present life */
     struct sim_host *host;
     struct sim_maker maker;
@@ -53,12 +55,16 @@ struct sim_world {
     struct sim_node *turning; /* whose shard is in its turn, or NULL */
     unsigned turning_shard;
     bool interrupting;
+    unsigned shares[SIM_STRIKES];
     uint64_t calm_at; /* when the faults end */
     bool storming;
     bool verbose;
 };
 
-/* Make a world of 2 to SIM_NODES_MAX nodes and start them.  The workload's hooks are called from here on. */
+/*
+ * Make a world of 2 to SIM_NODES_MAX nodes and start them.  The workload's hooks are called from
+ * here on.
+ */
 void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose);
 
 /* All nodes must be down. */

@@ -125,7 +125,9 @@ void ptl_waiters_look(struct ptl_shard *shard)
 {
     struct ptl_waiters *waiters = &shard->waiters;
 
-    if (waiters->first == NULL || (!rings_have_news(shard) && !waiters->news)) {
+    /* Also with nobody left: a ring that was waited for is news until it has been looked at. */
+    bool news = rings_have_news(shard) || waiters->news;
+    if (waiters->first == NULL || !news) {
         return;
     }
     waiters->news = false;
@@ -140,9 +142,9 @@ void ptl_waiters_look(struct ptl_shard *shard)
             tell(shard, waiter);
             free_waiter(shard, waiter);
         } else {
-            bool news = waiters->news;
+            bool more = waiters->news;
             ptl_waiters_add(shard, waiter);
-            waiters->news = news;
+            waiters->news = more;
         }
     }
 }

@@ -1,6 +1,7 @@
 /*
  * Room (G6): PTL_EFULL, ptl_on_room() and PTL_LATER on one node; and what stays bounded meanwhile.
  */
+#include "engine/node.h"
 #include "witness.h"
 
 #define SIZE 4000 /* bytes of a message that fills things */
@@ -337,6 +338,63 @@ static void handler_is_told_when_a_busy_shard_has_room_again(void **state)
     assert_all_came(2000);
 }
 
+/* ---- Who does not wait any more ------------------------------------------------------------ */
+
+static void never_told(struct ptl_node *node, const struct ptl_port *to, void *data)
+{
+    (void)node;
+    (void)to;
+    witness_note(data, "room");
+}
+
+/* Its data is the port that it floods and then waits for. */
+static int flood_and_wait(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    (void)msg;
+    flood(node, data, 0);
+    return ptl_on_room(node, data, never_told, "sender");
+}
+
+/* As often as it wants to, within reason; returns whether it still does. */
+static bool turn(struct ptl_node *node, unsigned shard)
+{
+    for (unsigned i = 0; i < 100 && ptl_node_next(node, shard) == 0; i++) {
+        ptl_node_turn(node, shard);
+    }
+    return ptl_node_next(node, shard) == 0;
+}
+
+/* Stepped by hand: two shards of which one is busy while the other's port waits and dies. */
+static void shard_sleeps_when_whoever_waited_for_room_has_died(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct ptl_node *node;
+
+    (void)state;
+    if (witness_shards != 2) {
+        return;
+    }
+    options.ring_bytes = (size_t)32 << 10;
+    assert_int_equal(ptl_node_make(&options, &node), 0);
+    assert_int_equal(ptl_node_open_shard(node, 0), 0);
+    assert_int_equal(ptl_node_open_shard(node, 1), 0);
+    atomic_store(&gate.open, true);
+    atomic_store(&gate.come, 0);
+    atomic_store(&gate.wrong, 0);
+    struct ptl_port target = place(node, 1, behind_gate, &gate);
+    struct ptl_port sender = place(node, 0, flood_and_wait, &target);
+    tell(node, &sender, "t", "go");
+    assert_false(turn(node, 0));
+    assert_int_equal(ptl_kill(node, &sender, NULL), 0);
+    assert_false(turn(node, 0));
+    assert_false(turn(node, 1)); /* makes the room that nobody wants any more */
+    assert_true(atomic_load(&gate.come) > 0);
+    bool spins = turn(node, 0);
+    ptl_node_crash(node);
+    assert_false(spins);
+    assert_silent("sender");
+}
+
 /* ---- The end ------------------------------------------------------------------------------- */
 
 static struct ptl_port full_port;
@@ -372,6 +430,7 @@ int main(int argc, char **argv)
         WITNESSED(port_that_said_later_may_die_or_its_target_may),
         WITNESSED(thread_is_told_when_a_busy_shard_has_room_again),
         WITNESSED(handler_is_told_when_a_busy_shard_has_room_again),
+        WITNESSED(shard_sleeps_when_whoever_waited_for_room_has_died),
         WITNESSED(node_that_stops_tells_those_who_wait_for_room),
     };
 

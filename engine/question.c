@@ -218,17 +218,31 @@ static struct ptl_question *make(struct ptl_shard *shard, unsigned what, struct 
 }
 
 /*
- * Whether what is here is the answer.  An ordinary node passes on what peers ask, too, and so does
- * one that has just become global, until it has had time to get what the others have.
+ * Who has attached here makes this node global, and finds what it has set when this shard, too,
+ * knows of that.
  */
-static bool has_whole_database(const struct ptl_shard *shard, const struct ptl_question *q)
+static bool waits_for_role(struct ptl_shard *shard, const struct ptl_question *q)
+{
+    if (shard->directory.global || q->tag == NULL) {
+        return false;
+    }
+    const struct ptl_peer *peer = ptl_peer_find(shard, ptl_port_node(&q->to));
+    return peer != NULL && peer->attached;
+}
+
+/*
+ * Whether what is here is the answer.  An ordinary node passes on what strangers ask, too, and so
+ * does one that has just become global, until it has had time to get what the others have.
+ */
+static bool has_whole_database(struct ptl_shard *shard, const struct ptl_question *q)
 {
     const struct ptl_directory *directory = &shard->directory;
 
     if (directory->has_master) {
         return q->tag != NULL && ptl_port_equal(&q->to, &directory->master);
     }
-    return directory->global || (q->tag != NULL && !atomic_load(&shard->node->attaching));
+    return directory->global ||
+           (q->tag != NULL && !waits_for_role(shard, q) && !atomic_load(&shard->node->attaching));
 }
 
 /* Answer now; false: there is no answer yet, or no room for it. */
@@ -298,7 +312,7 @@ bool ptl_questions_work(struct ptl_shard *shard)
             free_question(shard, q);
             continue;
         }
-        if (!q->sent && q->answer == NULL && may_ask(shard)) {
+        if (!q->sent && q->answer == NULL && !waits_for_role(shard, q) && may_ask(shard)) {
             int err = ask_master(shard, q);
             (void)err; /* tried again */
         }

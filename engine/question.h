@@ -7,7 +7,8 @@
  *
  * A global node answers from its store.  On an ordinary node the questions of its own programs wait
  * for a master, and go to the next one when that is lost; what peers ask is answered from what
- * there is.  Thread: the shard's.  Spec: AEMP protocol 5.
+ * there is, or as soon as we are global if they have attached to us.
+ * Thread: the shard's.  Spec: AEMP protocol 5.
  */
 #pragma once
 

@@ -12,6 +12,7 @@
 #include "engine/outlet.h"
 #include "engine/question.h"
 #include "engine/registration.h"
+#include "engine/send.h"
 
 /* One that becomes global asks its master for so long, while the others' databases come in. */
 #define MASTER_STAYS_NS UINT64_C(3000000000)
@@ -245,6 +246,59 @@ static void feed(struct ptl_shard *shard, struct ptl_peer *peer)
     }
 }
 
+static void take_peer_again(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_peer *peer = ptl_peer_find(shard, op->node);
+
+    if (peer != NULL && peer->feed != NULL && peer->feed->kind == PTL_OUTLET_OWNERS) {
+        feed(shard, peer);
+    }
+}
+
+/*
+ * Something is gone that counted more than what a peer brings: perhaps the one for the sake of which
+ * the other was ignored.  A node that was global, say, died and attached to another before its link
+ * to us was missed.  So whoever was not listened to tells all once more.
+ */
+void ptl_peers_ask_again(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_peer *peer;
+    uint32_t at = 0;
+
+    while ((peer = ptl_map_next(&directory->peers, &at)) != NULL) {
+        peer->asking |= peer->ignored;
+        peer->ignored = false;
+        directory->asking |= peer->asking;
+    }
+}
+
+/* Returns whether some could not be asked yet. */
+static bool ask_again(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_peer *peer;
+    uint32_t at = 0;
+
+    directory->asking = false;
+    while ((peer = ptl_map_next(&directory->peers, &at)) != NULL) {
+        if (!peer->asking) {
+            continue;
+        }
+        ptl_buffer_clear(&directory->packet);
+        ptl_key_put(&directory->packet, ptl_span_text("portolan::db_again"));
+        struct ptl_op op = {
+            .kind = PTL_OP_MESSAGE,
+            .body = ptl_buffer_span(&directory->packet),
+            .count = 1,
+        };
+        peer->asking =
+            directory->packet.err < 0 || ptl_route(shard->node, &peer->port, &op, true) < 0;
+        directory->asking |= peer->asking;
+    }
+    return directory->asking;
+}
+
 static void take_peer_global(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_peer *peer = ptl_peer_get(shard, op->node);
@@ -270,6 +324,7 @@ static void take_peer_global(struct ptl_shard *shard, const struct ptl_op *op)
      * it brings anew. */
     ptl_store_drop(shard->directory.store, &attached);
     ptl_store_drop_via(shard->directory.store, op->node);
+    ptl_peers_ask_again(shard);
     if (!peer->knows_owners && ptl_store_attach(shard->directory.store, &direct) < 0) {
         ptl_directory_fail(shard, op->node, PTL_ENOMEM);
     }
@@ -322,12 +377,14 @@ void ptl_directory_link_down(struct ptl_shard *shard, struct ptl_span node)
     ptl_store_drop(directory->store, &attached);
     ptl_store_drop_via(directory->store, node);
     if (peer == NULL) {
+        ptl_peers_ask_again(shard);
         return;
     }
     ptl_outlets_close(shard, peer);
     ptl_map_remove(&directory->peers, peer->hash, peer);
     bool was_global = peer->global;
     ptl_free(shard->allocator, peer, sizeof(*peer));
+    ptl_peers_ask_again(shard);
     if (was_global) {
         ptl_mesh_peer_lost(shard, node);
     }
@@ -518,6 +575,9 @@ void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op)
     case PTL_DIR_OWNED:
         ptl_apply_owned(shard, op);
         break;
+    case PTL_DIR_PEER_AGAIN:
+        take_peer_again(shard, op);
+        break;
     case PTL_DIR_PEER_ASKS:
         ptl_question_take_peer(shard, op);
         break;
@@ -589,6 +649,7 @@ bool ptl_directory_work(struct ptl_shard *shard)
     left |= directory->registration_dues != NULL && ptl_registrations_work(shard);
     left |= directory->follower_dues != NULL && ptl_followers_work(shard);
     left |= directory->pending != NULL && ptl_outlets_work(shard);
+    left |= directory->asking && ask_again(shard);
     left |= ptl_interests_work(shard);
     left |= directory->questions != NULL && ptl_questions_work(shard);
     return left;

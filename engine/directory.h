@@ -53,6 +53,7 @@ enum ptl_directory_op {
     PTL_DIR_OWNER,        /* to all; body: owner, attachment */
     PTL_DIR_LOST,         /* to all; body: owner, attachment */
     PTL_DIR_OWNED,        /* body: owner, attachment, family, set, del */
+    PTL_DIR_PEER_AGAIN,   /* to all: it wants to be told all once more */
     PTL_DIR_PEER_ASKS,    /* body: what, family, key or null, its ID for the question */
     PTL_DIR_PEER_WATCHES, /* body: family */
     PTL_DIR_PEER_LEAVES,  /* body: family */
@@ -85,6 +86,8 @@ struct ptl_peer {
     bool global;          /* it said so */
     bool knows_owners;
     bool attached;           /* to us: its entries came through us */
+    bool ignored;            /* something that it brings was, for what counts more */
+    bool asking;             /* it is to be asked for all once more */
     struct ptl_outlet *feed; /* of our part of the database, or NULL */
 };
 
@@ -112,6 +115,7 @@ struct ptl_directory {
     uint64_t master_until;      /* ns: we are global, and it is asked until then; else 0 */
     uint64_t attachment;        /* to the master; grows */
     struct ptl_map peers;       /* struct ptl_peer by node hash */
+    bool asking;                /* one of them is to be asked for all once more */
     struct ptl_map interests;   /* struct ptl_interest by family hash; ordinary only */
     struct ptl_outlet *outlets; /* all of them */
     struct ptl_map by_follower; /* outlets to followers, by the follower's ID */
@@ -175,6 +179,9 @@ void ptl_directory_del(struct ptl_shard *shard, struct ptl_span family, struct p
 
 /* Something here needs the network's database: an ordinary node attaches, if it has not yet. */
 void ptl_directory_need(struct ptl_shard *shard);
+
+/* Something that counted is gone: ask those who were not listened to for its sake. */
+void ptl_peers_ask_again(struct ptl_shard *shard);
 
 /* The peer, or NULL; and made if need be (NULL: no memory). */
 struct ptl_peer *ptl_peer_find(struct ptl_shard *shard, struct ptl_span node);

@@ -470,6 +470,16 @@ static void let_go(struct ptl_shard *shard, struct ptl_span owner)
     }
 }
 
+/* Should what counts more go first, it is asked for this once more. */
+static void note_ignored(struct ptl_shard *shard, struct ptl_span node)
+{
+    struct ptl_peer *peer = ptl_peer_find(shard, node);
+
+    if (peer != NULL) {
+        peer->ignored = true;
+    }
+}
+
 void ptl_apply_owner(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_cursor cursor = ptl_cursor_of(op->body);
@@ -483,6 +493,8 @@ void ptl_apply_owner(struct ptl_shard *shard, const struct ptl_op *op)
     int result = ptl_store_attach(shard->directory.store, &source);
     if (result == PTL_STORE_DONE) {
         let_go(shard, source.owner);
+    } else if (result == PTL_STORE_OLD) {
+        note_ignored(shard, op->node);
     } else if (result < 0) {
         ptl_directory_fail(shard, op->node, result);
     }
@@ -498,7 +510,9 @@ void ptl_apply_lost(struct ptl_shard *shard, const struct ptl_op *op)
         warn(shard, op->node, "an owner that is none");
         return;
     }
-    ptl_store_drop(shard->directory.store, &source);
+    if (ptl_store_drop(shard->directory.store, &source) == PTL_STORE_DONE) {
+        ptl_peers_ask_again(shard);
+    }
 }
 
 /* Take what our own global nodes and our master say: it has been looked at there. */

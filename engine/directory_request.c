@@ -297,6 +297,13 @@ static int take_owned(struct inquiry *q)
     return pass(q, ptl_directory_place(q->shard, family), &op);
 }
 
+static int take_again(struct inquiry *q)
+{
+    struct ptl_op op = make_op(q, PTL_DIR_PEER_AGAIN);
+
+    return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
+}
+
 /* ---- Questions ------------------------------------------------------------------------------- */
 
 static int pass_question(struct inquiry *q, enum ptl_ask what, struct ptl_span family,
@@ -474,6 +481,7 @@ static const struct {
     {"portolan::db", take_owned},
     {"portolan::db_owner", take_owner},
     {"portolan::db_lost", take_lost},
+    {"portolan::db_again", take_again},
 };
 
 static int find(struct ptl_span name)

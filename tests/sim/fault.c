@@ -43,6 +43,21 @@ static void cut_all(struct sim_world *world)
     }
 }
 
+/* Streams of one node are cut, and it hears of a part of them only: it believes what is over. */
+static void cut_node(struct sim_world *world)
+{
+    const struct sim_node *node = any_node(world);
+    for (unsigned which = sim_network_streams(world->network); which-- > 0;) {
+        unsigned end = sim_network_end_at(world->network, which, node->host);
+        if (end == 2 || sim_random_chance(world->random, 200)) {
+            continue;
+        }
+        bool both = sim_random_chance(world->random, 500);
+        sim_network_cut(world->network, which, 1 - end, 0,
+                        both ? SIM_CUT_RESET_BOTH : SIM_CUT_RESET_FROM);
+    }
+}
+
 /* What one group of hosts sends to another waits, and perhaps the other way as well. */
 struct sim_parting {
     struct sim_parting *next;
@@ -157,7 +172,7 @@ static const struct {
     unsigned share;
     void (*happen)(struct sim_world *world);
 } kinds[] = {
-    {46, cut_some},  {10, cut_all},    {12, part_some},
+    {38, cut_some},  {8, cut_node},    {10, cut_all},    {12, part_some},
     {10, split_all}, {12, pause_some}, {10, crash_some},
 };
 

@@ -138,6 +138,10 @@ enum sim_cut {
 /* Streams that are established between two different hosts, both ends open. */
 unsigned sim_network_streams(const struct sim_network *network);
 
+/* Which end of stream number `which` is on that host: 0, 1, or 2 when neither is. */
+unsigned sim_network_end_at(struct sim_network *network, unsigned which,
+                            const struct sim_host *host);
+
 /*
  * Cut stream number `which` (of sim_network_streams()): `after` more bytes that end `from` (0 or
  * 1) sends, or has in flight, arrive, then what `how` says happens.

@@ -740,6 +740,17 @@ static struct sim_stream *pick_stream(struct sim_network *network, unsigned whic
     ptl_unreachable("no such stream");
 }
 
+unsigned sim_network_end_at(struct sim_network *network, unsigned which,
+                            const struct sim_host *host)
+{
+    const struct sim_stream *stream = pick_stream(network, which);
+    unsigned end = 0;
+    while (end < 2 && stream->ends[end].host != host) {
+        end++;
+    }
+    return end;
+}
+
 void sim_network_cut(struct sim_network *network, unsigned which, unsigned from, uint64_t after,
                      enum sim_cut how)
 {

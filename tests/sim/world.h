@@ -14,7 +14,7 @@
 
 #define SIM_NODES_MAX 5
 #define SIM_SHARDS_MAX 4
-#define SIM_STRIKES 6 /* kinds of what befalls the nodes: fault.c */
+#define SIM_STRIKES 7 /* kinds of what befalls the nodes: fault.c */
 
 struct sim_world;
 struct sim_workload;

@@ -87,6 +87,8 @@ struct sim_database *sim_database_make(struct sim_workload *workload)
     struct sim_database *database = sim_must_alloc(sizeof *database);
     database->workload = workload;
     database->world = workload->world;
+    database->keys = (unsigned)sim_random_between(workload->world->random, 1, SIM_KEYS);
+    database->pause_max_ms = (unsigned)sim_random_scale(workload->world->random, 250, 4000);
     database->quiet_at = UINT64_MAX;
     return database;
 }

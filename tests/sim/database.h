@@ -38,15 +38,26 @@ struct sim_entry {
     uint64_t writes; /* how often it was written */
 };
 
+/* The last value that was found in a store, of one key of one owner. */
+struct sim_found {
+    char via[8];         /* who brought it */
+    uint64_t attachment; /* and the owner's attachment there */
+    uint64_t number;     /* of its stamp */
+};
+
 struct sim_database {
     struct sim_workload *workload;
     struct sim_world *world;
     struct sim_entry entries[SIM_NODES_MAX][SIM_PLAIN][SIM_KEYS];
+    /* On each node, of each owner. */
+    struct sim_found found[SIM_NODES_MAX][SIM_NODES_MAX][SIM_PLAIN][SIM_KEYS];
     bool *refused; /* of each stamp's number */
     uint64_t last_number;
-    uint64_t quiet_at; /* when writers and hands end */
-    uint64_t accepted; /* sets, deletes and registrations */
-    uint64_t told;     /* to followers */
+    unsigned keys;         /* that are written in this run: few are written often */
+    unsigned pause_max_ms; /* of a writer */
+    uint64_t quiet_at;     /* when writers and hands end */
+    uint64_t accepted;     /* sets, deletes and registrations */
+    uint64_t told;         /* to followers */
     struct sim_follow **follows;
     uint32_t follow_count;
     struct sim_question **questions;
@@ -89,6 +100,9 @@ void sim_value_check(struct sim_database *database, unsigned family, const char 
 
 /* What that family should be for everybody now.  Owns: the caller. */
 struct sim_view sim_model_view(const struct sim_database *database, unsigned family);
+
+/* At any time: look into the stores of all global nodes, which may never go back. */
+void sim_model_observe(struct sim_database *database);
 
 /* Whether all nodes and followers agree with the model; `text` says who does not. */
 bool sim_model_agrees(struct sim_database *database, char *text, size_t size);

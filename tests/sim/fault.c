@@ -119,6 +119,56 @@ static void split_all(struct sim_world *world)
          sim_random_between(world->random, SIM_SECOND / 2, 5 * SIM_SECOND));
 }
 
+/* A seed of an ordinary node, perhaps its master; else anybody. */
+static struct sim_node *any_master(struct sim_world *world, const struct sim_node *node)
+{
+    struct sim_node *found = any_node(world);
+    unsigned count = 0;
+    for (unsigned i = 0; i < world->node_count; i++) {
+        if ((node->seeds >> i & 1) != 0 && sim_random_below(world->random, ++count) == 0) {
+            found = &world->nodes[i];
+        }
+    }
+    return found;
+}
+
+static struct sim_node *any_slave(struct sim_world *world)
+{
+    struct sim_node *found = any_node(world);
+    unsigned count = 0;
+    for (unsigned i = 0; i < world->node_count; i++) {
+        if (world->nodes[i].ordinary && sim_random_below(world->random, ++count) == 0) {
+            found = &world->nodes[i];
+        }
+    }
+    return found;
+}
+
+/*
+ * A node leaves its master, whose last news of it are held up on the way to all others: they come
+ * when it has settled elsewhere.
+ */
+static void part_slave(struct sim_world *world)
+{
+    const struct sim_node *slave = any_slave(world);
+    const struct sim_node *master = any_master(world, slave);
+    unsigned all = (1u << world->node_count) - 1;
+    unsigned both = 1u << slave->index | 1u << master->index;
+    if (slave == master) {
+        return;
+    }
+    sim_network_fault(world->network, SIM_FAULT_PARTITION, both);
+    part(world, 1u << master->index, all & ~both, false,
+         sim_random_between(world->random, 50 * SIM_MILLISECOND, 1800 * SIM_MILLISECOND));
+    for (unsigned which = sim_network_streams(world->network); which-- > 0;) {
+        unsigned end = sim_network_end_at(world->network, which, slave->host);
+        if (end < 2 && sim_network_end_at(world->network, which, master->host) == 1 - end) {
+            sim_network_cut(world->network, which, end,
+                            sim_random_scale(world->random, 1, 5000) - 1, SIM_CUT_RESET_BOTH);
+        }
+    }
+}
+
 static void heal_all(struct sim_world *world)
 {
     for (struct sim_parting *parting = world->partings; parting != NULL; parting = parting->next) {
@@ -172,8 +222,8 @@ static const struct {
     unsigned share;
     void (*happen)(struct sim_world *world);
 } kinds[] = {
-    {38, cut_some},  {8, cut_node},    {10, cut_all},    {12, part_some},
-    {10, split_all}, {12, pause_some}, {10, crash_some},
+    {34, cut_some},   {6, cut_node},   {10, cut_all},    {12, part_some},
+    {10, part_slave}, {10, split_all}, {12, pause_some}, {10, crash_some},
 };
 
 _Static_assert(sizeof kinds / sizeof kinds[0] == SIM_STRIKES, "one share a kind");
@@ -209,7 +259,7 @@ static void strike(void *data)
         return;
     }
     strike_once(world);
-    uint64_t wait = sim_random_scale(world->random, SIM_MILLISECOND, 1200 * SIM_MILLISECOND);
+    uint64_t wait = sim_random_scale(world->random, SIM_MILLISECOND, world->pause_max);
     sim_network_at(world->network, sim_network_now(world->network) + wait, strike, world);
 }
 
@@ -227,6 +277,8 @@ void sim_world_storm(struct sim_world *world, uint64_t duration)
         .deferred = (unsigned)sim_random_below(random, 200),
     };
     choose_shares(world);
+    /* Some storms leave time between two strikes, so that what the first has left is seen. */
+    world->pause_max = (sim_random_chance(random, 250) ? 5000 : 1200) * SIM_MILLISECOND;
     strike(world);
 }
 

@@ -277,8 +277,7 @@ struct sim_view sim_model_view(const struct sim_database *database, unsigned fam
 
 static void put_item(const struct ptl_item *item, struct sim_view *view)
 {
-    struct ptl_cursor cursor = {(const uint8_t *)item->value.bytes,
-                                (const uint8_t *)item->value.bytes + item->value.size};
+    struct ptl_cursor cursor = {item->value.bytes, item->value.bytes + item->value.size};
     char key[SIM_KEY_SIZE];
     struct sim_value value;
     snprintf(key, sizeof key, "%.*s", (int)item->key.size, (const char *)item->key.bytes);
@@ -310,6 +309,69 @@ static struct sim_view held(const struct sim_node *node, unsigned family,
              family, &view);
     }
     return view;
+}
+
+/* ---- Never back ------------------------------------------------------------------------------ */
+
+/*
+ * Of one attachment there is one stream of changes, however often it is begun anew.  So a value
+ * that is older than one found before has come through another attachment.
+ */
+static void observe_item(struct sim_database *database, const struct sim_node *node,
+                         const struct ptl_source *source, const struct ptl_item *item)
+{
+    struct ptl_cursor cursor = {item->value.bytes, item->value.bytes + item->value.size};
+    struct sim_value value;
+    if (!sim_value_read(&cursor, &value) || value.stamp <= 0) {
+        return;
+    }
+    unsigned owner = sim_stamp_node(value.stamp);
+    unsigned family = (unsigned)((uint64_t)value.stamp >> STAMP_FAMILY & 15);
+    unsigned key = (unsigned)((uint64_t)value.stamp & 15);
+    if (owner >= database->world->node_count || family >= SIM_PLAIN || key >= SIM_KEYS) {
+        return;
+    }
+    struct sim_found *found = &database->found[node->index][owner][family][key];
+    struct sim_found now = {.attachment = source->attachment,
+                            .number = sim_stamp_number(value.stamp)};
+    snprintf(now.via, sizeof now.via, "%.*s", (int)source->via.size,
+             (const char *)source->via.bytes);
+    if (strcmp(now.via, found->via) == 0 && now.attachment == found->attachment &&
+        now.number < found->number) {
+        sim_checker_fail(&database->world->checker, SIM_G7_DATABASE,
+                         "%s goes back to an older value of \"%s\" in %s, set by %s", node->id,
+                         sim_key_name(key), sim_family_name(family),
+                         database->world->nodes[owner].id);
+    }
+    *found = now;
+}
+
+static void observe_store(struct sim_database *database, const struct sim_node *node,
+                          const struct ptl_store *store)
+{
+    struct ptl_source source;
+    struct ptl_item item;
+    for (unsigned owner = 0; owner < database->world->node_count; owner++) {
+        struct ptl_span id = ptl_span_text(database->world->nodes[owner].id);
+        if (!ptl_store_owner(store, id, &source)) {
+            continue;
+        }
+        struct ptl_walk walk = ptl_store_walk_owner(store, id);
+        while (ptl_store_next(&walk, &item)) {
+            observe_item(database, node, &source, &item);
+        }
+    }
+}
+
+void sim_model_observe(struct sim_database *database)
+{
+    struct sim_world *world = database->world;
+    for (unsigned i = 0; i < world->node_count; i++) {
+        const struct sim_node *node = &world->nodes[i];
+        for (unsigned shard = 0; shard < node->shards && is_global(node); shard++) {
+            observe_store(database, node, node->node->shards[shard].directory.store);
+        }
+    }
 }
 
 /* ---- Do they agree? -------------------------------------------------------------------------- */

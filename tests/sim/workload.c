@@ -449,6 +449,7 @@ static void now_and_then(void *data)
     if (!workload->busy) {
         return;
     }
+    sim_model_observe(workload->database);
     unsigned chance = (unsigned)sim_random_below(dice, 100);
     if (chance < 6) {
         replace_receiver(workload);

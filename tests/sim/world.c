@@ -431,7 +431,7 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
         node->world = world;
         node->index = i;
         node->shards = (unsigned)sim_random_between(world->random, 1, SIM_SHARDS_MAX);
-        node->ordinary = i > 0 && sim_random_chance(world->random, 350);
+        node->ordinary = i > 0 && sim_random_chance(world->random, 450);
         node->host = sim_host_add(world->network, names[i]);
         node->allocator = (struct ptl_allocator){.resize = counted_resize, .user = node};
         snprintf(node->id, sizeof node->id, "%s", names[i]);

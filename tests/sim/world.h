@@ -14,7 +14,7 @@
 
 #define SIM_NODES_MAX 5
 #define SIM_SHARDS_MAX 4
-#define SIM_STRIKES 7 /* kinds of what befalls the nodes: fault.c */
+#define SIM_STRIKES 8 /* kinds of what befalls the nodes: fault.c */
 
 struct sim_world;
 struct sim_workload;
@@ -56,7 +56,8 @@ struct sim_world {
     unsigned turning_shard;
     bool interrupting;
     unsigned shares[SIM_STRIKES];
-    uint64_t calm_at; /* when the faults end */
+    uint64_t pause_max; /* between two strikes */
+    uint64_t calm_at;   /* when the faults end */
     bool storming;
     bool verbose;
 };

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #define WRITERS_A_NODE 3 /* the first is a thread */
-#define WRITER_PAUSE_MS 1000
 #define HAND_PAUSE_MS 3000
 #define BURST_MAX 6
 #define LAST_BURST 10
@@ -122,7 +121,7 @@ static void write_some(struct sim_writer *writer, unsigned count)
     struct sim_random *dice = dice_of(writer);
     for (unsigned i = 0; i < count && !writer->waiting; i++) {
         unsigned family = (unsigned)sim_random_below(dice, SIM_PLAIN);
-        unsigned key = (unsigned)sim_random_below(dice, SIM_KEYS);
+        unsigned key = (unsigned)sim_random_below(dice, writer->database->keys);
         if (key % WRITERS_A_NODE != writer->index) {
             continue;
         }
@@ -261,7 +260,7 @@ void sim_writers_add(struct sim_database *database, struct sim_node *node)
         writer->ticker = (struct sim_ticker){
             .workload = database->workload,
             .life = sim_node_life(node),
-            .pause_max_ms = WRITER_PAUSE_MS,
+            .pause_max_ms = database->pause_max_ms,
             .tick = writer_tick,
             .data = writer,
         };

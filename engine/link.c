@@ -616,6 +616,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     weigh(shard, link);
     ptl_log(shard->node, weight_of(link, was_up, err), "%s %s: %s",
             was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
+    link->db = (struct ptl_link_database){.attachment = 0};
     if (was_up) {
         ptl_node_linked(shard->node, link_id(link), false);
         tell_listeners(shard, link, false);

@@ -376,12 +376,13 @@ void sim_model_observe(struct sim_database *database)
 
 /* ---- Do they agree? -------------------------------------------------------------------------- */
 
+/* A global node wants its seeds to be global; an ordinary one only its master. */
 static bool role_fits(const struct sim_node *node, char *text, size_t size)
 {
     bool asked = !node->ordinary;
     for (unsigned i = 0; i < node->world->node_count; i++) {
         const struct sim_node *other = &node->world->nodes[i];
-        asked = asked || (is_up(other) && (other->seeds >> node->index & 1) != 0);
+        asked = asked || (is_global(other) && (other->seeds >> node->index & 1) != 0);
     }
     if (asked && !is_global(node)) {
         snprintf(text, size, "%s is not global, but should be", node->id);

@@ -177,8 +177,8 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
         ptl_dial_failed(dial, err);
     }
     if (was_candidate && link != NULL) {
-        if (c->seed >= 0 && err != PTL_EDUPLICATE) {
-            ptl_seed_lost(node_of(c), c->seed, c->shard);
+        if (err != PTL_EDUPLICATE) {
+            ptl_candidate_failed(c->shard, link, c);
         }
         ptl_candidate_remove(c->shard, link, c);
         ptl_link_attempt_failed(c->shard, link, err);

@@ -171,6 +171,27 @@ static void note_seed(struct ptl_shard *shard, struct ptl_link *link, struct ptl
     }
 }
 
+/*
+ * A node of ours whose proof we have not seen yet closes a second connection as soon as it has seen
+ * ours.  That it is the node we are linked to shows by its incarnation, which no stranger knows.
+ */
+static bool leads_to_link(const struct ptl_link *link, const struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+
+    return link->state == PTL_LINK_UP && peer->is_portolan && link->peer_is_portolan &&
+           peer->incarnation == link->peer_incarnation;
+}
+
+void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+{
+    if (leads_to_link(link, c)) {
+        note_seed(shard, link, c);
+    } else if (c->seed >= 0) {
+        ptl_seed_lost(shard->node, c->seed, shard);
+    }
+}
+
 bool ptl_candidate_add(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
 {
     c->candidate_next = link->candidates;

@@ -31,6 +31,10 @@ void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int
 bool ptl_candidate_add(struct ptl_shard *shard, struct ptl_link *link,
                        struct ptl_connection *connection);
 
+/* A candidate is being closed before it was decided: what becomes of its seed? */
+void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link,
+                          struct ptl_connection *connection);
+
 /* A candidate is closed. */
 void ptl_candidate_remove(struct ptl_shard *shard, struct ptl_link *link,
                           struct ptl_connection *connection);

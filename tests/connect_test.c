@@ -379,8 +379,11 @@ static size_t read_lines(int descriptor, char *bytes, size_t room, unsigned line
     return size;
 }
 
-/* Greets, and gathers all three lines in peer->out without sending any. */
-static void open_peer(struct peer *peer, struct ptl_node *node, const char *id)
+/*
+ * Greets, and gathers all three lines in peer->out without sending any.  The connection is made
+ * already; `more` is what else its greeting says.
+ */
+static void greet(struct peer *peer, int descriptor, const char *id, const char *more)
 {
     struct ptl_node_options common = witness_options(id);
     struct ptl_handshake_options options = {
@@ -390,12 +393,12 @@ static void open_peer(struct peer *peer, struct ptl_node *node, const char *id)
     };
     char lines[512], bytes[PTL_HANDSHAKE_LINE_MAX], proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
 
-    snprintf(lines, sizeof(lines), "aemp;1;%s;hmac_sha3_512;cbor\nnonce of %s\n", id, id);
+    snprintf(lines, sizeof(lines), "aemp;1;%s;hmac_sha3_512;cbor%s\nnonce of %s\n", id, more, id);
     assert_int_equal(ptl_handshake_init_lines(&peer->handshake, ptl_allocator_libc(), &options,
                                               ptl_span_text(lines)),
                      0);
     ptl_buffer_init(&peer->out, ptl_allocator_libc(), SIZE_MAX);
-    peer->socket = connect_to(node);
+    peer->socket = descriptor;
     size_t size = read_lines(peer->socket, bytes, sizeof(bytes), 2), used = 0;
     while (used < size) {
         int count = ptl_handshake_feed(&peer->handshake, ptl_span(bytes + used, size - used));
@@ -406,6 +409,11 @@ static void open_peer(struct peer *peer, struct ptl_node *node, const char *id)
     assert_true(count > 0);
     assert_int_equal(ptl_buffer_append(&peer->out, lines, strlen(lines)), 0);
     assert_int_equal(ptl_buffer_append(&peer->out, proof, (size_t)count), 0);
+}
+
+static void open_peer(struct peer *peer, struct ptl_node *node, const char *id)
+{
+    greet(peer, connect_to(node), id, "");
 }
 
 static void gather(struct peer *peer, const char *name, const char *values)
@@ -510,6 +518,64 @@ static void peer_that_is_linked_already_is_refused_until_the_first_is_gone(void 
     close_peer(&second);
 }
 
+/* A socket that listens on loopback. */
+static int listen_at(char address[32])
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(in);
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(descriptor, (struct sockaddr *)&in, sizeof(in)), 0);
+    assert_int_equal(listen(descriptor, 8), 0);
+    assert_int_equal(getsockname(descriptor, (struct sockaddr *)&in, &size), 0);
+    snprintf(address, 32, "127.0.0.1:%u", (unsigned)ntohs(in.sin_port));
+    return descriptor;
+}
+
+/* Wait until these bytes have come. */
+static void read_until(int descriptor, const char *wanted)
+{
+    char bytes[4096];
+    size_t size = 0;
+
+    while (memmem(bytes, size, wanted, strlen(wanted)) == NULL) {
+        struct pollfd waits = {.fd = descriptor, .events = POLLIN};
+        assert_int_equal(poll(&waits, 1, 60000), 1);
+        ssize_t count = read(descriptor, bytes + size, sizeof(bytes) - size);
+        assert_true(count > 0);
+        size += (size_t)count;
+    }
+}
+
+/*
+ * Its node has seen our proof and says no, before we have seen its own; all the same it is the node
+ * that is linked, and it has to be told that it is a seed.
+ */
+static void seed_that_refuses_a_second_connection_is_known_as_linked(void **state)
+{
+    static const char ours[] = ";mproto=1;gproto=1;portolan=abc.0";
+    char address[32];
+    int listener = listen_at(address);
+    struct ptl_node *rain = start_at("rain", loopback[0], address);
+    struct peer linked, refused;
+
+    (void)state;
+    witness_port(rain, "port", on_message, "port");
+    greet(&linked, connect_to(rain), "peer", ours);
+    gather(&linked, "port", "1"); /* the lower ID picks this connection */
+    send_gathered(&linked);
+    assert_next("port", "[1]");
+    greet(&refused, accept(listener, NULL, NULL), "peer", ours);
+    size_t lines = (size_t)(strstr((char *)refused.out.bytes, "nonce of peer\n") + 14 -
+                            (char *)refused.out.bytes);
+    assert_int_equal(write(refused.socket, refused.out.bytes, lines), lines);
+    assert_true(read_lines(refused.socket, (char[600]){0}, 600, 1) > 0); /* its proof */
+    close_peer(&refused);
+    read_until(linked.socket, "g_slave");
+    close_peer(&linked);
+    close(listener);
+}
+
 static void peer_that_hangs_up_fires_monitors_at_once(void **state)
 {
     struct ptl_node *rain = start("rain");
@@ -557,6 +623,7 @@ int main(int argc, char **argv)
         WITNESSED(peer_may_send_its_lines_and_first_packets_in_one_segment),
         WITNESSED(peer_may_send_its_lines_byte_by_byte),
         WITNESSED(peer_that_is_linked_already_is_refused_until_the_first_is_gone),
+        WITNESSED(seed_that_refuses_a_second_connection_is_known_as_linked),
         WITNESSED(peer_that_hangs_up_fires_monitors_at_once),
     };
 

@@ -33,6 +33,16 @@ struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct pt
     return entry;
 }
 
+void ptl_entry_expect(const struct ptl_store *store, uint32_t hash)
+{
+    const struct ptl_entry *entry = (struct ptl_entry *)ptl_table_chain(&store->entries, hash);
+
+    if (entry != NULL) {
+        __builtin_prefetch(entry);
+        __builtin_prefetch(entry->bytes + PTL_CACHE_LINE / 2); /* it is rarely in one line */
+    }
+}
+
 struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
                                uint32_t hash, struct ptl_span key)
 {

@@ -240,6 +240,9 @@ uint32_t ptl_key_hash(const struct ptl_family *family, struct ptl_span key);
 struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct ptl_family *family,
                                   uint32_t hash, struct ptl_span key);
 
+/* A hint, after one for its chain, that the first entry there will be looked at soon. */
+void ptl_entry_expect(const struct ptl_store *store, uint32_t hash);
+
 /* The entry of this very owner, or NULL. */
 struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
                                uint32_t hash, struct ptl_span key);

@@ -179,6 +179,21 @@ struct ptl_mark *ptl_mark_add(struct ptl_watch *watch, bool is_owner, void *of, 
     return mark;
 }
 
+/* Marks are taken in their order: have on its way what the next takes look at, step by step. */
+static void expect_takes(const struct ptl_watch *watch)
+{
+    const struct ptl_mark *first = watch->oldest;
+    const struct ptl_mark *second = first == NULL ? NULL : first->in_watch.next;
+
+    if (second == NULL) {
+        return;
+    }
+    __builtin_prefetch(second->in_watch.next);
+    ptl_table_expect(&watch->marks, second->node.hash);
+    ptl_table_expect(&watch->store->entries, second->node.hash);
+    ptl_entry_expect(watch->store, first->node.hash);
+}
+
 struct ptl_mark *ptl_mark_take(struct ptl_watch *watch)
 {
     if (watch->taken != NULL) {
@@ -187,6 +202,7 @@ struct ptl_mark *ptl_mark_take(struct ptl_watch *watch)
     watch->taken = watch->oldest;
     if (watch->taken != NULL) {
         unlink_mark(watch, watch->taken);
+        expect_takes(watch);
     }
     return watch->taken;
 }

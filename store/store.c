@@ -364,12 +364,8 @@ void ptl_store_expect(struct ptl_store *store, struct ptl_span name, struct ptl_
     /* The way to this one's chain, and the first entry of an earlier one's, whose way is here. */
     uint32_t hash = ptl_key_hash(family, key);
     uint32_t *place = &store->expected[store->expectations++ % PTL_EXPECTED];
-    const struct ptl_entry *entry = (struct ptl_entry *)ptl_table_chain(&store->entries, *place);
-    if (entry != NULL) {
-        __builtin_prefetch(entry);
-        __builtin_prefetch(entry->bytes + PTL_CACHE_LINE / 2);
-    }
     ptl_table_expect(&store->entries, hash);
+    ptl_entry_expect(store, *place);
     *place = hash;
 }
 

@@ -100,9 +100,9 @@ static void grow(struct ptl_table *table)
     }
     *to = NULL;
     table->chains++;
-    /* The next split is of the next chain: it takes as long as an insertion until then. */
-    index = table->chains;
-    __builtin_prefetch(*chain_at(table, index - power_below(index)));
+    /* Splits go from chain to chain, one an insertion: have the next but one on its way. */
+    index = table->chains - power_below(table->chains) + 1;
+    __builtin_prefetch(*chain_at(table, index));
 }
 
 static bool shrinks(const struct ptl_table *table)

@@ -122,7 +122,7 @@ static void clear_journal(void)
     pthread_mutex_unlock(&lock);
 }
 
-static void show_journal(void)
+void witness_show(void)
 {
     pthread_mutex_lock(&lock);
     for (size_t i = line_count < 200 ? 0 : line_count - 200; i < line_count; i++) {
@@ -168,7 +168,7 @@ const char *witness_next(const char *label)
     }
     pthread_mutex_unlock(&lock);
     if (text == NULL) {
-        show_journal();
+        witness_show();
         fail_msg("nothing came for '%s'", label);
     }
     return text;
@@ -187,7 +187,7 @@ void assert_next(const char *label, const char *text)
     const char *next = witness_next(label);
 
     if (strcmp(next, text) != 0) {
-        show_journal();
+        witness_show();
         fail_msg("'%s' should say  %s  and says  %s", label, text, next);
     }
 }
@@ -197,7 +197,7 @@ void assert_silent(const char *label)
     const char *text = witness_next_if_any(label);
 
     if (text != NULL) {
-        show_journal();
+        witness_show();
         fail_msg("'%s' should say nothing and says  %s", label, text);
     }
 }
@@ -237,7 +237,7 @@ void witness_reach(const _Atomic uint64_t *counter, uint64_t value)
 
     while (atomic_load(counter) < value) {
         if (!look_again(&looks)) {
-            show_journal();
+            witness_show();
             fail_msg("only %llu of %llu came", (unsigned long long)atomic_load(counter),
                      (unsigned long long)value);
         }
@@ -298,7 +298,7 @@ struct ptl_node *witness_start(const struct ptl_node_options *options)
     assert_true(i < NODES_MAX);
     int err = ptl_node_start(options, &node);
     if (err < 0) {
-        show_journal();
+        witness_show();
         fail_msg("the node cannot start: %s", ptl_err_text(err));
     }
     nodes[i] = node;

@@ -88,6 +88,9 @@ void assert_silent(const char *label);
 /* Wait for a line of the label that contains this; those before it are taken too. */
 const char *witness_until(const char *label, const char *part);
 
+/* Write the last lines of the journal to standard error: a test is about to fail. */
+void witness_show(void);
+
 /* How many lines of the label there are, taken or not. */
 size_t witness_count(const char *label);
 

@@ -283,7 +283,10 @@ int ptl_db_watch_key(struct ptl_node *node, const char *family, const char *key,
 int ptl_db_watch_prefix(struct ptl_node *node, const char *family, const char *prefix,
                         ptl_db_watch_fn *tell, void *data, struct ptl_db_watch *handle)
 {
-    return watch(node, family, PTL_WATCH_BEGINNING, prefix, tell, data, handle);
+    /* All keys begin with nothing. */
+    enum ptl_watch_how how = prefix[0] != 0 ? PTL_WATCH_BEGINNING : PTL_WATCH_ALL;
+
+    return watch(node, family, how, prefix, tell, data, handle);
 }
 
 void ptl_db_unwatch(struct ptl_node *node, const struct ptl_db_watch *handle)

@@ -94,6 +94,7 @@ static void watch_of_a_prefix_tells_all_that_begins_with_it(void **state)
     db_set(rain, "fam", "wind", "1");
     db_set(rain, "fam", "w", "1");
     assert_int_equal(ptl_db_watch_prefix(rain, "fam", "wi", on_change, "wi", NULL), 0);
+    assert_int_equal(ptl_db_watch_prefix(rain, "fam", "", on_change, "all", NULL), 0);
     assert_next("wi", "added wind 1");
     assert_next("wi", "copied ");
     db_set(rain, "fam", "wall", "2");
@@ -104,6 +105,8 @@ static void watch_of_a_prefix_tells_all_that_begins_with_it(void **state)
     db_del(rain, "fam", "wind");
     assert_next("wi", "deleted wind");
     assert_silent("wi");
+    witness_until("all", "copied");
+    assert_next("all", "added wall 2");
 }
 
 static void families_of_the_network_can_be_watched(void **state)

@@ -40,6 +40,7 @@ struct proxy {
     uint16_t ports[2];   /* ours */
     uint16_t targets[2]; /* the nodes' */
     uint64_t away_until; /* ms */
+    bool parted;
     bool planned;
     struct proxy_cut cut;
     struct pair *pairs;
@@ -194,7 +195,7 @@ static void accept_all(struct proxy *proxy, unsigned to)
         if (fd < 0) {
             return;
         }
-        if (now_ms() < proxy->away_until) {
+        if (proxy->parted || now_ms() < proxy->away_until) {
             close(fd);
         } else {
             add_pair(proxy, to, fd);
@@ -249,6 +250,25 @@ void proxy_hurry(struct proxy *proxy)
             return;
         }
     }
+}
+
+void proxy_part(struct proxy *proxy, enum proxy_kind kind)
+{
+    proxy->parted = true;
+    for (struct pair *pair = proxy->pairs; pair != NULL; pair = pair->next) {
+        for (unsigned i = 0; i < 2; i++) {
+            if (kind == PROXY_SWALLOW_BOTH) {
+                pair->ends[i].swallow = true;
+            } else {
+                close_end(&pair->ends[i], kind == PROXY_RESET);
+            }
+        }
+    }
+}
+
+void proxy_join(struct proxy *proxy)
+{
+    proxy->parted = false;
 }
 
 /* So many bytes have been read for node `to`: how many of them get through? */

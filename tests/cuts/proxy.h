@@ -50,6 +50,13 @@ void proxy_plan(struct proxy *proxy, const struct proxy_cut *cut);
 bool proxy_planned(const struct proxy *proxy);
 void proxy_hurry(struct proxy *proxy);
 
+/*
+ * Part the nodes: what connects them is reset, or with PROXY_SWALLOW_BOTH falls silent, and nobody
+ * gets through any more until they are joined again.
+ */
+void proxy_part(struct proxy *proxy, enum proxy_kind kind);
+void proxy_join(struct proxy *proxy);
+
 enum { PROXY_POLLS_MAX = 2 + 2 * 64 };
 
 /* What to poll for: fills `polls`, returns how many; and what to do when it was polled. */

@@ -34,15 +34,17 @@ sub hmac_sha3_512_hex {
 
 # Options: node, secret, accepts => [framings we list], makes => [framings we can send],
 # method => what our third line uses, keys => ['mproto=1', ...], nonce, first => a literal line,
-# prepare => called with the peer before anything is read, to make ports.
+# prepare => called with the peer before anything is read, to make ports; database => an AEMPDatabase
+# that takes part in the global protocol, and seed => whether the other end is a seed of its node.
 sub new {
     my ($class, $socket, %option) = @_;
+    my @global = $option{database} ? 'gproto=1' : ();
     my $self = bless {
         node    => 'perl',
         accepts => ['cbor', 'json'],
         makes   => ['cbor', 'json'],
         method  => 'hmac_sha3_512',
-        keys    => ['provider=perl-peer-1', 'mproto=1'],
+        keys    => ['provider=perl-peer-1', 'mproto=1', @global],
         nonce   => join('', map { chr(33 + int rand 90) } 1 .. 40),
         %option,
         socket    => $socket,
@@ -147,7 +149,9 @@ sub finish_opening {
     $self->{receives} = $framing;
     $self->{decoder} = $framing eq 'json' ? JSON::XS->new->utf8 : CBOR::XS->new;
     $self->{encoder} = $self->{sends} eq 'json' ? JSON::XS->new->utf8 : CBOR::XS->new;
+    $self->{database}->linked($self) if $self->{database};
     $self->take;
+    $self->exchange(0);    # the node's proof may have come before ours went
 }
 
 # ---- Bytes and packets ---------------------------------------------------------------------------
@@ -320,7 +324,7 @@ sub reply {
     $self->packet($name, @values);
 }
 
-# What a packet means.  Requests of the global protocol are none of this peer's business.
+# What a packet means.  Requests of the global protocol are the database's business.
 sub handle {
     my ($self, $name, @values) = @_;
     $name //= '';
@@ -330,6 +334,7 @@ sub handle {
         my $word = $values[0] // '';
         my $code = $request{$word};
         return $code->($self, @values[1 .. $#values]) if $code;
+        return $self->{database}->take($self, @values) if $self->{database} && $word =~ /\Ag_/;
         push @{ $self->{strange} }, \@values if $word !~ /\Ag_/;
     } elsif (my $code = $self->{ports}{$name}) {
         $code->($self, @values);

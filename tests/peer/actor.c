@@ -10,9 +10,10 @@
  *   ["call", PORT, REPLY, V...]              REPLY gets ["answer", V...] or ["no answer", ERROR]
  *   ["flood", PORT, COUNT, SIZE]              PORT gets [1, TEXT] to [COUNT, TEXT] in order
  *   ["after", MILLISECONDS, REPLY]            REPLY gets ["after"]
- * With --stage it also has the ports that real nodes had when they were recorded: see stage.h.
+ * and what database_acts.h lists.  With --stage it also has the ports that real nodes had when they were recorded: see stage.h.
  */
 #include "engine/portolan.h"
+#include "tests/peer/database_acts.h"
 #include "tests/peer/stage.h"
 #include "tests/peer/values.h"
 
@@ -22,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALL_MS = 20000 };
+enum { CALL_MS = 20000, SEEDS_MAX = 4 };
 
 static struct ptl_monitor last_monitor;
 static char text[1 << 20];
@@ -195,7 +196,7 @@ static int make_actor(struct ptl_node *node)
     for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]) && err == PTL_OK; i++) {
         err = ptl_port_on(node, &actor, acts[i].tag, acts[i].handler, NULL);
     }
-    return err;
+    return err < 0 ? err : peer_database_acts(node, &actor);
 }
 
 /* Returns whether the stage is wanted too. */
@@ -205,9 +206,12 @@ static bool read_options(int argc, char *argv[], struct ptl_node_options *option
         {"node", required_argument, NULL, 'n'},   {"bind", required_argument, NULL, 'b'},
         {"seed", required_argument, NULL, 's'},   {"secret", required_argument, NULL, 'k'},
         {"shards", required_argument, NULL, 'c'}, {"framing", required_argument, NULL, 'f'},
-        {"stage", no_argument, NULL, 'S'},        {NULL, 0, NULL, 0},
+        {"stage", no_argument, NULL, 'S'},        {"ordinary", no_argument, NULL, 'o'},
+        {"quiet", no_argument, NULL, 'q'},        {"entries", required_argument, NULL, 'e'},
+        {"value", required_argument, NULL, 'v'},  {NULL, 0, NULL, 0},
     };
-    static const char *binds[2], *seeds[2];
+    static const char *binds[2], *seeds[SEEDS_MAX + 1];
+    unsigned seed_count = 0;
     bool stage = false;
 
     for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -220,7 +224,10 @@ static bool read_options(int argc, char *argv[], struct ptl_node_options *option
             options->binds = binds;
             break;
         case 's':
-            seeds[0] = optarg;
+            if (seed_count == SEEDS_MAX) {
+                exit(1);
+            }
+            seeds[seed_count++] = optarg;
             options->seeds = seeds;
             break;
         case 'k':
@@ -235,6 +242,18 @@ static bool read_options(int argc, char *argv[], struct ptl_node_options *option
             break;
         case 'S':
             stage = true;
+            break;
+        case 'o':
+            options->ordinary = true;
+            break;
+        case 'q':
+            options->log_level = PTL_LOG_WARN;
+            break;
+        case 'e':
+            options->db_entries_max = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'v':
+            options->db_value_bytes_max = strtoul(optarg, NULL, 10);
             break;
         default:
             exit(1);

@@ -123,12 +123,14 @@ static void read_database(struct items *items, struct ptl_span body, bool skip_e
         if (err == PTL_EEND) {
             return;
         }
-        bool valid = err == PTL_OK && ptl_family_valid(family);
+        bool named = err == PTL_OK, valid = named && ptl_family_valid(family);
+        /* One shard takes it, or says that it cannot. */
+        bool here = (named ? ptl_directory_place(items->shard, family) : 0) == items->shard->index;
         err = PTL_OK;
-        if (!valid) {
+        if (here && !valid) {
             items->trouble = "a family whose name is not one";
         }
-        if (valid && ptl_directory_place(items->shard, family) == items->shard->index) {
+        if (here && valid) {
             read_map(items, family, &cursor, skip_echoes); /* valid ones are ASCII, in place */
         } else {
             skip_map(&cursor);

@@ -124,6 +124,8 @@ bad_input 'a family outside the allowed form' => sub {
     for my $family ('', '1a', "'x", "'ll", 'a-b', 'a b', '#', "a\xe4", 'x' x 300, 5, undef, [], {}) {
         costs(1, 'family', $peer, $json->encode($family // 'null'), ['g_upd', $family, { key => 1 }]);
     }
+    costs(1, 'family', $peer, 'in a whole database', ['g_slave', { '1a' => { key => 1 }, good => { key => 2 } }]);
+    like(database_of('snow'), qr/"good":\{"key":2\}/, 'the rest of which is taken');
     $peer->hang_up;
 };
 

@@ -585,9 +585,15 @@ void ptl_apply_copy(struct ptl_shard *shard, const struct ptl_op *op)
     if (interest == NULL) {
         return; /* nobody watches it any more */
     }
+    int err = ptl_next(&ahead, &head);
+    bool filled = err == PTL_OK && head.type == PTL_MAP;
+    if (err == PTL_OK && !filled && head.type != PTL_NULL) {
+        warn(shard, op->node, "a copy of a family that is not a map");
+        return;
+    }
     struct ptl_source source = ptl_interest_source(interest);
     begin_items(&items, shard, op->body);
-    if (ptl_next(&ahead, &head) == PTL_OK && head.type != PTL_NULL) {
+    if (filled) {
         read_map(&items, ptl_interest_family(interest), &cursor, false);
     }
     int result = replace(&items, &source);

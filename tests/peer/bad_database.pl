@@ -258,6 +258,7 @@ bad_input 'changes before there is a copy' => sub {
     $control{hail}->run_until(sub { @changes == 3 }, 20);
     is_deeply($changes[-1], ['changed', 'fam', 'key', 4], 'is set');
     $expect->(1, 'a key that is none', ['g_chg2', 'fam', { '' => 4 }, []]);
+    $expect->(1, 'no map', ['g_chg1', 'fam', 'text']);
     $expect->(0, 'the next change', ['g_chg2', 'fam', { key => 5 }, []]);
     $control{hail}->run_until(sub { @changes == 4 }, 20);
     is_deeply($changes[-1], ['changed', 'fam', 'key', 5], 'is told too');

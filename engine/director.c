@@ -60,7 +60,7 @@ static void choose(struct ptl_shard *shard)
 {
     struct ptl_director *director = shard->directory.director;
 
-    bool needed = director->needed || shard->node->bind_count + shard->node->announce_count != 0;
+    bool needed = director->needed || ptl_node_is_to_be_found(shard->node);
 
     if (director->master != NULL || shard->directory.global) {
         return;

@@ -256,9 +256,9 @@ static void take_peer_again(struct ptl_shard *shard, const struct ptl_op *op)
 }
 
 /*
- * Something is gone that counted more than what a peer brings: perhaps the one for the sake of which
- * the other was ignored.  A node that was global, say, died and attached to another before its link
- * to us was missed.  So whoever was not listened to tells all once more.
+ * Something is gone that counted more than what a peer brings: perhaps the one for the sake of
+ * which the other was ignored.  A node that was global, say, died and attached to another before
+ * its link to us was missed.  So whoever was not listened to tells all once more.
  */
 void ptl_peers_ask_again(struct ptl_shard *shard)
 {
@@ -644,6 +644,9 @@ bool ptl_directory_work(struct ptl_shard *shard)
     }
     if (directory->global && directory->has_master) {
         directory->has_master = shard->now < directory->master_until;
+        if (!directory->has_master) {
+            ptl_questions_again(shard); /* what it has not answered is answered here */
+        }
         left |= directory->questions != NULL;
     }
     left |= directory->registration_dues != NULL && ptl_registrations_work(shard);

@@ -116,7 +116,8 @@ void ptl_directory_link_is_seed(struct ptl_shard *shard, struct ptl_link *link)
     link->db.told_seed = true;
     if (!ptl_node_is_global(shard->node)) {
         atomic_store(&shard->node->attaching, true); /* shard 0 may attach to it, or to another */
-    } else {
+    }
+    if (ptl_node_is_global(shard->node) || ptl_node_is_to_be_found(shard->node)) {
         begin(shard, "g_slave");
         say_or_fail(shard, link, 1);
     }
@@ -179,8 +180,10 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
     if (link == NULL || link->state != PTL_LINK_UP || shard->directory.global) {
         return; /* lost meanwhile: shard 0 is told so, or has been */
     }
-    begin(shard, "g_slave"); /* be global, if you are not */
-    say_or_fail(shard, link, 1);
+    if (!ptl_node_is_to_be_found(shard->node)) {
+        begin(shard, "g_slave"); /* be global: it was not said yet */
+        say_or_fail(shard, link, 1);
+    }
     struct ptl_buffer *packet = begin(shard, "g_slave");
     put_roots(shard->node, packet, false);
     ptl_cbor_put_head(packet, PTL_CBOR_UINT, op->epoch);

@@ -146,6 +146,12 @@ bool ptl_node_nonce_is_ours(struct ptl_node *node, struct ptl_span nonce);
 void ptl_log(const struct ptl_node *node, enum ptl_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Whether others are to find it: it listens somewhere. */
+static inline bool ptl_node_is_to_be_found(const struct ptl_node *node)
+{
+    return node->bind_count + node->announce_count != 0;
+}
+
 /* A bit for every shard. */
 static inline uint64_t ptl_node_all_shards(const struct ptl_node *node)
 {

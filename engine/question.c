@@ -217,6 +217,13 @@ static struct ptl_question *make(struct ptl_shard *shard, unsigned what, struct 
     return q;
 }
 
+static bool knows_address(const struct ptl_shard *shard, const struct ptl_question *q)
+{
+    struct ptl_item item;
+
+    return ptl_store_get(shard->directory.store, family_of(q), key_of(q), &item);
+}
+
 /*
  * Who has attached here makes this node global, and finds what it has set when this shard, too,
  * knows of that.
@@ -238,6 +245,9 @@ static bool has_whole_database(struct ptl_shard *shard, const struct ptl_questio
 {
     const struct ptl_directory *directory = &shard->directory;
 
+    if (q->what == PTL_ASK_FIND && knows_address(shard, q)) {
+        return true;
+    }
     if (directory->has_master) {
         return q->tag != NULL && ptl_port_equal(&q->to, &directory->master);
     }

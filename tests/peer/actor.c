@@ -10,7 +10,8 @@
  *   ["call", PORT, REPLY, V...]              REPLY gets ["answer", V...] or ["no answer", ERROR]
  *   ["flood", PORT, COUNT, SIZE]              PORT gets [1, TEXT] to [COUNT, TEXT] in order
  *   ["after", MILLISECONDS, REPLY]            REPLY gets ["after"]
- * and what database_acts.h lists.  With --stage it also has the ports that real nodes had when they were recorded: see stage.h.
+ * and what database_acts.h lists.  With --stage it also has the ports that real nodes had when they
+ * were recorded: see stage.h.
  */
 #include "engine/portolan.h"
 #include "tests/peer/database_acts.h"

@@ -100,8 +100,8 @@ static uint64_t print_bytes(uint64_t print, const void *bytes, size_t size)
 }
 
 /*
- * A scalar, or the head of a container.  What it says counts, not how it is encoded; and strings are
- * their characters, since JSON has one kind only.
+ * A scalar, or the head of a container.  What it says counts, not how it is encoded; and strings
+ * are their characters, since JSON has one kind only.
  */
 static uint64_t print_value(uint64_t print, const struct ptl_value *value)
 {

@@ -131,7 +131,7 @@ struct ptl_watch {
     bool all;     /* everything is to be copied: no marks are needed */
     bool drained; /* the last take found nothing, and nothing came since */
 #ifdef PTL_PLANT_FIRST_COPY
-    bool copying;
+    bool just_copied;
 #endif
     union {
         struct ptl_family *family;

@@ -222,11 +222,6 @@ void ptl_watch_wake(struct ptl_watch *watch)
 
 bool ptl_watch_swallows(const struct ptl_watch *watch)
 {
-#ifdef PTL_PLANT_FIRST_COPY
-    if (watch->copying) {
-        return true;
-    }
-#endif
     return watch->all;
 }
 
@@ -249,6 +244,12 @@ void ptl_mark_note(struct ptl_watch *watch, void *of, uint32_t hash, struct ptl_
     if (ptl_watch_swallows(watch)) {
         return;
     }
+#ifdef PTL_PLANT_FIRST_COPY
+    if (watch->just_copied) {
+        watch->just_copied = false;
+        return;
+    }
+#endif
     struct ptl_mark *mark = ptl_mark_find(watch, false, of, hash, key);
     if (mark == NULL) {
         mark = ptl_mark_add(watch, false, of, hash, key);

@@ -148,7 +148,7 @@ static bool take_all(struct ptl_watch *watch)
     bool all = watch->all;
 
 #ifdef PTL_PLANT_FIRST_COPY
-    watch->copying = all;
+    watch->just_copied |= all && !ptl_is_feed(watch);
 #endif
     if (all) {
         watch->all = false;

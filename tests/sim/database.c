@@ -89,6 +89,7 @@ struct sim_database *sim_database_make(struct sim_workload *workload)
     database->world = workload->world;
     database->keys = (unsigned)sim_random_between(workload->world->random, 1, SIM_KEYS);
     database->pause_max_ms = (unsigned)sim_random_scale(workload->world->random, 250, 4000);
+    database->fat = sim_random_chance(workload->world->random, 150);
     database->quiet_at = UINT64_MAX;
     return database;
 }

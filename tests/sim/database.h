@@ -55,6 +55,7 @@ struct sim_database {
     uint64_t last_number;
     unsigned keys;         /* that are written in this run: few are written often */
     unsigned pause_max_ms; /* of a writer */
+    bool fat;              /* many values are large: families do not fit into one piece */
     uint64_t quiet_at;     /* when writers and hands end */
     uint64_t accepted;     /* sets, deletes and registrations */
     uint64_t told;         /* to followers */
@@ -103,6 +104,9 @@ struct sim_view sim_model_view(const struct sim_database *database, unsigned fam
 
 /* At any time: look into the stores of all global nodes, which may never go back. */
 void sim_model_observe(struct sim_database *database);
+
+/* The nodes that are global now, a bit each. */
+unsigned sim_model_globals(const struct sim_database *database);
 
 /* Whether all nodes and followers agree with the model; `text` says who does not. */
 bool sim_model_agrees(struct sim_database *database, char *text, size_t size);

@@ -69,13 +69,13 @@ void sim_stamp_refused(struct sim_database *database, int64_t stamp)
 
 struct ptl_msg *sim_value_make(struct sim_node *node, int64_t stamp)
 {
-    const char *filler = node->world->workload->payload;
+    const struct sim_workload *workload = node->world->workload;
     uint64_t number = sim_stamp_number(stamp);
     struct ptl_msg *msg = NULL;
     int err = 0;
 
-    if (number % 128 == 5) {
-        err = ptl_msg_make(node->node, &msg, "[iT]", stamp, filler,
+    if (number % (workload->database->fat ? 2 : 128) == 0) {
+        err = ptl_msg_make(node->node, &msg, "[iT]", stamp, workload->payload,
                            (size_t)(1000 + number * 7919 % 7000));
     } else if (number % 8 == 1) {
         err = ptl_msg_make(node->node, &msg, "{tit[nb]}", "stamp", stamp, "more", true);
@@ -198,6 +198,16 @@ static bool is_up(const struct sim_node *node)
 static bool is_global(const struct sim_node *node)
 {
     return is_up(node) && ptl_node_is_global(node->node);
+}
+
+unsigned sim_model_globals(const struct sim_database *database)
+{
+    const struct sim_world *world = database->world;
+    unsigned globals = 0;
+    for (unsigned i = 0; i < world->node_count; i++) {
+        globals |= is_global(&world->nodes[i]) ? 1u << i : 0;
+    }
+    return globals;
 }
 
 /* Whether others know what it has set: it is global, or attached to a seed that is. */

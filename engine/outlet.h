@@ -62,7 +62,7 @@ size_t ptl_outlet_packet_bytes(const struct ptl_shard *shard);
 #define PTL_OUTLET_PIECES 16
 
 /* Ops that a follower may have before it: about what a turn brings through a ring. */
-#define PTL_OUTLET_UNTAKEN 16
+#define PTL_OUTLET_UNTAKEN 1
 
 /* Begin to feed a peer.  NULL: no memory. */
 struct ptl_outlet *ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *peer,

@@ -127,13 +127,14 @@ static int act_watch(struct ptl_node *node, const struct ptl_msg *msg, void *dat
         err = peer_port_at(node, msg, 2, &listener->reply);
     }
     if (err == PTL_OK) {
-        snprintf(listener->family, sizeof(listener->family), "%.255s", family.chars);
-        err = ptl_db_watch(node, family.chars, tell_change, listener, &last_watch);
+        err = ptl_port_own(node, free, listener); /* the watch ends with this port, too */
     }
     if (err < 0) {
         free(listener);
+        return err;
     }
-    return err;
+    snprintf(listener->family, sizeof(listener->family), "%.255s", family.chars);
+    return ptl_db_watch(node, family.chars, tell_change, listener, &last_watch);
 }
 
 static int act_unwatch(struct ptl_node *node, const struct ptl_msg *msg, void *data)

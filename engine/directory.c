@@ -529,8 +529,18 @@ static void take_find(struct ptl_shard *shard, const struct ptl_op *op)
 
 /* ---- All ops --------------------------------------------------------------------------------- */
 
+/* Our own entries come before anything that others ask or say. */
+static void start(struct ptl_shard *shard)
+{
+    if (!shard->directory.started) {
+        shard->directory.started = true;
+        ptl_mesh_begin(shard);
+    }
+}
+
 void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
+    start(shard);
     switch ((enum ptl_directory_op)op->number) {
     case PTL_DIR_SET:
     case PTL_DIR_DEL:
@@ -638,10 +648,7 @@ bool ptl_directory_work(struct ptl_shard *shard)
     if (shard->stop_step != 0) {
         return left; /* what we have set goes with us: nobody needs it any more */
     }
-    if (!directory->started) {
-        directory->started = true;
-        ptl_mesh_begin(shard);
-    }
+    start(shard);
     if (directory->global && directory->has_master) {
         directory->has_master = shard->now < directory->master_until;
         if (!directory->has_master) {

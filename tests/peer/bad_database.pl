@@ -227,8 +227,11 @@ bad_input 'changes before there is a copy' => sub {
     my $listener = AEMPPeer::listen_socket();
     my $hail = PortolanProcess->start($actor, '--node', 'hail', '--secret', $secret, '--shards', 2,
         '--quiet', '--ordinary', '--bind', '127.0.0.1:0', '--seed', AEMPPeer::address_of($listener));
+    my $attached;
     my $master = AEMPPeer->accept_from($listener, 20, secret => $secret, node => 'master',
-        accepts => [$framing], makes => [$framing], keys => ['mproto=1', 'gproto=1']);
+        accepts => [$framing], makes => [$framing], keys => ['mproto=1', 'gproto=1'],
+        on_packet => sub { $attached ||= ref $_[2] && $_[1] eq 'g_slave' });
+    ok($master->run_until(sub { $attached }, 20), 'it attaches to us');
     local $control{hail} = AEMPPeer->dial($hail->{address}, secret => $secret, node => 'control');
     my @changes;
     $control{hail}->port(copy => sub { my (undef, @values) = @_; push @changes, \@values });

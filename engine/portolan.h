@@ -432,7 +432,7 @@ PTL_MUST_CHECK int ptl_db_values(struct ptl_node *node, const char *family, ptl_
 
 enum ptl_db_event {
     PTL_DB_ADDED,   /* a key that was not there */
-    PTL_DB_CHANGED, /* another value of a key that was */
+    PTL_DB_CHANGED, /* the value of a key that was, the same again if it has changed hands */
     PTL_DB_DELETED, /* it is there no more */
     PTL_DB_COPIED,  /* once: all that was there when the watch began has been told as added */
     PTL_DB_RESET,   /* memory ran out meanwhile: forget the copy, it is told anew */

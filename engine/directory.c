@@ -501,7 +501,7 @@ static void take_next(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_outlet *outlet = ptl_outlet_of(shard, op->epoch);
 
     if (outlet != NULL) {
-        outlet->untaken--;
+        outlet->waiting = false;
         ptl_outlet_wake(outlet);
     }
 }

@@ -40,7 +40,7 @@ struct ptl_outlet {
     bool begun;       /* PTL_CHANGE_ALL has been taken */
     bool again;       /* when all is told, all is to be told anew */
     bool held;        /* FOLLOWER: the network's copy of the family has not come yet */
-    uint8_t untaken;  /* FOLLOWER: ops it was told and has not taken */
+    bool waiting;     /* FOLLOWER: it has not taken what it was told */
     bool copied;      /* FOLLOWER: it was told that its first copy is whole */
     uint8_t how;      /* FOLLOWER: enum ptl_watch_how */
     uint32_t to_copy; /* FOLLOWER: changes that belong to the first copy */
@@ -60,9 +60,6 @@ size_t ptl_outlet_packet_bytes(const struct ptl_shard *shard);
 
 /* Pieces that one outlet may make in one turn. */
 #define PTL_OUTLET_PIECES 16
-
-/* Ops that a follower may have before it: about what a turn brings through a ring. */
-#define PTL_OUTLET_UNTAKEN 1
 
 /* Begin to feed a peer.  NULL: no memory. */
 struct ptl_outlet *ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *peer,

@@ -1,5 +1,5 @@
 /*
- * What a watcher of this node is told: changes in a few ops, and no more until it has taken one.
+ * What a watcher of this node is told: changes in one op, and no more until it has taken them.
  */
 #include "engine/directory_key.h"
 #include "engine/node.h"
@@ -113,42 +113,29 @@ static int tell(struct told *told)
                : ptl_shard_post(told->shard, told->outlet->follower_shard, &op, false);
 }
 
-/* Tell one op's worth; PTL_DRAIN_MORE: there may be another. */
-static enum ptl_drained tell_some(struct told *told)
+enum ptl_drained ptl_outlet_drain_follower(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
-    struct ptl_outlet *outlet = told->outlet;
-    struct ptl_ring *ring = ptl_shard_ring(told->shard, outlet->follower_shard);
+    struct told told = {.shard = shard, .outlet = outlet, .body = &shard->directory.packet};
+    struct ptl_ring *ring = ptl_shard_ring(shard, outlet->follower_shard);
 
+    if (outlet->held || outlet->waiting) {
+        return PTL_DRAINED; /* woken when that is over */
+    }
     if (!ptl_ring_has_room(ring, PTL_RECORD_MAX, 1) ||
-        ptl_directory_waits(&told->shard->directory, outlet->follower_shard)) {
+        ptl_directory_waits(&shard->directory, outlet->follower_shard)) {
         return PTL_DRAIN_BLOCKED;
     }
-    told->count = 0;
-    ptl_buffer_clear(told->body);
-    gather(told);
-    if (told->count == 0) {
+    ptl_buffer_clear(told.body);
+    gather(&told);
+    if (told.count == 0) {
         return PTL_DRAINED;
     }
-    if (tell(told) < 0) {
+    if (tell(&told) < 0) {
         /* What was taken is lost for want of memory: the copy is told anew. */
         ptl_watch_free(outlet->watch);
         outlet->watch = NULL;
         return PTL_DRAIN_BLOCKED;
     }
-    outlet->untaken++;
-    return PTL_DRAIN_MORE;
-}
-
-enum ptl_drained ptl_outlet_drain_follower(struct ptl_shard *shard, struct ptl_outlet *outlet)
-{
-    struct told told = {.shard = shard, .outlet = outlet, .body = &shard->directory.packet};
-    enum ptl_drained result = PTL_DRAIN_MORE;
-
-    while (result == PTL_DRAIN_MORE) {
-        if (outlet->held || outlet->untaken == PTL_OUTLET_UNTAKEN) {
-            return PTL_DRAINED; /* woken when that is over */
-        }
-        result = tell_some(&told);
-    }
-    return result;
+    outlet->waiting = true;
+    return PTL_DRAINED;
 }

@@ -459,7 +459,9 @@ void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
         q = q->next;
     }
     if (q == NULL || !q->sent) {
-        ptl_log(shard->node, PTL_LOG_WARN, "from %.*s: an answer to no question: ignored",
+        /* A node that has just become global has asked once more: the first answer is none. */
+        enum ptl_log_level level = shard->directory.global ? PTL_LOG_DEBUG : PTL_LOG_WARN;
+        ptl_log(shard->node, level, "from %.*s: an answer to no question: ignored",
                 (int)op->node.size, (const char *)op->node.bytes);
         return;
     }
@@ -471,7 +473,9 @@ void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
 
 void ptl_questions_again(struct ptl_shard *shard)
 {
+    /* Under another ID: an answer from before does not know what was set since, or was ignored. */
     for (struct ptl_question *q = shard->directory.questions; q != NULL; q = q->next) {
+        q->id = q->sent ? ++shard->directory.last_question : q->id;
         q->sent = false;
     }
 }

@@ -267,7 +267,7 @@ static int be_victim(char **argv)
 {
     const char *const seeds[] = {argv[3], NULL};
     struct ptl_node *node;
-    char key[PTL_NODE_ID_MAX + 16];
+    char key[PTL_NODE_ID_MAX + 16], pid[16];
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     witness_shards = (unsigned)strtoul(argv[2], NULL, 10);
@@ -277,9 +277,10 @@ static int be_victim(char **argv)
     options.seeds = seeds;
     options.log_level = PTL_LOG_ERROR;
     int err = ptl_node_start(&options, &node);
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
     for (int i = 0; i < VICTIM_KEYS && err == 0; i++) {
-        snprintf(key, sizeof(key), "%s%d", argv[0], i);
-        err = ptl_db_set(node, "fam", key, NULL);
+        snprintf(key, sizeof(key), "%s%02d", argv[0], i);
+        err = db_try_set(node, "fam", key, pid);
     }
     if (err < 0) {
         fprintf(stderr, "victim: %s\n", ptl_err_text(err));
@@ -290,6 +291,21 @@ static int be_victim(char **argv)
     for (;;) {
         pause();
     }
+}
+
+/* One that is told of a victim's end later than another has begun has all keys of either: the
+ * values say which one it is. */
+static void until_victim_has_set(struct db_copy *copy, const struct victim *victim)
+{
+    char text[VICTIM_KEYS * 32] = "";
+    size_t size = 0;
+
+    for (int i = 0; i < VICTIM_KEYS; i++) {
+        size += (size_t)snprintf(text + size, sizeof(text) - size, "%svictim%02d=%d",
+                                 i == 0 ? "" : " ", i, (int)victim->pid);
+    }
+    assert_true(size < sizeof(text));
+    db_copy_until(copy, text);
 }
 
 /* All that it had set is gone from all copies, soon. */
@@ -345,14 +361,14 @@ static void node_killed_again_and_again_leaves_what_it_set_last(void **state)
     start_three();
     watch_all("fam");
     start_victim(&victim, "victim", true, address(nodes[0]));
-    db_copy_until_count(&copies[2], VICTIM_KEYS);
+    until_victim_has_set(&copies[2], &victim);
     kill_victim(&victim);
     start_victim(&victim, "victim", true, address(nodes[1])); /* of the same ID, elsewhere */
-    db_copy_until_count(&copies[2], VICTIM_KEYS);
+    until_victim_has_set(&copies[2], &victim);
     kill_victim(&victim);
     start_victim(&again, "victim", false, address(nodes[0])); /* and as a global node */
     for (unsigned i = 0; i < node_count; i++) {
-        db_copy_until_count(&copies[i], VICTIM_KEYS);
+        until_victim_has_set(&copies[i], &again);
     }
     until_all_agree();
     kill_and_measure(&again, "");
@@ -395,7 +411,7 @@ static void masters_death_under_load_leaves_the_right_copies(void **state)
     for (unsigned i = 0; i < node_count; i++) {
         db_copy_until_key(&copies[i], "end0", true);
         db_copy_until_key(&copies[i], "end1", true);
-        db_copy_until_key(&copies[i], "master0", false);
+        db_copy_until_key(&copies[i], "master00", false);
     }
     until_all_agree();
     stop_all();

@@ -29,6 +29,7 @@ my $many    = $ENV{PTL_QUICK} ? 500 : 5_000;
 my ($shards, $framing);    # of the run under way
 my @nodes;                 # ours that run, of processes
 my @leaves;                # nodes of this script
+my @watchers;              # links to nodes of ours that tell us of a family
 
 sub start_node {
     my ($id, @more) = @_;
@@ -132,7 +133,18 @@ sub copy_of {
         }
     });
     act($peer, 'watch', $family, $peer->id("copy $family"));
+    push @watchers, $peer;
     return \%copy;
+}
+
+# None of ours has to tell us anything when we go: it would look for us in vain.
+sub drop_copies {
+    for my $peer (@watchers) {
+        next if $peer->{closed};
+        act($peer, 'unwatch');
+        act_and_hear($peer, 'is global');
+    }
+    @watchers = ();
 }
 
 sub until_copy {
@@ -447,6 +459,7 @@ for my $count (1, 2) {
             ($shards, $framing) = ($count, $kind);
             subtest $title => sub {
                 eval { $test{$name}->(); 1 } or fail("died: $@");
+                drop_copies();
                 $_->hang_up for @leaves;
                 @leaves = ();
                 for my $node (@nodes) {

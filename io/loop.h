@@ -100,7 +100,8 @@ const struct ptl_loop_maker *ptl_loop_uring(void);
 
 /*
  * Listen on a numeric address; port 0 lets the system choose.  `bound` (may be NULL) tells which
- * it is.  Returns 0, PTL_EADDRESS or -errno.
+ * it is.  Blocks for up to half a second while another listens there: it may just have been
+ * killed.  Returns 0, PTL_EADDRESS or -errno.
  */
 static inline int ptl_loop_listen(struct ptl_loop *loop, const struct ptl_address *address,
                                   struct ptl_listener **listener, struct ptl_address *bound)

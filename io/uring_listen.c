@@ -4,7 +4,11 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#define BUSY_PAUSE_MS 10
+#define BUSY_TRIES 50
 
 #define PAUSE_NS ((uint64_t)100000000) /* when accepting failed for want of something */
 
@@ -157,13 +161,27 @@ static int listen_on(const struct ptl_address *address, union ptl_sockaddr *sock
     return fd;
 }
 
+/* The kernel closes the listeners of a process that was killed a moment after it is gone: whoever
+ * takes its place at once would find its address in use. */
+static int listen_soon(const struct ptl_address *address, union ptl_sockaddr *sockaddr)
+{
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
+    int fd = listen_on(address, sockaddr);
+
+    for (int i = 0; fd == -EADDRINUSE && i < BUSY_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        fd = listen_on(address, sockaddr);
+    }
+    return fd;
+}
+
 int ptl_uring_listen(struct ptl_loop *base, const struct ptl_address *address,
                      struct ptl_listener **listener, struct ptl_address *bound)
 {
     struct ptl_uring_loop *loop = ptl_uring_loop(base);
     union ptl_sockaddr sockaddr;
 
-    int fd = listen_on(address, &sockaddr);
+    int fd = listen_soon(address, &sockaddr);
     if (fd < 0) {
         return fd;
     }

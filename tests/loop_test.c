@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 /* ---- Connecting and moving bytes ----------------------------------------------------------- */
 
@@ -117,6 +120,36 @@ static void loop_refuses_addresses_it_cannot_use(void **state)
     assert_int_equal(ptl_loop_listen(side.loop, &taken, &listener, NULL), -EADDRINUSE);
     assert_int_equal(ptl_loop_listen(side.loop, &elsewhere, &listener, NULL), -EADDRNOTAVAIL);
     assert_int_equal(ptl_loop_connect(side.loop, &name, &end_hooks, &end, &stream), PTL_EADDRESS);
+    ptl_loop_free(side.loop);
+}
+
+static void *close_a_little_later(void *data)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
+    close(*(int *)data);
+    return NULL;
+}
+
+/* As a killed node's listener does, this one goes after we have begun to ask for its address. */
+static void loop_listens_where_another_is_about_to_end(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(at);
+    int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct ptl_address address;
+    struct ptl_listener *listener;
+    struct side side;
+    pthread_t thread;
+    (void)state;
+
+    assert_int_equal(bind(other, (struct sockaddr *)&at, size), 0);
+    assert_int_equal(listen(other, 1), 0);
+    assert_int_equal(getsockname(other, (struct sockaddr *)&at, &size), 0);
+    snprintf(address.text, sizeof(address.text), "127.0.0.1:%u", ntohs(at.sin_port));
+    open_side(&side, NULL, 0);
+    assert_int_equal(pthread_create(&thread, NULL, close_a_little_later, &other), 0);
+    assert_int_equal(ptl_loop_listen(side.loop, &address, &listener, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
     ptl_loop_free(side.loop);
 }
 
@@ -548,6 +581,7 @@ int main(int count, char *arguments[])
         TEST(loop_carries_a_large_transfer_in_short_sends),
         TEST(loop_tells_that_a_connection_was_refused),
         TEST(loop_refuses_addresses_it_cannot_use),
+        TEST(loop_listens_where_another_is_about_to_end),
         TEST(loop_tells_when_the_peer_resets),
         TEST(loop_survives_running_out_of_receive_buffers),
         TEST(loop_closes_while_a_send_is_under_way),

@@ -10,7 +10,7 @@
 
 struct ptl_question {
     struct ptl_question *next;
-    uint64_t id;
+    uint64_t id;            /* of the last time the master was asked */
     uint8_t what;           /* enum ptl_ask */
     bool sent;              /* to the master */
     struct ptl_port to;     /* the reply port, or the asking peer's node port */
@@ -171,11 +171,13 @@ static const char *request_of(const struct ptl_question *q)
     }
 }
 
+/* Each time under another ID: an answer from before does not know what was set since. */
 static int ask_master(struct ptl_shard *shard, struct ptl_question *q)
 {
     struct ptl_buffer *packet = &shard->directory.packet;
     char id[40];
 
+    q->id = ++shard->directory.last_question;
     int size = snprintf(id, sizeof(id), "%x.%llx", shard->index, (unsigned long long)q->id);
     ptl_buffer_clear(packet);
     ptl_key_put(packet, ptl_span_text(request_of(q)));
@@ -280,7 +282,6 @@ static void let_wait(struct ptl_shard *shard, struct ptl_question *q)
 {
     struct ptl_directory *directory = &shard->directory;
 
-    q->id = ++directory->last_question;
     q->next = directory->questions;
     directory->questions = q;
     directory->question_count++;
@@ -473,9 +474,7 @@ void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
 
 void ptl_questions_again(struct ptl_shard *shard)
 {
-    /* Under another ID: an answer from before does not know what was set since, or was ignored. */
     for (struct ptl_question *q = shard->directory.questions; q != NULL; q = q->next) {
-        q->id = q->sent ? ++shard->directory.last_question : q->id;
         q->sent = false;
     }
 }

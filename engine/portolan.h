@@ -84,7 +84,8 @@ struct ptl_node_options {
 
 /*
  * Start a node: its threads (one a shard, all signals blocked) run when this returns, its
- * addresses listen, its seeds are being connected.
+ * addresses listen, its seeds are being connected.  An address that another listens at is tried
+ * for half a second: a killed node's is free only then.
  * Errors: PTL_EINVAL, PTL_ENAME, PTL_EADDRESS, PTL_ESECRET, PTL_EFEATURE, PTL_ENOMEM or -errno of
  * the address that could not be bound (a log line says which).
  * Owns: the options are copied; the node is the caller's until ptl_node_stop().

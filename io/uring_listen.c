@@ -7,9 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUSY_PAUSE_MS 10
+#define BUSY_PAUSE_MS 10 /* between two tries of an address in use */
 #define BUSY_TRIES 50
-
 #define PAUSE_NS ((uint64_t)100000000) /* when accepting failed for want of something */
 
 struct ptl_listener {

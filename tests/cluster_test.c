@@ -4,15 +4,13 @@
  * program, started as  cluster_test --victim ID ordinary|global SHARDS [SEED].
  */
 #include "db_witness.h"
+#include "listener.h"
 #include "tests/cuts/proxy.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,14 +57,8 @@ static const char *address(struct ptl_node *node)
 static const char *free_address(void)
 {
     static char text[32];
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(at);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
-    close(fd);
-    snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(at.sin_port));
+    close(listener_open(text));
     return text;
 }
 

@@ -2,6 +2,7 @@
  * How links come about and end: addresses, seeds, strangers, two connections at once, restarts,
  * connections that move to their owner's shard.
  */
+#include "listener.h"
 #include "witness.h"
 
 #include "io/framing.h"
@@ -518,20 +519,6 @@ static void peer_that_is_linked_already_is_refused_until_the_first_is_gone(void 
     close_peer(&second);
 }
 
-/* A socket that listens on loopback. */
-static int listen_at(char address[32])
-{
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(in);
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(descriptor, (struct sockaddr *)&in, sizeof(in)), 0);
-    assert_int_equal(listen(descriptor, 8), 0);
-    assert_int_equal(getsockname(descriptor, (struct sockaddr *)&in, &size), 0);
-    snprintf(address, 32, "127.0.0.1:%u", (unsigned)ntohs(in.sin_port));
-    return descriptor;
-}
-
 /* Wait until these bytes have come. */
 static void read_until(int descriptor, const char *wanted)
 {
@@ -555,7 +542,7 @@ static void seed_that_refuses_a_second_connection_is_known_as_linked(void **stat
 {
     static const char ours[] = ";mproto=1;gproto=1;portolan=abc.0";
     char address[32];
-    int listener = listen_at(address);
+    int listener = listener_open(address);
     struct ptl_node *rain = start_at("rain", loopback[0], address);
     struct peer linked, refused;
 

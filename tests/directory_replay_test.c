@@ -10,6 +10,7 @@
  * to speak.  Ours may say things in other packets, and less often.
  */
 #include "engine/portolan.h"
+#include "tests/listener.h"
 #include "tests/peer/stage.h"
 #include "tests/replay/guests.h"
 #include "tests/replay/meaning.h"
@@ -652,7 +653,7 @@ static void play_server(const struct recording *recording, void *data)
         return; /* the client was a script */
     }
     begin_play(&play, recording, RECORDED_CLIENT);
-    int listener = wire_listen(address);
+    int listener = listener_open(address);
     bool has_seed = said_then(&play, "g_slave");
     start_node(&play, manner->shards, has_seed ? address : NULL, NULL);
     if (!has_seed) {
@@ -726,7 +727,7 @@ static void play_failover(const struct recording *second, void *data)
         return;
     }
     for (unsigned i = 0; i < 2; i++) {
-        listeners[i] = wire_listen(addresses[i]);
+        listeners[i] = listener_open(addresses[i]);
         begin_play(&plays[i], i == 0 ? failover->first : second, RECORDED_CLIENT);
     }
     plays[1].acts = false; /* it is all done by then */

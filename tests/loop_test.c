@@ -1,11 +1,11 @@
 #include "io/loop.h"
 
+#include "listener.h"
 #include "loop_world.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -133,22 +133,15 @@ static void *close_a_little_later(void *data)
 /* As a killed node's listener does, this one goes after we have begun to ask for its address. */
 static void loop_listens_where_another_is_about_to_end(void **state)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(at);
-    int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct ptl_address address;
-    struct ptl_listener *listener;
+    char address[32];
+    int other = listener_open(address);
     struct side side;
     pthread_t thread;
     (void)state;
 
-    assert_int_equal(bind(other, (struct sockaddr *)&at, size), 0);
-    assert_int_equal(listen(other, 1), 0);
-    assert_int_equal(getsockname(other, (struct sockaddr *)&at, &size), 0);
-    snprintf(address.text, sizeof(address.text), "127.0.0.1:%u", ntohs(at.sin_port));
     open_side(&side, NULL, 0);
     assert_int_equal(pthread_create(&thread, NULL, close_a_little_later, &other), 0);
-    assert_int_equal(ptl_loop_listen(side.loop, &address, &listener, NULL), 0);
+    listen_at(&side, address);
     assert_int_equal(pthread_join(thread, NULL), 0);
     ptl_loop_free(side.loop);
 }

@@ -8,6 +8,7 @@
  * The global protocol (g_*) is part of what is sent; nothing is expected of it but patience.
  */
 #include "engine/portolan.h"
+#include "tests/listener.h"
 #include "tests/peer/stage.h"
 #include "tests/peer/values.h"
 #include "tests/replay/meaning.h"
@@ -649,7 +650,7 @@ static void play_server(const struct recording *recording, void *data)
     const struct manner *manner = data;
     struct program *program = calloc(1, sizeof *program);
     char address[32];
-    int listener = wire_listen(address);
+    int listener = listener_open(address);
 
     assert_non_null(program);
     program->recording = recording;

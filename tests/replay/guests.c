@@ -1,5 +1,7 @@
 #include "tests/replay/guests.h"
 
+#include "tests/listener.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,7 +185,7 @@ void guests_invite(struct guests *guests, const struct recording *recording, con
         assert_true(guests->count < GUESTS_MAX);
         guests->at[guests->count++].role = &table[i];
         if (table[i].standing == SEED) {
-            guests->listener = wire_listen(guests->seed_address);
+            guests->listener = listener_open(guests->seed_address);
         }
     }
 }

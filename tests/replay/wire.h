@@ -28,9 +28,6 @@ struct wire {
     size_t rest_size;
 };
 
-/* Listen on a port of 127.0.0.1 and write "127.0.0.1:PORT".  Returns the socket. */
-int wire_listen(char address[static 32]);
-
 /* Wait for a connection. */
 int wire_accept(int listener);
 

@@ -30,15 +30,17 @@ static int digit_of(uint8_t c)
     return c >= 'a' && c <= 'z' ? c - 'a' + 36 : -1;
 }
 
+/* Eleven digits say more than 64 bits hold.  What is too large is no number: taken modulo 2^64 it
+ * would be a second spelling of a name. */
 static bool get_base62(const uint8_t *text, uint64_t *number)
 {
     *number = 0;
     for (int i = 0; i < PTL_BASE62_64; i++) {
         int digit = digit_of(text[i]);
-        if (digit < 0) {
+        if (digit < 0 || __builtin_mul_overflow(*number, 62, number) ||
+            __builtin_add_overflow(*number, (unsigned)digit, number)) {
             return false;
         }
-        *number = *number * 62 + (unsigned)digit; /* overflow names nothing that exists */
     }
     return true;
 }
@@ -111,7 +113,7 @@ void ptl_port_make(const struct ptl_identity *self, unsigned shard, uint32_t slo
                ((uint64_t)shard << SHARD_SHIFT) | ((uint64_t)slot << SLOT_SHIFT) | generation);
 }
 
-/* Whether a name has the form that only we make.  Its number may still name nothing. */
+/* Whether a name has the form that only we make.  Its number may still be none, or too large. */
 static bool is_made_here(const struct ptl_identity *self, struct ptl_span name)
 {
     return name.size == PTL_NAME_MADE_SIZE &&

@@ -7,6 +7,9 @@
  *   rain#                             the node port
  *
  * Numbers are written in base 62 with a fixed width, so that a node finds its own port by index.
+ * A port has one name, and a name one spelling: what is kept by name (who is full, who is watched)
+ * cannot be evaded with another text for the same port.  ("rain" and "rain#" are the same text as
+ * soon as they are read.)
  */
 #pragma once
 

@@ -56,6 +56,74 @@ static void name_of_a_made_port_tells_where_it_is(void **state)
     }
 }
 
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/* Add 2^64 to a number of eleven digits; false: it has no room for that. */
+static bool add_two_to_the_64th(char number[PTL_BASE62_64])
+{
+    static const char more[] = "LygHa16AHYG";
+    long carry = 0;
+
+    for (int i = PTL_BASE62_64 - 1; i >= 0; i--) {
+        carry += strchr(digits, number[i]) - digits + (strchr(digits, more[i]) - digits);
+        number[i] = digits[carry % 62];
+        carry /= 62;
+    }
+    return carry == 0;
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state ^ *state >> 29;
+}
+
+static void name_of_a_made_port_has_one_spelling(void **state)
+{
+    struct ptl_identity self = identity_of("rain", PTL_SHARDS_MAX);
+    uint64_t random = 1, others = 0;
+
+    (void)state;
+    for (int i = 0; i < 10000; i++) {
+        struct ptl_port made;
+        uint64_t number = next_random(&random);
+        ptl_port_make(&self, (unsigned)(number % PTL_SHARDS_MAX),
+                      (uint32_t)(number >> 32) % PTL_SLOTS_MAX, (uint32_t)next_random(&random),
+                      &made);
+        char other[PTL_PORT_ID_MAX + 1];
+        snprintf(other, sizeof(other), "%s", ptl_port_id(&made));
+        while (add_two_to_the_64th(other + strlen(other) - PTL_BASE62_64)) {
+            others++;
+            assert_int_equal(read_port(&self, other).kind, PTL_PORT_NAMED);
+        }
+    }
+    assert_in_range(others, 10000, 30000);
+}
+
+static void name_that_reads_as_a_made_one_is_written_so(void **state)
+{
+    struct ptl_identity self = identity_of("rain", PTL_SHARDS_MAX);
+    uint64_t random = 2;
+    int read_as_made = 0;
+
+    (void)state;
+    for (int i = 0; i < 100000; i++) {
+        char text[5 + PTL_NAME_MADE_SIZE + 1] = "rain#";
+        memcpy(text + 5, self.incarnation_text, PTL_BASE62_64);
+        for (int j = 0; j < PTL_BASE62_64; j++) {
+            text[5 + PTL_BASE62_64 + j] = digits[(next_random(&random) >> 32) % 62];
+        }
+        struct ptl_port read = read_port(&self, text), made;
+        if (read.kind != PTL_PORT_SLOT) {
+            continue;
+        }
+        ptl_port_make(&self, read.shard, read.slot, read.generation, &made);
+        assert_string_equal(ptl_port_id(&made), text);
+        read_as_made++;
+    }
+    assert_true(read_as_made > 1000);
+}
+
 static void name_of_another_incarnation_is_just_a_chosen_name(void **state)
 {
     struct ptl_identity before = identity_of("rain", 4), after;
@@ -208,6 +276,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(name_of_a_made_port_tells_where_it_is),
+        cmocka_unit_test(name_of_a_made_port_has_one_spelling),
+        cmocka_unit_test(name_that_reads_as_a_made_one_is_written_so),
         cmocka_unit_test(name_of_another_incarnation_is_just_a_chosen_name),
         cmocka_unit_test(name_of_a_shard_that_is_not_there_is_just_a_chosen_name),
         cmocka_unit_test(name_that_is_chosen_lives_where_its_hash_says),

@@ -6,6 +6,7 @@
 #include "engine/node.h"
 #include "engine/question.h"
 #include "engine/send.h"
+#include "engine/words.h"
 #include "io/address.h"
 
 #include <stdlib.h>
@@ -460,58 +461,49 @@ static int take_found(struct inquiry *q)
 
 /* ---- The table ------------------------------------------------------------------------------- */
 
+/* Sorted by their words. */
 static const struct {
-    const char *name;
+    struct ptl_word word;
     int (*take)(struct inquiry *);
 } requests[] = {
-    {"g_global", take_global},
-    {"g_slave", take_slave},
-    {"g_set", take_set},
-    {"g_upd", take_update},
-    {"g_find", take_find},
-    {"g_found", take_found},
-    {"g_db_family", take_ask_family},
-    {"g_db_keys", take_ask_keys},
-    {"g_db_values", take_ask_values},
-    {"g_reply", take_reply},
-    {"g_mon1", take_watch},
-    {"g_mon0", take_unwatch},
-    {"g_chg1", take_copy},
-    {"g_chg2", take_change},
-    {"portolan::db", take_owned},
-    {"portolan::db_owner", take_owner},
-    {"portolan::db_lost", take_lost},
-    {"portolan::db_again", take_again},
+    {PTL_WORD("g_chg1"), take_copy},
+    {PTL_WORD("g_chg2"), take_change},
+    {PTL_WORD("g_db_family"), take_ask_family},
+    {PTL_WORD("g_db_keys"), take_ask_keys},
+    {PTL_WORD("g_db_values"), take_ask_values},
+    {PTL_WORD("g_find"), take_find},
+    {PTL_WORD("g_found"), take_found},
+    {PTL_WORD("g_global"), take_global},
+    {PTL_WORD("g_mon0"), take_unwatch},
+    {PTL_WORD("g_mon1"), take_watch},
+    {PTL_WORD("g_reply"), take_reply},
+    {PTL_WORD("g_set"), take_set},
+    {PTL_WORD("g_slave"), take_slave},
+    {PTL_WORD("g_upd"), take_update},
+    {PTL_WORD("portolan::db"), take_owned},
+    {PTL_WORD("portolan::db_again"), take_again},
+    {PTL_WORD("portolan::db_lost"), take_lost},
+    {PTL_WORD("portolan::db_owner"), take_owner},
 };
 
-static int find(struct ptl_span name)
+int ptl_directory_word(struct ptl_span request)
 {
-    for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-        if (ptl_span_equal(name, ptl_span_text(requests[i].name))) {
-            return (int)i;
-        }
-    }
-    return -1;
+    return ptl_words_find(requests, sizeof(requests) / sizeof(requests[0]), sizeof(requests[0]),
+                          request);
 }
 
-bool ptl_directory_knows(struct ptl_span request)
-{
-    return find(request) >= 0;
-}
-
-int ptl_directory_request(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span request,
+int ptl_directory_request(struct ptl_shard *shard, struct ptl_link *link, int word,
                           struct ptl_span values, uint32_t count, struct ptl_port *to)
 {
-    int index = find(request);
+    ptl_assert(word >= 0 && (size_t)word < sizeof(requests) / sizeof(requests[0]));
     struct inquiry q = {
         .shard = shard,
         .link = link,
-        .name = requests[index].name,
+        .name = requests[word].word.text,
         .values = values,
         .count = count,
         .to = to,
     };
 
-    ptl_assert(index >= 0);
-    return requests[index].take(&q);
+    return requests[word].take(&q);
 }

@@ -10,16 +10,16 @@
 #include "engine/link.h"
 #include "io/buffer.h"
 
-/* Whether this is a request of the database's; `can` asks. */
-bool ptl_directory_knows(struct ptl_span request);
+/* The number of one of the database's requests by its word, or -1. */
+int ptl_directory_word(struct ptl_span request);
 
 /*
- * Take a request of a peer's: its name, and the values behind it.  PTL_EFULL: a shard has no room,
- * *to leads there; nothing was done, come again.  Other errors fail the link.
+ * Take a request of a peer's: the number of its word, and the values behind it.  PTL_EFULL: a shard
+ * has no room, *to leads there; nothing was done, come again.  Other errors fail the link.
  */
-PTL_MUST_CHECK int ptl_directory_request(struct ptl_shard *shard, struct ptl_link *link,
-                                         struct ptl_span request, struct ptl_span values,
-                                         uint32_t count, struct ptl_port *to);
+PTL_MUST_CHECK int ptl_directory_request(struct ptl_shard *shard, struct ptl_link *link, int word,
+                                         struct ptl_span values, uint32_t count,
+                                         struct ptl_port *to);
 
 /* The link is up; and a seed of ours has turned out to lead to it. */
 void ptl_directory_link_up(struct ptl_shard *shard, struct ptl_link *link);

@@ -8,6 +8,7 @@
 #include "engine/peer_room.h"
 #include "engine/send.h"
 #include "engine/spawn.h"
+#include "engine/words.h"
 
 /* One request, half taken apart: what stands behind its name. */
 struct request {
@@ -261,33 +262,30 @@ static int room(struct request *r)
 
 static int can(struct request *r);
 
+/* Sorted by their words. */
 static const struct {
-    const char *name;
+    struct ptl_word word;
     int (*run)(struct request *);
 } requests[] = {
-    {"mon1", mon1},
-    {"mon0", mon0},
-    {"kil0", kil0},
-    {"kil1", kil1},
-    {"snd", snd},
-    {"can", can},
-    {"time", time_request},
-    {"eval", eval},
-    {"devnull", devnull},
-    {"", devnull},
-    {PTL_SPAWN_REQUEST, spawn},
-    {PTL_REQUEST_FULL, full},
-    {PTL_REQUEST_ROOM, room},
+    {PTL_WORD(""), devnull},
+    {PTL_WORD(PTL_SPAWN_REQUEST), spawn},
+    {PTL_WORD("can"), can},
+    {PTL_WORD("devnull"), devnull},
+    {PTL_WORD("eval"), eval},
+    {PTL_WORD("kil0"), kil0},
+    {PTL_WORD("kil1"), kil1},
+    {PTL_WORD("mon0"), mon0},
+    {PTL_WORD("mon1"), mon1},
+    {PTL_WORD(PTL_REQUEST_FULL), full},
+    {PTL_WORD(PTL_REQUEST_ROOM), room},
+    {PTL_WORD("snd"), snd},
+    {PTL_WORD("time"), time_request},
 };
 
 static int find(struct ptl_span name)
 {
-    for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-        if (ptl_span_equal(name, ptl_span_text(requests[i].name))) {
-            return (int)i;
-        }
-    }
-    return -1;
+    return ptl_words_find(requests, sizeof(requests) / sizeof(requests[0]), sizeof(requests[0]),
+                          name);
 }
 
 static int can(struct request *r)
@@ -298,7 +296,7 @@ static int can(struct request *r)
         return malformed(r, "can");
     }
     struct ptl_function function;
-    bool known = find(name) >= 0 || ptl_directory_knows(name) ||
+    bool known = find(name) >= 0 || ptl_directory_word(name) >= 0 ||
                  ptl_node_function(r->shard->node, name, &function);
     if (!take_port(r)) {
         return malformed(r, "can");
@@ -326,15 +324,16 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
     if (!take_string(&r, &name)) {
         return malformed(&r, "?");
     }
-    if (link != NULL && ptl_directory_knows(name)) {
-        return ptl_directory_request(shard, link, name, rest_of(&r), r.count, to);
-    }
     int index = find(name);
-    if (index < 0) {
+    if (index >= 0) {
+        return requests[index].run(&r);
+    }
+    int word = link == NULL ? -1 : ptl_directory_word(name);
+    if (word < 0) {
         ptl_log(shard->node, PTL_LOG_DEBUG, "from %s: unknown request '%.*s': ignored",
                 link != NULL ? link->id : shard->node->self.id, (int)name.size,
                 (const char *)name.bytes);
         return PTL_OK;
     }
-    return requests[index].run(&r);
+    return ptl_directory_request(shard, link, word, rest_of(&r), r.count, to);
 }

@@ -184,6 +184,57 @@ static void request_names_mean_characters_however_they_are_written(void **state)
     }
 }
 
+/* Looked up by halving: each is found only where the table is in order. */
+static void can_knows_every_request_and_nothing_beside(void **state)
+{
+    static const char *const words[] = {"",
+                                        "AnyEvent::MP::_spawn",
+                                        "can",
+                                        "devnull",
+                                        "eval",
+                                        "kil0",
+                                        "kil1",
+                                        "mon0",
+                                        "mon1",
+                                        "snd",
+                                        "time",
+                                        "portolan::full",
+                                        "portolan::room",
+                                        "g_global",
+                                        "g_slave",
+                                        "g_set",
+                                        "g_upd",
+                                        "g_find",
+                                        "g_found",
+                                        "g_db_family",
+                                        "g_db_keys",
+                                        "g_db_values",
+                                        "g_reply",
+                                        "g_mon1",
+                                        "g_mon0",
+                                        "g_chg1",
+                                        "g_chg2",
+                                        "portolan::db",
+                                        "portolan::db_owner",
+                                        "portolan::db_lost",
+                                        "portolan::db_again"};
+    static const char *const others[] = {"A", "ca", "cann", "g_", "mon", "mon2", "zzz", "\xc3\xa9"};
+    struct ptl_node *node = start(NODE);
+    struct peer peer;
+
+    (void)state;
+    join(&peer, node, UTF8_TEXT);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        say(&peer, "", "can", words[i], at(&peer, "r"), NULL);
+        assert_heard(&peer, "r", "[true]");
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        say(&peer, "", "can", others[i], at(&peer, "r"), NULL);
+        assert_heard(&peer, "r", "[false]");
+    }
+    wire_close(&peer.wire);
+}
+
 static void unhandled_message_is_told_with_one_dot_a_character(void **state)
 {
     struct ptl_node *node = start("rain");
@@ -285,6 +336,7 @@ int main(int argc, char **argv)
     static const unsigned shards[] = {1, 4, 0};
     const struct CMUnitTest tests[] = {
         WITNESSED(request_names_mean_characters_however_they_are_written),
+        WITNESSED(can_knows_every_request_and_nothing_beside),
         WITNESSED(unhandled_message_is_told_with_one_dot_a_character),
         WITNESSED(messages_of_all_sizes_come_back_in_either_framing_each_way),
     };

@@ -104,17 +104,18 @@ static int on_reply(struct ptl_node *node, const struct ptl_msg *msg, void *data
     return 0;
 }
 
-static void on_timeout(struct ptl_node *node, void *data)
+static int on_timeout(struct ptl_node *node, void *data)
 {
     struct call *call = data;
     struct ptl_port reply = call->reply;
 
     finish(call, PTL_ETIMEOUT, NULL);
     end_reply(ptl_shard_here(node), &reply);
+    return 0;
 }
 
-static void on_down(struct ptl_node *node, const struct ptl_port *port,
-                    const struct ptl_msg *reason, void *data)
+static int on_down(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason,
+                   void *data)
 {
     struct call *call = data;
     struct ptl_port reply = call->reply;
@@ -122,6 +123,7 @@ static void on_down(struct ptl_node *node, const struct ptl_port *port,
     (void)port;
     finish(call, PTL_ENOPORT, reason);
     end_reply(ptl_shard_here(node), &reply);
+    return 0;
 }
 
 /* The caller's port is gone: nobody is to be told. */

@@ -273,8 +273,8 @@ struct ptl_monitor {
  * else as given to ptl_kill(), or ["die", TEXT], ["no_such_port", TEXT, PORTID],
  * ["transport_error", NODEID, TEXT], ["unhandled_message", TEXT], ["node_stopped"].
  */
-typedef void ptl_monitor_fn(struct ptl_node *node, const struct ptl_port *port,
-                            const struct ptl_msg *reason, void *data);
+typedef int ptl_monitor_fn(struct ptl_node *node, const struct ptl_port *port,
+                           const struct ptl_msg *reason, void *data);
 
 /*
  * Monitor a port of any node: `tell` is called exactly once, unless the monitor is taken back.
@@ -350,7 +350,7 @@ struct ptl_timer {
     uint32_t shard;
 };
 
-typedef void ptl_timer_fn(struct ptl_node *node, void *data);
+typedef int ptl_timer_fn(struct ptl_node *node, void *data);
 
 /*
  * Call `tell` once after `delay_ms`.  Made in a handler it belongs to its port and ends with it.
@@ -447,7 +447,7 @@ struct ptl_db_change {
     const struct ptl_msg *value; /* of one value; NULL where there is none */
 };
 
-typedef void ptl_db_watch_fn(struct ptl_node *node, const struct ptl_db_change *change, void *data);
+typedef int ptl_db_watch_fn(struct ptl_node *node, const struct ptl_db_change *change, void *data);
 
 /* Names a watch, to end it with.  A value. */
 struct ptl_db_watch {

@@ -214,12 +214,12 @@ uint64_t number_of(const ptl_msg *msg)
     return number;
 }
 
-void see(ptl_node *, const ptl_db_change *change, void *data)
+int see(ptl_node *, const ptl_db_change *change, void *data)
 {
     watcher *self = static_cast<watcher *>(data);
 
     if (change->event == PTL_DB_COPIED) {
-        return;
+        return 0;
     }
     if (change->event != PTL_DB_DELETED &&
         number_of(change->value) != self->number.load(std::memory_order_relaxed)) {
@@ -228,6 +228,7 @@ void see(ptl_node *, const ptl_db_change *change, void *data)
     if (++self->count == self->target.load(std::memory_order_relaxed)) {
         self->full.tell();
     }
+    return 0;
 }
 
 /* ---- Sets a second ------------------------------------------------------------------------- */
@@ -362,7 +363,7 @@ struct volley {
     signal_once done;
 };
 
-void return_it(ptl_node *node, const ptl_db_change *change, void *data)
+int return_it(ptl_node *node, const ptl_db_change *change, void *data)
 {
     volley *self = static_cast<volley *>(data);
 
@@ -370,21 +371,23 @@ void return_it(ptl_node *node, const ptl_db_change *change, void *data)
         self->hit = nanoseconds();
         must(set_one(node, "back", "key:000000", number_of(change->value)), "setting");
     }
+    return 0;
 }
 
-void take_it(ptl_node *node, const ptl_db_change *change, void *data)
+int take_it(ptl_node *node, const ptl_db_change *change, void *data)
 {
     volley *self = static_cast<volley *>(data);
 
     if (!change->value) {
-        return;
+        return 0;
     }
     self->microseconds.push_back(static_cast<float>(nanoseconds() - self->hit) / 1000);
     if (--self->left == 0) {
         self->done.tell();
-        return;
+        return 0;
     }
     must(set_one(node, "forth", "key:000000", ++self->number), "setting");
+    return 0;
 }
 
 /* An item is a set there and one back; the percentiles are of one way. */

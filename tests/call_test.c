@@ -377,11 +377,12 @@ static void timer_that_is_taken_back_does_not_fire(void **state)
     assert_silent("taken");
 }
 
-static void note_self_at_time(struct ptl_node *node, void *data)
+static int note_self_at_time(struct ptl_node *node, void *data)
 {
     struct ptl_port self;
 
     witness_note(data, "%s", ptl_self(node, &self) ? ptl_port_id(&self) : "nobody");
+    return 0;
 }
 
 /* Sets timers, one to be heard of and one to be taken back; a second message kills the port. */
@@ -437,13 +438,14 @@ static void timer_of_a_handler_ends_with_its_port(void **state)
 
 static int64_t chained;
 
-static void set_again(struct ptl_node *node, void *data)
+static int set_again(struct ptl_node *node, void *data)
 {
     if (++chained == 20) {
         witness_note(data, "twenty");
     } else if (ptl_after(node, 0, set_again, data, NULL) < 0) {
         witness_note(data, "refused");
     }
+    return 0;
 }
 
 static void timer_may_set_the_next_one(void **state)

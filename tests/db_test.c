@@ -253,10 +253,11 @@ static void answer_larger_than_a_message_may_be_is_an_error(void **state)
 
 /* ---- What is refused ------------------------------------------------------------------------ */
 
-static void on_never(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+static int on_never(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     (void)node;
     witness_note(data, "%s", change->key);
+    return 0;
 }
 
 /* Every function that takes a family must refuse this one. */

@@ -261,7 +261,7 @@ struct ender {
     const char *label;
 };
 
-static void end_within(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+static int end_within(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     struct ender *ender = data;
 
@@ -269,6 +269,7 @@ static void end_within(struct ptl_node *node, const struct ptl_db_change *change
     if (--ender->after == 0) {
         ptl_db_unwatch(node, &ender->watch);
     }
+    return 0;
 }
 
 static int begin_within(struct ptl_node *node, const struct ptl_msg *msg, void *data)
@@ -463,7 +464,7 @@ static void copies_of_slow_ports_end_right(void **state)
 /* ---- From handlers -------------------------------------------------------------------------- */
 
 /* Sets what it is told of, under another family: changes of changes. */
-static void pass_on(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+static int pass_on(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     int err = 0;
 
@@ -476,6 +477,7 @@ static void pass_on(struct ptl_node *node, const struct ptl_db_change *change, v
     if (err < 0) {
         witness_note("pass on", "%s", ptl_err_name(err));
     }
+    return 0;
 }
 
 static void callback_may_set_and_delete(void **state)

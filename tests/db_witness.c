@@ -174,18 +174,19 @@ void on_answer(struct ptl_node *node, int err, const struct ptl_msg *reply, void
     note_answer(data, err, err < 0 ? NULL : text_of(reply));
 }
 
-void on_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+int on_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     static const char *const names[] = {"added", "changed", "deleted", "copied", "reset"};
 
     (void)node;
     if (change->value == NULL) {
         witness_note(data, "%s %s", names[change->event], change->key);
-        return;
+        return 0;
     }
     char *json = json_of(change->value);
     witness_note(data, "%s %s %s", names[change->event], change->key, json);
     free(json);
+    return 0;
 }
 
 static const char *answer(int err)
@@ -319,7 +320,7 @@ static const char *apply(struct db_copy *copy, const struct ptl_db_change *chang
     return wrong;
 }
 
-void on_copy_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+int on_copy_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     struct db_copy *copy = data;
 
@@ -332,6 +333,7 @@ void on_copy_change(struct ptl_node *node, const struct ptl_db_change *change, v
     }
     pthread_cond_broadcast(&copy->changed);
     pthread_mutex_unlock(&copy->lock);
+    return 0;
 }
 
 void db_copy_init(struct db_copy *copy)

@@ -30,7 +30,7 @@ int db_try_set(struct ptl_node *node, const char *family, const char *key, const
  */
 void on_value(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data);
 void on_answer(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data);
-void on_change(struct ptl_node *node, const struct ptl_db_change *change, void *data);
+int on_change(struct ptl_node *node, const struct ptl_db_change *change, void *data);
 
 /* Ask and wait for the answer: a value's JSON, the text of a map or array, or an error's name. */
 const char *db_get(struct ptl_node *node, const char *family, const char *key);
@@ -64,7 +64,7 @@ void db_copy_watch(struct db_copy *copy, struct ptl_node *node, const char *fami
 
 /* Only be told: for a watch that somebody else sets with on_copy_change(). */
 void db_copy_init(struct db_copy *copy);
-void on_copy_change(struct ptl_node *node, const struct ptl_db_change *change, void *data);
+int on_copy_change(struct ptl_node *node, const struct ptl_db_change *change, void *data);
 
 void db_copy_drop(struct db_copy *copy);
 

@@ -375,8 +375,8 @@ static int talk(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     return ptl_fail(node, "said all");
 }
 
-static void count_words(struct ptl_node *node, const struct ptl_port *port,
-                        const struct ptl_msg *reason, void *data)
+static int count_words(struct ptl_node *node, const struct ptl_port *port,
+                       const struct ptl_msg *reason, void *data)
 {
     char *json = ptl_msg_json(reason);
 
@@ -384,6 +384,7 @@ static void count_words(struct ptl_node *node, const struct ptl_port *port,
     (void)port;
     witness_note(data, "%llu %s", (unsigned long long)atomic_load(&come), json);
     free(json);
+    return 0;
 }
 
 static int watch_or_count(struct ptl_node *node, const struct ptl_msg *msg, void *data)

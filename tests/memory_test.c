@@ -19,14 +19,15 @@ static const char *const loopback[] = {"127.0.0.1:0", NULL};
 
 static _Atomic uint64_t told;
 
-static void count_gone(struct ptl_node *node, const struct ptl_port *port,
-                       const struct ptl_msg *reason, void *data)
+static int count_gone(struct ptl_node *node, const struct ptl_port *port,
+                      const struct ptl_msg *reason, void *data)
 {
     (void)node;
     (void)port;
     (void)reason;
     (void)data;
     atomic_fetch_add(&told, 1);
+    return 0;
 }
 
 static void count_reply(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
@@ -43,10 +44,11 @@ static int swallow(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     return 0;
 }
 
-static void pass_time(struct ptl_node *node, void *data)
+static int pass_time(struct ptl_node *node, void *data)
 {
     (void)node;
     (void)data;
+    return 0;
 }
 
 /* Makes and sends all it can; whatever is refused is refused. */

@@ -316,8 +316,8 @@ struct pair {
     struct ptl_port target;
 };
 
-static void take_other_back(struct ptl_node *node, const struct ptl_port *port,
-                            const struct ptl_msg *reason, void *data)
+static int take_other_back(struct ptl_node *node, const struct ptl_port *port,
+                           const struct ptl_msg *reason, void *data)
 {
     struct pair *pair = data;
 
@@ -326,6 +326,7 @@ static void take_other_back(struct ptl_node *node, const struct ptl_port *port,
     ptl_unmonitor(node, &pair->monitors[0]);
     ptl_unmonitor(node, &pair->monitors[1]);
     witness_note("pair", "fired");
+    return 0;
 }
 
 static int monitor_twice(struct ptl_node *node, const struct ptl_msg *msg, void *data)
@@ -400,13 +401,14 @@ static int hear(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     return on_message(node, msg, data);
 }
 
-static void note_words(struct ptl_node *node, const struct ptl_port *port,
-                       const struct ptl_msg *reason, void *data)
+static int note_words(struct ptl_node *node, const struct ptl_port *port,
+                      const struct ptl_msg *reason, void *data)
 {
     (void)node;
     (void)port;
     (void)reason;
     witness_note(data, "%llu words", (unsigned long long)atomic_load(&words));
+    return 0;
 }
 
 static int hear_and_watch(struct ptl_node *node, const struct ptl_msg *msg, void *data)

@@ -32,7 +32,7 @@ static void port_that_says_later_again_and_again_is_tried_each_time(void **state
 
 static _Atomic uint64_t again_count;
 
-static void again_at_once(struct ptl_node *node, void *data)
+static int again_at_once(struct ptl_node *node, void *data)
 {
     _Atomic int *running = data;
 
@@ -41,6 +41,7 @@ static void again_at_once(struct ptl_node *node, void *data)
         int err = ptl_after(node, 0, again_at_once, data, NULL);
         (void)err;
     }
+    return 0;
 }
 
 static void timer_that_begins_anew_at_once_leaves_others_their_turn(void **state)

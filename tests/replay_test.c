@@ -415,12 +415,13 @@ static void renamed(struct program *program, const struct packet *packet, struct
     ptl_writer_drop(&writer);
 }
 
-static void tell_gone(struct ptl_node *node, const struct ptl_port *port,
-                      const struct ptl_msg *reason, void *data)
+static int tell_gone(struct ptl_node *node, const struct ptl_port *port,
+                     const struct ptl_msg *reason, void *data)
 {
     (void)node;
     (void)port;
     journal_add(data, reason);
+    return 0;
 }
 
 /* The values from the `skip`th on.  Owns: the caller. */

@@ -169,14 +169,15 @@ static int send_one(struct sender *sender)
     return err;
 }
 
-static void on_gone(struct ptl_node *node, const struct ptl_port *port,
-                    const struct ptl_msg *reason, void *data)
+static int on_gone(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason,
+                   void *data)
 {
     (void)node;
     (void)port;
     (void)reason;
     (void)data;
     atomic_fetch_add(&gone, !atomic_load(&over));
+    return 0;
 }
 
 static void on_link(struct ptl_node *node, const char *node_id, bool up,
@@ -229,7 +230,7 @@ static int go_on(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     return err == PTL_EFULL ? PTL_LATER : err;
 }
 
-static void port_goes_on(struct ptl_node *node, void *data)
+static int port_goes_on(struct ptl_node *node, void *data)
 {
     struct sender *sender = data;
 
@@ -237,6 +238,7 @@ static void port_goes_on(struct ptl_node *node, void *data)
         ptl_after(node, 1, port_goes_on, sender, NULL) < 0) {
         atomic_fetch_add(&wrong, 1);
     }
+    return 0;
 }
 
 static void port_has_room(struct ptl_node *node, const struct ptl_port *to, void *data)

@@ -49,7 +49,7 @@ static int tear_down(void **state)
     return out_bytes == 0 ? 0 : -1;
 }
 
-static void on_time(struct ptl_node *node, void *data)
+static int on_time(struct ptl_node *node, void *data)
 {
     const struct wish *wish = data;
     struct world *world = wish->world;
@@ -60,6 +60,7 @@ static void on_time(struct ptl_node *node, void *data)
         ptl_timers_cancel(&world->shard, world->cancel);
         world->cancel = 0;
     }
+    return 0;
 }
 
 static int add(struct world *world, uint64_t number, uint64_t due)

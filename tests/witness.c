@@ -423,12 +423,13 @@ int on_message(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     return 0;
 }
 
-void on_gone(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason,
-             void *data)
+int on_gone(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason,
+            void *data)
 {
     (void)node;
     (void)port;
     note_json(data, "", reason);
+    return 0;
 }
 
 void on_reply(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
@@ -441,10 +442,11 @@ void on_reply(struct ptl_node *node, int err, const struct ptl_msg *reply, void 
     }
 }
 
-void on_time(struct ptl_node *node, void *data)
+int on_time(struct ptl_node *node, void *data)
 {
     (void)node;
     witness_note(data, "time");
+    return 0;
 }
 
 void on_release(void *data)

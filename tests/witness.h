@@ -100,12 +100,12 @@ void witness_reach(const _Atomic uint64_t *counter, uint64_t value);
 /* ---- Callbacks: `data` is the label -------------------------------------------------------- */
 
 int on_message(struct ptl_node *node, const struct ptl_msg *msg, void *data); /* its JSON */
-void on_gone(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason,
-             void *data); /* the reason's JSON */
+int on_gone(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason,
+            void *data); /* the reason's JSON */
 void on_reply(struct ptl_node *node, int err, const struct ptl_msg *reply,
-              void *data);                       /* "PTL_ETIMEOUT", or the error and the JSON */
-void on_time(struct ptl_node *node, void *data); /* "time" */
-void on_release(void *data);                     /* "released" */
+              void *data);                      /* "PTL_ETIMEOUT", or the error and the JSON */
+int on_time(struct ptl_node *node, void *data); /* "time" */
+void on_release(void *data);                    /* "released" */
 void on_room(struct ptl_node *node, const struct ptl_port *to, void *data); /* "room" */
 void on_link(struct ptl_node *node, const char *node_id, bool up, const struct ptl_msg *reason,
              void *data); /* "up NODE" or "down NODE JSON" */

@@ -101,8 +101,8 @@ static int call_port(struct ptl_client *client)
 /* ---- mon ----------------------------------------------------------------------------------- */
 
 /* That a port dies is what was asked for; that there is none, or no node, is not. */
-static void monitored(struct ptl_node *node, const struct ptl_port *port,
-                      const struct ptl_msg *reason, void *data)
+static int monitored(struct ptl_node *node, const struct ptl_port *port,
+                     const struct ptl_msg *reason, void *data)
 {
     (void)node;
     (void)port;
@@ -111,6 +111,7 @@ static void monitored(struct ptl_node *node, const struct ptl_port *port,
     } else {
         print_message(data, reason);
     }
+    return 0;
 }
 
 /* Whoever waits for the monitor to be in place sees it in the log. */
@@ -139,20 +140,22 @@ static int monitor_port(struct ptl_client *client)
 
 /* ---- spawn --------------------------------------------------------------------------------- */
 
-static void spawned_died(struct ptl_node *node, const struct ptl_port *port,
-                         const struct ptl_msg *reason, void *data)
+static int spawned_died(struct ptl_node *node, const struct ptl_port *port,
+                        const struct ptl_msg *reason, void *data)
 {
     (void)node;
     (void)port;
     ptl_client_gone(data, reason, false);
+    return 0;
 }
 
-static void spawn_settled(struct ptl_node *node, void *data)
+static int spawn_settled(struct ptl_node *node, void *data)
 {
     struct ptl_client *client = data;
 
     (void)node;
     ptl_client_done(client, PTL_EXIT_OK, strdup(ptl_port_id(&client->port)), NULL);
+    return 0;
 }
 
 /*

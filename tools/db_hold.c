@@ -11,7 +11,7 @@ struct hold {
 };
 
 /* What the seed shows: ours, or that of a node whose ID is lower. */
-static void shown(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+static int shown(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     struct hold *hold = data;
     char **arguments = hold->client->options->arguments;
@@ -19,7 +19,7 @@ static void shown(struct ptl_node *node, const struct ptl_db_change *change, voi
 
     (void)node;
     if (change->event != PTL_DB_ADDED && change->event != PTL_DB_CHANGED) {
-        return;
+        return 0;
     }
     char *json = ptl_value_json(change->value);
     bool ours = json && strcmp(json, hold->json) == 0;
@@ -31,6 +31,7 @@ static void shown(struct ptl_node *node, const struct ptl_db_change *change, voi
     }
     free(json);
     ptl_journal_log(&hold->client->journal, ours ? PTL_LOG_INFO : PTL_LOG_WARN, line);
+    return 0;
 }
 
 static int make_value(struct ptl_client *client, struct ptl_msg **value)

@@ -76,16 +76,16 @@ static void log_copied(struct watch *watch)
     ptl_journal_log(&watch->client->journal, PTL_LOG_INFO, line);
 }
 
-static void changed(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+static int changed(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     struct watch *watch = data;
 
     if (watch->ended) {
-        return;
+        return 0;
     }
     if (change->event == PTL_DB_COPIED) {
         log_copied(watch);
-        return;
+        return 0;
     }
     char *line = make_line(change);
     bool good = line && ptl_client_add_line(watch->client, line);
@@ -98,6 +98,7 @@ static void changed(struct ptl_node *node, const struct ptl_db_change *change, v
         ptl_client_done(watch->client, PTL_EXIT_OK, NULL, NULL);
     }
     hold_up_when_full(node, watch);
+    return 0;
 }
 
 static int begin(struct ptl_node *node, struct watch *watch)

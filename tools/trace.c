@@ -256,7 +256,7 @@ static void take_answer(struct ptl_survey *survey, struct ptl_question *question
 }
 
 /* On the node's shard, where all the rest happens. */
-static void begin(struct ptl_node *node, void *data)
+static int begin(struct ptl_node *node, void *data)
 {
     struct trace *trace = data;
     const char *id = trace->client->options->arguments[0];
@@ -269,6 +269,7 @@ static void begin(struct ptl_node *node, void *data)
     } else {
         fail(trace, PTL_EXIT_OTHER, ptl_err_text(PTL_ENOMEM));
     }
+    return 0;
 }
 
 static int check_node(struct ptl_client *client)

@@ -68,8 +68,8 @@ static void forget_old(struct watch_post *post)
     }
 }
 
-static void on_death(struct ptl_node *node, const struct ptl_port *port,
-                     const struct ptl_msg *reason, void *data)
+static int on_death(struct ptl_node *node, const struct ptl_port *port,
+                    const struct ptl_msg *reason, void *data)
 {
     struct vigil *vigil = data;
 
@@ -84,6 +84,7 @@ static void on_death(struct ptl_node *node, const struct ptl_port *port,
         }
         atomic_fetch_add(&vigil->stage->deaths, 1);
     }
+    return 0;
 }
 
 static int take_watch(struct ptl_node *node, const struct ptl_msg *msg, void *data)
@@ -190,15 +191,15 @@ static void free_mortal(void *data)
 
 /* ---- Makers --------------------------------------------------------------------------------- */
 
-static void make_next(struct ptl_node *node, void *data);
+static int make_next(struct ptl_node *node, void *data);
 
 struct grave {
     struct cuts_maker *maker;
     struct cuts_entry *entry;
 };
 
-static void mortal_gone(struct ptl_node *node, const struct ptl_port *port,
-                        const struct ptl_msg *reason, void *data)
+static int mortal_gone(struct ptl_node *node, const struct ptl_port *port,
+                       const struct ptl_msg *reason, void *data)
 {
     struct grave *grave = data;
     struct cuts_maker *maker = grave->maker;
@@ -211,9 +212,10 @@ static void mortal_gone(struct ptl_node *node, const struct ptl_port *port,
     if (!atomic_load(&maker->stage->ended)) {
         cuts_must(ptl_after(node, NEXT_MS, make_next, maker, NULL), "ptl_after");
     }
+    return 0;
 }
 
-static void make_next(struct ptl_node *node, void *data)
+static int make_next(struct ptl_node *node, void *data)
 {
     struct cuts_maker *maker = data;
     struct mortal *mortal = calloc(1, sizeof(*mortal));
@@ -225,7 +227,7 @@ static void make_next(struct ptl_node *node, void *data)
     if (atomic_load(&maker->stage->ended)) {
         free(mortal);
         free(grave);
-        return;
+        return 0;
     }
     *mortal = (struct mortal){.maker = maker, .serial = maker->serial++};
     *grave = (struct grave){.maker = maker, .entry = cuts_entry_new()};
@@ -240,6 +242,7 @@ static void make_next(struct ptl_node *node, void *data)
     cuts_must(ptl_port_on(node, &mortal->self, "go", mortal_go, mortal), "a mortal");
     cuts_must(ptl_monitor(node, &mortal->self, mortal_gone, grave, NULL), "a mortal's monitor");
     cuts_must(ptl_sendf(node, &mortal->self, "t", "birth"), "a mortal's birth");
+    return 0;
 }
 
 static int maker_start(struct ptl_node *node, const struct ptl_msg *msg, void *data)

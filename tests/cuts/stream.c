@@ -106,8 +106,8 @@ static void begin_run(struct cuts_stream *stream)
 
 static int port_watch(struct cuts_stream *stream);
 
-static void port_lost(struct ptl_node *node, const struct ptl_port *port,
-                      const struct ptl_msg *reason, void *data)
+static int port_lost(struct ptl_node *node, const struct ptl_port *port,
+                     const struct ptl_msg *reason, void *data)
 {
     struct cuts_stream *stream = data;
 
@@ -124,6 +124,7 @@ static void port_lost(struct ptl_node *node, const struct ptl_port *port,
             cuts_must(err, "ptl_monitor");
         }
     }
+    return 0;
 }
 
 /* Odd streams are told by a message to themselves, even ones by a callback. */
@@ -279,8 +280,8 @@ static void start_port(struct cuts_stream *stream, unsigned shard)
 
 /* ---- Threads -------------------------------------------------------------------------------- */
 
-static void thread_lost(struct ptl_node *node, const struct ptl_port *port,
-                        const struct ptl_msg *reason, void *data)
+static int thread_lost(struct ptl_node *node, const struct ptl_port *port,
+                       const struct ptl_msg *reason, void *data)
 {
     struct cuts_stream *stream = data;
 
@@ -292,6 +293,7 @@ static void thread_lost(struct ptl_node *node, const struct ptl_port *port,
     stream->lost = true;
     pthread_cond_signal(&stream->changed);
     pthread_mutex_unlock(&stream->lock);
+    return 0;
 }
 
 static void thread_room(struct ptl_node *node, const struct ptl_port *to, void *data)

@@ -92,7 +92,7 @@ struct listener {
 
 static struct ptl_db_watch last_watch;
 
-static void tell_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+static int tell_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     const struct listener *listener = data;
     const struct ptl_port *to = &listener->reply;
@@ -114,6 +114,7 @@ static void tell_change(struct ptl_node *node, const struct ptl_db_change *chang
     if (err < 0) {
         fprintf(stderr, "actor: cannot pass a change on: %s\n", ptl_err_text(err));
     }
+    return 0;
 }
 
 static int act_watch(struct ptl_node *node, const struct ptl_msg *msg, void *data)

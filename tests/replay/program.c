@@ -32,7 +32,7 @@ void program_forget(void)
     seen.watch_count = seen.id_count = 0;
 }
 
-static void on_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+static int on_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     const char *family = data;
 
@@ -46,6 +46,7 @@ static void on_change(struct ptl_node *node, const struct ptl_db_change *change,
         entries_set(&seen.told, family, change->key, change->value);
     }
     pthread_mutex_unlock(&seen.lock);
+    return 0;
 }
 
 static void on_answer(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)

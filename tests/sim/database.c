@@ -24,7 +24,7 @@ static unsigned any_pause(const struct sim_ticker *ticker)
     return (unsigned)sim_random_scale(sim_dice(ticker->workload), 4, ticker->pause_max_ms);
 }
 
-static void port_tick(struct ptl_node *node, void *data);
+static int port_tick(struct ptl_node *node, void *data);
 
 static void arm(struct sim_ticker *ticker)
 {
@@ -33,19 +33,20 @@ static void arm(struct sim_ticker *ticker)
               sim_timer_promise(ticker->actor, pause_ms, ticker));
 }
 
-static void port_tick(struct ptl_node *node, void *data)
+static int port_tick(struct ptl_node *node, void *data)
 {
     struct sim_promise *promise = data;
     struct sim_ticker *ticker = promise->data;
     (void)node;
     sim_promise_kept(&ticker->workload->world->checker, promise);
     if (ticker->workload->finished || !sim_ticker_is_on(ticker)) {
-        return;
+        return 0;
     }
     ticker->tick(ticker->data);
     if (!ticker->actor->doomed) {
         arm(ticker);
     }
+    return 0;
 }
 
 static void thread_tick(void *data)

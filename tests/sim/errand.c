@@ -245,7 +245,7 @@ static void finish_strike(struct sim_actor *errand)
     ptl_msg_free(reason);
 }
 
-static void strike_later(struct ptl_node *node, void *data)
+static int strike_later(struct ptl_node *node, void *data)
 {
     struct sim_promise *promise = data;
     struct sim_actor *errand = promise->data;
@@ -255,6 +255,7 @@ static void strike_later(struct ptl_node *node, void *data)
         finish_strike(errand);
     }
     done(errand, 1);
+    return 0;
 }
 
 static void begin_strike(struct sim_actor *errand)
@@ -397,12 +398,13 @@ int sim_echo_handle(struct ptl_node *node, const struct ptl_msg *msg, struct sim
 
 /* ---- Chains of deaths ------------------------------------------------------------------------ */
 
-static void end_chain(struct ptl_node *node, void *data)
+static int end_chain(struct ptl_node *node, void *data)
 {
     struct sim_promise *promise = data;
     (void)node;
     sim_promise_kept(checker_of(promise->data), promise);
     done(promise->data, 1);
+    return 0;
 }
 
 /* The first is dead: what must become of the second?  A kill on the way to it may be lost. */
@@ -457,7 +459,7 @@ static void target_is_gone(struct sim_watch *watch, const struct ptl_msg *reason
     done(watch->data, 1);
 }
 
-static void take_back_later(struct ptl_node *node, void *data)
+static int take_back_later(struct ptl_node *node, void *data)
 {
     struct sim_promise *promise = data;
     struct sim_actor *errand = promise->data;
@@ -467,6 +469,7 @@ static void take_back_later(struct ptl_node *node, void *data)
         sim_unmonitor(sim_actor_node(errand), errand->watch);
     }
     done(errand, 1);
+    return 0;
 }
 
 static void begin_taken_back(struct sim_actor *errand)
@@ -537,13 +540,14 @@ static void begin_node_port(struct sim_actor *errand)
 
 /* ---- Timers ---------------------------------------------------------------------------------- */
 
-static void timer_fires(struct ptl_node *node, void *data)
+static int timer_fires(struct ptl_node *node, void *data)
 {
     struct sim_promise *promise = data;
     struct sim_actor *errand = promise->data;
     (void)node;
     sim_promise_kept(checker_of(errand), promise);
     done(errand, 1);
+    return 0;
 }
 
 static void begin_timers(struct sim_actor *errand)

@@ -146,7 +146,7 @@ static void take_deleted(struct sim_follow *follow, const struct ptl_db_change *
     }
 }
 
-static void changed(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+static int changed(struct ptl_node *node, const struct ptl_db_change *change, void *data)
 {
     struct sim_follow *follow = data;
     bool had = sim_view_find(&follow->copy, change->key) != NULL;
@@ -157,7 +157,7 @@ static void changed(struct ptl_node *node, const struct ptl_db_change *change, v
     if (strlen(change->key) != change->key_size || change->key_size >= SIM_KEY_SIZE ||
         (change->key_size > 0 && !sim_follow_wants(follow, change->key))) {
         fail(follow, change, "that is not its key");
-        return;
+        return 0;
     }
     switch (change->event) {
     case PTL_DB_ADDED:
@@ -166,18 +166,19 @@ static void changed(struct ptl_node *node, const struct ptl_db_change *change, v
             fail(follow, change, had ? "it was there" : "it was not there");
         }
         take_value(follow, change);
-        return;
+        return 0;
     case PTL_DB_DELETED:
         take_deleted(follow, change);
-        return;
+        return 0;
     case PTL_DB_COPIED:
         take_copied(follow, change);
-        return;
+        return 0;
     case PTL_DB_RESET:
         fail(follow, change, "memory never runs out here");
-        return;
+        return 0;
     }
     fail(follow, change, "no such event");
+    return 0;
 }
 
 /* ---- Watching -------------------------------------------------------------------------------- */

@@ -211,7 +211,7 @@ static unsigned any_delay(struct sim_sender *sender)
 
 /* ---- Ports ----------------------------------------------------------------------------------- */
 
-static void port_tick(struct ptl_node *node, void *data);
+static int port_tick(struct ptl_node *node, void *data);
 
 static void arm(struct sim_sender *sender)
 {
@@ -220,17 +220,18 @@ static void arm(struct sim_sender *sender)
               sim_timer_promise(sender->actor, delay_ms, sender));
 }
 
-static void port_tick(struct ptl_node *node, void *data)
+static int port_tick(struct ptl_node *node, void *data)
 {
     struct sim_promise *promise = data;
     struct sim_sender *sender = promise->data;
     (void)node;
     sim_promise_kept(&sender->workload->world->checker, promise);
     if (sender->workload->finished || node_of(sender)->stopping) {
-        return;
+        return 0;
     }
     send_some(sender, any_burst(sender));
     arm(sender);
+    return 0;
 }
 
 int sim_sender_handle(struct ptl_node *node, const struct ptl_msg *msg, struct sim_actor *actor)

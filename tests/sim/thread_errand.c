@@ -58,12 +58,13 @@ static void thread_call(struct sim_workload *workload, struct sim_node *node)
     promise->given = err == 0;
 }
 
-static void thread_timer_fires(struct ptl_node *node, void *data)
+static int thread_timer_fires(struct ptl_node *node, void *data)
 {
     struct sim_promise *promise = data;
     struct sim_workload *workload = promise->data;
     (void)node;
     sim_promise_kept(&workload->world->checker, promise);
+    return 0;
 }
 
 static void thread_timer(struct sim_workload *workload, struct sim_node *node)

@@ -215,8 +215,8 @@ struct ptl_msg *sim_message(struct sim_node *node, const char *tag, const struct
 
 /* ---- Monitors and promises ------------------------------------------------------------------- */
 
-static void watch_told(struct ptl_node *node, const struct ptl_port *port,
-                       const struct ptl_msg *reason, void *data)
+static int watch_told(struct ptl_node *node, const struct ptl_port *port,
+                      const struct ptl_msg *reason, void *data)
 {
     struct sim_watch *watch = data;
     struct sim_actor *target = (struct sim_actor *)watch->target;
@@ -227,6 +227,7 @@ static void watch_told(struct ptl_node *node, const struct ptl_port *port,
                          ptl_port_id(port));
     }
     sim_watch_fired(checker, watch, reason);
+    return 0;
 }
 
 static int set_monitor(struct sim_node *node, struct sim_watch *watch, struct sim_actor *owner,

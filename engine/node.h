@@ -47,7 +47,8 @@ enum ptl_stop_step {
 
 struct ptl_node {
     struct ptl_identity self;
-    struct ptl_node_options options; /* defaults filled in; strings are ours */
+    struct ptl_node_options options;   /* defaults filled in; strings are ours */
+    struct ptl_log_writer *log_writer; /* when the program gave no log of its own */
     const struct ptl_allocator *allocator;
     unsigned shard_count;
     struct ptl_shard *shards;

@@ -4,9 +4,9 @@
 #include "io/address.h"
 #include "io/framing.h"
 
-#include <stdio.h>
-
-#define SECRET_SIZE_MIN 16 /* bytes; for addresses that others can reach */
+#define STDERR 2
+#define LOG_PATIENCE_MS 200 /* for the last lines, when nobody reads them */
+#define SECRET_SIZE_MIN 16  /* bytes; for addresses that others can reach */
 
 char *ptl_text_copy(const struct ptl_allocator *allocator, const char *text, size_t size)
 {
@@ -26,14 +26,6 @@ void ptl_text_free(const struct ptl_allocator *allocator, char *text)
     }
 }
 
-static void log_to_stderr(void *data, enum ptl_log_level level, const char *line)
-{
-    static const char *const names[] = {"error", "warning", "info", "debug"};
-
-    (void)data;
-    fprintf(stderr, "portolan: %s: %s\n", names[level], line);
-}
-
 static void set_default(size_t *option, size_t value)
 {
     if (*option == 0) {
@@ -51,7 +43,6 @@ static void set_default_unsigned(unsigned *option, unsigned value)
 static void fill_in(struct ptl_node_options *options)
 {
     options->framings = options->framings != NULL ? options->framings : "cbor,json";
-    options->log = options->log != NULL ? options->log : log_to_stderr;
     options->loops = options->loops != NULL ? options->loops : ptl_loop_uring();
     set_default(&options->message_bytes_max, (size_t)64 << 20);
     set_default(&options->port_room, (size_t)1 << 20);
@@ -179,6 +170,18 @@ static int copy_lists(struct ptl_node *node, const struct ptl_node_options *from
     return PTL_OK;
 }
 
+/* Who gives no log of their own gets one that never blocks either. */
+static int open_log(struct ptl_node *node)
+{
+    if (node->options.log != NULL) {
+        return PTL_OK;
+    }
+    int err = ptl_log_writer_open(node->allocator, STDERR, &node->log_writer);
+    node->options.log = ptl_log_write;
+    node->options.log_data = node->log_writer;
+    return err;
+}
+
 int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
 {
     struct ptl_node_options filled = *from;
@@ -200,13 +203,17 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
         return PTL_ENOMEM;
     }
     err = copy_secret(node, from);
-    return err < 0 ? err : copy_lists(node, from);
+    if (err == PTL_OK) {
+        err = copy_lists(node, from);
+    }
+    return err < 0 ? err : open_log(node);
 }
 
 void ptl_options_drop(struct ptl_node *node)
 {
     const struct ptl_allocator *allocator = node->allocator;
 
+    ptl_log_writer_close(node->log_writer, LOG_PATIENCE_MS);
     for (unsigned i = 0; i < node->bind_count; i++) {
         ptl_text_free(allocator, node->binds[i].wish);
     }

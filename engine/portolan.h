@@ -23,6 +23,7 @@
 
 #include "io/alloc.h"
 #include "io/err.h"
+#include "io/log_writer.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -44,9 +45,11 @@ struct ptl_msg;
 
 /* ---- Nodes ------------------------------------------------------------------------------- */
 
-enum ptl_log_level { PTL_LOG_ERROR, PTL_LOG_WARN, PTL_LOG_INFO, PTL_LOG_DEBUG };
-
-/* One line for the operator, without a line end.  Called on any thread of the node. */
+/*
+ * One line for the operator, without a line end.  Called on any thread of the node, whose shard
+ * stands still until it returns: it must not block.  A struct ptl_log_writer of io/log_writer.h
+ * never does.
+ */
 typedef void ptl_log_fn(void *data, enum ptl_log_level level, const char *line);
 
 struct ptl_loop_maker; /* for tests: where loops come from */
@@ -62,7 +65,7 @@ struct ptl_node_options {
     const char *framings;         /* what we read and write, best first ["cbor,json"] */
     unsigned shards;              /* 1 to PTL_SHARDS_MAX [the number of processors] */
     enum ptl_log_level log_level; /* lines above it are not made [PTL_LOG_ERROR] */
-    ptl_log_fn *log;              /* [standard error] */
+    ptl_log_fn *log;              /* [standard error, by a struct ptl_log_writer] */
     void *log_data;
     const struct ptl_allocator *allocator; /* [the C library's] */
     size_t message_bytes_max;              /* one message, encoded [64 MiB] */

@@ -246,6 +246,7 @@ static void close_client(struct ptl_client *client)
     if (client->node) {
         ptl_node_stop(client->node, STOP_MS);
     }
+    ptl_journal_close(&client->journal);
     if (client->signals >= 0) {
         close(client->signals);
     }

@@ -2,8 +2,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
-#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 200 /* for the last lines, when nobody reads them */
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -11,6 +12,9 @@ void ptl_journal_init(struct ptl_journal *journal, const char *name)
 {
     *journal = (struct ptl_journal){.level = PTL_LOG_WARN, .holding = name == NULL};
     pthread_mutex_init(&journal->lock, NULL);
+    if (ptl_log_writer_open(NULL, STDERR_FILENO, &journal->writer) < 0) {
+        journal->writer = NULL;
+    }
     for (int level = PTL_LOG_ERROR; name && level <= PTL_LOG_DEBUG; level++) {
         if (strcmp(level_names[level], name) == 0) {
             journal->level = (enum ptl_log_level)level;
@@ -18,17 +22,11 @@ void ptl_journal_init(struct ptl_journal *journal, const char *name)
     }
 }
 
-/* One write a line, so that lines of several threads and processes stay whole. */
-static void print(enum ptl_log_level level, const char *line)
+static void print(struct ptl_journal *journal, enum ptl_log_level level, const char *line)
 {
-    struct timeval now;
-    struct tm utc;
-    char when[24];
-
-    gettimeofday(&now, NULL);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
-    fprintf(stderr, "%s.%03dZ %s %s\n", when, (int)(now.tv_usec / 1000), level_names[level], line);
+    if (journal->writer) {
+        ptl_log_write(journal->writer, level, line);
+    }
 }
 
 /* The first error is the cause of those behind it; of warnings, the last tells how things are. */
@@ -40,6 +38,12 @@ static void hold(struct ptl_journal *journal, enum ptl_log_level level, const ch
     }
 }
 
+void ptl_journal_close(struct ptl_journal *journal)
+{
+    ptl_log_writer_close(journal->writer, PATIENCE_MS);
+    journal->writer = NULL;
+}
+
 void ptl_journal_log(void *data, enum ptl_log_level level, const char *line)
 {
     struct ptl_journal *journal = data;
@@ -48,7 +52,7 @@ void ptl_journal_log(void *data, enum ptl_log_level level, const char *line)
     if (journal->holding && level <= PTL_LOG_WARN) {
         hold(journal, level, line);
     } else if (!journal->holding && level <= journal->level) {
-        print(level, line);
+        print(journal, level, line);
     }
     pthread_mutex_unlock(&journal->lock);
 }
@@ -57,7 +61,7 @@ void ptl_journal_release(struct ptl_journal *journal)
 {
     pthread_mutex_lock(&journal->lock);
     if (journal->holding && journal->held[0] != '\0') {
-        print(journal->held_level, journal->held);
+        print(journal, journal->held_level, journal->held);
     }
     journal->holding = false;
     pthread_mutex_unlock(&journal->lock);

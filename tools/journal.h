@@ -13,7 +13,8 @@
 #define PTL_JOURNAL_LINE_MAX 512
 
 struct ptl_journal {
-    pthread_mutex_t lock; /* guards all below; lines come from every thread of the node */
+    struct ptl_log_writer *writer; /* NULL: there was no memory for it, and nothing is printed */
+    pthread_mutex_t lock;          /* guards all below; lines come from every thread of the node */
     enum ptl_log_level level;
     bool holding;
     enum ptl_log_level held_level;
@@ -23,7 +24,10 @@ struct ptl_journal {
 /* `name` is "error" to "debug"; NULL: nothing is ever printed, all warnings are held. */
 void ptl_journal_init(struct ptl_journal *journal, const char *name);
 
-/* A ptl_log_fn; `data` is the journal. */
+/* Print what waits, if somebody takes it in a moment.  No thread may log any more. */
+void ptl_journal_close(struct ptl_journal *journal);
+
+/* A ptl_log_fn; `data` is the journal.  Does not block, whatever becomes of standard error. */
 void ptl_journal_log(void *data, enum ptl_log_level level, const char *line);
 
 /* Stop holding; a warning that was held is printed now. */

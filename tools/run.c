@@ -2,12 +2,26 @@
 #include "tools/services.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #define STOP_MS 1500 /* SIGTERM to the end of the process: two seconds, with room to free all */
+
+/* Whether standard output takes a line, or never will; false when a signal comes before it does. */
+static bool wait_for_output(int signals)
+{
+    struct pollfd fds[] = {
+        {.fd = STDOUT_FILENO, .events = POLLOUT},
+        {.fd = signals, .events = POLLIN},
+    };
+
+    while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+    }
+    return fds[0].revents != 0;
+}
 
 /* The one line that says what there is: scripts wait for it. */
 static int print_ready(struct ptl_node *node)
@@ -36,7 +50,7 @@ static int serve(struct ptl_node *node, const struct ptl_options *options, int s
     if (err < 0) {
         return ptl_complain(PTL_EXIT_START, "cannot start a service: %s", ptl_err_text(err));
     }
-    err = print_ready(node);
+    err = wait_for_output(signals) ? print_ready(node) : 0;
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
     }
@@ -96,5 +110,7 @@ int ptl_command_run(const struct ptl_options *options)
         return code;
     }
     ptl_journal_init(&journal, options->log ? options->log : "info");
-    return start_and_serve(options, &secret, &journal);
+    code = start_and_serve(options, &secret, &journal);
+    ptl_journal_close(&journal);
+    return code;
 }

@@ -1,0 +1,266 @@
+#include "io/log_writer.h"
+
+#include "io/thread.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 2048 /* what is longer is cut */
+
+_Static_assert(LINE_MAX_BYTES <= PIPE_BUF, "a line goes out whole, whoever else writes there");
+
+struct lines {
+    size_t size; /* bytes */
+    unsigned count;
+    char bytes[PTL_LOG_WAITING_MAX];
+};
+
+struct ptl_log_writer {
+    const struct ptl_allocator *allocator;
+    int descriptor;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards what follows; never held while something is written */
+    pthread_cond_t changed;
+    bool started;       /* there is a thread */
+    bool closing;       /* it is to end */
+    bool ended;         /* it has */
+    uint64_t lost;      /* lines, and not told of yet */
+    struct lines *fill; /* what waits */
+    struct lines *out;  /* what the thread writes; only it touches these lines */
+    struct lines halves[2];
+};
+
+/* ---- The thread ---------------------------------------------------------------------------- */
+
+/*
+ * Write all, however long it takes.  This is the one place where the thread can be cancelled: it
+ * holds nothing.  False: nobody takes it.
+ */
+static bool write_whole(struct ptl_log_writer *writer, const char *bytes, size_t size)
+{
+    struct pollfd wait = {.fd = writer->descriptor, .events = POLLOUT};
+    bool good = true;
+    int before;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before);
+    while (good && size > 0) {
+        ssize_t written = write(writer->descriptor, bytes, size);
+        if (written >= 0) {
+            bytes += written;
+            size -= (size_t)written;
+        } else if (errno == EAGAIN) {
+            poll(&wait, 1, -1); /* others may have made it non-blocking for all who share it */
+        } else {
+            good = errno == EINTR;
+        }
+    }
+    pthread_setcancelstate(before, NULL);
+    return good;
+}
+
+static int format_line(char line[static LINE_MAX_BYTES], enum ptl_log_level level, const char *text)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    struct timeval now;
+    struct tm utc;
+    char when[24];
+
+    gettimeofday(&now, NULL);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
+    int size = snprintf(line, LINE_MAX_BYTES, "%s.%03dZ %s %s\n", when, (int)(now.tv_usec / 1000),
+                        names[level], text);
+    if (size >= LINE_MAX_BYTES) {
+        size = LINE_MAX_BYTES - 1;
+        line[size - 1] = '\n';
+    }
+    return size;
+}
+
+/* Those that are lost came behind all that waited, and are told of there.  Returns how many are. */
+static uint64_t tell_lost(struct ptl_log_writer *writer, uint64_t lost)
+{
+    char line[LINE_MAX_BYTES];
+    char text[80];
+
+    snprintf(text, sizeof(text), "%" PRIu64 " log lines were lost: they were not taken in time",
+             lost);
+    return write_whole(writer, line, (size_t)format_line(line, PTL_LOG_WARN, text)) ? 0 : lost;
+}
+
+/* One write a line, so that lines of several nodes and processes stay whole. */
+static uint64_t write_out(struct ptl_log_writer *writer, uint64_t lost)
+{
+    const char *at = writer->out->bytes, *end = at + writer->out->size;
+
+    while (at < end) {
+        const char *behind = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+        lost += !write_whole(writer, at, (size_t)(behind - at));
+        at = behind;
+    }
+    return lost > 0 ? tell_lost(writer, lost) : 0;
+}
+
+/* Under the lock.  False: there is nothing left to do. */
+static bool wait_for_lines(struct ptl_log_writer *writer)
+{
+    while (writer->fill->count == 0 && !writer->closing) {
+        pthread_cond_wait(&writer->changed, &writer->lock);
+    }
+    return writer->fill->count > 0 || writer->lost > 0;
+}
+
+/* Under the lock, which is let go meanwhile. */
+static void write_turn(struct ptl_log_writer *writer)
+{
+    struct lines *out = writer->fill;
+    uint64_t lost = writer->lost;
+
+    writer->fill = writer->out;
+    writer->out = out;
+    pthread_mutex_unlock(&writer->lock);
+    uint64_t lost_now = write_out(writer, lost);
+    pthread_mutex_lock(&writer->lock);
+    writer->lost = writer->lost - lost + lost_now;
+    out->size = out->count = 0;
+}
+
+static void *run_writer(void *argument)
+{
+    struct ptl_log_writer *writer = argument;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    pthread_mutex_lock(&writer->lock);
+    while (wait_for_lines(writer)) {
+        write_turn(writer);
+        if (writer->closing && writer->fill->count == 0) {
+            break; /* what is lost now has nobody to be told */
+        }
+    }
+    writer->ended = true;
+    pthread_cond_broadcast(&writer->changed);
+    pthread_mutex_unlock(&writer->lock);
+    return NULL;
+}
+
+/* ---- Who logs ------------------------------------------------------------------------------ */
+
+/* Under the lock. */
+static bool is_running(struct ptl_log_writer *writer)
+{
+    if (!writer->started) {
+        writer->started = ptl_thread_start(&writer->thread, run_writer, writer) == PTL_OK;
+    }
+    return writer->started;
+}
+
+void ptl_log_write(void *data, enum ptl_log_level level, const char *text)
+{
+    struct ptl_log_writer *writer = data;
+    char line[LINE_MAX_BYTES];
+    size_t size = (size_t)format_line(line, level, text);
+
+    pthread_mutex_lock(&writer->lock);
+    struct lines *fill = writer->fill;
+    if (is_running(writer) && size <= sizeof(fill->bytes) - fill->size) {
+        memcpy(fill->bytes + fill->size, line, size);
+        fill->size += size;
+        fill->count++;
+        pthread_cond_broadcast(&writer->changed);
+    } else {
+        writer->lost++;
+    }
+    pthread_mutex_unlock(&writer->lock);
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+/* A wait with a limit must not depend on what the clock on the wall does. */
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+int ptl_log_writer_open(const struct ptl_allocator *allocator, int descriptor,
+                        struct ptl_log_writer **out)
+{
+    if (allocator == NULL) {
+        allocator = ptl_allocator_libc();
+    }
+    struct ptl_log_writer *writer = ptl_alloc(allocator, sizeof(*writer));
+    if (writer == NULL) {
+        return PTL_ENOMEM;
+    }
+    writer->allocator = allocator;
+    writer->descriptor = descriptor;
+    writer->fill = &writer->halves[0];
+    writer->out = &writer->halves[1];
+    pthread_mutex_init(&writer->lock, NULL);
+    init_condition(&writer->changed);
+    *out = writer;
+    return PTL_OK;
+}
+
+static struct timespec in_ms(unsigned milliseconds)
+{
+    struct timespec when;
+
+    clock_gettime(CLOCK_MONOTONIC, &when);
+    when.tv_sec += milliseconds / 1000;
+    when.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (when.tv_nsec >= 1000000000) {
+        when.tv_sec++;
+        when.tv_nsec -= 1000000000;
+    }
+    return when;
+}
+
+/* End the thread: by itself while there is patience, then wherever it writes. */
+static void end_thread(struct ptl_log_writer *writer, unsigned patience_ms)
+{
+    struct timespec limit = in_ms(patience_ms);
+    int err = 0;
+
+    pthread_mutex_lock(&writer->lock);
+    writer->closing = true;
+    pthread_cond_broadcast(&writer->changed);
+    while (!writer->ended && err == 0) {
+        err = pthread_cond_timedwait(&writer->changed, &writer->lock, &limit);
+    }
+    if (!writer->ended) {
+        pthread_cancel(writer->thread);
+    }
+    pthread_mutex_unlock(&writer->lock);
+    pthread_join(writer->thread, NULL);
+}
+
+uint64_t ptl_log_writer_close(struct ptl_log_writer *writer, unsigned patience_ms)
+{
+    if (writer == NULL) {
+        return 0;
+    }
+    if (writer->started) {
+        end_thread(writer, patience_ms);
+    }
+    uint64_t lost = writer->lost;
+    if (writer->started && !writer->ended) {
+        lost += writer->fill->count + writer->out->count; /* some of these may have gone out */
+    }
+    pthread_cond_destroy(&writer->changed);
+    pthread_mutex_destroy(&writer->lock);
+    ptl_free(writer->allocator, writer, sizeof(*writer));
+    return lost;
+}

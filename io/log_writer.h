@@ -1,0 +1,48 @@
+/*
+ * io/log_writer.h - lines for the operator, written by a thread of their own: who logs never waits.
+ *
+ *   any thread --ptl_log_write()--> [ 32 KiB of lines ] --its own thread--> file, pipe, terminal
+ *
+ * Whoever reads the lines may stand still: then those that find no room are lost, counted, and told
+ * of in a line as soon as there is one who reads.  So it is with a full disk and a closed pipe.
+ */
+#pragma once
+
+#include "io/alloc.h"
+#include "io/err.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ptl_log_level { PTL_LOG_ERROR, PTL_LOG_WARN, PTL_LOG_INFO, PTL_LOG_DEBUG };
+
+#define PTL_LOG_WAITING_MAX 32768 /* bytes of lines that wait, and as many that are being written */
+
+struct ptl_log_writer;
+
+/*
+ * Make a writer of lines to `descriptor`, which must stay open until the writer is closed; its
+ * thread starts with the first line.  `allocator` NULL: the C library's.
+ * Errors: PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_log_writer_open(const struct ptl_allocator *allocator, int descriptor,
+                                       struct ptl_log_writer **writer);
+
+/*
+ * Write "TIME LEVEL LINE", the time in UTC; never blocks.  It is a ptl_log_fn: `writer` is a struct
+ * ptl_log_writer.  Owns: `line` stays the caller's.  Thread: any.
+ */
+void ptl_log_write(void *writer, enum ptl_log_level level, const char *line);
+
+/*
+ * Write what waits, for at most `patience_ms`, and free the writer.  Returns how many lines were
+ * lost and never told of.  `writer` may be NULL.  Thread: any, once; nobody may write any more.
+ */
+uint64_t ptl_log_writer_close(struct ptl_log_writer *writer, unsigned patience_ms);
+
+#ifdef __cplusplus
+}
+#endif

@@ -504,24 +504,18 @@ void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct p
 static void drop_listeners(struct ptl_shard *shard, struct ptl_link *link)
 {
     struct ptl_monitoring *monitoring;
-    uint32_t at = 0;
 
-    while ((monitoring = ptl_map_next(&link->listeners, &at)) != NULL) {
-        ptl_map_remove(&link->listeners, ptl_name_hash(ptl_port_name(&monitoring->target)),
-                       monitoring);
+    while ((monitoring = ptl_map_take(&link->listeners)) != NULL) {
         ptl_monitoring_take_back(shard, monitoring->id);
-        at = 0;
     }
 }
 
 static void drop_watched(struct ptl_shard *shard, struct ptl_link *link)
 {
     struct ptl_watched *watched;
-    uint32_t at = 0;
 
-    while ((watched = ptl_map_next(&link->watched, &at)) != NULL) {
-        forget_watched(shard, link, watched);
-        at = 0;
+    while ((watched = ptl_map_take(&link->watched)) != NULL) {
+        free_watched(shard, watched);
     }
 }
 
@@ -792,16 +786,14 @@ void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link)
 void ptl_links_drop(struct ptl_shard *shard)
 {
     struct ptl_link *link;
-    uint32_t at = 0;
 
     shard->links.dirty = NULL;
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    while ((link = ptl_map_take(&shard->links.by_id)) != NULL) {
         link->dirty = false;
         link->candidates = NULL;
         link->connection = NULL;
         ptl_map_drop(&link->listeners);
         free_link(shard, link);
-        at = 0;
     }
     ptl_map_drop(&shard->links.by_id);
     while (shard->links.listeners != NULL) {

@@ -36,6 +36,7 @@ static void put(struct ptl_map *map, uint64_t hash, void *entry)
         i = (i + 1) & mask;
     }
     map->places[i] = (struct ptl_map_place){.hash = hash, .entry = entry};
+    map->end = i < map->end ? map->end : i + 1;
 }
 
 int ptl_map_reserve(struct ptl_map *map)
@@ -85,6 +86,12 @@ static void close_gap(struct ptl_map *map, uint32_t gap)
     map->places[gap] = (struct ptl_map_place){.entry = NULL};
 }
 
+static void remove_at(struct ptl_map *map, uint32_t i)
+{
+    close_gap(map, i);
+    map->count--;
+}
+
 bool ptl_map_remove(struct ptl_map *map, uint64_t hash, const void *entry)
 {
     if (map->count == 0) {
@@ -93,12 +100,25 @@ bool ptl_map_remove(struct ptl_map *map, uint64_t hash, const void *entry)
     uint32_t mask = map->capacity - 1;
     for (uint32_t i = (uint32_t)hash & mask; map->places[i].entry != NULL; i = (i + 1) & mask) {
         if (map->places[i].entry == entry) {
-            close_gap(map, i);
-            map->count--;
+            remove_at(map, i);
             return true;
         }
     }
     return false;
+}
+
+void *ptl_map_take(struct ptl_map *map)
+{
+    if (map->count == 0) {
+        return NULL;
+    }
+    /* From the end of a run: nothing has to move up behind it. */
+    while (map->places[map->end - 1].entry == NULL) {
+        map->end--;
+    }
+    void *entry = map->places[map->end - 1].entry;
+    remove_at(map, map->end - 1);
+    return entry;
 }
 
 void *ptl_map_next(const struct ptl_map *map, uint32_t *at)
@@ -110,4 +130,10 @@ void *ptl_map_next(const struct ptl_map *map, uint32_t *at)
         }
     }
     return NULL;
+}
+
+void ptl_map_remove_last(struct ptl_map *map, uint32_t *at)
+{
+    ptl_assert(*at > 0 && map->places[*at - 1].entry != NULL);
+    remove_at(map, --*at); /* and look at that place again: another may have moved into it */
 }

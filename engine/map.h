@@ -20,6 +20,7 @@ struct ptl_map {
     struct ptl_map_place *places;
     uint32_t capacity; /* 0 or a power of two; at most three quarters are used */
     uint32_t count;
+    uint32_t end; /* all places from here on are free */
 };
 
 /* Whether `entry` has this key. */
@@ -50,7 +51,19 @@ void ptl_map_insert(struct ptl_map *map, uint64_t hash, void *entry);
 bool ptl_map_remove(struct ptl_map *map, uint64_t hash, const void *entry);
 
 /*
- * Walk: start with *at = 0; returns the next entry or NULL at the end.  Removing entries during a
- * walk may show one entry twice or skip one; to empty a map, start again after each removal.
+ * Take any entry out; NULL: the map is empty.  Emptying a map so costs a walk over it, however it is
+ * changed meanwhile.
+ */
+void *ptl_map_take(struct ptl_map *map);
+
+/*
+ * Walk: start with *at = 0; returns the next entry or NULL at the end.  During a walk nothing may be
+ * put in, and nothing removed but with ptl_map_remove_last().
  */
 void *ptl_map_next(const struct ptl_map *map, uint32_t *at);
+
+/*
+ * Remove what the walk has shown last.  The walk shows all others still, and perhaps some that it
+ * has shown before once more.
+ */
+void ptl_map_remove_last(struct ptl_map *map, uint32_t *at);

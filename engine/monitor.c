@@ -642,14 +642,12 @@ void ptl_monitors_drop(struct ptl_shard *shard)
     struct ptl_monitors *monitors = &shard->monitors;
     struct ptl_target *watch;
     struct ptl_monitoring *monitoring;
-    uint32_t at = 0;
 
-    while ((watch = ptl_map_next(&monitors->by_watch, &at)) != NULL) {
+    while ((watch = ptl_map_take(&monitors->by_watch)) != NULL) {
         unlist_watch(shard, watch);
         free_watch(shard, watch);
-        at = 0;
     }
-    for (at = 0; (monitoring = ptl_map_next(&monitors->by_id, &at)) != NULL; at = 0) {
+    while ((monitoring = ptl_map_take(&monitors->by_id)) != NULL) {
         ptl_monitoring_free(shard, monitoring);
     }
     while (monitors->unfired != NULL) {

@@ -151,9 +151,8 @@ bool ptl_peer_room_sweep(struct ptl_shard *shard, struct ptl_link *link)
 
     while ((remote = ptl_map_next(&link->remote_full, &at)) != NULL) {
         if (!remote->fullness.full && ptl_fullness_settled(&remote->fullness)) {
-            ptl_map_remove(&link->remote_full, remote->hash, remote);
+            ptl_map_remove_last(&link->remote_full, &at);
             ptl_free(shard->allocator, remote, sizeof(*remote));
-            at = 0;
         }
     }
     return link->remote_full.count == 0;

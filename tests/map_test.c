@@ -144,6 +144,89 @@ static void map_walk_shows_every_entry_once(void **state)
     }
 }
 
+/* Take all out, while every now and then some come in and others leave in other ways. */
+static void take_all(struct world *world, struct sim_random *random)
+{
+    struct entry *entry;
+
+    while ((entry = ptl_map_take(&world->map)) != NULL) {
+        assert_true(entry->in);
+        entry->in = false;
+        entry->seen++;
+        struct entry *other = &world->entries[sim_random_below(random, ENTRIES)];
+        if (other->in && sim_random_chance(random, 300)) {
+            assert_true(ptl_map_remove(&world->map, other->hash, other));
+            other->in = false;
+            other->seen++;
+        } else if (!other->in && other->seen < 2 && sim_random_chance(random, 300)) {
+            put(&world->map, other);
+        }
+    }
+}
+
+static void map_gives_each_entry_up_once_however_it_is_changed_meanwhile(void **state)
+{
+    struct world *world = *state;
+    struct sim_random random;
+
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        sim_random_seed(&random, seed);
+        for (int i = 0; i < ENTRIES; i++) {
+            uint64_t place = sim_random_below(&random, seed % 2 == 0 ? 64 : UINT64_MAX);
+            world->entries[i] = (struct entry){.hash = ((uint64_t)i << 32) ^ place};
+            put(&world->map, &world->entries[i]);
+        }
+        take_all(world, &random);
+        assert_int_equal(world->map.count, 0);
+        for (int i = 0; i < ENTRIES; i++) {
+            assert_false(world->entries[i].in);
+            assert_in_range(world->entries[i].seen, 1, 2);
+        }
+    }
+}
+
+/* A walk that began again after each would look at some 10^11 places. */
+static void map_of_a_million_is_emptied_at_once(void **state)
+{
+    struct world *world = *state;
+    static struct entry entry;
+    uint32_t count = 0;
+
+    for (uint64_t i = 1; i <= 1000000; i++) {
+        assert_int_equal(ptl_map_reserve(&world->map), 0);
+        ptl_map_insert(&world->map, ptl_map_spread(i), &entry);
+    }
+    while (ptl_map_take(&world->map) != NULL) {
+        count++;
+    }
+    assert_int_equal(count, 1000000);
+}
+
+static void map_walk_goes_on_after_what_it_has_shown_is_removed(void **state)
+{
+    struct world *world = *state;
+    struct sim_random random;
+    struct entry *entry;
+    uint32_t at = 0;
+
+    sim_random_seed(&random, 7);
+    for (int i = 0; i < ENTRIES; i++) {
+        world->entries[i].hash = ((uint64_t)i << 32) | (sim_random_below(&random, 64) * 0x3f);
+        put(&world->map, &world->entries[i]);
+    }
+    while ((entry = ptl_map_next(&world->map, &at)) != NULL) {
+        entry->seen++;
+        if (sim_random_chance(&random, 500)) {
+            ptl_map_remove_last(&world->map, &at);
+            entry->in = false;
+        }
+    }
+    for (int i = 0; i < ENTRIES; i++) {
+        assert_true(world->entries[i].seen > 0);
+    }
+    assert_map_is(world);
+}
+
 static void map_stays_as_it_was_when_it_cannot_grow(void **state)
 {
     struct world *world = *state;
@@ -171,6 +254,9 @@ int main(int argc, char **argv)
         TEST(map_tells_entries_with_one_hash_apart_by_their_keys),
         TEST(map_finds_what_is_in_it_however_it_came_and_went),
         TEST(map_walk_shows_every_entry_once),
+        TEST(map_gives_each_entry_up_once_however_it_is_changed_meanwhile),
+        TEST(map_of_a_million_is_emptied_at_once),
+        TEST(map_walk_goes_on_after_what_it_has_shown_is_removed),
         TEST(map_stays_as_it_was_when_it_cannot_grow),
     };
 

@@ -51,14 +51,14 @@ void ptl_map_insert(struct ptl_map *map, uint64_t hash, void *entry);
 bool ptl_map_remove(struct ptl_map *map, uint64_t hash, const void *entry);
 
 /*
- * Take any entry out; NULL: the map is empty.  Emptying a map so costs a walk over it, however it is
- * changed meanwhile.
+ * Take any entry out; NULL: the map is empty.  Emptying a map so costs one walk over it, however it
+ * is changed meanwhile.
  */
 void *ptl_map_take(struct ptl_map *map);
 
 /*
- * Walk: start with *at = 0; returns the next entry or NULL at the end.  During a walk nothing may be
- * put in, and nothing removed but with ptl_map_remove_last().
+ * Walk: start with *at = 0; returns the next entry or NULL at the end.  During a walk nothing may
+ * be put in, and nothing removed but with ptl_map_remove_last().
  */
 void *ptl_map_next(const struct ptl_map *map, uint32_t *at);
 

@@ -1,6 +1,6 @@
 #include "engine/name.h"
 
-#include <xxhash.h>
+#include "io/hash.h"
 
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -47,7 +47,7 @@ static bool get_base62(const uint8_t *text, uint64_t *number)
 
 uint64_t ptl_name_hash(struct ptl_span name)
 {
-    return XXH3_64bits(name.bytes, name.size);
+    return ptl_hash(name);
 }
 
 unsigned ptl_shard_of(uint64_t hash, unsigned shards)

@@ -47,7 +47,7 @@ PTL_MUST_CHECK int ptl_identity_init(struct ptl_identity *self, const char *id,
 /* Whether a string may be a node ID: 1 to PTL_NODE_ID_MAX bytes without '#', CR, LF and NUL. */
 bool ptl_node_id_valid(struct ptl_span id);
 
-/* The hash that decides where things of that name live (XXH3, 64 bits). */
+/* The hash that decides where things of that name live (io/hash.h): of this process alone. */
 uint64_t ptl_name_hash(struct ptl_span name);
 
 /* The shard for a hash, evenly. */

@@ -1,13 +1,13 @@
 /*
  * Entries, and which of those with one key shows.
  */
+#include "io/hash.h"
 #include "store/inside.h"
-
-#include <xxhash.h>
 
 uint32_t ptl_key_hash(const struct ptl_family *family, struct ptl_span key)
 {
-    return (uint32_t)XXH3_64bits_withSeed(key.bytes, key.size, family->node.hash);
+    /* The other half of the hash than its family's: a key may be called like its family. */
+    return (uint32_t)(ptl_hash(key) >> 32) ^ family->node.hash;
 }
 
 static struct ptl_entry *next_of(const struct ptl_entry *entry)

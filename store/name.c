@@ -1,9 +1,8 @@
 /*
  * What is found by its name: vias, owners, families, and the parts that join the latter two.
  */
+#include "io/hash.h"
 #include "store/inside.h"
-
-#include <xxhash.h>
 
 int ptl_span_order(struct ptl_span a, struct ptl_span b)
 {
@@ -18,7 +17,7 @@ int ptl_span_order(struct ptl_span a, struct ptl_span b)
 
 static uint32_t name_hash(struct ptl_span name)
 {
-    return (uint32_t)XXH3_64bits(name.bytes, name.size);
+    return (uint32_t)ptl_hash(name);
 }
 
 /*

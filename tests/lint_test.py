@@ -73,6 +73,11 @@ class LintTest(unittest.TestCase):
         self.assert_wrong("tools/a.c", "int i = sprintf(b, 1);\n", "write snprintf")
         self.assert_wrong("engine/a.c", "int i = atomic_thread_fence(x);\n", "does not know fences")
 
+    def test_lint_knows_one_hash_only(self):
+        self.assert_wrong("engine/a.c", "#include <xxhash.h>\n", "write ptl_hash()")
+        self.assert_wrong("store/a.c", "int i = XXH3_64bits(b, 1);\n", "write ptl_hash()")
+        self.assertEqual(self.lint({"io/hash.c": "#include <xxhash.h>\n"}), "")
+
     def test_lint_looks_at_the_shape(self):
         self.assert_wrong("io/a.c", "/* " + "x" * 100 + " */\n", "longer than 100 columns")
         self.assert_wrong("io/a.c", "\n" * 901, "more than 900 lines")

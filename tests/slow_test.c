@@ -75,10 +75,28 @@ static void *count(void *user, void *block, size_t old_size, size_t new_size)
 
 static const struct ptl_allocator counting = {.resize = count};
 
+/* What the kernel holds of one connection at most, in both directions. */
+static size_t in_sockets(void)
+{
+    static const char *const files[] = {"/proc/sys/net/ipv4/tcp_rmem",
+                                        "/proc/sys/net/ipv4/tcp_wmem"};
+    size_t sum = 0, most = 0;
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        FILE *file = fopen(files[i], "r");
+        assert_non_null(file);
+        assert_int_equal(fscanf(file, "%*u %*u %zu", &most), 1);
+        fclose(file);
+        sum += most;
+    }
+    return sum;
+}
+
 /*
  * What a node may need beyond what it needs when idle, by what its options say: each port that is
  * slow has its room, and behind it what each shard had sent before it was told; each inbox and each
- * link has its room; each connection what it has read and not yet delivered.
+ * link has its room; each connection what it has read and not yet delivered.  A port that another
+ * node is told of too late takes what was under way in the sockets.
  */
 static size_t limit_of_node(unsigned slow_ports, unsigned links)
 {
@@ -86,6 +104,10 @@ static size_t limit_of_node(unsigned slow_ports, unsigned links)
     size_t way = RING_BYTES + held;
     size_t port = PORT_ROOM + SHARDS * RING_BYTES;
     size_t link = LINK_ROOM + SHARDS * RING_BYTES + PTL_BACKLOG_MAX + size_most;
+
+    if (links != 0) {
+        link += in_sockets();
+    }
 
     return SHARDS * SHARDS * way + slow_ports * port + SHARDS * INBOX_ROOM + links * link;
 }

@@ -1,9 +1,11 @@
+#include "collision.h"
 #include "store_world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MANY 100000
+#define COLLIDING 120000
 
 /* ---- Entries ------------------------------------------------------------------------------ */
 
@@ -449,6 +451,26 @@ static void store_takes_what_its_header_says_for_an_owner_and_a_family(void **st
     assert_true(before_bytes - world->memory.out_bytes <= 344);
 }
 
+/* In one chain they would be 7 billion comparisons. */
+static void store_finds_keys_at_once_that_were_made_to_collide(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits wide = {COLLISION_LONG, 16, COLLIDING};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
+    struct ptl_source source = from("rain", 1);
+    uint8_t key[COLLISION_LONG];
+
+    assert_int_equal(ptl_store_attach(store, &source), PTL_STORE_DONE);
+    for (uint32_t i = 0; i < COLLIDING; i++) {
+        collision_make(key, sizeof(key), i);
+        assert_int_equal(
+            ptl_store_set(store, &source, text("fam"), ptl_span(key, sizeof(key)), text("value")),
+            PTL_STORE_DONE);
+    }
+    assert_int_equal(ptl_store_family_count(store, text("fam")), COLLIDING);
+    ptl_store_free(store);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +493,7 @@ int main(int argc, char **argv)
         TEST(store_opens_nothing_without_memory),
         TEST(store_takes_at_most_64_bytes_an_entry_beside_key_and_value),
         TEST(store_takes_what_its_header_says_for_an_owner_and_a_family),
+        TEST(store_finds_keys_at_once_that_were_made_to_collide),
     };
 
     if (argc > 1) {

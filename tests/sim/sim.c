@@ -5,6 +5,7 @@
  * logs.  With --twice every seed is run again and must leave the same trace.  With --expect a bug
  * has been planted: some seed must fail, the first one by one of these properties.
  */
+#include "io/hash.h"
 #include "tests/sim/database.h"
 
 #include <limits.h>
@@ -134,6 +135,7 @@ static struct outcome run_seed(uint64_t seed, bool verbose)
     struct outcome outcome = {0};
 
     current_seed = seed;
+    ptl_hash_fix(seed);
     sim_world_init(&world, seed, verbose);
     live(&world);
     outcome.failed = world.checker.failed;

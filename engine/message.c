@@ -426,112 +426,154 @@ int ptl_put_json(struct ptl_writer *writer, const char *json, size_t size)
 
 /* ---- A format and its arguments ----------------------------------------------------------- */
 
-/* An array cannot be handed on by its address everywhere; a struct can. */
-struct arguments {
-    va_list list;
-};
-
-/* Step over a letter's arguments; returns how many values it stands for, or PTL_EINVAL. */
-static int64_t skip_arguments(struct arguments *arguments, char letter)
+/* How many arguments a letter has; -1: there is no such letter. */
+static int arguments_of(char letter)
 {
     switch (letter) {
     case 'n':
-        return 1;
+        return 0;
     case 'b':
-        (void)va_arg(arguments->list, int);
-        return 1;
     case 'i':
-        (void)va_arg(arguments->list, int64_t);
-        return 1;
     case 'u':
-        (void)va_arg(arguments->list, uint64_t);
-        return 1;
     case 'f':
-        (void)va_arg(arguments->list, double);
-        return 1;
     case 't':
     case 'p':
-        (void)va_arg(arguments->list, const void *);
+    case 'm':
         return 1;
     case 'T':
     case 'y':
-        (void)va_arg(arguments->list, const void *);
-        (void)va_arg(arguments->list, size_t);
-        return 1;
-    case 'm':
-        return va_arg(arguments->list, const struct ptl_msg *)->count;
+        return 2;
     default:
-        return PTL_EINVAL;
+        return -1;
     }
 }
 
-/* How many values stand before the bracket that closes what `format` is in. */
-static int64_t count_format(const char *format, const struct arguments *arguments)
+static bool is_natural(const struct ptl_argument *argument)
 {
-    struct arguments ahead;
+    return argument->type == PTL_ARGUMENT_UINT ||
+           (argument->type == PTL_ARGUMENT_INT && argument->integer >= 0);
+}
+
+static bool is_integer(const struct ptl_argument *argument)
+{
+    return argument->type == PTL_ARGUMENT_UINT || argument->type == PTL_ARGUMENT_INT;
+}
+
+static bool is_pointer(const struct ptl_argument *argument, enum ptl_argument_type type,
+                       enum ptl_argument_type or_type)
+{
+    return (argument->type == type || argument->type == or_type) && argument->pointer != NULL;
+}
+
+/* Whether what comes next is what the letter wants. */
+static bool fits(char letter, const struct ptl_argument *next)
+{
+    switch (letter) {
+    case 'n':
+        return true;
+    case 'b':
+    case 'i':
+        return is_integer(next);
+    case 'u':
+        return is_natural(next);
+    case 'f':
+        return is_integer(next) || next->type == PTL_ARGUMENT_FLOAT;
+    case 't':
+        return is_pointer(next, PTL_ARGUMENT_CHARS, PTL_ARGUMENT_CHARS);
+    case 'T':
+    case 'y':
+        return (next->type == PTL_ARGUMENT_CHARS || next->type == PTL_ARGUMENT_BYTES) &&
+               is_natural(&next[1]) && (next->pointer != NULL || next[1].natural == 0);
+    case 'p':
+        return is_pointer(next, PTL_ARGUMENT_PORT, PTL_ARGUMENT_PORT_AT);
+    case 'm':
+        return is_pointer(next, PTL_ARGUMENT_MSG, PTL_ARGUMENT_MSG);
+    default:
+        return false;
+    }
+}
+
+/* Step over a letter's arguments; returns how many values it stands for, or PTL_EINVAL. */
+static int64_t skip_arguments(const struct ptl_argument **next, char letter)
+{
+    if (!fits(letter, *next)) {
+        return PTL_EINVAL;
+    }
+    int64_t values = letter == 'm' ? ((const struct ptl_msg *)(*next)->pointer)->count : 1;
+    *next += arguments_of(letter);
+    return values;
+}
+
+/* How many values stand before the bracket that closes what `format` is in. */
+static int64_t count_format(const char *format, const struct ptl_argument *next)
+{
     int64_t count = 0;
     unsigned depth = 0;
 
-    va_copy(ahead.list, ((struct arguments *)(uintptr_t)arguments)->list);
     for (;; format++) {
         if (*format == ']' || *format == '}') {
             if (depth == 0) {
-                break;
+                return count;
             }
             depth--;
             continue;
         }
         bool opens = *format == '[' || *format == '{';
-        int64_t values = opens ? 1 : skip_arguments(&ahead, *format);
+        int64_t values = opens ? 1 : skip_arguments(&next, *format);
         if (values < 0) {
-            count = values;
-            break;
+            return values;
         }
         count += depth == 0 ? values : 0;
         depth += opens;
     }
-    va_end(ahead.list);
-    return count;
 }
 
-static int put_argument(struct ptl_writer *writer, char letter, struct arguments *arguments)
+static int put_integer(struct ptl_writer *writer, const struct ptl_argument *argument)
 {
-    const void *bytes;
+    return argument->type == PTL_ARGUMENT_INT ? ptl_put_int(writer, argument->integer)
+                                              : ptl_put_uint(writer, argument->natural);
+}
 
+static double to_float(const struct ptl_argument *argument)
+{
+    return argument->type == PTL_ARGUMENT_FLOAT ? argument->real
+           : argument->type == PTL_ARGUMENT_INT ? (double)argument->integer
+                                                : (double)argument->natural;
+}
+
+/* One letter other than a bracket, with arguments that fit. */
+static int put_argument(struct ptl_writer *writer, char letter, const struct ptl_argument *next)
+{
     switch (letter) {
     case 'n':
         return ptl_put_null(writer);
     case 'b':
-        return ptl_put_bool(writer, va_arg(arguments->list, int) != 0);
+        return ptl_put_bool(writer, next->natural != 0);
     case 'i':
-        return ptl_put_int(writer, va_arg(arguments->list, int64_t));
     case 'u':
-        return ptl_put_uint(writer, va_arg(arguments->list, uint64_t));
+        return put_integer(writer, next);
     case 'f':
-        return ptl_put_float(writer, va_arg(arguments->list, double));
+        return ptl_put_float(writer, to_float(next));
     case 't':
-        bytes = va_arg(arguments->list, const char *);
-        return ptl_put_text(writer, bytes, strlen(bytes));
+        return ptl_put_text(writer, next->pointer, strlen(next->pointer));
     case 'T':
-        bytes = va_arg(arguments->list, const char *);
-        return ptl_put_text(writer, bytes, va_arg(arguments->list, size_t));
+        return ptl_put_text(writer, next->pointer, next[1].natural);
     case 'y':
-        bytes = va_arg(arguments->list, const void *);
-        return ptl_put_bytes(writer, bytes, va_arg(arguments->list, size_t));
+        return ptl_put_bytes(writer, next->pointer, next[1].natural);
     case 'p':
-        return ptl_put_port(writer, va_arg(arguments->list, const struct ptl_port *));
+        return ptl_put_port(writer, next->pointer);
     case 'm':
-        return ptl_put_values(writer, va_arg(arguments->list, const struct ptl_msg *));
+        return ptl_put_values(writer, next->pointer);
     default:
-        return fail(writer, PTL_EINVAL);
+        ptl_unreachable("a letter that fits is one of these");
     }
 }
 
 /* The bracket that opens a container whose elements `format` begins with. */
 static int put_opening(struct ptl_writer *writer, char bracket, const char *format,
-                       const struct arguments *arguments)
+                       const struct ptl_argument *next)
 {
-    int64_t count = count_format(format, arguments);
+    int64_t count = count_format(format, next);
 
     if (count < 0 || count > UINT32_MAX || (bracket == '{' && count % 2 != 0)) {
         return fail(writer, PTL_EINVAL);
@@ -542,41 +584,44 @@ static int put_opening(struct ptl_writer *writer, char bracket, const char *form
 
 /* Up to `close`; returns the place behind it, or NULL after an error. */
 static const char *put_letters(struct ptl_writer *writer, const char *format, char close,
-                               struct arguments *arguments)
+                               const struct ptl_argument **next)
 {
     while (writer->err == 0) {
         char letter = *format++;
         if (letter == close) {
             return format;
         }
-        if (letter != '[' && letter != '{') {
-            put_argument(writer, letter, arguments);
-        } else if (put_opening(writer, letter, format, arguments) == 0) {
-            format = put_letters(writer, format, letter == '[' ? ']' : '}', arguments);
+        if (letter == '[' || letter == '{') {
+            if (put_opening(writer, letter, format, *next) == 0) {
+                format = put_letters(writer, format, letter == '[' ? ']' : '}', next);
+            }
+        } else if (!fits(letter, *next)) {
+            fail(writer, PTL_EINVAL);
+        } else {
+            put_argument(writer, letter, *next);
+            *next += arguments_of(letter);
         }
     }
     return NULL;
 }
 
-int ptl_put_format(struct ptl_writer *writer, const char *format, va_list arguments)
+int ptl_putv(struct ptl_writer *writer, const char *format, const struct ptl_argument arguments[])
 {
-    struct arguments own;
+    const struct ptl_argument *next = arguments;
 
-    va_copy(own.list, arguments);
-    put_letters(writer, format, 0, &own);
-    va_end(own.list);
+    if (put_letters(writer, format, 0, &next) != NULL && next->type != PTL_ARGUMENT_END) {
+        fail(writer, PTL_EINVAL); /* a letter was forgotten */
+    }
     return writer->err;
 }
 
-int ptl_msg_make(const struct ptl_node *node, struct ptl_msg **msg, const char *format, ...)
+int ptl_msg_makev(const struct ptl_node *node, struct ptl_msg **msg, const char *format,
+                  const struct ptl_argument arguments[])
 {
     struct ptl_writer writer;
-    va_list arguments;
 
     ptl_writer_init(&writer, node);
-    va_start(arguments, format);
-    ptl_put_format(&writer, format, arguments);
-    va_end(arguments);
+    ptl_putv(&writer, format, arguments);
     return ptl_writer_finish(&writer, msg);
 }
 

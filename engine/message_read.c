@@ -248,21 +248,38 @@ static int to_integer(struct ptl_value *value)
     return 0;
 }
 
-static int read_int(struct ptl_value *value, int64_t *out)
+/* Into a place of 4 or 8 bytes. */
+static int read_int(struct ptl_value *value, const struct ptl_argument *place)
 {
     if (to_integer(value) < 0 || value->type != PTL_INT) {
         return PTL_ETYPE;
     }
-    *out = value->integer;
+    if (place->size == sizeof(int64_t)) {
+        memcpy((void *)(uintptr_t)place->pointer, &value->integer, sizeof(int64_t));
+        return 0;
+    }
+    int32_t narrow = (int32_t)value->integer;
+    if (narrow != value->integer) {
+        return PTL_ETYPE;
+    }
+    memcpy((void *)(uintptr_t)place->pointer, &narrow, sizeof(narrow));
     return 0;
 }
 
-static int read_uint(struct ptl_value *value, uint64_t *out)
+static int read_uint(struct ptl_value *value, const struct ptl_argument *place)
 {
     if (to_integer(value) < 0 || (value->type == PTL_INT && value->integer < 0)) {
         return PTL_ETYPE;
     }
-    *out = value->type == PTL_INT ? (uint64_t)value->integer : value->natural;
+    uint64_t wide = value->type == PTL_INT ? (uint64_t)value->integer : value->natural;
+    uint32_t narrow = (uint32_t)wide;
+    if (place->size == sizeof(wide)) {
+        memcpy((void *)(uintptr_t)place->pointer, &wide, sizeof(wide));
+    } else if (narrow == wide) {
+        memcpy((void *)(uintptr_t)place->pointer, &narrow, sizeof(narrow));
+    } else {
+        return PTL_ETYPE;
+    }
     return 0;
 }
 
@@ -334,16 +351,8 @@ static int skip_elements(struct ptl_cursor *cursor, const struct ptl_value *valu
     return 0;
 }
 
-/* An array cannot be handed on by its address everywhere; a struct can. */
-struct arguments {
-    va_list list;
-};
-
-static int read_string(const struct ptl_value *value, struct arguments *arguments)
+static int read_string(const struct ptl_value *value, const char **chars, size_t *size)
 {
-    const char **chars = va_arg(arguments->list, const char **);
-    size_t *size = va_arg(arguments->list, size_t *);
-
     if (!is_string(value)) {
         return PTL_ETYPE;
     }
@@ -352,9 +361,51 @@ static int read_string(const struct ptl_value *value, struct arguments *argument
     return 0;
 }
 
-static int read_letter(const struct ptl_node *node, struct ptl_cursor *cursor, char letter,
-                       struct arguments *arguments)
+/* What a letter is put into; PTL_ARGUMENT_END: into nothing. */
+static int place_of(char letter, enum ptl_argument_type *type)
 {
+    static const char letters[] = "*.biufspv";
+    static const enum ptl_argument_type types[] = {
+        PTL_ARGUMENT_END,      PTL_ARGUMENT_END,     PTL_ARGUMENT_BOOL_AT,
+        PTL_ARGUMENT_INT_AT,   PTL_ARGUMENT_UINT_AT, PTL_ARGUMENT_FLOAT_AT,
+        PTL_ARGUMENT_CHARS_AT, PTL_ARGUMENT_PORT_AT, PTL_ARGUMENT_VALUE_AT,
+    };
+    const char *at = letter == 0 ? NULL : strchr(letters, letter);
+
+    *type = at == NULL ? PTL_ARGUMENT_END : types[at - letters];
+    return at == NULL ? PTL_EINVAL : PTL_OK;
+}
+
+static bool is_size_at(const struct ptl_argument *place)
+{
+    return place->type == PTL_ARGUMENT_UINT_AT && place->size == sizeof(size_t) &&
+           place->pointer != NULL;
+}
+
+/* How many places the letter takes of those that are left, or PTL_EINVAL. */
+static int places_of(char letter, const struct ptl_argument *places)
+{
+    enum ptl_argument_type type;
+
+    if (place_of(letter, &type) < 0) {
+        return PTL_EINVAL;
+    }
+    if (type == PTL_ARGUMENT_END) {
+        return 0;
+    }
+    if (places->type != type || places->pointer == NULL) {
+        return PTL_EINVAL;
+    }
+    if (type != PTL_ARGUMENT_CHARS_AT) {
+        return 1;
+    }
+    return is_size_at(&places[1]) ? 2 : PTL_EINVAL;
+}
+
+static int read_letter(const struct ptl_node *node, struct ptl_cursor *cursor, char letter,
+                       const struct ptl_argument *places)
+{
+    void *place = (void *)(uintptr_t)places->pointer; /* the program's, given without const */
     struct ptl_value value;
     int err = ptl_next(cursor, &value);
 
@@ -366,43 +417,44 @@ static int read_letter(const struct ptl_node *node, struct ptl_cursor *cursor, c
     }
     switch (letter) {
     case 'b':
-        return read_bool(&value, va_arg(arguments->list, bool *));
+        return read_bool(&value, place);
     case 'i':
-        return read_int(&value, va_arg(arguments->list, int64_t *));
+        return read_int(&value, places);
     case 'u':
-        return read_uint(&value, va_arg(arguments->list, uint64_t *));
+        return read_uint(&value, places);
     case 'f':
-        return read_float(&value, va_arg(arguments->list, double *));
+        return read_float(&value, place);
     case 's':
-        return read_string(&value, arguments);
+        return read_string(&value, place, (void *)(uintptr_t)places[1].pointer);
     case 'p':
-        return read_port(node, &value, va_arg(arguments->list, struct ptl_port *));
+        return read_port(node, &value, place);
     case 'v':
-        *va_arg(arguments->list, struct ptl_value *) = value;
+        *(struct ptl_value *)place = value;
         return 0;
     default: /* '*' */
         return 0;
     }
 }
 
-int ptl_msg_read(const struct ptl_node *node, const struct ptl_msg *msg, const char *format, ...)
+int ptl_msg_readv(const struct ptl_node *node, const struct ptl_msg *msg, const char *format,
+                  const struct ptl_argument places[])
 {
     struct ptl_cursor cursor = ptl_msg_begin(msg);
-    struct arguments arguments;
     int err = 0;
 
-    va_start(arguments.list, format);
     for (; *format != 0 && err == 0; format++) {
-        if (strchr("biufspv*.", *format) == NULL) {
-            err = PTL_EINVAL;
-        } else if (*format == '.') {
+        int taken = places_of(*format, places);
+        if (taken < 0) {
+            return PTL_EINVAL;
+        }
+        if (*format == '.') {
             err = cursor.at == cursor.end ? 0 : PTL_ETYPE;
         } else {
-            err = read_letter(node, &cursor, *format, &arguments);
+            err = read_letter(node, &cursor, *format, places);
         }
+        places += taken;
     }
-    va_end(arguments.list);
-    return err;
+    return err == 0 && places->type != PTL_ARGUMENT_END ? PTL_EINVAL : err;
 }
 
 /* ---- As text ------------------------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 #include "io/address.h"
 #include "io/thread.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 /* How long shards may take to let go of their connections, once all is told. */

@@ -4,6 +4,7 @@
 #include "engine/port.h"
 #include "engine/send.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 int ptl_port_parse(const struct ptl_node *node, const char *id, size_t size, struct ptl_port *port)

@@ -21,11 +21,11 @@
  */
 #pragma once
 
+#include "engine/format.h"
 #include "io/alloc.h"
 #include "io/err.h"
 #include "io/log_writer.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -239,9 +239,13 @@ int ptl_fail(struct ptl_node *node, const char *format, ...) __attribute__((form
 PTL_MUST_CHECK int ptl_send(struct ptl_node *node, const struct ptl_port *to,
                             const struct ptl_msg *msg);
 
-/* The same for values written as one call: see ptl_msg_make().  Also returns PTL_EINVAL. */
-PTL_MUST_CHECK int ptl_sendf(struct ptl_node *node, const struct ptl_port *to, const char *format,
-                             ...);
+/*
+ * The same for values written as one call, ptl_sendf(node, to, format, ...): see ptl_msg_make().
+ * Also returns PTL_EINVAL.
+ */
+#define ptl_sendf(node, to, ...) ptl_sendv(node, to, PTL_FORMAT(__VA_ARGS__))
+PTL_MUST_CHECK int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *format,
+                             const struct ptl_argument arguments[]);
 
 /*
  * Kill a port of any node.  `reason` NULL or empty is a normal death.  The kill keeps its place
@@ -535,16 +539,25 @@ PTL_MUST_CHECK int ptl_writer_finish(struct ptl_writer *writer, struct ptl_msg *
 void ptl_writer_drop(struct ptl_writer *writer);
 
 /*
- * A whole message in one call.  `format` has a letter a value, and for each the arguments:
- *   n  null                    b  int (truth value)         i  int64_t           u  uint64_t
- *   f  double                  t  const char * (UTF-8)      T  const char *, size_t
- *   y  const void *, size_t (bytes)    p  const struct ptl_port *
+ * A whole message in one call, ptl_msg_make(node, &msg, format, ...).  `format` has a letter a
+ * value, and for each the arguments:
+ *   n  null                              b  a truth value: an integer, 0 is false
+ *   i  any integer, as it is             u  the same, but not below 0
+ *   f  double, or an integer             t  const char * (UTF-8)       T  const char *, its size
+ *   y  const void *, its size (bytes)    p  const struct ptl_port *
  *   m  const struct ptl_msg * (all its values)              [ ]  array    { }  map: key, value, ...
- * Errors: PTL_EINVAL (the format), PTL_ESYNTAX (text), PTL_ENOMEM.
+ * Every argument comes with its type (engine/format.h), so integers and sizes may have any width:
+ * no casts.  At most 24 arguments.
+ * Errors: PTL_EINVAL (the format, or it does not fit the arguments), PTL_ESYNTAX (text),
+ * PTL_ENOMEM.
  */
-PTL_MUST_CHECK int ptl_msg_make(const struct ptl_node *node, struct ptl_msg **msg,
-                                const char *format, ...);
-int ptl_put_format(struct ptl_writer *writer, const char *format, va_list arguments);
+#define ptl_msg_make(node, msg, ...) ptl_msg_makev(node, msg, PTL_FORMAT(__VA_ARGS__))
+PTL_MUST_CHECK int ptl_msg_makev(const struct ptl_node *node, struct ptl_msg **msg,
+                                 const char *format, const struct ptl_argument arguments[]);
+
+/* The same into a message under construction: ptl_put_format(writer, format, ...). */
+#define ptl_put_format(writer, ...) ptl_putv(writer, PTL_FORMAT(__VA_ARGS__))
+int ptl_putv(struct ptl_writer *writer, const char *format, const struct ptl_argument arguments[]);
 
 /*
  * Hold a message beyond the call that brought it.  A message that was made (not received) is
@@ -612,17 +625,19 @@ PTL_MUST_CHECK int ptl_next(struct ptl_cursor *cursor, struct ptl_value *value);
 int ptl_skip(struct ptl_cursor *cursor);
 
 /*
- * Read values in one call, from the first on.  `format` has a letter a value and for each where to
- * put it:
- *   b  bool *      i  int64_t *      u  uint64_t *     f  double *
+ * Read values in one call, from the first on: ptl_msg_read(node, msg, format, ...).  `format` has a
+ * letter a value and for each where to put it:
+ *   b  bool *      f  double *      i  int *, long *, int64_t *      u  the same, unsigned
  *   s  const char **, size_t *  (bytes or text, not NUL-terminated; lives as long as the message)
  *   p  struct ptl_port *        v  struct ptl_value *          *  nothing: the value is skipped
  *   .  nothing: the message must end here
  * Numbers that come as strings ("42") are taken, as real AEMP nodes send them; so are truth values
- * as "1", "", 1 and 0.  Errors: PTL_EEND (too few values), PTL_ETYPE, PTL_EINVAL (the format).
+ * as "1", "", 1 and 0.  Errors: PTL_EEND (too few values), PTL_ETYPE (not such a value, or one that
+ * its place is too small for), PTL_EINVAL (the format, or it does not fit the places).
  */
-PTL_MUST_CHECK int ptl_msg_read(const struct ptl_node *node, const struct ptl_msg *msg,
-                                const char *format, ...);
+#define ptl_msg_read(node, msg, ...) ptl_msg_readv(node, msg, PTL_FORMAT(__VA_ARGS__))
+PTL_MUST_CHECK int ptl_msg_readv(const struct ptl_node *node, const struct ptl_msg *msg,
+                                 const char *format, const struct ptl_argument places[]);
 
 /*
  * The message's values as one JSON array, with a NUL at the end, in a block of malloc(); NULL when
@@ -632,5 +647,42 @@ PTL_MUST_CHECK int ptl_msg_read(const struct ptl_node *node, const struct ptl_ms
 char *ptl_msg_json(const struct ptl_msg *msg);
 
 #ifdef __cplusplus
+}
+
+/* What the macros of these names are in C. */
+#undef ptl_sendf
+#undef ptl_msg_make
+#undef ptl_put_format
+#undef ptl_msg_read
+
+template <class... A>
+PTL_MUST_CHECK inline int ptl_sendf(struct ptl_node *node, const struct ptl_port *to,
+                                    const char *format, A... values)
+{
+    const struct ptl_argument list[] = {ptl_argument_of(values)..., ptl_argument{}};
+    return ptl_sendv(node, to, format, list);
+}
+
+template <class... A>
+PTL_MUST_CHECK inline int ptl_msg_make(const struct ptl_node *node, struct ptl_msg **msg,
+                                       const char *format, A... values)
+{
+    const struct ptl_argument list[] = {ptl_argument_of(values)..., ptl_argument{}};
+    return ptl_msg_makev(node, msg, format, list);
+}
+
+template <class... A>
+inline int ptl_put_format(struct ptl_writer *writer, const char *format, A... values)
+{
+    const struct ptl_argument list[] = {ptl_argument_of(values)..., ptl_argument{}};
+    return ptl_putv(writer, format, list);
+}
+
+template <class... A>
+PTL_MUST_CHECK inline int ptl_msg_read(const struct ptl_node *node, const struct ptl_msg *msg,
+                                       const char *format, A... places)
+{
+    const struct ptl_argument list[] = {ptl_argument_of(places)..., ptl_argument{}};
+    return ptl_msg_readv(node, msg, format, list);
 }
 #endif

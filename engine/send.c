@@ -169,15 +169,13 @@ int ptl_send(struct ptl_node *node, const struct ptl_port *to, const struct ptl_
     return ptl_send_body(node, to, ptl_span(msg->body, msg->size), msg->count, msg);
 }
 
-int ptl_sendf(struct ptl_node *node, const struct ptl_port *to, const char *format, ...)
+int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *format,
+              const struct ptl_argument arguments[])
 {
     struct ptl_writer writer;
-    va_list arguments;
 
     ptl_writer_init(&writer, node);
-    va_start(arguments, format);
-    int err = ptl_put_format(&writer, format, arguments);
-    va_end(arguments);
+    int err = ptl_putv(&writer, format, arguments);
     if (err == PTL_OK) {
         err = ptl_send_body(node, to, ptl_writer_body(&writer), writer.count, NULL);
     }

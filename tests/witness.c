@@ -536,18 +536,13 @@ struct ptl_port witness_listener(struct ptl_node *node, const char *label)
     return witness_port(node, NULL, on_message, (void *)(uintptr_t)label);
 }
 
-void tell(struct ptl_node *node, const struct ptl_port *port, const char *format, ...)
+void tell_values(struct ptl_node *node, const struct ptl_port *port, const char *format,
+                 const struct ptl_argument values[])
 {
-    struct ptl_writer writer;
     struct ptl_msg *msg;
-    va_list arguments;
     int err;
 
-    ptl_writer_init(&writer, NULL);
-    va_start(arguments, format);
-    ptl_put_format(&writer, format, arguments);
-    va_end(arguments);
-    assert_int_equal(ptl_writer_finish(&writer, &msg), 0);
+    assert_int_equal(ptl_msg_makev(NULL, &msg, format, values), 0);
     while ((err = ptl_send(node, port, msg)) == PTL_EFULL) {
         assert_int_equal(ptl_on_room(node, port, on_room, "tell"), 0);
         assert_next("tell", "room");

@@ -123,7 +123,9 @@ struct ptl_port witness_port(struct ptl_node *node, const char *name, ptl_handle
 struct ptl_port witness_listener(struct ptl_node *node, const char *label);
 
 /* Send values as ptl_sendf() does; waits for room where there is none; no other error is taken. */
-void tell(struct ptl_node *node, const struct ptl_port *port, const char *format, ...);
+#define tell(node, port, ...) tell_values(node, port, PTL_FORMAT(__VA_ARGS__))
+void tell_values(struct ptl_node *node, const struct ptl_port *port, const char *format,
+                 const struct ptl_argument values[]);
 
 /* A message of JSON values, "1, [2]".  Owns: the caller. */
 struct ptl_msg *witness_values(const char *json);

@@ -95,8 +95,10 @@ void sim_actor_view(struct sim_actor *actor, struct sim_node *node);
 void sim_actor_doomed(struct sim_actor *actor, const struct ptl_msg *reason);
 
 /* A message of that tag for that actor, with what `format` adds.  NULL never. */
-struct ptl_msg *sim_message(struct sim_node *node, const char *tag, const struct sim_actor *to,
-                            const char *format, ...);
+#define sim_message(node, tag, to, ...) sim_message_values(node, tag, to, PTL_FORMAT(__VA_ARGS__))
+struct ptl_msg *sim_message_values(struct sim_node *node, const char *tag,
+                                   const struct sim_actor *to, const char *format,
+                                   const struct ptl_argument values[]);
 
 /* Set a monitor of any form from a handler of `owner`, or from a thread (NULL) of `node`. */
 struct sim_watch *sim_monitor(struct sim_node *node, struct sim_actor *owner,

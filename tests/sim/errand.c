@@ -73,8 +73,9 @@ struct ptl_msg *sim_any_reason(struct sim_actor *actor)
     struct ptl_msg *reason = NULL;
     unsigned dice = (unsigned)sim_random_below(dice_of(actor), 3);
     if (dice > 0) {
-        int err = ptl_msg_make(sim_actor_node(actor)->node, &reason, dice == 1 ? "t" : "ti", "bye",
-                               (int64_t)actor->facts.id);
+        struct ptl_node *node = sim_actor_node(actor)->node;
+        int err = dice == 1 ? ptl_msg_make(node, &reason, "t", "bye")
+                            : ptl_msg_make(node, &reason, "ti", "bye", actor->facts.id);
         ptl_assert(err == 0);
     }
     return reason;

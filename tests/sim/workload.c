@@ -195,19 +195,17 @@ void sim_actor_doomed(struct sim_actor *actor, const struct ptl_msg *reason)
     free(json);
 }
 
-struct ptl_msg *sim_message(struct sim_node *node, const char *tag, const struct sim_actor *to,
-                            const char *format, ...)
+struct ptl_msg *sim_message_values(struct sim_node *node, const char *tag,
+                                   const struct sim_actor *to, const char *format,
+                                   const struct ptl_argument values[])
 {
     struct ptl_writer writer;
     struct ptl_msg *msg = NULL;
-    va_list arguments;
 
     ptl_writer_init(&writer, node->node);
     ptl_put_text(&writer, tag, strlen(tag));
     ptl_put_int(&writer, to == NULL ? -1 : (int64_t)to->facts.id);
-    va_start(arguments, format);
-    ptl_put_format(&writer, format, arguments);
-    va_end(arguments);
+    ptl_putv(&writer, format, values);
     int err = ptl_writer_finish(&writer, &msg);
     ptl_assert(err == 0);
     return msg;

@@ -225,12 +225,16 @@ void attack_db_owner(struct attack_ground *ground)
             return;
         }
         wire_say(&wire, "ss", "", "");
-        if (i % 2 == 0) {
+        if (i % 3 == 0) {
             wire_say(&wire, "ssmu", "", "g_slave", no_map(), UINT64_C(1));
+        } else if (i % 3 == 1) {
+            wire_say(&wire, "ss", "", "g_global");
         }
         wire_say(&wire, "sssu", "", "portolan::db_owner", ATTACK_FRIEND, UINT64_MAX - 1);
         wire_say(&wire, "sssu", "", "portolan::db_owner", ATTACK_VICTIM, UINT64_MAX - 1);
         wire_say(&wire, "sssusmm", "", "portolan::db", ATTACK_FRIEND, UINT64_MAX - 1, "'l",
+                 no_map(), no_array());
+        wire_say(&wire, "sssusmm", "", "portolan::db", ATTACK_FRIEND, UINT64_MAX - 1, "echo",
                  no_map(), no_array());
         wire_say(&wire, "sssu", "", "portolan::db_lost", ATTACK_FRIEND, UINT64_MAX - 1);
         wire_say(&wire, "ss", "", "portolan::db_again");

@@ -4,6 +4,7 @@
  */
 #include "engine/call.h"
 
+#include "engine/callback.h"
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
@@ -51,16 +52,17 @@ static int unwrap(const struct ptl_msg *reply, struct ptl_msg *result)
 static void finish(struct call *call, int err, const struct ptl_msg *reply)
 {
     struct ptl_shard *shard = ptl_shard_here(call->node);
-    struct ptl_slot *self = shard->self;
+    struct ptl_callback callback;
 
     if (atomic_exchange(&call->told, true)) {
         return;
     }
     struct ptl_slot *owner = call->owner;
     ptl_belonging_remove(&call->belonging);
-    shard->self = owner; /* what it makes belongs to the caller's port, not to the reply's */
+    /* What it makes belongs to the caller's port, not to the reply's. */
+    ptl_callback_begin(shard, &callback, owner);
     call->tell(call->node, err, reply, call->data);
-    shard->self = self;
+    ptl_callback_end(shard, &callback, "the answer to a call", ptl_span(NULL, 0));
 }
 
 /* The reply port is gone: with an answer, or killed by somebody, or for lack of memory. */

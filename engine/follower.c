@@ -1,10 +1,11 @@
 #include "engine/follower.h"
 
+#include "engine/callback.h"
 #include "engine/directory_key.h"
 #include "engine/node.h"
 
-/* What its outlet is still to be told. */
-enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH };
+/* What its outlet is still to be told; or it itself, the rest. */
+enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH, DUE_REST };
 
 static struct ptl_follower *find(struct ptl_shard *shard, uint64_t id)
 {
@@ -29,8 +30,12 @@ struct ptl_follower *ptl_follower_make(struct ptl_node *node, unsigned place, st
 void ptl_follower_free(struct ptl_shard *shard, struct ptl_follower *follower)
 {
     ptl_msg_free(follower->what);
+    ptl_msg_free(follower->rest_held);
+    ptl_free(shard->allocator, follower->rest_room, PTL_OP_INLINE_MAX);
     ptl_free(shard->allocator, follower, sizeof(*follower));
 }
+
+static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower);
 
 /* ---- Telling its outlet ---------------------------------------------------------------------- */
 
@@ -54,13 +59,22 @@ static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follo
     return ptl_shard_post(shard, follower->place, &op, true);
 }
 
+static void list(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    follower->listed = true;
+    follower->next = shard->directory.follower_dues;
+    shard->directory.follower_dues = follower;
+}
+
 /* Tell what is due; what finds no room is listed and tried again.  It may be freed. */
 static void work(struct ptl_shard *shard, struct ptl_follower *follower)
 {
+    if (follower->due == DUE_REST) {
+        tell_rest(shard, follower);
+        return;
+    }
     if (tell_outlet(shard, follower) < 0) {
-        follower->listed = true;
-        follower->next = shard->directory.follower_dues;
-        shard->directory.follower_dues = follower;
+        list(shard, follower);
         return;
     }
     follower->due = DUE_NOTHING;
@@ -133,6 +147,11 @@ int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
         follower->generation = shard->self->generation;
         follower->belonging.end = end_belonging;
         ptl_belonging_add(&more->belongings, &follower->belonging);
+    } else {
+        follower->rest_room = ptl_alloc_raw(shard->allocator, PTL_OP_INLINE_MAX);
+        if (follower->rest_room == NULL) {
+            return PTL_ENOMEM;
+        }
     }
     ptl_map_insert(&shard->directory.followers, ptl_map_spread(follower->id), follower);
     make_due(shard, follower, DUE_WATCH);
@@ -154,9 +173,7 @@ void ptl_follower_again(struct ptl_shard *shard, uint64_t id)
 
     if (follower != NULL && !follower->listed) {
         follower->due = DUE_WATCH;
-        follower->listed = true;
-        follower->next = shard->directory.follower_dues;
-        shard->directory.follower_dues = follower; /* not at once: memory has to come back */
+        list(shard, follower); /* not at once: memory has to come back */
     }
 }
 
@@ -182,16 +199,56 @@ void ptl_followers_drop(struct ptl_shard *shard)
 
 /* ---- Being told ------------------------------------------------------------------------------ */
 
+/* It belongs to no port, and said PTL_LATER: keep what it has not taken.  Needs no memory. */
+static void keep_rest(struct ptl_follower *follower, const struct ptl_op *told)
+{
+    if (told->whole != NULL) {
+        follower->rest_held = ptl_msg_keep(told->whole);
+        follower->rest = told->body;
+        return;
+    }
+    ptl_assert(told->body.size <= PTL_OP_INLINE_MAX);
+    memcpy(follower->rest_room, told->body.bytes, told->body.size);
+    follower->rest = ptl_span(follower->rest_room, told->body.size);
+}
+
+static void tell_outside(struct ptl_shard *shard, struct ptl_follower *follower,
+                         const struct ptl_op *told)
+{
+    struct ptl_msg changes = ptl_msg_borrow(told->body, told->count);
+
+    if (!ptl_follower_run(shard, follower->id, &changes)) {
+        keep_rest(follower, told);
+        follower->due = DUE_REST;
+        list(shard, follower);
+    }
+}
+
+static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    struct ptl_msg *held = follower->rest_held;
+    struct ptl_msg changes = ptl_msg_borrow(follower->rest, 0);
+
+    follower->due = DUE_NOTHING;
+    follower->rest_held = NULL;
+    if (ptl_follower_run(shard, follower->id, &changes)) {
+        ptl_msg_free(held);
+        return;
+    }
+    follower->rest_held = held;
+    follower->due = DUE_REST;
+    list(shard, follower);
+}
+
 void ptl_follower_told(struct ptl_shard *shard, const struct ptl_op *told)
 {
-    const struct ptl_follower *follower = find(shard, told->epoch);
+    struct ptl_follower *follower = find(shard, told->epoch);
 
     if (follower == NULL) {
         return; /* it has ended meanwhile */
     }
     if (follower->owner == NULL) {
-        struct ptl_msg changes = ptl_msg_borrow(told->body, told->count);
-        ptl_follower_run(shard, told->epoch, &changes);
+        tell_outside(shard, follower, told);
         return;
     }
     struct ptl_op op = {
@@ -232,27 +289,62 @@ static void read_change(struct ptl_cursor *cursor, struct ptl_db_change *change,
     }
 }
 
-void ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *changes)
+/* Tell one change.  False: it said PTL_LATER. */
+static bool tell_one(struct ptl_shard *shard, struct ptl_follower *follower,
+                     const struct ptl_db_change *change)
 {
-    struct ptl_follower *follower = find(shard, id);
+    struct ptl_cursor cursor = ptl_msg_begin(follower->what);
+    struct ptl_callback callback;
+    struct ptl_span family;
+
+    if (ptl_next_string(&cursor, &family) < 0) {
+        family = ptl_span(NULL, 0);
+    }
+    ptl_callback_begin(shard, &callback, follower->owner);
+    int result = follower->tell(shard->node, change, follower->data);
+    return ptl_callback_done(shard, &callback, "a watch", family, result);
+}
+
+/* Tell the changes one by one, as far as it takes them. */
+static bool tell_all(struct ptl_shard *shard, struct ptl_follower *follower,
+                     const struct ptl_msg *changes)
+{
     struct ptl_cursor cursor = ptl_msg_begin(changes);
+    const uint8_t *begin = cursor.at;
     char key[PTL_DB_KEY_MAX + 1];
     struct ptl_db_change change;
     struct ptl_msg value;
 
-    if (follower == NULL) {
-        return;
-    }
-    follower->running = true;
+    cursor.at += follower->taken;
     while (cursor.at != cursor.end && !follower->gone) {
         read_change(&cursor, &change, key, &value);
         value.allocator = shard->allocator;
-        follower->tell(shard->node, &change, follower->data);
+        if (!tell_one(shard, follower, &change)) {
+            return false;
+        }
+        follower->taken = (size_t)(cursor.at - begin);
     }
+    follower->taken = 0;
+    return true;
+}
+
+bool ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *changes)
+{
+    struct ptl_follower *follower = find(shard, id);
+
+    if (follower == NULL) {
+        return true;
+    }
+    follower->running = true;
+    bool all = tell_all(shard, follower, changes);
     follower->running = false;
+    if (!follower->gone && !all) {
+        return false;
+    }
     if (!follower->gone) {
         make_due(shard, follower, DUE_NEXT);
     } else if (!follower->listed && follower->due == DUE_NOTHING) {
         ptl_follower_free(shard, follower);
     }
+    return true;
 }

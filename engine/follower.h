@@ -30,6 +30,11 @@ struct ptl_follower {
     ptl_db_watch_fn *tell;
     void *data;
     struct ptl_msg *what; /* family, how, filter */
+    size_t taken;         /* bytes of the changes that it is being told, PTL_LATER behind them */
+    /* Of no port: what it still has to take; held, or copied to memory that it has for that. */
+    struct ptl_span rest;
+    struct ptl_msg *rest_held;
+    uint8_t *rest_room; /* PTL_OP_INLINE_MAX bytes, or NULL */
 };
 
 /* A follower that is nowhere yet.  NULL: no memory.  Owns: `what` is the follower's. */
@@ -45,9 +50,12 @@ PTL_MUST_CHECK int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower
 /* End one by its ID, if it is there. */
 void ptl_follower_end(struct ptl_shard *shard, uint64_t id);
 
-/* It is told changes: PTL_DIR_TOLD; those of a port go through the port's queue: PTL_OP_EVENT. */
+/*
+ * It is told changes: PTL_DIR_TOLD; those of a port go through the port's queue: PTL_OP_EVENT.
+ * ptl_follower_run() returns false when it said PTL_LATER: come again with the same changes.
+ */
 void ptl_follower_told(struct ptl_shard *shard, const struct ptl_op *op);
-void ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *changes);
+bool ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *changes);
 
 /* There was no memory for its outlet: PTL_DIR_AGAIN. */
 void ptl_follower_again(struct ptl_shard *shard, uint64_t id);

@@ -1,5 +1,6 @@
 #include "engine/monitor.h"
 
+#include "engine/callback.h"
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
@@ -415,14 +416,25 @@ static int tell_kill(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     return ptl_route(shard->node, monitoring->to, &op, true);
 }
 
-/* Tell one; PTL_EFULL or PTL_ENOMEM: not now. */
+/* False: it said PTL_LATER. */
+static bool call(struct ptl_shard *shard, const struct ptl_monitoring *monitoring,
+                 struct ptl_slot *as, const struct ptl_msg *reason)
+{
+    struct ptl_port target = monitoring->target; /* it may end with its port */
+    struct ptl_callback callback;
+
+    ptl_callback_begin(shard, &callback, as);
+    int result = monitoring->tell(shard->node, &target, reason, monitoring->data);
+    return ptl_callback_done(shard, &callback, "a monitor", ptl_port_span(&target), result);
+}
+
+/* Tell one; PTL_EFULL, PTL_ENOMEM or PTL_LATER: not now. */
 static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                 const struct ptl_msg *reason)
 {
     switch ((enum ptl_monitor_kind)monitoring->kind) {
     case PTL_MONITOR_CALLBACK:
-        monitoring->tell(shard->node, &monitoring->target, reason, monitoring->data);
-        return PTL_OK;
+        return call(shard, monitoring, NULL, reason) ? PTL_OK : PTL_LATER;
     case PTL_MONITOR_MESSAGE:
         return tell_message(shard, monitoring, reason);
     case PTL_MONITOR_KILL:
@@ -434,15 +446,10 @@ static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     ptl_unreachable("no such kind of monitor");
 }
 
-void ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                     const struct ptl_msg *reason)
 {
-    ptl_monitor_fn *call = monitoring->tell;
-    void *data = monitoring->data;
-    struct ptl_port target = monitoring->target;
-
-    ptl_monitoring_free(shard, monitoring);
-    call(shard->node, &target, reason, data);
+    return call(shard, monitoring, monitoring->owner, reason);
 }
 
 void ptl_notice_begin(struct ptl_shard *shard, struct ptl_monitoring *monitoring)

@@ -111,13 +111,13 @@ void ptl_target_down(struct ptl_shard *shard, uint64_t watch, uint64_t failure,
 void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t failure,
                     const struct ptl_msg *reason);
 
-/* Run a monitoring's callback that has waited in its port's queue, or drop it. */
-void ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+/* Run a monitoring's callback that has waited in its port's queue.  False: it said PTL_LATER. */
+bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                     const struct ptl_msg *reason);
 
 /*
- * Its message is about to be given to its port's handler: nobody can take it back meanwhile; and
- * the handler said PTL_LATER.  Done, it is freed with ptl_monitoring_free().
+ * It is about to be told: nobody can take it back meanwhile; and its port said PTL_LATER.  Done, it
+ * is freed with ptl_monitoring_free().
  */
 void ptl_notice_begin(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
 void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring);

@@ -1,5 +1,6 @@
 #include "engine/port.h"
 
+#include "engine/callback.h"
 #include "engine/follower.h"
 #include "engine/message.h"
 #include "engine/name.h"
@@ -16,8 +17,6 @@
 
 /* A port that said PTL_LATER without naming whom it waits for is tried again after this. */
 #define RETRY_NS UINT64_C(1000000)
-
-#define SLOW_HANDLER_NS UINT64_C(100000000)
 
 enum outcome { DONE, LATER };
 
@@ -81,50 +80,43 @@ static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const 
     ptl_msg_free(reason);
 }
 
-static void die_failed(struct ptl_shard *shard, struct ptl_slot *slot, int err)
+const char *ptl_fail_text(const struct ptl_shard *shard, int result)
 {
-    bool told = err != PTL_ENOMEM && shard->fail_text[0] != 0;
-    const char *text = told ? shard->fail_text : ptl_err_text(err);
+    if (shard->fail_text[0] != 0 && result != PTL_ENOMEM) {
+        return shard->fail_text;
+    }
+    return ptl_err_text(result < 0 ? result : PTL_EHANDLER);
+}
+
+void ptl_port_fail(struct ptl_shard *shard, struct ptl_slot *slot, int result)
+{
     struct ptl_msg *reason;
 
-    if (ptl_msg_make(shard->node, &reason, "tt", "die", text) < 0) {
+    if (ptl_msg_make(shard->node, &reason, "tt", "die", ptl_fail_text(shard, result)) < 0) {
         reason = NULL;
     }
     ptl_port_die(shard, slot, reason);
     ptl_msg_free(reason);
 }
 
-static void log_if_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
-                        const struct ptl_msg *msg)
-{
-    uint64_t before = shard->coarse;
-
-    shard->coarse = ptl_loop_coarse(shard->loop);
-    if (shard->coarse - before > SLOW_HANDLER_NS) {
-        struct ptl_span tag = first_string(msg);
-        struct ptl_port port;
-        ptl_port_make(&shard->node->self, shard->index, slot->index, slot->generation, &port);
-        ptl_log(shard->node, PTL_LOG_WARN,
-                "a handler of %s%s%.*s took %u ms for '%.*s': long work belongs in a thread",
-                ptl_port_id(&port), slot->more != NULL && slot->more->name != NULL ? ", " : "",
-                slot->more == NULL ? 0 : (int)slot->more->name_size,
-                slot->more == NULL || slot->more->name == NULL ? "" : slot->more->name,
-                (unsigned)((shard->coarse - before) / 1000000), (int)tag.size,
-                tag.size == 0 ? "" : (const char *)tag.bytes);
-    }
-}
-
 /* Call a handler as this port. */
 static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *handler,
                 const struct ptl_msg *msg, void *data)
 {
+    uint32_t generation = slot->generation;
+
     shard->self = slot;
     shard->fail_text[0] = 0;
     shard->full_target.kind = PTL_PORT_NONE;
     int result = handler(shard->node, msg, data);
     shard->self = NULL;
     shard->counters.handled++;
-    log_if_slow(shard, slot, msg);
+    uint64_t before = shard->coarse;
+    ptl_callback_stamp(shard);
+    if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
+        ptl_callback_log_slow(shard, slot, generation, shard->coarse - before, "a handler",
+                              first_string(msg));
+    }
     return result;
 }
 
@@ -159,8 +151,8 @@ static enum outcome run_handler(struct ptl_shard *shard, struct ptl_slot *slot,
     if (result == PTL_LATER) {
         return LATER;
     }
-    if (result < 0) {
-        die_failed(shard, slot, result);
+    if (result != 0) {
+        ptl_port_fail(shard, slot, result);
     }
     return DONE;
 }
@@ -194,7 +186,7 @@ static enum outcome run_notice_message(struct ptl_shard *shard, struct ptl_slot 
                   : ptl_msg_make(shard->node, &msg, "m", reason);
 
     if (err < 0) {
-        die_failed(shard, slot, err);
+        ptl_port_fail(shard, slot, err);
         return DONE;
     }
     enum outcome outcome = run_message(shard, slot, msg);
@@ -209,26 +201,21 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
         ptl_monitoring_free(shard, monitoring);
         return DONE;
     }
-    if (monitoring->kind == PTL_MONITOR_MESSAGE) {
-        uint32_t generation = slot->generation;
-        ptl_notice_begin(shard, monitoring);
-        shard->noticing = true;
-        enum outcome outcome = run_notice_message(shard, slot, monitoring, reason);
-        shard->noticing = false;
-        if (outcome == LATER) {
-            ptl_notice_again(shard, monitoring);
-        } else if (ptl_slot_lives(slot, generation)) {
-            /* When the handler failed, the monitoring has ended with its port. */
-            ptl_monitoring_free(shard, monitoring);
-        }
-        return outcome;
-    }
-    shard->self = slot;
+    uint32_t generation = slot->generation;
+    ptl_notice_begin(shard, monitoring);
     shard->noticing = true;
-    ptl_notice_run(shard, monitoring, reason);
+    enum outcome outcome = monitoring->kind == PTL_MONITOR_MESSAGE
+                               ? run_notice_message(shard, slot, monitoring, reason)
+                           : ptl_notice_run(shard, monitoring, reason) ? DONE
+                                                                       : LATER;
     shard->noticing = false;
-    shard->self = NULL;
-    return DONE;
+    if (outcome == LATER) {
+        ptl_notice_again(shard, monitoring);
+    } else if (ptl_slot_lives(slot, generation)) {
+        /* When the handler failed, the monitoring has ended with its port. */
+        ptl_monitoring_free(shard, monitoring);
+    }
+    return outcome;
 }
 
 /* False: no memory. */
@@ -324,26 +311,25 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
     case PTL_OP_KILL:
         ptl_port_die(shard, slot, msg);
         return DONE;
+    case PTL_OP_SPAWN:
+        return ptl_spawn_init(shard, slot, op) ? DONE : LATER;
     case PTL_OP_EVENT:
-        shard->self = slot;
-        ptl_follower_run(shard, op->number, msg);
-        shard->self = NULL;
-        return DONE;
+        return ptl_follower_run(shard, op->number, msg) ? DONE : LATER;
     case PTL_OP_REGISTER:
         if (ptl_registration_take(shard, slot, op->pointer) < 0) {
-            die_failed(shard, slot, PTL_ENOMEM);
+            ptl_port_fail(shard, slot, PTL_ENOMEM);
         }
         return DONE;
     case PTL_OP_ON:
         if (ptl_on_set(shard, slot, op->pointer) < 0) {
-            die_failed(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
+            ptl_port_fail(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
         }
         return DONE;
     case PTL_OP_WATCH:
         if (!add_watcher(shard, slot, op)) {
             /* The port must not outlive its watcher unnoticed. */
             tell_without_memory(shard, op);
-            die_failed(shard, slot, PTL_ENOMEM);
+            ptl_port_fail(shard, slot, PTL_ENOMEM);
         }
         return DONE;
     case PTL_OP_UNWATCH:
@@ -449,7 +435,7 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
         } else if (op->kind == PTL_OP_UNWATCH) {
             return; /* one that is told and not listened to */
         }
-        die_failed(shard, slot, PTL_ENOMEM);
+        ptl_port_fail(shard, slot, PTL_ENOMEM);
         return;
     }
     if (op->kind == PTL_OP_NOTICE && op->epoch != 0) {
@@ -472,21 +458,37 @@ static void bury(struct ptl_shard *shard, struct ptl_port_more *dead)
     }
 }
 
+/* NULL: no memory. */
+static struct ptl_msg *no_such_port(struct ptl_shard *shard, const struct ptl_port *port)
+{
+    struct ptl_msg *reason;
+
+    return ptl_msg_make(shard->node, &reason, "ttt", "no_such_port",
+                        "cannot monitor nonexistent port", ptl_port_id(port)) < 0
+               ? NULL
+               : reason;
+}
+
+/* Of one with a chosen name.  No such port of ours: an empty ID. */
+static void port_named(struct ptl_shard *shard, struct ptl_span name, struct ptl_port *port)
+{
+    struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
+
+    if (ptl_port_at(&shard->node->self, self, name, port) < 0) {
+        port->id[0] = 0;
+    }
+}
+
 static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_port port;
-    struct ptl_msg *reason = NULL;
-    struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
 
     if (op->to == PTL_TO_SLOT) {
         ptl_port_make(&shard->node->self, shard->index, op->slot, op->generation, &port);
-    } else if (ptl_port_at(&shard->node->self, self, op->name, &port) < 0) {
-        port.id[0] = 0;
+    } else {
+        port_named(shard, op->name, &port);
     }
-    if (ptl_msg_make(shard->node, &reason, "ttt", "no_such_port", "cannot monitor nonexistent port",
-                     ptl_port_id(&port)) < 0) {
-        reason = NULL;
-    }
+    struct ptl_msg *reason = no_such_port(shard, &port);
     /* One that is dead from the start: told like any other, now or when there is room. */
     struct ptl_port_more *dead = ptl_alloc(shard->allocator, sizeof(*dead));
     struct ptl_watcher *watcher = ptl_alloc(shard->allocator, sizeof(*watcher));
@@ -816,6 +818,16 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
         more->slot = NULL;
         bury(shard, more);
     }
+}
+
+void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port port;
+
+    port_named(shard, more_name(slot->more), &port);
+    struct ptl_msg *reason = no_such_port(shard, &port);
+    ptl_port_die(shard, slot, reason);
+    ptl_msg_free(reason);
 }
 
 static bool tell_watchers(struct ptl_shard *shard, struct ptl_port_more *more)

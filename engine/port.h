@@ -152,6 +152,16 @@ uint64_t ptl_ports_due(const struct ptl_shard *shard);
  */
 void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason);
 
+/* The same for one with a chosen name, as if it had never been. */
+void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot);
+
+/*
+ * The port's code has failed with `result`: it dies of ["die", TEXT].  The text is what it said to
+ * ptl_fail(), else the error's own; ptl_fail_text() lives until the next callback begins.
+ */
+void ptl_port_fail(struct ptl_shard *shard, struct ptl_slot *slot, int result);
+const char *ptl_fail_text(const struct ptl_shard *shard, int result);
+
 /* Tell watchers of the dead who could not be told yet.  Returns whether some are left. */
 bool ptl_ports_tell(struct ptl_shard *shard);
 

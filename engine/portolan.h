@@ -13,9 +13,9 @@
  * node) and from any thread of the program, unless its comment says otherwise.  Nothing here
  * blocks but ptl_node_start() and ptl_node_stop().
  *
- * Handlers share their shard with thousands of other ports: one should return within a
- * millisecond.  One that runs for more than 100 ms is logged with its port and tag.  Work that
- * takes longer belongs in a thread of the program, which sends its result to a port.
+ * Callbacks share their shard with thousands of ports: one should return within a millisecond.
+ * One that runs for more than 100 ms is logged with its port and what it was called for.  Work
+ * that takes longer belongs in a thread of the program, which sends its result to a port.
  *
  * Errors are negative codes of io/err.h; ptl_err_text() tells what to do about each.
  */
@@ -177,6 +177,8 @@ bool ptl_port_equal(const struct ptl_port *a, const struct ptl_port *b);
  *              where its last ptl_send() found none; without such a send, for a millisecond
  *   else       the handler failed: its port is killed with the reason ["die", TEXT], TEXT from
  *              ptl_fail() or else the error's own
+ * Timers, monitors and watches of the database return the same.  Those that belong to no port and
+ * fail are logged; they come again a millisecond after PTL_LATER, as all timers do.
  * Thread: the shard of the port.
  */
 typedef int ptl_handler_fn(struct ptl_node *node, const struct ptl_msg *msg, void *data);
@@ -279,6 +281,7 @@ struct ptl_monitor {
  * The port is gone, or messages to it may have been lost.  `reason`: empty for a normal death,
  * else as given to ptl_kill(), or ["die", TEXT], ["no_such_port", TEXT, PORTID],
  * ["transport_error", NODEID, TEXT], ["unhandled_message", TEXT], ["node_stopped"].
+ * Returns as a handler does.
  */
 typedef int ptl_monitor_fn(struct ptl_node *node, const struct ptl_port *port,
                            const struct ptl_msg *reason, void *data);
@@ -317,7 +320,9 @@ void ptl_unmonitor(struct ptl_node *node, const struct ptl_monitor *monitor);
 /*
  * Let other nodes (and this one) spawn ports by the name of `init`, "portolan::echo".  `init` runs
  * as a handler of the new port: it sets further handlers with ptl_port_on(), and an error kills
- * the port.  `msg` is what the spawner gave.  A spawned port ignores what nothing handles.
+ * the port.  `msg` is what the spawner gave.  A spawned port ignores what nothing handles.  One
+ * whose `init` sets no handler and makes nothing that would call it (a timer, monitor, watch, call,
+ * resource or registration) is gone when that returns, as if there had never been one.
  * Errors: PTL_EEXIST, PTL_ENAME, PTL_ENOMEM.
  */
 PTL_MUST_CHECK int ptl_register(struct ptl_node *node, const char *name, ptl_handler_fn *init,
@@ -357,6 +362,7 @@ struct ptl_timer {
     uint32_t shard;
 };
 
+/* Returns as a handler does; after PTL_LATER it fires again, with the same ID. */
 typedef int ptl_timer_fn(struct ptl_node *node, void *data);
 
 /*
@@ -454,6 +460,7 @@ struct ptl_db_change {
     const struct ptl_msg *value; /* of one value; NULL where there is none */
 };
 
+/* Returns as a handler does; after PTL_LATER the same change is told again. */
 typedef int ptl_db_watch_fn(struct ptl_node *node, const struct ptl_db_change *change, void *data);
 
 /* Names a watch, to end it with.  A value. */

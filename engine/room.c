@@ -1,5 +1,6 @@
 #include "engine/room.h"
 
+#include "engine/callback.h"
 #include "engine/connection.h"
 #include "engine/name.h"
 #include "engine/node.h"
@@ -42,6 +43,8 @@ static void free_waiter(struct ptl_shard *shard, struct ptl_waiter *waiter)
 
 static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
+    struct ptl_callback callback;
+
     switch ((enum ptl_waiter_kind)waiter->kind) {
     case PTL_WAITER_PORT:
         if (ptl_slot_lives(waiter->slot, waiter->generation)) {
@@ -49,9 +52,9 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
         }
         break;
     case PTL_WAITER_CALLBACK:
-        shard->self = waiter->slot;
+        ptl_callback_begin(shard, &callback, waiter->slot);
         waiter->tell(shard->node, &waiter->to, waiter->data);
-        shard->self = NULL;
+        ptl_callback_end(shard, &callback, "a callback for room", ptl_port_span(&waiter->to));
         break;
     case PTL_WAITER_CONNECTION:
         ptl_connection_resume(waiter->connection);

@@ -1,5 +1,6 @@
 #include "engine/shard.h"
 
+#include "engine/callback.h"
 #include "engine/connection.h"
 #include "engine/dial.h"
 #include "engine/director.h"
@@ -335,8 +336,10 @@ static void take_all(struct ptl_shard *shard)
     for (unsigned i = 0; i < count; i++) {
         tails[i] = ptl_ring_tail(ptl_shard_ring(&shard->node->shards[i], shard->index));
     }
+    ptl_callback_stamp(shard);
     take_inbox(shard);
     for (unsigned i = 0; i < count; i++) {
+        ptl_callback_stamp(shard);
         take_ring(shard, i, tails[i]);
     }
 }
@@ -434,6 +437,7 @@ static void work(struct ptl_shard *shard)
     ptl_ports_retry(shard, shard->now);
     ptl_timers_fire(shard, shard->now);
     ptl_waiters_look(shard);
+    ptl_callback_stamp(shard);
     shard->unfinished |= ptl_ports_run(shard);
     if (shard->stop_step < PTL_STOP_TELL) {
         ptl_links_tick(shard, shard->now);

@@ -1,66 +1,85 @@
 #include "engine/spawn.h"
 
+#include "engine/callback.h"
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/send.h"
 
-static int init_port(struct ptl_shard *shard, struct ptl_slot *slot,
-                     const struct ptl_function *function, const struct ptl_msg *msg)
+/* The name of the function, at the front of the body.  Returns whether there is one. */
+static bool read_name(struct ptl_cursor *cursor, uint8_t room[static PTL_STRING_NAME_ROOM],
+                      struct ptl_span *name)
 {
-    shard->self = slot;
-    shard->fail_text[0] = 0;
-    int err = function->init(shard->node, msg, function->data);
-    shard->self = NULL;
-    return err;
-}
-
-static void kill_failed(struct ptl_shard *shard, struct ptl_slot *slot, int err)
-{
-    struct ptl_msg *reason;
-    const char *text = shard->fail_text[0] != 0 ? shard->fail_text : ptl_err_text(err);
-
-    if (ptl_msg_make(shard->node, &reason, "tt", "die", text) < 0) {
-        reason = NULL;
-    }
-    ptl_port_die(shard, slot, reason);
-    ptl_msg_free(reason);
-}
-
-void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    struct ptl_cursor cursor = {.at = op->body.bytes, .end = op->body.bytes + op->body.size};
-    struct ptl_port_options options = {.size = sizeof(options), .ignore_unhandled = true};
-    uint8_t room[PTL_STRING_NAME_ROOM];
     struct ptl_value value;
-    struct ptl_span name;
-    struct ptl_function function;
-    uint32_t index, generation;
 
-    if (op->count == 0 || ptl_next(&cursor, &value) < 0 ||
-        ptl_string_name(&value, room, &name) < 0) {
+    return ptl_next(cursor, &value) == PTL_OK && ptl_string_name(&value, room, name) == PTL_OK;
+}
+
+/* Whether the request names a function that is registered. */
+static bool find_function(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(op->body);
+    uint8_t room[PTL_STRING_NAME_ROOM];
+    struct ptl_function function;
+    struct ptl_span name;
+
+    if (!read_name(&cursor, room, &name)) {
         ptl_log(shard->node, PTL_LOG_WARN, "a request to spawn names no function: ignored");
-        return;
+        return false;
     }
     if (!ptl_node_function(shard->node, name, &function)) {
         ptl_log(shard->node, PTL_LOG_WARN, "a request to spawn '%.*s': %s", (int)name.size,
                 (const char *)name.bytes, ptl_err_text(PTL_ENOFUNC));
+        return false;
+    }
+    return true;
+}
+
+void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_port_options options = {.size = sizeof(options), .ignore_unhandled = true};
+    struct ptl_op init = *op;
+
+    if (!find_function(shard, op)) {
         return;
     }
-    int err = ptl_slot_take(&shard->ports, &options, op->name, &index, &generation);
+    int err = ptl_slot_take(&shard->ports, &options, op->name, &init.slot, &init.generation);
     if (err < 0) {
         ptl_log(shard->node, PTL_LOG_WARN, "a port '%.*s' could not be spawned: %s",
                 (int)op->name.size, (const char *)op->name.bytes, ptl_err_text(err));
         return;
     }
-    struct ptl_slot *slot = ptl_slot_find(&shard->ports, index, generation);
+    init.to = PTL_TO_SLOT;
+    ptl_port_take(shard, &init);
+}
+
+/* Nothing can ever come of it: no handler, and nothing that would call it. */
+static bool keeps_nothing(const struct ptl_slot *slot)
+{
+    return slot->handler == NULL && slot->more->tag_count == 0 && slot->more->belongings == NULL;
+}
+
+bool ptl_spawn_init(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(op->body);
+    uint32_t generation = slot->generation;
+    uint8_t room[PTL_STRING_NAME_ROOM];
+    struct ptl_function function;
+    struct ptl_callback callback;
+    struct ptl_span name;
+
+    bool found = read_name(&cursor, room, &name) && ptl_node_function(shard->node, name, &function);
+    ptl_assert(found); /* looked at when the port was made; none is ever taken away */
     struct ptl_msg values =
         ptl_msg_borrow(ptl_span(cursor.at, (size_t)(cursor.end - cursor.at)), op->count - 1);
     values.allocator = shard->allocator;
-    err = init_port(shard, slot, &function, &values);
-    if (err < 0) {
-        kill_failed(shard, slot, err);
+    ptl_callback_begin(shard, &callback, slot);
+    int result = function.init(shard->node, &values, function.data);
+    bool done = ptl_callback_done(shard, &callback, "an init function", name, result);
+    if (done && ptl_slot_lives(slot, generation) && keeps_nothing(slot)) {
+        ptl_port_vanish(shard, slot);
     }
+    return done;
 }
 
 /* The function's name, then the values given to it. */

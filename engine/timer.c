@@ -1,11 +1,12 @@
 #include "engine/timer.h"
 
+#include "engine/callback.h"
 #include "engine/message.h"
 #include "engine/node.h"
 #include "engine/send.h"
 #include "engine/shard.h"
 
-/* A message whose moment has come but that found no room is tried again after this. */
+/* What said PTL_LATER, and a message that found no room, is tried again after this. */
 #define RETRY_NS UINT64_C(1000000)
 
 void ptl_timers_init(struct ptl_timers *timers, const struct ptl_allocator *allocator)
@@ -127,15 +128,17 @@ void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id)
 /* Returns whether it is done with. */
 static bool fire(struct ptl_shard *shard, struct ptl_timing *timing)
 {
-    shard->self = timing->owner;
-    bool done = true;
-    if (timing->tell != NULL) {
-        timing->tell(shard->node, timing->data);
-    } else {
-        done = ptl_send(shard->node, &timing->to, timing->msg) != PTL_EFULL;
+    struct ptl_callback callback;
+
+    if (timing->tell == NULL) {
+        shard->self = timing->owner;
+        int err = ptl_send(shard->node, &timing->to, timing->msg);
+        shard->self = NULL;
+        return err != PTL_EFULL;
     }
-    shard->self = NULL;
-    return done;
+    ptl_callback_begin(shard, &callback, timing->owner);
+    int result = timing->tell(shard->node, timing->data);
+    return ptl_callback_done(shard, &callback, "a timer", ptl_span(NULL, 0), result);
 }
 
 void ptl_timers_fire(struct ptl_shard *shard, uint64_t now)

@@ -109,10 +109,11 @@ static int note_self(struct ptl_node *node, const struct ptl_msg *msg, void *dat
     struct ptl_port self;
 
     (void)msg;
-    if (ptl_self(node, &self)) {
-        witness_note(data, "%s", ptl_port_id(&self));
+    if (!ptl_self(node, &self)) {
+        return PTL_EINVAL;
     }
-    return PTL_OK;
+    witness_note(data, "%s", ptl_port_id(&self));
+    return ptl_port_on(node, &self, NULL, on_message, data);
 }
 
 #define NODE                                                                                       \

@@ -87,8 +87,28 @@ static void say_call(struct pair *pair)
     }
 }
 
+/* Attach to the friend, with an entry in echo. */
+static void attach(struct pair *pair)
+{
+    static const uint8_t echo_of_one[] = {0xa1, 0x64, 'e', 'c', 'h', 'o', 0xa1};
+    struct ptl_buffer database;
+    char key[64];
+
+    snprintf(key, sizeof(key), "%s#echo", pair->id[0]);
+    ptl_buffer_init(&database, ptl_allocator_libc(), SIZE_MAX);
+    ptl_buffer_append(&database, echo_of_one, sizeof(echo_of_one));
+    ptl_cbor_put_string(&database, PTL_CBOR_TEXT, ptl_span_text(key));
+    ptl_buffer_byte(&database, PTL_CBOR_NULL);
+    wire_say(&pair->a, "ssm", "", "g_slave", ptl_buffer_span(&database));
+    ptl_buffer_drop(&database);
+    pair->attached = true;
+}
+
 static void begin_call(struct pair *pair)
 {
+    if (pair->port != pair->clients->port && !pair->attached) {
+        attach(pair);
+    }
     pair->call = ++pair->clients->calls;
     pair->kind = (unsigned)sim_random_below(&pair->clients->random, CALL_KINDS);
     pair->asked_at = wire_now_us();
@@ -101,17 +121,26 @@ static bool contains(struct ptl_span bytes, const char *text)
     return bytes.size != 0 && memmem(bytes.bytes, bytes.size, text, strlen(text)) != NULL;
 }
 
-/* Both nodes offer echo, and nobody may deny it. */
+/* These offer echo, and nobody else may deny it. */
+static const char *const offers[] = {ATTACK_VICTIM "#echo", ATTACK_FRIEND "#echo", "pair-16-a#echo",
+                                     "pair-17-a#echo"};
+#define OFFERS (sizeof(offers) / sizeof(offers[0]))
+
 static void look_at_family(struct pair *pair, const struct ptl_packet *packet)
 {
     struct clients *clients = pair->clients;
+    unsigned *known = &clients->known[pair->port != clients->port];
+    char text[100];
 
-    bool friend_shows = contains(packet->body, ATTACK_FRIEND "#echo");
-    clients->friend_known = clients->friend_known || friend_shows;
-    if (!contains(packet->body, ATTACK_VICTIM "#echo") ||
-        (clients->friend_known && !friend_shows)) {
-        clients->missed++;
-        clients->tell(clients->data, pair->id[0], "an entry is missing in the database");
+    for (unsigned i = 0; i < OFFERS; i++) {
+        if (contains(packet->body, offers[i])) {
+            *known |= 1U << i;
+        } else if ((*known & 1U << i) != 0) {
+            clients->missed++;
+            snprintf(text, sizeof(text), "%s is missing in the database of %s", offers[i],
+                     pair->node);
+            clients->tell(clients->data, pair->id[0], text);
+        }
     }
     if (contains(packet->body, "lie")) {
         clients->missed++;
@@ -171,7 +200,7 @@ static void open_one(struct pair *pair, unsigned which)
         .port = pair->port,
         .id = pair->id[which],
         .secret = pair->clients->secret,
-        .style = WIRE_PLAIN,
+        .style = pair->port == pair->clients->port ? WIRE_PLAIN : WIRE_GLOBAL,
         .take = which == 0 ? take_answer : take_call,
         .data = pair,
     };
@@ -179,6 +208,7 @@ static void open_one(struct pair *pair, unsigned which)
 
     wire_close(wire, false);
     wire_dial(wire, &options, &pair->clients->random);
+    pair->attached = pair->attached && which != 0;
     pair->opened_at = wire_now_ms();
 }
 
@@ -263,7 +293,7 @@ static void begin_guest(struct guest *guest)
         .port = guest->clients->port,
         .id = id,
         .secret = guest->clients->secret,
-        .style = WIRE_PLAIN,
+        .style = number % 3 == 0 ? WIRE_OURS : WIRE_PLAIN,
         .lag_ms = lags[number % 5],
         .take = take_guest,
         .data = guest,
@@ -299,6 +329,7 @@ static void look_at_guest(struct guest *guest)
         fail_guest(guest, "was not let in, or thrown out");
     } else if (wire->state == WIRE_UP && !guest->asked) {
         guest->asked = true;
+        wire_say(wire, "ss", "", ""); /* of two connections, this one */
         snprintf(reply, sizeof(reply), "%s#in", wire->id);
         wire_say(wire, "ssss", "echo", "echo", "hello", reply);
     } else if (wire_now_us() - guest->began_at > (uint64_t)CLIENTS_CALL_MS * 1000) {
@@ -387,4 +418,11 @@ void clients_end(struct clients *clients)
     }
     wire_close(&clients->guest.wire, false);
     free(clients->guest.joins.values);
+}
+
+bool clients_know_all(const struct clients *clients)
+{
+    unsigned all = (1U << OFFERS) - 1;
+
+    return clients->known[0] == all && clients->known[1] == all;
 }

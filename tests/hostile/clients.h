@@ -6,7 +6,8 @@
  *                                                               node's service, the database
  *   guest:   dial, prove, call echo once, hang up
  *
- * Which shard owns what is decided by names and a node's own seed, so that nobody can choose it: of
+ * Two of the pairs are at the friend and attached to it, so that the node knows their entries by
+ * hearsay.  Which shard owns what is decided by names and a node's own seed, so that nobody can choose it: of
  * 16 pairs of names each shard gets some.  All are driven by one thread, which polls.
  */
 #pragma once
@@ -44,7 +45,7 @@ struct pair {
     uint64_t next_at;  /* ms: the next call, or the next attempt to connect */
     struct latencies latencies;
     uint64_t failed;
-    bool spawned;
+    bool spawned, attached;
     uint64_t opened_at; /* ms */
 };
 
@@ -69,10 +70,11 @@ struct clients {
     struct sim_random random;
     struct pair pairs[CLIENTS_PAIRS_MAX];
     struct guest guest;
-    uint64_t calls;    /* numbers them */
-    uint64_t missed;   /* answers of the database that lacked what they must show */
-    bool friend_known; /* the friend's entry has shown once: now it must always */
-    bool ending;       /* no new calls */
+    uint64_t calls;  /* numbers them */
+    uint64_t missed; /* answers of the database that lacked what they must show */
+    unsigned
+        known[2]; /* at rain, at snow: a bit an entry that has shown once, and must from then on */
+    bool ending;  /* no new calls */
     clients_tell_fn *tell;
     clients_time_fn *time;
     void *data;
@@ -89,6 +91,9 @@ void clients_work(struct clients *clients, const struct pollfd polls[CLIENTS_POL
 
 /* Whether every pair is up. */
 bool clients_up(const struct clients *clients);
+
+/* Whether every entry that must show has shown. */
+bool clients_know_all(const struct clients *clients);
 
 /* Whether no call waits. */
 bool clients_idle(const struct clients *clients);

@@ -39,6 +39,8 @@
 #define SECRET "hostile-but-known"
 #define READY_MS 30000
 #define STOP_MS 10000
+#define SEED_MS 40000    /* a seed is tried every 30 s at least */
+#define LONG_SECONDS 100 /* a run of so many has time to wait for that */
 #define ATTACKS_MAX 64
 #define CHOSEN_MAX 16
 #define SECONDS_MAX 86400 /* of a day: lines are counted by their own clock */
@@ -75,6 +77,7 @@ struct driver {
     struct process processes[PROCESSES];
     struct log_count logs[2];
     uint16_t ports[2], lair;
+    int lair_fd;
     struct clients clients;
     struct account accounts[ATTACKS_MAX];
     unsigned account_count;
@@ -285,7 +288,7 @@ static bool snow_is_ready(struct driver *driver)
 
 static bool all_are_up(struct driver *driver)
 {
-    return clients_up(&driver->clients) && driver->clients.friend_known;
+    return clients_up(&driver->clients) && clients_know_all(&driver->clients);
 }
 
 static void start_rain(struct driver *driver)
@@ -545,10 +548,39 @@ static void stay(struct driver *driver, unsigned milliseconds)
     }
 }
 
+static bool somebody_dials(struct driver *driver)
+{
+    struct pollfd one = {.fd = driver->lair_fd, .events = POLLIN};
+
+    return poll(&one, 1, 0) == 1;
+}
+
+/* Whoever said at the seed's address that he is somebody else has not been believed. */
+static void wait_for_dial(struct driver *driver)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(driver->lair)};
+    int one = 1;
+
+    driver->lair_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(driver->lair_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (bind(driver->lair_fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+        listen(driver->lair_fd, 1) < 0) {
+        perror("hostile: the seed's address");
+        exit(2);
+    }
+    look_until(driver, somebody_dials, SEED_MS, "the node has given up its seed");
+    close(driver->lair_fd);
+    expect(driver, true, "the node goes on dialling its seed");
+}
+
 /* The node still serves, and stops in order. */
 static void finish(struct driver *driver)
 {
     memset(driver->now, 0, sizeof(driver->now));
+    if (driver->seconds >= LONG_SECONDS) {
+        wait_for_dial(driver);
+    }
     driver->blind_from = 0;
     stay(driver, 1000);
     expect(driver, clients_up(&driver->clients), "all are still linked at the end");

@@ -216,7 +216,16 @@ void attack_service_updates(struct attack_ground *ground)
 
 /* ---- What is not the attacker's ------------------------------------------------------------- */
 
-/* Speak for the friend, first as an ordinary node, then as one that says that it is global. */
+/* Whose entries these are, and that there are none; that he is gone. */
+static void speak_for(struct wire *wire, const char *owner, uint64_t number)
+{
+    wire_say(wire, "sssu", "", "portolan::db_owner", owner, number);
+    wire_say(wire, "sssusmm", "", "portolan::db", owner, number, "'l", no_map(), no_array());
+    wire_say(wire, "sssusmm", "", "portolan::db", owner, number, "echo", no_map(), no_array());
+    wire_say(wire, "sssu", "", "portolan::db_lost", owner, number);
+}
+
+/* Speak for others: as nobody, as an ordinary node, as one that says that it is global. */
 void attack_db_owner(struct attack_ground *ground)
 {
     for (unsigned i = 0; attack_goes_on(ground); i++) {
@@ -230,13 +239,10 @@ void attack_db_owner(struct attack_ground *ground)
         } else if (i % 3 == 1) {
             wire_say(&wire, "ss", "", "g_global");
         }
-        wire_say(&wire, "sssu", "", "portolan::db_owner", ATTACK_FRIEND, UINT64_MAX - 1);
-        wire_say(&wire, "sssu", "", "portolan::db_owner", ATTACK_VICTIM, UINT64_MAX - 1);
-        wire_say(&wire, "sssusmm", "", "portolan::db", ATTACK_FRIEND, UINT64_MAX - 1, "'l",
-                 no_map(), no_array());
-        wire_say(&wire, "sssusmm", "", "portolan::db", ATTACK_FRIEND, UINT64_MAX - 1, "echo",
-                 no_map(), no_array());
-        wire_say(&wire, "sssu", "", "portolan::db_lost", ATTACK_FRIEND, UINT64_MAX - 1);
+        speak_for(&wire, ATTACK_FRIEND, UINT64_MAX - 1);
+        speak_for(&wire, ATTACK_VICTIM, UINT64_MAX - 1);
+        speak_for(&wire, "pair-16-a", UINT64_MAX - 1);
+        speak_for(&wire, "pair-17-a", (UINT64_C(1) << 63) - 1);
         wire_say(&wire, "ss", "", "portolan::db_again");
         attack_push(ground, &wire);
         attack_linger(ground, &wire, 1, 200);

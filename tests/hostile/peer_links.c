@@ -147,7 +147,7 @@ static int open_tarpit(uint16_t *port)
     struct sockaddr_in at = {.sin_family = AF_INET};
     socklen_t size = sizeof(at);
 
-    at.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xffffff00) | 9);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     ptl_assert(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(fd, 0) == 0 &&
                getsockname(fd, (struct sockaddr *)&at, &size) == 0);
     *port = ntohs(at.sin_port);

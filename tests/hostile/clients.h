@@ -7,8 +7,8 @@
  *   guest:   dial, prove, call echo once, hang up
  *
  * Two of the pairs are at the friend and attached to it, so that the node knows their entries by
- * hearsay.  Which shard owns what is decided by names and a node's own seed, so that nobody can choose it: of
- * 16 pairs of names each shard gets some.  All are driven by one thread, which polls.
+ * hearsay.  Which shard owns what hangs on names and a secret of the node's, so that nobody can
+ * choose it: of 16 pairs of names each shard gets some.  All are driven by one thread, which polls.
  */
 #pragma once
 

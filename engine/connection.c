@@ -234,6 +234,7 @@ static int greet(struct ptl_connection *c)
         .provider = ptl_span_text("portolan-" PTL_VERSION),
         .incarnation = node->self.incarnation,
         .features = PTL_FEATURE_ROOM | PTL_FEATURE_DATABASE,
+        .message_bytes_max = node->options.message_bytes_max,
     };
 
     ptl_loop_random(c->shard->loop, nonce, sizeof(nonce));
@@ -661,6 +662,10 @@ void ptl_connection_take_up(struct ptl_connection *c)
     ptl_node_nonce(node_of(c), c, false);
     ptl_decoder_init(&c->decoder, c->shard->allocator, (enum ptl_framing)peer->receive_framing,
                      node_of(c)->options.message_bytes_max + PACKET_EXTRA_MAX);
+    if (peer->is_portolan && peer->message_bytes_max != 0 &&
+        peer->message_bytes_max < SIZE_MAX - PACKET_EXTRA_MAX) {
+        ptl_outbox_limit(&c->out, peer->message_bytes_max + PACKET_EXTRA_MAX);
+    }
     if (!peer->is_portolan) {
         ptl_stream_user_timeout(c->shard->loop, c->stream, PTL_REAL_USER_TIMEOUT_MS);
     }

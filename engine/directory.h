@@ -88,6 +88,8 @@ struct ptl_peer {
     bool attached;           /* to us: its entries came through us */
     bool ignored;            /* something that it brings was, for what counts more */
     bool asking;             /* it is to be asked for all once more */
+    uint64_t left_out_at;    /* ns: when the log last told of entries that it does not take */
+    uint32_t left_out;       /* ... and how many there were since */
     struct ptl_outlet *feed; /* of our part of the database, or NULL */
 };
 

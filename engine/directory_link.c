@@ -151,7 +151,6 @@ static void say_global(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_directory_link_up(struct ptl_shard *shard, struct ptl_link *link)
 {
-    link->keep_backoff = 0;
     if (link->seeds != 0) {
         ptl_directory_link_is_seed(shard, link);
     }

@@ -55,6 +55,7 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
     link->failed_at = shard->links.forgotten_at;
     link->inherited = link->failed_at != 0;
     link->idle_at = shard->now;
+    link->peer_bytes_max = UINT64_MAX;
     ptl_map_init(&link->watched, shard->allocator);
     ptl_map_init(&link->listeners, shard->allocator);
     ptl_map_init(&link->told_full, shard->allocator);
@@ -123,6 +124,9 @@ static int write_packet(struct ptl_shard *shard, struct ptl_link *link, struct p
                         struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
 {
     int framing = ptl_handshake_peer(&link->connection->handshake)->send_framing;
+    if (body.size > link->peer_bytes_max) {
+        return PTL_ESIZE;
+    }
     int err = ptl_outbox_packet(&link->connection->out, (enum ptl_framing)framing, name, body,
                                 count, whole);
 
@@ -138,6 +142,9 @@ int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
 {
     if (link->state == PTL_LINK_UP) {
         return write_packet(shard, link, name, body, count, whole);
+    }
+    if (body.size > link->peer_bytes_max) {
+        return PTL_ESIZE;
     }
     int err = let_wait(shard, link, name, body, count, whole);
     if (err == PTL_OK && link->state == PTL_LINK_DOWN) {
@@ -266,6 +273,22 @@ static void put_name(struct ptl_writer *writer, struct ptl_span name)
     ptl_put_bytes(writer, name.bytes, name.size);
 }
 
+/* What a request has beside its reason: its word and a name. */
+#define REQUEST_EXTRA (2 * (size_t)PTL_PORT_ID_MAX)
+
+/* A reason that the peer does not take is told in other words: that something ended must be. */
+static int put_reason(struct ptl_writer *writer, const struct ptl_link *link,
+                      const struct ptl_msg *reason)
+{
+    if (reason->size + REQUEST_EXTRA <= link->peer_bytes_max) {
+        return ptl_put_values(writer, reason);
+    }
+    const char *text = ptl_err_text(PTL_ESIZE);
+    ptl_put_text(writer, "die", 3);
+    ptl_put_text(writer, text, strlen(text));
+    return writer->err;
+}
+
 static int send_request(struct ptl_shard *shard, struct ptl_link *link, const char *request,
                         struct ptl_span name, struct ptl_span values, uint32_t count)
 {
@@ -275,7 +298,7 @@ static int send_request(struct ptl_shard *shard, struct ptl_link *link, const ch
     ptl_writer_init(&writer, shard->node);
     ptl_put_bytes(&writer, request, strlen(request));
     put_name(&writer, name);
-    int err = ptl_put_values(&writer, &rest);
+    int err = put_reason(&writer, link, &rest);
     if (err == PTL_OK) {
         err = ptl_link_packet(shard, link, ptl_span(NULL, 0), ptl_writer_body(&writer),
                               writer.count, NULL);
@@ -397,6 +420,9 @@ static int lose(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
 
 static int spawn(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
+    if (op->body.size + REQUEST_EXTRA > link->peer_bytes_max) {
+        return PTL_ESIZE;
+    }
     return send_request(shard, link, PTL_SPAWN_REQUEST, op->name, op->body, op->count);
 }
 
@@ -528,6 +554,16 @@ static void tell_listeners(struct ptl_shard *shard, struct ptl_link *link, bool 
     }
 }
 
+/* How large a message it takes: known from now on to all who send. */
+static void note_limit(struct ptl_shard *shard, struct ptl_link *link,
+                       const struct ptl_handshake_peer *peer)
+{
+    uint64_t bytes = peer->is_portolan ? peer->message_bytes_max : 0;
+
+    link->peer_bytes_max = bytes != 0 ? bytes : UINT64_MAX;
+    ptl_peer_limit_set(shard->node, link_id(link), bytes, (enum ptl_framing)peer->send_framing);
+}
+
 void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *connection)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&connection->handshake);
@@ -541,7 +577,8 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     link->peer_session = peer->session;
     link->peer_features = peer->features;
     link->peer_speaks_global = peer->global_protocol || peer->is_portolan;
-    link->received_at = link->sent_at = shard->now;
+    note_limit(shard, link, peer);
+    link->up_at = link->received_at = link->sent_at = shard->now;
     ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
     ptl_log(shard->node, PTL_LOG_INFO, "linked to %s at %s, sending %s", link->id,
             connection->peer.text, ptl_framing_name((enum ptl_framing)peer->send_framing));
@@ -550,8 +587,9 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
         ptl_link_keepalive(shard, link); /* the first frame: it says that this one was picked */
     }
     ptl_directory_link_up(shard, link);
-    if (link->state == PTL_LINK_UP && write_waiting(shard, link) < 0) {
-        ptl_link_fail(shard, link, PTL_ENOMEM);
+    int err = link->state == PTL_LINK_UP ? write_waiting(shard, link) : PTL_OK;
+    if (err < 0) {
+        ptl_link_fail(shard, link, err);
     }
     if (link->state != PTL_LINK_UP) {
         return;
@@ -591,6 +629,9 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
         return;
     }
     bool was_up = link->state == PTL_LINK_UP;
+    if (was_up) {
+        ptl_link_calm(shard, link);
+    }
     ptl_link_dial_end(shard, link);
     link->state = PTL_LINK_FAILING;
     link->connection = NULL;
@@ -772,6 +813,7 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
         shard->links.last = NULL;
     }
     ptl_map_remove(&shard->links.by_id, link->hash, link);
+    ptl_peer_limit_forget(shard->node, link_id(link));
     ptl_free(shard->allocator, link, sizeof(*link));
 }
 

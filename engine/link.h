@@ -66,9 +66,11 @@ struct ptl_link {
     uint64_t peer_incarnation;
     uint64_t peer_session;
     uint64_t peer_features;
+    uint64_t peer_bytes_max; /* of a message that it takes, when it last said; else UINT64_MAX */
     bool peer_is_portolan;
     bool peer_speaks_global;
     struct ptl_link_database db;
+    uint64_t up_at;                /* ns: since when, or when it last came up */
     uint64_t received_at, sent_at; /* ns */
     uint64_t seeds;                /* a bit a seed whose address led here */
 
@@ -88,6 +90,8 @@ struct ptl_link {
     uint64_t keep_until; /* ns: until then a link is wanted, whatever is sent; 0: not so */
     uint64_t keep_at;    /* ns: try for that */
     uint64_t keep_backoff;
+    uint64_t redial_at; /* ns: not dialled before, since the last link did not last */
+    uint64_t redial_backoff;
     uint64_t next_at;    /* ns: try the next address, or look again */
     uint64_t give_up_at; /* ns */
     int last_err;
@@ -120,6 +124,9 @@ struct ptl_links {
     uint64_t tick_at;                              /* ns */
 };
 
+/* A link that has lasted for so long was a good one: the next attempt need not wait. */
+#define PTL_LINK_LASTED_NS UINT64_C(10000000000)
+
 /* How often links that are up are looked at. */
 #define PTL_LINKS_TICK_NS UINT64_C(100000000)
 
@@ -141,7 +148,10 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node);
  */
 PTL_MUST_CHECK int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op);
 
-/* Write a packet, or let it wait for the connection.  Errors: PTL_ENOMEM. */
+/*
+ * Write a packet, or let it wait for the connection.  Errors: PTL_ENOMEM, PTL_ESIZE (the peer has
+ * said that it takes nothing so large).
+ */
 PTL_MUST_CHECK int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link,
                                    struct ptl_span name, struct ptl_span body, uint32_t count,
                                    const struct ptl_msg *whole);

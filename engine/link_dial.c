@@ -10,9 +10,11 @@
 
 #define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
 #define NEXT_ADDRESS_NS UINT64_C(1000000000)
-#define SEEDS_AGAIN_NS UINT64_C(50000000) /* look again whether a seed has led there */
-#define IDLE_NS UINT64_C(60000000000)     /* a link that nobody wants is forgotten after this */
-#define PROBE_NS UINT64_C(5000000000)     /* a real node's silence */
+#define SEEDS_AGAIN_NS UINT64_C(50000000)  /* look again whether a seed has led there */
+#define IDLE_NS UINT64_C(60000000000)      /* a link that nobody wants is forgotten after this */
+#define PROBE_NS UINT64_C(5000000000)      /* a real node's silence */
+#define REDIAL_FIRST_NS UINT64_C(10000000) /* after a link that did not last */
+#define REDIAL_LAST_NS UINT64_C(1000000000)
 #define KEEP_FIRST_NS UINT64_C(300000000) /* between attempts at a link that is to be kept */
 #define KEEP_LAST_NS UINT64_C(30000000000)
 
@@ -45,6 +47,17 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
         link->asking = ptl_directory_find(shard, link);
     }
     ptl_links_tick_at(&shard->links, shard->now);
+}
+
+void ptl_link_calm(const struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (shard->now - link->up_at >= PTL_LINK_LASTED_NS) {
+        link->keep_backoff = link->redial_backoff = 0;
+        return;
+    }
+    uint64_t backoff = link->redial_backoff == 0 ? REDIAL_FIRST_NS : link->redial_backoff * 2;
+    link->redial_backoff = backoff < REDIAL_LAST_NS ? backoff : REDIAL_LAST_NS;
+    link->redial_at = shard->now + link->redial_backoff;
 }
 
 /* Ask where it listens; false: that was done, or there is nobody to ask. */
@@ -129,6 +142,8 @@ static void dial_on(struct ptl_shard *shard, struct ptl_link *link)
     if (shard->now >= link->give_up_at) {
         ptl_link_fail(shard, link,
                       link->last_err == PTL_ENOADDRESS ? PTL_ETIMEOUT : link->last_err);
+    } else if (shard->now < link->redial_at) {
+        link->next_at = link->redial_at;
     } else if (link->asking) {
         link->next_at = link->give_up_at; /* the answer ends this */
     } else if (dial_next(shard, link)) {
@@ -166,7 +181,7 @@ static void note_seed(struct ptl_shard *shard, struct ptl_link *link, struct ptl
 {
     if (c->seed >= 0) {
         link->seeds |= UINT64_C(1) << c->seed;
-        ptl_seed_linked(shard->node, c->seed);
+        ptl_seed_linked(shard->node, c->seed, shard->now);
         ptl_directory_link_is_seed(shard, link);
     }
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/name.h"
+#include "engine/peer_limit.h"
 #include "engine/portolan.h"
 #include "engine/ring.h"
 #include "engine/seed.h"
@@ -87,6 +88,7 @@ struct ptl_node {
     struct ptl_map known;     /* struct ptl_known */
     struct ptl_map linked;    /* char *: IDs of linked nodes, by hash */
     struct ptl_map nonces;    /* char *: of our own unfinished handshakes */
+    struct ptl_peer_limits peer_limits;
 };
 
 /*

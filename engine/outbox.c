@@ -18,6 +18,11 @@ void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allo
     ptl_buffer_init(&outbox->scratch, allocator, SIZE_MAX);
 }
 
+void ptl_outbox_limit(struct ptl_outbox *outbox, size_t packet_bytes_max)
+{
+    outbox->scratch.size_max = packet_bytes_max;
+}
+
 static size_t segment_block(const struct ptl_segment *segment)
 {
     return sizeof(*segment) + (segment->held == NULL ? PTL_OUTBOX_CHUNK : 0);

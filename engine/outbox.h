@@ -24,18 +24,22 @@ struct ptl_outbox {
     struct ptl_segment *spare; /* one empty chunk, kept for the next burst */
     size_t sent;               /* bytes of `first` that are out */
     size_t size;               /* bytes to be sent in all */
-    struct ptl_buffer scratch; /* where JSON is made */
+    struct ptl_buffer scratch; /* where JSON is made; its size_max is what the peer takes */
 };
 
 void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator);
 
 /*
  * Append one packet.  `whole` (may be NULL) is the message whose body it is: a large one is held
- * and not copied.  Errors: PTL_ENOMEM; nothing is appended then.
+ * and not copied.  Errors: PTL_ENOMEM, PTL_ESIZE (in JSON, more than ptl_outbox_limit() says);
+ * nothing is appended then.
  */
 PTL_MUST_CHECK int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
                                      struct ptl_span name, struct ptl_span body, uint32_t count,
                                      const struct ptl_msg *whole);
+
+/* A packet in JSON is at most so large: it may grow to six times its values. */
+void ptl_outbox_limit(struct ptl_outbox *outbox, size_t packet_bytes_max);
 
 /* The first spans to send, at most `max`; returns how many. */
 unsigned ptl_outbox_spans(const struct ptl_outbox *outbox, struct ptl_span spans[], unsigned max);

@@ -10,17 +10,27 @@
 /* A first copy of a watched family may be so large; the rest of it follows as changes. */
 #define COPY_BYTES ((size_t)1 << 20)
 
+/* How often the log tells of a peer's entries that are left out. */
+#define LEFT_OUT_NS UINT64_C(60000000000)
+
 /* Changes that go into one packet. */
 struct batch {
     struct ptl_shard *shard;
     struct ptl_outlet *outlet;
     uint64_t attachment;
+    size_t entry_max;  /* a larger entry is left out: the peer does not take it */
+    size_t packet_max; /* a packet that has grown to this goes */
     uint32_t set_count, del_count;
     uint16_t owner_size;
     uint16_t family_size;
     uint8_t owner[PTL_OWNER_MAX];
     uint8_t family[PTL_FAMILY_MAX];
 };
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 /* ---- Sending -------------------------------------------------------------------------------- */
 
@@ -168,6 +178,36 @@ static bool belongs(const struct batch *batch, const struct ptl_change *change)
             ptl_span_equal(ptl_span(batch->owner, batch->owner_size), change->source.owner));
 }
 
+/* The log tells of them once a minute: they may be many, and be set again and again. */
+static void note_left_out(const struct batch *batch, struct ptl_span family, struct ptl_span key)
+{
+    struct ptl_shard *shard = batch->shard;
+    struct ptl_peer *peer = batch->outlet->peer;
+
+    peer->left_out++;
+    if (peer->left_out_at != 0 && shard->now - peer->left_out_at < LEFT_OUT_NS) {
+        return;
+    }
+    struct ptl_span node = ptl_port_node(&peer->port);
+    ptl_log(shard->node, PTL_LOG_WARN,
+            "%.*s takes no entries of more than %zu bytes: '%.*s' of '%.*s' is left out%s",
+            (int)node.size, (const char *)node.bytes, batch->entry_max, (int)key.size,
+            (const char *)key.bytes, (int)family.size, (const char *)family.bytes,
+            peer->left_out > 1 ? ", and others were" : "");
+    peer->left_out_at = shard->now;
+    peer->left_out = 0;
+}
+
+static bool fits(const struct batch *batch, struct ptl_span family, struct ptl_span key,
+                 struct ptl_span value)
+{
+    if (key.size + value.size <= batch->entry_max) {
+        return true;
+    }
+    note_left_out(batch, family, key);
+    return false;
+}
+
 static void gather(struct batch *batch, const struct ptl_change *change)
 {
     struct ptl_directory *directory = &batch->shard->directory;
@@ -175,7 +215,9 @@ static void gather(struct batch *batch, const struct ptl_change *change)
     if (batch->set_count + batch->del_count == 0 || !belongs(batch, change)) {
         regroup(batch, change);
     }
-    if (change->kind == PTL_CHANGE_DELETED) {
+    /* An older value that it has must go, too. */
+    if (change->kind == PTL_CHANGE_DELETED ||
+        !fits(batch, change->family, change->key, change->value)) {
         ptl_key_put(&directory->dels, change->key);
         batch->del_count++;
     } else {
@@ -205,6 +247,19 @@ static void tell_owner(struct batch *batch, const struct ptl_change *change)
     send_packet(batch->shard, batch->outlet, 3);
 }
 
+static struct ptl_span watched_family(const struct batch *batch)
+{
+    return ptl_span(batch->outlet->family, batch->outlet->family_size);
+}
+
+static size_t copy_bytes(const struct batch *batch)
+{
+    size_t ours = batch->shard->node->options.message_bytes_max;
+    size_t theirs = batch->entry_max > SIZE_MAX / 2 ? SIZE_MAX : batch->entry_max * 2;
+
+    return least(least(ours, theirs) / 4, COPY_BYTES);
+}
+
 /* The family now: as much as a packet may hold, the rest follows as changes. */
 static void tell_family(struct batch *batch)
 {
@@ -212,13 +267,15 @@ static void tell_family(struct batch *batch)
     struct ptl_watch *watch = batch->outlet->watch;
     struct ptl_walk walk = ptl_watch_walk(watch);
     struct ptl_item item;
-    size_t limit = batch->shard->node->options.message_bytes_max / 4;
-    size_t most = limit < COPY_BYTES ? limit : COPY_BYTES;
+    size_t most = copy_bytes(batch);
     uint32_t count = 0;
     bool good = true;
 
     flush(batch);
     while (good && ptl_store_next(&walk, &item)) {
+        if (!fits(batch, watched_family(batch), item.key, item.value)) {
+            continue;
+        }
         if (directory->sets.size > most) {
             good = ptl_watch_defer(watch, item.key); /* else all is told once more */
             continue;
@@ -228,7 +285,7 @@ static void tell_family(struct batch *batch)
         count++;
     }
     struct ptl_buffer *packet = begin_packet(batch->shard, "g_chg1");
-    ptl_key_put(packet, ptl_span(batch->outlet->family, batch->outlet->family_size));
+    ptl_key_put(packet, watched_family(batch));
     ptl_cbor_put_head(packet, PTL_CBOR_MAP, count);
     ptl_buffer_append(packet, directory->sets.bytes, directory->sets.size);
     packet->err = directory->sets.err < 0 ? PTL_ENOMEM : packet->err;
@@ -256,9 +313,8 @@ static bool make_some(struct batch *batch)
 {
     struct ptl_watch *watch = batch->outlet->watch;
     struct ptl_change change;
-    size_t most = ptl_outlet_packet_bytes(batch->shard);
 
-    while (gathered(batch) < most && batch->outlet->first == NULL) {
+    while (gathered(batch) < batch->packet_max && batch->outlet->first == NULL) {
         if (!ptl_watch_take(watch, &change)) {
             flush(batch);
             return false;
@@ -284,7 +340,13 @@ static bool make_some(struct batch *batch)
 
 enum ptl_drained ptl_outlet_drain_peer(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
-    struct batch batch = {.shard = shard, .outlet = outlet};
+    size_t takes = ptl_peer_takes(shard->node, ptl_port_node(&outlet->peer->port));
+    struct batch batch = {
+        .shard = shard,
+        .outlet = outlet,
+        .entry_max = takes == SIZE_MAX ? SIZE_MAX : takes / 2,
+        .packet_max = least(ptl_outlet_packet_bytes(shard), takes / 4),
+    };
 
     ptl_buffer_clear(&shard->directory.sets);
     ptl_buffer_clear(&shard->directory.dels);

@@ -68,9 +68,9 @@ struct ptl_node_options {
     ptl_log_fn *log;              /* [standard error, by a struct ptl_log_writer] */
     void *log_data;
     const struct ptl_allocator *allocator; /* [the C library's] */
-    size_t message_bytes_max;              /* one message, encoded [64 MiB] */
-    size_t port_room;                      /* bytes that may wait at one port [1 MiB] */
-    size_t link_room;                      /* bytes that may wait for one link [8 MiB] */
+    size_t message_bytes_max; /* one message, encoded; other nodes of ours are told [64 MiB] */
+    size_t port_room;         /* bytes that may wait at one port [1 MiB] */
+    size_t link_room;         /* bytes that may wait for one link [8 MiB] */
     size_t inbox_room;      /* bytes that may wait from the program's threads, per shard [4 MiB] */
     size_t ring_bytes;      /* from one shard to another; a power of two [256 KiB] */
     unsigned half_open_max; /* unfinished handshakes at once [256] */
@@ -234,7 +234,8 @@ int ptl_fail(struct ptl_node *node, const char *format, ...) __attribute__((form
 /*
  * Send a message; never blocks.  Messages from one sender (a port, or a thread of the program) to
  * one port arrive in order, and never with a hole while a monitor on the port is set.
- * Errors: PTL_EFULL (see ptl_on_room()), PTL_ESIZE, PTL_ESTOPPED, PTL_ENOMEM.  Only what was
+ * Errors: PTL_EFULL (see ptl_on_room()), PTL_ESIZE (larger than message_bytes_max, ours or that of
+ * the node it is for, once that is known), PTL_ESTOPPED, PTL_ENOMEM.  Only what was
  * accepted (0) is sent.  A port that does not exist takes it silently.
  * Owns: `msg` stays the caller's, whatever is returned, and may be sent again.
  */

@@ -139,12 +139,21 @@ static int send_error(struct ptl_shard *shard, const struct ptl_question *q, int
                            : send_answer(shard, q, ptl_buffer_span(packet), answer_count(q, err));
 }
 
+/* How large an answer may be: what we make, and what the peer that asks takes. */
+static size_t answer_max(struct ptl_shard *shard, const struct ptl_question *q)
+{
+    size_t ours = shard->node->options.message_bytes_max;
+    size_t theirs = q->tag != NULL ? ptl_peer_takes(shard->node, ptl_port_node(&q->to)) : SIZE_MAX;
+
+    return ours < theirs ? ours : theirs;
+}
+
 static int answer_from_store(struct ptl_shard *shard, const struct ptl_question *q)
 {
     struct ptl_buffer *packet = begin_answer(shard, q, PTL_OK);
     int err = put_result(shard, q, packet);
 
-    if (err == PTL_OK && packet->size > shard->node->options.message_bytes_max) {
+    if (err == PTL_OK && packet->size > answer_max(shard, q)) {
         err = PTL_ESIZE;
     }
     if (packet->err < 0) {

@@ -265,6 +265,7 @@ void ptl_registry_init(struct ptl_node *node)
     ptl_map_init(&node->known, node->allocator);
     ptl_map_init(&node->linked, node->allocator);
     ptl_map_init(&node->nonces, node->allocator);
+    ptl_peer_limits_init(node);
 }
 
 void ptl_registry_drop(struct ptl_node *node)
@@ -287,6 +288,7 @@ void ptl_registry_drop(struct ptl_node *node)
     ptl_map_drop(&node->known);
     ptl_map_drop(&node->linked);
     ptl_map_drop(&node->nonces);
+    ptl_peer_limits_drop(node);
     pthread_cond_destroy(&node->changed);
     pthread_mutex_destroy(&node->lock);
 }

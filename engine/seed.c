@@ -6,9 +6,11 @@
 #define BACKOFF_FIRST_NS UINT64_C(1000000000)
 #define BACKOFF_LAST_NS UINT64_C(30000000000)
 
-void ptl_seed_linked(struct ptl_node *node, int seed)
+void ptl_seed_linked(struct ptl_node *node, int seed, uint64_t now)
 {
-    atomic_store(&node->seeds[seed].state, PTL_SEED_LINKED);
+    if (atomic_exchange(&node->seeds[seed].state, PTL_SEED_LINKED) != PTL_SEED_LINKED) {
+        atomic_store(&node->seeds[seed].linked_at, now);
+    }
     atomic_store(&node->seeds[seed].settled, true);
 }
 
@@ -57,11 +59,23 @@ static void start(struct ptl_shard *shard, struct ptl_seed *seed, int index)
     }
 }
 
+/* A link that fails as soon as it is made would be made again and again: only one that has lasted
+ * begins the waiting anew. */
+static void look_back(struct ptl_seed *seed, uint64_t now)
+{
+    uint64_t linked_at = atomic_exchange(&seed->linked_at, 0);
+
+    if (linked_at != 0 && now > linked_at && now - linked_at >= PTL_LINK_LASTED_NS) {
+        seed->backoff_ns = BACKOFF_FIRST_NS;
+    }
+}
+
 static void tick(struct ptl_shard *shard, struct ptl_seed *seed, int index, uint64_t now)
 {
     switch (atomic_load(&seed->state)) {
     case PTL_SEED_LOST:
         atomic_store(&seed->state, PTL_SEED_WAITING);
+        look_back(seed, now);
         seed->next_at = now + jittered(shard, seed->backoff_ns);
         seed->backoff_ns =
             seed->backoff_ns * 2 < BACKOFF_LAST_NS ? seed->backoff_ns * 2 : BACKOFF_LAST_NS;
@@ -70,9 +84,6 @@ static void tick(struct ptl_shard *shard, struct ptl_seed *seed, int index, uint
         if (now >= seed->next_at) {
             start(shard, seed, index);
         }
-        break;
-    case PTL_SEED_LINKED:
-        seed->backoff_ns = BACKOFF_FIRST_NS;
         break;
     default:
         break;

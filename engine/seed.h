@@ -31,10 +31,12 @@ struct ptl_seed {
     struct ptl_dial *dial;
     uint64_t next_at;    /* ns */
     uint64_t backoff_ns; /* until the attempt after the next */
+    _Atomic uint64_t
+        linked_at; /* ns: since when it is linked, or was; 0: not since the last loss */
 };
 
 /* Say what became of a seed.  Thread: any shard of the node. */
-void ptl_seed_linked(struct ptl_node *node, int seed);
+void ptl_seed_linked(struct ptl_node *node, int seed, uint64_t now);
 void ptl_seed_lost(struct ptl_node *node, int seed, struct ptl_shard *from);
 void ptl_seed_is_self(struct ptl_node *node, int seed);
 

@@ -133,6 +133,12 @@ static int note_full(struct ptl_node *node, const struct ptl_port *port, int err
     return err;
 }
 
+/* Whether the node of that port has said that it takes nothing so large. */
+static bool is_refused(struct ptl_node *node, const struct ptl_port *to, size_t size)
+{
+    return to->kind == PTL_PORT_REMOTE && ptl_peer_refuses(node, ptl_port_node(to), size);
+}
+
 int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_span body,
                   uint32_t count, const struct ptl_msg *whole)
 {
@@ -154,6 +160,9 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
                          is_full(shard, to, body.size)
                              ? PTL_EFULL
                              : ptl_shard_post_message(shard, to, body, count));
+    }
+    if (is_refused(node, to, body.size)) {
+        return PTL_ESIZE;
     }
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
@@ -194,7 +203,8 @@ int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct pt
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
-    if (reason != NULL && reason->size > node->options.message_bytes_max) {
+    if (reason != NULL &&
+        (reason->size > node->options.message_bytes_max || is_refused(node, port, reason->size))) {
         return PTL_ESIZE; /* a peer with our limit would end the link instead */
     }
     struct ptl_op op = {.kind = PTL_OP_KILL};

@@ -116,6 +116,11 @@ int ptl_spawn(struct ptl_node *node, const char *node_id, const char *function,
     if (err < 0) {
         return err;
     }
+    if (port->kind == PTL_PORT_REMOTE &&
+        ptl_peer_refuses(node, ptl_port_node(port), request->size)) {
+        ptl_msg_free(request);
+        return PTL_ESIZE;
+    }
     struct ptl_op op = {
         .kind = PTL_OP_SPAWN,
         .body = ptl_span(request->body, request->size),

@@ -196,7 +196,7 @@ static void put_framings(struct line *line, struct ptl_span list)
 static void put_keys(struct line *line, const struct ptl_handshake_options *options,
                      struct ptl_span peer_address)
 {
-    char portolan[64];
+    char portolan[96];
 
     put_text(line, ";provider=");
     put_escaped(line, options->provider);
@@ -205,6 +205,10 @@ static void put_keys(struct line *line, const struct ptl_handshake_options *opti
     snprintf(portolan, sizeof(portolan), ";mproto=1;gproto=1;portolan=%" PRIx64 ".%" PRIx64,
              options->incarnation, options->features);
     put_text(line, portolan);
+    if (options->message_bytes_max != 0) {
+        snprintf(portolan, sizeof(portolan), ".%" PRIx64, options->message_bytes_max);
+        put_text(line, portolan);
+    }
 }
 
 /* The framings that `list` names and we know, as bits. */
@@ -285,10 +289,10 @@ struct ptl_span ptl_handshake_nonce(const struct ptl_handshake *handshake)
 
 /* ---- The peer's first line ---------------------------------------------------------------- */
 
-/* portolan=INCARNATION.FEATURES, both in hex; more parts may follow one day. */
+/* portolan=INCARNATION.FEATURES.MAX, all in hex; more parts may follow one day. */
 static void take_portolan(struct ptl_handshake_peer *peer, struct ptl_span value)
 {
-    struct ptl_span incarnation, features;
+    struct ptl_span incarnation, features, most;
     uint64_t numbers[2];
 
     if (cut(&value, '.', &incarnation) && read_number(incarnation, 16, &numbers[0]) &&
@@ -296,6 +300,10 @@ static void take_portolan(struct ptl_handshake_peer *peer, struct ptl_span value
         peer->is_portolan = true;
         peer->incarnation = numbers[0];
         peer->features = numbers[1];
+        peer->message_bytes_max = 0;
+        if (cut(&value, '.', &most)) {
+            (void)read_number(most, 16, &peer->message_bytes_max);
+        }
     }
 }
 

@@ -37,12 +37,13 @@ enum ptl_handshake_state {
 
 /* What one node says of itself in all its handshakes. */
 struct ptl_handshake_options {
-    struct ptl_span node_id;  /* 1 to PTL_HANDSHAKE_NODE_ID_MAX bytes, without '#' */
-    struct ptl_span secret;   /* size 0: none, and then nobody is let in */
-    struct ptl_span framings; /* "cbor,json": those we take and make, the dearest first */
-    struct ptl_span provider; /* "portolan-0.1.0" */
-    uint64_t incarnation;     /* this process under this node ID; told to portolan peers */
-    uint64_t features;        /* bits of what we can do beyond AEMP; told to portolan peers */
+    struct ptl_span node_id;    /* 1 to PTL_HANDSHAKE_NODE_ID_MAX bytes, without '#' */
+    struct ptl_span secret;     /* size 0: none, and then nobody is let in */
+    struct ptl_span framings;   /* "cbor,json": those we take and make, the dearest first */
+    struct ptl_span provider;   /* "portolan-0.1.0" */
+    uint64_t incarnation;       /* this process under this node ID; told to portolan peers */
+    uint64_t features;          /* bits of what we can do beyond AEMP; told to portolan peers */
+    uint64_t message_bytes_max; /* what we take in one message; told to portolan peers, unless 0 */
 };
 
 /*
@@ -58,6 +59,7 @@ struct ptl_handshake_peer {
     bool is_portolan;         /* then incarnation and features count, and session after PROOF */
     uint64_t incarnation;
     uint64_t features;
+    uint64_t message_bytes_max; /* what it takes in one message; 0 when it told none */
     /* After NONCE. */
     struct ptl_span nonce; /* without its end */
     int send_framing;      /* enum ptl_framing: the first of the peer's that we make too */

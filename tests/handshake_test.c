@@ -283,6 +283,23 @@ static void handshake_takes_one_line_at_a_time(void **state)
     ptl_handshake_drop(&rain);
 }
 
+static void handshake_tells_a_peer_of_ours_how_much_a_message_may_hold(void **state)
+{
+    (void)state;
+    struct ptl_handshake_options options = options_of("rain");
+    struct ptl_handshake rain, snow;
+
+    options.message_bytes_max = 65536;
+    begin(&rain, &options, 0);
+    options = options_of("snow");
+    begin(&snow, &options, 1);
+    shake(&rain, &snow, 0);
+    assert_true(ptl_handshake_peer(&snow)->message_bytes_max == 65536);
+    assert_true(ptl_handshake_peer(&rain)->message_bytes_max == 0);
+    ptl_handshake_drop(&rain);
+    ptl_handshake_drop(&snow);
+}
+
 static void handshake_reads_keys_in_any_order_and_ignores_strange_ones(void **state)
 {
     (void)state;
@@ -303,6 +320,7 @@ static void handshake_reads_keys_in_any_order_and_ignores_strange_ones(void **st
                                 "mproto=2\n") > 0);
     assert_true(ptl_handshake_peer(&rain)->incarnation == 255);
     assert_true(ptl_handshake_peer(&rain)->features == 1);
+    assert_true(ptl_handshake_peer(&rain)->message_bytes_max == 0);
     assert_true(ptl_handshake_peer(&rain)->global_protocol);
     assert_false(ptl_handshake_peer(&rain)->node_protocol);
     assert_true(ptl_span_equal(ptl_handshake_peer(&rain)->provider, span("A;B")));
@@ -701,6 +719,7 @@ int main(int argc, char *argv[])
         SENTENCE(handshake_takes_the_simplified_opening_of_scripts),
         SENTENCE(handshake_takes_carriage_returns_and_an_empty_nonce),
         SENTENCE(handshake_takes_one_line_at_a_time),
+        SENTENCE(handshake_tells_a_peer_of_ours_how_much_a_message_may_hold),
         SENTENCE(handshake_reads_keys_in_any_order_and_ignores_strange_ones),
         SENTENCE(handshake_forgets_a_provider_that_is_long_or_moves_the_cursor),
         SENTENCE(handshake_makes_the_same_proof_each_time),

@@ -17,6 +17,8 @@ static const struct attack attacks[] = {
     {"slow_asker", attack_slow_asker},
     {"unread_answers", attack_unread_answers},
     {"time_large", attack_time_large},
+    {"unread_on_many_links", attack_unread_on_many_links},
+    {"many_links", attack_many_links},
     {"many_messages_in_the_making", attack_many_messages_in_the_making},
     {"large_json", attack_large_json},
     {"many_addresses", attack_many_addresses},

@@ -21,6 +21,8 @@ void attack_sink_flood(struct attack_ground *ground);
 void attack_slow_asker(struct attack_ground *ground);
 void attack_unread_answers(struct attack_ground *ground);
 void attack_time_large(struct attack_ground *ground);
+void attack_unread_on_many_links(struct attack_ground *ground);
+void attack_many_links(struct attack_ground *ground);
 void attack_many_messages_in_the_making(struct attack_ground *ground);
 void attack_large_json(struct attack_ground *ground);
 void attack_many_addresses(struct attack_ground *ground);

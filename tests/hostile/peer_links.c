@@ -90,6 +90,44 @@ void attack_unread_answers(struct attack_ground *ground)
     ask_and_stay_away(ground, WIRE_PLAIN, ask_services);
 }
 
+/* The same on thirty links at once, one after the other as each is full. */
+void attack_unread_on_many_links(struct attack_ground *ground)
+{
+    static struct wire wires[30];
+    unsigned up = 0;
+
+    while (up < 30 && attack_open(ground, &wires[up], attack_name(ground, "many"), WIRE_OURS)) {
+        struct wire *wire = &wires[up++];
+        wire_say(wire, "ss", "", "");
+        wire->deaf = true;
+        for (unsigned i = 0; i < 20; i++) {
+            ask_time(wire);
+        }
+        for (unsigned i = 0; i < 100 && wire_unsent(wire) != 0; i++) {
+            wire_poll(wire, 1, 5);
+        }
+    }
+    attack_linger(ground, wires, up, 10000);
+    for (unsigned i = 0; i < up; i++) {
+        wire_close(&wires[i], false);
+    }
+}
+
+/* Two hundred links of one who needs one. */
+void attack_many_links(struct attack_ground *ground)
+{
+    static struct wire wires[200];
+    unsigned up = 0;
+
+    while (up < 200 && attack_open(ground, &wires[up], attack_name(ground, "links"), WIRE_PLAIN)) {
+        up++;
+    }
+    attack_linger(ground, wires, up, 10000);
+    for (unsigned i = 0; i < up; i++) {
+        wire_close(&wires[i], false);
+    }
+}
+
 /* ---- Large messages ------------------------------------------------------------------------- */
 
 /* Twenty connections, each with a message that wants its last byte. */

@@ -30,7 +30,9 @@ unsigned ptl_node_shards(const struct ptl_node *node)
 
 const char *ptl_node_address(const struct ptl_node *node, unsigned index)
 {
-    return index < node->bind_count ? node->binds[index].address.text : NULL;
+    bool listens = index < node->bind_count && node->binds[index].listener != NULL;
+
+    return listens ? node->binds[index].address.text : NULL;
 }
 
 void ptl_log(const struct ptl_node *node, enum ptl_log_level level, const char *format, ...)
@@ -135,6 +137,12 @@ static unsigned default_shards(void)
     return processors > PTL_SHARDS_MAX ? PTL_SHARDS_MAX : processors;
 }
 
+static void free_threads(struct ptl_node *node)
+{
+    ptl_free(node->allocator, node->threads, node->shard_count * sizeof(*node->threads));
+    node->threads = NULL;
+}
+
 /* Drop what was made, on any thread; loops are gone. */
 static void drop_node(struct ptl_node *node)
 {
@@ -158,10 +166,20 @@ static void drop_node(struct ptl_node *node)
         ptl_shard_drop(&node->shards[i]);
     }
     ptl_free(allocator, node->shards, node->shard_count * sizeof(*node->shards));
-    ptl_free(allocator, node->threads, node->shard_count * sizeof(*node->threads));
+    free_threads(node);
     ptl_registry_drop(node);
     ptl_options_drop(node);
     ptl_free(allocator, node, sizeof(*node));
+}
+
+/* The random number that makes its names its own (G3). */
+static int give_identity(struct ptl_node *node, const char *id)
+{
+    const struct ptl_loop_maker *maker = node->options.loops;
+    uint64_t incarnation;
+
+    maker->random(maker->maker, &incarnation, sizeof(incarnation));
+    return ptl_identity_init(&node->self, id, incarnation, node->shard_count);
 }
 
 int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
@@ -181,8 +199,7 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
     ptl_registry_init(node);
     int err = ptl_options_take(node, options);
     if (err == PTL_OK) {
-        /* Its incarnation comes with the first loop: ptl_shard_open(). */
-        err = ptl_identity_init(&node->self, options->id, 0, node->shard_count);
+        err = give_identity(node, options->id);
         atomic_store(&node->global, !options->ordinary);
     }
     if (err == PTL_OK) {
@@ -243,8 +260,8 @@ static int listen_on(struct ptl_node *node, struct ptl_shard *shard, struct ptl_
 
 int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard)
 {
-    /* All names first: nobody may be accepted while the loop is polled for one of them, since the
-     * node's identity is made by then by another thread. */
+    /* All names first: nobody may be accepted while the loop is polled for one of them, since no
+     * shard runs yet. */
     for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
         int err = resolve_bind(shard, &node->binds[i]);
         node->binds[i].resolved = err < 0 ? err : 1;
@@ -256,6 +273,14 @@ int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard)
         }
     }
     return PTL_OK;
+}
+
+void ptl_node_unlisten(struct ptl_node *node, struct ptl_shard *shard)
+{
+    for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
+        node->binds[i].listener = NULL;
+        node->binds[i].resolved = 0;
+    }
 }
 
 int ptl_node_open_shard(struct ptl_node *node, unsigned shard)
@@ -326,10 +351,12 @@ static void *run_shard(void *argument)
     struct ptl_node *node = shard->node;
 
     report_open(node, ptl_shard_open(shard));
-    if (wait_until_open(node) == PTL_OK) {
-        while (!ptl_node_stop_done(node)) {
-            ptl_shard_turn(shard, true);
-        }
+    if (wait_until_open(node) < 0) {
+        ptl_shard_unopen(shard);
+        return NULL;
+    }
+    while (!ptl_node_stop_done(node)) {
+        ptl_shard_turn(shard, true);
     }
     wait_until_finished(node);
     ptl_shard_close(shard);
@@ -341,23 +368,33 @@ static int start_threads(struct ptl_node *node)
     unsigned started = 0;
     int err = PTL_OK;
 
+    node->opened = 0;
+    node->open_err = PTL_OK;
     node->running = node->shard_count + 1;
     while (started < node->shard_count && err == PTL_OK) {
         err = ptl_thread_start(&node->threads[started], run_shard, &node->shards[started]);
         started += err == PTL_OK;
     }
-    pthread_mutex_lock(&node->lock);
-    node->running = started + 1;
-    pthread_mutex_unlock(&node->lock);
     for (unsigned i = started; i < node->shard_count; i++) {
         report_open(node, err); /* in place of those that could not be started */
     }
     err = wait_until_open(node);
-    if (err < 0) {
-        finish(node);
-    }
     for (unsigned i = 0; err < 0 && i < started; i++) {
         pthread_join(node->threads[i], NULL);
+    }
+    return err;
+}
+
+int ptl_node_open(struct ptl_node *node)
+{
+    if (node->threads != NULL) {
+        return PTL_EINVAL;
+    }
+    node->threads = ptl_alloc(node->allocator, node->shard_count * sizeof(*node->threads));
+    int err = node->threads == NULL ? PTL_ENOMEM : start_threads(node);
+    if (err < 0) {
+        ptl_log(node, PTL_LOG_ERROR, "cannot start: %s", ptl_err_text(err));
+        free_threads(node);
     }
     return err;
 }
@@ -370,15 +407,9 @@ int ptl_node_start(const struct ptl_node_options *options, struct ptl_node **out
     if (err < 0) {
         return err;
     }
-    node->threads = ptl_alloc(node->allocator, node->shard_count * sizeof(*node->threads));
-    if (node->threads == NULL) {
-        drop_node(node);
-        return PTL_ENOMEM;
-    }
-    err = start_threads(node);
+    err = ptl_node_open(node);
     if (err < 0) {
-        ptl_log(node, PTL_LOG_ERROR, "cannot start: %s", ptl_err_text(err));
-        drop_node(node);
+        ptl_node_free(node);
         return err;
     }
     *out = node;
@@ -507,6 +538,10 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again)
 
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
 {
+    if (node->threads == NULL) { /* it has never run */
+        ptl_node_free(node);
+        return PTL_OK;
+    }
     ptl_node_stop_begin(node, deadline_ms);
     finish(node);
     for (unsigned i = 0; i < node->shard_count; i++) {

@@ -92,12 +92,9 @@ struct ptl_node {
 };
 
 /*
- * Make a node without threads: whoever made it opens and steps each shard.
- * Errors: as ptl_node_start().
+ * Instead of ptl_node_open() whoever made the node may step it: open one shard on this thread, its
+ * loop and the addresses it listens on ...
  */
-PTL_MUST_CHECK int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **node);
-
-/* Open one shard on this thread: its loop, and the addresses it listens on. */
 PTL_MUST_CHECK int ptl_node_open_shard(struct ptl_node *node, unsigned shard);
 
 /* One turn of one shard, without waiting. */
@@ -124,6 +121,9 @@ bool ptl_bind_resolved(struct ptl_node *node, void *request, int err,
 
 /* Listen on the addresses that are this shard's. */
 PTL_MUST_CHECK int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard);
+
+/* Forget what listened for this shard: its loop is gone before its first turn. */
+void ptl_node_unlisten(struct ptl_node *node, struct ptl_shard *shard);
 
 const struct ptl_identity *ptl_node_identity(const struct ptl_node *node);
 

@@ -11,7 +11,7 @@
  *
  * Threads.  Every function that takes a node may be called from a handler (any callback of that
  * node) and from any thread of the program, unless its comment says otherwise.  Nothing here
- * blocks but ptl_node_start() and ptl_node_stop().
+ * blocks but ptl_node_open(), ptl_node_start() and ptl_node_stop().
  *
  * Callbacks share their shard with thousands of ports: one should return within a millisecond.
  * One that runs for more than 100 ms is logged with its port and what it was called for.  Work
@@ -86,13 +86,32 @@ struct ptl_node_options {
 };
 
 /*
- * Start a node: its threads (one a shard, all signals blocked) run when this returns, its
- * addresses listen, its seeds are being connected.  An address that another listens at is tried
- * for half a second: a killed node's is free only then.
- * Errors: PTL_EINVAL, PTL_ENAME, PTL_EADDRESS, PTL_ESECRET, PTL_EFEATURE, PTL_ENOMEM or -errno of
- * the address that could not be bound (a log line says which).
+ * A node's life:  ptl_node_make() -> furnish it -> ptl_node_open() -> ptl_node_stop()
+ *
+ * A node that is made and not opened yet has no threads, listens nowhere and dials nobody.  All
+ * functions may be called already: ports, functions and database entries that are made now are
+ * there before the first peer is.  What is sent, asked or monitored waits, within
+ * options.inbox_room, and happens once the node is open.
+ *
+ * Errors: PTL_EINVAL, PTL_ENAME, PTL_EADDRESS, PTL_ESECRET, PTL_ENOMEM.
  * Owns: the options are copied; the node is the caller's until ptl_node_stop().
+ */
+PTL_MUST_CHECK int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **node);
+
+/*
+ * Open it: its threads (one a shard, all signals blocked) run when this returns, its addresses
+ * listen, its seeds are being connected.  An address that another listens at is tried for half a
+ * second: a killed node's is free only then.
+ * Errors: PTL_EFEATURE, PTL_ENOMEM, -errno of the address that could not be bound (a log line says
+ * which), PTL_EINVAL (it is open).  After any but the last the node is as it was before, with all
+ * that it was furnished with: open it again, or free it with ptl_node_stop().
  * Thread: any but a handler.
+ */
+PTL_MUST_CHECK int ptl_node_open(struct ptl_node *node);
+
+/*
+ * Both in one, for a program that has nothing to offer to others: a client.  After an error there
+ * is no node.  Errors, owns, thread: as above.
  */
 PTL_MUST_CHECK int ptl_node_start(const struct ptl_node_options *options, struct ptl_node **node);
 
@@ -101,6 +120,8 @@ PTL_MUST_CHECK int ptl_node_start(const struct ptl_node_options *options, struct
  * other nodes fire with ["node_stopped"], links are closed, threads end.  All within about
  * `deadline_ms`; what is not flushed by then is lost.  Returns 0, or PTL_ETIMEOUT when the
  * deadline cut the flushing short.  Either way the node is gone, and no callback runs afterwards.
+ * A node that was never open is freed at once, with what waited in it: nobody is told anything,
+ * but calls that their reply port is gone.
  * Thread: any but a handler, once; no other call on the node may be under way or follow.
  */
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms);
@@ -114,7 +135,8 @@ bool ptl_node_is_global(const struct ptl_node *node);
 /* How many shards it has. */
 unsigned ptl_node_shards(const struct ptl_node *node);
 
-/* The address that binds[index] listens on, with the real port, or NULL past the end. */
+/* The address that binds[index] listens on, with the real port; NULL past the end, and until the
+ * node is open. */
 const char *ptl_node_address(const struct ptl_node *node, unsigned index);
 
 /*

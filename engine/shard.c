@@ -526,18 +526,6 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     return err < 0 ? err : ptl_directory_init(shard);
 }
 
-/* The first loop gives the node the random number that makes its names its own (G3). */
-static int set_incarnation(struct ptl_shard *shard)
-{
-    struct ptl_identity *self = &shard->node->self;
-    char id[PTL_NODE_ID_MAX + 1];
-    uint64_t incarnation;
-
-    memcpy(id, self->id, sizeof(id));
-    ptl_loop_random(shard->loop, &incarnation, sizeof(incarnation));
-    return ptl_identity_init(self, id, incarnation, self->shards);
-}
-
 int ptl_shard_open(struct ptl_shard *shard)
 {
     const struct ptl_loop_maker *maker = shard->node->options.loops;
@@ -547,16 +535,22 @@ int ptl_shard_open(struct ptl_shard *shard)
         maker->open(maker->maker, shard->index, shard->allocator, &loop_hooks, shard, &shard->loop);
     if (err == PTL_OK) {
         shard->now = ptl_loop_now(shard->loop);
-        err = shard->index == 0 ? set_incarnation(shard) : PTL_OK;
         if (shard->index == 0) {
             ptl_attachment_next(shard, 0);
         }
-    }
-    if (err == PTL_OK) {
         err = ptl_node_listen(shard->node, shard);
     }
     turning = NULL;
     return err;
+}
+
+void ptl_shard_unopen(struct ptl_shard *shard)
+{
+    if (shard->loop != NULL) {
+        ptl_loop_free(shard->loop);
+        shard->loop = NULL;
+    }
+    ptl_node_unlisten(shard->node, shard);
 }
 
 static void drop_inbox(struct ptl_shard *shard)

@@ -95,8 +95,11 @@ struct ptl_shard *ptl_shard_here(const struct ptl_node *node);
 
 PTL_MUST_CHECK int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned index);
 
-/* Open the loop.  Thread: the one that will run it. */
+/* Open the loop and listen.  Thread: the one that will run it. */
 PTL_MUST_CHECK int ptl_shard_open(struct ptl_shard *shard);
+
+/* Undo that, whether it has succeeded or not: it has had no turn yet, and may be opened again. */
+void ptl_shard_unopen(struct ptl_shard *shard);
 
 /* One turn; waits for something to do, if there is nothing and `may_wait`. */
 void ptl_shard_turn(struct ptl_shard *shard, bool may_wait);

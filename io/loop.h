@@ -88,10 +88,13 @@ struct ptl_loop {
     const struct ptl_loop_ops *ops;
 };
 
-/* How a node comes by its loops: one call a shard, on the thread that will run it. */
+/* Where loops come from, and chance before there are any. */
 struct ptl_loop_maker {
+    /* One call a shard, on the thread that will run it. */
     int (*open)(void *maker, unsigned shard, const struct ptl_allocator *allocator,
                 const struct ptl_loop_hooks *hooks, void *user, struct ptl_loop **loop);
+    /* As ptl_loop_random().  Thread: any. */
+    void (*random)(void *maker, void *bytes, size_t size);
     void *maker;
 };
 

@@ -44,10 +44,10 @@ static double uring_wall(struct ptl_loop *base)
     return (double)read_clock(CLOCK_REALTIME) / 1e9;
 }
 
-static void uring_random(struct ptl_loop *base, void *bytes, size_t size)
+static void maker_random(void *maker, void *bytes, size_t size)
 {
     uint8_t *at = bytes;
-    (void)base;
+    (void)maker;
 
     while (size > 0) {
         ssize_t got = getrandom(at, size, 0);
@@ -57,6 +57,12 @@ static void uring_random(struct ptl_loop *base, void *bytes, size_t size)
             size -= (size_t)got;
         }
     }
+}
+
+static void uring_random(struct ptl_loop *base, void *bytes, size_t size)
+{
+    (void)base;
+    maker_random(NULL, bytes, size);
 }
 
 /* ---- Waking -------------------------------------------------------------------------------- */
@@ -324,6 +330,6 @@ static int uring_open(void *maker, unsigned shard, const struct ptl_allocator *a
 
 const struct ptl_loop_maker *ptl_loop_uring(void)
 {
-    static const struct ptl_loop_maker maker = {.open = uring_open};
+    static const struct ptl_loop_maker maker = {.open = uring_open, .random = maker_random};
     return &maker;
 }

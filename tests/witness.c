@@ -287,7 +287,7 @@ struct ptl_node_options witness_options(const char *id)
     };
 }
 
-struct ptl_node *witness_start(const struct ptl_node_options *options)
+struct ptl_node *witness_make(const struct ptl_node_options *options)
 {
     struct ptl_node *node = NULL;
     unsigned i = 0;
@@ -296,12 +296,20 @@ struct ptl_node *witness_start(const struct ptl_node_options *options)
         i++;
     }
     assert_true(i < NODES_MAX);
-    int err = ptl_node_start(options, &node);
+    assert_int_equal(ptl_node_make(options, &node), 0);
+    nodes[i] = node;
+    return node;
+}
+
+struct ptl_node *witness_start(const struct ptl_node_options *options)
+{
+    struct ptl_node *node = witness_make(options);
+
+    int err = ptl_node_open(node);
     if (err < 0) {
         witness_show();
         fail_msg("the node cannot start: %s", ptl_err_text(err));
     }
-    nodes[i] = node;
     return node;
 }
 

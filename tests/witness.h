@@ -41,6 +41,9 @@ int witness_main(int argc, char **argv, const char *name, const struct CMUnitTes
  * allocator, and whose secret is the same for all. */
 struct ptl_node_options witness_options(const char *id);
 
+/* Make a node, not open yet; the test's end stops it. */
+struct ptl_node *witness_make(const struct ptl_node_options *options);
+
 /* Start a node; the test's end stops it. */
 struct ptl_node *witness_start(const struct ptl_node_options *options);
 struct ptl_node *witness_node(const char *id);

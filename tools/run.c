@@ -42,14 +42,21 @@ static void wait_for_signal(int signals)
     }
 }
 
-/* From a started node to a stopped one. */
-static int serve(struct ptl_node *node, const struct ptl_options *options, int signals)
+/* From a node that was made to one that may be stopped: its services first, so that they are there
+ * before anybody can ask for them. */
+static int serve(struct ptl_node *node, const struct ptl_options *options,
+                 struct ptl_journal *journal, int signals)
 {
     int err = ptl_services_start(node, options->services.items);
 
     if (err < 0) {
         return ptl_complain(PTL_EXIT_START, "cannot start a service: %s", ptl_err_text(err));
     }
+    err = ptl_node_open(node);
+    if (err < 0) {
+        return ptl_complain_start(journal, err);
+    }
+    ptl_journal_release(journal);
     err = wait_for_output(signals) ? print_ready(node) : 0;
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
@@ -78,13 +85,12 @@ static int start_and_serve(const struct ptl_options *options, const struct ptl_s
         return ptl_complain(PTL_EXIT_OTHER, "no signals: %s", ptl_err_text(signals));
     }
     journal->holding = true;
-    int err = ptl_node_start(&node_options, &node);
+    int err = ptl_node_make(&node_options, &node);
     if (err < 0) {
         close(signals);
         return ptl_complain_start(journal, err);
     }
-    ptl_journal_release(journal);
-    int code = serve(node, options, signals);
+    int code = serve(node, options, journal, signals);
     ptl_node_stop(node, STOP_MS);
     close(signals);
     return code;

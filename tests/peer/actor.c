@@ -276,17 +276,18 @@ int main(int argc, char *argv[])
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     bool stage = read_options(argc, argv, &options);
-    int err = ptl_node_start(&options, &node);
-    if (err < 0) {
-        fprintf(stderr, "actor: cannot start: %s\n", ptl_err_text(err));
-        return 2;
+    int err = ptl_node_make(&options, &node);
+    if (err == PTL_OK) {
+        err = make_actor(node);
     }
-    err = make_actor(node);
     if (err == PTL_OK && stage) {
         err = peer_stage_make(node);
     }
+    if (err == PTL_OK) {
+        err = ptl_node_open(node);
+    }
     if (err < 0) {
-        fprintf(stderr, "actor: cannot make its port: %s\n", ptl_err_text(err));
+        fprintf(stderr, "actor: cannot start: %s\n", ptl_err_text(err));
         return 2;
     }
     const char *address = ptl_node_address(node, 0);

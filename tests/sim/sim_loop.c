@@ -697,12 +697,20 @@ static int open_loop(void *data, unsigned shard, const struct ptl_allocator *all
     return 0;
 }
 
+static void maker_random(void *data, void *bytes, size_t size)
+{
+    struct sim_maker *maker = data;
+
+    sim_random_bytes(sim_network_random(sim_host_network(maker->host)), bytes, size);
+}
+
 void sim_maker_init(struct sim_maker *maker, struct sim_host *host)
 {
     maker->loops = calloc(1, sizeof *maker->loops);
     ptl_assert(maker->loops != NULL);
     maker->host = host;
-    maker->maker = (struct ptl_loop_maker){.open = open_loop, .maker = maker};
+    maker->maker =
+        (struct ptl_loop_maker){.open = open_loop, .random = maker_random, .maker = maker};
 }
 
 void sim_maker_drop(struct sim_maker *maker)

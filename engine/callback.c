@@ -23,12 +23,12 @@ void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
             name = ptl_span(slot->more->name, slot->more->name_size);
         }
     }
-    ptl_log(shard->node, PTL_LOG_WARN,
-            "%s of %s%s%.*s took %u ms%s%.*s%s: long work belongs in a thread", kind,
-            ptl_port_id(&port), name.size != 0 ? ", " : "", (int)name.size,
-            name.size != 0 ? (const char *)name.bytes : "", (unsigned)(took / 1000000),
-            about.size != 0 ? " for '" : "", (int)about.size,
-            about.size != 0 ? (const char *)about.bytes : "", about.size != 0 ? "'" : "");
+    ptl_log_about(shard, PTL_LOG_WARN, ptl_span_text(port.id),
+                  "%s of %s%s%.*s took %u ms%s%.*s%s: long work belongs in a thread", kind,
+                  ptl_port_id(&port), name.size != 0 ? ", " : "", (int)name.size,
+                  name.size != 0 ? (const char *)name.bytes : "", (unsigned)(took / 1000000),
+                  about.size != 0 ? " for '" : "", (int)about.size,
+                  about.size != 0 ? (const char *)about.bytes : "", about.size != 0 ? "'" : "");
 }
 
 void ptl_callback_begin(struct ptl_shard *shard, struct ptl_callback *callback,
@@ -65,8 +65,8 @@ bool ptl_callback_done(struct ptl_shard *shard, const struct ptl_callback *callb
         return result == 0;
     }
     if (callback->slot == NULL) {
-        ptl_log(shard->node, PTL_LOG_WARN, "%s of the program has failed: %s", kind,
-                ptl_fail_text(shard, result));
+        ptl_log_about(shard, PTL_LOG_WARN, ptl_span_text(kind), "%s of the program has failed: %s",
+                      kind, ptl_fail_text(shard, result));
     } else if (ptl_slot_lives(callback->slot, callback->generation)) {
         ptl_port_fail(shard, callback->slot, result);
     }

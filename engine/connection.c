@@ -8,6 +8,7 @@
 #include "engine/node.h"
 #include "engine/peer_room.h"
 #include "engine/receive.h"
+#include "io/address.h"
 
 #include <stdio.h>
 
@@ -143,11 +144,15 @@ static void on_closed(void *owner)
 static void log_close(const struct ptl_connection *c, int err, enum ptl_log_level level)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+    bool proved = ptl_handshake_state(&c->handshake) == PTL_HANDSHAKE_UP;
 
-    ptl_log(node_of(c), level, "connection %s %s%s%.*s%s: %s", c->accepted ? "from" : "to",
-            c->peer.text, peer->node_id.size != 0 ? " (" : "", (int)peer->node_id.size,
-            peer->node_id.size != 0 ? (const char *)peer->node_id.bytes : "",
-            peer->node_id.size != 0 ? ")" : "", ptl_err_text(err));
+    /* What strangers do is of no weight, and the name that one gives is nobody's. */
+    ptl_log_about(c->shard, c->accepted && !proved ? PTL_LOG_DEBUG : level,
+                  proved ? peer->node_id : ptl_address_host(&c->peer),
+                  "connection %s %s%s%.*s%s: %s", c->accepted ? "from" : "to", c->peer.text,
+                  peer->node_id.size != 0 ? " (" : "", (int)peer->node_id.size,
+                  peer->node_id.size != 0 ? (const char *)peer->node_id.bytes : "",
+                  peer->node_id.size != 0 ? ")" : "", ptl_err_text(err));
 }
 
 void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level level)
@@ -442,7 +447,7 @@ void ptl_connection_accepted(struct ptl_shard *shard, struct ptl_stream *stream,
     if (c == NULL) {
         ptl_stream_close(shard->loop, stream);
         ptl_log(shard->node, PTL_LOG_ERROR, "connection from %s: %s", peer->text,
-                ptl_err_text(PTL_ENOMEM));
+                ptl_err_text(PTL_ENOMEM)); /* whoever it is: memory lacks for all */
         return;
     }
     c->accepted = true;
@@ -516,9 +521,9 @@ static bool find_owner(struct ptl_connection *c)
         dial->connection = NULL;
         if (wanted != NULL &&
             !ptl_span_equal(ptl_span(wanted->id, wanted->id_size), peer->node_id)) {
-            ptl_log(node_of(c), PTL_LOG_WARN, "at %s is %.*s, not %s: check its address",
-                    c->dialled, (int)peer->node_id.size, (const char *)peer->node_id.bytes,
-                    wanted->id);
+            ptl_log_about(c->shard, PTL_LOG_WARN, ptl_span_text(wanted->id),
+                          "at %s is %.*s, not %s: check its address", c->dialled,
+                          (int)peer->node_id.size, (const char *)peer->node_id.bytes, wanted->id);
             ptl_dial_failed(dial, PTL_ENOADDRESS);
         } else {
             ptl_dial_reached(dial);

@@ -67,8 +67,9 @@ static void give_up(struct ptl_dial *dial, int err)
         shard->node->seeds[seed].dial = NULL;
     }
     if (err < 0) {
-        ptl_log(shard->node, seed >= 0 ? PTL_LOG_WARN : PTL_LOG_INFO, "cannot reach %s%s: %s",
-                seed >= 0 ? "the seed " : "", dial->host_port, ptl_err_text(err));
+        ptl_log_about(shard, seed >= 0 ? PTL_LOG_WARN : PTL_LOG_INFO,
+                      ptl_span_text(dial->host_port), "cannot reach %s%s: %s",
+                      seed >= 0 ? "the seed " : "", dial->host_port, ptl_err_text(err));
     }
     free_dial(dial);
     if (err < 0 && link != NULL) {

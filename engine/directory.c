@@ -108,7 +108,8 @@ static void fail_link(struct ptl_shard *shard, const struct ptl_op *op)
 
     if (link != NULL && link->state == PTL_LINK_UP) {
         int err = -(int)op->epoch;
-        ptl_log(shard->node, PTL_LOG_ERROR, "the database of %s: %s", link->id, ptl_err_text(err));
+        ptl_log_about(shard, PTL_LOG_ERROR, op->node, "the database of %s: %s", link->id,
+                      ptl_err_text(err));
         ptl_link_fail(shard, link, err);
     }
 }

@@ -140,8 +140,8 @@ static void read_database(struct items *items, struct ptl_span body, bool skip_e
 
 static void warn(struct ptl_shard *shard, struct ptl_span node, const char *trouble)
 {
-    ptl_log(shard->node, PTL_LOG_WARN, "from %.*s: %s: ignored", (int)node.size,
-            (const char *)node.bytes, trouble);
+    ptl_log_about(shard, PTL_LOG_WARN, node, "from %.*s: %s: ignored", (int)node.size,
+                  (const char *)node.bytes, trouble);
 }
 
 static int replace(struct items *items, const struct ptl_source *source)

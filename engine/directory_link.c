@@ -272,8 +272,8 @@ void ptl_directory_found(struct ptl_shard *shard, const struct ptl_op *op)
     }
     ptl_buffer_clear(list);
     if (!ptl_directory_list(list, op->body)) {
-        ptl_log(shard->node, PTL_LOG_WARN, "%s announces something that is not an address",
-                link->id);
+        ptl_log_about(shard, PTL_LOG_WARN, op->node,
+                      "%s announces something that is not an address", link->id);
     }
     ptl_link_addresses(shard, link, list->err < 0 ? ptl_span(NULL, 0) : ptl_buffer_span(list));
 }

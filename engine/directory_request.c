@@ -29,7 +29,8 @@ static struct ptl_span link_id(const struct ptl_link *link)
 
 static int ignore(const struct inquiry *q, const char *why)
 {
-    ptl_log(q->shard->node, PTL_LOG_WARN, "from %s: '%s' %s: ignored", q->link->id, q->name, why);
+    ptl_log_about(q->shard, PTL_LOG_WARN, link_id(q->link), "from %s: '%s' %s: ignored",
+                  q->link->id, q->name, why);
     return PTL_OK;
 }
 
@@ -189,7 +190,12 @@ static int take_global(struct inquiry *q)
     if (err < 0) {
         return err;
     }
-    q->link->db.said_global = true;
+    if (!q->link->db.said_global) {
+        q->link->db.said_global = true;
+        if (!q->link->dialled && q->link->seeds == 0) {
+            ptl_link_log_up(q->shard, q->link); /* it was taken for a program's */
+        }
+    }
     q->link->db.attached = false;
     if (ptl_node_is_global(q->shard->node) && !knows_owners(q->link)) {
         return ptl_directory_say_set(q->shard, q->link);

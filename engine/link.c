@@ -564,6 +564,23 @@ static void note_limit(struct ptl_shard *shard, struct ptl_link *link,
     ptl_peer_limit_set(shard->node, link_id(link), bytes, (enum ptl_framing)peer->send_framing);
 }
 
+/* Programs come and go, and it is they who connect: whom we call, or who holds the network
+ * together, should stay. */
+static bool is_to_stay(const struct ptl_link *link)
+{
+    return link->dialled || link->seeds != 0 || link->db.said_global;
+}
+
+void ptl_link_log_up(struct ptl_shard *shard, const struct ptl_link *link)
+{
+    const struct ptl_connection *connection = link->connection;
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&connection->handshake);
+
+    ptl_log_about(shard, is_to_stay(link) ? PTL_LOG_INFO : PTL_LOG_DEBUG, link_id(link),
+                  "linked to %s at %s, sending %s", link->id, connection->peer.text,
+                  ptl_framing_name((enum ptl_framing)peer->send_framing));
+}
+
 void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *connection)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&connection->handshake);
@@ -580,8 +597,8 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     note_limit(shard, link, peer);
     link->up_at = link->received_at = link->sent_at = shard->now;
     ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
-    ptl_log(shard->node, PTL_LOG_INFO, "linked to %s at %s, sending %s", link->id,
-            connection->peer.text, ptl_framing_name((enum ptl_framing)peer->send_framing));
+    link->dialled = !connection->accepted;
+    ptl_link_log_up(shard, link);
     ptl_node_linked(shard->node, link_id(link), true);
     if (link->peer_is_portolan) {
         ptl_link_keepalive(shard, link); /* the first frame: it says that this one was picked */
@@ -608,12 +625,15 @@ static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_
                : reason;
 }
 
-/* How much the operator has to know of it.  Programs come and go; nodes that hold the network
- * together should not. */
+/* How much the operator has to know of it. */
 static enum ptl_log_level weight_of(const struct ptl_link *link, bool was_up, int err)
 {
     bool holds = link->seeds != 0 || link->db.said_global;
 
+    if (was_up && !is_to_stay(link)) {
+        bool gone = err == PTL_ECLOSED || err > PTL_EFULL; /* or the kernel's word for it */
+        return gone ? PTL_LOG_DEBUG : PTL_LOG_INFO;
+    }
     if (was_up) {
         return err == PTL_ECLOSED && !holds ? PTL_LOG_INFO : PTL_LOG_WARN;
     }
@@ -649,8 +669,8 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     drop_listeners(shard, link);
     ptl_peer_room_reset(shard, link);
     weigh(shard, link);
-    ptl_log(shard->node, weight_of(link, was_up, err), "%s %s: %s",
-            was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
+    ptl_log_about(shard, weight_of(link, was_up, err), link_id(link), "%s %s: %s",
+                  was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
     link->db = (struct ptl_link_database){.attachment = 0};
     if (was_up) {
         ptl_node_linked(shard->node, link_id(link), false);

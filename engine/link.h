@@ -69,6 +69,7 @@ struct ptl_link {
     uint64_t peer_bytes_max; /* of a message that it takes, when it last said; else UINT64_MAX */
     bool peer_is_portolan;
     bool peer_speaks_global;
+    bool dialled; /* UP: by us */
     struct ptl_link_database db;
     uint64_t up_at;                /* ns: since when, or when it last came up */
     uint64_t received_at, sent_at; /* ns */
@@ -162,6 +163,9 @@ PTL_MUST_CHECK int ptl_link_request(struct ptl_shard *shard, struct ptl_link *li
 
 /* Write a packet that keeps the connection alive and says nothing. */
 void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link);
+
+/* Say that the link is up: debug, if it is a program's, which comes and goes. */
+void ptl_link_log_up(struct ptl_shard *shard, const struct ptl_link *link);
 
 /* A proved connection of this node: it takes the link over. */
 void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *connection);

@@ -7,9 +7,6 @@
 #include "io/address.h"
 #include "io/thread.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 /* How long shards may take to let go of their connections, once all is told. */
 #define CLOSE_NS UINT64_C(500000000)
 
@@ -33,26 +30,6 @@ const char *ptl_node_address(const struct ptl_node *node, unsigned index)
     bool listens = index < node->bind_count && node->binds[index].listener != NULL;
 
     return listens ? node->binds[index].address.text : NULL;
-}
-
-void ptl_log(const struct ptl_node *node, enum ptl_log_level level, const char *format, ...)
-{
-    char line[1024];
-    va_list arguments;
-
-    if (level > node->options.log_level) {
-        return;
-    }
-    va_start(arguments, format);
-    vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    /* What a peer made up must not look like lines of ours, or move the cursor. */
-    for (char *c = line; *c != 0; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
-            *c = '?';
-        }
-    }
-    node->options.log(node->options.log_data, level, line);
 }
 
 static struct ptl_parcel *make_listener(struct ptl_node *node, ptl_link_fn *tell, void *data)

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "engine/log.h"
 #include "engine/name.h"
 #include "engine/peer_limit.h"
 #include "engine/portolan.h"
@@ -48,7 +49,8 @@ enum ptl_stop_step {
 
 struct ptl_node {
     struct ptl_identity self;
-    struct ptl_node_options options;   /* defaults filled in; strings are ours */
+    struct ptl_node_options options; /* defaults filled in; strings are ours */
+    struct ptl_log_budget log;
     struct ptl_log_writer *log_writer; /* when the program gave no log of its own */
     const struct ptl_allocator *allocator;
     unsigned shard_count;
@@ -144,10 +146,6 @@ void ptl_node_linked(struct ptl_node *node, struct ptl_span node_id, bool up);
 /* Keep the list of nonces; and whether one is ours. */
 void ptl_node_nonce(struct ptl_node *node, struct ptl_connection *connection, bool used);
 bool ptl_node_nonce_is_ours(struct ptl_node *node, struct ptl_span nonce);
-
-/* Log one line. */
-void ptl_log(const struct ptl_node *node, enum ptl_log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 /* Whether others are to find it: it listens somewhere. */
 static inline bool ptl_node_is_to_be_found(const struct ptl_node *node)

@@ -471,8 +471,8 @@ void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
     if (q == NULL || !q->sent) {
         /* A node that has just become global has asked once more: the first answer is none. */
         enum ptl_log_level level = shard->directory.global ? PTL_LOG_DEBUG : PTL_LOG_WARN;
-        ptl_log(shard->node, level, "from %.*s: an answer to no question: ignored",
-                (int)op->node.size, (const char *)op->node.bytes);
+        ptl_log_about(shard, level, op->node, "from %.*s: an answer to no question: ignored",
+                      (int)op->node.size, (const char *)op->node.bytes);
         return;
     }
     q->sent = false; /* now it waits for room only; without memory it is asked again */

@@ -139,8 +139,8 @@ static int stall(struct ptl_connection *c, const struct ptl_packet *packet)
 static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet)
 {
     if (packet->oddity != 0) {
-        ptl_log(c->shard->node, PTL_LOG_WARN, "from %s: %s", c->link->id,
-                ptl_err_text(packet->oddity));
+        ptl_log_about(c->shard, PTL_LOG_WARN, ptl_span_text(c->link->id), "from %s: %s",
+                      c->link->id, ptl_err_text(packet->oddity));
         return PTL_OK;
     }
     if (packet->empty) {

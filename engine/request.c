@@ -52,10 +52,10 @@ static bool take_name(struct request *r, struct ptl_span *name)
 
 static int malformed(struct request *r, const char *what)
 {
-    ptl_log(r->shard->node, PTL_LOG_WARN,
-            "from %s: a request '%s' with missing or wrong "
-            "arguments: ignored",
-            r->link != NULL ? r->link->id : r->shard->node->self.id, what);
+    const char *from = r->link != NULL ? r->link->id : r->shard->node->self.id;
+
+    ptl_log_about(r->shard, PTL_LOG_WARN, ptl_span_text(from),
+                  "from %s: a request '%s' with missing or wrong arguments: ignored", from, what);
     return PTL_OK;
 }
 
@@ -330,9 +330,10 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
     }
     int word = link == NULL ? -1 : ptl_directory_word(name);
     if (word < 0) {
-        ptl_log(shard->node, PTL_LOG_DEBUG, "from %s: unknown request '%.*s': ignored",
-                link != NULL ? link->id : shard->node->self.id, (int)name.size,
-                (const char *)name.bytes);
+        const char *from = link != NULL ? link->id : shard->node->self.id;
+        ptl_log_about(shard, PTL_LOG_DEBUG, ptl_span_text(from),
+                      "from %s: unknown request '%.*s': ignored", from, (int)name.size,
+                      (const char *)name.bytes);
         return PTL_OK;
     }
     return ptl_directory_request(shard, link, word, rest_of(&r), r.count, to);

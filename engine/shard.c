@@ -132,8 +132,8 @@ static void take_for_link(struct ptl_shard *shard, const struct ptl_op *op)
         if (link != NULL) {
             ptl_link_fail(shard, link, err);
         } else {
-            ptl_log(shard->node, PTL_LOG_ERROR, "for %.*s: %s", (int)op->node.size,
-                    (const char *)op->node.bytes, ptl_err_text(err));
+            ptl_log_about(shard, PTL_LOG_ERROR, op->node, "for %.*s: %s", (int)op->node.size,
+                          (const char *)op->node.bytes, ptl_err_text(err));
         }
     }
 }
@@ -451,6 +451,7 @@ static void work(struct ptl_shard *shard)
         again = shard->now + AGAIN_NS;
     }
     again = ptl_node_stop_work(shard, again);
+    again = ptl_log_work(shard, again);
     /* Asked only now: what ran in this turn may wait for a time of its own. */
     shard->due = sooner(again, ptl_ports_due(shard));
     if (shard->stop_step < PTL_STOP_TELL) {
@@ -614,6 +615,7 @@ static void drop_connections(struct ptl_shard *shard)
 void ptl_shard_close(struct ptl_shard *shard)
 {
     turning = shard;
+    ptl_log_end(shard);
     shard->directory.closing = true;
     ptl_waiters_drop(shard, false);
     ptl_timers_drop(shard);

@@ -17,6 +17,7 @@
 #include "engine/fullness.h"
 #include "engine/inbox.h"
 #include "engine/link.h"
+#include "engine/log.h"
 #include "engine/monitor.h"
 #include "engine/on.h"
 #include "engine/port.h"
@@ -79,6 +80,7 @@ struct ptl_shard {
     uint64_t stop_at;      /* ns: the end of patience; shard 0 */
     uint32_t stop_step;    /* that this shard has taken */
     struct ptl_shard_counters counters;
+    struct ptl_log_book log;
 };
 
 /*

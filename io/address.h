@@ -56,6 +56,14 @@ static inline bool ptl_address_equal(const struct ptl_address *a, const struct p
  */
 bool ptl_address_is_loopback(const char *host_port);
 
+/* An address without its port.  Owns: lives as long as `address`. */
+static inline struct ptl_span ptl_address_host(const struct ptl_address *address)
+{
+    const char *colon = strrchr(address->text, ':');
+
+    return ptl_span(address->text, colon == NULL ? 0 : (size_t)(colon - address->text));
+}
+
 /* To the kernel's form, and its size.  Errors: PTL_EADDRESS. */
 PTL_MUST_CHECK int ptl_address_to_sockaddr(const struct ptl_address *address,
                                            union ptl_sockaddr *sockaddr, socklen_t *size);

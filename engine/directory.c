@@ -220,6 +220,7 @@ struct ptl_peer *ptl_peer_get(struct ptl_shard *shard, struct ptl_span node)
         int err = ptl_port_at(&shard->node->self, node, ptl_span(NULL, 0), &peer->port);
         ptl_assert(err == PTL_OK); /* a linked node's ID */
         peer->hash = ptl_name_hash(node);
+        ptl_map_init(&peer->watches, shard->allocator);
         ptl_map_insert(&shard->directory.peers, peer->hash, peer);
     }
     return peer;
@@ -350,8 +351,12 @@ static void take_peer_watch(struct ptl_shard *shard, const struct ptl_op *op)
         }
         return;
     }
-    if (peer == NULL || ptl_outlet_watch(shard, peer, family) < 0) {
-        ptl_directory_fail(shard, op->node, PTL_ENOMEM);
+    err = peer == NULL ? PTL_ENOMEM : ptl_outlet_watch(shard, peer, family);
+    if (err == PTL_ELIMIT) {
+        ptl_log(shard->node, PTL_LOG_WARN, "%s watches too many families: %.*s: ignored",
+                ptl_port_id(&peer->port), (int)family.size, (const char *)family.bytes);
+    } else if (err < 0) {
+        ptl_directory_fail(shard, op->node, err);
     }
 }
 
@@ -461,8 +466,9 @@ static int open_follower(struct ptl_shard *shard, const struct ptl_op *op, struc
         ptl_interest_remove(shard, family);
         return err;
     }
-    if (!directory->global) {
-        ptl_outlet_of(shard, op->epoch)->held = !ptl_interest_find(shard, family)->copied;
+    struct ptl_interest *interest = directory->global ? NULL : ptl_interest_find(shard, family);
+    if (interest != NULL && !interest->copied) {
+        ptl_outlet_hold(ptl_outlet_of(shard, op->epoch), &interest->held);
     }
     return PTL_OK;
 }
@@ -703,6 +709,7 @@ static void drop_peers(struct ptl_directory *directory, const struct ptl_allocat
     uint32_t at = 0;
 
     while ((peer = ptl_map_next(&directory->peers, &at)) != NULL) {
+        ptl_map_drop(&peer->watches);
         ptl_free(allocator, peer, sizeof(*peer));
     }
     ptl_map_drop(&directory->peers);

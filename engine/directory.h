@@ -91,10 +91,13 @@ struct ptl_peer {
     uint64_t left_out_at;    /* ns: when the log last told of entries that it does not take */
     uint32_t left_out;       /* ... and how many there were since */
     struct ptl_outlet *feed; /* of our part of the database, or NULL */
+    struct ptl_map watches;  /* outlets of the families that it watches, by their hash */
 };
 
 /* A family of the network's that is watched on this ordinary node. */
 struct ptl_interest {
+    struct ptl_interest *next, **link; /* on the list of those to be asked for, until `asked` */
+    struct ptl_outlet *held;           /* those that wait for its first copy */
     uint64_t hash;
     uint32_t watchers;
     bool asked;  /* the present master has been asked for it */
@@ -112,13 +115,14 @@ struct ptl_directory {
     bool started;
     bool needs_master; /* shard 0 knows */
     bool closing;
-    bool has_master;            /* also for a while after we have become global */
-    struct ptl_port master;     /* its node port */
-    uint64_t master_until;      /* ns: we are global, and it is asked until then; else 0 */
-    uint64_t attachment;        /* to the master; grows */
-    struct ptl_map peers;       /* struct ptl_peer by node hash */
-    bool asking;                /* one of them is to be asked for all once more */
-    struct ptl_map interests;   /* struct ptl_interest by family hash; ordinary only */
+    bool has_master;          /* also for a while after we have become global */
+    struct ptl_port master;   /* its node port */
+    uint64_t master_until;    /* ns: we are global, and it is asked until then; else 0 */
+    uint64_t attachment;      /* to the master; grows */
+    struct ptl_map peers;     /* struct ptl_peer by node hash */
+    bool asking;              /* one of them is to be asked for all once more */
+    struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */
+    struct ptl_interest *unasked;
     struct ptl_outlet *outlets; /* all of them */
     struct ptl_map by_follower; /* outlets to followers, by the follower's ID */
     struct ptl_outlet *pending; /* those with something to tell */

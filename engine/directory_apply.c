@@ -274,6 +274,21 @@ static bool same_named(const void *entry, struct ptl_span key)
     return ptl_key_next(&cursor, room, &name) == PTL_OK && ptl_span_equal(name, key);
 }
 
+/* One key may stand there many times. */
+static int name_set(struct ptl_map *map, struct named *named, struct ptl_span key)
+{
+    uint64_t hash = ptl_name_hash(key);
+
+    if (ptl_map_find(map, hash, same_named, key) != NULL) {
+        return PTL_OK;
+    }
+    int err = ptl_map_reserve(map);
+    if (err == PTL_OK) {
+        ptl_map_insert(map, hash, named);
+    }
+    return err;
+}
+
 static int name_sets(const struct update *update, struct named *named, struct ptl_map *map)
 {
     struct ptl_cursor cursor = update->sets;
@@ -285,11 +300,10 @@ static int name_sets(const struct update *update, struct named *named, struct pt
         int err = ptl_key_next(&cursor, room, &key);
         skip_map(&cursor);
         if (err == PTL_OK) {
-            err = ptl_map_reserve(map);
+            err = name_set(map, &named[i], key);
             if (err < 0) {
                 return err;
             }
-            ptl_map_insert(map, ptl_name_hash(key), &named[i]);
         }
     }
     return PTL_OK;
@@ -606,7 +620,7 @@ void ptl_apply_copy(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     interest->fresh = true;
-    ptl_interest_copied(shard, interest);
+    ptl_interest_copied(interest);
 }
 
 void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op)

@@ -35,6 +35,12 @@ static void key_make(struct full_key *key, struct ptl_span node, struct ptl_span
     key->hash = ptl_name_hash(ptl_span(key->text, key->size));
 }
 
+/* What is kept of a key ends with its text. */
+static size_t size_of(const struct full_key *key)
+{
+    return offsetof(struct full_key, text) + key->size;
+}
+
 static struct full_key *key_find(const struct ptl_map *map, const struct full_key *key)
 {
     return ptl_map_find(map, key->hash, same_key, ptl_span(key->text, key->size));
@@ -48,9 +54,9 @@ static void key_add(struct ptl_map *map, struct ptl_span node, struct ptl_span n
     if (key_find(map, &wanted) != NULL || ptl_map_reserve(map) < 0) {
         return; /* without memory nothing is refused: the mark is soft */
     }
-    struct full_key *key = ptl_alloc_raw(map->allocator, sizeof(*key));
+    struct full_key *key = ptl_alloc_raw(map->allocator, size_of(&wanted));
     if (key != NULL) {
-        *key = wanted;
+        memcpy(key, &wanted, size_of(&wanted));
         ptl_map_insert(map, key->hash, key);
     }
 }
@@ -63,7 +69,7 @@ static void key_remove(struct ptl_map *map, struct ptl_span node, struct ptl_spa
     struct full_key *key = key_find(map, &wanted);
     if (key != NULL) {
         ptl_map_remove(map, key->hash, key);
-        ptl_free(map->allocator, key, sizeof(*key));
+        ptl_free(map->allocator, key, size_of(key));
     }
 }
 
@@ -73,7 +79,7 @@ static void keys_drop(struct ptl_map *map)
     struct full_key *key;
 
     while ((key = ptl_map_next(map, &at)) != NULL) {
-        ptl_free(map->allocator, key, sizeof(*key));
+        ptl_free(map->allocator, key, size_of(key));
     }
     ptl_map_drop(map);
 }

@@ -48,23 +48,43 @@ static int request(struct ptl_shard *shard, const char *word, struct ptl_span fa
     return ptl_route(shard->node, &shard->directory.master, &op, true);
 }
 
+static void list_unasked(struct ptl_directory *directory, struct ptl_interest *interest)
+{
+    interest->asked = false;
+    interest->next = directory->unasked;
+    interest->link = &directory->unasked;
+    if (directory->unasked != NULL) {
+        directory->unasked->link = &interest->next;
+    }
+    directory->unasked = interest;
+}
+
+static void unlist(struct ptl_interest *interest)
+{
+    if (!interest->asked) {
+        interest->asked = true;
+        *interest->link = interest->next;
+        if (interest->next != NULL) {
+            interest->next->link = interest->link;
+        }
+    }
+}
+
 bool ptl_interests_work(struct ptl_shard *shard)
 {
     struct ptl_directory *directory = &shard->directory;
-    struct ptl_interest *interest;
-    uint32_t at = 0;
-    bool left = false;
 
-    if (directory->interests.count == 0 || !directory->has_master) {
+    if (!directory->has_master) {
         return false;
     }
-    while ((interest = ptl_map_next(&directory->interests, &at)) != NULL) {
-        if (!interest->asked) {
-            interest->asked = request(shard, "g_mon1", ptl_interest_family(interest)) == PTL_OK;
-            left |= !interest->asked;
+    while (directory->unasked != NULL) {
+        struct ptl_interest *interest = directory->unasked;
+        if (request(shard, "g_mon1", ptl_interest_family(interest)) < 0) {
+            return true;
         }
+        unlist(interest);
     }
-    return left;
+    return false;
 }
 
 void ptl_interests_again(struct ptl_shard *shard)
@@ -73,27 +93,27 @@ void ptl_interests_again(struct ptl_shard *shard)
     uint32_t at = 0;
 
     while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
-        interest->asked = interest->fresh = false;
+        interest->fresh = false;
+        if (interest->asked) {
+            list_unasked(&shard->directory, interest);
+        }
     }
 }
 
 /* ---- Watchers -------------------------------------------------------------------------------- */
 
-static void release_outlets(struct ptl_shard *shard, struct ptl_span family)
+static void release_outlets(struct ptl_interest *interest)
 {
-    for (struct ptl_outlet *o = shard->directory.outlets; o != NULL; o = o->next) {
-        if (o->held && ptl_span_equal(ptl_span(o->family, o->family_size), family)) {
-            o->held = false;
-            ptl_outlet_wake(o);
-        }
+    while (interest->held != NULL) {
+        ptl_outlet_release(interest->held);
     }
 }
 
-void ptl_interest_copied(struct ptl_shard *shard, struct ptl_interest *interest)
+void ptl_interest_copied(struct ptl_interest *interest)
 {
     if (!interest->copied) {
         interest->copied = true;
-        release_outlets(shard, ptl_interest_family(interest));
+        release_outlets(interest);
     }
 }
 
@@ -109,6 +129,7 @@ static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family
     interest->hash = ptl_name_hash(family);
     interest->family_size = (uint8_t)family.size;
     memcpy(interest->owner + 1, family.bytes, family.size);
+    list_unasked(&shard->directory, interest);
     ptl_map_insert(&shard->directory.interests, interest->hash, interest);
     return interest;
 }
@@ -146,6 +167,8 @@ void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
         int err = request(shard, "g_mon0", family);
         (void)err; /* then it goes on telling us, and we do not listen */
     }
+    unlist(interest);
+    release_outlets(interest); /* of one that is about to be closed */
     drop_copy(shard, interest);
     ptl_map_remove(&shard->directory.interests, interest->hash, interest);
     ptl_free(shard->allocator, interest, sizeof(*interest));
@@ -158,7 +181,7 @@ void ptl_interests_end(struct ptl_shard *shard)
 
     while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
         drop_copy(shard, interest);
-        release_outlets(shard, ptl_interest_family(interest));
+        release_outlets(interest);
     }
     ptl_interests_drop(shard);
 }
@@ -172,4 +195,5 @@ void ptl_interests_drop(struct ptl_shard *shard)
         ptl_free(shard->allocator, interest, sizeof(*interest));
     }
     ptl_map_drop(&shard->directory.interests);
+    shard->directory.unasked = NULL;
 }

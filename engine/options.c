@@ -57,6 +57,7 @@ static void fill_in(struct ptl_node_options *options)
         options->db_value_bytes_max = options->message_bytes_max / 2; /* it goes in a message */
     }
     set_default_unsigned(&options->db_entries_max, 4000000);
+    set_default_unsigned(&options->db_watches_max, 10000);
 }
 
 static bool framings_valid(const char *framings)

@@ -1,5 +1,6 @@
 #include "engine/outlet.h"
 
+#include "engine/name.h"
 #include "engine/node.h"
 
 #define PACKET_BYTES ((size_t)16384)
@@ -17,11 +18,16 @@ void ptl_outlet_wake(struct ptl_outlet *outlet)
 {
     struct ptl_directory *directory = &outlet->shard->directory;
 
-    if (!outlet->pending) {
-        outlet->pending = true;
-        outlet->pending_next = directory->pending;
-        directory->pending = outlet;
+    if (outlet->pending) {
+        return;
     }
+    outlet->pending = true;
+    outlet->pending_next = directory->pending;
+    outlet->pending_link = &directory->pending;
+    if (directory->pending != NULL) {
+        directory->pending->pending_link = &outlet->pending_next;
+    }
+    directory->pending = outlet;
 }
 
 static void wake(void *data)
@@ -29,16 +35,44 @@ static void wake(void *data)
     ptl_outlet_wake(data);
 }
 
-static void forget_pending(struct ptl_directory *directory, const struct ptl_outlet *outlet)
+static void forget_pending(struct ptl_outlet *outlet)
 {
-    struct ptl_outlet **at = &directory->pending;
-
-    while (outlet->pending && *at != outlet) {
-        at = &(*at)->pending_next;
-    }
     if (outlet->pending) {
-        *at = outlet->pending_next;
+        outlet->pending = false;
+        *outlet->pending_link = outlet->pending_next;
+        if (outlet->pending_next != NULL) {
+            outlet->pending_next->pending_link = outlet->pending_link;
+        }
     }
+}
+
+void ptl_outlet_hold(struct ptl_outlet *outlet, struct ptl_outlet **list)
+{
+    ptl_assert(!outlet->held);
+    outlet->held = true;
+    outlet->held_next = *list;
+    outlet->held_link = list;
+    if (*list != NULL) {
+        (*list)->held_link = &outlet->held_next;
+    }
+    *list = outlet;
+}
+
+static void forget_held(struct ptl_outlet *outlet)
+{
+    if (outlet->held) {
+        outlet->held = false;
+        *outlet->held_link = outlet->held_next;
+        if (outlet->held_next != NULL) {
+            outlet->held_next->held_link = outlet->held_link;
+        }
+    }
+}
+
+void ptl_outlet_release(struct ptl_outlet *outlet)
+{
+    forget_held(outlet);
+    ptl_outlet_wake(outlet);
 }
 
 /* ---- Opening and closing -------------------------------------------------------------------- */
@@ -137,36 +171,51 @@ struct ptl_outlet *ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *pee
     return begin(shard, outlet);
 }
 
-static struct ptl_outlet *find_watch(struct ptl_shard *shard, const struct ptl_peer *peer,
-                                     struct ptl_span family)
+static bool same_family(const void *entry, struct ptl_span family)
 {
-    for (struct ptl_outlet *o = shard->directory.outlets; o != NULL; o = o->next) {
-        if (o->kind == PTL_OUTLET_FAMILY && o->peer == peer &&
-            ptl_span_equal(ptl_span(o->family, o->family_size), family)) {
-            return o;
-        }
+    const struct ptl_outlet *outlet = entry;
+
+    return ptl_span_equal(ptl_span(outlet->family, outlet->family_size), family);
+}
+
+static int begin_watch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family,
+                       uint64_t hash)
+{
+    if (peer->watches.count >= shard->node->options.db_watches_max) {
+        return PTL_ELIMIT;
     }
-    return NULL;
+    if (ptl_map_reserve(&peer->watches) < 0) {
+        return PTL_ENOMEM;
+    }
+    struct ptl_outlet *outlet = make(shard, PTL_OUTLET_FAMILY, family);
+    if (outlet != NULL) {
+        outlet->peer = peer;
+        outlet->hash = hash;
+    }
+    outlet = begin(shard, outlet);
+    if (outlet == NULL) {
+        return PTL_ENOMEM;
+    }
+    ptl_map_insert(&peer->watches, hash, outlet);
+    return PTL_OK;
 }
 
 int ptl_outlet_watch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family)
 {
-    struct ptl_outlet *outlet = find_watch(shard, peer, family);
+    uint64_t hash = ptl_name_hash(family);
+    struct ptl_outlet *outlet = ptl_map_find(&peer->watches, hash, same_family, family);
 
-    if (outlet != NULL) {
-        ptl_outlet_reopen(outlet); /* it asks anew: a first copy is what it waits for */
-        return PTL_OK;
+    if (outlet == NULL) {
+        return begin_watch(shard, peer, family, hash);
     }
-    outlet = make(shard, PTL_OUTLET_FAMILY, family);
-    if (outlet != NULL) {
-        outlet->peer = peer;
-    }
-    return begin(shard, outlet) == NULL ? PTL_ENOMEM : PTL_OK;
+    ptl_outlet_reopen(outlet); /* it asks anew: a first copy is what it waits for */
+    return PTL_OK;
 }
 
 void ptl_outlet_unwatch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family)
 {
-    struct ptl_outlet *outlet = find_watch(shard, peer, family);
+    struct ptl_outlet *outlet =
+        ptl_map_find(&peer->watches, ptl_name_hash(family), same_family, family);
 
     if (outlet != NULL) {
         ptl_outlet_close(shard, outlet);
@@ -220,9 +269,13 @@ void ptl_outlet_close(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
     struct ptl_directory *directory = &shard->directory;
 
-    forget_pending(directory, outlet);
+    forget_pending(outlet);
+    forget_held(outlet);
     if (outlet->kind == PTL_OUTLET_FOLLOWER) {
         ptl_map_remove(&directory->by_follower, ptl_map_spread(outlet->follower), outlet);
+    }
+    if (outlet->kind == PTL_OUTLET_FAMILY) {
+        ptl_map_remove(&outlet->peer->watches, outlet->hash, outlet);
     }
     if (outlet->peer != NULL && outlet->peer->feed == outlet) {
         outlet->peer->feed = NULL;
@@ -235,17 +288,17 @@ void ptl_outlet_close(struct ptl_shard *shard, struct ptl_outlet *outlet)
     free_outlet(shard, outlet);
 }
 
-void ptl_outlets_close(struct ptl_shard *shard, const struct ptl_peer *peer)
+void ptl_outlets_close(struct ptl_shard *shard, struct ptl_peer *peer)
 {
-    struct ptl_outlet *outlet = shard->directory.outlets;
+    struct ptl_outlet *outlet;
 
-    while (outlet != NULL) {
-        struct ptl_outlet *next = outlet->next;
-        if (outlet->peer == peer) {
-            ptl_outlet_close(shard, outlet);
-        }
-        outlet = next;
+    if (peer->feed != NULL) {
+        ptl_outlet_close(shard, peer->feed);
     }
+    while ((outlet = ptl_map_take(&peer->watches)) != NULL) {
+        ptl_outlet_close(shard, outlet);
+    }
+    ptl_map_drop(&peer->watches);
 }
 
 /* ---- Work ----------------------------------------------------------------------------------- */

@@ -33,8 +33,9 @@ enum ptl_drained {
 enum ptl_watch_how { PTL_WATCH_ALL, PTL_WATCH_ONE, PTL_WATCH_BEGINNING };
 
 struct ptl_outlet {
-    struct ptl_outlet *next, **link; /* on the shard's list of all */
-    struct ptl_outlet *pending_next; /* on that of those with something to tell */
+    struct ptl_outlet *next, **link;                 /* on the shard's list of all */
+    struct ptl_outlet *pending_next, **pending_link; /* of those with something to tell */
+    struct ptl_outlet *held_next, **held_link;       /* FOLLOWER: of its interest's, while held */
     bool pending;
     uint8_t kind;
     bool begun;       /* PTL_CHANGE_ALL has been taken */
@@ -48,6 +49,7 @@ struct ptl_outlet {
     struct ptl_watch *watch; /* NULL: there was no memory to open it again */
     struct ptl_peer *peer;
     uint64_t follower;
+    uint64_t hash; /* FAMILY: of its name */
     uint32_t follower_shard;
     struct ptl_parcel *first, *last; /* packets that were made and found no room */
     struct ptl_span filter;          /* FOLLOWER: the key or the beginning; a block of its own */
@@ -65,7 +67,10 @@ size_t ptl_outlet_packet_bytes(const struct ptl_shard *shard);
 struct ptl_outlet *ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *peer,
                                    enum ptl_outlet_kind kind);
 
-/* Begin to tell a peer of a family, unless that goes on already.  Errors: PTL_ENOMEM. */
+/*
+ * Begin to tell a peer of a family, from the beginning if that goes on already.
+ * Errors: PTL_ENOMEM, PTL_ELIMIT (it watches options.db_watches_max families here).
+ */
 PTL_MUST_CHECK int ptl_outlet_watch(struct ptl_shard *shard, struct ptl_peer *peer,
                                     struct ptl_span family);
 void ptl_outlet_unwatch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family);
@@ -83,7 +88,11 @@ PTL_MUST_CHECK int ptl_outlet_internal(struct ptl_shard *shard, enum ptl_outlet_
 
 /* End one; and all that are for a peer. */
 void ptl_outlet_close(struct ptl_shard *shard, struct ptl_outlet *outlet);
-void ptl_outlets_close(struct ptl_shard *shard, const struct ptl_peer *peer);
+void ptl_outlets_close(struct ptl_shard *shard, struct ptl_peer *peer);
+
+/* It waits until its interest has been copied; and does no longer. */
+void ptl_outlet_hold(struct ptl_outlet *outlet, struct ptl_outlet **list);
+void ptl_outlet_release(struct ptl_outlet *outlet);
 
 /* It may have something to tell. */
 void ptl_outlet_wake(struct ptl_outlet *outlet);

@@ -8,7 +8,7 @@
 struct told {
     uint64_t hash;
     uint8_t name_size;
-    char name[PTL_PORT_NAME_MAX];
+    char name[];
 };
 
 /* A port of the peer's that is full, or was until all shards know better. */
@@ -16,8 +16,18 @@ struct remote_full {
     uint64_t hash;
     struct ptl_fullness fullness;
     uint8_t name_size;
-    char name[PTL_PORT_NAME_MAX];
+    char name[];
 };
+
+static void free_told(struct ptl_shard *shard, struct told *told)
+{
+    ptl_free(shard->allocator, told, sizeof(*told) + told->name_size);
+}
+
+static void free_remote(struct ptl_shard *shard, struct remote_full *remote)
+{
+    ptl_free(shard->allocator, remote, sizeof(*remote) + remote->name_size);
+}
 
 static bool same_told(const void *entry, struct ptl_span name)
 {
@@ -33,26 +43,41 @@ static bool same_remote(const void *entry, struct ptl_span name)
 
 /* ---- Our ports ----------------------------------------------------------------------------- */
 
-void ptl_peer_tell_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
+static struct told *make_told(struct ptl_shard *shard, uint64_t hash, struct ptl_span name)
+{
+    struct told *told = ptl_alloc_raw(shard->allocator, sizeof(*told) + name.size);
+
+    if (told != NULL) {
+        told->hash = hash;
+        told->name_size = (uint8_t)name.size;
+        memcpy(told->name, name.bytes, name.size);
+    }
+    return told;
+}
+
+bool ptl_peer_tell_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
     uint64_t hash = ptl_name_hash(name);
 
-    if (ptl_map_find(&link->told_full, hash, same_told, name) != NULL ||
-        ptl_map_reserve(&link->told_full) < 0) {
-        return; /* without memory the peer is told with a later message */
+    if (ptl_map_find(&link->told_full, hash, same_told, name) != NULL) {
+        return true;
     }
-    struct told *told = ptl_alloc_raw(shard->allocator, sizeof(*told));
+    if (link->told_full.count >= PTL_PEER_FULL_MAX) {
+        return false;
+    }
+    if (ptl_map_reserve(&link->told_full) < 0) {
+        return true; /* without memory the peer is told with a later message */
+    }
+    struct told *told = make_told(shard, hash, name);
     if (told == NULL) {
-        return;
+        return true;
     }
-    told->hash = hash;
-    told->name_size = (uint8_t)name.size;
-    memcpy(told->name, name.bytes, name.size);
     if (ptl_link_request(shard, link, PTL_REQUEST_FULL, name) < 0) {
-        ptl_free(shard->allocator, told, sizeof(*told));
-        return;
+        free_told(shard, told);
+        return true;
     }
     ptl_map_insert(&link->told_full, hash, told);
+    return true;
 }
 
 void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name)
@@ -67,7 +92,7 @@ void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name)
             continue;
         }
         ptl_map_remove(&link->told_full, hash, told);
-        ptl_free(shard->allocator, told, sizeof(*told));
+        free_told(shard, told);
         if (ptl_link_request(shard, link, PTL_REQUEST_ROOM, name) < 0) {
             ptl_link_fail(shard, link, PTL_ENOMEM); /* else it would wait for ever */
         }
@@ -75,6 +100,24 @@ void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name)
 }
 
 /* ---- The peer's ports ---------------------------------------------------------------------- */
+
+static struct remote_full *make_remote(struct ptl_shard *shard, struct ptl_link *link,
+                                       uint64_t hash, struct ptl_span name)
+{
+    if (ptl_map_reserve(&link->remote_full) < 0) {
+        return NULL;
+    }
+    struct remote_full *remote = ptl_alloc(shard->allocator, sizeof(*remote) + name.size);
+    if (remote != NULL) {
+        remote->hash = hash;
+        remote->name_size = (uint8_t)name.size;
+        memcpy(remote->name, name.bytes, name.size);
+        remote->fullness.node = ptl_span(link->id, link->id_size);
+        remote->fullness.name = ptl_span(remote->name, remote->name_size);
+        ptl_map_insert(&link->remote_full, hash, remote);
+    }
+    return remote;
+}
 
 int ptl_peer_says_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
@@ -84,18 +127,16 @@ int ptl_peer_says_full(struct ptl_shard *shard, struct ptl_link *link, struct pt
     if (link->id_size + 1 + name.size > PTL_PORT_ID_MAX) {
         return PTL_OK; /* nobody here can name that port */
     }
+    if (remote == NULL && link->remote_full.count >= PTL_PEER_FULL_MAX) {
+        ptl_log(shard->node, PTL_LOG_WARN, "%s has too many ports that are full: %.*s: ignored",
+                link->id, (int)name.size, (const char *)name.bytes);
+        return PTL_OK;
+    }
     if (remote == NULL) {
-        int err = ptl_map_reserve(&link->remote_full);
-        remote = err < 0 ? NULL : ptl_alloc(shard->allocator, sizeof(*remote));
-        if (remote == NULL) {
-            return PTL_ENOMEM;
-        }
-        remote->hash = hash;
-        remote->name_size = (uint8_t)name.size;
-        memcpy(remote->name, name.bytes, name.size);
-        remote->fullness.node = ptl_span(link->id, link->id_size);
-        remote->fullness.name = ptl_span(remote->name, remote->name_size);
-        ptl_map_insert(&link->remote_full, hash, remote);
+        remote = make_remote(shard, link, hash, name);
+    }
+    if (remote == NULL) {
+        return PTL_ENOMEM;
     }
     if (!remote->fullness.full) {
         ptl_fullness_set(shard, &remote->fullness, true);
@@ -128,7 +169,7 @@ static void drop_told(struct ptl_shard *shard, struct ptl_link *link)
     uint32_t at = 0;
 
     while ((told = ptl_map_next(&link->told_full, &at)) != NULL) {
-        ptl_free(shard->allocator, told, sizeof(*told));
+        free_told(shard, told);
     }
     ptl_map_drop(&link->told_full);
 }
@@ -152,7 +193,7 @@ bool ptl_peer_room_sweep(struct ptl_shard *shard, struct ptl_link *link)
     while ((remote = ptl_map_next(&link->remote_full, &at)) != NULL) {
         if (!remote->fullness.full && ptl_fullness_settled(&remote->fullness)) {
             ptl_map_remove_last(&link->remote_full, &at);
-            ptl_free(shard->allocator, remote, sizeof(*remote));
+            free_remote(shard, remote);
         }
     }
     return link->remote_full.count == 0;
@@ -165,7 +206,7 @@ void ptl_peer_room_drop(struct ptl_shard *shard, struct ptl_link *link)
 
     drop_told(shard, link);
     while ((remote = ptl_map_next(&link->remote_full, &at)) != NULL) {
-        ptl_free(shard->allocator, remote, sizeof(*remote));
+        free_remote(shard, remote);
     }
     ptl_map_drop(&link->remote_full);
 }

@@ -25,13 +25,22 @@ struct ptl_shard;
 #define PTL_REQUEST_FULL "portolan::full"
 #define PTL_REQUEST_ROOM "portolan::room"
 
-/* A message from this peer is for port `name` of ours, which is full: say so, unless it knows. */
-void ptl_peer_tell_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
+/* Ports of one node that another one takes for full, and is told of.  Names cost memory there. */
+#define PTL_PEER_FULL_MAX 4096
+
+/*
+ * A message from this peer is for port `name` of ours, which is full: say so, unless it knows.
+ * False: it knows of as many as it may, and is not to be read until the port has room.
+ */
+bool ptl_peer_tell_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
 
 /* Port `name` of ours has room again: say so to the peers that were told. */
 void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name);
 
-/* The peer says of its port `name` that it is full, or has room again.  Errors: PTL_ENOMEM. */
+/*
+ * The peer says of its port `name` that it is full, or has room again.  Of more than
+ * PTL_PEER_FULL_MAX ports it says so in vain.  Errors: PTL_ENOMEM.
+ */
 int ptl_peer_says_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
 void ptl_peer_says_room(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
 

@@ -82,6 +82,7 @@ struct ptl_node_options {
     const char *const *announces;
     size_t db_value_bytes_max; /* of one value in the database, encoded [1 MiB] */
     unsigned db_entries_max;   /* entries of one node in one shard's part of it [4,000,000] */
+    unsigned db_watches_max;   /* families of one shard that one node may watch here [10,000] */
     const struct ptl_loop_maker *loops; /* [io_uring] */
 };
 

@@ -57,10 +57,10 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         return PTL_OK;
     }
     if (ptl_is_full(shard, &c->last_port)) {
-        if ((c->link->peer_features & PTL_FEATURE_ROOM) == 0) {
+        if ((c->link->peer_features & PTL_FEATURE_ROOM) == 0 ||
+            !ptl_peer_tell_full(shard, c->link, name)) {
             return PTL_EFULL;
         }
-        ptl_peer_tell_full(shard, c->link, name);
     }
     ptl_op_address(&op, &c->last_port);
     unsigned place = c->last_port.shard;

@@ -1,0 +1,223 @@
+/*
+ * What one strange peer can make a node's database hold and walk: it speaks on a plain socket.
+ */
+#include "engine/map.h"
+#include "tests/replay/wire.h"
+#include "witness.h"
+
+#ifdef PTL_QUICK
+#define SAME_KEYS 50000
+#define FAMILIES 5000
+#define PORTS 20000
+#else
+#define SAME_KEYS 1000000 /* a second, or half a day when each is looked for among all others */
+#define FAMILIES 200000
+#define PORTS 100000
+#endif
+#define WATCHES 1000
+#define FULL_MAX 4096  /* ports of one peer that are taken for full */
+#define FULL_BYTES 700 /* for each of them, beside what a shard remembers */
+#define FENCES 32
+
+static struct ptl_node *start(struct ptl_node_options options)
+{
+    static const char *const binds[] = {"127.0.0.1:0", NULL};
+
+    options.binds = binds;
+    return witness_start(&options);
+}
+
+/* Join as node `id`, whose greeting has these keys. */
+static void join(struct wire *wire, struct ptl_node *node, const char *id, const char *keys)
+{
+    const struct ptl_node_options options = witness_options(id);
+    char lines[192], secret[64];
+
+    snprintf(lines, sizeof lines, "aemp;1;%s;hmac_sha3_512;cbor;mproto=1;gproto=1%s\nnonce\n", id,
+             keys);
+    snprintf(secret, sizeof secret, "%.*s", (int)options.secret_size, (const char *)options.secret);
+    const struct wire_opening opening = {
+        .node_id = id, .secret = secret, .framings = "cbor", .lines = lines};
+    wire_open(wire, wire_dial(ptl_node_address(node, 0)), &opening, NULL);
+}
+
+/* Read on until so many packets of this request have come; returns how many there were. */
+static unsigned read_until(struct wire *wire, const char *request, unsigned count)
+{
+    unsigned come = 0;
+
+    while (come < count) {
+        (void)wire_wait(wire, "");
+        for (size_t i = 0; i < wire->got.count; i++) {
+            come += packet_requests(&wire->got.at[i], request);
+        }
+        wire_forget(wire);
+    }
+    return come;
+}
+
+/*
+ * Wait until every shard has taken all that was said before: families of so many names are on all
+ * of them.  Returns how many packets of the request came meanwhile.
+ */
+static unsigned fence(struct wire *wire, const char *request)
+{
+    unsigned answers = 0, come = 0;
+    char json[64];
+
+    for (unsigned i = 0; i < FENCES; i++) {
+        snprintf(json, sizeof json, "[\"\", \"g_db_keys\", \"fence%u\", \"id\"]", i);
+        wire_say(wire, json);
+    }
+    while (answers < FENCES) {
+        (void)wire_wait(wire, "");
+        for (size_t i = 0; i < wire->got.count; i++) {
+            answers += packet_requests(&wire->got.at[i], "g_reply");
+            come += packet_requests(&wire->got.at[i], request);
+        }
+        wire_forget(wire);
+    }
+    return come;
+}
+
+static void say(struct wire *wire, struct ptl_writer *writer)
+{
+    struct ptl_msg *msg;
+
+    assert_int_equal(ptl_writer_finish(writer, &msg), 0);
+    wire_packet(wire, ptl_span_text(""), msg);
+    ptl_msg_free(msg);
+}
+
+/* ---- Updates -------------------------------------------------------------------------------- */
+
+static void say_one_key_many_times(struct wire *wire)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_text(&writer, "g_upd", 5);
+    ptl_put_text(&writer, "fam", 3);
+    ptl_put_map(&writer, SAME_KEYS);
+    for (int i = 0; i < SAME_KEYS; i++) {
+        ptl_put_text(&writer, "k", 1);
+        ptl_put_int(&writer, i);
+    }
+    ptl_put_array(&writer, 1);
+    ptl_put_text(&writer, "other", 5);
+    say(wire, &writer);
+}
+
+static void update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct wire wire;
+
+    (void)state;
+    join(&wire, rain, "peer", "");
+    wire_say(&wire, "[\"\", \"g_slave\", {\"fam\": {\"other\": 1}}]");
+    say_one_key_many_times(&wire);
+    wire_say(&wire, "[\"\", \"g_db_family\", \"fam\", \"b\"]");
+    const struct packet *packet = wire_wait(&wire, "");
+    while (!packet_requests(packet, "g_reply")) {
+        wire_forget(&wire);
+        packet = wire_wait(&wire, "");
+    }
+    char expected[64], *heard = ptl_msg_json(packet->msg);
+    snprintf(expected, sizeof expected, "[\"g_reply\",\"b\",{\"k\":%d}]", SAME_KEYS - 1);
+    assert_string_equal(heard, expected);
+    free(heard);
+    wire_close(&wire);
+    assert_int_equal(witness_stop(rain, 5000), 0);
+}
+
+/* ---- Watches -------------------------------------------------------------------------------- */
+
+static void say_of_family(struct wire *wire, const char *request, unsigned number)
+{
+    char json[64];
+
+    snprintf(json, sizeof json, "[\"\", \"%s\", \"fam%u\"]", request, number);
+    wire_say(wire, json);
+}
+
+static void peer_watches_so_many_families_on_each_shard_and_no_more(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct wire wire;
+
+    (void)state;
+    options.db_watches_max = WATCHES;
+    struct ptl_node *rain = start(options);
+    unsigned most = WATCHES * ptl_node_shards(rain);
+    join(&wire, rain, "peer", "");
+    for (unsigned i = 0; i < FAMILIES; i++) {
+        say_of_family(&wire, "g_mon1", i);
+    }
+    assert_int_equal(read_until(&wire, "g_chg1", most) + fence(&wire, "g_chg1"), most);
+    assert_non_null(witness_until("rain", "watches too many families"));
+    for (unsigned i = 0; i < FAMILIES; i++) {
+        say_of_family(&wire, "g_mon0", i);
+    }
+    for (unsigned i = 0; i < WATCHES; i++) { /* whoever watches no longer may begin anew */
+        say_of_family(&wire, "g_mon1", FAMILIES + i);
+    }
+    assert_int_equal(read_until(&wire, "g_chg1", WATCHES), WATCHES);
+    wire_close(&wire);
+    assert_int_equal(witness_stop(rain, 5000), 0);
+}
+
+/* ---- Ports that are full -------------------------------------------------------------------- */
+
+static void say_of_port(struct wire *wire, const char *request, unsigned number)
+{
+    char json[64];
+
+    snprintf(json, sizeof json, "[\"\", \"%s\", \"port%u\"]", request, number);
+    wire_say(wire, json);
+}
+
+static void peer_may_call_so_many_of_its_ports_full_and_no_more(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct wire wire;
+    struct ptl_port port;
+
+    (void)state;
+    join(&wire, rain, "peer", ";portolan=1.1"); /* one of ours, that understands room */
+    fence(&wire, "");
+    size_t before = witness_bytes();
+    for (unsigned i = 0; i < PORTS; i++) {
+        say_of_port(&wire, "portolan::full", i);
+    }
+    fence(&wire, "");
+    size_t each = FULL_BYTES + 200 * ptl_node_shards(rain);
+    assert_true(witness_bytes() < before + FULL_MAX * each);
+    port = witness_parse(rain, "peer#port0");
+    assert_int_equal(ptl_sendf(rain, &port, "i", 1), PTL_EFULL);
+    for (unsigned i = 0; i < PORTS; i++) {
+        say_of_port(&wire, "portolan::room", i);
+    }
+    fence(&wire, "");
+    while (ptl_sendf(rain, &port, "i", 1) == PTL_EFULL) {
+        fence(&wire, "");
+    }
+    size_t places = sizeof(struct ptl_map_place) * 2 * FULL_MAX * (2 + ptl_node_shards(rain));
+    while (witness_bytes() > before + places) { /* nothing but empty maps is kept of them */
+        fence(&wire, "");
+    }
+    wire_close(&wire);
+    assert_int_equal(witness_stop(rain, 5000), 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        WITNESSED(update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once),
+        WITNESSED(peer_watches_so_many_families_on_each_shard_and_no_more),
+        WITNESSED(peer_may_call_so_many_of_its_ports_full_and_no_more),
+    };
+
+    return witness_main(argc, argv, "db_peer", tests, sizeof(tests) / sizeof(tests[0]),
+                        (const unsigned[]){1, 2, 0});
+}

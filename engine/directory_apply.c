@@ -72,19 +72,29 @@ static bool is_echo(const struct ptl_shard *shard, struct ptl_span key)
            key.bytes[self.size] == '#';
 }
 
-/* A map of keys and values, which is stepped over. */
+static void skip_map(struct ptl_cursor *cursor)
+{
+    int err = ptl_skip(cursor);
+
+    (void)err; /* the message is well-formed */
+}
+
+/* A map of keys and values, which is stepped over whatever it is. */
 static void read_map(struct items *items, struct ptl_span family, struct ptl_cursor *cursor,
                      bool skip_echoes)
 {
+    struct ptl_cursor ahead = *cursor;
     struct ptl_value head;
     uint8_t room[PTL_KEY_ROOM];
     struct ptl_span key, value;
 
-    int err = ptl_next(cursor, &head);
+    int err = ptl_next(&ahead, &head);
     if (err < 0 || head.type != PTL_MAP) {
         items->trouble = "entries that are not a map";
+        skip_map(cursor);
         return;
     }
+    *cursor = ahead;
     for (uint32_t i = 0; i < head.count; i++) {
         err = ptl_key_next(cursor, room, &key);
         if (err == PTL_EEND || ptl_next_span(cursor, &value) < 0) {
@@ -100,13 +110,6 @@ static void read_map(struct items *items, struct ptl_span family, struct ptl_cur
         bool rewritten = key.bytes >= room && key.bytes < room + sizeof(room);
         add_item(items, family, rewritten ? keep_name(items, key) : key, value);
     }
-}
-
-static void skip_map(struct ptl_cursor *cursor)
-{
-    int err = ptl_skip(cursor);
-
-    (void)err; /* the message is well-formed */
 }
 
 /* The families of a whole database that are this shard's. */

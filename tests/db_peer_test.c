@@ -108,6 +108,24 @@ static void say_one_key_many_times(struct wire *wire)
     say(wire, &writer);
 }
 
+/* The node answers this about a family, when it is asked under the ID "b". */
+static void assert_family(struct wire *wire, const char *family, const char *expected)
+{
+    char json[64];
+
+    snprintf(json, sizeof json, "[\"\", \"g_db_family\", \"%s\", \"b\"]", family);
+    wire_say(wire, json);
+    const struct packet *packet = wire_wait(wire, "");
+    while (!packet_requests(packet, "g_reply")) {
+        wire_forget(wire);
+        packet = wire_wait(wire, "");
+    }
+    char *heard = ptl_msg_json(packet->msg);
+    assert_string_equal(heard, expected);
+    free(heard);
+    wire_forget(wire);
+}
+
 static void update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once(void **state)
 {
     struct ptl_node *rain = start(witness_options("rain"));
@@ -117,16 +135,22 @@ static void update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_
     join(&wire, rain, "peer", "");
     wire_say(&wire, "[\"\", \"g_slave\", {\"fam\": {\"other\": 1}}]");
     say_one_key_many_times(&wire);
-    wire_say(&wire, "[\"\", \"g_db_family\", \"fam\", \"b\"]");
-    const struct packet *packet = wire_wait(&wire, "");
-    while (!packet_requests(packet, "g_reply")) {
-        wire_forget(&wire);
-        packet = wire_wait(&wire, "");
-    }
-    char expected[64], *heard = ptl_msg_json(packet->msg);
+    char expected[64];
     snprintf(expected, sizeof expected, "[\"g_reply\",\"b\",{\"k\":%d}]", SAME_KEYS - 1);
-    assert_string_equal(heard, expected);
-    free(heard);
+    assert_family(&wire, "fam", expected);
+    wire_close(&wire);
+    assert_int_equal(witness_stop(rain, 5000), 0);
+}
+
+static void family_that_is_no_map_leaves_those_behind_it_as_they_are(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct wire wire;
+
+    (void)state;
+    join(&wire, rain, "peer", "");
+    wire_say(&wire, "[\"\", \"g_slave\", {\"fam\": [\"a\", {}], \"good\": {\"key\": 3}}]");
+    assert_family(&wire, "good", "[\"g_reply\",\"b\",{\"key\":3}]");
     wire_close(&wire);
     assert_int_equal(witness_stop(rain, 5000), 0);
 }
@@ -214,6 +238,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WITNESSED(update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once),
+        WITNESSED(family_that_is_no_map_leaves_those_behind_it_as_they_are),
         WITNESSED(peer_watches_so_many_families_on_each_shard_and_no_more),
         WITNESSED(peer_may_call_so_many_of_its_ports_full_and_no_more),
     };

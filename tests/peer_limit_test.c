@@ -34,6 +34,7 @@ static struct ptl_node *start_rain(void)
     options.framings = framings;
     options.log = count_lines;
     options.log_data = "rain's log";
+    options.log_level = PTL_LOG_DEBUG; /* that an ordinary node is linked is debug */
     return witness_start(&options);
 }
 

@@ -192,9 +192,7 @@ static int take_global(struct inquiry *q)
     }
     if (!q->link->db.said_global) {
         q->link->db.said_global = true;
-        if (!q->link->dialled && q->link->seeds == 0) {
-            ptl_link_log_up(q->shard, q->link); /* it was taken for a program's */
-        }
+        ptl_link_log_global(q->shard, q->link);
     }
     q->link->db.attached = false;
     if (ptl_node_is_global(q->shard->node) && !knows_owners(q->link)) {

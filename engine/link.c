@@ -571,7 +571,15 @@ static bool is_to_stay(const struct ptl_link *link)
     return link->dialled || link->seeds != 0 || link->db.said_global;
 }
 
-void ptl_link_log_up(struct ptl_shard *shard, const struct ptl_link *link)
+void ptl_link_log_global(struct ptl_shard *shard, const struct ptl_link *link)
+{
+    if (!link->dialled && link->seeds == 0) {
+        ptl_log_about(shard, PTL_LOG_INFO, link_id(link), "the global node %s is linked, at %s",
+                      link->id, link->connection->peer.text);
+    }
+}
+
+static void log_up(struct ptl_shard *shard, const struct ptl_link *link)
 {
     const struct ptl_connection *connection = link->connection;
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&connection->handshake);
@@ -598,7 +606,7 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     link->up_at = link->received_at = link->sent_at = shard->now;
     ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
     link->dialled = !connection->accepted;
-    ptl_link_log_up(shard, link);
+    log_up(shard, link);
     ptl_node_linked(shard->node, link_id(link), true);
     if (link->peer_is_portolan) {
         ptl_link_keepalive(shard, link); /* the first frame: it says that this one was picked */

@@ -164,8 +164,8 @@ PTL_MUST_CHECK int ptl_link_request(struct ptl_shard *shard, struct ptl_link *li
 /* Write a packet that keeps the connection alive and says nothing. */
 void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link);
 
-/* Say that the link is up: debug, if it is a program's, which comes and goes. */
-void ptl_link_log_up(struct ptl_shard *shard, const struct ptl_link *link);
+/* Say that a node that has called us is no program, as was thought when its link came up. */
+void ptl_link_log_global(struct ptl_shard *shard, const struct ptl_link *link);
 
 /* A proved connection of this node: it takes the link over. */
 void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *connection);

@@ -116,7 +116,7 @@ static void global_node_that_comes_and_goes_is_told_of(void **state)
     (void)state;
     options.seeds = seeds;
     struct ptl_node *snow = witness_start(&options);
-    witness_until("rain", "linked to snow at");
+    witness_until("rain", "the global node snow is linked");
     witness_until("snow", "linked to rain at");
     witness_stop(snow, 5000);
     witness_until("rain", "lost the link to snow");

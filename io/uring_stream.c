@@ -1,6 +1,7 @@
 #include "io/uring_loop.h"
 
 #include "io/address.h"
+#include "io/descriptor.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -208,6 +209,7 @@ static void prepare_finish(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
 
     stream->finish_closes = stream->state == STREAM_CLOSING;
     if (stream->finish_closes) {
+        ptl_descriptor_closes(stream->fd);
         io_uring_prep_close(sqe, stream->fd);
     } else {
         io_uring_prep_nop(sqe);

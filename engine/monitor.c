@@ -1,9 +1,11 @@
 #include "engine/monitor.h"
 
 #include "engine/callback.h"
+#include "engine/fall.h"
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
+#include "engine/pending.h"
 #include "engine/send.h"
 #include "engine/shard.h"
 
@@ -37,13 +39,14 @@ void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitor
 {
     ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
+    ptl_pending_remove(monitoring);
     ptl_msg_free(monitoring->prefix);
     ptl_msg_free(monitoring->reason);
     ptl_free(shard->allocator, monitoring->to, sizeof(*monitoring->to));
     ptl_free(shard->allocator, monitoring, sizeof(*monitoring));
 }
 
-static void list_add(struct ptl_monitoring **list, struct ptl_monitoring *monitoring)
+void ptl_monitoring_list_add(struct ptl_monitoring **list, struct ptl_monitoring *monitoring)
 {
     monitoring->next = *list;
     monitoring->link_ = list;
@@ -53,7 +56,7 @@ static void list_add(struct ptl_monitoring **list, struct ptl_monitoring *monito
     *list = monitoring;
 }
 
-static void list_remove(struct ptl_monitoring *monitoring)
+void ptl_monitoring_list_remove(struct ptl_monitoring *monitoring)
 {
     if (monitoring->link_ != NULL) {
         *monitoring->link_ = monitoring->next;
@@ -89,7 +92,7 @@ static struct ptl_route *get_route(struct ptl_shard *shard, uint64_t hash)
 
 static void drop_route(struct ptl_shard *shard, struct ptl_route *route)
 {
-    if (route->first == NULL) {
+    if (route->first == NULL && !route->falling) {
         ptl_map_remove(&shard->monitors.routes, route->hash, route);
         ptl_free(shard->allocator, route, sizeof(*route));
     }
@@ -106,8 +109,7 @@ static void route_add(struct ptl_route *route, struct ptl_target *watch)
     route->first = watch;
 }
 
-/* Out of all maps and lists: nothing finds it any more. */
-static void unlist_watch(struct ptl_shard *shard, struct ptl_target *watch)
+void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
     ptl_map_remove(&shard->monitors.by_watch, ptl_map_spread(watch->id), watch);
@@ -121,7 +123,7 @@ static void unlist_watch(struct ptl_shard *shard, struct ptl_target *watch)
     }
 }
 
-static void free_watch(struct ptl_shard *shard, struct ptl_target *watch)
+void ptl_target_free(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_free(shard->allocator, watch, sizeof(*watch));
 }
@@ -166,7 +168,7 @@ static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_po
     if (target->kind == PTL_PORT_REMOTE) {
         struct ptl_route *route = get_route(shard, target->node_hash);
         if (route == NULL) {
-            free_watch(shard, watch);
+            ptl_target_free(shard, watch);
             return NULL;
         }
         route_add(route, watch);
@@ -181,14 +183,14 @@ static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_po
 /* The last interest is gone.  Telling that may have to wait for room in the ring. */
 static void leave(struct ptl_shard *shard, struct ptl_target *watch)
 {
-    unlist_watch(shard, watch);
+    ptl_target_unlist(shard, watch);
     uint64_t epoch = shard->told[ptl_place_of(shard->node, &watch->target)];
     if (send_watch(shard, watch, PTL_OP_UNWATCH, epoch, false) < 0) {
         watch->route_next = shard->monitors.leaving;
         shard->monitors.leaving = watch;
         return;
     }
-    free_watch(shard, watch);
+    ptl_target_free(shard, watch);
 }
 
 /* ---- Notices ----------------------------------------------------------------------------- */
@@ -209,8 +211,8 @@ static bool is_owner(const struct ptl_shard *shard, const struct ptl_monitoring 
                           ptl_port_name(monitoring->to));
 }
 
-/* Whether it is told in its own port's queue. */
-static bool is_notice(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
+                              const struct ptl_monitoring *monitoring)
 {
     return monitoring->owner != NULL &&
            (monitoring->kind == PTL_MONITOR_CALLBACK ||
@@ -233,6 +235,7 @@ static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitori
     };
     monitoring->noticed = true;
     if (failure != 0) {
+        monitoring->epoch = failure - 1;
         /* A failed link's notices all wait before the first of them runs: until a port has run its
          * own, what it sends to that node counts as sent before the failure. */
         ptl_port_queue(shard, monitoring->owner, &op);
@@ -248,7 +251,8 @@ static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitori
  */
 static bool is_stale_notice(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
 {
-    return monitoring->target.kind == PTL_PORT_REMOTE && is_notice(shard, monitoring) &&
+    return monitoring->target.kind == PTL_PORT_REMOTE &&
+           ptl_monitoring_is_notice(shard, monitoring) &&
            monitoring->epoch < shard->told[ptl_place_of(shard->node, &monitoring->target)];
 }
 
@@ -278,11 +282,12 @@ static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring
 {
     if (monitoring->noticed) {
         monitoring->taken_back = true; /* freed when its notice comes up */
+        ptl_pending_remove(monitoring);
         ptl_belonging_remove(&monitoring->belonging);
         return;
     }
     struct ptl_target *watch = monitoring->watch;
-    list_remove(monitoring);
+    ptl_monitoring_list_remove(monitoring);
     ptl_monitoring_free(shard, monitoring);
     if (watch != NULL && watch->first == NULL && !watch->firing) {
         leave(shard, watch);
@@ -313,16 +318,18 @@ static struct ptl_target *watch_for(struct ptl_shard *shard, struct ptl_monitori
         watch = ptl_map_find(&shard->monitors.by_target, hash, same_target,
                              ptl_port_span(&monitoring->target));
     }
-    if (watch != NULL) {
+    if (watch != NULL && (watch->route == NULL || !watch->route->falling)) {
         return watch;
     }
+    /* Nor does anyone join those that are being told: whoever went on would not let them end. */
+    fresh = fresh && watch == NULL;
     watch = new_watch(shard, &monitoring->target, hash, fresh);
     *err = PTL_ENOMEM;
     if (watch != NULL) {
         *err = send_watch(shard, watch, PTL_OP_WATCH, monitoring->epoch, direct);
         if (*err < 0) {
-            unlist_watch(shard, watch);
-            free_watch(shard, watch);
+            ptl_target_unlist(shard, watch);
+            ptl_target_free(shard, watch);
             return NULL;
         }
     }
@@ -353,7 +360,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
         return err;
     }
     if (monitoring->watch != NULL) {
-        list_add(&monitoring->watch->first, monitoring);
+        ptl_monitoring_list_add(&monitoring->watch->first, monitoring);
     }
     if (more != NULL) {
         monitoring->belonging.end = end_monitoring;
@@ -472,11 +479,10 @@ void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
     ptl_monitoring_free(shard, monitoring);
 }
 
-/* Fire one that is on no watch any more. */
-static void fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                 const struct ptl_msg *reason, uint64_t failure)
+void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                         const struct ptl_msg *reason, uint64_t failure)
 {
-    if (is_notice(shard, monitoring)) {
+    if (ptl_monitoring_is_notice(shard, monitoring)) {
         notify_port(shard, monitoring, reason, failure);
         return;
     }
@@ -489,7 +495,7 @@ static void fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     struct ptl_msg *kept = ptl_msg_keep(reason);
     ptl_msg_free(monitoring->reason);
     monitoring->reason = kept;
-    list_add(&shard->monitors.unfired, monitoring);
+    ptl_monitoring_list_add(&shard->monitors.unfired, monitoring);
 }
 
 void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err)
@@ -502,102 +508,8 @@ void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monit
                      ptl_err_text(err)) < 0) {
         reason = NULL;
     }
-    fire(shard, monitoring, reason != NULL ? reason : &empty, 0);
+    ptl_monitoring_fire(shard, monitoring, reason != NULL ? reason : &empty, 0);
     ptl_msg_free(reason);
-}
-
-static void fire_watch(struct ptl_shard *shard, struct ptl_target *watch,
-                       const struct ptl_msg *reason, uint64_t failure)
-{
-    watch->firing = true;
-    unlist_watch(shard, watch);
-    struct ptl_monitoring *list = watch->first;
-    watch->first = NULL;
-    if (list != NULL) {
-        list->link_ = &list; /* firing one may take another back: the list stays right */
-    }
-    while (list != NULL) {
-        struct ptl_monitoring *monitoring = list;
-        list_remove(monitoring);
-        monitoring->watch = NULL;
-        fire(shard, monitoring, reason, failure);
-    }
-    free_watch(shard, watch);
-}
-
-void ptl_target_down(struct ptl_shard *shard, uint64_t id, uint64_t failure,
-                     const struct ptl_msg *reason)
-{
-    struct ptl_target *watch =
-        ptl_map_find(&shard->monitors.by_watch, ptl_map_spread(id), NULL, no_key);
-
-    if (watch != NULL) {
-        fire_watch(shard, watch, reason, failure);
-    }
-}
-
-/*
- * Queue the notices of a failure before anything of it is told elsewhere: a port that hears of it
- * in another port's monitor, as a message, may not issue as if its own had run (G2).
- */
-static void queue_notices(struct ptl_shard *shard, struct ptl_target *watches,
-                          const struct ptl_msg *reason, uint64_t failure)
-{
-    struct ptl_monitoring *notices = NULL;
-
-    for (struct ptl_target *watch = watches; watch != NULL; watch = watch->route_next) {
-        struct ptl_monitoring *next;
-        for (struct ptl_monitoring *m = watch->first; m != NULL; m = next) {
-            next = m->next;
-            if (is_notice(shard, m)) {
-                list_remove(m);
-                m->watch = NULL;
-                list_add(&notices, m); /* whoever takes one back finds it here */
-            }
-        }
-    }
-    while (notices != NULL) {
-        struct ptl_monitoring *monitoring = notices;
-        list_remove(monitoring);
-        notify_port(shard, monitoring, reason, failure);
-    }
-}
-
-void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t failure,
-                    const struct ptl_msg *reason)
-{
-    uint64_t hash = ptl_name_hash(node);
-    struct ptl_route *route;
-
-#ifdef PTL_PLANT_LOST_MONITOR
-    route = ptl_map_find(&shard->monitors.routes, hash, NULL, no_key);
-    if (route != NULL && failure % 3 == 0) {
-        struct ptl_target *watch = route->first;
-        while (watch->first != NULL) {
-            ptl_monitoring_take_back(shard, watch->first->id);
-        }
-    }
-#endif
-    /* Watches that callbacks make now are of the new epoch: only those that are there go. */
-    route = ptl_map_find(&shard->monitors.routes, hash, NULL, no_key);
-    if (route == NULL) {
-        return;
-    }
-    struct ptl_target *list = route->first;
-    route->first = NULL;
-    for (struct ptl_target *watch = list; watch != NULL; watch = watch->route_next) {
-        ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
-        ptl_map_remove(&shard->monitors.by_watch, ptl_map_spread(watch->id), watch);
-        watch->route = NULL;
-        watch->firing = true;
-    }
-    drop_route(shard, route);
-    queue_notices(shard, list, reason, failure);
-    while (list != NULL) {
-        struct ptl_target *watch = list;
-        list = watch->route_next;
-        fire_watch(shard, watch, reason, failure);
-    }
 }
 
 bool ptl_monitors_retry(struct ptl_shard *shard)
@@ -616,7 +528,7 @@ bool ptl_monitors_retry(struct ptl_shard *shard)
         if (tell(shard, monitoring, reason != NULL ? reason : &empty) == PTL_OK) {
             ptl_monitoring_free(shard, monitoring);
         } else {
-            list_add(&monitors->unfired, monitoring);
+            ptl_monitoring_list_add(&monitors->unfired, monitoring);
         }
     }
     monitors->leaving = NULL;
@@ -628,22 +540,6 @@ bool ptl_monitors_retry(struct ptl_shard *shard)
     return monitors->unfired != NULL || monitors->leaving != NULL;
 }
 
-void ptl_monitors_stop(struct ptl_shard *shard)
-{
-    struct ptl_msg *reason;
-    struct ptl_route *route;
-    uint32_t at = 0;
-
-    if (ptl_msg_make(shard->node, &reason, "t", "node_stopped") < 0) {
-        return;
-    }
-    while ((route = ptl_map_next(&shard->monitors.routes, &at)) != NULL) {
-        fire_watch(shard, route->first, reason, 0);
-        at = 0;
-    }
-    ptl_msg_free(reason);
-}
-
 void ptl_monitors_drop(struct ptl_shard *shard)
 {
     struct ptl_monitors *monitors = &shard->monitors;
@@ -651,22 +547,23 @@ void ptl_monitors_drop(struct ptl_shard *shard)
     struct ptl_monitoring *monitoring;
 
     while ((watch = ptl_map_take(&monitors->by_watch)) != NULL) {
-        unlist_watch(shard, watch);
-        free_watch(shard, watch);
+        ptl_target_unlist(shard, watch);
+        ptl_target_free(shard, watch);
     }
     while ((monitoring = ptl_map_take(&monitors->by_id)) != NULL) {
         ptl_monitoring_free(shard, monitoring);
     }
     while (monitors->unfired != NULL) {
         monitoring = monitors->unfired;
-        list_remove(monitoring);
+        ptl_monitoring_list_remove(monitoring);
         ptl_monitoring_free(shard, monitoring);
     }
     while (monitors->leaving != NULL) {
         watch = monitors->leaving;
         monitors->leaving = watch->route_next;
-        free_watch(shard, watch);
+        ptl_target_free(shard, watch);
     }
+    ptl_falls_drop(shard);
     ptl_map_drop(&monitors->by_target);
     ptl_map_drop(&monitors->by_watch);
     ptl_map_drop(&monitors->by_id);

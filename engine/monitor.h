@@ -12,6 +12,7 @@
 #pragma once
 
 #include "engine/belonging.h"
+#include "engine/list.h"
 #include "engine/map.h"
 #include "engine/portolan.h"
 #include "io/base.h"
@@ -34,6 +35,7 @@ struct ptl_monitoring {
     uint64_t id;
     struct ptl_target *watch;             /* NULL once fired */
     struct ptl_monitoring *next, **link_; /* among those of the watch, or of those not told yet */
+    struct ptl_list same; /* among its port's notices of one target: see engine/pending.h */
     uint8_t kind;
     bool noticed;    /* waits in its port's queue to be run */
     bool taken_back; /* meanwhile */
@@ -48,7 +50,7 @@ struct ptl_monitoring {
     struct ptl_msg *prefix;
     struct ptl_link *link;
     struct ptl_msg *reason; /* while it could not be told yet */
-    uint64_t epoch;         /* failures that the issuer had been told of */
+    uint64_t epoch;         /* failures that the issuer had been told of, before the one it tells */
 };
 
 /* One target that this shard watches. */
@@ -65,17 +67,19 @@ struct ptl_target {
 /* All that this shard watches on one other node. */
 struct ptl_route {
     uint64_t hash;
+    bool falling; /* out of the map, its watches are being told: engine/fall.c frees it */
     struct ptl_target *first;
 };
 
 struct ptl_monitors {
     const struct ptl_allocator *allocator;
-    struct ptl_map by_target;       /* watches */
-    struct ptl_map by_watch;        /* the same by ID */
-    struct ptl_map by_id;           /* monitorings */
-    struct ptl_map routes;          /* by the node's hash */
-    struct ptl_monitoring *unfired; /* fired, but there was no room to tell */
-    struct ptl_target *leaving;     /* nobody is interested any more, but that could not be told */
+    struct ptl_map by_target;            /* watches */
+    struct ptl_map by_watch;             /* the same by ID */
+    struct ptl_map by_id;                /* monitorings */
+    struct ptl_map routes;               /* by the node's hash */
+    struct ptl_fall *falls, *falls_last; /* who is being told of something gone (fall.c) */
+    struct ptl_monitoring *unfired;      /* fired, but there was no room to tell */
+    struct ptl_target *leaving; /* nobody is interested any more, but that could not be told */
     uint64_t last_watch;
 };
 
@@ -99,17 +103,6 @@ void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monit
 
 /* Take one back, if it is there. */
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
-
-/*
- * The target of a watch is gone: PTL_OP_DOWN.  `failure` is not 0 when the watch was lost with the
- * link's failure of that number.
- */
-void ptl_target_down(struct ptl_shard *shard, uint64_t watch, uint64_t failure,
-                     const struct ptl_msg *reason);
-
-/* The link to a node has failed: fire all that is watched there.  `failure` is its number. */
-void ptl_route_down(struct ptl_shard *shard, struct ptl_span node, uint64_t failure,
-                    const struct ptl_msg *reason);
 
 /* Run a monitoring's callback that has waited in its port's queue.  False: it said PTL_LATER. */
 bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
@@ -135,8 +128,26 @@ PTL_MUST_CHECK int ptl_monitor_since(struct ptl_node *node, const struct ptl_por
 /* Try again what could not be told.  Returns whether some is left. */
 bool ptl_monitors_retry(struct ptl_shard *shard);
 
-/* Fire everything on other nodes with ["node_stopped"]. */
-void ptl_monitors_stop(struct ptl_shard *shard);
-
 /* Free all, telling nobody. */
 void ptl_monitors_drop(struct ptl_shard *shard);
+
+/* ---- For engine/fall.c --------------------------------------------------------------------- */
+
+/* Put one at the front of a list of its kind; and take it off whichever it is on. */
+void ptl_monitoring_list_add(struct ptl_monitoring **list, struct ptl_monitoring *monitoring);
+void ptl_monitoring_list_remove(struct ptl_monitoring *monitoring);
+
+/* Whether it is told in its own port's queue. */
+bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
+                              const struct ptl_monitoring *monitoring);
+
+/*
+ * Fire one that is on no watch any more.  `failure` not 0: a notice waits at its port, and does not
+ * run before the shard has adopted that failure.
+ */
+void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                         const struct ptl_msg *reason, uint64_t failure);
+
+/* Take a watch out of all maps and off its route: nothing finds it any more.  Then free it. */
+void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch);
+void ptl_target_free(struct ptl_shard *shard, struct ptl_target *watch);

@@ -1,4 +1,5 @@
 #include "engine/node.h"
+#include "engine/fall.h"
 
 #include "engine/link_dial.h"
 #include "engine/message.h"
@@ -471,7 +472,7 @@ static void enter(struct ptl_shard *shard, unsigned step)
         begin_flush(shard);
     }
     if (step == PTL_STOP_TELL) {
-        ptl_monitors_stop(shard);
+        ptl_fall_all(shard);
         ptl_directory_stop(shard);
         ptl_links_close(shard);
         if (shard->index == 0) {
@@ -484,8 +485,8 @@ static bool is_done(struct ptl_shard *shard, unsigned step)
 {
     if (step == PTL_STOP_TELL) {
         /* What monitors were told may be a message to a port of another shard. */
-        return ptl_links_closed(shard) && shard->monitors.unfired == NULL &&
-               ptl_shard_drained(shard);
+        return ptl_links_closed(shard) && shard->monitors.falls == NULL &&
+               shard->monitors.unfired == NULL && ptl_shard_drained(shard);
     }
     return ptl_shard_quiet(shard);
 }

@@ -6,8 +6,11 @@
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/on.h"
+#include "engine/pending.h"
 #include "engine/registration.h"
+#include "engine/send.h"
 #include "engine/shard.h"
+#include "engine/slice.h"
 #include "engine/spawn.h"
 
 #include <stdio.h>
@@ -132,8 +135,7 @@ static void start_waiting(struct ptl_shard *shard, struct ptl_slot *slot)
     }
     if (waiter == NULL) {
         more->retry_at = shard->now + RETRY_NS;
-        more->retry_next = shard->retry_first;
-        shard->retry_first = more;
+        ptl_list_append(&shard->retry, &more->retrying); /* time goes on: behind all others */
         return;
     }
     waiter->kind = PTL_WAITER_PORT;
@@ -218,28 +220,40 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
     return outcome;
 }
 
+/* Watchers stand in their map as numbers: a shard counts its watches from one. */
+static uint64_t pack(struct ptl_watcher watcher)
+{
+    _Static_assert(PTL_SHARDS_MAX <= 64, "six bits are the shard's");
+    return watcher.watch << 6 | watcher.shard;
+}
+
+static struct ptl_watcher unpack(const void *entry)
+{
+    uint64_t number = (uintptr_t)entry;
+    return (struct ptl_watcher){.watch = number >> 6, .shard = number & 63};
+}
+
+static struct ptl_watcher watcher_of(const struct ptl_op *op)
+{
+    return (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
+}
+
+/* Room for it has been made. */
+static void put_watcher(struct ptl_port_more *more, struct ptl_watcher watcher)
+{
+    uint64_t number = pack(watcher);
+    ptl_map_insert(&more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
+}
+
 /* False: no memory. */
 static bool add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
 {
     struct ptl_port_more *more = ptl_port_more(shard, slot);
 
-    if (more != NULL && more->watcher_count == more->watcher_capacity) {
-        uint32_t capacity = more->watcher_capacity == 0 ? 1 : more->watcher_capacity * 2;
-        struct ptl_watcher *watchers =
-            ptl_grow(shard->allocator, more->watchers, more->watcher_capacity * sizeof(*watchers),
-                     capacity * sizeof(*watchers));
-        if (watchers == NULL) {
-            more = NULL;
-        } else {
-            more->watchers = watchers;
-            more->watcher_capacity = capacity;
-        }
-    }
-    if (more == NULL) {
+    if (more == NULL || ptl_map_reserve(&more->watchers) < 0) {
         return false;
     }
-    more->watchers[more->watcher_count++] =
-        (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
+    put_watcher(more, watcher_of(op));
     return true;
 }
 
@@ -276,9 +290,8 @@ static void tell_without_memory(struct ptl_shard *shard, const struct ptl_op *op
                                  "\x6d"
                                  "out of memory";
     struct ptl_msg reason = ptl_msg_borrow(ptl_span(values, sizeof(values) - 1), 2);
-    struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
 
-    if (tell_watcher(shard, watcher, &reason) < 0) {
+    if (tell_watcher(shard, watcher_of(op), &reason) < 0) {
         ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");
     }
 }
@@ -286,15 +299,10 @@ static void tell_without_memory(struct ptl_shard *shard, const struct ptl_op *op
 /* Returns whether it was there. */
 static bool remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
 {
-    struct ptl_port_more *more = slot->more;
+    uint64_t number = pack(watcher_of(op));
 
-    for (uint32_t i = 0; more != NULL && i < more->watcher_count; i++) {
-        if (more->watchers[i].watch == op->number && more->watchers[i].shard == op->watcher) {
-            more->watchers[i] = more->watchers[--more->watcher_count];
-            return true;
-        }
-    }
-    return false;
+    return slot->more != NULL &&
+           ptl_map_remove(&slot->more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
 }
 
 static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
@@ -344,17 +352,9 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
 
 static void make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
 {
-    if (more->ready || more->waiting || more->queue_first == NULL) {
-        return;
+    if (!ptl_listed(&more->listed) && !more->waiting && more->queue_first != NULL) {
+        ptl_list_append(&shard->ready, &more->listed);
     }
-    more->ready = true;
-    more->next = NULL;
-    if (shard->ready_last == NULL) {
-        shard->ready_first = more;
-    } else {
-        shard->ready_last->next = more;
-    }
-    shard->ready_last = more;
 }
 
 /* Where the shards are told about, when the queue is full: the port's name, as they know it. */
@@ -420,6 +420,18 @@ static struct ptl_parcel *dequeue(struct ptl_shard *shard, struct ptl_port_more 
     return parcel;
 }
 
+/*
+ * A failed link's notice makes stale what its port issues until it has run; but one that was set
+ * while being told does not (see notify_stale() in monitor.c).  False: no memory.
+ */
+static bool note_pending(const struct ptl_op *op)
+{
+    struct ptl_monitoring *monitoring = op->pointer;
+
+    return op->kind != PTL_OP_NOTICE || op->epoch == 0 || monitoring->seen ||
+           ptl_pending_add(monitoring) == PTL_OK;
+}
+
 /* Keep an op for later.  Without memory the port dies, and its monitors tell: no silent hole. */
 static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op,
                  bool first)
@@ -427,6 +439,10 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
     struct ptl_port_more *more = ptl_port_more(shard, slot);
     struct ptl_parcel *parcel = more == NULL ? NULL : ptl_parcel_make(op, shard->allocator);
 
+    if (parcel != NULL && !note_pending(op)) {
+        ptl_parcel_free(parcel, shard->allocator);
+        parcel = NULL;
+    }
     if (parcel == NULL) {
         if (op->kind == PTL_OP_NOTICE) {
             ptl_notice_drop(shard, op->pointer);
@@ -438,9 +454,6 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
         ptl_port_fail(shard, slot, PTL_ENOMEM);
         return;
     }
-    if (op->kind == PTL_OP_NOTICE && op->epoch != 0) {
-        more->notices++;
-    }
     enqueue(shard, slot, parcel, first);
 }
 
@@ -449,10 +462,9 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
 /* Tell its watchers now, or at the turn's end when others wait for that already. */
 static void bury(struct ptl_shard *shard, struct ptl_port_more *dead)
 {
-    bool others = shard->dead != NULL;
+    bool others = !ptl_list_empty(&shard->dead);
 
-    dead->next = shard->dead;
-    shard->dead = dead;
+    ptl_list_append(&shard->dead, &dead->listed);
     if (!others) {
         ptl_ports_tell(shard);
     }
@@ -490,18 +502,14 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
     }
     struct ptl_msg *reason = no_such_port(shard, &port);
     /* One that is dead from the start: told like any other, now or when there is room. */
-    struct ptl_port_more *dead = ptl_alloc(shard->allocator, sizeof(*dead));
-    struct ptl_watcher *watcher = ptl_alloc(shard->allocator, sizeof(*watcher));
-    if (reason == NULL || dead == NULL || watcher == NULL) {
+    struct ptl_port_more *dead = ptl_port_more_make(shard->allocator);
+    if (reason == NULL || dead == NULL || ptl_map_reserve(&dead->watchers) < 0) {
         ptl_free(shard->allocator, dead, sizeof(*dead));
-        ptl_free(shard->allocator, watcher, sizeof(*watcher));
         ptl_msg_free(reason);
         tell_without_memory(shard, op);
         return;
     }
-    *watcher = (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
-    dead->watchers = watcher;
-    dead->watcher_count = dead->watcher_capacity = 1;
+    put_watcher(dead, watcher_of(op));
     dead->reason = reason;
     bury(shard, dead);
 }
@@ -601,15 +609,15 @@ static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
     struct ptl_op op;
 
     ptl_op_unpack(parcel->bytes, &op);
-    bool link_notice = op.kind == PTL_OP_NOTICE && op.epoch != 0;
-    slot->more->notices -= link_notice;
+    if (op.kind == PTL_OP_NOTICE) {
+        ptl_pending_remove(op.pointer);
+    }
     enum outcome outcome = run_op(shard, slot, &op);
     if (!ptl_slot_lives(slot, generation)) {
         ptl_parcel_free(parcel, shard->allocator);
         return false;
     }
     if (outcome == LATER) {
-        slot->more->notices += link_notice;
         enqueue(shard, slot, parcel, true);
         start_waiting(shard, slot);
         return true;
@@ -619,37 +627,64 @@ static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
     return true;
 }
 
-static void run_port(struct ptl_shard *shard, struct ptl_slot *slot)
+/* Whether a port's next is a notice of a failure that the shard has not adopted yet. */
+static bool is_blocked(const struct ptl_shard *shard, const struct ptl_port_more *more)
 {
-    for (int i = 0; i < RUN_BATCH; i++) {
-        if (slot->more->waiting || slot->more->queue_first == NULL) {
-            return;
+    struct ptl_op op;
+
+    if (more->pending.count == 0) {
+        return false;
+    }
+    ptl_op_unpack(more->queue_first->bytes, &op);
+    if (op.kind != PTL_OP_NOTICE || op.epoch == 0) {
+        return false;
+    }
+    const struct ptl_monitoring *monitoring = op.pointer;
+    return op.epoch > shard->told[ptl_place_of(shard->node, &monitoring->target)];
+}
+
+/* Returns how many units it took. */
+static uint32_t run_port(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    uint32_t run = 0;
+
+    while (run < RUN_BATCH) {
+        struct ptl_port_more *more = slot->more;
+        if (more->waiting || more->queue_first == NULL) {
+            return run + 1;
         }
+        if (is_blocked(shard, more)) {
+            ptl_list_append(&shard->blocked, &more->listed);
+            return run + 1;
+        }
+        run++;
         if (!run_first(shard, slot)) {
-            return;
+            return run;
         }
     }
     make_ready(shard, slot->more);
+    return run;
 }
 
 bool ptl_ports_run(struct ptl_shard *shard)
 {
-    struct ptl_port_more *last = shard->ready_last;
+    struct ptl_list now; /* who becomes ready meanwhile has its turn in the next one */
+    uint32_t units = 0;
 
-    while (shard->ready_first != NULL) {
-        struct ptl_port_more *more = shard->ready_first;
-        bool was_last = more == last;
-        shard->ready_first = more->next;
-        if (shard->ready_first == NULL) {
-            shard->ready_last = NULL;
-        }
-        more->ready = false;
-        run_port(shard, more->slot);
-        if (was_last) {
-            break;
-        }
+    ptl_list_init(&now);
+    ptl_list_append_all(&now, &shard->ready);
+    while (!ptl_list_empty(&now) && units < PTL_SLICE) {
+        struct ptl_port_more *more = ptl_container(now.next, struct ptl_port_more, listed);
+        ptl_list_remove(&more->listed);
+        units += run_port(shard, more->slot);
     }
-    return shard->ready_first != NULL;
+    ptl_list_prepend_all(&shard->ready, &now);
+    return !ptl_list_empty(&shard->ready);
+}
+
+void ptl_ports_unblock(struct ptl_shard *shard)
+{
+    ptl_list_append_all(&shard->ready, &shard->blocked);
 }
 
 void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
@@ -660,60 +695,38 @@ void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
     }
 }
 
+static struct ptl_port_more *first_retrying(const struct ptl_shard *shard)
+{
+    return ptl_list_empty(&shard->retry)
+               ? NULL
+               : ptl_container(shard->retry.next, struct ptl_port_more, retrying);
+}
+
 void ptl_ports_retry(struct ptl_shard *shard, uint64_t now)
 {
-    struct ptl_port_more **at = &shard->retry_first;
+    struct ptl_port_more *more;
 
-    while (*at != NULL) {
-        struct ptl_port_more *more = *at;
-        if (more->retry_at <= now) {
-            *at = more->retry_next;
-            more->retry_at = 0;
-            ptl_port_resume(shard, more->slot);
-        } else {
-            at = &more->retry_next;
-        }
+    while ((more = first_retrying(shard)) != NULL && more->retry_at <= now) {
+        ptl_list_remove(&more->retrying);
+        ptl_port_resume(shard, more->slot);
     }
 }
 
 uint64_t ptl_ports_due(const struct ptl_shard *shard)
 {
-    uint64_t due = UINT64_MAX;
+    const struct ptl_port_more *more = first_retrying(shard);
 
-    for (const struct ptl_port_more *more = shard->retry_first; more != NULL;
-         more = more->retry_next) {
-        due = more->retry_at < due ? more->retry_at : due;
-    }
-    return due;
-}
-
-static void drop_retry(struct ptl_shard *shard, const struct ptl_port_more *more)
-{
-    for (struct ptl_port_more **at = &shard->retry_first; *at != NULL; at = &(*at)->retry_next) {
-        if (*at == more) {
-            *at = more->retry_next;
-            return;
-        }
-    }
+    return more == NULL ? UINT64_MAX : more->retry_at;
 }
 
 uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target)
 {
-    if (slot == NULL || slot->more == NULL || slot->more->notices == 0) {
+    if (slot == NULL || slot->more == NULL) {
         return UINT64_MAX;
     }
-    for (struct ptl_parcel *p = slot->more->queue_first; p != NULL; p = p->next) {
-        struct ptl_op op;
-        ptl_op_unpack(p->bytes, &op);
-        if (op.kind == PTL_OP_NOTICE && op.epoch != 0) {
-            const struct ptl_monitoring *monitoring = op.pointer;
-            if (!monitoring->taken_back && !monitoring->seen &&
-                ptl_port_equal(&monitoring->target, target)) {
-                return op.epoch;
-            }
-        }
-    }
-    return UINT64_MAX;
+    const struct ptl_monitoring *notice = ptl_pending_find(&slot->more->pending, target);
+
+    return notice == NULL ? UINT64_MAX : notice->epoch + 1;
 }
 
 /* ---- Death --------------------------------------------------------------------------------- */
@@ -721,12 +734,10 @@ uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_
 struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot)
 {
     if (slot->more == NULL) {
-        struct ptl_port_more *more = ptl_alloc(shard->allocator, sizeof(*more));
-        if (more == NULL) {
-            return NULL;
+        slot->more = ptl_port_more_make(shard->allocator);
+        if (slot->more != NULL) {
+            slot->more->slot = slot;
         }
-        more->slot = slot;
-        slot->more = more;
     }
     return slot->more;
 }
@@ -751,24 +762,6 @@ static void drop_queue(struct ptl_shard *shard, struct ptl_port_more *more)
     }
 }
 
-static void drop_ready(struct ptl_shard *shard, struct ptl_port_more *more)
-{
-    struct ptl_port_more **at = &shard->ready_first, *before = NULL;
-
-    if (!more->ready) {
-        return;
-    }
-    while (*at != more) {
-        before = *at;
-        at = &(*at)->next;
-    }
-    *at = more->next;
-    if (shard->ready_last == more) {
-        shard->ready_last = before;
-    }
-    more->ready = false;
-}
-
 static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     const struct ptl_allocator *allocator = shard->allocator;
@@ -777,7 +770,8 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
         ptl_free(allocator, more->tags[i].text, more->tags[i].text_size + 1);
     }
     ptl_free(allocator, more->tags, more->tag_capacity * sizeof(*more->tags));
-    ptl_free(allocator, more->watchers, more->watcher_capacity * sizeof(*more->watchers));
+    ptl_map_drop(&more->watchers);
+    ptl_map_drop(&more->pending);
     ptl_free(allocator, more->name, more->name_size);
     ptl_msg_free(more->reason);
     ptl_free(allocator, more, sizeof(*more));
@@ -799,9 +793,9 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
     void *data = slot->data;
 
     if (more != NULL) {
-        drop_ready(shard, more);
+        ptl_list_remove(&more->listed);
+        ptl_list_remove(&more->retrying);
         drop_queue(shard, more);
-        drop_retry(shard, more);
         end_belongings(shard, more);
         if (reason != NULL && ptl_msg_count(reason) != 0) {
             more->reason = ptl_msg_keep(reason);
@@ -830,31 +824,40 @@ void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot)
     ptl_msg_free(reason);
 }
 
-static bool tell_watchers(struct ptl_shard *shard, struct ptl_port_more *more)
+/* False: there is no room, or the units do not suffice. */
+static bool tell_watchers(struct ptl_shard *shard, struct ptl_port_more *more, uint32_t *units)
 {
-    while (more->watcher_count != 0) {
-        if (tell_watcher(shard, more->watchers[more->watcher_count - 1], more->reason) < 0) {
+    void *entry;
+
+    while (*units > 0 && (entry = ptl_map_take(&more->watchers)) != NULL) {
+        --*units;
+        if (tell_watcher(shard, unpack(entry), more->reason) < 0) {
+            put_watcher(more, unpack(entry));
             return false;
         }
-        more->watcher_count--;
     }
-    return true;
+    return more->watchers.count == 0;
 }
 
 bool ptl_ports_tell(struct ptl_shard *shard)
 {
-    struct ptl_port_more **at = &shard->dead;
+    struct ptl_list kept; /* those for whom there is no room now: others may have some */
+    uint32_t units = PTL_SLICE;
 
-    while (*at != NULL) {
-        struct ptl_port_more *more = *at;
-        if (tell_watchers(shard, more) && ptl_fullness_settled(&more->fullness)) {
-            *at = more->next;
+    ptl_list_init(&kept);
+    while (units > 0 && !ptl_list_empty(&shard->dead)) {
+        struct ptl_port_more *more = ptl_container(shard->dead.next, struct ptl_port_more, listed);
+        ptl_list_remove(&more->listed);
+        units--;
+        if (tell_watchers(shard, more, &units) && ptl_fullness_settled(&more->fullness)) {
             free_more(shard, more);
         } else {
-            at = &more->next;
+            ptl_list_append(&kept, &more->listed);
         }
     }
-    return shard->dead != NULL;
+    shard->unfinished |= units == 0;
+    ptl_list_append_all(&shard->dead, &kept);
+    return !ptl_list_empty(&shard->dead);
 }
 
 void ptl_ports_drop(struct ptl_shard *shard)
@@ -863,15 +866,15 @@ void ptl_ports_drop(struct ptl_shard *shard)
         struct ptl_slot *slot = ptl_slot_at(&shard->ports, i);
         if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
             if (slot->more != NULL) {
-                slot->more->watcher_count = 0;
+                ptl_map_drop(&slot->more->watchers);
                 slot->more->fullness = (struct ptl_fullness){.listed = false};
             }
             ptl_port_die(shard, slot, NULL);
         }
     }
-    while (shard->dead != NULL) {
-        struct ptl_port_more *more = shard->dead;
-        shard->dead = more->next;
+    while (!ptl_list_empty(&shard->dead)) {
+        struct ptl_port_more *more = ptl_container(shard->dead.next, struct ptl_port_more, listed);
+        ptl_list_remove(&more->listed);
         free_more(shard, more);
     }
 }

@@ -12,6 +12,7 @@
 
 #include "engine/belonging.h"
 #include "engine/fullness.h"
+#include "engine/list.h"
 #include "engine/map.h"
 #include "engine/op.h"
 #include "engine/portolan.h"
@@ -44,18 +45,16 @@ struct ptl_port_more {
     uint32_t tag_count, tag_capacity;
     struct ptl_tag *tags;
     struct ptl_belonging *belongings; /* the last one made comes first */
-    struct ptl_watcher *watchers;
-    uint32_t watcher_count, watcher_capacity;
+    struct ptl_map watchers;          /* as numbers: see pack() in port.c */
     /* What waits, in order. */
     struct ptl_parcel *queue_first, *queue_last;
     uint64_t queue_weight;
-    uint32_t notices;           /* of failed links, in the queue */
-    bool ready;                 /* on the shard's list of ports with work */
-    bool waiting;               /* PTL_LATER: the first message is not tried */
-    struct ptl_port_more *next; /* on the ready list, then on that of the dead */
-    uint64_t retry_at;          /* ns; while waiting for time, else 0 */
-    struct ptl_port_more *retry_next;
-    char made_name[22];           /* of a node-made port: what shards were told is full */
+    struct ptl_map pending;   /* notices of failed links, in the queue (pending.h) */
+    bool waiting;             /* PTL_LATER: the first message is not tried */
+    struct ptl_list listed;   /* of the shard's ports: ready, or held up by a failure, or dead */
+    uint64_t retry_at;        /* ns; while it waits for time */
+    struct ptl_list retrying; /* of those that wait for time */
+    char made_name[22];       /* of a node-made port: what shards were told is full */
     struct ptl_fullness fullness; /* who has been told that the queue is full */
     struct ptl_msg *reason;       /* of death, until all watchers are told */
 };
@@ -137,6 +136,9 @@ bool ptl_ports_run(struct ptl_shard *shard);
 /* Put a notice behind all that waits at the port; it runs in its turn, never in this call. */
 void ptl_port_queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op);
 
+/* A failure has been adopted: ports whose notice of it waited for that may go on. */
+void ptl_ports_unblock(struct ptl_shard *shard);
+
 /* The port may go on: its wait for room or time is over. */
 void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot);
 
@@ -167,6 +169,9 @@ bool ptl_ports_tell(struct ptl_shard *shard);
 
 /* Drop all ports without telling anybody: the shard is closing. */
 void ptl_ports_drop(struct ptl_shard *shard);
+
+/* An empty one, of no port yet.  NULL: no memory.  Thread: any. */
+struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator);
 
 /* The port's `more`, made if need be; NULL when there is no memory. */
 struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot);

@@ -75,9 +75,20 @@ static struct ptl_slot *free_slot(struct ptl_port_table *table)
     return slot;
 }
 
+struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator)
+{
+    struct ptl_port_more *more = ptl_alloc(allocator, sizeof(*more));
+
+    if (more != NULL) {
+        ptl_map_init(&more->watchers, allocator);
+        ptl_map_init(&more->pending, allocator);
+    }
+    return more;
+}
+
 static struct ptl_port_more *named_more(struct ptl_port_table *table, struct ptl_span name)
 {
-    struct ptl_port_more *more = ptl_alloc(table->allocator, sizeof(*more));
+    struct ptl_port_more *more = ptl_port_more_make(table->allocator);
     char *text = more == NULL ? NULL : ptl_alloc_raw(table->allocator, name.size);
 
     if (text == NULL) {

@@ -39,9 +39,10 @@ void ptl_op_address(struct ptl_op *op, const struct ptl_port *port)
 uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port)
 {
     uint64_t pending = ptl_port_pending_failure(shard->self, port);
+    uint64_t told = shard->told[ptl_place_of(shard->node, port)];
 
     /* A port that has not yet run its notice of a failure still issues from before it. */
-    return pending != UINT64_MAX ? pending - 1 : shard->told[ptl_place_of(shard->node, port)];
+    return pending - 1 < told ? pending - 1 : told;
 }
 
 uint64_t ptl_epoch_outside(const struct ptl_node *node, const struct ptl_port *port)

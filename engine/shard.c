@@ -4,6 +4,7 @@
 #include "engine/connection.h"
 #include "engine/dial.h"
 #include "engine/director.h"
+#include "engine/fall.h"
 #include "engine/follower.h"
 #include "engine/link_dial.h"
 #include "engine/message.h"
@@ -93,23 +94,8 @@ void ptl_shard_hand(struct ptl_shard *shard, struct ptl_parcel *parcel, struct p
 
 static void link_down(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
 {
-    struct ptl_shard *owner = &shard->node->shards[op->watcher];
-
-    /* The new epoch first: what monitors send when they run is of it.  Ports whose notice still
-     * waits in their queue issue from before it all the same (ptl_epoch_of). */
-    ptl_assert(op->epoch > shard->told[op->watcher]);
-    shard->told[op->watcher] = op->epoch;
     ptl_directory_link_down(shard, op->node);
-    ptl_route_down(shard, op->node, op->epoch, msg);
-    atomic_store(&shard->answered[op->watcher], op->epoch);
-    ptl_shard_wake(owner, shard);
-    if (owner == shard) {
-        shard->unfinished = true;
-        if (op->epoch == shard->failures) { /* no other failure is still to be told */
-            atomic_store(&shard->told_outside, op->epoch);
-            shard->waiters.news = true;
-        }
-    }
+    ptl_fall_link(shard, op, msg);
 }
 
 static void take_request(struct ptl_shard *shard, const struct ptl_op *op,
@@ -225,7 +211,7 @@ void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
         take_for_port(shard, op, msg);
         break;
     case PTL_OP_DOWN:
-        ptl_target_down(shard, op->number, op->epoch, msg);
+        ptl_fall_target(shard, op->number, op->epoch, msg);
         break;
     case PTL_OP_LINK_DOWN:
         link_down(shard, op, msg);
@@ -396,8 +382,8 @@ uint64_t ptl_shard_due(struct ptl_shard *shard)
 
 bool ptl_shard_quiet(struct ptl_shard *shard)
 {
-    return shard->queued == 0 && shard->dead == NULL && shard->monitors.unfired == NULL &&
-           ptl_links_flushed(shard) && ptl_shard_drained(shard);
+    return shard->queued == 0 && ptl_list_empty(&shard->dead) && shard->monitors.falls == NULL &&
+           shard->monitors.unfired == NULL && ptl_links_flushed(shard) && ptl_shard_drained(shard);
 }
 
 bool ptl_shard_drained(const struct ptl_shard *shard)
@@ -438,6 +424,7 @@ static void work(struct ptl_shard *shard)
     ptl_timers_fire(shard, shard->now);
     ptl_waiters_look(shard);
     ptl_callback_stamp(shard);
+    shard->unfinished |= ptl_falls_work(shard);
     shard->unfinished |= ptl_ports_run(shard);
     if (shard->stop_step < PTL_STOP_TELL) {
         ptl_links_tick(shard, shard->now);
@@ -516,6 +503,10 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     shard->node = node;
     shard->index = index;
     shard->allocator = node->allocator;
+    ptl_list_init(&shard->ready);
+    ptl_list_init(&shard->blocked);
+    ptl_list_init(&shard->dead);
+    ptl_list_init(&shard->retry);
     ptl_map_init(&shard->full, node->allocator);
     ptl_monitors_init(&shard->monitors, node->allocator);
     ptl_timers_init(&shard->timers, node->allocator);

@@ -51,13 +51,14 @@ struct ptl_shard {
     _Atomic uint64_t told_outside;
 
     struct ptl_port_table ports;
-    struct ptl_port_more *ready_first, *ready_last; /* ports with waiting work */
-    struct ptl_port_more *dead;                     /* ports whose watchers are still to be told */
-    struct ptl_port_more *retry_first;              /* ports that wait for time */
-    struct ptl_slot *self;                          /* whose handler is running, or NULL */
-    bool noticing;                                  /* it is being told of a failure */
-    struct ptl_port full_target;                    /* where its last send found no room */
-    char fail_text[256];                            /* what it said to ptl_fail() */
+    struct ptl_list ready;       /* ports with waiting work */
+    struct ptl_list blocked;     /* ports whose next is a notice of a failure not adopted yet */
+    struct ptl_list dead;        /* ports whose watchers are still to be told */
+    struct ptl_list retry;       /* ports that wait for time, the first to go on first */
+    struct ptl_slot *self;       /* whose handler is running, or NULL */
+    bool noticing;               /* it is being told of a failure */
+    struct ptl_port full_target; /* where its last send found no room */
+    char fail_text[256];         /* what it said to ptl_fail() */
 
     struct ptl_monitors monitors;
     struct ptl_timers timers;

@@ -1,6 +1,7 @@
 #include "tests/sim/world.h"
 
 #include "engine/node.h"
+#include "engine/slice.h"
 #include "tests/sim/workload.h"
 
 #include <stdio.h>
@@ -443,6 +444,10 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
 #ifdef PTL_SIMULATED
     present = world;
     ptl_ring_preempt = interrupt;
+    /* Every other world cuts long works small, so that much happens between their pieces. */
+    ptl_slice = sim_random_chance(world->random, 500)
+                    ? (uint32_t)sim_random_between(world->random, 2, 32)
+                    : 4096;
 #endif
     for (unsigned i = 0; i < world->node_count; i++) {
         sim_world_start(world, &world->nodes[i]);

@@ -1,0 +1,175 @@
+/*
+ * A hundred thousand of something that goes at once: how much of it is done in one turn.  Nodes are
+ * stepped by hand, turn by turn, and what a turn did is counted.
+ */
+#include "engine/link.h"
+#include "engine/name.h"
+#include "engine/node.h"
+#include "listener.h"
+#include "witness.h"
+
+#ifdef PTL_QUICK
+#define MANY 12000
+#else
+#define MANY 100000
+#endif
+
+/* A turn may do two slices of 4096 of one work: when it hears of it, and again at its end. */
+#define TURN_MAX (2 * 4096)
+
+static char silent_address[32];
+
+static struct ptl_node *make(unsigned shards)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct ptl_node *node;
+
+    options.shards = shards;
+    options.inbox_room = (size_t)1 << 30;
+    options.log_level = PTL_LOG_ERROR;
+    options.handshake_ms = 600000;
+    assert_int_equal(ptl_node_make(&options, &node), 0);
+    for (unsigned i = 0; i < shards; i++) {
+        assert_int_equal(ptl_node_open_shard(node, i), 0);
+    }
+    /* Somebody accepts there, and says nothing: the link fails when the test wants it to. */
+    assert_int_equal(ptl_node_learn(node, ptl_span_text("snow"), silent_address), 0);
+    return node;
+}
+
+/* One turn of each shard that wants one.  Returns whether any did. */
+static bool turn_all(struct ptl_node *node)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        if (ptl_node_next(node, i) == 0) {
+            ptl_node_turn(node, i);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void settle(struct ptl_node *node)
+{
+    while (turn_all(node)) {
+    }
+}
+
+/* The link to snow fails, as it does within a turn. */
+static void lose_snow(struct ptl_node *node)
+{
+    struct ptl_span snow = ptl_span_text("snow");
+    unsigned owner = ptl_shard_of(ptl_name_hash(snow), node->shard_count);
+    struct ptl_shard *shard = &node->shards[owner];
+
+    ptl_link_fail(shard, ptl_link_get(shard, snow), PTL_ECLOSED);
+    shard->unfinished = true;
+}
+
+/* Turn while there is something to do: a counter gets there, and no turn raises it by more. */
+static void turn_until(struct ptl_node *node, const uint64_t *counter, uint64_t value,
+                       uint64_t turn_max)
+{
+    uint64_t before;
+
+    do {
+        before = *counter;
+        if (!turn_all(node) && *counter < value) {
+            fail_msg("%llu of %llu, and nothing to do", (unsigned long long)*counter,
+                     (unsigned long long)value);
+        }
+        assert_true(*counter - before <= node->shard_count * turn_max);
+    } while (*counter < value);
+    assert_int_equal(*counter, value);
+}
+
+/* ---- Monitors of a node that fails ---------------------------------------------------------- */
+
+static uint64_t told;
+
+static int count_told(struct ptl_node *node, const struct ptl_port *port,
+                      const struct ptl_msg *reason, void *data)
+{
+    (void)node;
+    (void)port;
+    (void)reason;
+    (void)data;
+    told++;
+    return PTL_OK;
+}
+
+static struct ptl_port snow_port(struct ptl_node *node, unsigned number)
+{
+    char id[32];
+
+    snprintf(id, sizeof id, "snow#%u", number);
+    return witness_parse(node, id);
+}
+
+static void thread_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(2);
+
+    (void)state;
+    told = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        struct ptl_port port = snow_port(node, i);
+        assert_int_equal(ptl_monitor(node, &port, count_told, NULL, NULL), 0);
+        if (i % 1000 == 0) {
+            turn_all(node);
+        }
+    }
+    settle(node);
+    lose_snow(node);
+    turn_until(node, &told, MANY, TURN_MAX);
+    ptl_node_crash(node);
+}
+
+/* Monitors some more ports with each message. */
+static int monitor_many(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    unsigned *first = data;
+
+    (void)msg;
+    for (unsigned i = 0; i < 500; i++) {
+        struct ptl_port port = snow_port(node, *first);
+        int err = ptl_monitor(node, &port, count_told, NULL, NULL);
+        if (err < 0) {
+            return err;
+        }
+        ++*first;
+    }
+    return PTL_OK;
+}
+
+static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    unsigned first = 0;
+    struct ptl_port port = witness_port(node, NULL, monitor_many, &first);
+
+    (void)state;
+    told = 0;
+    while (first < MANY) {
+        tell(node, &port, "n");
+        turn_all(node);
+    }
+    settle(node);
+    lose_snow(node);
+    turn_until(node, &told, first, TURN_MAX);
+    ptl_node_crash(node);
+}
+
+int main(int argc, char **argv)
+{
+    static const unsigned shards[] = {1, 0};
+    const struct CMUnitTest tests[] = {
+        WITNESSED(thread_s_monitors_of_a_failed_node_are_told_slice_by_slice),
+        WITNESSED(port_s_monitors_of_a_failed_node_are_told_slice_by_slice),
+    };
+
+    (void)listener_open(silent_address);
+    return witness_main(argc, argv, "scale", tests, sizeof(tests) / sizeof(tests[0]), shards);
+}

@@ -156,7 +156,7 @@ static int ask(struct call *call, const struct ptl_msg *request)
         return PTL_ESTOPPED;
     }
     if (shard == NULL) {
-        return ptl_submit(call->node, call->to.shard, &op, false);
+        return ptl_submit(call->node, call->to.shard, &op, PTL_WAY_MESSAGE);
     }
     int err = ptl_shard_post(shard, call->to.shard, &op, false);
     if (err == PTL_EFULL) {
@@ -265,6 +265,17 @@ static int call_outside(struct call *call, const struct ptl_msg *msg)
     return err == PTL_OK ? send_request(call, msg) : err;
 }
 
+/* From a thread; never refused, or the port would stay.  Returns the call's error. */
+static int end_reply_outside(struct ptl_node *node, const struct ptl_port *reply, int err)
+{
+    struct ptl_op op = {.kind = PTL_OP_KILL};
+
+    if (ptl_route(node, reply, &op, PTL_WAY_OWN) < 0) {
+        ptl_log(node, PTL_LOG_ERROR, "out of memory: the reply port of a call stays");
+    }
+    return err;
+}
+
 /* Make the reply port and send the request.  Owns: `call` is freed in the end. */
 static int begin(struct call *call, const struct ptl_msg *msg)
 {
@@ -289,7 +300,7 @@ static int begin(struct call *call, const struct ptl_msg *msg)
     } else if (err < 0 && shard != NULL) {
         end_reply(shard, &reply); /* untold: the error is the answer */
     } else if (err < 0) {
-        ptl_kill(node, &reply, NULL);
+        err = end_reply_outside(node, &reply, err);
     }
     let_go(call);
     return err;

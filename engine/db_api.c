@@ -60,7 +60,7 @@ static int post(struct ptl_node *node, unsigned place, const struct ptl_op *op)
     struct ptl_shard *shard = ptl_shard_here(node);
 
     if (shard == NULL) {
-        return ptl_submit(node, place, op, false);
+        return ptl_submit(node, place, op, PTL_WAY_MESSAGE);
     }
     int err = ptl_shard_post(shard, place, op, false);
     if (err == PTL_EFULL) {
@@ -152,8 +152,12 @@ int ptl_db_register(struct ptl_node *node, const char *family, const struct ptl_
         ptl_msg_free(entry);
         return PTL_ENOMEM;
     }
-    struct ptl_op op = {.kind = PTL_OP_REGISTER, .pointer = registration};
-    err = ptl_route(node, port, &op, false);
+    struct ptl_op op = {
+        .kind = PTL_OP_REGISTER,
+        .pointer = registration,
+        .carried = ptl_carried(sizeof(*registration) + entry->size),
+    };
+    err = ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_MESSAGE));
     if (err < 0) {
         ptl_registration_free(&node->shards[0], registration);
     }
@@ -228,8 +232,13 @@ static int hand_over(struct ptl_node *node, struct ptl_follower *follower)
     if (shard != NULL) {
         return ptl_follower_add(shard, follower);
     }
-    struct ptl_op op = {.kind = PTL_OP_FOLLOW, .to = PTL_TO_SHARD, .pointer = follower};
-    return ptl_submit(node, follower->place, &op, false);
+    struct ptl_op op = {
+        .kind = PTL_OP_FOLLOW,
+        .to = PTL_TO_SHARD,
+        .pointer = follower,
+        .carried = ptl_carried(sizeof(*follower) + follower->what->size),
+    };
+    return ptl_submit(node, follower->place, &op, PTL_WAY_MESSAGE);
 }
 
 static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how how,
@@ -304,7 +313,7 @@ void ptl_db_unwatch(struct ptl_node *node, const struct ptl_db_watch *handle)
     }
     if (shard != NULL && shard->index == handle->shard) {
         ptl_follower_end(shard, handle->id);
-    } else if (ptl_submit(node, handle->shard, &op, true) < 0) {
+    } else if (ptl_submit(node, handle->shard, &op, PTL_WAY_OWN) < 0) {
         ptl_log(node, PTL_LOG_ERROR, "out of memory: a watch could not be ended");
     }
 }

@@ -295,7 +295,7 @@ static bool ask_again(struct ptl_shard *shard)
             .count = 1,
         };
         peer->asking =
-            directory->packet.err < 0 || ptl_route(shard->node, &peer->port, &op, true) < 0;
+            directory->packet.err < 0 || ptl_route(shard->node, &peer->port, &op, PTL_WAY_OWN) < 0;
         directory->asking |= peer->asking;
     }
     return directory->asking;

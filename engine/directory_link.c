@@ -208,7 +208,7 @@ static bool ask_master(struct ptl_shard *shard, struct ptl_link *link)
     ptl_key_put(packet, link_id(link));
     struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = ptl_buffer_span(packet), .count = 2};
     return packet->err == PTL_OK &&
-           ptl_route(shard->node, &shard->directory.master, &op, true) == PTL_OK;
+           ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_OWN) == PTL_OK;
 }
 
 bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)

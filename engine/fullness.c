@@ -3,6 +3,7 @@
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/peer_room.h"
+#include "engine/send.h"
 
 /*
  * What a shard remembers of what is full, by a text: "rain" is the link to that node, "#x" a port
@@ -10,6 +11,7 @@
  */
 struct full_key {
     uint64_t hash;
+    uint64_t control; /* bytes of control ops that have gone there all the same */
     uint32_t size;
     char text[PTL_PORT_ID_MAX + 1];
 };
@@ -26,6 +28,7 @@ static void key_make(struct full_key *key, struct ptl_span node, struct ptl_span
     if (node.size != 0) {
         memcpy(key->text, node.bytes, node.size);
     }
+    key->control = 0;
     key->size = (uint32_t)node.size;
     if (name.size != 0) {
         key->text[key->size] = '#';
@@ -207,6 +210,51 @@ bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port)
     bool full = has_key(&shard->board.keys, port);
     pthread_mutex_unlock(&shard->board.lock);
     return full;
+}
+
+/* The peer minds what its own ports hold; here the link counts. */
+static struct full_key *control_key(const struct ptl_map *map, const struct ptl_port *port)
+{
+    struct ptl_span text = port->kind == PTL_PORT_REMOTE
+                               ? ptl_port_node(port)
+                               : ptl_span_skip(ptl_port_span(port), port->node_size);
+
+    return ptl_map_find(map, ptl_name_hash(text), same_key, text);
+}
+
+/* Shards have one half of the share, in equal parts, and threads the other; one op may exceed. */
+static bool lets_control(const struct ptl_map *map, const struct ptl_node *node,
+                         const struct ptl_port *port, uint64_t size, unsigned parts)
+{
+    struct full_key *key = control_key(map, port);
+    size_t mark = port->kind == PTL_PORT_REMOTE ? node->options.link_room : node->options.port_room;
+
+    if (key == NULL) {
+        return true;
+    }
+    if (key->control >= PTL_CONTROL_SHARE(mark) / 2 / parts) {
+        return false;
+    }
+    key->control += size;
+    return true;
+}
+
+bool ptl_full_lets_control(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size)
+{
+    return shard->full.count == 0 ||
+           lets_control(&shard->full, shard->node, port, size, shard->node->shard_count);
+}
+
+bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_port *port,
+                                   uint64_t size)
+{
+    if (atomic_load_explicit(&shard->board.count, memory_order_relaxed) == 0) {
+        return true;
+    }
+    pthread_mutex_lock(&shard->board.lock);
+    bool lets = lets_control(&shard->board.keys, shard->node, port, size, 1);
+    pthread_mutex_unlock(&shard->board.lock);
+    return lets;
 }
 
 void ptl_fullness_drop(struct ptl_shard *shard)

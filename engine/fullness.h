@@ -58,6 +58,14 @@ bool ptl_is_full(const struct ptl_shard *shard, const struct ptl_port *port);
  * Thread: any. */
 bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port);
 
+/*
+ * A control op of `size` bytes towards it: whether it may pass all the same, out of the share that
+ * such have beyond the mark until there is room again.  Counted.
+ */
+bool ptl_full_lets_control(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size);
+bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_port *port,
+                                   uint64_t size);
+
 /* Forget everything: the shard is closing. */
 void ptl_fullness_drop(struct ptl_shard *shard);
 

@@ -45,7 +45,7 @@ static int request(struct ptl_shard *shard, const char *word, struct ptl_span fa
         .body = ptl_buffer_span(packet),
         .count = 2,
     };
-    return ptl_route(shard->node, &shard->directory.master, &op, true);
+    return ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_OWN);
 }
 
 static void list_unasked(struct ptl_directory *directory, struct ptl_interest *interest)

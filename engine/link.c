@@ -8,6 +8,8 @@
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/peer_room.h"
+#include "engine/reason.h"
+#include "engine/send.h"
 #include "engine/spawn.h"
 
 static bool same_link(const void *entry, struct ptl_span id)
@@ -510,6 +512,14 @@ void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct
     }
 }
 
+/* More waits than messages and control ops together may use. */
+static bool is_past_share(const struct ptl_shard *shard, const struct ptl_link *link)
+{
+    size_t room = shard->node->options.link_room;
+
+    return link->weight + unsent(link) > room + PTL_CONTROL_SHARE(room);
+}
+
 void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                         const struct ptl_msg *reason)
 {
@@ -520,6 +530,10 @@ void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct p
         return;
     }
     ptl_map_remove(&link->listeners, hash, monitoring);
+    struct ptl_msg instead = ptl_reason_short();
+    if (reason->size > PTL_REASON_SMALL && is_past_share(shard, link)) {
+        reason = &instead;
+    }
     if (send_request(shard, link, "kil0", name, ptl_span(reason->body, reason->size),
                      reason->count) < 0) {
         /* The peer must learn of it in some way: as a lost link, if there is no memory. */

@@ -6,6 +6,7 @@
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/pending.h"
+#include "engine/reason.h"
 #include "engine/send.h"
 #include "engine/shard.h"
 
@@ -40,8 +41,11 @@ void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitor
     ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
     ptl_pending_remove(monitoring);
-    ptl_msg_free(monitoring->prefix);
-    ptl_msg_free(monitoring->reason);
+    if (monitoring->prefix != NULL) {
+        ptl_keep_no_more(shard, monitoring->prefix->size);
+        ptl_msg_free(monitoring->prefix);
+    }
+    ptl_reason_let_go(shard, monitoring->reason);
     ptl_free(shard->allocator, monitoring->to, sizeof(*monitoring->to));
     ptl_free(shard->allocator, monitoring, sizeof(*monitoring));
 }
@@ -219,9 +223,19 @@ bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
             (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
 }
 
+/* More waits at the port than it has room for. */
+static bool is_slow(const struct ptl_slot *owner)
+{
+    return owner->more != NULL && owner->more->fullness.full;
+}
+
 static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                         const struct ptl_msg *reason, uint64_t failure)
 {
+    struct ptl_msg instead = ptl_reason_short();
+    if (reason->size > PTL_REASON_SMALL && is_slow(monitoring->owner)) {
+        reason = &instead;
+    }
     struct ptl_op op = {
         .kind = PTL_OP_NOTICE,
         .to = PTL_TO_SLOT,
@@ -323,6 +337,11 @@ static struct ptl_target *watch_for(struct ptl_shard *shard, struct ptl_monitori
     }
     /* Nor does anyone join those that are being told: whoever went on would not let them end. */
     fresh = fresh && watch == NULL;
+    *err = PTL_EFULL;
+    if (monitoring->link == NULL && !monitoring->outside &&
+        !ptl_control_has_room(shard->node, &monitoring->target, sizeof(struct ptl_op))) {
+        return NULL;
+    }
     watch = new_watch(shard, &monitoring->target, hash, fresh);
     *err = PTL_ENOMEM;
     if (watch != NULL) {
@@ -390,6 +409,10 @@ static int tell_message(struct ptl_shard *shard, struct ptl_monitoring *monitori
                         const struct ptl_msg *reason)
 {
     struct ptl_msg *msg;
+
+    if (ptl_is_full(shard, monitoring->to)) {
+        return PTL_EFULL; /* a message like others, its prefix counted until it is sent */
+    }
     int err = monitoring->prefix != NULL
                   ? ptl_msg_make(shard->node, &msg, "mm", monitoring->prefix, reason)
                   : ptl_msg_make(shard->node, &msg, "m", reason);
@@ -403,7 +426,7 @@ static int tell_message(struct ptl_shard *shard, struct ptl_monitoring *monitori
         .body = ptl_span(msg->body, msg->size),
         .whole = msg,
     };
-    err = ptl_route(shard->node, monitoring->to, &op, true);
+    err = ptl_route(shard->node, monitoring->to, &op, PTL_WAY_OWN);
     ptl_msg_free(msg);
     return err;
 }
@@ -420,7 +443,7 @@ static int tell_kill(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
         .body = ptl_span(reason->body, reason->size),
         .whole = reason->holds != 0 ? reason : NULL,
     };
-    return ptl_route(shard->node, monitoring->to, &op, true);
+    return ptl_route(shard->node, monitoring->to, &op, PTL_WAY_OWN);
 }
 
 /* False: it said PTL_LATER. */
@@ -492,8 +515,8 @@ void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitor
         ptl_monitoring_free(shard, monitoring);
         return;
     }
-    struct ptl_msg *kept = ptl_msg_keep(reason);
-    ptl_msg_free(monitoring->reason);
+    struct ptl_msg *kept = ptl_reason_keep(shard, reason);
+    ptl_reason_let_go(shard, monitoring->reason);
     monitoring->reason = kept;
     ptl_monitoring_list_add(&shard->monitors.unfired, monitoring);
 }

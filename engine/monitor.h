@@ -47,7 +47,7 @@ struct ptl_monitoring {
     void *data;
     struct ptl_port target;
     struct ptl_port *to;
-    struct ptl_msg *prefix;
+    struct ptl_msg *prefix; /* counted by ptl_keep() */
     struct ptl_link *link;
     struct ptl_msg *reason; /* while it could not be told yet */
     uint64_t epoch;         /* failures that the issuer had been told of, before the one it tells */

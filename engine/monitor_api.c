@@ -4,15 +4,36 @@
 #include "engine/node.h"
 #include "engine/send.h"
 
-static void free_made(struct ptl_node *node, struct ptl_monitoring *monitoring)
+static void free_made(struct ptl_node *node, unsigned home, struct ptl_monitoring *monitoring)
 {
-    ptl_msg_free(monitoring->prefix);
+    if (monitoring->prefix != NULL) {
+        ptl_keep_no_more(&node->shards[home], monitoring->prefix->size);
+        ptl_msg_free(monitoring->prefix);
+    }
     ptl_free(node->allocator, monitoring->to, sizeof(*monitoring->to));
     ptl_free(node->allocator, monitoring, sizeof(*monitoring));
 }
 
-static int fill(struct ptl_node *node, struct ptl_monitoring *monitoring, const struct ptl_port *to,
-                const struct ptl_msg *prefix)
+static int keep_prefix(struct ptl_shard *home, struct ptl_monitoring *monitoring,
+                       const struct ptl_msg *prefix)
+{
+    if (prefix->size > home->node->options.message_bytes_max) {
+        return PTL_ESIZE;
+    }
+    if (!ptl_keep(home, prefix->size)) {
+        return PTL_ELIMIT;
+    }
+    monitoring->prefix = ptl_msg_keep(prefix);
+    if (monitoring->prefix == NULL) {
+        ptl_keep_no_more(home, prefix->size);
+        return PTL_ENOMEM;
+    }
+    return PTL_OK;
+}
+
+/* `home`: the shard that it will be added to. */
+static int fill(struct ptl_node *node, unsigned home, struct ptl_monitoring *monitoring,
+                const struct ptl_port *to, const struct ptl_msg *prefix)
 {
     struct ptl_port own;
 
@@ -27,13 +48,7 @@ static int fill(struct ptl_node *node, struct ptl_monitoring *monitoring, const 
         }
         *monitoring->to = *to;
     }
-    if (prefix != NULL) {
-        monitoring->prefix = ptl_msg_keep(prefix);
-        if (monitoring->prefix == NULL) {
-            return PTL_ENOMEM;
-        }
-    }
-    return PTL_OK;
+    return prefix != NULL ? keep_prefix(&node->shards[home], monitoring, prefix) : PTL_OK;
 }
 
 /* `since` UINT64_MAX: of now. */
@@ -54,10 +69,14 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
             .kind = PTL_OP_MONITOR,
             .to = PTL_TO_SHARD,
             .pointer = monitoring,
+            .carried = sizeof(*monitoring),
         };
         monitoring->epoch = ptl_epoch_outside(node, &monitoring->target);
         monitoring->outside = true;
-        err = ptl_submit(node, place, &op, true); /* also while a failure is being told */
+        /* Also while a failure is being told. */
+        err = ptl_control_has_room(node, &monitoring->target, sizeof(op))
+                  ? ptl_submit(node, place, &op, PTL_WAY_CONTROL)
+                  : PTL_EFULL;
     }
     if (err == PTL_OK && monitor != NULL) {
         *monitor = named;
@@ -85,14 +104,16 @@ static int monitor_port(struct ptl_node *node, uint8_t kind, const struct ptl_po
     }
     monitoring->tell = tell;
     monitoring->data = data;
-    int err = fill(node, monitoring, to, prefix);
+    const struct ptl_shard *here = ptl_shard_here(node);
+    unsigned home = here == NULL ? place : here->index;
+    int err = fill(node, home, monitoring, to, prefix);
     if (err == PTL_OK) {
         err = start(node, monitoring, place, since, monitor);
     }
     if (err < 0) {
-        free_made(node, monitoring);
+        free_made(node, home, monitoring);
     }
-    return err;
+    return ptl_note_full(node, port, err);
 }
 
 int ptl_monitor(struct ptl_node *node, const struct ptl_port *port, ptl_monitor_fn *tell,
@@ -138,7 +159,7 @@ void ptl_unmonitor(struct ptl_node *node, const struct ptl_monitor *monitor)
         return;
     }
     struct ptl_op op = {.kind = PTL_OP_UNMONITOR, .to = PTL_TO_SHARD, .number = monitor->id};
-    if (ptl_submit(node, monitor->shard, &op, true) < 0) {
+    if (ptl_submit(node, monitor->shard, &op, PTL_WAY_OWN) < 0) {
         ptl_log(node, PTL_LOG_ERROR, "out of memory: a monitor could not be taken back");
     }
 }

@@ -140,8 +140,12 @@ int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *
         /* A port's own handlers take effect at once: the next message finds them. */
         return ptl_on_set(shard, self, on);
     }
-    struct ptl_op op = {.kind = PTL_OP_ON, .pointer = on};
-    int err = ptl_route(node, port, &op, true);
+    struct ptl_op op = {
+        .kind = PTL_OP_ON,
+        .pointer = on,
+        .carried = ptl_carried(sizeof(*on) + on->tag_size),
+    };
+    int err = ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_CONTROL));
     if (err < 0) {
         free_on(node->allocator, on);
     }

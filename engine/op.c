@@ -11,7 +11,7 @@ struct long_part {
         void *pointer;
     };
     uint32_t watcher;
-    uint32_t spare;
+    uint32_t carried;
 };
 
 #define HELD PTL_RECORD_HELD
@@ -72,7 +72,7 @@ uint32_t ptl_op_size(const struct ptl_op *op)
 
 uint64_t ptl_op_held(const struct ptl_op *op)
 {
-    return is_large(op) ? op->body.size : 0;
+    return (is_large(op) ? op->body.size : 0) + op->carried;
 }
 
 int ptl_op_prepare(struct ptl_op *op, const struct ptl_allocator *allocator, struct ptl_msg **made)
@@ -115,7 +115,11 @@ void ptl_op_pack(const struct ptl_op *op, void *place)
     };
     if (is_long(op)) {
         struct long_part *more = (struct long_part *)(record + 1);
-        *more = (struct long_part){.epoch = op->epoch, .watcher = op->watcher};
+        *more = (struct long_part){
+            .epoch = op->epoch,
+            .watcher = op->watcher,
+            .carried = op->carried,
+        };
         if (has_pointer(op->kind)) {
             more->pointer = op->pointer;
         } else {
@@ -164,6 +168,7 @@ void ptl_op_unpack(const void *place, struct ptl_op *op)
     op->generation = record->generation;
     op->watcher = more->watcher;
     op->count = record->count;
+    op->carried = more->carried;
     op->epoch = more->epoch;
     op->number = has_pointer(record->kind) ? 0 : more->number;
     op->pointer = has_pointer(record->kind) ? more->pointer : NULL;
@@ -178,17 +183,23 @@ void ptl_op_unpack(const void *place, struct ptl_op *op)
     }
 }
 
+static uint64_t carried_by(const struct ptl_record *record)
+{
+    return (record->to & PTL_RECORD_LONG) != 0 ? ((const struct long_part *)(record + 1))->carried
+                                               : 0;
+}
+
 uint64_t ptl_op_done(const void *place)
 {
     const struct ptl_record *record = place;
 
     if (record->body_size != HELD) {
-        return 0;
+        return carried_by(record);
     }
     struct ptl_msg *held = held_message(record);
     uint64_t size = held->size;
     ptl_msg_free(held);
-    return size;
+    return size + carried_by(record);
 }
 
 static const struct ptl_record *head_of(const struct ptl_parcel *parcel)
@@ -227,5 +238,5 @@ uint64_t ptl_parcel_weight(const struct ptl_parcel *record)
     const struct ptl_record *head = head_of(record);
     uint64_t held = head->body_size == HELD ? held_message(head)->size : 0;
 
-    return sizeof(*record) + head->size + held;
+    return sizeof(*record) + head->size + held + carried_by(head);
 }

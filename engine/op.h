@@ -56,6 +56,7 @@ struct ptl_op {
     uint32_t slot, generation;
     uint32_t watcher;            /* a shard */
     uint32_t count;              /* values in the body */
+    uint32_t carried;            /* bytes behind `pointer`, where it counts as waiting room */
     uint64_t epoch;              /* failures that the issuer had been told of */
     uint64_t number;             /* what the kind says */
     void *pointer;               /* what the kind says */
@@ -95,10 +96,16 @@ struct ptl_parcel {
 /* The largest record: head, two names, a body. */
 #define PTL_RECORD_MAX 1664
 
+/* What an op carries behind its pointer. */
+static inline uint32_t ptl_carried(size_t size)
+{
+    return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
 /* The packed size in bytes, a multiple of 8. */
 uint32_t ptl_op_size(const struct ptl_op *op);
 
-/* Bytes of the message that the record of this op would hold; 0 when all is packed along. */
+/* Bytes that the record of this op would refer to; 0 when all is packed along. */
 uint64_t ptl_op_held(const struct ptl_op *op);
 
 /*
@@ -150,7 +157,7 @@ static inline bool ptl_record_is_message(const struct ptl_record *record)
            record->body_size != PTL_RECORD_HELD;
 }
 
-/* The record is done with: lets go of the message that it holds, and tells how many bytes. */
+/* The record is done with: lets go of the message that it holds; tells what it referred to. */
 uint64_t ptl_op_done(const void *record);
 
 /*

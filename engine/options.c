@@ -48,6 +48,7 @@ static void fill_in(struct ptl_node_options *options)
     set_default(&options->port_room, (size_t)1 << 20);
     set_default(&options->link_room, (size_t)8 << 20);
     set_default(&options->inbox_room, (size_t)4 << 20);
+    set_default(&options->kept_room, (size_t)16 << 20);
     set_default(&options->ring_bytes, (size_t)256 << 10);
     set_default_unsigned(&options->half_open_max, 256);
     set_default_unsigned(&options->handshake_ms, 10000);

@@ -36,7 +36,7 @@ static size_t least(size_t a, size_t b)
 
 static int route(struct ptl_shard *shard, const struct ptl_outlet *outlet, struct ptl_op *op)
 {
-    return ptl_route(shard->node, &outlet->peer->port, op, false);
+    return ptl_route(shard->node, &outlet->peer->port, op, PTL_WAY_MESSAGE);
 }
 
 static void queue(struct ptl_shard *shard, struct ptl_outlet *outlet, const struct ptl_op *op)

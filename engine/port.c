@@ -7,6 +7,7 @@
 #include "engine/node.h"
 #include "engine/on.h"
 #include "engine/pending.h"
+#include "engine/reason.h"
 #include "engine/registration.h"
 #include "engine/send.h"
 #include "engine/shard.h"
@@ -282,8 +283,7 @@ static int tell_watcher(struct ptl_shard *shard, struct ptl_watcher watcher,
     return ptl_shard_post(shard, watcher.shard, &op, true);
 }
 
-/* The watcher of this op could not be noted. */
-static void tell_without_memory(struct ptl_shard *shard, const struct ptl_op *op)
+void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op)
 {
     static const char values[] = "\x63"
                                  "die"
@@ -296,13 +296,24 @@ static void tell_without_memory(struct ptl_shard *shard, const struct ptl_op *op
     }
 }
 
-/* Returns whether it was there. */
-static bool remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
+static void remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
 {
     uint64_t number = pack(watcher_of(op));
 
-    return slot->more != NULL &&
-           ptl_map_remove(&slot->more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
+    if (slot->more != NULL) {
+        ptl_map_remove(&slot->more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
+    }
+}
+
+static void watch(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+{
+    if (op->kind == PTL_OP_UNWATCH) {
+        remove_watcher(slot, op);
+    } else if (!add_watcher(shard, slot, op)) {
+        /* The port must not outlive its watcher unnoticed. */
+        ptl_watch_fail(shard, op);
+        ptl_port_fail(shard, slot, PTL_ENOMEM);
+    }
 }
 
 static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
@@ -332,16 +343,6 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
         if (ptl_on_set(shard, slot, op->pointer) < 0) {
             ptl_port_fail(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
         }
-        return DONE;
-    case PTL_OP_WATCH:
-        if (!add_watcher(shard, slot, op)) {
-            /* The port must not outlive its watcher unnoticed. */
-            tell_without_memory(shard, op);
-            ptl_port_fail(shard, slot, PTL_ENOMEM);
-        }
-        return DONE;
-    case PTL_OP_UNWATCH:
-        remove_watcher(slot, op);
         return DONE;
     default:
         ptl_unreachable("not an op of a port's flow");
@@ -432,6 +433,26 @@ static bool note_pending(const struct ptl_op *op)
            ptl_pending_add(monitoring) == PTL_OK;
 }
 
+/*
+ * A kill waits at the port: what comes behind it would be dropped with the port, and is dropped
+ * now, so that only one kill ever waits.  Notices stay, for what the port sends until then: see
+ * ptl_port_pending_failure().
+ */
+static bool comes_too_late(const struct ptl_port_more *more, const struct ptl_op *op)
+{
+    return more != NULL && more->doomed && op->kind != PTL_OP_NOTICE;
+}
+
+/* Dropped with the port that it was for, or not even taken. */
+static void drop_op(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    if (op->kind == PTL_OP_NOTICE) {
+        ptl_notice_drop(shard, op->pointer);
+    } else if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
+        ptl_op_drop(shard, op);
+    }
+}
+
 /* Keep an op for later.  Without memory the port dies, and its monitors tell: no silent hole. */
 static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op,
                  bool first)
@@ -444,16 +465,11 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
         parcel = NULL;
     }
     if (parcel == NULL) {
-        if (op->kind == PTL_OP_NOTICE) {
-            ptl_notice_drop(shard, op->pointer);
-        } else if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
-            ptl_op_drop(shard, op);
-        } else if (op->kind == PTL_OP_UNWATCH) {
-            return; /* one that is told and not listened to */
-        }
+        drop_op(shard, op);
         ptl_port_fail(shard, slot, PTL_ENOMEM);
         return;
     }
+    more->doomed |= op->kind == PTL_OP_KILL;
     enqueue(shard, slot, parcel, first);
 }
 
@@ -506,7 +522,7 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
     if (reason == NULL || dead == NULL || ptl_map_reserve(&dead->watchers) < 0) {
         ptl_free(shard->allocator, dead, sizeof(*dead));
         ptl_msg_free(reason);
-        tell_without_memory(shard, op);
+        ptl_watch_fail(shard, op);
         return;
     }
     put_watcher(dead, watcher_of(op));
@@ -520,14 +536,8 @@ static void absent(struct ptl_shard *shard, const struct ptl_op *op)
     case PTL_OP_WATCH:
         answer_no_such_port(shard, op);
         break;
-    case PTL_OP_ON:
-    case PTL_OP_REGISTER:
-        ptl_op_drop(shard, op);
-        break;
-    case PTL_OP_NOTICE:
-        ptl_notice_drop(shard, op->pointer);
-        break;
     default:
+        drop_op(shard, op);
         shard->counters.dropped++;
         break;
     }
@@ -536,6 +546,11 @@ static void absent(struct ptl_shard *shard, const struct ptl_op *op)
 void ptl_port_queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
 {
     uint32_t generation = slot->generation;
+
+    if (comes_too_late(slot->more, op)) {
+        drop_op(shard, op);
+        return;
+    }
 
     keep(shard, slot, op, false);
     if (ptl_slot_lives(slot, generation)) {
@@ -554,8 +569,10 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
         absent(shard, op);
         return;
     }
-    if (op->kind == PTL_OP_UNWATCH && remove_watcher(slot, op)) {
-        return; /* ahead of what waits, unless it waits there itself */
+    if (op->kind == PTL_OP_WATCH || op->kind == PTL_OP_UNWATCH) {
+        /* Ahead of what waits: whether it dies of that or of what comes later, it is told. */
+        watch(shard, slot, op);
+        return;
     }
     uint32_t generation = slot->generation;
     bool queued = slot->more != NULL && slot->more->queue_first != NULL;
@@ -590,6 +607,9 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
         .body = ptl_span(msg->body, msg->size),
         .count = msg->count,
     };
+    if (comes_too_late(slot->more, &op)) {
+        return;
+    }
     bool later = slot->more == NULL || slot->more->queue_first == NULL;
     keep(shard, slot, &op, false);
     if (ptl_slot_lives(slot, generation)) {
@@ -748,16 +768,7 @@ static void drop_queue(struct ptl_shard *shard, struct ptl_port_more *more)
         struct ptl_parcel *parcel = dequeue(shard, more);
         struct ptl_op op;
         ptl_op_unpack(parcel->bytes, &op);
-        if (op.kind == PTL_OP_NOTICE) {
-            ptl_notice_drop(shard, op.pointer);
-        } else if (op.kind == PTL_OP_ON || op.kind == PTL_OP_REGISTER) {
-            ptl_op_drop(shard, &op);
-        } else if (op.kind == PTL_OP_WATCH) {
-            /* Waited behind the death: told with it. */
-            if (!add_watcher(shard, more->slot, &op)) {
-                tell_without_memory(shard, &op);
-            }
-        }
+        drop_op(shard, &op);
         ptl_parcel_free(parcel, shard->allocator);
     }
 }
@@ -773,7 +784,7 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
     ptl_map_drop(&more->watchers);
     ptl_map_drop(&more->pending);
     ptl_free(allocator, more->name, more->name_size);
-    ptl_msg_free(more->reason);
+    ptl_reason_let_go(shard, more->reason);
     ptl_free(allocator, more, sizeof(*more));
 }
 
@@ -797,8 +808,8 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
         ptl_list_remove(&more->retrying);
         drop_queue(shard, more);
         end_belongings(shard, more);
-        if (reason != NULL && ptl_msg_count(reason) != 0) {
-            more->reason = ptl_msg_keep(reason);
+        if (more->watchers.count != 0) {
+            more->reason = ptl_reason_keep(shard, reason);
         }
         if (more->fullness.full) {
             ptl_fullness_set(shard, &more->fullness, false);

@@ -50,6 +50,7 @@ struct ptl_port_more {
     struct ptl_parcel *queue_first, *queue_last;
     uint64_t queue_weight;
     struct ptl_map pending;   /* notices of failed links, in the queue (pending.h) */
+    bool doomed;              /* a kill waits in the queue */
     bool waiting;             /* PTL_LATER: the first message is not tried */
     struct ptl_list listed;   /* of the shard's ports: ready, or held up by a failure, or dead */
     uint64_t retry_at;        /* ns; while it waits for time */
@@ -163,6 +164,9 @@ void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot);
  */
 void ptl_port_fail(struct ptl_shard *shard, struct ptl_slot *slot, int result);
 const char *ptl_fail_text(const struct ptl_shard *shard, int result);
+
+/* The watch of this op cannot be kept for lack of memory: it is told so. */
+void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op);
 
 /* Tell watchers of the dead who could not be told yet.  Returns whether some are left. */
 bool ptl_ports_tell(struct ptl_shard *shard);

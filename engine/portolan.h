@@ -72,6 +72,7 @@ struct ptl_node_options {
     size_t port_room;         /* bytes that may wait at one port [1 MiB] */
     size_t link_room;         /* bytes that may wait for one link [8 MiB] */
     size_t inbox_room;      /* bytes that may wait from the program's threads, per shard [4 MiB] */
+    size_t kept_room;       /* bytes of messages that timers and monitors keep, a shard [16 MiB] */
     size_t ring_bytes;      /* from one shard to another; a power of two [256 KiB] */
     unsigned half_open_max; /* unfinished handshakes at once [256] */
     unsigned handshake_ms;  /* time for one handshake [10,000] */
@@ -284,9 +285,10 @@ int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct pt
 typedef void ptl_room_fn(struct ptl_node *node, const struct ptl_port *to, void *data);
 
 /*
- * After PTL_EFULL: be told once when there is room on the way to `to`, perhaps at once, never
- * inside this call.  From a handler: on its shard, and never when its port has died.  From
- * another thread: on a shard of the node.  That there is room now promises nothing for later.
+ * After PTL_EFULL, of whatever function: be told once when there is room on the way to `to`,
+ * perhaps at once, never inside this call.  From a handler: on its shard, and never when its port
+ * has died.  From another thread: on a shard of the node.  That there is room now promises nothing
+ * for later.
  * When the node stops it is told too, and sending then returns PTL_ESTOPPED.
  * Errors: PTL_ENOMEM, PTL_ESTOPPED.
  */
@@ -323,6 +325,7 @@ PTL_MUST_CHECK int ptl_monitor(struct ptl_node *node, const struct ptl_port *por
 
 /*
  * The same, told as a message to `to`: the values of `prefix` (may be NULL), then the reason's.
+ * Errors: also PTL_EINVAL, PTL_ESIZE, and PTL_ELIMIT beyond options.kept_room.
  * Owns: `prefix` stays the caller's.
  */
 PTL_MUST_CHECK int ptl_monitor_message(struct ptl_node *node, const struct ptl_port *port,
@@ -396,7 +399,12 @@ typedef int ptl_timer_fn(struct ptl_node *node, void *data);
 PTL_MUST_CHECK int ptl_after(struct ptl_node *node, unsigned delay_ms, ptl_timer_fn *tell,
                              void *data, struct ptl_timer *timer);
 
-/* Send `msg` to `to` after `delay_ms`: the same.  Owns: `msg` stays the caller's. */
+/*
+ * Send `msg` to `to` after `delay_ms`: the same.  What was accepted is sent, when there is room by
+ * then, unless it is taken back or its port dies.
+ * Errors: also PTL_EINVAL, PTL_ESIZE, and PTL_ELIMIT beyond options.kept_room.
+ * Owns: `msg` stays the caller's.
+ */
 PTL_MUST_CHECK int ptl_after_send(struct ptl_node *node, unsigned delay_ms,
                                   const struct ptl_port *to, const struct ptl_msg *msg,
                                   struct ptl_timer *timer);

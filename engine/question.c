@@ -46,7 +46,7 @@ static int send_answer(struct ptl_shard *shard, const struct ptl_question *q, st
 {
     struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = body, .count = count};
 
-    return ptl_route(shard->node, &q->to, &op, true);
+    return ptl_route(shard->node, &q->to, &op, PTL_WAY_OWN);
 }
 
 /*
@@ -203,7 +203,7 @@ static int ask_master(struct ptl_shard *shard, struct ptl_question *q)
         .body = ptl_buffer_span(packet),
         .count = q->key_size != 0 ? 4 : 3,
     };
-    int err = ptl_route(shard->node, &shard->directory.master, &op, false);
+    int err = ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_MESSAGE);
     q->sent = err == PTL_OK;
     return err;
 }

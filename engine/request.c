@@ -69,7 +69,7 @@ static int send_values(struct request *r, struct ptl_span body, uint32_t count)
     /* A peer's request waits for room with its connection; our own was accepted already, and what
      * goes back to the peer itself has its own limit (receive.c). */
     bool accepted = r->link == NULL || r->to->node_hash == r->link->hash;
-    return ptl_route(r->shard->node, r->to, &op, accepted);
+    return ptl_route(r->shard->node, r->to, &op, accepted ? PTL_WAY_OWN : PTL_WAY_MESSAGE);
 }
 
 static bool take_port(struct request *r)

@@ -47,16 +47,18 @@ static bool fits(struct ptl_ring *ring, uint64_t need, bool control)
     return ring->producer.written + need - ring->producer.head_seen <= limit;
 }
 
-static bool may_hold(struct ptl_ring *ring, uint64_t held)
+static bool may_hold(struct ptl_ring *ring, uint64_t held, bool control)
 {
+    uint64_t most = control ? PTL_RING_HELD_CONTROL_MAX : PTL_RING_HELD_MAX;
+
     return held == 0 ||
            ring->producer.held - atomic_load_explicit(&ring->consumer.held, memory_order_relaxed) <
-               PTL_RING_HELD_MAX;
+               most;
 }
 
 bool ptl_ring_has_room(struct ptl_ring *ring, uint32_t size, uint64_t held)
 {
-    return may_hold(ring, held) && fits(ring, footprint(ring, size), false);
+    return may_hold(ring, held, false) && fits(ring, footprint(ring, size), false);
 }
 
 bool ptl_ring_ample(struct ptl_ring *ring)
@@ -73,7 +75,7 @@ void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool
     ptl_assert(size % 8 == 0 && size <= PTL_RING_RECORD_MAX(ring->capacity));
     uint64_t need = footprint(ring, size);
 
-    if ((!control && !may_hold(ring, held)) || !fits(ring, need, control)) {
+    if (!may_hold(ring, held, control) || !fits(ring, need, control)) {
         return NULL;
     }
     uint64_t at = ring->producer.written & (ring->capacity - 1);

@@ -19,8 +19,12 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 
-/* Bytes of referred messages that may be under way in one ring (one more message may exceed it). */
+/*
+ * Bytes of referred messages that may be under way in one ring, and with those that control records
+ * refer to (one more message may exceed either).
+ */
 #define PTL_RING_HELD_MAX ((uint64_t)4 << 20)
+#define PTL_RING_HELD_CONTROL_MAX (PTL_RING_HELD_MAX / 4 * 5)
 
 /*
  * Fields stand with the shard that writes them; what the other side reads has cache lines of its
@@ -59,8 +63,8 @@ void ptl_ring_drop(struct ptl_ring *ring);
 
 /*
  * A place for a record of `size` bytes (a multiple of 8), or NULL when there is no room.  `control`
- * may use the reserve; `held` counts referred bytes.  The first four bytes of the record are the
- * ring's: it writes the size there.  Thread: the producer.
+ * may use the reserve; `held` counts referred bytes, which have one as well.  The first four bytes
+ * of the record are the ring's: it writes the size there.  Thread: the producer.
  */
 void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool control);
 

@@ -207,9 +207,14 @@ int ptl_on_room(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *t
     struct ptl_shard *shard = ptl_shard_here(node);
     if (shard == NULL) {
         /* Behind all that this thread has sent there: when it is taken, the inbox has drained. */
-        struct ptl_op op = {.kind = PTL_OP_ON_ROOM, .to = PTL_TO_SHARD, .pointer = waiter};
+        struct ptl_op op = {
+            .kind = PTL_OP_ON_ROOM,
+            .to = PTL_TO_SHARD,
+            .pointer = waiter,
+            .carried = sizeof(*waiter),
+        };
         waiter->outside = true;
-        int err = ptl_submit(node, ptl_place_of(node, to), &op, true);
+        int err = ptl_submit(node, ptl_place_of(node, to), &op, PTL_WAY_OWN);
         if (err < 0) {
             ptl_free(node->allocator, waiter, sizeof(*waiter));
         }

@@ -52,12 +52,14 @@ uint64_t ptl_epoch_outside(const struct ptl_node *node, const struct ptl_port *p
                : 0;
 }
 
-int ptl_submit(struct ptl_node *node, unsigned to, const struct ptl_op *op, bool control)
+int ptl_submit(struct ptl_node *node, unsigned to, const struct ptl_op *op, enum ptl_way way)
 {
     struct ptl_shard *shard = &node->shards[to];
+    size_t room = node->options.inbox_room;
 
-    if (!control && atomic_load_explicit(&shard->inbox.weight, memory_order_relaxed) >
-                        node->options.inbox_room) {
+    room += way == PTL_WAY_CONTROL ? PTL_CONTROL_SHARE(room) : 0;
+    if (way != PTL_WAY_OWN &&
+        atomic_load_explicit(&shard->inbox.weight, memory_order_relaxed) > room) {
         return PTL_EFULL;
     }
     struct ptl_parcel *parcel = ptl_parcel_make(op, node->allocator);
@@ -68,19 +70,24 @@ int ptl_submit(struct ptl_node *node, unsigned to, const struct ptl_op *op, bool
     return PTL_OK;
 }
 
-static int route_outside(struct ptl_node *node, const struct ptl_port *port, struct ptl_op *op,
-                         bool control)
+/* What an op takes up where it has to wait. */
+static uint64_t weight_of(const struct ptl_op *op)
 {
-    unsigned place = ptl_place_of(node, port);
+    return sizeof(*op) + op->body.size + op->carried;
+}
 
-    if (!control && ptl_is_full_outside(&node->shards[place], port)) {
-        return PTL_EFULL;
+/* Whether what is full lets it pass; `shard` NULL: a thread of the program asks. */
+static bool may_pass(struct ptl_shard *shard, struct ptl_shard *place, const struct ptl_port *port,
+                     uint64_t size, enum ptl_way way)
+{
+    if (way == PTL_WAY_OWN) {
+        return true;
     }
-    op->epoch = ptl_epoch_outside(node, port);
-    if (op->epoch == PTL_TELLING_OUTSIDE) {
-        return PTL_EFULL;
+    if (way == PTL_WAY_CONTROL) {
+        return shard != NULL ? ptl_full_lets_control(shard, port, size)
+                             : ptl_full_lets_control_outside(place, port, size);
     }
-    return ptl_submit(node, place, op, control);
+    return shard != NULL ? !ptl_is_full(shard, port) : !ptl_is_full_outside(place, port);
 }
 
 /*
@@ -89,26 +96,59 @@ static int route_outside(struct ptl_node *node, const struct ptl_port *port, str
  */
 #define SENT_UNTOLD_MAX ((uint64_t)256 << 10)
 
-static bool is_full(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size)
+static bool has_room(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size,
+                     enum ptl_way way)
 {
-    if (ptl_is_full(shard, port)) {
-        return true;
+    if (!may_pass(shard, NULL, port, size, way)) {
+        return false;
     }
-    shard->sent_in_turn += size + sizeof(struct ptl_op);
-    return shard->sent_in_turn > SENT_UNTOLD_MAX &&
-           ptl_is_full_outside(&shard->node->shards[ptl_place_of(shard->node, port)], port);
+    shard->sent_in_turn += size;
+    return shard->sent_in_turn <= SENT_UNTOLD_MAX ||
+           may_pass(NULL, &shard->node->shards[ptl_place_of(shard->node, port)], port, size, way);
 }
 
-int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op *op, bool control)
+bool ptl_control_has_room(struct ptl_node *node, const struct ptl_port *port, uint64_t size)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    return shard != NULL ? has_room(shard, port, size, PTL_WAY_CONTROL)
+                         : may_pass(NULL, &node->shards[ptl_place_of(node, port)], port, size,
+                                    PTL_WAY_CONTROL);
+}
+
+/* Of all kills only one ever waits at a port of ours: a full one can always be killed. */
+static bool minds_fullness(const struct ptl_op *op, const struct ptl_port *port)
+{
+    return op->kind != PTL_OP_KILL || port->kind == PTL_PORT_REMOTE;
+}
+
+static int route_outside(struct ptl_node *node, const struct ptl_port *port, struct ptl_op *op,
+                         enum ptl_way way)
+{
+    unsigned place = ptl_place_of(node, port);
+
+    if (minds_fullness(op, port) &&
+        !may_pass(NULL, &node->shards[place], port, weight_of(op), way)) {
+        return PTL_EFULL;
+    }
+    op->epoch = ptl_epoch_outside(node, port);
+    if (op->epoch == PTL_TELLING_OUTSIDE) {
+        return PTL_EFULL;
+    }
+    return ptl_submit(node, place, op, way);
+}
+
+int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op *op,
+              enum ptl_way way)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
     unsigned place = ptl_place_of(node, port);
 
     ptl_op_address(op, port);
     if (shard == NULL) {
-        return route_outside(node, port, op, control);
+        return route_outside(node, port, op, way);
     }
-    if (!control && is_full(shard, port, op->body.size)) {
+    if (minds_fullness(op, port) && !has_room(shard, port, weight_of(op), way)) {
         return PTL_EFULL;
     }
     if (port->kind == PTL_PORT_REMOTE) {
@@ -119,11 +159,10 @@ int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op 
     } else if (port->kind == PTL_PORT_NODE) {
         place = shard->index;
     }
-    return ptl_shard_post(shard, place, op, control);
+    return ptl_shard_post(shard, place, op, way != PTL_WAY_MESSAGE);
 }
 
-/* Remember where a handler found no room, so that PTL_LATER knows what to wait for. */
-static int note_full(struct ptl_node *node, const struct ptl_port *port, int err)
+int ptl_note_full(struct ptl_node *node, const struct ptl_port *port, int err)
 {
     if (err == PTL_EFULL) {
         struct ptl_shard *shard = ptl_shard_here(node);
@@ -134,10 +173,29 @@ static int note_full(struct ptl_node *node, const struct ptl_port *port, int err
     return err;
 }
 
+bool ptl_keep(struct ptl_shard *shard, uint64_t size)
+{
+    if (atomic_fetch_add(&shard->kept, size) < shard->node->options.kept_room) {
+        return true;
+    }
+    atomic_fetch_sub(&shard->kept, size);
+    return false;
+}
+
+void ptl_keep_no_more(struct ptl_shard *shard, uint64_t size)
+{
+    atomic_fetch_sub(&shard->kept, size);
+}
+
 /* Whether the node of that port has said that it takes nothing so large. */
 static bool is_refused(struct ptl_node *node, const struct ptl_port *to, size_t size)
 {
     return to->kind == PTL_PORT_REMOTE && ptl_peer_refuses(node, ptl_port_node(to), size);
+}
+
+bool ptl_is_too_large(struct ptl_node *node, const struct ptl_port *to, size_t size)
+{
+    return size > node->options.message_bytes_max || is_refused(node, to, size);
 }
 
 int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_span body,
@@ -157,10 +215,10 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
     }
     struct ptl_shard *shard = ptl_shard_here(node);
     if (shard != NULL && to->kind == PTL_PORT_SLOT && body.size <= PTL_OP_INLINE_MAX) {
-        return note_full(node, to,
-                         is_full(shard, to, body.size)
-                             ? PTL_EFULL
-                             : ptl_shard_post_message(shard, to, body, count));
+        return ptl_note_full(node, to,
+                             has_room(shard, to, sizeof(struct ptl_op) + body.size, PTL_WAY_MESSAGE)
+                                 ? ptl_shard_post_message(shard, to, body, count)
+                                 : PTL_EFULL);
     }
     if (is_refused(node, to, body.size)) {
         return PTL_ESIZE;
@@ -171,7 +229,7 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
         .body = body,
         .whole = whole,
     };
-    return note_full(node, to, ptl_route(node, to, &op, false));
+    return ptl_note_full(node, to, ptl_route(node, to, &op, PTL_WAY_MESSAGE));
 }
 
 int ptl_send(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg)
@@ -214,5 +272,5 @@ int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct pt
         op.count = reason->count;
         op.whole = reason;
     }
-    return ptl_route(node, port, &op, true);
+    return ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_CONTROL));
 }

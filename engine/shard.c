@@ -117,6 +117,8 @@ static void take_for_link(struct ptl_shard *shard, const struct ptl_op *op)
         struct ptl_link *link = ptl_link_find(shard, op->node);
         if (link != NULL) {
             ptl_link_fail(shard, link, err);
+        } else if (op->kind == PTL_OP_WATCH) {
+            ptl_watch_fail(shard, op);
         } else {
             ptl_log_about(shard, PTL_LOG_ERROR, op->node, "for %.*s: %s", (int)op->node.size,
                           (const char *)op->node.bytes, ptl_err_text(err));

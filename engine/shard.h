@@ -60,6 +60,9 @@ struct ptl_shard {
     struct ptl_port full_target; /* where its last send found no room */
     char fail_text[256];         /* what it said to ptl_fail() */
 
+    uint64_t reasons;      /* bytes of large ones, of what could not be told yet */
+    _Atomic uint64_t kept; /* bytes of messages that timers and monitors keep for later */
+
     struct ptl_monitors monitors;
     struct ptl_timers timers;
     struct ptl_links links;

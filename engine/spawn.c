@@ -127,7 +127,7 @@ int ptl_spawn(struct ptl_node *node, const char *node_id, const char *function,
         .count = request->count,
         .whole = request,
     };
-    err = ptl_route(node, port, &op, true);
+    err = ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_CONTROL));
     ptl_msg_free(request);
     return err;
 }

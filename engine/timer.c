@@ -2,6 +2,7 @@
 
 #include "engine/callback.h"
 #include "engine/message.h"
+#include "engine/name.h"
 #include "engine/node.h"
 #include "engine/send.h"
 #include "engine/shard.h"
@@ -18,7 +19,10 @@ void ptl_timers_init(struct ptl_timers *timers, const struct ptl_allocator *allo
 void ptl_timing_free(struct ptl_shard *shard, struct ptl_timing *timing)
 {
     ptl_belonging_remove(&timing->belonging);
-    ptl_msg_free(timing->msg);
+    if (timing->msg != NULL) {
+        ptl_keep_no_more(shard, timing->msg->size);
+        ptl_msg_free(timing->msg);
+    }
     ptl_free(shard->allocator, timing, sizeof(*timing));
 }
 
@@ -125,16 +129,40 @@ void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id)
     }
 }
 
+/*
+ * Its sender has been told that it is accepted: it goes out, or waits here until it can, or the
+ * link that it would have taken fails, and tells.
+ */
+static bool send_now(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .body = ptl_msg_body(timing->msg),
+        .count = timing->msg->count,
+        .whole = timing->msg,
+    };
+
+    if (ptl_node_stopping(shard->node)) {
+        return true;
+    }
+    shard->self = timing->owner;
+    int err = ptl_route(shard->node, &timing->to, &op, PTL_WAY_MESSAGE);
+    shard->self = NULL;
+    struct ptl_link *link =
+        err == PTL_ESIZE ? ptl_link_find(shard, ptl_port_node(&timing->to)) : NULL;
+    if (link != NULL) {
+        ptl_link_fail(shard, link, err); /* it has said only now how little it takes */
+    }
+    return err != PTL_EFULL && err != PTL_ENOMEM;
+}
+
 /* Returns whether it is done with. */
 static bool fire(struct ptl_shard *shard, struct ptl_timing *timing)
 {
     struct ptl_callback callback;
 
     if (timing->tell == NULL) {
-        shard->self = timing->owner;
-        int err = ptl_send(shard->node, &timing->to, timing->msg);
-        shard->self = NULL;
-        return err != PTL_EFULL;
+        return send_now(shard, timing);
     }
     ptl_callback_begin(shard, &callback, timing->owner);
     int result = timing->tell(shard->node, timing->data);
@@ -188,6 +216,15 @@ void ptl_timers_drop(struct ptl_shard *shard)
 
 /* ---- The public functions ------------------------------------------------------------------ */
 
+/* Where a timer that is made here lives. */
+static struct ptl_shard *home(struct ptl_node *node)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    return shard == NULL ? &node->shards[0] : shard;
+}
+
+/* It is freed on an error. */
 static int start(struct ptl_node *node, struct ptl_timing *timing, unsigned delay_ms,
                  struct ptl_timer *timer)
 {
@@ -195,7 +232,7 @@ static int start(struct ptl_node *node, struct ptl_timing *timing, unsigned dela
     uint64_t delay = (uint64_t)delay_ms * 1000000;
     struct ptl_timer named = {
         .id = atomic_fetch_add(&node->last_id, 1) + 1,
-        .shard = shard == NULL ? 0 : shard->index,
+        .shard = home(node)->index,
     };
     int err;
 
@@ -205,25 +242,19 @@ static int start(struct ptl_node *node, struct ptl_timing *timing, unsigned dela
         timing->due = shard->now + delay;
         err = ptl_timers_add(shard, timing);
     } else {
-        /* The shard adds its own time to the delay. */
-        struct ptl_op op = {.kind = PTL_OP_TIMER, .to = PTL_TO_SHARD, .pointer = timing};
-        timing->due = delay;
-        err = ptl_submit(node, 0, &op, true);
+        struct ptl_op op = {
+            .kind = PTL_OP_TIMER,
+            .to = PTL_TO_SHARD,
+            .pointer = timing,
+            .carried = ptl_carried(sizeof(*timing)),
+        };
+        timing->due = delay; /* the shard adds its own time */
+        err = ptl_submit(node, 0, &op, PTL_WAY_CONTROL);
     }
-    if (err == PTL_OK && timer != NULL) {
-        *timer = named;
-    }
-    return err;
-}
-
-static int start_or_free(struct ptl_node *node, struct ptl_timing *timing, unsigned delay_ms,
-                         struct ptl_timer *timer)
-{
-    int err = start(node, timing, delay_ms, timer);
-
     if (err < 0) {
-        ptl_msg_free(timing->msg);
-        ptl_free(node->allocator, timing, sizeof(*timing));
+        ptl_timing_free(home(node), timing);
+    } else if (timer != NULL) {
+        *timer = named;
     }
     return err;
 }
@@ -240,26 +271,50 @@ int ptl_after(struct ptl_node *node, unsigned delay_ms, ptl_timer_fn *tell, void
     }
     timing->tell = tell;
     timing->data = data;
-    return start_or_free(node, timing, delay_ms, timer);
+    return start(node, timing, delay_ms, timer);
+}
+
+/* A timer that sends `msg`.  Its bytes are counted from here on. */
+static int make_sender(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg,
+                       struct ptl_timing **made)
+{
+    struct ptl_shard *shard = home(node);
+
+    if (!ptl_keep(shard, msg->size)) {
+        return PTL_ELIMIT;
+    }
+    struct ptl_timing *timing = ptl_alloc(node->allocator, sizeof(*timing));
+    struct ptl_msg *kept = timing == NULL ? NULL : ptl_msg_keep(msg);
+    if (kept == NULL) {
+        ptl_keep_no_more(shard, msg->size);
+        ptl_free(node->allocator, timing, sizeof(*timing));
+        return PTL_ENOMEM;
+    }
+    timing->to = *to;
+    timing->msg = kept;
+    *made = timing;
+    return PTL_OK;
 }
 
 int ptl_after_send(struct ptl_node *node, unsigned delay_ms, const struct ptl_port *to,
                    const struct ptl_msg *msg, struct ptl_timer *timer)
 {
+    struct ptl_timing *timing;
+    struct ptl_port own;
+
+    /* All that ptl_send() would say of it at its time is said now: then nobody would hear it. */
+    to = ptl_port_own_view(&node->self, to, &own);
+    if (to == NULL) {
+        return PTL_EINVAL;
+    }
+    if (ptl_is_too_large(node, to, msg->size)) {
+        return PTL_ESIZE;
+    }
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
-    struct ptl_timing *timing = ptl_alloc(node->allocator, sizeof(*timing));
-    if (timing == NULL) {
-        return PTL_ENOMEM;
-    }
-    timing->to = *to;
-    timing->msg = ptl_msg_keep(msg);
-    if (timing->msg == NULL) {
-        ptl_free(node->allocator, timing, sizeof(*timing));
-        return PTL_ENOMEM;
-    }
-    return start_or_free(node, timing, delay_ms, timer);
+    int err = make_sender(node, to, msg, &timing);
+    return err < 0 ? err : start(node, timing, delay_ms, timer);
 }
 
 void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer)
@@ -274,7 +329,7 @@ void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer)
         return;
     }
     struct ptl_op op = {.kind = PTL_OP_UNTIMER, .to = PTL_TO_SHARD, .number = timer->id};
-    if (ptl_submit(node, timer->shard, &op, true) < 0) {
+    if (ptl_submit(node, timer->shard, &op, PTL_WAY_OWN) < 0) {
         ptl_log(node, PTL_LOG_ERROR, "out of memory: a timer could not be taken back");
     }
 }

@@ -23,7 +23,7 @@ struct ptl_timing {
     ptl_timer_fn *tell;     /* or, when NULL, a message: */
     void *data;
     struct ptl_port to;
-    struct ptl_msg *msg;
+    struct ptl_msg *msg; /* counted by ptl_keep() at the shard it was added to */
 };
 
 struct ptl_timers {

@@ -6,9 +6,7 @@
 
 void ptl_callback_stamp(struct ptl_shard *shard)
 {
-    if (shard->loop != NULL) { /* a node that was never open ends its calls without one */
-        shard->coarse = ptl_loop_coarse(shard->loop);
-    }
+    shard->coarse = ptl_loop_coarse(shard->loop);
 }
 
 /* The ID of a port, and its chosen name as long as it has one. */

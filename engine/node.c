@@ -517,7 +517,7 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again)
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
 {
     if (node->threads == NULL) { /* it has never run */
-        ptl_node_free(node);
+        ptl_node_crash(node);
         return PTL_OK;
     }
     ptl_node_stop_begin(node, deadline_ms);

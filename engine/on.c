@@ -59,21 +59,19 @@ static int add_tag(const struct ptl_allocator *allocator, struct ptl_port_more *
     return PTL_OK;
 }
 
-static int set_tag(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *on)
+static int set_tag(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                   struct ptl_on *on)
 {
-    struct ptl_port_more *more = ptl_port_more(shard, slot);
-    if (more == NULL) {
-        return PTL_ENOMEM;
-    }
     struct ptl_tag *tag = find(more, on);
+
     if (on->handler == NULL) {
         if (tag != NULL) {
-            remove_tag(shard->allocator, more, tag);
+            remove_tag(allocator, more, tag);
         }
         return PTL_OK;
     }
     if (tag == NULL) {
-        return add_tag(shard->allocator, more, on);
+        return add_tag(allocator, more, on);
     }
     tag->handler = on->handler;
     tag->data = on->data;
@@ -89,7 +87,8 @@ int ptl_on_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *on
         slot->handler = on->handler;
         slot->handler_data = on->data;
     } else {
-        err = set_tag(shard, slot, on);
+        struct ptl_port_more *more = ptl_port_more(shard, slot);
+        err = more == NULL ? PTL_ENOMEM : set_tag(shard->allocator, more, on);
     }
     free_on(shard->allocator, on);
     return err;
@@ -119,6 +118,48 @@ static struct ptl_on *make_on(const struct ptl_allocator *allocator, const char 
     return on;
 }
 
+/* The port may be sent to as soon as it is made, so all its handlers have to be there by then. */
+int ptl_tags_take(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                  const struct ptl_port_tag tags[])
+{
+    int err = PTL_OK;
+
+    for (; tags->tag != NULL && err == PTL_OK; tags++) {
+        struct ptl_on *on = make_on(allocator, tags->tag, tags->handler, tags->data);
+        if (on == NULL) {
+            return PTL_ENOMEM;
+        }
+        bool twice = on->handler == NULL || find(more, on) != NULL;
+        err = twice ? PTL_EINVAL : add_tag(allocator, more, on);
+        free_on(allocator, on);
+    }
+    return err;
+}
+
+void ptl_tags_drop(const struct ptl_allocator *allocator, struct ptl_port_more *more)
+{
+    for (uint32_t i = 0; i < more->tag_count; i++) {
+        ptl_free(allocator, more->tags[i].text, more->tags[i].text_size + 1);
+    }
+    ptl_free(allocator, more->tags, more->tag_capacity * sizeof(*more->tags));
+    more->tags = NULL;
+    more->tag_count = more->tag_capacity = 0;
+}
+
+/* On the port's own shard: at once, so that no message from elsewhere comes between. */
+static int set_here(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_on *on)
+{
+    struct ptl_slot *slot = port->kind == PTL_PORT_SLOT
+                                ? ptl_slot_find(&shard->ports, port->slot, port->generation)
+                                : ptl_slot_named(&shard->ports, ptl_port_name(port));
+
+    if (slot == NULL) { /* as a message to it: nobody takes it */
+        free_on(shard->allocator, on);
+        return PTL_OK;
+    }
+    return ptl_on_set(shard, slot, on);
+}
+
 int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *tag,
                 ptl_handler_fn *handler, void *data)
 {
@@ -132,13 +173,8 @@ int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *
         return PTL_ENOMEM;
     }
     struct ptl_shard *shard = ptl_shard_here(node);
-    struct ptl_slot *self = shard == NULL ? NULL : shard->self;
-    if (self != NULL && port->shard == shard->index &&
-        (port->kind == PTL_PORT_SLOT
-             ? self->index == port->slot && self->generation == port->generation
-             : self == ptl_slot_named(&shard->ports, ptl_port_name(port)))) {
-        /* A port's own handlers take effect at once: the next message finds them. */
-        return ptl_on_set(shard, self, on);
+    if (shard != NULL && port->shard == shard->index) {
+        return set_here(shard, port, on);
     }
     struct ptl_op op = {
         .kind = PTL_OP_ON,

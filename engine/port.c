@@ -777,10 +777,7 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     const struct ptl_allocator *allocator = shard->allocator;
 
-    for (uint32_t i = 0; i < more->tag_count; i++) {
-        ptl_free(allocator, more->tags[i].text, more->tags[i].text_size + 1);
-    }
-    ptl_free(allocator, more->tags, more->tag_capacity * sizeof(*more->tags));
+    ptl_tags_drop(allocator, more);
     ptl_map_drop(&more->watchers);
     ptl_map_drop(&more->pending);
     ptl_free(allocator, more->name, more->name_size);

@@ -96,7 +96,8 @@ void ptl_port_table_drop(struct ptl_port_table *table);
 
 /*
  * Take a slot and make it a port.  `name` empty: node-made.  Thread: any.
- * Errors: PTL_ENOMEM, PTL_ELIMIT, PTL_EEXIST.  On success *slot and *generation name it.
+ * Errors: PTL_ENOMEM, PTL_ELIMIT, PTL_EEXIST, PTL_EINVAL (tags).  On success *slot and *generation
+ * name it.
  */
 PTL_MUST_CHECK int ptl_slot_take(struct ptl_port_table *table,
                                  const struct ptl_port_options *options, struct ptl_span name,

@@ -1,6 +1,7 @@
 #include "engine/port.h"
 
 #include "engine/name.h"
+#include "engine/on.h"
 
 #define NONE UINT32_MAX
 #define SEGMENTS (PTL_SLOTS_MAX / PTL_SLOT_SEGMENT)
@@ -86,26 +87,63 @@ struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator)
     return more;
 }
 
-static struct ptl_port_more *named_more(struct ptl_port_table *table, struct ptl_span name)
+static int set_name(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                    struct ptl_span name)
 {
-    struct ptl_port_more *more = ptl_port_more_make(table->allocator);
-    char *text = more == NULL ? NULL : ptl_alloc_raw(table->allocator, name.size);
-
-    if (text == NULL) {
-        ptl_free(table->allocator, more, sizeof(*more));
-        return NULL;
+    more->name = ptl_alloc_raw(allocator, name.size);
+    if (more->name == NULL) {
+        return PTL_ENOMEM;
     }
-    memcpy(text, name.bytes, name.size);
-    more->name = text;
+    memcpy(more->name, name.bytes, name.size);
     more->name_size = (uint32_t)name.size;
     more->name_hash = ptl_name_hash(name);
-    return more;
+    return PTL_OK;
+}
+
+static void free_new(const struct ptl_allocator *allocator, struct ptl_port_more *more)
+{
+    if (more != NULL) {
+        ptl_tags_drop(allocator, more);
+        ptl_free(allocator, more->name, more->name_size);
+        ptl_free(allocator, more, sizeof(*more));
+    }
+}
+
+/* What only some ports need, if this is one of them; else *made is NULL. */
+static int make_more(const struct ptl_allocator *allocator, const struct ptl_port_options *options,
+                     struct ptl_span name, struct ptl_port_more **made)
+{
+    struct ptl_port_more *more;
+    int err = PTL_OK;
+
+    *made = NULL;
+    if (name.size == 0 && (options->tags == NULL || options->tags->tag == NULL)) {
+        return PTL_OK;
+    }
+    more = ptl_port_more_make(allocator);
+    if (more == NULL) {
+        return PTL_ENOMEM;
+    }
+    if (name.size != 0) {
+        err = set_name(allocator, more, name);
+    }
+    if (err == PTL_OK && options->tags != NULL) {
+        err = ptl_tags_take(allocator, more, options->tags);
+    }
+    if (err < 0) {
+        free_new(allocator, more);
+        return err;
+    }
+    *made = more;
+    return PTL_OK;
 }
 
 static int take_locked(struct ptl_port_table *table, const struct ptl_port_options *options,
                        struct ptl_port_more *more, uint32_t *index, uint32_t *generation)
 {
-    if (more != NULL) {
+    bool named = more != NULL && more->name != NULL;
+
+    if (named) {
         struct ptl_span name = ptl_span(more->name, more->name_size);
         if (ptl_map_find(&table->names, more->name_hash, same_name, name) != NULL) {
             return PTL_EEXIST;
@@ -128,6 +166,8 @@ static int take_locked(struct ptl_port_table *table, const struct ptl_port_optio
     slot->more = more;
     if (more != NULL) {
         more->slot = slot;
+    }
+    if (named) {
         ptl_map_insert(&table->names, more->name_hash, slot);
     }
     *index = slot->index;
@@ -141,20 +181,17 @@ static int take_locked(struct ptl_port_table *table, const struct ptl_port_optio
 int ptl_slot_take(struct ptl_port_table *table, const struct ptl_port_options *options,
                   struct ptl_span name, uint32_t *slot, uint32_t *generation)
 {
-    struct ptl_port_more *more = NULL;
+    struct ptl_port_more *more;
+    int err = make_more(table->allocator, options, name, &more);
 
-    if (name.size != 0) {
-        more = named_more(table, name);
-        if (more == NULL) {
-            return PTL_ENOMEM;
-        }
+    if (err < 0) {
+        return err;
     }
     pthread_mutex_lock(&table->lock);
-    int err = take_locked(table, options, more, slot, generation);
+    err = take_locked(table, options, more, slot, generation);
     pthread_mutex_unlock(&table->lock);
-    if (err < 0 && more != NULL) {
-        ptl_free(table->allocator, more->name, more->name_size);
-        ptl_free(table->allocator, more, sizeof(*more));
+    if (err < 0) {
+        free_new(table->allocator, more);
     }
     return err;
 }

@@ -122,8 +122,7 @@ PTL_MUST_CHECK int ptl_node_start(const struct ptl_node_options *options, struct
  * other nodes fire with ["node_stopped"], links are closed, threads end.  All within about
  * `deadline_ms`; what is not flushed by then is lost.  Returns 0, or PTL_ETIMEOUT when the
  * deadline cut the flushing short.  Either way the node is gone, and no callback runs afterwards.
- * A node that was never open is freed at once, with what waited in it: nobody is told anything,
- * but calls that their reply port is gone.
+ * A node that was never open is freed at once, with what waited in it: nobody is told anything.
  * Thread: any but a handler, once; no other call on the node may be under way or follow.
  */
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms);
@@ -212,6 +211,13 @@ typedef void ptl_release_fn(void *data);
 
 #define PTL_SHARD_ANY UINT32_MAX
 
+/* A handler for the messages whose first value is `tag`. */
+struct ptl_port_tag {
+    const char *tag; /* copied; NULL ends a table */
+    ptl_handler_fn *handler;
+    void *data;
+};
+
 /* Everything may stay zero, but `size`. */
 struct ptl_port_options {
     size_t size;             /* sizeof(struct ptl_port_options) */
@@ -221,11 +227,13 @@ struct ptl_port_options {
     ptl_release_fn *release; /* called with `data` when the port is gone [none] */
     uint32_t shard_plus_one; /* 1 + the shard it shall live on [this handler's, or any in turn] */
     bool ignore_unhandled;   /* a message that nothing handles is dropped and does not kill */
+    const struct ptl_port_tag *tags; /* as ptl_port_on() of each, before anybody can send [none] */
 };
 
 /*
- * Make a port.  It may be sent to as soon as this returns.
- * Errors: PTL_EEXIST (chosen name), PTL_ENAME, PTL_ENOMEM, PTL_ELIMIT, PTL_ESTOPPED.
+ * Make a port.  It may be sent to as soon as this returns, and has its handlers by then.
+ * Errors: PTL_EEXIST (chosen name), PTL_ENAME, PTL_ENOMEM, PTL_ELIMIT, PTL_ESTOPPED, PTL_EINVAL
+ * (`size`, a shard that is not there, a tag twice or without a handler).
  * Owns: the port lives until killed, or until its node stops; on an error `release` is not called.
  */
 PTL_MUST_CHECK int ptl_port_new(struct ptl_node *node, const struct ptl_port_options *options,
@@ -234,8 +242,10 @@ PTL_MUST_CHECK int ptl_port_new(struct ptl_node *node, const struct ptl_port_opt
 /*
  * Have `handler` take the messages of `port` whose first value is `tag`; NULL takes it back.  The
  * handler gets the whole message, its tag included.  `tag` NULL is the default handler.
- * From a handler of the port itself it holds from the next message on; from elsewhere it keeps its
- * place among the messages sent to the port from there.
+ * From a callback on the port's own shard it holds from the next message on that the port is given,
+ * wherever that comes from.  From elsewhere it keeps its place among the messages sent to the port
+ * from there, and others may overtake it: what a port must have from its first message on stands in
+ * options.tags.
  * Errors: PTL_EINVAL (not a port of this node), PTL_EFULL, PTL_ENOMEM.
  */
 int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *tag,

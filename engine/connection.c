@@ -45,20 +45,21 @@ static void unlist_all(struct ptl_connection *c)
     }
 }
 
+/* By deadline: one that comes from another shard has used some of its time there. */
 static void list_half_open(struct ptl_connection *c)
 {
     struct ptl_links *links = &c->shard->links;
+    struct ptl_connection *before = links->half_open_last;
 
-    c->half_open = true;
-    c->half_next = NULL;
-    c->half_before = links->half_open_last;
-    if (links->half_open_last == NULL) {
-        links->half_open_first = c;
-    } else {
-        links->half_open_last->half_next = c;
+    while (before != NULL && before->deadline > c->deadline) {
+        before = before->half_before;
     }
-    links->half_open_last = c;
-    atomic_fetch_add(&c->shard->node->half_open, 1);
+    struct ptl_connection *after = before == NULL ? links->half_open_first : before->half_next;
+    c->half_open = true;
+    c->half_before = before;
+    c->half_next = after;
+    *(before == NULL ? &links->half_open_first : &before->half_next) = c;
+    *(after == NULL ? &links->half_open_last : &after->half_before) = c;
     ptl_links_tick_at(links, c->deadline);
 }
 
@@ -80,29 +81,52 @@ static void unlist_half_open(struct ptl_connection *c)
     } else {
         c->half_next->half_before = c->half_before;
     }
-    atomic_fetch_sub(&c->shard->node->half_open, 1);
 }
 
-/* Strangers may hold a bounded number of connections: a new one costs the oldest its place. */
-static void make_place(struct ptl_shard *shard)
+/* ---- Strangers ----------------------------------------------------------------------------- */
+
+static void evict(struct ptl_stranger *stranger)
 {
-    while (atomic_load(&shard->node->half_open) >= shard->node->options.half_open_max) {
-        struct ptl_connection *oldest = shard->links.half_open_first;
-        while (oldest != NULL && !oldest->accepted) {
-            oldest = oldest->half_next; /* ours is no stranger's, and not theirs to end */
-        }
-        if (oldest == NULL) {
-            return;
-        }
-        ptl_connection_close(oldest, PTL_EHALFOPEN, PTL_LOG_WARN);
+    struct ptl_connection *c =
+        (struct ptl_connection *)((char *)stranger - offsetof(struct ptl_connection, stranger));
+
+    ptl_connection_close(c, PTL_EHALFOPEN, PTL_LOG_WARN);
+    ptl_assert(stranger->source == NULL);
+}
+
+/* An accepted connection takes one of the shard's places; perhaps another loses it. */
+static int take_place(struct ptl_connection *c)
+{
+    struct ptl_strangers *strangers = &c->shard->links.strangers;
+    struct ptl_stranger *victim;
+
+    while ((victim = ptl_strangers_victim(strangers, c->source)) != NULL) {
+        evict(victim);
     }
+    return ptl_stranger_add(strangers, &c->stranger, c->source);
+}
+
+static void leave_place(struct ptl_connection *c)
+{
+    ptl_stranger_remove(&c->shard->links.strangers, &c->stranger);
+}
+
+unsigned ptl_connections_evict(struct ptl_shard *shard, unsigned count)
+{
+    struct ptl_stranger *victim;
+    unsigned evicted = 0;
+
+    while (evicted < count && (victim = ptl_strangers_worst(&shard->links.strangers)) != NULL) {
+        evict(victim);
+        evicted++;
+    }
+    return evicted;
 }
 
 /* ---- Birth and death ----------------------------------------------------------------------- */
 
 static struct ptl_connection *make(struct ptl_shard *shard, const struct ptl_address *peer)
 {
-    make_place(shard);
     struct ptl_connection *c = ptl_alloc(shard->allocator, sizeof(*c));
     if (c == NULL) {
         return NULL;
@@ -110,8 +134,10 @@ static struct ptl_connection *make(struct ptl_shard *shard, const struct ptl_add
     c->shard = shard;
     c->seed = -1;
     c->peer = *peer;
+    c->source = ptl_address_source(peer);
     c->reading = true;
-    c->deadline = ptl_loop_now(shard->loop) + (uint64_t)shard->node->options.handshake_ms * 1000000;
+    c->made_at = ptl_loop_now(shard->loop);
+    c->deadline = c->made_at + (uint64_t)shard->node->options.handshake_ms * 1000000;
     ptl_buffer_init(&c->backlog, shard->allocator, SIZE_MAX);
     ptl_outbox_init(&c->out, shard->allocator);
     list_all(c);
@@ -168,6 +194,7 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
     bool was_candidate = c->state == PTL_CONNECTION_PROVING || c->state == PTL_CONNECTION_PROVED;
     c->state = PTL_CONNECTION_CLOSING;
     unlist_half_open(c);
+    leave_place(c);
     ptl_waiters_forget(c->shard, c);
     c->shard->links.closing++;
     ptl_stream_close(c->shard->loop, c->stream);
@@ -185,8 +212,19 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
         if (err != PTL_EDUPLICATE) {
             ptl_candidate_failed(c->shard, link, c);
         }
-        ptl_candidate_remove(c->shard, link, c);
-        ptl_link_attempt_failed(c->shard, link, err);
+        ptl_candidate_remove(link, c);
+        if (!c->accepted || c->proved) {
+            ptl_link_attempt_failed(c->shard, link, err);
+        }
+    }
+}
+
+void ptl_connection_refuse(struct ptl_connection *c, int err)
+{
+    if (c->sending) {
+        c->refused = err; /* then it can believe that this is us, and where our address leads */
+    } else {
+        ptl_connection_close(c, err, PTL_LOG_INFO);
     }
 }
 
@@ -198,7 +236,11 @@ static void over(struct ptl_connection *c, int err)
         return;
     }
     bool ours = !c->accepted && c->state <= PTL_CONNECTION_GREETING;
-    ptl_connection_close(c, err, ours ? PTL_LOG_INFO : PTL_LOG_WARN);
+    if (ours && ptl_handshake_peer(&c->handshake)->own_id) {
+        ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR); /* no node keeps such a connection */
+        return;
+    }
+    ptl_connection_close(c, c->refused < 0 ? c->refused : err, ours ? PTL_LOG_INFO : PTL_LOG_WARN);
 }
 
 /* ---- Our lines ----------------------------------------------------------------------------- */
@@ -255,13 +297,10 @@ static int greet(struct ptl_connection *c)
     return PTL_OK;
 }
 
-void ptl_connection_prove(struct ptl_connection *c)
+static void prove(struct ptl_connection *c, uint64_t session)
 {
-    if (c->proof_sent || ptl_handshake_state(&c->handshake) < PTL_HANDSHAKE_PROOF ||
-        !ptl_candidate_may_prove(c->link, c)) {
-        return;
-    }
-    int size = ptl_handshake_prove(&c->handshake, c->link->failed_at + 1, c->proof);
+    int size = ptl_handshake_prove(&c->handshake, session, c->proof);
+
     if (size < 0) {
         over(c, size);
         return;
@@ -269,6 +308,14 @@ void ptl_connection_prove(struct ptl_connection *c)
     c->proof_sent = true;
     c->opening[1] = ptl_span(c->proof, (size_t)size);
     send_lines(c);
+}
+
+void ptl_connection_prove(struct ptl_connection *c)
+{
+    if (!c->proof_sent && ptl_handshake_state(&c->handshake) >= PTL_HANDSHAKE_PROOF &&
+        ptl_candidate_may_prove(c->link, c)) {
+        prove(c, c->link->failed_at + 1);
+    }
 }
 
 /* ---- Hooks --------------------------------------------------------------------------------- */
@@ -316,6 +363,9 @@ static void on_received(void *owner, struct ptl_span bytes)
     }
     if (c->link != NULL && c->link->connection == c) {
         c->link->received_at = c->shard->now;
+        if (c->link->has_rivals) {
+            ptl_link_heard(c->shard, c->link);
+        }
     }
     if (c->state == PTL_CONNECTION_UP && !c->paused && backlog(c).size == 0) {
         if (!ptl_connection_read(c, &bytes) || bytes.size == 0) {
@@ -384,6 +434,8 @@ static void on_sent(void *owner, int result)
     send_lines(c);
     if (c->link != NULL && c->link->connection == c) {
         ptl_link_sent(c->shard, c->link);
+    } else if (c->refused < 0 && !c->sending) {
+        ptl_connection_close(c, c->refused, PTL_LOG_INFO);
     }
 }
 
@@ -453,7 +505,10 @@ void ptl_connection_accepted(struct ptl_shard *shard, struct ptl_stream *stream,
     c->accepted = true;
     c->stream = stream;
     ptl_stream_adopt(shard->loop, stream, &hooks, c);
-    int err = greet(c);
+    int err = take_place(c);
+    if (err == PTL_OK) {
+        err = greet(c);
+    }
     if (err < 0) {
         over(c, err);
     }
@@ -477,9 +532,12 @@ void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *c)
         return;
     }
     list_all(c);
-    make_place(shard);
     list_half_open(c);
     c->state = PTL_CONNECTION_GREETING;
+    if (c->accepted && take_place(c) < 0) {
+        over(c, PTL_ENOMEM);
+        return;
+    }
     send_lines(c);
     ptl_connection_work(c);
 }
@@ -492,7 +550,11 @@ static void meet_own_id(struct ptl_connection *c)
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
 
     if (!ptl_node_nonce_is_ours(node_of(c), peer->nonce)) {
-        ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR);
+        if (!c->accepted) {
+            prove(c, 0); /* whoever it is can tell then that there are two of us */
+        } else if (!peer->is_portolan) {
+            ptl_connection_close(c, PTL_ETWIN, PTL_LOG_WARN); /* as a real node would do */
+        }
         return;
     }
     if (c->seed >= 0) {
@@ -534,6 +596,7 @@ static bool find_owner(struct ptl_connection *c)
     }
     c->state = PTL_CONNECTION_MOVING;
     unlist_half_open(c);
+    leave_place(c);
     start_detach(c);
     return false;
 }
@@ -549,7 +612,21 @@ static bool become_candidate(struct ptl_connection *c)
     }
     c->state = PTL_CONNECTION_PROVING;
     c->link = link;
-    return ptl_candidate_add(c->shard, link, c);
+    ptl_stranger_greeted(&c->shard->links.strangers, &c->stranger);
+    ptl_candidate_add(link, c);
+    return c->state == PTL_CONNECTION_PROVING;
+}
+
+/* The peer is who it says: none of the strangers any more.  True: there may be more to do. */
+static bool believe(struct ptl_connection *c)
+{
+    c->proved = true;
+    leave_place(c);
+    if (ptl_handshake_peer(&c->handshake)->own_id) {
+        ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR);
+        return false;
+    }
+    return ptl_candidate_proved(c->shard, c->link, c);
 }
 
 /* Take one line of the peer.  True: there may be more to do. */
@@ -571,9 +648,10 @@ static bool take_line(struct ptl_connection *c)
     }
     if (before == PTL_HANDSHAKE_NONCE && ptl_handshake_peer(&c->handshake)->own_id) {
         meet_own_id(c);
-        return false;
+    } else if (before == PTL_HANDSHAKE_PROOF) {
+        return believe(c);
     }
-    return true;
+    return c->state == PTL_CONNECTION_GREETING || c->state == PTL_CONNECTION_PROVING;
 }
 
 static bool open_step(struct ptl_connection *c)
@@ -585,7 +663,7 @@ static bool open_step(struct ptl_connection *c)
         return find_owner(c) && become_candidate(c);
     }
     if (state == PTL_HANDSHAKE_UP) {
-        /* Theirs is good; ours may still be held back. */
+        /* Theirs is good; ours may still have to wait. */
         ptl_connection_prove(c);
         if (c->state == PTL_CONNECTION_PROVING && c->proof_sent) {
             c->state = PTL_CONNECTION_PROVED;
@@ -612,6 +690,9 @@ static bool step(struct ptl_connection *c)
     case PTL_CONNECTION_PROVED:
         if (c->ended && backlog(c).size == 0) {
             over(c, c->end_err);
+            return false;
+        }
+        if (c->refused < 0) {
             return false;
         }
         ptl_candidate_decide(c->shard, c->link, c);

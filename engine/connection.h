@@ -5,9 +5,12 @@
  *                                                 |              |
  *                                     proof held back      waits for the link
  *
- * After the peer's first line it is known whom it comes from, and the connection moves to the
+ * After the peer's first line it is known whom it says it is, and the connection moves to the
  * shard that owns that node, before any proof is sent: reading is cancelled, its last bytes are
  * kept, descriptor and bytes are handed over.
+ *
+ * What a peer says before its proof is good decides nothing but that.  So we show our own proof
+ * last, too, but to a node of ours that we have dialled: one of the two has to begin.
  * Thread: that of its shard.  Spec: AEMP protocol 1, 2 and 6; design, sections 4 and 7.
  */
 #pragma once
@@ -15,6 +18,7 @@
 #include "engine/op.h"
 #include "engine/outbox.h"
 #include "engine/portolan.h"
+#include "engine/stranger.h"
 #include "io/buffer.h"
 #include "io/framing.h"
 #include "io/handshake.h"
@@ -40,7 +44,7 @@ enum ptl_connection_state {
 
 struct ptl_connection {
     struct ptl_connection *all_next, **all_link;    /* of the shard */
-    struct ptl_connection *half_next, *half_before; /* half-open ones, the oldest first */
+    struct ptl_connection *half_next, *half_before; /* half-open ones, by deadline */
     struct ptl_connection *candidate_next;          /* of the link */
     struct ptl_shard *shard;
     struct ptl_stream *stream;
@@ -49,6 +53,7 @@ struct ptl_connection {
     uint8_t state;
     bool half_open; /* on that list */
     bool accepted;  /* the peer connected to us */
+    bool proved;    /* the peer's proof is good */
     bool sending;   /* a send is under way: of our lines, while some are left, else the outbox */
     bool proof_sent;
     bool paused;        /* no packet is taken */
@@ -57,8 +62,12 @@ struct ptl_connection {
     bool ended;         /* the peer has closed, or the stream failed, with `end_err` */
     bool working;       /* in ptl_connection_work() */
     int end_err;
+    int refused;                              /* closed for this error when our proof is out */
     int seed;                                 /* the seed that it was made for, or -1 */
-    uint64_t deadline;                        /* ns: of the handshake */
+    uint64_t made_at;                         /* ns */
+    uint64_t deadline;                        /* ns: of the handshake, on whatever shard */
+    uint64_t source;                          /* ptl_address_source() of the peer */
+    struct ptl_stranger stranger;             /* accepted: until it is proved */
     struct ptl_address peer;                  /* the far end's socket address */
     char dialled[PTL_ADDRESS_TEXT_MAX + 200]; /* HOST:PORT as given, or "" */
     struct ptl_handshake handshake;
@@ -92,6 +101,10 @@ void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *conne
 /* Go on: read what is there, as far as state and room allow. */
 void ptl_connection_work(struct ptl_connection *connection);
 
+/* One or more strangers, if there are any, lose their places: descriptors are short.  Returns how
+ * many did. */
+unsigned ptl_connections_evict(struct ptl_shard *shard, unsigned count);
+
 /* Send our proof, if it is time for it. */
 void ptl_connection_prove(struct ptl_connection *connection);
 
@@ -103,6 +116,9 @@ void ptl_connection_take_up(struct ptl_connection *connection);
 
 /* Send what the link's outbox has. */
 void ptl_connection_flush(struct ptl_connection *connection);
+
+/* Close a proved one as soon as the peer has our proof, if that is on its way. */
+void ptl_connection_refuse(struct ptl_connection *connection, int err);
 
 /* Close it, for `err` (logged at `level`).  It must not be the link's any more. */
 void ptl_connection_close(struct ptl_connection *connection, int err, enum ptl_log_level level);

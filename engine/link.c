@@ -23,10 +23,23 @@ static struct ptl_span link_id(const struct ptl_link *link)
     return ptl_span(link->id, link->id_size);
 }
 
-void ptl_links_init(struct ptl_links *links, const struct ptl_allocator *allocator)
+/* A shard's share of the node's places for strangers. */
+static unsigned places(const struct ptl_node *node)
 {
-    *links = (struct ptl_links){.allocator = allocator};
-    ptl_map_init(&links->by_id, allocator);
+    unsigned all = node->options.half_open_max;
+    unsigned share = (all + node->shard_count - 1) / node->shard_count;
+
+    return share >= PTL_STRANGERS_MIN ? share : all < PTL_STRANGERS_MIN ? all : PTL_STRANGERS_MIN;
+}
+
+void ptl_links_init(struct ptl_links *links, const struct ptl_node *node)
+{
+    unsigned share = places(node), per_address = node->options.half_open_per_address;
+
+    *links = (struct ptl_links){.allocator = node->allocator};
+    ptl_map_init(&links->by_id, node->allocator);
+    ptl_strangers_init(&links->strangers, node->allocator, share,
+                       per_address < share ? per_address : share);
 }
 
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node)
@@ -618,6 +631,7 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     link->peer_speaks_global = peer->global_protocol || peer->is_portolan;
     note_limit(shard, link, peer);
     link->up_at = link->received_at = link->sent_at = shard->now;
+    link->has_rivals = false;
     ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
     link->dialled = !connection->accepted;
     log_up(shard, link);
@@ -880,6 +894,7 @@ void ptl_links_drop(struct ptl_shard *shard)
         free_link(shard, link);
     }
     ptl_map_drop(&shard->links.by_id);
+    ptl_strangers_drop(&shard->links.strangers);
     while (shard->links.listeners != NULL) {
         struct ptl_link_listener *listener = shard->links.listeners;
         shard->links.listeners = listener->next;

@@ -17,6 +17,7 @@
 #include "engine/map.h"
 #include "engine/op.h"
 #include "engine/portolan.h"
+#include "engine/stranger.h"
 
 struct ptl_connection;
 struct ptl_dial;
@@ -73,6 +74,8 @@ struct ptl_link {
     struct ptl_link_database db;
     uint64_t up_at;                /* ns: since when, or when it last came up */
     uint64_t received_at, sent_at; /* ns */
+    bool has_rivals;               /* other nodes of its name have proved themselves, and wait */
+    uint64_t rival_told_at;        /* ns: when the operator was last told of one; 0: never */
     uint64_t seeds;                /* a bit a seed whose address led here */
 
     struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
@@ -95,6 +98,7 @@ struct ptl_link {
     uint64_t redial_backoff;
     uint64_t next_at;    /* ns: try the next address, or look again */
     uint64_t give_up_at; /* ns */
+    uint64_t dialled_at; /* ns */
     int last_err;
 
     bool dirty; /* has something to flush */
@@ -114,13 +118,13 @@ struct ptl_links {
     struct ptl_map by_id;
     struct ptl_link *dirty;
     struct ptl_link_listener *listeners;
-    struct ptl_connection *half_open_first, *half_open_last; /* the oldest first */
+    struct ptl_connection *half_open_first, *half_open_last; /* by deadline */
+    struct ptl_strangers strangers;                          /* the accepted ones of them */
     struct ptl_connection *all;                              /* every connection of this shard */
     struct ptl_dial *dials;
     struct ptl_link *last;                         /* the one that the last op was for */
     uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */
-    bool look_at_candidates;                       /* one that was held back may go on */
     uint32_t closing;                              /* streams that still have to say `closed` */
     uint64_t tick_at;                              /* ns */
 };
@@ -137,7 +141,7 @@ static inline void ptl_links_tick_at(struct ptl_links *links, uint64_t at)
     links->tick_at = at < links->tick_at ? at : links->tick_at;
 }
 
-void ptl_links_init(struct ptl_links *links, const struct ptl_allocator *allocator);
+void ptl_links_init(struct ptl_links *links, const struct ptl_node *node);
 
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node);
 

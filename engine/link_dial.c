@@ -15,7 +15,12 @@
 #define PROBE_NS UINT64_C(5000000000)      /* a real node's silence */
 #define REDIAL_FIRST_NS UINT64_C(10000000) /* after a link that did not last */
 #define REDIAL_LAST_NS UINT64_C(1000000000)
-#define KEEP_FIRST_NS UINT64_C(300000000) /* between attempts at a link that is to be kept */
+#define CANDIDATE_NS UINT64_C(3000000000)   /* to prove itself, until we try something else, too */
+#define STRANGER_NS UINT64_C(500000000)     /* the same, of all that others have made together */
+#define UNDER_WAY_NS UINT64_C(100000000)    /* look again whether it still is */
+#define STRANGERS_MAX 16                    /* candidates of a name that anybody may have made */
+#define TELL_AGAIN_NS UINT64_C(60000000000) /* of two nodes of one ID */
+#define KEEP_FIRST_NS UINT64_C(300000000)   /* between attempts at a link that is to be kept */
 #define KEEP_LAST_NS UINT64_C(30000000000)
 
 static struct ptl_span link_id(const struct ptl_link *link)
@@ -37,6 +42,7 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
     ptl_assert(link->state == PTL_LINK_DOWN);
     link->state = PTL_LINK_DIALING;
     link->last_err = PTL_ENOADDRESS;
+    link->dialled_at = shard->now;
     link->give_up_at = shard->now + GIVE_UP_NS;
     link->next_at = shard->now; /* at the next tick: never inside the call that wants it */
     link->addresses = ptl_node_known_addresses(shard->node, link_id(link), &link->addresses_size);
@@ -130,6 +136,28 @@ static bool dial_next(struct ptl_shard *shard, struct ptl_link *link)
     return false;
 }
 
+/* Whether a candidate is worth waiting for: it is the peer's, or our own and young.  Others may be
+ * anybody's: they get a moment, so that a peer that comes by itself finds what waits for it. */
+static bool is_awaited(const struct ptl_shard *shard, const struct ptl_link *link,
+                       const struct ptl_connection *c)
+{
+    if (c->proved) {
+        return true;
+    }
+    return c->accepted ? shard->now < link->dialled_at + STRANGER_NS
+                       : shard->now < c->made_at + CANDIDATE_NS;
+}
+
+static bool is_under_way(const struct ptl_shard *shard, const struct ptl_link *link)
+{
+    const struct ptl_connection *c = link->candidates;
+
+    while (c != NULL && !is_awaited(shard, link, c)) {
+        c = c->candidate_next;
+    }
+    return link->dial != NULL || c != NULL;
+}
+
 /* Whether a seed may still lead there, or tell where it listens. */
 static bool may_learn(const struct ptl_shard *shard, const struct ptl_link *link)
 {
@@ -148,8 +176,8 @@ static void dial_on(struct ptl_shard *shard, struct ptl_link *link)
         link->next_at = link->give_up_at; /* the answer ends this */
     } else if (dial_next(shard, link)) {
         return;
-    } else if (link->dial != NULL || link->candidates != NULL) {
-        link->next_at = link->give_up_at; /* something is still under way */
+    } else if (is_under_way(shard, link)) {
+        link->next_at = shard->now + UNDER_WAY_NS;
     } else if (ask(shard, link)) {
         return;
     } else if (may_learn(shard, link)) {
@@ -162,7 +190,6 @@ static void dial_on(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err)
 {
-    /* What strangers try in that node's name does not hurry an attempt of ours. */
     if (link->state == PTL_LINK_DIALING && link->dial == NULL) {
         link->last_err = err;
         link->next_at = shard->now;
@@ -177,64 +204,93 @@ static bool is_real(const struct ptl_connection *c)
     return !ptl_handshake_peer(&c->handshake)->is_portolan;
 }
 
+/*
+ * Whether it has the name of the linked node and is another process: that one restarted, or a
+ * second one that was given the same ID.  Real nodes do not say which process they are.
+ */
+static bool is_rival(const struct ptl_link *link, const struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+
+    return peer->is_portolan != link->peer_is_portolan ||
+           (peer->is_portolan && peer->incarnation != link->peer_incarnation);
+}
+
+/* This connection leads to the node that is linked, and so does the seed that it was made for.
+ * Only what is proved says so. */
 static void note_seed(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
 {
     if (c->seed >= 0) {
         link->seeds |= UINT64_C(1) << c->seed;
-        ptl_seed_linked(shard->node, c->seed, shard->now);
+        ptl_seed_linked(shard->node, c->seed, link->hash, shard->now);
         ptl_directory_link_is_seed(shard, link);
     }
 }
 
 /*
- * A node of ours whose proof we have not seen yet closes a second connection as soon as it has seen
- * ours.  That it is the node we are linked to shows by its incarnation, which no stranger knows.
+ * Whether a seed leads to the linked node though nobody has proved it this time: a real node closes
+ * a second connection without a proof.  It is believed of the node that has proved it before.
  */
-static bool leads_to_link(const struct ptl_link *link, const struct ptl_connection *c)
+static bool has_led_to_link(const struct ptl_shard *shard, const struct ptl_link *link,
+                            const struct ptl_connection *c)
 {
-    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
-
-    return link->state == PTL_LINK_UP && peer->is_portolan && link->peer_is_portolan &&
-           peer->incarnation == link->peer_incarnation;
+    return link->state == PTL_LINK_UP && c->seed >= 0 &&
+           (c->proved || ptl_seed_has_led_to(shard->node, c->seed, link->hash));
 }
 
 void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
 {
-    if (leads_to_link(link, c)) {
+    if (has_led_to_link(shard, link, c) && !is_rival(link, c)) {
         note_seed(shard, link, c);
     } else if (c->seed >= 0) {
         ptl_seed_lost(shard->node, c->seed, shard);
     }
 }
 
-bool ptl_candidate_add(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+static unsigned count_strangers(const struct ptl_link *link, uint64_t source, bool of_any)
+{
+    unsigned count = 0;
+
+    for (const struct ptl_connection *c = link->candidates; c != NULL; c = c->candidate_next) {
+        count += c->accepted && !c->proved && (of_any || c->source == source);
+    }
+    return count;
+}
+
+/* Of those that others have made for this name: the oldest of the address that has most. */
+static struct ptl_connection *worst_stranger(const struct ptl_link *link)
+{
+    struct ptl_connection *worst = NULL;
+    unsigned most = 0;
+
+    for (struct ptl_connection *c = link->candidates; c != NULL; c = c->candidate_next) {
+        unsigned count = c->accepted && !c->proved ? count_strangers(link, c->source, false) : 0;
+        if (count != 0 && count >= most) { /* those behind are older */
+            most = count;
+            worst = c;
+        }
+    }
+    return worst;
+}
+
+void ptl_candidate_add(struct ptl_link *link, struct ptl_connection *c)
 {
     c->candidate_next = link->candidates;
     link->candidates = c;
-    if (link->state == PTL_LINK_UP && is_real(c)) {
-        /* Perhaps the old link is dead and nobody has noticed: bytes into it make that known. */
-        ptl_link_keepalive(shard, link);
-        note_seed(shard, link, c);
-        ptl_connection_close(c, PTL_EDUPLICATE, PTL_LOG_INFO);
-        return false;
+    if (c->accepted && count_strangers(link, 0, true) > STRANGERS_MAX) {
+        ptl_connection_close(worst_stranger(link), PTL_EHALFOPEN, PTL_LOG_WARN);
     }
-    return true;
 }
 
-void ptl_candidate_remove(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+void ptl_candidate_remove(struct ptl_link *link, struct ptl_connection *c)
 {
     struct ptl_connection **at = &link->candidates;
 
     while (*at != NULL && *at != c) {
         at = &(*at)->candidate_next;
     }
-    if (*at == NULL) {
-        return;
-    }
-    *at = c->candidate_next;
-    if (link->state != PTL_LINK_FAILING && link->state != PTL_LINK_UP) {
-        shard->links.look_at_candidates = true; /* one that was held back may go on now */
-        ptl_links_tick_at(&shard->links, shard->now);
+    if (*at != NULL) {
+        *at = c->candidate_next;
     }
 }
 
@@ -243,19 +299,25 @@ bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_conne
     if (link->state == PTL_LINK_FAILING) {
         return false;
     }
-    if (!is_real(c)) {
+    if (!c->proved) {
+        return !c->accepted && !is_real(c); /* of two nodes of ours the one that dials begins */
+    }
+    return link->state != PTL_LINK_UP || (!is_real(c) && !is_rival(link, c));
+}
+
+bool ptl_candidate_proved(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+{
+    if (link->state != PTL_LINK_UP) {
         return true;
     }
-    if (link->state == PTL_LINK_UP) {
-        return false;
+    /* Perhaps the old link is dead and nobody has noticed: bytes into it make that known. */
+    ptl_link_keepalive(shard, link);
+    if (!is_real(c) || is_rival(link, c)) {
+        return true;
     }
-    for (const struct ptl_connection *other = link->candidates; other != NULL;
-         other = other->candidate_next) {
-        if (other != c && other->proof_sent) {
-            return false;
-        }
-    }
-    return true;
+    note_seed(shard, link, c);
+    ptl_connection_close(c, PTL_EDUPLICATE, PTL_LOG_INFO);
+    return false;
 }
 
 /* Whether it is a later session of the peer than the link's last one. */
@@ -268,19 +330,32 @@ static bool is_newer(const struct ptl_link *link, const struct ptl_connection *c
             peer->session > link->peer_session);
 }
 
-/* Close the candidates that a decision has made superfluous. */
-static void close_candidates(struct ptl_link *link, bool proof_sent, int err, bool newer_too)
+/* A link is up: the peer's other connections are superfluous, and show where their seeds lead. */
+static void refuse_duplicates(struct ptl_shard *shard, struct ptl_link *link)
 {
     struct ptl_connection *c = link->candidates;
 
     while (c != NULL) {
         struct ptl_connection *next = c->candidate_next;
-        if ((c->proof_sent || !proof_sent) && (newer_too || !is_newer(link, c))) {
-            if (err == PTL_EDUPLICATE) {
-                note_seed(c->shard, link, c); /* its seed leads to the node that is linked now */
-            }
-            ptl_connection_close(c, err, PTL_LOG_INFO);
+        if (c->proved && c->refused == 0 && !is_rival(link, c) && !is_newer(link, c)) {
+            note_seed(shard, link, c);
+            ptl_connection_refuse(c, PTL_EDUPLICATE);
             next = link->candidates; /* closing one may have closed others */
+        }
+        c = next;
+    }
+}
+
+/* A link has failed: those that were told its session's number must not come up with it. */
+static void close_old_sessions(struct ptl_link *link)
+{
+    struct ptl_connection *c = link->candidates;
+
+    while (c != NULL) {
+        struct ptl_connection *next = c->candidate_next;
+        if (c->proof_sent && !is_newer(link, c)) {
+            ptl_connection_close(c, PTL_ELOST, PTL_LOG_INFO);
+            next = link->candidates;
         }
         c = next;
     }
@@ -288,7 +363,7 @@ static void close_candidates(struct ptl_link *link, bool proof_sent, int err, bo
 
 static void take(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
 {
-    ptl_candidate_remove(shard, link, c);
+    ptl_candidate_remove(link, c);
     note_seed(shard, link, c);
     if (!c->accepted && c->dialled[0] != 0) {
         int err = ptl_node_learn(shard->node, link_id(link), c->dialled);
@@ -296,25 +371,23 @@ static void take(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     }
     ptl_connection_take_up(c);
     ptl_link_up(shard, link, c);
-    if (link->state != PTL_LINK_UP) {
-        return; /* it failed at once: the others may have their try */
-    }
-    if (is_real(c)) {
-        close_candidates(link, false, PTL_EDUPLICATE, true);
-    } else {
-        close_candidates(link, true, PTL_EDUPLICATE, false);
+    if (link->state == PTL_LINK_UP) { /* else it failed at once: the others may have their try */
+        refuse_duplicates(shard, link);
     }
 }
 
-/* A second connection of a node of ours: is it a newer session, or the other of two at once? */
+/* A second connection of the linked node: is it a newer session, or the other of two at once? */
 static void compare(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
 {
+    if (is_rival(link, c)) {
+        return; /* until the one that is linked is heard, or fails */
+    }
     if (is_newer(link, c)) {
         ptl_link_fail(shard, link, PTL_ESWITCHED); /* this one goes on when all have been told */
         return;
     }
     note_seed(shard, link, c);
-    ptl_connection_close(c, PTL_EDUPLICATE, PTL_LOG_INFO);
+    ptl_connection_refuse(c, PTL_EDUPLICATE);
 }
 
 void ptl_candidate_decide(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
@@ -323,12 +396,7 @@ void ptl_candidate_decide(struct ptl_shard *shard, struct ptl_link *link, struct
         return;
     }
     if (link->state == PTL_LINK_UP) {
-        if (is_real(c)) {
-            note_seed(shard, link, c);
-            ptl_connection_close(c, PTL_EDUPLICATE, PTL_LOG_INFO);
-        } else {
-            compare(shard, link, c);
-        }
+        compare(shard, link, c);
         return;
     }
     struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
@@ -338,6 +406,35 @@ void ptl_candidate_decide(struct ptl_shard *shard, struct ptl_link *link, struct
 
     if (is_real(c) || we_pick || ptl_connection_has_bytes(c)) {
         take(shard, link, c);
+    }
+}
+
+static void tell_of_rival(struct ptl_shard *shard, struct ptl_link *link,
+                          const struct ptl_connection *rival)
+{
+    if (link->rival_told_at != 0 && shard->now - link->rival_told_at < TELL_AGAIN_NS) {
+        return;
+    }
+    link->rival_told_at = shard->now;
+    ptl_log(shard->node, PTL_LOG_ERROR,
+            "two nodes use the ID %s: the one at %s is linked and answers, the one at %s is "
+            "refused: give every node an ID of its own",
+            link->id, link->connection->peer.text, rival->peer.text);
+}
+
+void ptl_link_heard(struct ptl_shard *shard, struct ptl_link *link)
+{
+    struct ptl_connection *c = link->candidates;
+
+    link->has_rivals = false;
+    while (c != NULL) {
+        struct ptl_connection *next = c->candidate_next;
+        if (c->proved && is_rival(link, c)) {
+            tell_of_rival(shard, link, c);
+            ptl_connection_close(c, PTL_ERIVAL, PTL_LOG_INFO);
+            next = link->candidates;
+        }
+        c = next;
     }
 }
 
@@ -367,16 +464,28 @@ void ptl_link_lose_seeds(struct ptl_shard *shard, struct ptl_link *link)
             ptl_seed_lost(shard->node, i, shard);
         }
     }
-    /* Those that were told the session's number must not come up with it any more. */
-    close_candidates(link, true, PTL_ELOST, false);
+    close_old_sessions(link);
 }
 
 /* ---- Time ---------------------------------------------------------------------------------- */
+
+static bool has_rivals(const struct ptl_link *link)
+{
+    const struct ptl_connection *c = link->candidates;
+
+    while (c != NULL && !(c->proved && is_rival(link, c))) {
+        c = c->candidate_next;
+    }
+    return c != NULL;
+}
 
 static void look_at_silence(struct ptl_shard *shard, struct ptl_link *link)
 {
     uint64_t silence = (uint64_t)shard->node->options.silence_ms * 1000000;
     bool reading = link->connection->reading && !link->connection->paused;
+
+    /* From now on what the peer says shows that it lives; what lay unread until now does not. */
+    link->has_rivals = reading && has_rivals(link);
 
     if (!link->peer_is_portolan) {
         if (shard->now - link->received_at > PROBE_NS && shard->now - link->sent_at > PROBE_NS) {
@@ -477,28 +586,12 @@ static void sooner(uint64_t *next, uint64_t at)
     *next = at < *next ? at : *next;
 }
 
-static void look_at_candidates(struct ptl_shard *shard)
-{
-    struct ptl_link *link;
-    uint32_t at = 0;
-
-    shard->links.look_at_candidates = false;
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
-        if (link->state == PTL_LINK_DOWN || link->state == PTL_LINK_DIALING) {
-            ptl_link_candidates_go_on(shard, link);
-        }
-    }
-}
-
 void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
 {
     struct ptl_links *links = &shard->links;
     struct ptl_link *link, *idle = NULL;
     uint32_t at = 0;
 
-    if (links->look_at_candidates) {
-        look_at_candidates(shard);
-    }
     bool seed_news = shard->index == 0 && atomic_load(&shard->node->seed_news);
     if (now < links->tick_at && !seed_news) {
         return;

@@ -1,9 +1,13 @@
 /*
  * engine/link_dial.h - how a link comes by its connection: addresses, candidates, duplicates.
  *
- * Towards a real AEMP node only one connection may get through: our proof on a second one is held
- * back until the first is decided.  Between nodes of ours both may: the node with the lower ID
- * picks one by the first frame it sends, the other is closed.
+ * Towards a real AEMP node only one connection may get through: we prove ourselves on the first
+ * that the peer has proved, and on no other.  Between nodes of ours both may: the node with the
+ * lower ID picks one by the first frame it sends, the other is closed.
+ *
+ * Anybody can make a candidate for any name.  One that is not proved holds nothing back: neither
+ * another candidate, nor an attempt of ours, nor what waits for the link.  Only those that we have
+ * dialled are waited for, and not for long.
  * Thread: the owner's.  Spec: design, section 7; AEMP protocol 6.
  */
 #pragma once
@@ -33,24 +37,30 @@ void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link);
 /* An attempt, or the last candidate, has failed: try the next address or give up. */
 void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err);
 
-/* A connection from or to this node has arrived at its owner.  False: it was refused and closed. */
-bool ptl_candidate_add(struct ptl_shard *shard, struct ptl_link *link,
-                       struct ptl_connection *connection);
+/* A connection that says it is from or to this node has arrived at its owner.  Too many that
+ * strangers may have made end one of them, perhaps this. */
+void ptl_candidate_add(struct ptl_link *link, struct ptl_connection *connection);
+
+/* The peer has proved itself.  False: it was closed. */
+bool ptl_candidate_proved(struct ptl_shard *shard, struct ptl_link *link,
+                          struct ptl_connection *connection);
 
 /* A candidate is being closed before it was decided: what becomes of its seed? */
 void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link,
                           struct ptl_connection *connection);
 
 /* A candidate is closed. */
-void ptl_candidate_remove(struct ptl_shard *shard, struct ptl_link *link,
-                          struct ptl_connection *connection);
+void ptl_candidate_remove(struct ptl_link *link, struct ptl_connection *connection);
 
 /* Whether its proof may be sent now. */
 bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_connection *connection);
 
-/* It is proved: it becomes the link's connection, waits, or is closed. */
+/* Both sides have proved themselves: it becomes the link's connection, waits, or is closed. */
 void ptl_candidate_decide(struct ptl_shard *shard, struct ptl_link *link,
                           struct ptl_connection *connection);
+
+/* The link's peer has said something while another node of its name wants in (has_rivals). */
+void ptl_link_heard(struct ptl_shard *shard, struct ptl_link *link);
 
 /* The link is down again: candidates that were held back go on. */
 void ptl_link_candidates_go_on(struct ptl_shard *shard, struct ptl_link *link);

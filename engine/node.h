@@ -65,8 +65,6 @@ struct ptl_node {
     _Atomic uint64_t patience_ns; /* for flushing */
     _Atomic bool cut_short;       /* patience ended before all was flushed */
 
-    _Atomic unsigned half_open; /* unfinished handshakes */
-
     _Atomic bool global;         /* once true, for good */
     _Atomic bool attaching;      /* ordinary: a seed that can be our master is linked */
     _Atomic uint64_t attachment; /* the number of our last one: ptl_attachment_next() */

@@ -50,7 +50,8 @@ static void fill_in(struct ptl_node_options *options)
     set_default(&options->inbox_room, (size_t)4 << 20);
     set_default(&options->kept_room, (size_t)16 << 20);
     set_default(&options->ring_bytes, (size_t)256 << 10);
-    set_default_unsigned(&options->half_open_max, 256);
+    set_default_unsigned(&options->half_open_max, 1024);
+    set_default_unsigned(&options->half_open_per_address, options->half_open_max);
     set_default_unsigned(&options->handshake_ms, 10000);
     set_default_unsigned(&options->silence_ms, 2000);
     set_default(&options->db_value_bytes_max, (size_t)1 << 20);

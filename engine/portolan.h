@@ -74,10 +74,11 @@ struct ptl_node_options {
     size_t inbox_room;      /* bytes that may wait from the program's threads, per shard [4 MiB] */
     size_t kept_room;       /* bytes of messages that timers and monitors keep, a shard [16 MiB] */
     size_t ring_bytes;      /* from one shard to another; a power of two [256 KiB] */
-    unsigned half_open_max; /* unfinished handshakes at once [256] */
-    unsigned handshake_ms;  /* time for one handshake [10,000] */
-    unsigned silence_ms;    /* a node of ours that is silent for so long is gone [2,000] */
-    bool ordinary;          /* attach to a seed instead of holding the database [a global node] */
+    unsigned half_open_max; /* strangers' connections at once, shared among the shards [1,024] */
+    unsigned half_open_per_address; /* and of one address, on one shard [its whole share] */
+    unsigned handshake_ms;          /* time for one handshake [10,000] */
+    unsigned silence_ms;            /* a node of ours that is silent for so long is gone [2,000] */
+    bool ordinary; /* attach to a seed instead of holding the database [a global node] */
     /* What others are told to reach us at, NULL at the end [the addresses we listen on; for
      * 0.0.0.0 and :: those of the interfaces]. */
     const char *const *announces;

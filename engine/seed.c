@@ -6,8 +6,9 @@
 #define BACKOFF_FIRST_NS UINT64_C(1000000000)
 #define BACKOFF_LAST_NS UINT64_C(30000000000)
 
-void ptl_seed_linked(struct ptl_node *node, int seed, uint64_t now)
+void ptl_seed_linked(struct ptl_node *node, int seed, uint64_t hash, uint64_t now)
 {
+    atomic_store(&node->seeds[seed].led_to, hash);
     if (atomic_exchange(&node->seeds[seed].state, PTL_SEED_LINKED) != PTL_SEED_LINKED) {
         atomic_store(&node->seeds[seed].linked_at, now);
     }
@@ -28,6 +29,11 @@ void ptl_seed_lost(struct ptl_node *node, int seed, struct ptl_shard *from)
     atomic_store(&node->seeds[seed].settled, true);
     atomic_store(&node->seed_news, true);
     ptl_shard_wake(&node->shards[0], from);
+}
+
+bool ptl_seed_has_led_to(const struct ptl_node *node, int seed, uint64_t hash)
+{
+    return atomic_load(&node->seeds[seed].led_to) == hash;
 }
 
 bool ptl_seeds_unsettled(const struct ptl_node *node)

@@ -26,8 +26,9 @@ enum ptl_seed_state {
 
 struct ptl_seed {
     char *host_port;
-    _Atomic uint8_t state; /* enum ptl_seed_state; written by other shards, too */
-    _Atomic bool settled;  /* it was reached or not, at least once */
+    _Atomic uint8_t state;   /* enum ptl_seed_state; written by other shards, too */
+    _Atomic bool settled;    /* it was reached or not, at least once */
+    _Atomic uint64_t led_to; /* the hash of the node that has been proved to be there; 0: none */
     struct ptl_dial *dial;
     uint64_t next_at;    /* ns */
     uint64_t backoff_ns; /* until the attempt after the next */
@@ -35,10 +36,15 @@ struct ptl_seed {
         linked_at; /* ns: since when it is linked, or was; 0: not since the last loss */
 };
 
-/* Say what became of a seed.  Thread: any shard of the node. */
-void ptl_seed_linked(struct ptl_node *node, int seed, uint64_t now);
+/* Say what became of a seed; `hash` is that of the node that was proved to be behind it.  Thread:
+ * any shard of the node. */
+void ptl_seed_linked(struct ptl_node *node, int seed, uint64_t hash, uint64_t now);
 void ptl_seed_lost(struct ptl_node *node, int seed, struct ptl_shard *from);
 void ptl_seed_is_self(struct ptl_node *node, int seed);
+
+/* Whether the node of this hash has been proved to be behind the seed, the last time that one was.
+ * Thread: any shard of the node. */
+bool ptl_seed_has_led_to(const struct ptl_node *node, int seed, uint64_t hash);
 
 /* Whether some seed has not been tried yet.  Thread: any shard of the node. */
 bool ptl_seeds_unsettled(const struct ptl_node *node);

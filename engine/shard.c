@@ -512,7 +512,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     ptl_map_init(&shard->full, node->allocator);
     ptl_monitors_init(&shard->monitors, node->allocator);
     ptl_timers_init(&shard->timers, node->allocator);
-    ptl_links_init(&shard->links, node->allocator);
+    ptl_links_init(&shard->links, node);
     int err = ptl_full_board_init(&shard->board, node->allocator);
     if (err == PTL_OK) {
         err = ptl_port_table_init(&shard->ports, node->allocator);

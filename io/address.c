@@ -189,3 +189,22 @@ void ptl_address_from_sockaddr(const union ptl_sockaddr *sockaddr, struct ptl_ad
         ptl_assert(length < PTL_ADDRESS_TEXT_MAX);
     }
 }
+
+uint64_t ptl_address_source(const struct ptl_address *address)
+{
+    union ptl_sockaddr sockaddr;
+    socklen_t size;
+    uint64_t source = 0;
+
+    if (ptl_address_to_sockaddr(address, &sockaddr, &size) < 0) {
+        return 0;
+    }
+    if (sockaddr.any.sa_family == AF_INET) {
+        /* ff00::/8 is multicast: no IPv6 source looks like this. */
+        return UINT64_C(0xffffffff00000000) | ntohl(sockaddr.four.sin_addr.s_addr);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        source = source << 8 | sockaddr.six.sin6_addr.s6_addr[i];
+    }
+    return source;
+}

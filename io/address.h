@@ -70,3 +70,10 @@ PTL_MUST_CHECK int ptl_address_to_sockaddr(const struct ptl_address *address,
 
 /* From the kernel's form; a family other than IPv4 and IPv6 becomes the empty text. */
 void ptl_address_from_sockaddr(const union ptl_sockaddr *sockaddr, struct ptl_address *address);
+
+/*
+ * Whom an address belongs to, as far as it can be told: all ports of one IPv4 address, and all
+ * addresses of one IPv6 network of 64 bits, which is what a subscriber is given.  Equal for equal
+ * sources; 0 for what is no numeric address.
+ */
+uint64_t ptl_address_source(const struct ptl_address *address);

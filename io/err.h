@@ -37,7 +37,7 @@
     X(PTL_ETWIN, -5024, "another node uses this node's ID: give every node an ID of its own")      \
     X(PTL_EDUPLICATE, -5025, "the peer is linked already: the second connection is refused")       \
     X(PTL_EHANDSHAKE, -5026, "the handshake was not finished in time")                             \
-    X(PTL_EHALFOPEN, -5027, "too many unfinished handshakes: the oldest was closed")               \
+    X(PTL_EHALFOPEN, -5027, "too many unfinished handshakes: this one had to go")                  \
     X(PTL_EPACKET, -5028, "the peer sent something that is not a packet")                          \
     X(PTL_ECLOSED, -5029, "the peer closed the connection")                                        \
     X(PTL_ESILENT, -5030, "the peer has been silent for too long")                                 \
@@ -52,7 +52,8 @@
     X(PTL_ELOST, -5039, "messages were lost")                                                      \
     X(PTL_ESWITCHED, -5040, "the peer has begun a new session")                                    \
     X(PTL_EOWNER, -5041, "an update to a database that its node has not announced")                \
-    X(PTL_ENOKEY, -5042, "no such key in the database")
+    X(PTL_ENOKEY, -5042, "no such key in the database")                                            \
+    X(PTL_ERIVAL, -5043, "another node of the same ID is linked: give every node an ID of its own")
 
 enum ptl_err {
     PTL_OK = 0,

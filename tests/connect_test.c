@@ -3,14 +3,9 @@
  * connections that move to their owner's shard.
  */
 #include "listener.h"
+#include "raw_peer.h"
 #include "witness.h"
 
-#include "io/framing.h"
-#include "io/handshake.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -351,115 +346,7 @@ static void node_that_restarts_has_none_of_its_old_ports(void **state)
     }
 }
 
-/* ---- A peer made of a socket --------------------------------------------------------------- */
-
-struct peer {
-    int socket;
-    struct ptl_handshake handshake;
-    struct ptl_buffer out; /* gathered, to be sent at once */
-};
-
-static int connect_to(struct ptl_node *node)
-{
-    const char *address = ptl_node_address(node, 0);
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    in.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
-    assert_int_equal(connect(descriptor, (struct sockaddr *)&in, sizeof(in)), 0);
-    return descriptor;
-}
-
-/* Read until there are so many line ends; returns how many bytes came. */
-static size_t read_lines(int descriptor, char *bytes, size_t room, unsigned lines)
-{
-    size_t size = 0;
-
-    while (lines > 0 && size < room) {
-        struct pollfd waits = {.fd = descriptor, .events = POLLIN};
-        assert_int_equal(poll(&waits, 1, 60000), 1);
-        ssize_t count = read(descriptor, bytes + size, room - size);
-        if (count <= 0) {
-            break;
-        }
-        for (ssize_t i = 0; i < count; i++) {
-            lines -= bytes[size + (size_t)i] == '\n' && lines > 0;
-        }
-        size += (size_t)count;
-    }
-    return size;
-}
-
-/*
- * Greets, and gathers all three lines in peer->out without sending any.  The connection is made
- * already; `more` is what else its greeting says.
- */
-static void greet(struct peer *peer, int descriptor, const char *id, const char *more)
-{
-    struct ptl_node_options common = witness_options(id);
-    struct ptl_handshake_options options = {
-        .node_id = ptl_span_text(id),
-        .secret = ptl_span(common.secret, common.secret_size),
-        .framings = ptl_span_text("cbor"),
-    };
-    char lines[512], bytes[PTL_HANDSHAKE_LINE_MAX], proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
-
-    snprintf(lines, sizeof(lines), "aemp;1;%s;hmac_sha3_512;cbor%s\nnonce of %s\n", id, more, id);
-    assert_int_equal(ptl_handshake_init_lines(&peer->handshake, ptl_allocator_libc(), &options,
-                                              ptl_span_text(lines)),
-                     0);
-    ptl_buffer_init(&peer->out, ptl_allocator_libc(), SIZE_MAX);
-    peer->socket = descriptor;
-    size_t size = read_lines(peer->socket, bytes, sizeof(bytes), 2), used = 0;
-    while (used < size) {
-        int count = ptl_handshake_feed(&peer->handshake, ptl_span(bytes + used, size - used));
-        assert_true(count > 0);
-        used += (size_t)count;
-    }
-    int count = ptl_handshake_prove(&peer->handshake, 0, proof);
-    assert_true(count > 0);
-    assert_int_equal(ptl_buffer_append(&peer->out, lines, strlen(lines)), 0);
-    assert_int_equal(ptl_buffer_append(&peer->out, proof, (size_t)count), 0);
-}
-
-static void open_peer(struct peer *peer, struct ptl_node *node, const char *id)
-{
-    greet(peer, connect_to(node), id, "");
-}
-
-static void gather(struct peer *peer, const char *name, const char *values)
-{
-    struct ptl_msg *msg = witness_values(values);
-    struct ptl_buffer *out = &peer->out;
-    struct ptl_writer writer;
-    struct ptl_msg *packet;
-
-    /* A packet is an array: the port's name, then the message. */
-    ptl_writer_init(&writer, NULL);
-    ptl_put_array(&writer, 1 + ptl_msg_count(msg));
-    ptl_put_bytes(&writer, name, strlen(name));
-    ptl_put_values(&writer, msg);
-    assert_int_equal(ptl_writer_finish(&writer, &packet), 0);
-    struct ptl_cursor cursor = ptl_msg_begin(packet);
-    assert_int_equal(ptl_buffer_append(out, cursor.at, (size_t)(cursor.end - cursor.at)), 0);
-    ptl_msg_free(packet);
-    ptl_msg_free(msg);
-}
-
-static void send_gathered(struct peer *peer)
-{
-    ssize_t count = write(peer->socket, peer->out.bytes, peer->out.size);
-
-    assert_int_equal(count, peer->out.size);
-    ptl_buffer_clear(&peer->out);
-}
-
-static void close_peer(struct peer *peer)
-{
-    close(peer->socket);
-    ptl_handshake_drop(&peer->handshake);
-    ptl_buffer_drop(&peer->out);
-}
+/* ---- Peers that are sockets ---------------------------------------------------------------- */
 
 static void peer_may_send_its_lines_and_first_packets_in_one_segment(void **state)
 {
@@ -470,20 +357,20 @@ static void peer_may_send_its_lines_and_first_packets_in_one_segment(void **stat
     assert_int_equal(ptl_on_link(rain, on_link, "link"), 0);
     for (int i = 0; i < 20; i++) { /* as many names as it takes to be of every shard */
         char id[16], expected[40];
-        struct peer peer;
+        struct raw_peer peer;
         snprintf(id, sizeof(id), "peer%d", i);
-        open_peer(&peer, rain, id);
-        gather(&peer, "port", "\"first\",1");
-        gather(&peer, "port", "\"second\",2");
-        send_gathered(&peer);
+        raw_open(&peer, rain, id);
+        raw_gather(&peer, "port", "\"first\",1");
+        raw_gather(&peer, "port", "\"second\",2");
+        raw_send(&peer);
         assert_next("port", "[\"first\",1]");
         assert_next("port", "[\"second\",2]");
         snprintf(expected, sizeof(expected), "up %s", id);
         assert_next("link", expected);
-        gather(&peer, "port", "\"third\"");
-        send_gathered(&peer);
+        raw_gather(&peer, "port", "\"third\"");
+        raw_send(&peer);
         assert_next("port", "[\"third\"]");
-        close_peer(&peer);
+        raw_close(&peer);
         snprintf(expected, sizeof(expected), "down %s ", id);
         assert_non_null(strstr(witness_next("link"), expected));
     }
@@ -492,84 +379,64 @@ static void peer_may_send_its_lines_and_first_packets_in_one_segment(void **stat
 static void peer_may_send_its_lines_byte_by_byte(void **state)
 {
     struct ptl_node *rain = start("rain");
-    struct peer peer;
+    struct raw_peer peer;
 
     (void)state;
     witness_port(rain, "port", on_message, "port");
-    open_peer(&peer, rain, "slow");
-    gather(&peer, "port", "\"first\",1");
+    raw_open(&peer, rain, "slow");
+    raw_gather(&peer, "port", "\"first\",1");
     for (size_t i = 0; i < peer.out.size; i++) {
         assert_int_equal(write(peer.socket, peer.out.bytes + i, 1), 1);
     }
     assert_next("port", "[\"first\",1]");
-    close_peer(&peer);
+    raw_close(&peer);
 }
 
 static void peer_that_is_linked_already_is_refused_until_the_first_is_gone(void **state)
 {
     struct ptl_node *rain = start_talkative("rain");
-    struct peer first, second;
+    struct raw_peer first, second;
     char bytes[256];
 
     (void)state;
     witness_port(rain, "port", on_message, "port");
-    open_peer(&first, rain, "peer");
-    gather(&first, "port", "1");
-    send_gathered(&first);
+    raw_open(&first, rain, "peer");
+    raw_gather(&first, "port", "1");
+    raw_send(&first);
     assert_next("port", "[1]");
-    open_peer(&second, rain, "peer");
-    gather(&second, "port", "2");
-    send_gathered(&second);
-    assert_int_equal(read_lines(second.socket, bytes, sizeof(bytes), 1), 0); /* closed */
+    raw_open(&second, rain, "peer");
+    raw_gather(&second, "port", "2");
+    raw_send(&second);
+    assert_int_equal(raw_read_lines(second.socket, bytes, sizeof(bytes), 1), 0); /* closed */
     witness_until("rain", "linked already");
-    gather(&first, "port", "3");
-    send_gathered(&first);
+    raw_gather(&first, "port", "3");
+    raw_send(&first);
     assert_next("port", "[3]");
-    close_peer(&first);
-    close_peer(&second);
+    raw_close(&first);
+    raw_close(&second);
 }
 
-/* Wait until these bytes have come. */
-static void read_until(int descriptor, const char *wanted)
-{
-    char bytes[4096];
-    size_t size = 0;
-
-    while (memmem(bytes, size, wanted, strlen(wanted)) == NULL) {
-        struct pollfd waits = {.fd = descriptor, .events = POLLIN};
-        assert_int_equal(poll(&waits, 1, 60000), 1);
-        ssize_t count = read(descriptor, bytes + size, sizeof(bytes) - size);
-        assert_true(count > 0);
-        size += (size_t)count;
-    }
-}
-
-/*
- * Its node has seen our proof and says no, before we have seen its own; all the same it is the node
- * that is linked, and it has to be told that it is a seed.
- */
+/* All the same it is the node that is linked, and it has to be told that it is a seed. */
 static void seed_that_refuses_a_second_connection_is_known_as_linked(void **state)
 {
     static const char ours[] = ";mproto=1;gproto=1;portolan=abc.0";
     char address[32];
     int listener = listener_open(address);
     struct ptl_node *rain = start_at("rain", loopback[0], address);
-    struct peer linked, refused;
+    struct raw_peer linked, refused;
 
     (void)state;
     witness_port(rain, "port", on_message, "port");
-    greet(&linked, connect_to(rain), "peer", ours);
-    gather(&linked, "port", "1"); /* the lower ID picks this connection */
-    send_gathered(&linked);
+    raw_greet(&linked, raw_connect(rain), "peer", ours);
+    raw_gather(&linked, "port", "1"); /* the lower ID picks this connection */
+    raw_send(&linked);
     assert_next("port", "[1]");
-    greet(&refused, accept(listener, NULL, NULL), "peer", ours);
-    size_t lines = (size_t)(strstr((char *)refused.out.bytes, "nonce of peer\n") + 14 -
-                            (char *)refused.out.bytes);
-    assert_int_equal(write(refused.socket, refused.out.bytes, lines), lines);
-    assert_true(read_lines(refused.socket, (char[600]){0}, 600, 1) > 0); /* its proof */
-    close_peer(&refused);
-    read_until(linked.socket, "g_slave");
-    close_peer(&linked);
+    raw_greet(&refused, accept(listener, NULL, NULL), "peer", ours);
+    raw_send(&refused);
+    assert_true(raw_read_lines(refused.socket, (char[600]){0}, 600, 1) > 0); /* its proof */
+    raw_close(&refused);
+    raw_read_until(linked.socket, "g_slave");
+    raw_close(&linked);
     close(listener);
 }
 
@@ -581,19 +448,19 @@ static void peer_that_hangs_up_fires_monitors_at_once(void **state)
     witness_port(rain, "port", on_message, "port");
     for (int i = 0; i < 20; i++) {
         char id[24];
-        struct peer peer;
+        struct raw_peer peer;
         snprintf(id, sizeof(id), "peer%d", i);
-        open_peer(&peer, rain, id);
-        gather(&peer, "port", "1");
-        send_gathered(&peer);
+        raw_open(&peer, rain, id);
+        raw_gather(&peer, "port", "1");
+        raw_send(&peer);
         assert_next("port", "[1]");
         snprintf(id, sizeof(id), "peer%d#x", i);
         monitor(rain, id);
-        assert_true(read_lines(peer.socket, (char[600]){0}, 600, 1) > 0); /* our third line */
-        gather(&peer, "port", "2");
-        send_gathered(&peer);
+        assert_true(raw_read_lines(peer.socket, (char[600]){0}, 600, 1) > 0); /* our third line */
+        raw_gather(&peer, "port", "2");
+        raw_send(&peer);
         assert_next("port", "[2]");
-        close_peer(&peer);
+        raw_close(&peer);
         assert_gone_contains("[\"transport_error\",\"peer");
     }
 }

@@ -170,11 +170,10 @@ static void on_closed(void *owner)
 static void log_close(const struct ptl_connection *c, int err, enum ptl_log_level level)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
-    bool proved = ptl_handshake_state(&c->handshake) == PTL_HANDSHAKE_UP;
 
     /* What strangers do is of no weight, and the name that one gives is nobody's. */
-    ptl_log_about(c->shard, c->accepted && !proved ? PTL_LOG_DEBUG : level,
-                  proved ? peer->node_id : ptl_address_host(&c->peer),
+    ptl_log_about(c->shard, c->accepted && !c->proved ? PTL_LOG_DEBUG : level,
+                  c->proved ? peer->node_id : ptl_address_host(&c->peer),
                   "connection %s %s%s%.*s%s: %s", c->accepted ? "from" : "to", c->peer.text,
                   peer->node_id.size != 0 ? " (" : "", (int)peer->node_id.size,
                   peer->node_id.size != 0 ? (const char *)peer->node_id.bytes : "",

@@ -273,9 +273,15 @@ size_t wire_unsent(const struct wire *wire)
     return wire->out.size - wire->out_at;
 }
 
+/* Far away: neither has what it said left yet, nor has the answer come. */
+static bool is_held(const struct wire *wire)
+{
+    return wire->hold_until != 0 && wire_now_ms() < wire->hold_until;
+}
+
 static bool may_send(const struct wire *wire)
 {
-    return wire_unsent(wire) != 0 && (wire->hold_until == 0 || wire_now_ms() >= wire->hold_until);
+    return wire_unsent(wire) != 0 && !is_held(wire);
 }
 
 short wire_events(const struct wire *wire)
@@ -286,7 +292,8 @@ short wire_events(const struct wire *wire)
     if (wire->state == WIRE_CONNECTING) {
         return POLLOUT;
     }
-    return (short)((wire->deaf ? 0 : POLLIN) | (may_send(wire) ? POLLOUT : 0));
+    bool reads = !wire->deaf && !is_held(wire);
+    return (short)((reads ? POLLIN : 0) | (may_send(wire) ? POLLOUT : 0));
 }
 
 void wire_work(struct wire *wire, short revents)

@@ -192,6 +192,7 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
     log_close(c, err, level);
     bool was_candidate = c->state == PTL_CONNECTION_PROVING || c->state == PTL_CONNECTION_PROVED;
     c->state = PTL_CONNECTION_CLOSING;
+    ptl_making_end(c);
     unlist_half_open(c);
     leave_place(c);
     ptl_waiters_forget(c->shard, c);
@@ -782,6 +783,7 @@ void ptl_connection_finish(struct ptl_connection *c)
         return;
     }
     c->state = PTL_CONNECTION_FINISHING;
+    ptl_making_end(c);
     ptl_waiters_forget(c->shard, c);
     ptl_stream_finish(c->shard->loop, c->stream);
     if (!c->reading) {

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "engine/making.h"
 #include "engine/op.h"
 #include "engine/outbox.h"
 #include "engine/portolan.h"
@@ -78,6 +79,7 @@ struct ptl_connection {
     struct ptl_buffer backlog; /* bytes not yet understood */
     size_t backlog_at;
     struct ptl_decoder decoder;
+    struct ptl_making making;   /* what it holds of a message */
     struct ptl_parcel *stalled; /* a packet decoded, with no room to deliver it */
     /* The destination of the last packet: most go where the one before went. */
     char last_name[64];

@@ -4,6 +4,7 @@
 #include "engine/dial.h"
 #include "engine/directory_request.h"
 #include "engine/link_dial.h"
+#include "engine/link_weight.h"
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
@@ -82,23 +83,6 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
 
 /* ---- What waits and what goes out ---------------------------------------------------------- */
 
-static size_t unsent(const struct ptl_link *link)
-{
-    return link->connection == NULL ? 0 : link->connection->out.size;
-}
-
-static void weigh(struct ptl_shard *shard, struct ptl_link *link)
-{
-    size_t room = shard->node->options.link_room;
-    uint64_t weight = link->weight + unsent(link);
-
-    if (!link->fullness.full && weight > room) {
-        ptl_fullness_set(shard, &link->fullness, true);
-    } else if (link->fullness.full && weight <= room / 2) {
-        ptl_fullness_set(shard, &link->fullness, false);
-    }
-}
-
 void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
 {
     if (!link->dirty) {
@@ -131,7 +115,7 @@ static int let_wait(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
     }
     link->waiting_last = parcel;
     link->weight += ptl_parcel_weight(parcel);
-    weigh(shard, link);
+    ptl_link_weigh(shard, link);
     return PTL_OK;
 }
 
@@ -147,7 +131,7 @@ static int write_packet(struct ptl_shard *shard, struct ptl_link *link, struct p
 
     if (err == PTL_OK) {
         ptl_link_dirty(shard, link);
-        weigh(shard, link);
+        ptl_link_weigh(shard, link);
     }
     return err;
 }
@@ -203,7 +187,7 @@ static int write_waiting(struct ptl_shard *shard, struct ptl_link *link)
         ptl_parcel_free(parcel, shard->allocator);
     }
     link->waiting_last = NULL;
-    weigh(shard, link);
+    ptl_link_weigh(shard, link);
     return PTL_OK;
 }
 
@@ -530,7 +514,7 @@ static bool is_past_share(const struct ptl_shard *shard, const struct ptl_link *
 {
     size_t room = shard->node->options.link_room;
 
-    return link->weight + unsent(link) > room + PTL_CONTROL_SHARE(room);
+    return link->weight + ptl_link_unsent(link) > room + PTL_CONTROL_SHARE(room);
 }
 
 void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
@@ -704,7 +688,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     drop_watched(shard, link);
     drop_listeners(shard, link);
     ptl_peer_room_reset(shard, link);
-    weigh(shard, link);
+    ptl_link_weigh(shard, link);
     ptl_log_about(shard, weight_of(link, was_up, err), link_id(link), "%s %s: %s",
                   was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
     link->db = (struct ptl_link_database){.attachment = 0};
@@ -809,7 +793,7 @@ void ptl_links_flush(struct ptl_shard *shard)
         struct ptl_link *link = shard->links.dirty;
         shard->links.dirty = link->dirty_next;
         link->dirty = false;
-        if (link->state == PTL_LINK_UP && unsent(link) != 0) {
+        if (link->state == PTL_LINK_UP && ptl_link_unsent(link) != 0) {
             ptl_connection_flush(link->connection);
         }
     }
@@ -819,8 +803,8 @@ void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link)
 {
     link->sent_at = shard->now;
     link->connection->answer_anyway = false;
-    weigh(shard, link);
-    if (unsent(link) != 0) {
+    ptl_link_weigh(shard, link);
+    if (ptl_link_unsent(link) != 0) {
         ptl_link_dirty(shard, link);
     }
 }
@@ -832,7 +816,8 @@ bool ptl_links_flushed(struct ptl_shard *shard)
 
     while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
         bool wanted = link->state == PTL_LINK_DIALING && link->watched.count != 0;
-        if (link->state == PTL_LINK_FAILING || wanted || link->weight != 0 || unsent(link) != 0) {
+        if (link->state == PTL_LINK_FAILING || wanted || link->weight != 0 ||
+            ptl_link_unsent(link) != 0) {
             return false;
         }
     }
@@ -878,6 +863,7 @@ void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link)
     if (link->failed_at > shard->links.forgotten_at) {
         shard->links.forgotten_at = link->failed_at;
     }
+    ptl_link_weigh_no_more(shard, link);
     free_link(shard, link);
 }
 

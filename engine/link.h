@@ -80,6 +80,7 @@ struct ptl_link {
 
     struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
     uint64_t weight;                                 /* bytes in `waiting` */
+    uint64_t weighed;                                /* bytes of this link in links.weight */
     struct ptl_map watched;
     struct ptl_map listeners; /* the peer's monitors on our ports, by monitor ID */
     struct ptl_fullness fullness;
@@ -125,6 +126,7 @@ struct ptl_links {
     struct ptl_link *last;                         /* the one that the last op was for */
     uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */
+    uint64_t weight;                               /* bytes that wait for all links */
     uint32_t closing;                              /* streams that still have to say `closed` */
     uint64_t tick_at;                              /* ns */
 };

@@ -47,6 +47,8 @@ static void fill_in(struct ptl_node_options *options)
     set_default(&options->message_bytes_max, (size_t)64 << 20);
     set_default(&options->port_room, (size_t)1 << 20);
     set_default(&options->link_room, (size_t)8 << 20);
+    set_default(&options->links_room, 16 * options->link_room);
+    set_default(&options->making_room, 4 * options->message_bytes_max);
     set_default(&options->inbox_room, (size_t)4 << 20);
     set_default(&options->kept_room, (size_t)16 << 20);
     set_default(&options->ring_bytes, (size_t)256 << 10);

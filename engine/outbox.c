@@ -5,11 +5,16 @@
 /* Bodies from this size on are sent from where they are. */
 #define BODY_HELD_MIN ((size_t)16384)
 
+/* Behind such a body stands a chunk of this size only, which the head of the next one may be all
+ * of: what an outbox takes is little more than what it has to send. */
+#define CHUNK_BEHIND_BODY ((size_t)1024)
+
 struct ptl_segment {
     struct ptl_segment *next;
     struct ptl_msg *held; /* not NULL: its body is the bytes */
     size_t size;
-    uint8_t bytes[]; /* PTL_OUTBOX_CHUNK of them, unless held */
+    size_t capacity; /* of `bytes`; 0 when held */
+    uint8_t bytes[];
 };
 
 void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator)
@@ -25,14 +30,14 @@ void ptl_outbox_limit(struct ptl_outbox *outbox, size_t packet_bytes_max)
 
 static size_t segment_block(const struct ptl_segment *segment)
 {
-    return sizeof(*segment) + (segment->held == NULL ? PTL_OUTBOX_CHUNK : 0);
+    return sizeof(*segment) + segment->capacity;
 }
 
 static void free_segment(struct ptl_outbox *outbox, struct ptl_segment *segment)
 {
     size_t block = segment_block(segment);
 
-    if (segment->held == NULL && outbox->spare == NULL) {
+    if (segment->capacity == PTL_OUTBOX_CHUNK && outbox->spare == NULL) {
         segment->size = 0;
         segment->next = NULL;
         outbox->spare = segment;
@@ -53,24 +58,29 @@ static void append(struct ptl_outbox *outbox, struct ptl_segment *segment)
     outbox->last = segment;
 }
 
-static struct ptl_segment *new_chunk(struct ptl_outbox *outbox)
+static struct ptl_segment *new_chunk(struct ptl_outbox *outbox, size_t capacity)
 {
     struct ptl_segment *segment = outbox->spare;
 
-    if (segment != NULL) {
+    if (segment != NULL && capacity == PTL_OUTBOX_CHUNK) {
         outbox->spare = NULL;
         return segment;
     }
-    segment = ptl_alloc_raw(outbox->allocator, sizeof(*segment) + PTL_OUTBOX_CHUNK);
+    segment = ptl_alloc_raw(outbox->allocator, sizeof(*segment) + capacity);
     if (segment != NULL) {
-        *segment = (struct ptl_segment){.size = 0};
+        *segment = (struct ptl_segment){.capacity = capacity};
     }
     return segment;
 }
 
 static size_t room_in(const struct ptl_segment *segment)
 {
-    return segment == NULL || segment->held != NULL ? 0 : PTL_OUTBOX_CHUNK - segment->size;
+    return segment == NULL || segment->held != NULL ? 0 : segment->capacity - segment->size;
+}
+
+static bool is_behind_body(const struct ptl_outbox *outbox)
+{
+    return outbox->last != NULL && outbox->last->held != NULL;
 }
 
 static void put(struct ptl_outbox *outbox, struct ptl_segment *chunk, struct ptl_span bytes)
@@ -87,10 +97,11 @@ static int put_all(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_s
 {
     size_t room = room_in(outbox->last);
     size_t want = head.size + body.size;
+    size_t capacity = is_behind_body(outbox) ? CHUNK_BEHIND_BODY : PTL_OUTBOX_CHUNK;
     struct ptl_segment *fresh = NULL, **end = &fresh;
 
-    for (size_t have = room; have < want; have += PTL_OUTBOX_CHUNK) {
-        *end = new_chunk(outbox);
+    for (size_t have = room; have < want; have += capacity, capacity = PTL_OUTBOX_CHUNK) {
+        *end = new_chunk(outbox, capacity);
         if (*end == NULL) {
             while (fresh != NULL) {
                 struct ptl_segment *next = fresh->next;

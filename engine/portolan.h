@@ -71,9 +71,12 @@ struct ptl_node_options {
     size_t message_bytes_max; /* one message, encoded; other nodes of ours are told [64 MiB] */
     size_t port_room;         /* bytes that may wait at one port [1 MiB] */
     size_t link_room;         /* bytes that may wait for one link [8 MiB] */
-    size_t inbox_room;      /* bytes that may wait from the program's threads, per shard [4 MiB] */
-    size_t kept_room;       /* bytes of messages that timers and monitors keep, a shard [16 MiB] */
-    size_t ring_bytes;      /* from one shard to another; a power of two [256 KiB] */
+    size_t links_room;  /* bytes that may wait for all links of one shard [16 times link_room] */
+    size_t making_room; /* bytes of messages of which only a part has come, of one shard: beyond it
+                         * the oldest of them fails its link [4 times message_bytes_max] */
+    size_t inbox_room;  /* bytes that may wait from the program's threads, per shard [4 MiB] */
+    size_t kept_room;   /* bytes of messages that timers and monitors keep, a shard [16 MiB] */
+    size_t ring_bytes;  /* from one shard to another; a power of two [256 KiB] */
     unsigned half_open_max; /* strangers' connections at once, shared among the shards [1,024] */
     unsigned half_open_per_address; /* and of one address, on one shard [its whole share] */
     unsigned handshake_ms;          /* time for one handshake [10,000] */

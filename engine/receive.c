@@ -1,6 +1,8 @@
 #include "engine/receive.h"
 
 #include "engine/connection.h"
+#include "engine/link_weight.h"
+#include "engine/making.h"
 #include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
@@ -76,7 +78,7 @@ static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint3
 {
     struct ptl_msg borrowed = ptl_msg_borrow(body, count);
     struct ptl_link *link = c->link;
-    size_t limit = c->shard->node->options.link_room * ANSWERS_MAX_ROOMS;
+    uint64_t limit = ptl_link_room(c->shard) * ANSWERS_MAX_ROOMS;
 
     if (c->out.size > limit && !c->answer_anyway) {
         c->last_name_size = UINT8_MAX;
@@ -171,7 +173,8 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
             return false;
         }
     }
-    return true;
+    ptl_making_count(c);
+    return is_up(c);
 }
 
 void ptl_connection_unblock(struct ptl_connection *c)

@@ -18,6 +18,7 @@
 #include "engine/inbox.h"
 #include "engine/link.h"
 #include "engine/log.h"
+#include "engine/making.h"
 #include "engine/monitor.h"
 #include "engine/on.h"
 #include "engine/port.h"
@@ -66,6 +67,7 @@ struct ptl_shard {
     struct ptl_monitors monitors;
     struct ptl_timers timers;
     struct ptl_links links;
+    struct ptl_makings makings;
     struct ptl_map full; /* keys of what is full, as told by their owners */
     struct ptl_fullness *to_tell;
     struct ptl_full_board board;

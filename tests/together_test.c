@@ -1,0 +1,180 @@
+/*
+ * What many connections hold together is bounded, though nobody bounds how many there are.
+ */
+#include "tests/hostile/wire.h"
+#include "tests/witness.h"
+
+#include <sys/socket.h>
+
+#define PEERS 20
+#define MIB ((size_t)1 << 20)
+#define SECRET "the secret of this test"
+
+static struct wire wires[PEERS + 1];
+static struct sim_random chance;
+static size_t most_bytes;
+
+static struct ptl_node *start(void)
+{
+    struct ptl_node_options options = witness_options("rain");
+    const char *binds[] = {"127.0.0.1:0", NULL};
+
+    options.binds = binds;
+    options.secret = SECRET;
+    options.secret_size = strlen(SECRET);
+    options.shards = 1;
+    options.message_bytes_max = MIB;
+    options.link_room = MIB;
+    options.links_room = 4 * MIB;
+    options.making_room = 4 * MIB;
+    options.inbox_room = MIB / 4;
+    return witness_start(&options);
+}
+
+/* Look after all wires, and at what the node holds. */
+static void look(void)
+{
+    wire_poll(wires, PEERS + 1, 5);
+    size_t bytes = witness_bytes();
+    most_bytes = bytes > most_bytes ? bytes : most_bytes;
+}
+
+static void open_wire(struct ptl_node *node, unsigned i, wire_take_fn *take, void *data)
+{
+    char id[32];
+    int little = 4096;
+    struct wire_options options = {
+        .port = (uint16_t)atoi(strrchr(ptl_node_address(node, 0), ':') + 1),
+        .id = id,
+        .secret = SECRET,
+        .take = take,
+        .data = data,
+    };
+
+    snprintf(id, sizeof(id), "peer-%u", i);
+    assert_true(wire_dial(&wires[i], &options, &chance));
+    setsockopt(wires[i].fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+    while (wires[i].state != WIRE_UP) {
+        assert_int_not_equal(wires[i].state, WIRE_ENDED);
+        look();
+    }
+}
+
+static void close_all(void)
+{
+    for (unsigned i = 0; i <= PEERS; i++) {
+        wire_close(&wires[i], true);
+    }
+}
+
+/* Send until there is no room, which is told to this thread a moment later. */
+static void fill(struct ptl_node *node, const struct ptl_port *to)
+{
+    static const uint8_t bytes[30000];
+    unsigned refused = 0;
+
+    while (refused < 20) {
+        int err = ptl_sendf(node, to, "y", bytes, sizeof(bytes));
+        assert_true(err == PTL_OK || err == PTL_EFULL);
+        refused = err == PTL_OK ? 0 : refused + 1;
+        if (err == PTL_EFULL) {
+            look();
+        }
+    }
+}
+
+static void links_that_take_nothing_hold_a_bounded_sum(void **state)
+{
+    struct ptl_node *node = start();
+    char id[32];
+
+    (void)state;
+    for (unsigned i = 0; i < PEERS; i++) {
+        open_wire(node, i, NULL, NULL);
+        wires[i].deaf = true;
+    }
+    look();
+    size_t before = most_bytes = witness_bytes();
+    for (unsigned i = 0; i < PEERS; i++) {
+        snprintf(id, sizeof(id), "peer-%u#in", i);
+        struct ptl_port to = witness_parse(node, id);
+        fill(node, &to);
+    }
+    /* Each by itself may hold 1 MiB; all of them 4, and each what was under way to it. */
+    assert_in_range(most_bytes - before, 2 * MIB, 12 * MIB);
+
+    /* One that takes what it gets is served nevertheless. */
+    struct ptl_port to = witness_parse(node, "peer-0#in");
+    wires[0].deaf = false;
+    uint64_t packets = wires[0].packets;
+    while (ptl_sendf(node, &to, "t", "again") != PTL_OK || wires[0].packets < packets + 10) {
+        look();
+    }
+    close_all();
+}
+
+static void take_echo(struct wire *wire, const struct ptl_packet *packet, void *data)
+{
+    (void)wire;
+    (void)packet;
+    *(bool *)data = true;
+}
+
+static int echo(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct ptl_port reply;
+
+    (void)data;
+    int err = ptl_msg_read(node, msg, "*p", &reply);
+    return err < 0 ? err : ptl_sendf(node, &reply, "t", "here");
+}
+
+static void messages_in_the_making_hold_a_bounded_sum(void **state)
+{
+    struct ptl_node *node = start();
+    struct ptl_port_options options = {.size = sizeof(options), .name = "echo", .handler = echo};
+    struct ptl_port port;
+    bool answered = false;
+    unsigned lost = 0;
+
+    (void)state;
+    assert_int_equal(ptl_port_new(node, &options, &port), PTL_OK);
+    for (unsigned i = 0; i < PEERS; i++) {
+        open_wire(node, i, NULL, NULL);
+    }
+    look();
+    size_t before = most_bytes = witness_bytes();
+    for (unsigned i = 0; i < PEERS; i++) {
+        wire_say(&wires[i], "sz", "echo", (size_t)900000);
+        wires[i].out.size--; /* its last byte never comes */
+        while (wires[i].state == WIRE_UP && wire_unsent(&wires[i]) != 0) {
+            look();
+        }
+    }
+    /* Whoever means well has a whole message through, though all room is taken. */
+    open_wire(node, PEERS, take_echo, &answered);
+    wire_say(&wires[PEERS], "szs", "echo", (size_t)900000, "peer-20#in");
+    while (!answered) {
+        assert_int_equal(wires[PEERS].state, WIRE_UP);
+        look();
+    }
+    for (unsigned i = 0; i < PEERS; i++) {
+        lost += wires[i].state == WIRE_ENDED;
+    }
+    assert_in_range(most_bytes - before, MIB, 10 * MIB);
+    assert_in_range(lost, PEERS - 8, PEERS);
+    assert_int_equal(wires[0].state, WIRE_ENDED); /* the oldest first */
+    close_all();
+}
+
+int main(int argc, char **argv)
+{
+    static const unsigned shards[] = {1, 0};
+    const struct CMUnitTest tests[] = {
+        WITNESSED(links_that_take_nothing_hold_a_bounded_sum),
+        WITNESSED(messages_in_the_making_hold_a_bounded_sum),
+    };
+
+    sim_random_seed(&chance, 1);
+    return witness_main(argc, argv, "together", tests, sizeof(tests) / sizeof(tests[0]), shards);
+}

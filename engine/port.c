@@ -13,6 +13,7 @@
 #include "engine/shard.h"
 #include "engine/slice.h"
 #include "engine/spawn.h"
+#include "engine/spawner.h"
 
 #include <stdio.h>
 
@@ -805,6 +806,9 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
         ptl_list_remove(&more->retrying);
         drop_queue(shard, more);
         end_belongings(shard, more);
+        if (more->spawner != NULL) {
+            ptl_spawner_give(shard, more->spawner);
+        }
         if (more->watchers.count != 0) {
             more->reason = ptl_reason_keep(shard, reason);
         }

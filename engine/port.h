@@ -50,6 +50,7 @@ struct ptl_port_more {
     struct ptl_parcel *queue_first, *queue_last;
     uint64_t queue_weight;
     struct ptl_map pending;   /* notices of failed links, in the queue (pending.h) */
+    struct ptl_spawner *spawner; /* the other node that has made it, or NULL */
     bool doomed;              /* a kill waits in the queue */
     bool waiting;             /* PTL_LATER: the first message is not tried */
     struct ptl_list listed;   /* of the shard's ports: ready, or held up by a failure, or dead */

@@ -88,6 +88,8 @@ struct ptl_node_options {
     size_t db_value_bytes_max; /* of one value in the database, encoded [1 MiB] */
     unsigned db_entries_max;   /* entries of one node in one shard's part of it [4,000,000] */
     unsigned db_watches_max;   /* families of one shard that one node may watch here [10,000] */
+    unsigned spawned_max;      /* ports here that one other node has spawned [100,000] */
+    unsigned spawned_all_max;  /* and all other nodes together [400,000] */
     const struct ptl_loop_maker *loops; /* [io_uring] */
 };
 
@@ -371,7 +373,8 @@ PTL_MUST_CHECK int ptl_register(struct ptl_node *node, const char *name, ptl_han
 
 /*
  * Make a port on `node_id` and run the init function `function` there with the values of `msg`
- * (NULL: none).  `port` may be sent to at once.  Whatever goes wrong there, a monitor tells.
+ * (NULL: none).  `port` may be sent to at once.  Whatever goes wrong there, a monitor tells: also
+ * when that node has as many ports of ours as options.spawned_max allows.  It outlives us.
  * Errors: PTL_ENAME, PTL_EFULL, PTL_ESIZE, PTL_ENOMEM, PTL_ESTOPPED.
  * Owns: `msg` stays the caller's.
  */

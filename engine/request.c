@@ -206,6 +206,9 @@ static int pass(struct request *r, uint8_t kind, struct ptl_span name)
         return PTL_OK; /* nobody has such a name */
     }
     ptl_op_address(&op, r->to);
+    if (r->link != NULL && kind == PTL_OP_SPAWN) {
+        op.node = ptl_span(r->link->id, r->link->id_size); /* whose doing it is */
+    }
     if (r->to->shard == r->shard->index && r->link != NULL) {
         ptl_shard_take(r->shard, &op);
         return PTL_OK;

@@ -513,6 +513,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     ptl_monitors_init(&shard->monitors, node->allocator);
     ptl_timers_init(&shard->timers, node->allocator);
     ptl_links_init(&shard->links, node);
+    ptl_spawners_init(&shard->spawners, node->allocator);
     int err = ptl_full_board_init(&shard->board, node->allocator);
     if (err == PTL_OK) {
         err = ptl_port_table_init(&shard->ports, node->allocator);
@@ -613,6 +614,7 @@ void ptl_shard_close(struct ptl_shard *shard)
     ptl_waiters_drop(shard, false);
     ptl_timers_drop(shard);
     ptl_ports_drop(shard);
+    ptl_spawners_drop(&shard->spawners);
     ptl_monitors_drop(shard);
     if (shard->loop != NULL) {
         drop_inbox(shard);

@@ -24,6 +24,7 @@
 #include "engine/port.h"
 #include "engine/ring.h"
 #include "engine/room.h"
+#include "engine/spawner.h"
 #include "engine/timer.h"
 #include "io/loop.h"
 
@@ -61,6 +62,7 @@ struct ptl_shard {
     struct ptl_port full_target; /* where its last send found no room */
     char fail_text[256];         /* what it said to ptl_fail() */
 
+    struct ptl_spawners spawners;
     uint64_t reasons;      /* bytes of large ones, of what could not be told yet */
     _Atomic uint64_t kept; /* bytes of messages that timers and monitors keep for later */
 

@@ -5,6 +5,7 @@
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/send.h"
+#include "engine/spawner.h"
 
 /* The name of the function, at the front of the body.  Returns whether there is one. */
 static bool read_name(struct ptl_cursor *cursor, uint8_t room[static PTL_STRING_NAME_ROOM],
@@ -35,18 +36,41 @@ static bool find_function(struct ptl_shard *shard, const struct ptl_op *op)
     return true;
 }
 
-void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op)
+/* One that another node has asked for counts as its own. */
+static int make_port(struct ptl_shard *shard, const struct ptl_op *op, uint32_t *slot,
+                     uint32_t *generation)
 {
     struct ptl_port_options options = {.size = sizeof(options), .ignore_unhandled = true};
+    struct ptl_spawner *spawner = NULL;
+
+    int err = op->node.size == 0 ? PTL_OK : ptl_spawner_take(shard, op->node, &spawner);
+    if (err < 0) {
+        return err;
+    }
+    err = ptl_slot_take(&shard->ports, &options, op->name, slot, generation);
+    if (err < 0) {
+        if (spawner != NULL) {
+            ptl_spawner_give(shard, spawner);
+        }
+        return err;
+    }
+    ptl_slot_find(&shard->ports, *slot, *generation)->more->spawner = spawner;
+    return PTL_OK;
+}
+
+void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
     struct ptl_op init = *op;
 
     if (!find_function(shard, op)) {
         return;
     }
-    int err = ptl_slot_take(&shard->ports, &options, op->name, &init.slot, &init.generation);
+    int err = make_port(shard, op, &init.slot, &init.generation);
     if (err < 0) {
-        ptl_log(shard->node, PTL_LOG_WARN, "a port '%.*s' could not be spawned: %s",
-                (int)op->name.size, (const char *)op->name.bytes, ptl_err_text(err));
+        ptl_log(shard->node, PTL_LOG_WARN, "a port '%.*s' could not be spawned%s%.*s: %s",
+                (int)op->name.size, (const char *)op->name.bytes,
+                op->node.size != 0 ? " by " : "", (int)op->node.size,
+                op->node.size != 0 ? (const char *)op->node.bytes : "", ptl_err_text(err));
         return;
     }
     init.to = PTL_TO_SLOT;

@@ -49,14 +49,14 @@ struct ptl_port_more {
     /* What waits, in order. */
     struct ptl_parcel *queue_first, *queue_last;
     uint64_t queue_weight;
-    struct ptl_map pending;   /* notices of failed links, in the queue (pending.h) */
+    struct ptl_map pending;      /* notices of failed links, in the queue (pending.h) */
     struct ptl_spawner *spawner; /* the other node that has made it, or NULL */
-    bool doomed;              /* a kill waits in the queue */
-    bool waiting;             /* PTL_LATER: the first message is not tried */
-    struct ptl_list listed;   /* of the shard's ports: ready, or held up by a failure, or dead */
-    uint64_t retry_at;        /* ns; while it waits for time */
-    struct ptl_list retrying; /* of those that wait for time */
-    char made_name[22];       /* of a node-made port: what shards were told is full */
+    bool doomed;                 /* a kill waits in the queue */
+    bool waiting;                /* PTL_LATER: the first message is not tried */
+    struct ptl_list listed;      /* of the shard's ports: ready, or held up by a failure, or dead */
+    uint64_t retry_at;           /* ns; while it waits for time */
+    struct ptl_list retrying;    /* of those that wait for time */
+    char made_name[22];          /* of a node-made port: what shards were told is full */
     struct ptl_fullness fullness; /* who has been told that the queue is full */
     struct ptl_msg *reason;       /* of death, until all watchers are told */
 };

@@ -68,9 +68,9 @@ void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op)
     int err = make_port(shard, op, &init.slot, &init.generation);
     if (err < 0) {
         ptl_log(shard->node, PTL_LOG_WARN, "a port '%.*s' could not be spawned%s%.*s: %s",
-                (int)op->name.size, (const char *)op->name.bytes,
-                op->node.size != 0 ? " by " : "", (int)op->node.size,
-                op->node.size != 0 ? (const char *)op->node.bytes : "", ptl_err_text(err));
+                (int)op->name.size, (const char *)op->name.bytes, op->node.size != 0 ? " by " : "",
+                (int)op->node.size, op->node.size != 0 ? (const char *)op->node.bytes : "",
+                ptl_err_text(err));
         return;
     }
     init.to = PTL_TO_SLOT;

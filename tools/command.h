@@ -43,6 +43,7 @@ struct ptl_options {
     const char *log; /* NULL: the command's own default */
     unsigned shards; /* 0: one a processor */
     size_t message_bytes_max;
+    unsigned spawned_max;
     unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */
     unsigned probe_ms;   /* as given, or 2,000: for each of many nodes that are asked */
     const char *prefix;  /* NULL: none */

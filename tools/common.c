@@ -48,6 +48,7 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .log = ptl_journal_log,
         .log_data = journal,
         .message_bytes_max = options->message_bytes_max,
+        .spawned_max = options->spawned_max,
     };
 }
 

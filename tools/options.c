@@ -19,6 +19,7 @@ enum option_code {
     CODE_JSON,
     CODE_LOG,
     CODE_MAX_MESSAGE,
+    CODE_MAX_SPAWNED,
     CODE_NO_GLOBAL,
     CODE_NODE,
     CODE_PREFIX,
@@ -41,6 +42,7 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, CODE_JSON},
     {"log", required_argument, NULL, CODE_LOG},
     {"max-message", required_argument, NULL, CODE_MAX_MESSAGE},
+    {"max-spawned", required_argument, NULL, CODE_MAX_SPAWNED},
     {"no-global", no_argument, NULL, CODE_NO_GLOBAL},
     {"node", required_argument, NULL, CODE_NODE},
     {"prefix", required_argument, NULL, CODE_PREFIX},
@@ -60,8 +62,8 @@ static const struct {
     const char *command;
     const char *options;
 } accepted[] = {
-    {"run", " announce bind framing log max-message no-global node secret secret-file seed service "
-            "shards "},
+    {"run", " announce bind framing log max-message max-spawned no-global node secret secret-file "
+            "seed service shards "},
     {"snd", CLIENT_OPTIONS},
     {"cal", CLIENT_OPTIONS},
     {"mon", CLIENT_OPTIONS},
@@ -198,6 +200,10 @@ static int take_option(struct ptl_options *options, int code, const char *name)
     case CODE_MAX_MESSAGE:
         err = take_whole(name, optarg, 1024, (uint64_t)1 << 30, &number);
         options->message_bytes_max = (size_t)number;
+        break;
+    case CODE_MAX_SPAWNED:
+        err = take_whole(name, optarg, 1, 100000000, &number);
+        options->spawned_max = (unsigned)number;
         break;
     case CODE_SHARDS:
         err = take_whole(name, optarg, 1, 64, &number);

@@ -11,6 +11,7 @@
 #include "engine/peer_room.h"
 #include "engine/reason.h"
 #include "engine/send.h"
+#include "engine/slice.h"
 #include "engine/spawn.h"
 
 static bool same_link(const void *entry, struct ptl_span id)
@@ -74,6 +75,7 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
     link->peer_bytes_max = UINT64_MAX;
     ptl_map_init(&link->watched, shard->allocator);
     ptl_map_init(&link->listeners, shard->allocator);
+    ptl_map_init(&link->leavings.watched, shard->allocator);
     ptl_map_init(&link->told_full, shard->allocator);
     ptl_map_init(&link->remote_full, shard->allocator);
     link->fullness.node = link_id(link);
@@ -199,7 +201,7 @@ static bool same_watched(const void *entry, struct ptl_span name)
     return ptl_span_equal(ptl_span(watched->name, watched->name_size), name);
 }
 
-static void free_watched(struct ptl_shard *shard, struct ptl_watched *watched)
+void ptl_watched_free(struct ptl_shard *shard, struct ptl_watched *watched)
 {
     ptl_free(shard->allocator, watched->name, watched->name_size + 1);
     ptl_free(shard->allocator, watched->watchers, watched->capacity * sizeof(*watched->watchers));
@@ -238,7 +240,7 @@ static void forget_watched(struct ptl_shard *shard, struct ptl_link *link,
                            struct ptl_watched *watched)
 {
     ptl_map_remove(&link->watched, watched->hash, watched);
-    free_watched(shard, watched);
+    ptl_watched_free(shard, watched);
 }
 
 static int add_watcher(struct ptl_shard *shard, struct ptl_watched *watched,
@@ -523,10 +525,13 @@ void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct p
     uint64_t hash = ptl_name_hash(name);
     struct ptl_monitoring *monitoring = ptl_map_find(&link->listeners, hash, same_listener, name);
 
-    if (monitoring == NULL || link->state != PTL_LINK_UP) {
+    if (monitoring == NULL) {
         return;
     }
     ptl_map_remove(&link->listeners, hash, monitoring);
+    if (link->state != PTL_LINK_UP) {
+        return; /* it is among the leavings, and whoever watched is gone */
+    }
     struct ptl_msg instead = ptl_reason_short();
     if (reason->size > PTL_REASON_SMALL && is_past_share(shard, link)) {
         reason = &instead;
@@ -535,24 +540,6 @@ void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct p
                      reason->count) < 0) {
         /* The peer must learn of it in some way: as a lost link, if there is no memory. */
         ptl_link_fail(shard, link, PTL_ENOMEM);
-    }
-}
-
-static void drop_listeners(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct ptl_monitoring *monitoring;
-
-    while ((monitoring = ptl_map_take(&link->listeners)) != NULL) {
-        ptl_monitoring_take_back(shard, monitoring->id);
-    }
-}
-
-static void drop_watched(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct ptl_watched *watched;
-
-    while ((watched = ptl_map_take(&link->watched)) != NULL) {
-        free_watched(shard, watched);
     }
 }
 
@@ -684,9 +671,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     if (connection != NULL) {
         ptl_connection_close(connection, err, PTL_LOG_DEBUG);
     }
-    drop_waiting(shard, link);
-    drop_watched(shard, link);
-    drop_listeners(shard, link);
+    ptl_leavings_begin(link);
     ptl_peer_room_reset(shard, link);
     ptl_link_weigh(shard, link);
     ptl_log_about(shard, weight_of(link, was_up, err), link_id(link), "%s %s: %s",
@@ -704,6 +689,9 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
         shard->links.failing_last->failing_next = link;
     }
     shard->links.failing_last = link; /* told at the end of this turn */
+    if (shard->links.untold == NULL) {
+        shard->links.untold = link;
+    }
 }
 
 /* Tell the shards outside of `blocked`; returns those that have no room now. */
@@ -764,25 +752,43 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
     }
 }
 
-bool ptl_links_tell(struct ptl_shard *shard)
+/*
+ * A shard is told of failures in their order: having been told of one says that it knows of all
+ * before it.
+ */
+static void tell_failures(struct ptl_shard *shard, uint64_t *units)
 {
     struct ptl_links *links = &shard->links;
     uint64_t blocked = 0;
 
-    /* A shard is told of failures in their order: having been told of one says that it knows of
-     * all before it. */
-    for (struct ptl_link *link = links->failing_first; link != NULL; link = link->failing_next) {
+    for (struct ptl_link *link = links->untold; link != NULL && *units > 0; --*units) {
         blocked |= tell_failure(shard, link, blocked);
+        if (link == links->untold && link->untold == 0) {
+            links->untold = link->failing_next;
+        }
+        link = blocked == ptl_node_all_shards(shard->node) ? NULL : link->failing_next;
     }
-    while (links->failing_first != NULL && all_answered(shard, links->failing_first)) {
+}
+
+bool ptl_links_tell(struct ptl_shard *shard)
+{
+    struct ptl_links *links = &shard->links;
+    uint64_t units = PTL_SLICE;
+
+    tell_failures(shard, &units);
+    while (links->failing_first != NULL &&
+           ptl_leavings_clear(shard, links->failing_first, &units) &&
+           all_answered(shard, links->failing_first)) {
         struct ptl_link *link = links->failing_first;
         links->failing_first = link->failing_next;
         if (links->failing_first == NULL) {
             links->failing_last = NULL;
         }
         begin_anew(shard, link);
+        units -= units > 0;
     }
-    return blocked != 0 || links->failing_first != NULL;
+    shard->unfinished |= units == 0;
+    return links->failing_first != NULL;
 }
 
 /* ---- Flushing ------------------------------------------------------------------------------ */
@@ -840,6 +846,15 @@ void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listene
 
 /* ---- The end ------------------------------------------------------------------------------- */
 
+static void drop_watched(struct ptl_shard *shard, struct ptl_link *link)
+{
+    struct ptl_watched *watched;
+
+    while ((watched = ptl_map_take(&link->watched)) != NULL) {
+        ptl_watched_free(shard, watched);
+    }
+}
+
 static void free_link(struct ptl_shard *shard, struct ptl_link *link)
 {
     ptl_free(shard->allocator, link->addresses, link->addresses_size);
@@ -848,7 +863,7 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     drop_watched(shard, link);
     ptl_peer_room_drop(shard, link);
     ptl_map_drop(&link->watched);
-    ptl_map_drop(&link->listeners);
+    ptl_leavings_drop(shard, link);
     ptl_msg_free(link->reason);
     if (shard->links.last == link) {
         shard->links.last = NULL;
@@ -876,7 +891,6 @@ void ptl_links_drop(struct ptl_shard *shard)
         link->dirty = false;
         link->candidates = NULL;
         link->connection = NULL;
-        ptl_map_drop(&link->listeners);
         free_link(shard, link);
     }
     ptl_map_drop(&shard->links.by_id);

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "engine/fullness.h"
+#include "engine/leavings.h"
 #include "engine/map.h"
 #include "engine/op.h"
 #include "engine/portolan.h"
@@ -82,7 +83,8 @@ struct ptl_link {
     uint64_t weight;                                 /* bytes in `waiting` */
     uint64_t weighed;                                /* bytes of this link in links.weight */
     struct ptl_map watched;
-    struct ptl_map listeners; /* the peer's monitors on our ports, by monitor ID */
+    struct ptl_map listeners;     /* the peer's monitors on our ports, by their names */
+    struct ptl_leavings leavings; /* FAILING */
     struct ptl_fullness fullness;
     struct ptl_map told_full;   /* ports of ours that the peer knows to be full (peer_room.c) */
     struct ptl_map remote_full; /* ports of the peer's that are full */
@@ -126,6 +128,7 @@ struct ptl_links {
     struct ptl_link *last;                         /* the one that the last op was for */
     uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */
+    struct ptl_link *untold;                       /* the first of them that not all shards know */
     uint64_t weight;                               /* bytes that wait for all links */
     uint32_t closing;                              /* streams that still have to say `closed` */
     uint64_t tick_at;                              /* ns */
@@ -184,6 +187,9 @@ int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct
 void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
 void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                         const struct ptl_msg *reason);
+
+/* Free one that is in no map. */
+void ptl_watched_free(struct ptl_shard *shard, struct ptl_watched *watched);
 
 /* The connection has sent something. */
 void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link);

@@ -162,12 +162,110 @@ static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **stat
     ptl_node_crash(node);
 }
 
+/* ---- What a failed link leaves behind ------------------------------------------------------- */
+
+/* As if the peer at the other end had asked for it. */
+static void peer_watches(struct ptl_node *node, struct ptl_link *link, unsigned number)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "port%u", number);
+    (void)witness_port(node, name, NULL, NULL);
+    assert_int_equal(ptl_link_peer_watches(&node->shards[0], link, ptl_span_text(name)), 0);
+}
+
+static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_shard *shard = &node->shards[0];
+    struct ptl_link *link = ptl_link_get(shard, ptl_span_text("snow"));
+    uint64_t gone = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++) {
+        peer_watches(node, link, i);
+        if (i % 500 == 0) {
+            settle(node);
+        }
+    }
+    settle(node);
+    assert_int_equal(link->listeners.count, MANY);
+    lose_snow(node);
+    while (gone < MANY) {
+        uint64_t before = gone;
+        assert_true(turn_all(node));
+        gone = MANY - link->listeners.count;
+        assert_true(gone - before <= TURN_MAX);
+    }
+    settle(node);
+    assert_int_equal(link->state, PTL_LINK_DOWN);
+    assert_int_equal(shard->monitors.by_id.count, 0);
+    ptl_node_crash(node);
+}
+
+/* ---- A port with many watchers -------------------------------------------------------------- */
+
+static void port_with_100000_watchers_dies_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_port port = witness_port(node, NULL, NULL, NULL);
+
+    (void)state;
+    told = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(ptl_monitor(node, &port, count_told, NULL, NULL), 0);
+    }
+    settle(node);
+    assert_int_equal(ptl_kill(node, &port, NULL), 0);
+    turn_until(node, &told, MANY, TURN_MAX);
+    ptl_node_crash(node);
+}
+
+static void monitors_of_one_port_by_another_are_told_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_port snow = witness_parse(node, "snow#x");
+
+    (void)state;
+    told = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(ptl_monitor(node, &snow, count_told, NULL, NULL), 0);
+    }
+    settle(node);
+    lose_snow(node);
+    turn_until(node, &told, MANY, TURN_MAX);
+    ptl_node_crash(node);
+}
+
+/* ---- The end -------------------------------------------------------------------------------- */
+
+/* A walk that began again for each of them would take longer than any test may. */
+static void node_with_half_a_million_monitors_stops_at_once(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+
+    (void)state;
+    options.inbox_room = (size_t)1 << 30;
+    options.log_level = PTL_LOG_ERROR;
+    struct ptl_node *node = witness_start(&options);
+    struct ptl_port port = witness_port(node, NULL, NULL, NULL);
+    for (unsigned i = 0; i < 5 * MANY; i++) {
+        assert_int_equal(ptl_monitor(node, &port, on_gone, "gone", NULL), 0);
+    }
+    (void)witness_stop(node, 500);
+    assert_silent("gone"); /* ports of this node end with it, and tell nobody */
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned shards[] = {1, 0};
     const struct CMUnitTest tests[] = {
         WITNESSED(thread_s_monitors_of_a_failed_node_are_told_slice_by_slice),
         WITNESSED(port_s_monitors_of_a_failed_node_are_told_slice_by_slice),
+        WITNESSED(monitors_of_one_port_by_another_are_told_slice_by_slice),
+        WITNESSED(peer_that_watches_100000_ports_leaves_slice_by_slice),
+        WITNESSED(port_with_100000_watchers_dies_slice_by_slice),
+        WITNESSED(node_with_half_a_million_monitors_stops_at_once),
     };
 
     (void)listener_open(silent_address);

@@ -43,6 +43,8 @@ enum ptl_connection_state {
     PTL_CONNECTION_CLOSING,   /* until the loop has let go */
 };
 
+struct ptl_waiter;
+
 struct ptl_connection {
     struct ptl_connection *all_next, **all_link;    /* of the shard */
     struct ptl_connection *half_next, *half_before; /* half-open ones, by deadline */
@@ -57,7 +59,7 @@ struct ptl_connection {
     bool proved;    /* the peer's proof is good */
     bool sending;   /* a send is under way: of our lines, while some are left, else the outbox */
     bool proof_sent;
-    bool paused;        /* no packet is taken */
+    bool paused;        /* no packet is taken; `waiter` says what for, or NULL: for good */
     bool answer_anyway; /* whatever waits for the peer */
     bool reading;       /* the stream is */
     bool ended;         /* the peer has closed, or the stream failed, with `end_err` */
@@ -79,7 +81,10 @@ struct ptl_connection {
     struct ptl_buffer backlog; /* bytes not yet understood */
     size_t backlog_at;
     struct ptl_decoder decoder;
-    struct ptl_making making;   /* what it holds of a message */
+    struct ptl_making making; /* what it holds of a message */
+    struct ptl_waiter *waiter;
+    uint64_t turn; /* ns: of the turn in which `taken` bytes have been taken */
+    size_t taken;
     struct ptl_parcel *stalled; /* a packet decoded, with no room to deliver it */
     /* The destination of the last packet: most go where the one before went. */
     char last_name[64];

@@ -28,7 +28,7 @@ static bool clear_one(struct ptl_shard *shard, struct ptl_link *link)
     if (monitoring != NULL) {
         ptl_monitoring_take_back(shard, monitoring->id);
     } else if (watched != NULL) {
-        ptl_watched_free(shard, watched);
+        ptl_watched_free(shard->allocator, watched);
     } else if (parcel != NULL) {
         leavings->waiting = parcel->next;
         ptl_parcel_free(parcel, shard->allocator);

@@ -195,73 +195,6 @@ static int write_waiting(struct ptl_shard *shard, struct ptl_link *link)
 
 /* ---- What shards of ours watch there ------------------------------------------------------- */
 
-static bool same_watched(const void *entry, struct ptl_span name)
-{
-    const struct ptl_watched *watched = entry;
-    return ptl_span_equal(ptl_span(watched->name, watched->name_size), name);
-}
-
-void ptl_watched_free(struct ptl_shard *shard, struct ptl_watched *watched)
-{
-    ptl_free(shard->allocator, watched->name, watched->name_size + 1);
-    ptl_free(shard->allocator, watched->watchers, watched->capacity * sizeof(*watched->watchers));
-    ptl_free(shard->allocator, watched, sizeof(*watched));
-}
-
-static struct ptl_watched *get_watched(struct ptl_shard *shard, struct ptl_link *link,
-                                       struct ptl_span name)
-{
-    uint64_t hash = ptl_name_hash(name);
-    struct ptl_watched *watched = ptl_map_find(&link->watched, hash, same_watched, name);
-
-    if (watched != NULL) {
-        return watched;
-    }
-    if (ptl_map_reserve(&link->watched) < 0) {
-        return NULL;
-    }
-    watched = ptl_alloc(shard->allocator, sizeof(*watched));
-    char *text = watched == NULL ? NULL : ptl_alloc(shard->allocator, name.size + 1);
-    if (text == NULL) {
-        ptl_free(shard->allocator, watched, sizeof(*watched));
-        return NULL;
-    }
-    if (name.size != 0) {
-        memcpy(text, name.bytes, name.size);
-    }
-    watched->hash = hash;
-    watched->name = text;
-    watched->name_size = (uint32_t)name.size;
-    ptl_map_insert(&link->watched, hash, watched);
-    return watched;
-}
-
-static void forget_watched(struct ptl_shard *shard, struct ptl_link *link,
-                           struct ptl_watched *watched)
-{
-    ptl_map_remove(&link->watched, watched->hash, watched);
-    ptl_watched_free(shard, watched);
-}
-
-static int add_watcher(struct ptl_shard *shard, struct ptl_watched *watched,
-                       const struct ptl_op *op)
-{
-    if (watched->count == watched->capacity) {
-        uint32_t capacity = watched->capacity == 0 ? 1 : watched->capacity * 2;
-        struct ptl_watcher *watchers =
-            ptl_grow(shard->allocator, watched->watchers, watched->capacity * sizeof(*watchers),
-                     capacity * sizeof(*watchers));
-        if (watchers == NULL) {
-            return PTL_ENOMEM;
-        }
-        watched->watchers = watchers;
-        watched->capacity = capacity;
-    }
-    watched->watchers[watched->count++] =
-        (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
-    return PTL_OK;
-}
-
 /* Real nodes have port names as bytes, as long as these are ASCII. */
 static void put_name(struct ptl_writer *writer, struct ptl_span name)
 {
@@ -316,12 +249,13 @@ int ptl_link_request(struct ptl_shard *shard, struct ptl_link *link, const char 
 
 static int watch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
-    struct ptl_watched *watched = get_watched(shard, link, op->name);
-    int err = watched == NULL ? PTL_ENOMEM : add_watcher(shard, watched, op);
+    struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
+    struct ptl_watched *watched = ptl_watched_get(&link->watched, op->name);
+    int err = watched == NULL ? PTL_ENOMEM : ptl_watched_add(shard->allocator, watched, watcher);
 
     if (err < 0) {
         if (watched != NULL && watched->count == 0) {
-            forget_watched(shard, link, watched);
+            ptl_watched_forget(&link->watched, watched);
         }
         return err;
     }
@@ -333,15 +267,14 @@ static int watch(struct ptl_shard *shard, struct ptl_link *link, const struct pt
         ptl_link_dial(shard, link); /* a node port is watched by being linked */
     }
     if (err < 0) {
-        forget_watched(shard, link, watched);
+        ptl_watched_forget(&link->watched, watched);
     }
     return err;
 }
 
 static int unwatch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
-    struct ptl_watched *watched =
-        ptl_map_find(&link->watched, ptl_name_hash(op->name), same_watched, op->name);
+    struct ptl_watched *watched = ptl_watched_find(&link->watched, op->name);
 
     for (uint32_t i = 0; watched != NULL && i < watched->count; i++) {
         struct ptl_watcher *at = &watched->watchers[i];
@@ -353,7 +286,7 @@ static int unwatch(struct ptl_shard *shard, struct ptl_link *link, const struct 
     if (watched == NULL || watched->count != 0) {
         return PTL_OK;
     }
-    forget_watched(shard, link, watched);
+    ptl_watched_forget(&link->watched, watched);
     if (op->name.size == 0) {
         return PTL_OK;
     }
@@ -379,9 +312,7 @@ static int tell_down(struct ptl_shard *shard, struct ptl_watcher watcher, uint64
 int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                        const struct ptl_msg *reason, struct ptl_port *to)
 {
-    struct ptl_watched *watched =
-        name.size == 0 ? NULL
-                       : ptl_map_find(&link->watched, ptl_name_hash(name), same_watched, name);
+    struct ptl_watched *watched = name.size == 0 ? NULL : ptl_watched_find(&link->watched, name);
 
     if (watched == NULL) {
         return PTL_OK; /* not asked for, or taken back meanwhile */
@@ -395,7 +326,7 @@ int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct pt
         }
         watched->count--;
     }
-    forget_watched(shard, link, watched);
+    ptl_watched_forget(&link->watched, watched);
     return PTL_OK;
 }
 
@@ -846,23 +777,13 @@ void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listene
 
 /* ---- The end ------------------------------------------------------------------------------- */
 
-static void drop_watched(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct ptl_watched *watched;
-
-    while ((watched = ptl_map_take(&link->watched)) != NULL) {
-        ptl_watched_free(shard, watched);
-    }
-}
-
 static void free_link(struct ptl_shard *shard, struct ptl_link *link)
 {
     ptl_free(shard->allocator, link->addresses, link->addresses_size);
     ptl_assert(!link->dirty && link->candidates == NULL && link->connection == NULL);
     drop_waiting(shard, link);
-    drop_watched(shard, link);
     ptl_peer_room_drop(shard, link);
-    ptl_map_drop(&link->watched);
+    ptl_watched_drop(&link->watched);
     ptl_leavings_drop(shard, link);
     ptl_msg_free(link->reason);
     if (shard->links.last == link) {

@@ -19,6 +19,7 @@
 #include "engine/op.h"
 #include "engine/portolan.h"
 #include "engine/stranger.h"
+#include "engine/watched.h"
 
 struct ptl_connection;
 struct ptl_dial;
@@ -29,16 +30,6 @@ enum ptl_link_state {
     PTL_LINK_DIALING, /* something waits for a connection */
     PTL_LINK_UP,      /* packets flow */
     PTL_LINK_FAILING, /* shards are being told */
-};
-
-/* One port of the far node that shards of ours watch. */
-struct ptl_watched {
-    uint64_t hash;
-    char *name;
-    uint32_t name_size;
-    uint32_t count;
-    uint32_t capacity;
-    struct ptl_watcher *watchers;
 };
 
 /* What a link has announced of databases; begins anew with each connection. */
@@ -187,9 +178,6 @@ int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct
 void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
 void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                         const struct ptl_msg *reason);
-
-/* Free one that is in no map. */
-void ptl_watched_free(struct ptl_shard *shard, struct ptl_watched *watched);
 
 /* The connection has sent something. */
 void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link);

@@ -388,6 +388,15 @@ static void weigh(struct ptl_shard *shard, struct ptl_slot *slot)
     }
 }
 
+bool ptl_port_is_full(struct ptl_shard *shard, const struct ptl_port *port)
+{
+    const struct ptl_slot *slot = port->kind == PTL_PORT_SLOT
+                                      ? ptl_slot_find(&shard->ports, port->slot, port->generation)
+                                      : ptl_slot_named(&shard->ports, ptl_port_name(port));
+
+    return slot != NULL && slot->more != NULL && slot->more->fullness.full;
+}
+
 static void enqueue(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
                     bool first)
 {

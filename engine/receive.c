@@ -17,6 +17,12 @@
 /* ... or has taken nothing for so long: it may be waiting for us in the same way, or be gone. */
 #define ANSWERS_WAIT_NS UINT64_C(250000000)
 
+/*
+ * Bytes that one connection may bring in one turn while others wait: then it waits behind them.  A
+ * ring takes some ten times as much, so that all have a part of what it has room for.
+ */
+#define SHARE_BYTES ((size_t)16 << 10)
+
 static bool is_up(const struct ptl_connection *c)
 {
     return c->link != NULL && c->link->connection == c;
@@ -42,6 +48,13 @@ static int find_port(struct ptl_connection *c, struct ptl_span name)
     return err;
 }
 
+/* A port of this shard may have become full in this turn, and that is told at its end. */
+static bool is_full(struct ptl_shard *shard, const struct ptl_port *port)
+{
+    return ptl_is_full(shard, port) ||
+           (shard->to_tell != NULL && port->shard == shard->index && ptl_port_is_full(shard, port));
+}
+
 /* PTL_EFULL: c->last_port says where. */
 static int deliver_message(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
                            uint32_t count, const struct ptl_msg *whole)
@@ -58,7 +71,7 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         shard->counters.dropped++; /* longer than any name: nobody has it */
         return PTL_OK;
     }
-    if (ptl_is_full(shard, &c->last_port)) {
+    if (is_full(shard, &c->last_port)) {
         if ((c->link->peer_features & PTL_FEATURE_ROOM) == 0 ||
             !ptl_peer_tell_full(shard, c->link, name)) {
             return PTL_EFULL;
@@ -70,7 +83,8 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         ptl_port_take(shard, &op);
         return PTL_OK;
     }
-    return ptl_shard_post(shard, place, &op, false);
+    return ptl_waiters_first(&shard->waiters, place) ? PTL_EFULL
+                                                     : ptl_shard_post(shard, place, &op, false);
 }
 
 static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint32_t count,
@@ -156,16 +170,33 @@ static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet
     return err == PTL_EFULL ? stall(c, packet) : err;
 }
 
+/* So many bytes more were taken: let others have their turn, if some wait for the same. */
+static int share(struct ptl_connection *c, size_t bytes)
+{
+    const struct ptl_waiters *waiters = &c->shard->waiters;
+
+    c->taken = c->turn == c->shard->now ? c->taken + bytes : bytes;
+    c->turn = c->shard->now;
+    bool others = waiters->telling || (waiters->rings >> c->last_port.shard & 1) != 0;
+    return others && c->taken > SHARE_BYTES && c->last_port.kind != PTL_PORT_NONE && !c->paused
+               ? pause(c)
+               : PTL_OK;
+}
+
 bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
 {
     struct ptl_packet packet;
 
     while (!c->paused) {
+        size_t before = input->size;
         int got = ptl_decoder_next(&c->decoder, input, &packet);
         if (got == 0) {
             break;
         }
         int err = got < 0 ? got : take_packet(c, &packet);
+        if (err == PTL_OK && is_up(c)) {
+            err = share(c, before - input->size);
+        }
         if (err < 0 && is_up(c)) {
             ptl_link_fail(c->shard, c->link, err);
         }

@@ -6,6 +6,7 @@
 #include "engine/node.h"
 #include "engine/send.h"
 #include "engine/shard.h"
+#include "engine/slice.h"
 
 /* What is asked for where no size is known: a message of ordinary size. */
 #define ORDINARY_SIZE 1024
@@ -23,21 +24,28 @@ bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample
     return ample ? ptl_ring_ample(ring) : ptl_ring_has_room(ring, ORDINARY_SIZE, 1);
 }
 
+void ptl_waiters_init(struct ptl_waiters *waiters)
+{
+    ptl_list_init(&waiters->waiting);
+    ptl_list_init(&waiters->looked);
+}
+
 void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
-    waiter->next = NULL;
-    if (shard->waiters.last == NULL) {
-        shard->waiters.first = waiter;
-    } else {
-        shard->waiters.last->next = waiter;
+    ptl_list_append(&shard->waiters.waiting, &waiter->listed);
+    if (waiter->kind == PTL_WAITER_CONNECTION) {
+        waiter->connection->waiter = waiter;
     }
-    shard->waiters.last = waiter;
     shard->waiters.news = true; /* there may be room by now */
 }
 
 static void free_waiter(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
     ptl_belonging_remove(&waiter->belonging);
+    ptl_list_remove(&waiter->listed);
+    if (waiter->kind == PTL_WAITER_CONNECTION && waiter->connection->waiter == waiter) {
+        waiter->connection->waiter = NULL;
+    }
     ptl_free(shard->allocator, waiter, sizeof(*waiter));
 }
 
@@ -57,6 +65,7 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
         ptl_callback_end(shard, &callback, "a callback for room", ptl_port_span(&waiter->to));
         break;
     case PTL_WAITER_CONNECTION:
+        waiter->connection->waiter = NULL; /* it may wait once more, or be closed */
         ptl_connection_resume(waiter->connection);
         break;
     }
@@ -116,12 +125,47 @@ bool ptl_waiters_have_news(const struct ptl_shard *shard)
     return false;
 }
 
-/* A connection that was closed by what those before it in the list did: ptl_waiters_forget() does
- * not see the list that is being looked through.  The connection itself lives until the loop has
- * let go. */
-static bool is_forgotten(const struct ptl_waiter *waiter)
+static struct ptl_waiter *first_of(const struct ptl_list *list)
 {
-    return waiter->kind == PTL_WAITER_CONNECTION && waiter->connection->state != PTL_CONNECTION_UP;
+    return ptl_container(list->next, struct ptl_waiter, listed);
+}
+
+/* Look at one, which is on no list. */
+static void look_at(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    struct ptl_waiters *waiters = &shard->waiters;
+
+    if (!waiter->ended && !may_go(shard, waiter)) {
+        ptl_list_append(&waiters->looked, &waiter->listed);
+        return;
+    }
+    if (!waiter->ended) {
+        waiters->telling = true;
+        tell(shard, waiter);
+        waiters->telling = false;
+    }
+    free_waiter(shard, waiter);
+}
+
+/* A slice of those who wait; who comes meanwhile is looked at in the next turn. */
+static void look_at_some(struct ptl_shard *shard)
+{
+    struct ptl_waiters *waiters = &shard->waiters;
+    struct ptl_list now;
+    uint32_t units = PTL_SLICE;
+
+    ptl_list_init(&now);
+    ptl_list_append_all(&now, &waiters->waiting);
+    while (units-- > 0 && !ptl_list_empty(&now)) {
+        struct ptl_waiter *waiter = first_of(&now);
+        ptl_list_remove(&waiter->listed);
+        look_at(shard, waiter);
+    }
+    if (ptl_list_empty(&now)) {
+        ptl_list_prepend_all(&waiters->waiting, &waiters->looked);
+    } else {
+        ptl_list_prepend_all(&waiters->waiting, &now);
+    }
 }
 
 void ptl_waiters_look(struct ptl_shard *shard)
@@ -130,49 +174,36 @@ void ptl_waiters_look(struct ptl_shard *shard)
 
     /* Also with nobody left: a ring that was waited for is news until it has been looked at. */
     bool news = rings_have_news(shard) || waiters->news;
-    if (waiters->first == NULL || !news) {
-        return;
+    if (!ptl_list_empty(&waiters->looked)) {
+        waiters->news = news; /* for those who have been looked at, when all have been */
+        look_at_some(shard);
+    } else if (news && !ptl_list_empty(&waiters->waiting)) {
+        waiters->news = false;
+        look_at_some(shard);
     }
-    waiters->news = false;
-    struct ptl_waiter *list = waiters->first;
-    waiters->first = waiters->last = NULL;
-    while (list != NULL) {
-        struct ptl_waiter *waiter = list;
-        list = list->next;
-        if (waiter->ended || is_forgotten(waiter)) {
-            free_waiter(shard, waiter);
-        } else if (may_go(shard, waiter)) {
-            tell(shard, waiter);
-            free_waiter(shard, waiter);
-        } else {
-            bool more = waiters->news;
-            ptl_waiters_add(shard, waiter);
-            waiters->news = more;
-        }
-    }
+    shard->unfinished |= !ptl_list_empty(&waiters->looked);
 }
 
-void ptl_waiters_forget(struct ptl_shard *shard, const struct ptl_connection *connection)
+void ptl_waiters_forget(struct ptl_shard *shard, struct ptl_connection *connection)
 {
-    for (struct ptl_waiter *w = shard->waiters.first; w != NULL; w = w->next) {
-        if (w->kind == PTL_WAITER_CONNECTION && w->connection == connection) {
-            w->ended = true;
-            shard->waiters.news = true;
-        }
+    if (connection->waiter != NULL) {
+        free_waiter(shard, connection->waiter);
     }
 }
 
 void ptl_waiters_drop(struct ptl_shard *shard, bool tell_them)
 {
-    while (shard->waiters.first != NULL) {
-        struct ptl_waiter *waiter = shard->waiters.first;
-        shard->waiters.first = waiter->next;
+    struct ptl_waiters *waiters = &shard->waiters;
+
+    ptl_list_prepend_all(&waiters->waiting, &waiters->looked);
+    while (!ptl_list_empty(&waiters->waiting)) {
+        struct ptl_waiter *waiter = first_of(&waiters->waiting);
+        ptl_list_remove(&waiter->listed);
         if (tell_them && !waiter->ended && waiter->kind != PTL_WAITER_CONNECTION) {
             tell(shard, waiter);
         }
         free_waiter(shard, waiter);
     }
-    shard->waiters.last = NULL;
 }
 
 static void end_waiter(struct ptl_shard *shard, struct ptl_belonging *belonging)

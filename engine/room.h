@@ -7,6 +7,7 @@
 #pragma once
 
 #include "engine/belonging.h"
+#include "engine/list.h"
 #include "engine/portolan.h"
 
 struct ptl_shard;
@@ -17,7 +18,7 @@ enum ptl_waiter_kind { PTL_WAITER_PORT, PTL_WAITER_CALLBACK, PTL_WAITER_CONNECTI
 
 struct ptl_waiter {
     struct ptl_belonging belonging;
-    struct ptl_waiter *next;
+    struct ptl_list listed;
     uint8_t kind;
     bool outside; /* the callback of a program's thread: it waits for the inbox too */
     bool ended;   /* the port it belonged to is gone: freed at the next look */
@@ -30,10 +31,29 @@ struct ptl_waiter {
 };
 
 struct ptl_waiters {
-    struct ptl_waiter *first, *last;
-    uint64_t rings; /* a bit a ring that somebody waits for */
-    bool news;      /* something has room now: look again */
+    struct ptl_list waiting; /* the first come first */
+    struct ptl_list looked;  /* those before them, looked at since there was news */
+    uint64_t rings;          /* a bit a ring that somebody waits for */
+    bool news;               /* something has room now: look again */
+    bool telling;            /* one of them is being told */
 };
+
+void ptl_waiters_init(struct ptl_waiters *waiters);
+
+/* Whether there are any. */
+static inline bool ptl_waiters_any(const struct ptl_waiters *waiters)
+{
+    return !ptl_list_empty(&waiters->waiting) || !ptl_list_empty(&waiters->looked);
+}
+
+/*
+ * Whether what has just come for this shard has to wait behind others: they wait for the ring to
+ * it, and none of them is being told right now.
+ */
+static inline bool ptl_waiters_first(const struct ptl_waiters *waiters, unsigned shard)
+{
+    return (waiters->rings >> shard & 1) != 0 && !waiters->telling;
+}
 
 /* Wait.  Owns: the shard. */
 void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter);
@@ -48,7 +68,7 @@ void ptl_waiters_look(struct ptl_shard *shard);
 void ptl_waiters_drop(struct ptl_shard *shard, bool tell);
 
 /* Forget that a connection waits. */
-void ptl_waiters_forget(struct ptl_shard *shard, const struct ptl_connection *connection);
+void ptl_waiters_forget(struct ptl_shard *shard, struct ptl_connection *connection);
 
 /* Whether a message from this shard to `to` would find room now; `ample`: and some more behind. */
 bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample);

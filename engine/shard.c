@@ -448,7 +448,7 @@ static void work(struct ptl_shard *shard)
     }
     ptl_links_flush(shard);
     publish(shard);
-    shard->unfinished |= shard->waiters.news && shard->waiters.first != NULL;
+    shard->unfinished |= shard->waiters.news && ptl_waiters_any(&shard->waiters);
 }
 
 void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
@@ -509,6 +509,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     ptl_list_init(&shard->blocked);
     ptl_list_init(&shard->dead);
     ptl_list_init(&shard->retry);
+    ptl_waiters_init(&shard->waiters);
     ptl_map_init(&shard->full, node->allocator);
     ptl_monitors_init(&shard->monitors, node->allocator);
     ptl_timers_init(&shard->timers, node->allocator);

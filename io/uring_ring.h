@@ -57,6 +57,7 @@ struct ptl_uring {
     size_t pages_size;
     uint8_t *bytes;    /* PTL_URING_BUFFERS of PTL_URING_BUFFER_BYTES each */
     unsigned returned; /* buffers put back that the kernel has not been shown yet */
+    unsigned scarce;   /* so many receives still are of one buffer each: the pool was empty */
     /* What to do with a completion whose user data is odd: it belongs to no operation here. */
     void (*message)(void *user, uint64_t user_data, int result);
     void *user;
@@ -87,7 +88,7 @@ void ptl_uring_enter(struct ptl_uring *uring, uint64_t wait_ns);
 /* Whether a completion can be had without waiting. */
 bool ptl_uring_ready(const struct ptl_uring *uring);
 
-/* Tell the completions that are there now, and no later ones. */
+/* Tell the completions that are there now, and no later ones; but only so much received at once. */
 void ptl_uring_reap(struct ptl_uring *uring);
 
 /* The bytes of a receive that has completed with `flags`: they live until it is put back. */

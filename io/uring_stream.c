@@ -85,11 +85,22 @@ static const struct ptl_stream_hooks silent = {
 
 static void steer(struct ptl_stream *stream);
 
+/*
+ * A receive goes on by itself and takes as many buffers as there are.  A peer that floods us so
+ * takes all of them, and again each that is put back, before others have any: so when the pool has
+ * been empty, everybody gets one buffer at a time, until so many more have been filled.
+ */
+#define ONE_EACH 1024
+
 static void prepare_receive(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
 {
     struct ptl_stream *stream = PTL_URING_OWNER(op, struct ptl_stream, receive);
 
-    io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
+    if (stream->loop->uring.scarce > 0) {
+        io_uring_prep_recv(sqe, stream->fd, NULL, 0, 0);
+    } else {
+        io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
+    }
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
 }
@@ -100,11 +111,21 @@ static bool may_receive_again(int result)
     return result == -ECANCELED || result == -ENOBUFS || result == -EINTR || result == -EAGAIN;
 }
 
+static void share_buffers(struct ptl_uring *uring, int result)
+{
+    if (result == -ENOBUFS) {
+        uring->scarce = ONE_EACH;
+    } else if (result > 0 && uring->scarce > 0) {
+        uring->scarce--;
+    }
+}
+
 static void receive_done(struct ptl_uring_op *op, int result, unsigned flags)
 {
     struct ptl_stream *stream = PTL_URING_OWNER(op, struct ptl_stream, receive);
     bool listens = stream->state == STREAM_OPEN || stream->state == STREAM_DETACHING;
 
+    share_buffers(&stream->loop->uring, result);
     if (result > 0 && listens) {
         stream->hooks->received(stream->owner,
                                 ptl_uring_buffer(&stream->loop->uring, result, flags));

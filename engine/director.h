@@ -26,8 +26,8 @@ void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node);
 void ptl_director_wanted(struct ptl_shard *shard);
 
 /*
- * A number for an attachment: the time, but always more than the last one and than `known`.  No
- * two attachments of one owner may have the same: a copy of the later would begin with what is
- * left of the earlier one.  Thread: any shard's.
+ * A number for an attachment: the time, but always more than the last one and than `known`, where
+ * that is a time that a clock may say.  No two attachments of one owner may have the same: a copy
+ * of the later would begin with what is left of the earlier one.  Thread: any shard's.
  */
 uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known);

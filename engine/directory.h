@@ -79,6 +79,20 @@ enum ptl_directory_op {
 #define PTL_BY_GLOBAL 1u /* a real global node, or one of ours that has just become one */
 #define PTL_BY_OURS 2u   /* it numbers its attachments itself */
 
+/*
+ * The numbers of attachments.  What others may say is bounded, so that nobody can give one that
+ * cannot be outdone.  In our own store a node that is attached to us counts more than what any
+ * other says of it: its link tells us when it is gone, and then we ask again whom we have ignored.
+ */
+#define PTL_ATTACHMENT_MAX ((UINT64_C(1) << 62) - 1) /* on the wire */
+#define PTL_ATTACHMENT_HERE (UINT64_C(1) << 63)      /* a bit: it is attached to us */
+
+/* As others know it. */
+static inline uint64_t ptl_attachment_told(uint64_t attachment)
+{
+    return attachment & ~PTL_ATTACHMENT_HERE;
+}
+
 /* A node whose link is up and that takes part in the database, as every shard sees it. */
 struct ptl_peer {
     uint64_t hash;

@@ -170,17 +170,8 @@ static struct ptl_source source_of(const struct ptl_shard *shard, const struct p
     return (struct ptl_source){
         .owner = op->node,
         .via = by_global(op) ? op->node : ptl_directory_self(&shard->node->self),
-        .attachment = op->epoch,
+        .attachment = by_global(op) ? UINT64_MAX : op->epoch | PTL_ATTACHMENT_HERE,
     };
-}
-
-/*
- * A real node that is attached to us has no number of its own; ours was too low, since another
- * global node's clock is ahead.  It comes anew and gets one that is higher than what we know now.
- */
-static bool is_beaten(const struct ptl_op *op, int result)
-{
-    return result == PTL_STORE_OLD && op->watcher == 0;
 }
 
 static bool over_limit(const struct ptl_shard *shard, struct ptl_span owner)
@@ -191,9 +182,7 @@ static bool over_limit(const struct ptl_shard *shard, struct ptl_span owner)
 
 static void judge(struct ptl_shard *shard, const struct ptl_op *op, int result)
 {
-    if (is_beaten(op, result)) {
-        ptl_directory_fail(shard, op->node, PTL_ELOST);
-    } else if (over_limit(shard, op->node)) {
+    if (over_limit(shard, op->node)) {
         ptl_directory_fail(shard, op->node, PTL_ELIMIT);
     } else if (result < 0 && result != PTL_EOWNER) {
         ptl_directory_fail(shard, op->node, result);
@@ -469,7 +458,7 @@ static bool read_source(struct ptl_cursor *cursor, const struct ptl_op *op,
     struct ptl_value number;
 
     if (ptl_key_next(cursor, room, &source->owner) < 0 || ptl_next(cursor, &number) < 0 ||
-        (number.type != PTL_UINT && (number.type != PTL_INT || number.integer < 0)) ||
+        number.type != PTL_INT || number.integer < 0 || number.natural > PTL_ATTACHMENT_MAX ||
         !ptl_node_id_valid(source->owner)) {
         return false;
     }
@@ -479,16 +468,6 @@ static bool read_source(struct ptl_cursor *cursor, const struct ptl_op *op,
     return true;
 }
 
-/* A real node whose link to us is dead already: it has gone to another of ours. */
-static void let_go(struct ptl_shard *shard, struct ptl_span owner)
-{
-    const struct ptl_peer *peer = ptl_peer_find(shard, owner);
-
-    if (peer != NULL && peer->attached && !peer->knows_owners) {
-        ptl_directory_fail(shard, owner, PTL_ELOST);
-    }
-}
-
 /* Should what counts more go first, it is asked for this once more. */
 static void note_ignored(struct ptl_shard *shard, struct ptl_span node)
 {
@@ -496,6 +475,17 @@ static void note_ignored(struct ptl_shard *shard, struct ptl_span node)
 
     if (peer != NULL) {
         peer->ignored = true;
+    }
+}
+
+/* Whoever brought it before may be right after all. */
+static void note_displaced(struct ptl_shard *shard, const struct ptl_source *source)
+{
+    struct ptl_source known;
+
+    if (ptl_store_owner(shard->directory.store, source->owner, &known) &&
+        !ptl_span_equal(known.via, source->via)) {
+        note_ignored(shard, known.via);
     }
 }
 
@@ -509,10 +499,9 @@ void ptl_apply_owner(struct ptl_shard *shard, const struct ptl_op *op)
         warn(shard, op->node, "an owner that is none");
         return;
     }
+    note_displaced(shard, &source);
     int result = ptl_store_attach(shard->directory.store, &source);
-    if (result == PTL_STORE_DONE) {
-        let_go(shard, source.owner);
-    } else if (result == PTL_STORE_OLD) {
+    if (result == PTL_STORE_OLD) {
         note_ignored(shard, op->node);
     } else if (result < 0) {
         ptl_directory_fail(shard, op->node, result);

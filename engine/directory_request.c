@@ -157,18 +157,34 @@ static void want_global(struct inquiry *q)
     }
 }
 
-/* A number for a peer that has none of its own: the same for the whole of a link. */
-static uint64_t attachment_of(const struct inquiry *q)
+/* The number by which a node is known to be attached to another one; 0: it is not. */
+static uint64_t known_elsewhere(const struct inquiry *q)
 {
     struct ptl_source known;
-    struct ptl_link *link = q->link;
+    bool is_known = ptl_store_owner(q->shard->directory.store, link_id(q->link), &known);
 
-    if (link->db.attachment == 0) {
-        bool is_known = ptl_store_owner(q->shard->directory.store, link_id(link), &known) &&
-                        known.attachment != UINT64_MAX;
-        link->db.attachment = ptl_attachment_next(q->shard, is_known ? known.attachment : 0);
+    return is_known && known.attachment <= PTL_ATTACHMENT_MAX ? known.attachment : 0;
+}
+
+/*
+ * A peer that has no numbers of its own gets one of ours, and so does one whose number is not above
+ * what others say of it: its clock is behind.  It stays the same for the whole of a link.
+ */
+static void number_attachment(const struct inquiry *q, uint64_t given)
+{
+    struct ptl_link_database *db = &q->link->db;
+    uint64_t known = known_elsewhere(q);
+
+    if (db->numbered) {
+        return;
     }
-    return link->db.attachment;
+    if (given != 0) {
+        db->attachment = given;
+    }
+    if (db->attachment <= known) {
+        db->attachment = ptl_attachment_next(q->shard, known);
+        db->numbered = true;
+    }
 }
 
 /* Whose database it is: for source_of() in directory_apply.c. */
@@ -176,7 +192,7 @@ static void set_source(const struct inquiry *q, struct ptl_op *op)
 {
     op->watcher =
         (q->link->db.said_global ? PTL_BY_GLOBAL : 0) | (knows_owners(q->link) ? PTL_BY_OURS : 0);
-    op->epoch = q->link->db.said_global ? UINT64_MAX : attachment_of(q);
+    op->epoch = q->link->db.said_global ? 0 : q->link->db.attachment;
 }
 
 static int take_global(struct inquiry *q)
@@ -213,10 +229,12 @@ static int take_database(struct inquiry *q)
         return malformed(q);
     }
     op.count = 1;
+    uint64_t given = 0;
     if (q->count > 1 && q->link->peer_is_portolan && ptl_next(&cursor, &value) == PTL_OK &&
-        value.type == PTL_INT && value.integer > 0) {
-        q->link->db.attachment = (uint64_t)value.integer;
+        value.type == PTL_INT && value.integer > 0 && value.natural <= PTL_ATTACHMENT_MAX) {
+        given = value.natural;
     }
+    number_attachment(q, given);
     set_source(q, &op);
     return pass_all(q, &op);
 }

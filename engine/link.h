@@ -40,6 +40,7 @@ struct ptl_link_database {
     bool told_seed;          /* the peer is a seed of ours, and shard 0 knows */
     bool said_we_are_global; /* we said so */
     uint64_t attachment;     /* of the peer to us, or 0 */
+    bool numbered;           /* ... which is not its own number but one of ours */
 };
 
 struct ptl_link {

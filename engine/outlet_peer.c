@@ -154,7 +154,7 @@ static uint64_t attachment_of(const struct ptl_shard *shard, const struct ptl_so
 {
     bool own = ptl_span_equal(source->owner, ptl_directory_self(&shard->node->self));
 
-    return own ? atomic_load(&shard->node->attachment) : source->attachment;
+    return own ? atomic_load(&shard->node->attachment) : ptl_attachment_told(source->attachment);
 }
 
 static void regroup(struct batch *batch, const struct ptl_change *change)

@@ -437,7 +437,8 @@ void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer);
  *   a node sets   workers / "rain#x" = 4      and every node reads and watches it
  *
  * Every entry is owned by the node that set it, and is gone when that node is.  Of a key that
- * several nodes have set the value of the lowest node ID shows.  A *global* node holds the whole
+ * several nodes have set the value of the lowest node ID shows, but of a key "ID#...", which names
+ * a port of node ID, the one that this has set.  A *global* node holds the whole
  * database and answers at once; an ordinary one asks the seed that it is attached to.  A seed that
  * cannot be reached delays answers and changes, and loses none.
  *

@@ -101,10 +101,16 @@ void ptl_entry_free(struct ptl_store *store, struct ptl_entry *entry)
     ptl_free(store->allocator, entry, size_of(entry));
 }
 
+/* Whether a node says this of itself: of one of its ports, or in 'l of where it listens. */
 static bool is_own(const struct ptl_entry *entry)
 {
-    return entry->part->family->own_first &&
-           ptl_span_equal(ptl_entry_key(entry), ptl_owner_id(entry->part->owner));
+    struct ptl_span key = ptl_entry_key(entry);
+    struct ptl_span id = ptl_owner_id(entry->part->owner);
+
+    if (key.size < id.size || memcmp(key.bytes, id.bytes, id.size) != 0) {
+        return false;
+    }
+    return key.size == id.size ? entry->part->family->own_first : key.bytes[id.size] == '#';
 }
 
 /* Of two entries of one key, whether `a` comes first. */

@@ -13,8 +13,9 @@
  * network, no thread, no clock, and reading allocates nothing.
  *
  * Every entry is owned by one node.  A key that several nodes set shows the value of the lowest
- * owner ID, byte by byte; when that goes, the next one shows.  In family 'l, where a node's
- * addresses stand under its own ID, a node's own entry comes before all mirrors of it.
+ * owner ID, byte by byte; when that goes, the next one shows.  What a node says of itself comes
+ * before what all others say: a key "ID#..." that ID has set, which names one of its ports, and in
+ * family 'l, where a node's addresses stand under its own ID, that.
  *
  * An owner's database comes through an *attachment*: by whom, and a number that grows each time
  * the owner attaches anywhere.  Of two attachments the higher number counts, of equal numbers the

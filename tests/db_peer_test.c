@@ -1,9 +1,9 @@
 /*
  * What one strange peer can make a node's database hold and walk: it speaks on a plain socket.
  */
+#include "db_witness.h"
 #include "engine/map.h"
 #include "tests/replay/wire.h"
-#include "witness.h"
 
 #ifdef PTL_QUICK
 #define SAME_KEYS 50000
@@ -108,6 +108,20 @@ static void say_one_key_many_times(struct wire *wire)
     say(wire, &writer);
 }
 
+/* The first packet of this request that has come or will. */
+static const struct packet *wait_for(struct wire *wire, const char *request)
+{
+    for (;;) {
+        (void)wire_wait(wire, "");
+        for (size_t i = 0; i < wire->got.count; i++) {
+            if (packet_requests(&wire->got.at[i], request)) {
+                return &wire->got.at[i];
+            }
+        }
+        wire_forget(wire);
+    }
+}
+
 /* The node answers this about a family, when it is asked under the ID "b". */
 static void assert_family(struct wire *wire, const char *family, const char *expected)
 {
@@ -115,11 +129,7 @@ static void assert_family(struct wire *wire, const char *family, const char *exp
 
     snprintf(json, sizeof json, "[\"\", \"g_db_family\", \"%s\", \"b\"]", family);
     wire_say(wire, json);
-    const struct packet *packet = wire_wait(wire, "");
-    while (!packet_requests(packet, "g_reply")) {
-        wire_forget(wire);
-        packet = wire_wait(wire, "");
-    }
+    const struct packet *packet = wait_for(wire, "g_reply");
     char *heard = ptl_msg_json(packet->msg);
     assert_string_equal(heard, expected);
     free(heard);
@@ -153,6 +163,112 @@ static void family_that_is_no_map_leaves_those_behind_it_as_they_are(void **stat
     assert_family(&wire, "good", "[\"g_reply\",\"b\",{\"key\":3}]");
     wire_close(&wire);
     assert_int_equal(witness_stop(rain, 5000), 0);
+}
+
+/* ---- Owners --------------------------------------------------------------------------------- */
+
+static void say_owns(struct wire *wire, const char *owner, const char *number)
+{
+    char json[128];
+
+    snprintf(json, sizeof json, "[\"\", \"portolan::db_owner\", \"%s\", %s]", owner, number);
+    wire_say(wire, json);
+    snprintf(json, sizeof json,
+             "[\"\", \"portolan::db\", \"%s\", %s, \"fam\", {\"key\": \"stolen\"}, []]", owner,
+             number);
+    wire_say(wire, json);
+}
+
+static struct ptl_node *start_ordinary(const char *id, struct ptl_node *seed)
+{
+    const char *const seeds[] = {ptl_node_address(seed, 0), NULL};
+    struct ptl_node_options options = witness_options(id);
+
+    options.ordinary = true;
+    options.seeds = seeds;
+    return start(options);
+}
+
+static void assert_node_says(struct ptl_node *node, const char *text)
+{
+    assert_string_equal(db_family(node, "fam"), text);
+}
+
+static void node_that_is_not_global_speaks_for_itself_alone(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct ptl_node *wind = start_ordinary("wind", rain);
+    struct wire wire;
+
+    (void)state;
+    db_set(wind, "fam", "key", "1");
+    db_until(rain, "fam", "key=1");
+    join(&wire, rain, "peer", ";portolan=1.3"); /* one of ours, that knows owners */
+    wire_say(&wire, "[\"\", \"g_slave\", {}]");
+    say_owns(&wire, "wind", "4000000000000000");
+    assert_non_null(witness_until("rain", "'portolan::db_owner' without a database"));
+    assert_non_null(witness_until("rain", "'portolan::db' without a database"));
+    fence(&wire, "");
+    assert_node_says(rain, "key=1");
+    wire_close(&wire);
+}
+
+/* Also a node that does say that it is global, and lies. */
+static void node_that_is_attached_here_is_not_replaced_by_hearsay(void **state)
+{
+    static const char *const numbers[] = {"4000000000000000", "4611686018427387903",
+                                          "4611686018427387904", "18446744073709551614",
+                                          "18446744073709551615"};
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct ptl_node *wind = start_ordinary("wind", rain);
+    char value[8], text[32] = "key=1 own=2";
+    struct wire wire;
+
+    (void)state;
+    db_set(wind, "fam", "key", "1");
+    db_set(rain, "fam", "own", "2");
+    db_until(rain, "fam", text);
+    join(&wire, rain, "aaa", ";portolan=1.3");
+    wire_say(&wire, "[\"\", \"g_global\"]");
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        say_owns(&wire, "wind", numbers[i]);
+        say_owns(&wire, "rain", numbers[i]);
+        fence(&wire, "");
+        assert_node_says(rain, text);
+        snprintf(value, sizeof value, "%zu", i + 3);
+        snprintf(text, sizeof text, "key=%s own=2", value);
+        db_set(wind, "fam", "key", value);
+        db_until(rain, "fam", text);
+    }
+    wire_close(&wire);
+}
+
+/* What is attached elsewhere may be lied about, for as long as the liar is there. */
+static void node_that_was_lied_about_is_itself_again_when_the_liar_goes(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct ptl_node_options options = witness_options("snow");
+    const char *const seeds[] = {ptl_node_address(rain, 0), NULL};
+    struct wire wire;
+
+    (void)state;
+    options.seeds = seeds;
+    struct ptl_node *snow = start(options);
+    struct ptl_node *wind = start_ordinary("wind", rain);
+    db_set(wind, "fam", "key", "1");
+    db_until(snow, "fam", "key=1");
+    join(&wire, snow, "aaa", ";portolan=1.3");
+    wire_say(&wire, "[\"\", \"g_global\"]");
+    say_owns(&wire, "wind", "4611686018427387903");
+    db_until(snow, "fam", "key=\"stolen\"");
+    assert_node_says(rain, "key=1");
+    wire_close(&wire);
+    db_until(snow, "fam", "key=1");
+    assert_int_equal(witness_stop(wind, 5000), 0);
+    db_until(snow, "fam", "");
+    wind = start_ordinary("wind", rain); /* no number has locked it out */
+    db_set(wind, "fam", "key", "2");
+    db_until(snow, "fam", "key=2");
 }
 
 /* ---- Watches -------------------------------------------------------------------------------- */
@@ -239,6 +355,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WITNESSED(update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once),
         WITNESSED(family_that_is_no_map_leaves_those_behind_it_as_they_are),
+        WITNESSED(node_that_is_not_global_speaks_for_itself_alone),
+        WITNESSED(node_that_is_attached_here_is_not_replaced_by_hearsay),
+        WITNESSED(node_that_was_lied_about_is_itself_again_when_the_liar_goes),
         WITNESSED(peer_watches_so_many_families_on_each_shard_and_no_more),
         WITNESSED(peer_may_call_so_many_of_its_ports_full_and_no_more),
     };

@@ -5,8 +5,8 @@
 /* Owner IDs out of step with their numbers, so that the lowest ID is nobody special. */
 const char *const owner_names[OWNERS] = {"m0", "b1", "x2", "a3", "q4", "l5", "c6", "z7", "aa"};
 const char *const family_names[FAMILIES] = {"fam", "other:2", "'l"};
-/* In 'l two of the keys are nodes. */
-const char *const key_names[KEYS] = {"a", "ab", "b1", "l5", "k"};
+/* In 'l two of the keys are nodes; one is a port of a node. */
+const char *const key_names[KEYS] = {"a", "ab", "b1", "l5", "k", "x2#port"};
 
 int index_of(const char *const names[], int count, struct ptl_span name)
 {
@@ -176,6 +176,15 @@ void mirror_open(struct chance *chance, struct ptl_store *store, struct mirror *
     check(chance, mirror->feed != NULL);
 }
 
+/* Where it listens, or of one of its ports. */
+static bool says_of_itself(int owner, int family, int key)
+{
+    size_t size = strlen(owner_names[owner]);
+
+    return strncmp(key_names[key], owner_names[owner], size) == 0 &&
+           (key_names[key][size] == '#' || (family == 2 && key_names[key][size] == '\0'));
+}
+
 int first_owner(const unsigned values[OWNERS], int family, int key)
 {
     int best = -1;
@@ -184,7 +193,7 @@ int first_owner(const unsigned values[OWNERS], int family, int key)
         if (values[owner] == 0) {
             continue;
         }
-        if (family == 2 && strcmp(owner_names[owner], key_names[key]) == 0) {
+        if (says_of_itself(owner, family, key)) {
             return owner;
         }
         if (best < 0 || strcmp(owner_names[owner], owner_names[best]) < 0) {

@@ -18,7 +18,7 @@
 #define LEAVES 4
 #define OWNERS (GLOBALS + LEAVES)
 #define FAMILIES 3
-#define KEYS 5
+#define KEYS 6
 #define ENTRIES (FAMILIES * KEYS)
 
 extern const char *const owner_names[OWNERS];

@@ -135,6 +135,27 @@ static void store_shows_a_nodes_own_addresses_before_mirrors_of_them(void **stat
     assert_shows(world, "'l", "snow", "mirror");
 }
 
+static void store_shows_what_a_node_says_of_its_own_ports_before_what_others_say(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(attach(world, "a", 1), PTL_STORE_DONE);
+    assert_int_equal(attach(world, "snow", 1), PTL_STORE_DONE);
+    assert_int_equal(attach(world, "snow2", 1), PTL_STORE_DONE);
+    assert_int_equal(set(world, "snow2", 1, "echo", "snow#echo", "two's"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "a", 1, "echo", "snow#echo", "a's"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow#echo", "a's");
+    assert_int_equal(set(world, "snow", 1, "echo", "snow#echo", "own"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow#echo", "own");
+    assert_int_equal(set(world, "a", 1, "echo", "snow#echo", "a's 2"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow#echo", "own");
+    assert_int_equal(set(world, "a", 1, "echo", "snow", "a's"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "snow", 1, "echo", "snow", "own"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow", "a's"); /* which names no port */
+    assert_int_equal(del(world, "snow", 1, "echo", "snow#echo"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow#echo", "a's 2");
+}
+
 /* ---- Attachments -------------------------------------------------------------------------- */
 
 static void store_ignores_what_comes_through_an_older_attachment(void **state)
@@ -480,6 +501,7 @@ int main(int argc, char **argv)
         TEST(store_refuses_what_is_over_a_limit_and_stays_as_it_was),
         TEST(store_shows_the_lowest_owner_and_the_next_when_it_goes),
         TEST(store_shows_a_nodes_own_addresses_before_mirrors_of_them),
+        TEST(store_shows_what_a_node_says_of_its_own_ports_before_what_others_say),
         TEST(store_ignores_what_comes_through_an_older_attachment),
         TEST(store_settles_equal_attachments_by_who_brings_them),
         TEST(store_refuses_updates_that_nobody_announced),

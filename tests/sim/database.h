@@ -76,6 +76,9 @@ struct sim_database {
 const char *sim_family_name(unsigned family);
 const char *sim_key_name(unsigned key);
 
+/* Of such a key the node's own value comes before all others. */
+bool sim_key_is_port_of(const char *key, const struct sim_node *node);
+
 /* A new stamp for a key of that node. */
 int64_t sim_stamp(struct sim_database *database, unsigned node, unsigned family, unsigned key);
 

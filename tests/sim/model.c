@@ -16,13 +16,19 @@ const char *sim_family_name(unsigned family)
     return names[family];
 }
 
-/* Two prefixes, one of them a key too, and one that is no ASCII. */
+/* Two prefixes, one of them a key too, a port of a node, and one that is no ASCII. */
 const char *sim_key_name(unsigned key)
 {
     static const char *const names[SIM_KEYS] = {
-        "r", "rain", "rain#x", "rock", "s", "snow storm", "s\xc3\xa9isme", "\xc3\xa9t\xc3\xa9",
+        "r", "rain", "beta#x", "rock", "s", "snow storm", "s\xc3\xa9isme", "\xc3\xa9t\xc3\xa9",
     };
     return names[key];
+}
+
+bool sim_key_is_port_of(const char *key, const struct sim_node *node)
+{
+    size_t size = strlen(node->id);
+    return strncmp(key, node->id, size) == 0 && key[size] == '#';
 }
 
 static unsigned key_index(const char *key)
@@ -260,6 +266,26 @@ static void add_own(const struct sim_database *database, unsigned index, unsigne
     }
 }
 
+/* What a node says of its own ports comes before what all others say of them. */
+static void add_ports(const struct sim_database *database, unsigned family, struct sim_view *view)
+{
+    const struct sim_world *world = database->world;
+
+    for (unsigned i = 0; i < world->node_count; i++) {
+        struct sim_view own = {0};
+        if (counts(&world->nodes[i])) {
+            add_own(database, i, family, &own);
+        }
+        for (size_t item = 0; item < own.count; item++) {
+            const char *key = own.items[item].key;
+            if (sim_key_is_port_of(key, &world->nodes[i])) {
+                sim_view_put(view, key, own.items[item].print);
+            }
+        }
+        sim_view_drop(&own);
+    }
+}
+
 struct sim_view sim_model_view(const struct sim_database *database, unsigned family)
 {
     const struct sim_world *world = database->world;
@@ -280,6 +306,7 @@ struct sim_view sim_model_view(const struct sim_database *database, unsigned fam
             add_own(database, last, family, &view);
         }
     }
+    add_ports(database, family, &view);
     return view;
 }
 

@@ -142,18 +142,18 @@ static void store_shows_what_a_node_says_of_its_own_ports_before_what_others_say
     assert_int_equal(attach(world, "a", 1), PTL_STORE_DONE);
     assert_int_equal(attach(world, "snow", 1), PTL_STORE_DONE);
     assert_int_equal(attach(world, "snow2", 1), PTL_STORE_DONE);
-    assert_int_equal(set(world, "snow2", 1, "echo", "snow#echo", "two's"), PTL_STORE_DONE);
-    assert_int_equal(set(world, "a", 1, "echo", "snow#echo", "a's"), PTL_STORE_DONE);
-    assert_shows(world, "echo", "snow#echo", "a's");
-    assert_int_equal(set(world, "snow", 1, "echo", "snow#echo", "own"), PTL_STORE_DONE);
-    assert_shows(world, "echo", "snow#echo", "own");
-    assert_int_equal(set(world, "a", 1, "echo", "snow#echo", "a's 2"), PTL_STORE_DONE);
-    assert_shows(world, "echo", "snow#echo", "own");
+    assert_int_equal(set(world, "snow2", 1, "echo", "snow#e", "two's"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "a", 1, "echo", "snow#e", "a's"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow#e", "a's");
+    assert_int_equal(set(world, "snow", 1, "echo", "snow#e", "own"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow#e", "own");
+    assert_int_equal(set(world, "a", 1, "echo", "snow#e", "a's 2"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow#e", "own");
     assert_int_equal(set(world, "a", 1, "echo", "snow", "a's"), PTL_STORE_DONE);
     assert_int_equal(set(world, "snow", 1, "echo", "snow", "own"), PTL_STORE_DONE);
     assert_shows(world, "echo", "snow", "a's"); /* which names no port */
-    assert_int_equal(del(world, "snow", 1, "echo", "snow#echo"), PTL_STORE_DONE);
-    assert_shows(world, "echo", "snow#echo", "a's 2");
+    assert_int_equal(del(world, "snow", 1, "echo", "snow#e"), PTL_STORE_DONE);
+    assert_shows(world, "echo", "snow#e", "a's 2");
 }
 
 /* ---- Attachments -------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "engine/node.h"
 #include "engine/on.h"
 #include "engine/pending.h"
+#include "engine/port_watch.h"
 #include "engine/reason.h"
 #include "engine/registration.h"
 #include "engine/send.h"
@@ -222,95 +223,11 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
     return outcome;
 }
 
-/* Watchers stand in their map as numbers: a shard counts its watches from one. */
-static uint64_t pack(struct ptl_watcher watcher)
-{
-    _Static_assert(PTL_SHARDS_MAX <= 64, "six bits are the shard's");
-    return watcher.watch << 6 | watcher.shard;
-}
-
-static struct ptl_watcher unpack(const void *entry)
-{
-    uint64_t number = (uintptr_t)entry;
-    return (struct ptl_watcher){.watch = number >> 6, .shard = number & 63};
-}
-
-static struct ptl_watcher watcher_of(const struct ptl_op *op)
-{
-    return (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
-}
-
-/* Room for it has been made. */
-static void put_watcher(struct ptl_port_more *more, struct ptl_watcher watcher)
-{
-    uint64_t number = pack(watcher);
-    ptl_map_insert(&more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
-}
-
-/* False: no memory. */
-static bool add_watcher(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
-{
-    struct ptl_port_more *more = ptl_port_more(shard, slot);
-
-    if (more == NULL || ptl_map_reserve(&more->watchers) < 0) {
-        return false;
-    }
-    put_watcher(more, watcher_of(op));
-    return true;
-}
-
-/* Tell one at once, as if it had been a watcher. */
-static int tell_watcher(struct ptl_shard *shard, struct ptl_watcher watcher,
-                        const struct ptl_msg *reason)
-{
-    struct ptl_op op = {
-        .kind = PTL_OP_DOWN,
-        .to = PTL_TO_SHARD,
-        .number = watcher.watch,
-        .whole = reason,
-    };
-
-    if (reason != NULL) {
-        op.body = ptl_span(reason->body, reason->size);
-        op.count = reason->count;
-    }
-#ifdef PTL_PLANT_REPLY_ORDER
-    struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
-    if (parcel != NULL) {
-        ptl_shard_hand(&shard->node->shards[watcher.shard], parcel, shard);
-        return PTL_OK;
-    }
-#endif
-    return ptl_shard_post(shard, watcher.shard, &op, true);
-}
-
-void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    static const char values[] = "\x63"
-                                 "die"
-                                 "\x6d"
-                                 "out of memory";
-    struct ptl_msg reason = ptl_msg_borrow(ptl_span(values, sizeof(values) - 1), 2);
-
-    if (tell_watcher(shard, watcher_of(op), &reason) < 0) {
-        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");
-    }
-}
-
-static void remove_watcher(struct ptl_slot *slot, const struct ptl_op *op)
-{
-    uint64_t number = pack(watcher_of(op));
-
-    if (slot->more != NULL) {
-        ptl_map_remove(&slot->more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
-    }
-}
-
 static void watch(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
 {
     if (op->kind == PTL_OP_UNWATCH) {
-        remove_watcher(slot, op);
-    } else if (!add_watcher(shard, slot, op)) {
+        ptl_watcher_remove(slot, op);
+    } else if (!ptl_watcher_add(ptl_port_more(shard, slot), op)) {
         /* The port must not outlive its watcher unnoticed. */
         ptl_watch_fail(shard, op);
         ptl_port_fail(shard, slot, PTL_ENOMEM);
@@ -485,17 +402,6 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
 
 /* ---- Taking -------------------------------------------------------------------------------- */
 
-/* Tell its watchers now, or at the turn's end when others wait for that already. */
-static void bury(struct ptl_shard *shard, struct ptl_port_more *dead)
-{
-    bool others = !ptl_list_empty(&shard->dead);
-
-    ptl_list_append(&shard->dead, &dead->listed);
-    if (!others) {
-        ptl_ports_tell(shard);
-    }
-}
-
 /* NULL: no memory. */
 static struct ptl_msg *no_such_port(struct ptl_shard *shard, const struct ptl_port *port)
 {
@@ -529,15 +435,14 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
     struct ptl_msg *reason = no_such_port(shard, &port);
     /* One that is dead from the start: told like any other, now or when there is room. */
     struct ptl_port_more *dead = ptl_port_more_make(shard->allocator);
-    if (reason == NULL || dead == NULL || ptl_map_reserve(&dead->watchers) < 0) {
+    if (reason == NULL || !ptl_watcher_add(dead, op)) {
         ptl_free(shard->allocator, dead, sizeof(*dead));
         ptl_msg_free(reason);
         ptl_watch_fail(shard, op);
         return;
     }
-    put_watcher(dead, watcher_of(op));
     dead->reason = reason;
-    bury(shard, dead);
+    ptl_port_bury(shard, dead);
 }
 
 static void absent(struct ptl_shard *shard, const struct ptl_op *op)
@@ -783,18 +688,6 @@ static void drop_queue(struct ptl_shard *shard, struct ptl_port_more *more)
     }
 }
 
-static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
-{
-    const struct ptl_allocator *allocator = shard->allocator;
-
-    ptl_tags_drop(allocator, more);
-    ptl_map_drop(&more->watchers);
-    ptl_map_drop(&more->pending);
-    ptl_free(allocator, more->name, more->name_size);
-    ptl_reason_let_go(shard, more->reason);
-    ptl_free(allocator, more, sizeof(*more));
-}
-
 static void end_belongings(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     while (more->belongings != NULL) {
@@ -831,7 +724,7 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
     }
     if (more != NULL) {
         more->slot = NULL;
-        bury(shard, more);
+        ptl_port_bury(shard, more);
     }
 }
 
@@ -843,42 +736,6 @@ void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot)
     struct ptl_msg *reason = no_such_port(shard, &port);
     ptl_port_die(shard, slot, reason);
     ptl_msg_free(reason);
-}
-
-/* False: there is no room, or the units do not suffice. */
-static bool tell_watchers(struct ptl_shard *shard, struct ptl_port_more *more, uint32_t *units)
-{
-    void *entry;
-
-    while (*units > 0 && (entry = ptl_map_take(&more->watchers)) != NULL) {
-        --*units;
-        if (tell_watcher(shard, unpack(entry), more->reason) < 0) {
-            put_watcher(more, unpack(entry));
-            return false;
-        }
-    }
-    return more->watchers.count == 0;
-}
-
-bool ptl_ports_tell(struct ptl_shard *shard)
-{
-    struct ptl_list kept; /* those for whom there is no room now: others may have some */
-    uint32_t units = PTL_SLICE;
-
-    ptl_list_init(&kept);
-    while (units > 0 && !ptl_list_empty(&shard->dead)) {
-        struct ptl_port_more *more = ptl_container(shard->dead.next, struct ptl_port_more, listed);
-        ptl_list_remove(&more->listed);
-        units--;
-        if (tell_watchers(shard, more, &units) && ptl_fullness_settled(&more->fullness)) {
-            free_more(shard, more);
-        } else {
-            ptl_list_append(&kept, &more->listed);
-        }
-    }
-    shard->unfinished |= units == 0;
-    ptl_list_append_all(&shard->dead, &kept);
-    return !ptl_list_empty(&shard->dead);
 }
 
 void ptl_ports_drop(struct ptl_shard *shard)
@@ -893,9 +750,5 @@ void ptl_ports_drop(struct ptl_shard *shard)
             ptl_port_die(shard, slot, NULL);
         }
     }
-    while (!ptl_list_empty(&shard->dead)) {
-        struct ptl_port_more *more = ptl_container(shard->dead.next, struct ptl_port_more, listed);
-        ptl_list_remove(&more->listed);
-        free_more(shard, more);
-    }
+    ptl_ports_forget(shard);
 }

@@ -2,6 +2,7 @@
 
 #include "tools/common.h"
 #include "tools/db_names.h"
+#include "tools/replies.h"
 #include "tools/reply.h"
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #define UPDATES_MAX 1000 /* updates that may wait to be read back; further ones wait at the port */
 
 struct service {
+    struct ptl_replies *replies;
     struct update *updates; /* all of them; only the port's own shard touches these */
     unsigned update_count;
 };
@@ -19,7 +21,6 @@ struct update {
     struct service *service;
     struct update *next;
     struct ptl_port to;
-    int err; /* what is to be answered */
 };
 
 /* ---- Answers -------------------------------------------------------------------------------- */
@@ -33,11 +34,12 @@ static struct ptl_msg *make_reply(struct ptl_node *node, const char *error)
 }
 
 /* The answer of a handler. */
-static int answer_now(struct ptl_node *node, const struct ptl_port *to, const char *error)
+static int answer_now(struct ptl_node *node, struct service *service, const struct ptl_port *to,
+                      const char *error)
 {
     struct ptl_msg *reply = make_reply(node, error);
 
-    return reply ? ptl_reply_send(node, to, reply) : 0;
+    return reply ? ptl_reply_send(node, service->replies, to, reply) : 0;
 }
 
 static void end_update(struct update *update)
@@ -52,28 +54,18 @@ static void end_update(struct update *update)
     free(update);
 }
 
-/* The answer of an update: where there is no room for it, it waits, and delays nobody else. */
-static void answer_update(struct ptl_node *node, const struct ptl_port *to, void *data)
-{
-    struct update *update = data;
-    struct ptl_msg *reply = make_reply(node, update->err < 0 ? ptl_err_text(update->err) : NULL);
-
-    (void)to; /* it is update->to */
-    int err = reply ? ptl_send(node, &update->to, reply) : PTL_ENOMEM;
-    ptl_msg_free(reply);
-    if (err != PTL_EFULL || ptl_on_room(node, &update->to, answer_update, update) < 0) {
-        end_update(update);
-    }
-}
-
 /* The key was read behind the update: whatever it is now, the update has come before. */
 static void read_back(struct ptl_node *node, int err, const struct ptl_msg *value, void *data)
 {
     struct update *update = data;
+    bool good = err == 0 || err == PTL_ENOKEY || err == PTL_ESIZE;
+    struct ptl_msg *reply = make_reply(node, good ? NULL : ptl_err_text(err));
 
     (void)value;
-    update->err = err == PTL_ENOKEY || err == PTL_ESIZE ? 0 : err;
-    answer_update(node, &update->to, update);
+    if (reply) {
+        ptl_reply_send_now(node, update->service->replies, &update->to, reply);
+    }
+    end_update(update);
 }
 
 /* ---- Updates -------------------------------------------------------------------------------- */
@@ -150,7 +142,7 @@ static int start_update(struct ptl_node *node, struct service *service,
     }
     if (err < 0 || !confirm) {
         free(update);
-        return err < 0 ? err : answer_now(node, &request->to, NULL);
+        return err < 0 ? err : answer_now(node, service, &request->to, NULL);
     }
     service->updates = update;
     service->update_count++;
@@ -162,10 +154,11 @@ static int take_request(struct ptl_node *node, struct service *service,
                         const struct request *request)
 {
     if (ptl_db_family_fault(request->family, true)) {
-        return answer_now(node, &request->to, "not the name of a family that can be written");
+        return answer_now(node, service, &request->to,
+                          "not the name of a family that can be written");
     }
     if (ptl_db_key_fault(request->key)) {
-        return answer_now(node, &request->to, "not a key: UTF-8 of 1 to 1024 bytes");
+        return answer_now(node, service, &request->to, "not a key: UTF-8 of 1 to 1024 bytes");
     }
     if (service->update_count >= UPDATES_MAX) {
         return PTL_LATER;
@@ -174,7 +167,7 @@ static int take_request(struct ptl_node *node, struct service *service,
     if (err == PTL_EFULL) {
         return PTL_LATER;
     }
-    return err < 0 ? answer_now(node, &request->to, ptl_err_text(err)) : 0;
+    return err < 0 ? answer_now(node, service, &request->to, ptl_err_text(err)) : 0;
 }
 
 static int take_update(struct ptl_node *node, const struct ptl_msg *msg, void *data)
@@ -213,7 +206,7 @@ static void add_name(const char *node_id, void *data)
     memcpy(names->items[names->count++], node_id, strlen(node_id) + 1);
 }
 
-static int tell_links(struct ptl_node *node, const struct ptl_msg *msg)
+static int tell_links(struct ptl_node *node, struct service *service, const struct ptl_msg *msg)
 {
     struct ptl_cursor cursor = ptl_msg_begin(msg);
     struct names names = {NULL, 0, 0};
@@ -232,7 +225,9 @@ static int tell_links(struct ptl_node *node, const struct ptl_msg *msg)
     }
     ptl_put_bool(&writer, ptl_node_is_global(node));
     free(names.items);
-    return ptl_writer_finish(&writer, &reply) < 0 ? 0 : ptl_reply_send(node, &to, reply);
+    return ptl_writer_finish(&writer, &reply) < 0
+               ? 0
+               : ptl_reply_send(node, service->replies, &to, reply);
 }
 
 /* ---- The port ------------------------------------------------------------------------------- */
@@ -242,7 +237,7 @@ static int answer(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     if (ptl_msg_is(msg, "db_set") || ptl_msg_is(msg, "db_del")) {
         return take_update(node, msg, data);
     }
-    return ptl_msg_is(msg, "links") ? tell_links(node, msg) : 0;
+    return ptl_msg_is(msg, "links") ? tell_links(node, data, msg) : 0;
 }
 
 /* Its questions to the database have ended untold. */
@@ -253,12 +248,27 @@ static void release(void *data)
     while (service->updates) {
         end_update(service->updates);
     }
+    ptl_replies_free(service->replies);
     free(service);
 }
 
-int ptl_network_service_start(struct ptl_node *node)
+static struct service *make_service(struct ptl_journal *journal)
 {
     struct service *service = calloc(1, sizeof *service);
+
+    if (service) {
+        service->replies = ptl_replies_make(PTL_NETWORK_SERVICE, journal);
+    }
+    if (service && !service->replies) {
+        free(service);
+        service = NULL;
+    }
+    return service;
+}
+
+int ptl_network_service_start(struct ptl_node *node, struct ptl_journal *journal)
+{
+    struct service *service = make_service(journal);
     struct ptl_port port;
 
     if (!service) {
@@ -273,7 +283,7 @@ int ptl_network_service_start(struct ptl_node *node)
     };
     int err = ptl_port_new(node, &options, &port);
     if (err < 0) {
-        free(service);
+        release(service);
     }
     return err;
 }

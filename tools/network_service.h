@@ -12,8 +12,9 @@
 #pragma once
 
 #include "engine/portolan.h"
+#include "tools/journal.h"
 
 #define PTL_NETWORK_SERVICE "portolan"
 
-/* Start it.  Returns 0 or the error of ptl_port_new(). */
-PTL_MUST_CHECK int ptl_network_service_start(struct ptl_node *node);
+/* Start it; `journal` must outlive the node.  Returns 0 or the error of ptl_port_new(). */
+PTL_MUST_CHECK int ptl_network_service_start(struct ptl_node *node, struct ptl_journal *journal);

@@ -59,11 +59,3 @@ bool ptl_reply_port(struct ptl_node *node, struct ptl_cursor *cursor, struct ptl
     }
     return ptl_port_parse(node, value.string.chars, value.string.size, port) == 0;
 }
-
-int ptl_reply_send(struct ptl_node *node, const struct ptl_port *to, struct ptl_msg *reply)
-{
-    int err = ptl_send(node, to, reply);
-
-    ptl_msg_free(reply);
-    return err == PTL_EFULL ? PTL_LATER : 0;
-}

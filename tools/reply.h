@@ -1,7 +1,7 @@
 /*
  * tools/reply.h - what built-in ports have in common: they read a question and answer it.
  *
- *   [TAG, VALUE..., REPLYPORT] --ptl_reply_values(), ptl_reply_port()--> ptl_reply_send()
+ *   [TAG, VALUE..., REPLYPORT] --ptl_reply_values(), ptl_reply_port()--> tools/replies.h
  */
 #pragma once
 
@@ -16,10 +16,3 @@ PTL_MUST_CHECK int ptl_reply_values(struct ptl_writer *writer, struct ptl_cursor
 
 /* The port that the next value names; false when it names none. */
 bool ptl_reply_port(struct ptl_node *node, struct ptl_cursor *cursor, struct ptl_port *port);
-
-/*
- * Send `reply` from a handler, which returns what this does: where the sender's room is at its end
- * the question waits at its port; nothing else holds it up.  Owns: `reply` is freed.
- */
-PTL_MUST_CHECK int ptl_reply_send(struct ptl_node *node, const struct ptl_port *to,
-                                  struct ptl_msg *reply);

@@ -47,7 +47,7 @@ static void wait_for_signal(int signals)
 static int serve(struct ptl_node *node, const struct ptl_options *options,
                  struct ptl_journal *journal, int signals)
 {
-    int err = ptl_services_start(node, options->services.items);
+    int err = ptl_services_start(node, journal, options->services.items);
 
     if (err < 0) {
         return ptl_complain(PTL_EXIT_START, "cannot start a service: %s", ptl_err_text(err));

@@ -1,6 +1,7 @@
 #include "tools/services.h"
 
 #include "tools/network_service.h"
+#include "tools/replies.h"
 #include "tools/reply.h"
 
 #include <stdlib.h>
@@ -16,7 +17,6 @@ static int echo(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     struct ptl_msg *answer;
     struct ptl_port to;
 
-    (void)data;
     if (count < 2 || ptl_skip(&cursor) < 0) {
         return 0;
     }
@@ -28,10 +28,11 @@ static int echo(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     if (ptl_writer_finish(&writer, &answer) < 0) {
         return 0;
     }
-    return ptl_reply_send(node, &to, answer);
+    return ptl_reply_send(node, data, &to, answer);
 }
 
 struct sink {
+    struct ptl_replies *replies;
     uint64_t count; /* messages but for questions; only the port's own shard counts */
 };
 
@@ -58,21 +59,62 @@ static int sink_answer(struct ptl_node *node, const struct ptl_msg *msg, void *d
     if (ptl_msg_make(node, &answer, "u", sink->count) < 0) {
         return 0;
     }
-    return ptl_reply_send(node, &to, answer);
+    return ptl_reply_send(node, sink->replies, &to, answer);
 }
 
-static int start_echo(struct ptl_node *node)
+static void release_replies(void *data)
 {
-    struct ptl_port_options options = {.size = sizeof options, .name = "echo", .handler = echo};
+    ptl_replies_free(data);
+}
+
+static int start_echo(struct ptl_node *node, struct ptl_journal *journal)
+{
+    struct ptl_replies *replies = ptl_replies_make("echo", journal);
     struct ptl_port port;
 
+    if (!replies) {
+        return PTL_ENOMEM;
+    }
+    struct ptl_port_options options = {
+        .size = sizeof options,
+        .name = "echo",
+        .handler = echo,
+        .data = replies,
+        .release = release_replies,
+    };
     int err = ptl_port_new(node, &options, &port);
-    return err < 0 ? err : ptl_db_register(node, "echo", &port, NULL);
+    if (err < 0) {
+        release_replies(replies);
+        return err;
+    }
+    return ptl_db_register(node, "echo", &port, NULL);
 }
 
-static int start_sink(struct ptl_node *node)
+static void release_sink(void *data)
+{
+    struct sink *sink = data;
+
+    ptl_replies_free(sink->replies);
+    free(sink);
+}
+
+static struct sink *make_sink(struct ptl_journal *journal)
 {
     struct sink *sink = calloc(1, sizeof *sink);
+
+    if (sink) {
+        sink->replies = ptl_replies_make("sink", journal);
+    }
+    if (sink && !sink->replies) {
+        free(sink);
+        sink = NULL;
+    }
+    return sink;
+}
+
+static int start_sink(struct ptl_node *node, struct ptl_journal *journal)
+{
+    struct sink *sink = make_sink(journal);
     struct ptl_port port;
 
     if (!sink) {
@@ -83,37 +125,46 @@ static int start_sink(struct ptl_node *node)
         .name = "sink",
         .handler = sink_count,
         .data = sink,
-        .release = free,
+        .release = release_sink,
     };
     int err = ptl_port_new(node, &options, &port);
     if (err < 0) {
-        free(sink);
+        release_sink(sink);
         return err;
     }
     err = ptl_port_on(node, &port, "count", sink_answer, sink);
     return err < 0 ? err : ptl_db_register(node, "sink", &port, NULL);
 }
 
-/* The spawned port itself runs this: it becomes an echo port. */
+/* The spawned port itself runs this: it becomes an echo port.  `data` is the journal. */
 static int init_echo(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
+    struct ptl_replies *replies = ptl_replies_make("portolan::echo", data);
     struct ptl_port self;
 
     (void)msg;
-    (void)data;
-    return ptl_self(node, &self) ? ptl_port_on(node, &self, NULL, echo, NULL) : PTL_EINVAL;
+    if (!replies) {
+        return PTL_ENOMEM;
+    }
+    int err = ptl_port_own(node, release_replies, replies);
+    if (err < 0) {
+        release_replies(replies);
+        return err;
+    }
+    return ptl_self(node, &self) ? ptl_port_on(node, &self, NULL, echo, replies) : PTL_EINVAL;
 }
 
 /* What is spawned costs nothing until somebody does, so it is always there. */
-static int start_nothing(struct ptl_node *node)
+static int start_nothing(struct ptl_node *node, struct ptl_journal *journal)
 {
     (void)node;
+    (void)journal;
     return 0;
 }
 
 static const struct {
     const char *name;
-    int (*start)(struct ptl_node *node);
+    int (*start)(struct ptl_node *node, struct ptl_journal *journal);
 } services[] = {
     {"echo", start_echo},
     {"sink", start_sink},
@@ -140,16 +191,17 @@ static bool is_wanted(const char *name, const char *const names[])
     return false;
 }
 
-int ptl_services_start(struct ptl_node *node, const char *const names[])
+int ptl_services_start(struct ptl_node *node, struct ptl_journal *journal,
+                       const char *const names[])
 {
-    int err = ptl_register(node, "portolan::echo", init_echo, NULL);
+    int err = ptl_register(node, "portolan::echo", init_echo, journal);
 
     if (err == 0) {
-        err = ptl_network_service_start(node);
+        err = ptl_network_service_start(node, journal);
     }
     for (size_t i = 0; err == 0 && i < sizeof services / sizeof services[0]; i++) {
         if (is_wanted(services[i].name, names)) {
-            err = services[i].start(node);
+            err = services[i].start(node, journal);
         }
     }
     return err;

@@ -8,11 +8,13 @@
  *
  * echo and sink enter themselves in the database: NODE#echo is a key of family `echo`.
  *
- * Messages that make no sense to a service are dropped: they shall cost nobody else anything.
+ * Messages that make no sense to a service are dropped: they shall cost nobody else anything.  Nor
+ * shall an asker that does not take its answers: see tools/replies.h.
  */
 #pragma once
 
 #include "engine/portolan.h"
+#include "tools/journal.h"
 
 /* Whether there is a service of that name. */
 bool ptl_service_exists(const char *name);
@@ -22,6 +24,8 @@ extern const char ptl_service_names[];
 
 /*
  * Start the named services, each at most once, and register what can be spawned.  `names` ends
- * with NULL.  Returns 0 or the error of ptl_port_new() or ptl_register().
+ * with NULL; `journal` must outlive the node.
+ * Returns 0 or the error of ptl_port_new() or ptl_register().
  */
-PTL_MUST_CHECK int ptl_services_start(struct ptl_node *node, const char *const names[]);
+PTL_MUST_CHECK int ptl_services_start(struct ptl_node *node, struct ptl_journal *journal,
+                                      const char *const names[]);

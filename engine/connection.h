@@ -59,11 +59,12 @@ struct ptl_connection {
     bool proved;    /* the peer's proof is good */
     bool sending;   /* a send is under way: of our lines, while some are left, else the outbox */
     bool proof_sent;
-    bool paused;        /* no packet is taken; `waiter` says what for, or NULL: for good */
-    bool answer_anyway; /* whatever waits for the peer */
-    bool reading;       /* the stream is */
-    bool ended;         /* the peer has closed, or the stream failed, with `end_err` */
-    bool working;       /* in ptl_connection_work() */
+    bool paused;         /* no packet is taken; `waiter` says what for, or NULL: for good */
+    bool waits_for_ring; /* paused: for a ring, and not for the port to have room */
+    bool answer_anyway;  /* whatever waits for the peer */
+    bool reading;        /* the stream is */
+    bool ended;          /* the peer has closed, or the stream failed, with `end_err` */
+    bool working;        /* in ptl_connection_work() */
     int end_err;
     int refused;                              /* closed for this error when our proof is out */
     int seed;                                 /* the seed that it was made for, or -1 */

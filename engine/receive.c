@@ -67,6 +67,7 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         .whole = whole,
     };
 
+    c->waits_for_ring = false;
     if (find_port(c, name) < 0) {
         shard->counters.dropped++; /* longer than any name: nobody has it */
         return PTL_OK;
@@ -83,8 +84,10 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         ptl_port_take(shard, &op);
         return PTL_OK;
     }
-    return ptl_waiters_first(&shard->waiters, place) ? PTL_EFULL
-                                                     : ptl_shard_post(shard, place, &op, false);
+    int err = ptl_waiters_first(&shard->waiters, place) ? PTL_EFULL
+                                                        : ptl_shard_post(shard, place, &op, false);
+    c->waits_for_ring = err == PTL_EFULL;
+    return err;
 }
 
 static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint32_t count,
@@ -94,6 +97,7 @@ static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint3
     struct ptl_link *link = c->link;
     uint64_t limit = ptl_link_room(c->shard) * ANSWERS_MAX_ROOMS;
 
+    c->waits_for_ring = false;
     if (c->out.size > limit && !c->answer_anyway) {
         c->last_name_size = UINT8_MAX;
         int err = ptl_port_at(&c->shard->node->self, ptl_span(link->id, link->id_size),
@@ -128,6 +132,7 @@ static int pause(struct ptl_connection *c)
     }
     waiter->kind = PTL_WAITER_CONNECTION;
     waiter->to = c->last_port;
+    waiter->for_ring = c->waits_for_ring;
     waiter->connection = c;
     ptl_waiters_add(c->shard, waiter);
     c->paused = true;

@@ -71,6 +71,13 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
     }
 }
 
+static bool has_room(struct ptl_shard *shard, const struct ptl_waiter *waiter)
+{
+    return waiter->for_ring
+               ? ptl_ring_ample(ptl_shard_ring(shard, ptl_place_of(shard->node, &waiter->to)))
+               : ptl_room_for(shard, &waiter->to, true);
+}
+
 /* Whether it may go on; else make sure that whoever makes room tells. */
 static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
 {
@@ -86,17 +93,17 @@ static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
                             ptl_place_of(shard->node, &waiter->to) == shard->index)) {
         return !ptl_is_full_outside(shard, &waiter->to);
     }
-    if (ptl_room_for(shard, &waiter->to, true)) {
+    if (has_room(shard, waiter)) {
         return true;
     }
-    if (ptl_is_full(shard, &waiter->to)) {
+    if (!waiter->for_ring && ptl_is_full(shard, &waiter->to)) {
         return false; /* the ring is not what it waits for: its owner tells */
     }
     unsigned place = ptl_place_of(shard->node, &waiter->to);
     struct ptl_ring *ring = ptl_shard_ring(shard, place);
     shard->waiters.rings |= UINT64_C(1) << place;
     ptl_ring_wait_for_room(ring);
-    return ptl_room_for(shard, &waiter->to, true); /* made just before we asked to be told */
+    return has_room(shard, waiter); /* made just before we asked to be told */
 }
 
 static bool rings_have_news(struct ptl_shard *shard)

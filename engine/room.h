@@ -20,8 +20,9 @@ struct ptl_waiter {
     struct ptl_belonging belonging;
     struct ptl_list listed;
     uint8_t kind;
-    bool outside; /* the callback of a program's thread: it waits for the inbox too */
-    bool ended;   /* the port it belonged to is gone: freed at the next look */
+    bool outside;  /* the callback of a program's thread: it waits for the inbox too */
+    bool for_ring; /* however full the port is: what comes for it is taken once it is there */
+    bool ended;    /* the port it belonged to is gone: freed at the next look */
     struct ptl_port to;
     struct ptl_slot *slot; /* port: the waiting one; callback: its owner or NULL */
     uint32_t generation;

@@ -16,6 +16,9 @@
  * A peer with our limit may send a message of just that size. */
 #define PACKET_EXTRA_MAX 1024
 
+/* A backlog that was read keeps so much memory for the next one. */
+#define BACKLOG_KEPT_MAX ((size_t)16384)
+
 static const struct ptl_stream_hooks hooks;
 
 static struct ptl_node *node_of(const struct ptl_connection *c)
@@ -707,6 +710,10 @@ static bool step(struct ptl_connection *c)
             return false;
         }
         c->backlog_at += before - input.size;
+        if (input.size == 0) {
+            ptl_buffer_ease(&c->backlog, BACKLOG_KEPT_MAX); /* it is rarely needed */
+            c->backlog_at = 0;
+        }
         return false;
     }
     default:

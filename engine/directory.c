@@ -17,6 +17,9 @@
 /* One that becomes global asks its master for so long, while the others' databases come in. */
 #define MASTER_STAYS_NS UINT64_C(3000000000)
 
+/* What the buffers for packets may keep for the next turn, in bytes each. */
+#define BUFFER_KEPT_MAX ((size_t)256 << 10)
+
 /* ---- Posting --------------------------------------------------------------------------------- */
 
 unsigned ptl_directory_place(const struct ptl_shard *shard, struct ptl_span family)
@@ -647,10 +650,20 @@ void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op)
 
 /* ---- Work and life --------------------------------------------------------------------------- */
 
+/* A large answer or entry has made them larger than others will need. */
+static void ease_buffers(struct ptl_directory *directory)
+{
+    ptl_buffer_ease(&directory->packet, BUFFER_KEPT_MAX);
+    ptl_buffer_ease(&directory->sets, BUFFER_KEPT_MAX);
+    ptl_buffer_ease(&directory->dels, BUFFER_KEPT_MAX);
+}
+
 bool ptl_directory_work(struct ptl_shard *shard)
 {
     struct ptl_directory *directory = &shard->directory;
     bool left = !post_all_waiting(shard);
+
+    ease_buffers(directory);
 
     if (shard->stop_step != 0) {
         return left; /* what we have set goes with us: nobody needs it any more */
@@ -694,6 +707,9 @@ int ptl_directory_init(struct ptl_shard *shard)
     ptl_buffer_init(&directory->dels, shard->allocator, SIZE_MAX);
     ptl_buffer_init(&directory->packet, shard->allocator, SIZE_MAX);
     directory->global = ptl_node_is_global(shard->node);
+    if (ptl_questions_init(shard) < 0) {
+        return PTL_ENOMEM;
+    }
     directory->store = ptl_store_new(shard->allocator, &limits);
     if (directory->store == NULL) {
         return PTL_ENOMEM;

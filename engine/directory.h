@@ -23,6 +23,7 @@
 #include "io/buffer.h"
 #include "store/watch.h"
 
+struct ptl_asker;
 struct ptl_follower;
 struct ptl_link;
 struct ptl_outlet;
@@ -140,8 +141,12 @@ struct ptl_directory {
     struct ptl_outlet *outlets; /* all of them */
     struct ptl_map by_follower; /* outlets to followers, by the follower's ID */
     struct ptl_outlet *pending; /* those with something to tell */
-    struct ptl_question *questions;
-    uint32_t question_count;
+    struct ptl_question *questions, **questions_end; /* in the order they came */
+    struct ptl_asker *own_questions;                 /* of this node */
+    struct ptl_map askers;                           /* struct ptl_asker by node hash: of peers */
+    uint64_t answers_held;                           /* bytes that a master said, and wait */
+    uint32_t asked;                                  /* questions that a master has now */
+    uint32_t answer_bytes;                           /* of a master's answers, lately */
     uint64_t last_question;
     struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
     struct ptl_follower *follower_dues;

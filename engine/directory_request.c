@@ -358,7 +358,8 @@ static int take_find(struct inquiry *q)
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_span node, tag;
 
-    if (!first_name(q, &node) || ptl_next_span(&cursor, &tag) < 0) {
+    if (!first_name(q, &node) || ptl_next_span(&cursor, &tag) < 0 ||
+        tag.size > PTL_QUESTION_TAG_MAX) {
         return malformed(q);
     }
     return pass_question(q, PTL_ASK_FIND, ptl_span_text("'l"), node, tag);
@@ -372,7 +373,8 @@ static int take_question(struct inquiry *q, enum ptl_ask what)
     struct ptl_span family, tag, key = {0};
 
     if (q->count < 2 || ptl_key_next(&cursor, q->room, &family) < 0 ||
-        family.size > PTL_FAMILY_MAX || ptl_next_span(&cursor, &tag) < 0) {
+        family.size > PTL_FAMILY_MAX || ptl_next_span(&cursor, &tag) < 0 ||
+        tag.size > PTL_QUESTION_TAG_MAX) {
         return malformed(q);
     }
     if (q->count > 2 && ptl_key_next(&cursor, room, &key) < 0) {

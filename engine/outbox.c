@@ -2,6 +2,9 @@
 
 #include "engine/message.h"
 
+/* A scratch that one large packet has made larger does not stay for the next one. */
+#define SCRATCH_KEPT_MAX PTL_OUTBOX_CHUNK
+
 /* Bodies from this size on are sent from where they are. */
 #define BODY_HELD_MIN ((size_t)16384)
 
@@ -152,13 +155,12 @@ int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struc
     size_t head_size = ptl_packet_head(framing, head, sizeof(head), name, count);
 
     if (head_size == 0) {
-        ptl_buffer_clear(&outbox->scratch);
         int err = ptl_packet_encode(framing, &outbox->scratch, name, body, count);
-        if (err < 0) {
-            return err;
+        if (err == PTL_OK) {
+            err = put_all(outbox, ptl_buffer_span(&outbox->scratch), ptl_span(NULL, 0));
         }
-        return put_all(outbox, ptl_span(outbox->scratch.bytes, outbox->scratch.size),
-                       ptl_span(NULL, 0));
+        ptl_buffer_ease(&outbox->scratch, SCRATCH_KEPT_MAX);
+        return err;
     }
     if (whole != NULL && whole->holds != 0 && whole->body == body.bytes &&
         whole->size == body.size && body.size >= BODY_HELD_MIN) {

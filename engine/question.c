@@ -4,16 +4,24 @@
 #include "engine/name.h"
 #include "engine/node.h"
 #include "engine/outlet.h"
+#include "engine/room.h"
 #include "engine/send.h"
 
 #include <stdio.h>
 
+/* A master is asked so many questions at once, however large its answers are. */
+#define ASKED_LEAST 4
+
+/* What its answers are taken to be like before there was one, in bytes. */
+#define ANSWER_GUESS ((uint32_t)128 << 10)
+
 struct ptl_question {
     struct ptl_question *next;
-    uint64_t id;            /* of the last time the master was asked */
-    uint8_t what;           /* enum ptl_ask */
-    bool sent;              /* to the master */
-    struct ptl_port to;     /* the reply port, or the asking peer's node port */
+    uint64_t id;        /* of the last time the master was asked */
+    uint8_t what;       /* enum ptl_ask */
+    bool sent;          /* to the master */
+    struct ptl_port to; /* the reply port, or the asking peer's node port */
+    struct ptl_asker *asker;
     struct ptl_msg *tag;    /* of a peer: its ID for the question, as it came; else NULL */
     struct ptl_msg *answer; /* made, and not sent for want of room */
     uint16_t key_size;      /* 0: none */
@@ -31,10 +39,26 @@ static struct ptl_span key_of(const struct ptl_question *q)
     return ptl_span(q->text + q->family_size, q->key_size);
 }
 
+static void drop_answer(struct ptl_shard *shard, struct ptl_question *q)
+{
+    if (q->answer != NULL) {
+        shard->directory.answers_held -= q->answer->size;
+        ptl_msg_free(q->answer);
+        q->answer = NULL;
+    }
+}
+
+static void set_sent(struct ptl_shard *shard, struct ptl_question *q, bool sent)
+{
+    shard->directory.asked += (uint32_t)sent - (uint32_t)q->sent;
+    q->sent = sent;
+}
+
 static void free_question(struct ptl_shard *shard, struct ptl_question *q)
 {
+    set_sent(shard, q, false);
+    drop_answer(shard, q);
     ptl_msg_free(q->tag);
-    ptl_msg_free(q->answer);
     ptl_free(shard->allocator, q, sizeof(*q) + q->family_size + q->key_size);
 }
 
@@ -42,11 +66,35 @@ static void free_question(struct ptl_shard *shard, struct ptl_question *q)
  */
 
 static int send_answer(struct ptl_shard *shard, const struct ptl_question *q, struct ptl_span body,
-                       uint32_t count)
+                       uint32_t count, enum ptl_way way)
 {
     struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = body, .count = count};
+    int err = ptl_route(shard->node, &q->to, &op, way);
 
-    return ptl_route(shard->node, &q->to, &op, PTL_WAY_OWN);
+    if (err == PTL_OK) {
+        q->asker->bytes += body.size;
+    }
+    return err;
+}
+
+/* Whether an answer of ordinary size has room on its way now, and is this asker's turn. */
+static bool has_room(struct ptl_shard *shard, const struct ptl_question *q)
+{
+    struct ptl_asker *asker = q->asker;
+
+    if (asker->turn != shard->now) {
+        asker->turn = shard->now;
+        asker->bytes = 0;
+    }
+    if (asker->bytes >= PTL_ANSWERS_TURN_BYTES) {
+        shard->unfinished = true;
+        return false;
+    }
+    if (!ptl_room_for(shard, &q->to, false)) {
+        return false;
+    }
+    unsigned place = ptl_place_of(shard->node, &q->to);
+    return !ptl_is_full_outside(&shard->node->shards[place], &q->to); /* since this turn began */
 }
 
 /*
@@ -101,9 +149,24 @@ static void put_family(struct ptl_shard *shard, const struct ptl_question *q,
     struct ptl_item item;
 
     ptl_cbor_put_head(out, q->what == PTL_ASK_FAMILY ? PTL_CBOR_MAP : PTL_CBOR_ARRAY, count);
-    while (ptl_store_next(&walk, &item)) {
+    while (out->err == PTL_OK && ptl_store_next(&walk, &item)) {
         put_item(out, q, &item);
     }
+}
+
+/* Whether a family is too large for an answer: looked at before a byte of it is copied. */
+static bool exceeds(struct ptl_shard *shard, const struct ptl_question *q, size_t max)
+{
+    struct ptl_walk walk = ptl_store_walk_family(shard->directory.store, family_of(q));
+    struct ptl_item item;
+    size_t size = 0;
+
+    while (size <= max && ptl_store_next(&walk, &item)) {
+        size += q->what != PTL_ASK_VALUES ? item.key.size + 1 : 0;
+        size += q->what != PTL_ASK_KEYS ? item.value.size : 0;
+    }
+    q->asker->bytes += size;
+    return size > max;
 }
 
 /* Write what the store says; returns PTL_OK or why there is no answer. */
@@ -112,6 +175,9 @@ static int put_result(struct ptl_shard *shard, const struct ptl_question *q, str
     struct ptl_item item;
 
     if (q->key_size == 0) {
+        if (exceeds(shard, q, out->size_max)) {
+            return PTL_ESIZE;
+        }
         put_family(shard, q, out);
         return PTL_OK;
     }
@@ -135,8 +201,11 @@ static int send_error(struct ptl_shard *shard, const struct ptl_question *q, int
 {
     struct ptl_buffer *packet = begin_answer(shard, q, err);
 
-    return packet->err < 0 ? PTL_ENOMEM
-                           : send_answer(shard, q, ptl_buffer_span(packet), answer_count(q, err));
+    if (packet->err < 0) {
+        return PTL_ENOMEM;
+    }
+    /* Of this node's own questions no more wait than PTL_QUESTIONS_MAX: these errors are few. */
+    return send_answer(shard, q, ptl_buffer_span(packet), answer_count(q, err), PTL_WAY_OWN);
 }
 
 /* How large an answer may be: what we make, and what the peer that asks takes. */
@@ -151,18 +220,18 @@ static size_t answer_max(struct ptl_shard *shard, const struct ptl_question *q)
 static int answer_from_store(struct ptl_shard *shard, const struct ptl_question *q)
 {
     struct ptl_buffer *packet = begin_answer(shard, q, PTL_OK);
-    int err = put_result(shard, q, packet);
 
-    if (err == PTL_OK && packet->size > answer_max(shard, q)) {
-        err = PTL_ESIZE;
-    }
-    if (packet->err < 0) {
-        return PTL_ENOMEM;
+    packet->size_max = answer_max(shard, q);
+    int err = put_result(shard, q, packet);
+    packet->size_max = SIZE_MAX;
+    err = err < 0 ? err : packet->err;
+    if (err == PTL_ENOMEM) {
+        return err;
     }
     if (err < 0) {
         return send_error(shard, q, err);
     }
-    return send_answer(shard, q, ptl_buffer_span(packet), answer_count(q, PTL_OK));
+    return send_answer(shard, q, ptl_buffer_span(packet), answer_count(q, PTL_OK), PTL_WAY_MESSAGE);
 }
 
 /* ---- Questions of others go to the master ----------------------------------------------------
@@ -204,7 +273,7 @@ static int ask_master(struct ptl_shard *shard, struct ptl_question *q)
         .count = q->key_size != 0 ? 4 : 3,
     };
     int err = ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_MESSAGE);
-    q->sent = err == PTL_OK;
+    set_sent(shard, q, err == PTL_OK);
     return err;
 }
 
@@ -269,10 +338,28 @@ static bool has_whole_database(struct ptl_shard *shard, const struct ptl_questio
 /* Answer now; false: there is no answer yet, or no room for it. */
 static bool try_to_answer(struct ptl_shard *shard, const struct ptl_question *q)
 {
+    if (!has_room(shard, q)) {
+        return false;
+    }
     if (q->answer != NULL) {
-        return send_answer(shard, q, ptl_msg_body(q->answer), q->answer->count) == PTL_OK;
+        return send_answer(shard, q, ptl_msg_body(q->answer), q->answer->count, PTL_WAY_MESSAGE) ==
+               PTL_OK;
     }
     return has_whole_database(shard, q) && answer_from_store(shard, q) == PTL_OK;
+}
+
+/*
+ * Questions that the master may have at once: as many as bring about what may be held here, by what
+ * its answers were like lately.
+ */
+static uint32_t asked_max(const struct ptl_directory *directory)
+{
+    uint64_t each = directory->answer_bytes + 1;
+    uint64_t max = PTL_ANSWERS_HELD_MAX / each;
+
+    return max < ASKED_LEAST         ? ASKED_LEAST
+           : max > PTL_QUESTIONS_MAX ? PTL_QUESTIONS_MAX
+                                     : (uint32_t)max;
 }
 
 /* Whether the master has been told all that was set here: a question comes behind that. */
@@ -280,7 +367,8 @@ static bool may_ask(struct ptl_shard *shard)
 {
     struct ptl_directory *directory = &shard->directory;
 
-    if (!directory->has_master) {
+    if (!directory->has_master || directory->asked >= asked_max(directory) ||
+        directory->answers_held > PTL_ANSWERS_HELD_MAX / 2) {
         return false;
     }
     const struct ptl_peer *master = ptl_peer_find(shard, ptl_port_node(&directory->master));
@@ -291,31 +379,53 @@ static void let_wait(struct ptl_shard *shard, struct ptl_question *q)
 {
     struct ptl_directory *directory = &shard->directory;
 
-    q->next = directory->questions;
-    directory->questions = q;
-    directory->question_count++;
+    q->next = NULL;
+    *directory->questions_end = q;
+    directory->questions_end = &q->next;
+    q->asker->waiting++;
+}
+
+/* Take out the one that *at leads to. */
+static void remove_question(struct ptl_shard *shard, struct ptl_question **at)
+{
+    struct ptl_question *q = *at;
+
+    *at = q->next;
+    if (q->next == NULL) {
+        shard->directory.questions_end = at;
+    }
+    q->asker->waiting--;
+    free_question(shard, q);
+}
+
+/* It will not be answered: say so, if there is room for that.  A peer has only itself to blame. */
+static void refuse(struct ptl_shard *shard, struct ptl_question *q, int err)
+{
+    if (send_error(shard, q, err) < 0) {
+        ptl_log(shard->node, q->tag != NULL ? PTL_LOG_DEBUG : PTL_LOG_ERROR,
+                "too many questions wait: one is lost");
+    }
+    free_question(shard, q);
 }
 
 static void begin(struct ptl_shard *shard, struct ptl_question *q)
 {
     bool stops = shard->stop_step >= PTL_STOP_TELL;
+    uint32_t max = q->tag != NULL ? PTL_QUESTIONS_PEER_MAX : PTL_QUESTIONS_MAX;
 
-    if (stops || shard->directory.question_count >= PTL_QUESTIONS_MAX) {
-        if (send_error(shard, q, stops ? PTL_ESTOPPED : PTL_ELIMIT) < 0) {
-            ptl_log(shard->node, PTL_LOG_ERROR, "too many questions wait: one is lost");
-        }
+    if (stops || q->asker->waiting >= max) {
+        refuse(shard, q, stops ? PTL_ESTOPPED : PTL_ELIMIT);
+        return;
+    }
+    if (q->tag == NULL) {
+        ptl_directory_need(shard);
+    }
+    /* Those before it go first, even when there is room again. */
+    if (q->asker->waiting == 0 && try_to_answer(shard, q)) {
         free_question(shard, q);
         return;
     }
     let_wait(shard, q);
-    if (q->tag == NULL) {
-        ptl_directory_need(shard);
-    }
-    if (try_to_answer(shard, q)) {
-        shard->directory.questions = q->next;
-        shard->directory.question_count--;
-        free_question(shard, q);
-    }
 }
 
 bool ptl_questions_work(struct ptl_shard *shard)
@@ -327,9 +437,7 @@ bool ptl_questions_work(struct ptl_shard *shard)
     while (*at != NULL) {
         struct ptl_question *q = *at;
         if (!q->sent && try_to_answer(shard, q)) {
-            *at = q->next;
-            directory->question_count--;
-            free_question(shard, q);
+            remove_question(shard, at);
             continue;
         }
         if (!q->sent && q->answer == NULL && !waits_for_role(shard, q) && may_ask(shard)) {
@@ -340,6 +448,57 @@ bool ptl_questions_work(struct ptl_shard *shard)
         at = &q->next;
     }
     return left;
+}
+
+/* ---- Askers ---------------------------------------------------------------------------------- */
+
+static bool same_asker(const void *entry, struct ptl_span node)
+{
+    const struct ptl_asker *asker = entry;
+    return ptl_span_equal(ptl_span(asker->id, asker->id_size), node);
+}
+
+/* NULL: no memory. */
+static struct ptl_asker *get_asker(struct ptl_shard *shard, struct ptl_span node)
+{
+    struct ptl_map *askers = &shard->directory.askers;
+    uint64_t hash = ptl_name_hash(node);
+    struct ptl_asker *asker = ptl_map_find(askers, hash, same_asker, node);
+
+    if (asker != NULL || ptl_map_reserve(askers) < 0) {
+        return asker;
+    }
+    asker = ptl_alloc(shard->allocator, sizeof(*asker));
+    if (asker != NULL) {
+        asker->hash = hash;
+        asker->id_size = (uint8_t)node.size;
+        memcpy(asker->id, node.bytes, node.size);
+        ptl_map_insert(askers, hash, asker);
+    }
+    return asker;
+}
+
+static void forget_asker(struct ptl_shard *shard, struct ptl_span node)
+{
+    struct ptl_map *askers = &shard->directory.askers;
+    struct ptl_asker *asker = ptl_map_find(askers, ptl_name_hash(node), same_asker, node);
+
+    if (asker != NULL) {
+        ptl_assert(asker->waiting == 0);
+        ptl_map_remove(askers, asker->hash, asker);
+        ptl_free(shard->allocator, asker, sizeof(*asker));
+    }
+}
+
+int ptl_questions_init(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+
+    directory->questions_end = &directory->questions;
+    directory->answer_bytes = ANSWER_GUESS;
+    ptl_map_init(&directory->askers, shard->allocator);
+    directory->own_questions = ptl_alloc(shard->allocator, sizeof(struct ptl_asker));
+    return directory->own_questions == NULL ? PTL_ENOMEM : PTL_OK;
 }
 
 /* ---- Ops ------------------------------------------------------------------------------------- */
@@ -378,6 +537,7 @@ void ptl_question_take(struct ptl_shard *shard, const struct ptl_op *op)
         }
         return;
     }
+    q->asker = shard->directory.own_questions;
     begin(shard, q);
 }
 
@@ -395,6 +555,10 @@ void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op)
                         : ptl_port_at(&shard->node->self, op->node, ptl_span(NULL, 0), &q->to);
     if (err == PTL_OK) {
         err = ptl_msg_from(shard->allocator, ptl_cursor_rest(&cursor), 1, &q->tag);
+    }
+    if (err == PTL_OK) {
+        q->asker = get_asker(shard, op->node);
+        err = q->asker == NULL ? PTL_ENOMEM : PTL_OK;
     }
     if (err < 0) {
         if (q != NULL) {
@@ -456,35 +620,60 @@ static int make_answer(struct ptl_shard *shard, struct ptl_question *q, struct p
     if (err == PTL_OK) {
         ptl_buffer_append(packet, value.bytes, value.size);
     }
-    return packet->err < 0 ? PTL_ENOMEM
-                           : ptl_msg_from(shard->allocator, ptl_buffer_span(packet),
-                                          answer_count(q, err), &q->answer);
+    if (packet->err < 0) {
+        return PTL_ENOMEM;
+    }
+    err = ptl_msg_from(shard->allocator, ptl_buffer_span(packet), answer_count(q, err), &q->answer);
+    if (err == PTL_OK) {
+        shard->directory.answers_held += q->answer->size;
+    }
+    return err;
+}
+
+/* The largest of late: quick to rise, slow to fall. */
+static void note_answer(struct ptl_directory *directory, size_t size)
+{
+    uint32_t before = directory->answer_bytes - directory->answer_bytes / 8;
+    uint32_t bytes = size < UINT32_MAX / 2 ? (uint32_t)size : UINT32_MAX / 2;
+
+    directory->answer_bytes = bytes > before ? bytes : before;
+}
+
+/* A node that has just become global has asked once more: the first answer is none. */
+static void log_strange_answer(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    enum ptl_log_level level = shard->directory.global ? PTL_LOG_DEBUG : PTL_LOG_WARN;
+
+    ptl_log_about(shard, level, op->node, "from %.*s: an answer to no question: ignored",
+                  (int)op->node.size, (const char *)op->node.bytes);
 }
 
 void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_question *q = shard->directory.questions;
+    struct ptl_question **at = &shard->directory.questions;
 
-    while (q != NULL && q->id != op->epoch) {
-        q = q->next;
+    while (*at != NULL && (*at)->id != op->epoch) {
+        at = &(*at)->next;
     }
+    struct ptl_question *q = *at;
     if (q == NULL || !q->sent) {
-        /* A node that has just become global has asked once more: the first answer is none. */
-        enum ptl_log_level level = shard->directory.global ? PTL_LOG_DEBUG : PTL_LOG_WARN;
-        ptl_log_about(shard, level, op->node, "from %.*s: an answer to no question: ignored",
-                      (int)op->node.size, (const char *)op->node.bytes);
+        log_strange_answer(shard, op);
         return;
     }
-    q->sent = false; /* now it waits for room only; without memory it is asked again */
-    if (make_answer(shard, q, op->body) == PTL_OK) {
-        ptl_questions_work(shard);
+    set_sent(shard, q, false); /* now it waits for room only; else it is asked again */
+    note_answer(&shard->directory, op->body.size);
+    if (shard->directory.answers_held > PTL_ANSWERS_HELD_MAX) {
+        return; /* too much waits already */
+    }
+    if (make_answer(shard, q, op->body) == PTL_OK && try_to_answer(shard, q)) {
+        remove_question(shard, at);
     }
 }
 
 void ptl_questions_again(struct ptl_shard *shard)
 {
     for (struct ptl_question *q = shard->directory.questions; q != NULL; q = q->next) {
-        q->sent = false;
+        set_sent(shard, q, false);
     }
 }
 
@@ -495,13 +684,12 @@ void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer)
     while (*at != NULL) {
         struct ptl_question *q = *at;
         if (q->tag != NULL && ptl_span_equal(ptl_port_node(&q->to), peer)) {
-            *at = q->next;
-            shard->directory.question_count--;
-            free_question(shard, q);
+            remove_question(shard, at);
         } else {
             at = &q->next;
         }
     }
+    forget_asker(shard, peer);
 }
 
 void ptl_questions_stop(struct ptl_shard *shard, int err)
@@ -514,17 +702,23 @@ void ptl_questions_stop(struct ptl_shard *shard, int err)
             at = &q->next; /* dropped with the shard: its rings are full at the very end */
             continue;
         }
-        *at = q->next;
-        shard->directory.question_count--;
-        free_question(shard, q);
+        remove_question(shard, at);
     }
 }
 
 void ptl_questions_drop(struct ptl_shard *shard)
 {
-    while (shard->directory.questions != NULL) {
-        struct ptl_question *q = shard->directory.questions;
-        shard->directory.questions = q->next;
-        free_question(shard, q);
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_asker *asker;
+    uint32_t at = 0;
+
+    while (directory->questions != NULL) {
+        remove_question(shard, &directory->questions);
     }
+    while ((asker = ptl_map_next(&directory->askers, &at)) != NULL) {
+        ptl_free(shard->allocator, asker, sizeof(*asker));
+    }
+    ptl_map_drop(&directory->askers);
+    ptl_free(shard->allocator, directory->own_questions, sizeof(struct ptl_asker));
+    directory->own_questions = NULL;
 }

@@ -17,8 +17,36 @@
 /* What is asked for. */
 enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_ASK_FIND };
 
-/* Questions that may wait for a master, on each shard. */
+/* Questions that may wait on each shard: this node's own, for a master or for room ... */
 #define PTL_QUESTIONS_MAX 4096
+
+/* ... and those of each peer; more are answered with an error, or not at all. */
+#define PTL_QUESTIONS_PEER_MAX 256
+
+/* A peer's own name for a question: real nodes give a number, ours a few letters. */
+#define PTL_QUESTION_TAG_MAX 1024
+
+/* Bytes of answers that one asker may have made in one turn (one answer may exceed it). */
+#define PTL_ANSWERS_TURN_BYTES ((uint64_t)1 << 20)
+
+/* Bytes of a master's answers that may wait here for room; what is over is asked for again. */
+#define PTL_ANSWERS_HELD_MAX ((uint64_t)8 << 20)
+
+/*
+ * Whose questions they are: a peer, or all of this node's own.  Nobody is answered while the way
+ * there is full: an answer is made when there is room for it, and not before.
+ */
+struct ptl_asker {
+    uint64_t hash;
+    uint32_t waiting; /* questions */
+    uint64_t turn;    /* ns: `bytes` are of the turn at that time */
+    uint64_t bytes;
+    uint8_t id_size;
+    char id[PTL_NODE_ID_MAX];
+};
+
+/* Errors: PTL_ENOMEM; ptl_questions_drop() is to be called all the same. */
+PTL_MUST_CHECK int ptl_questions_init(struct ptl_shard *shard);
 
 /* PTL_DIR_ASK and PTL_DIR_PEER_ASKS. */
 void ptl_question_take(struct ptl_shard *shard, const struct ptl_op *op);

@@ -23,6 +23,10 @@
  */
 #define SHARE_BYTES ((size_t)16 << 10)
 
+/* It is read on then, but what it asks for is not held without end: when so many rooms wait, it has
+ * taken nothing of what it asked for, and its link fails. */
+#define ANSWERS_END_ROOMS 4
+
 static bool is_up(const struct ptl_connection *c)
 {
     return c->link != NULL && c->link->connection == c;
@@ -103,6 +107,9 @@ static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint3
         int err = ptl_port_at(&c->shard->node->self, ptl_span(link->id, link->id_size),
                               ptl_span(NULL, 0), &c->last_port);
         return err < 0 ? err : PTL_EFULL;
+    }
+    if (c->out.size > c->shard->node->options.link_room * ANSWERS_END_ROOMS) {
+        return PTL_EUNREAD;
     }
     struct ptl_port full;
     int err = ptl_request(c->shard, link, whole != NULL ? whole : &borrowed, &full);

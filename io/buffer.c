@@ -20,6 +20,15 @@ void ptl_buffer_drop(struct ptl_buffer *buffer)
     ptl_buffer_init(buffer, buffer->allocator, buffer->size_max);
 }
 
+void ptl_buffer_ease(struct ptl_buffer *buffer, size_t kept_max)
+{
+    if (buffer->capacity > kept_max) {
+        ptl_buffer_drop(buffer);
+    } else {
+        ptl_buffer_clear(buffer);
+    }
+}
+
 /* Doubling keeps appends linear; the limit keeps the last doubling from overshooting it. */
 static size_t next_capacity(const struct ptl_buffer *buffer, size_t wanted)
 {

@@ -25,6 +25,9 @@ void ptl_buffer_init(struct ptl_buffer *buffer, const struct ptl_allocator *allo
 /* Forget the content and the error, keep the memory. */
 void ptl_buffer_clear(struct ptl_buffer *buffer);
 
+/* The same, but memory of more than `kept_max` bytes is given back. */
+void ptl_buffer_ease(struct ptl_buffer *buffer, size_t kept_max);
+
 /* Give the memory back; the buffer is empty and can be used again. */
 void ptl_buffer_drop(struct ptl_buffer *buffer);
 

@@ -53,7 +53,9 @@
     X(PTL_ESWITCHED, -5040, "the peer has begun a new session")                                    \
     X(PTL_EOWNER, -5041, "an update to a database that its node has not announced")                \
     X(PTL_ENOKEY, -5042, "no such key in the database")                                            \
-    X(PTL_ERIVAL, -5043, "another node of the same ID is linked: give every node an ID of its own")
+    X(PTL_ERIVAL, -5043,                                                                           \
+      "another node of the same ID is linked: give every node an ID of its own")                   \
+    X(PTL_EUNREAD, -5044, "the peer asks and takes no answers")
 
 enum ptl_err {
     PTL_OK = 0,

@@ -104,10 +104,7 @@ size_t ptl_decoder_held(const struct ptl_decoder *decoder)
 
 static void forget(struct ptl_buffer *buffer)
 {
-    if (buffer->capacity > KEPT_MAX) {
-        ptl_buffer_drop(buffer);
-    }
-    ptl_buffer_clear(buffer);
+    ptl_buffer_ease(buffer, KEPT_MAX);
 }
 
 /* The caller has seen the last packet: what it lay in is free again. */

@@ -204,7 +204,7 @@ static int send_error(struct ptl_shard *shard, const struct ptl_question *q, int
     if (packet->err < 0) {
         return PTL_ENOMEM;
     }
-    /* Of this node's own questions no more wait than PTL_QUESTIONS_MAX: these errors are few. */
+    /* Small, and no more than there are questions: what may be under way of those is bounded. */
     return send_answer(shard, q, ptl_buffer_span(packet), answer_count(q, err), PTL_WAY_OWN);
 }
 

@@ -27,6 +27,9 @@ struct ptl_fall {
     struct ptl_msg *kept; /* the same, held from turn to turn */
 };
 
+/* So many places of a map cost as much to make as a monitor does to tell. */
+#define PLACES_A_UNIT 4
+
 static const struct ptl_span no_key;
 
 /* ---- Gathering ----------------------------------------------------------------------------- */
@@ -108,6 +111,24 @@ static void gather(struct ptl_shard *shard, struct ptl_fall *fall,
     }
 }
 
+/* The places that a port has for its notices: making more of them is work, too. */
+static uint64_t places_of(const struct ptl_slot *owner)
+{
+    return owner == NULL || owner->more == NULL ? 0 : ptl_map_places(&owner->more->pending);
+}
+
+/* Gather one and return what it cost. */
+static uint64_t gather_next(struct ptl_shard *shard, struct ptl_fall *fall,
+                            struct ptl_monitoring *monitoring)
+{
+    const struct ptl_slot *owner = fall->kind == FALL_LINK ? monitoring->owner : NULL;
+    uint64_t before = places_of(owner);
+
+    gather(shard, fall, monitoring);
+    uint64_t after = places_of(owner);
+    return after > before ? 1 + (after - before) / PLACES_A_UNIT : 1;
+}
+
 /* False: more is left than there are units. */
 static bool gather_all(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t *units)
 {
@@ -118,8 +139,8 @@ static bool gather_all(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t 
             if (*units == 0) {
                 return false;
             }
-            --*units;
-            gather(shard, fall, watch->first);
+            uint64_t cost = gather_next(shard, fall, watch->first);
+            *units -= cost < *units ? cost : *units;
         }
         fall->watch = NULL;
         ptl_target_free(shard, watch);

@@ -2,7 +2,9 @@
  * engine/map.h - a hash map from 64-bit hashes to entries that carry their own keys.
  *
  * The map stores (hash, pointer) pairs with linear probing; whoever uses it knows how to compare
- * keys.  Where the hash itself is the key (IDs that were made unique), no comparison is needed.
+ * keys.  It grows without being walked: what was there moves over a few entries at a time, with
+ * those that come in.  Where the hash itself is the key (IDs that were made unique), no comparison
+ * is needed.
  * Thread: one at a time.
  */
 #pragma once
@@ -15,12 +17,18 @@ struct ptl_map_place {
     void *entry; /* NULL: free */
 };
 
+struct ptl_map_table {
+    struct ptl_map_place *places;
+    uint32_t capacity; /* 0 or a power of two */
+    uint32_t end;      /* all places from here on are free */
+};
+
+/* Only engine/map.c touches the fields; `count` may be read. */
 struct ptl_map {
     const struct ptl_allocator *allocator;
-    struct ptl_map_place *places;
-    uint32_t capacity; /* 0 or a power of two; at most three quarters are used */
+    struct ptl_map_table table; /* at most three quarters are used, those still in `old` counted */
+    struct ptl_map_table old;   /* what the map had before it grew, on its way into `table` */
     uint32_t count;
-    uint32_t end; /* all places from here on are free */
 };
 
 /* Whether `entry` has this key. */
@@ -40,6 +48,12 @@ void ptl_map_drop(struct ptl_map *map);
 /* The entry with this hash for which `same` holds (NULL: any), or NULL. */
 void *ptl_map_find(const struct ptl_map *map, uint64_t hash, ptl_map_same_fn *same,
                    struct ptl_span key);
+
+/* How many places it has: memory, and what growing once more would cost. */
+static inline uint64_t ptl_map_places(const struct ptl_map *map)
+{
+    return (uint64_t)map->table.capacity + map->old.capacity;
+}
 
 /* Make sure that one more entry fits.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_map_reserve(struct ptl_map *map);

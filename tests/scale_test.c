@@ -25,7 +25,7 @@ static struct ptl_node *make(unsigned shards)
     struct ptl_node *node;
 
     options.shards = shards;
-    options.inbox_room = (size_t)1 << 30;
+    options.inbox_room = options.link_room = (size_t)1 << 30;
     options.log_level = PTL_LOG_ERROR;
     options.handshake_ms = 600000;
     assert_int_equal(ptl_node_make(&options, &node), 0);
@@ -261,7 +261,7 @@ static void node_with_half_a_million_monitors_stops_at_once(void **state)
     struct ptl_node_options options = witness_options("rain");
 
     (void)state;
-    options.inbox_room = (size_t)1 << 30;
+    options.inbox_room = options.link_room = (size_t)1 << 30;
     options.log_level = PTL_LOG_ERROR;
     struct ptl_node *node = witness_start(&options);
     struct ptl_port port = witness_port(node, NULL, NULL, NULL);

@@ -1,0 +1,155 @@
+#include "perf/common/micro_fall.h"
+
+#include "engine/link.h"
+#include "engine/node.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAKERS 1000
+
+static uint64_t told, made, wanted;
+
+static void must(int err, const char *what)
+{
+    if (err < 0) {
+        fprintf(stderr, "%s: %s\n", what, ptl_err_text(err));
+        exit(1);
+    }
+}
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static int on_gone(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason,
+                   void *data)
+{
+    (void)node;
+    (void)port;
+    (void)reason;
+    (void)data;
+    told++;
+    return PTL_OK;
+}
+
+static void monitor_one(struct ptl_node *node)
+{
+    struct ptl_port port;
+    char id[32];
+    int size = snprintf(id, sizeof(id), "far#%llu", (unsigned long long)made++);
+
+    must(ptl_port_parse(node, id, (size_t)size, &port), "a port's ID");
+    must(ptl_monitor(node, &port, on_gone, NULL, NULL), "a monitor");
+}
+
+static int monitor_some(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    (void)msg;
+    (void)data;
+    for (unsigned i = 0; i < 100 && made < wanted; i++) {
+        monitor_one(node);
+    }
+    return PTL_OK;
+}
+
+/* Somebody accepts there and says nothing, so that the link fails when we want it to. */
+static int silent_listener(char address[32])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(at);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (bind(listener, (struct sockaddr *)&at, size) < 0 || listen(listener, 8) < 0 ||
+        getsockname(listener, (struct sockaddr *)&at, &size) < 0) {
+        perror("listening");
+        exit(1);
+    }
+    snprintf(address, 32, "127.0.0.1:%u", ntohs(at.sin_port));
+    return listener;
+}
+
+static struct ptl_node *make_node(const char *address)
+{
+    struct ptl_node_options options = {
+        .size = sizeof(options),
+        .id = "near",
+        .shards = 1,
+        .secret = "perf perf perf perf",
+        .secret_size = 19,
+        .inbox_room = (size_t)4 << 30,
+        .link_room = (size_t)4 << 30,
+        .handshake_ms = 600000,
+        .log_level = PTL_LOG_ERROR,
+    };
+    struct ptl_node *node;
+
+    must(ptl_node_make(&options, &node), "a node");
+    must(ptl_node_open_shard(node, 0), "its shard");
+    must(ptl_node_learn(node, ptl_span_text("far"), address), "an address");
+    return node;
+}
+
+static void settle(struct ptl_node *node)
+{
+    while (ptl_node_next(node, 0) == 0) {
+        ptl_node_turn(node, 0);
+    }
+}
+
+static void make_monitors(struct ptl_node *node, bool by_ports)
+{
+    struct ptl_port makers[MAKERS];
+
+    for (unsigned i = 0; by_ports && i < MAKERS; i++) {
+        const struct ptl_port_options options = {.size = sizeof(options), .handler = monitor_some};
+        must(ptl_port_new(node, &options, &makers[i]), "a port");
+    }
+    for (unsigned i = 0; made < wanted; i++) {
+        if (by_ports) {
+            must(ptl_sendf(node, &makers[i % MAKERS], "n"), "sending");
+        } else {
+            for (unsigned j = 0; j < 100 && made < wanted; j++) {
+                monitor_one(node);
+            }
+        }
+        settle(node);
+    }
+}
+
+void fall_measure(uint64_t count, bool by_ports, struct fall *fall)
+{
+    char address[32];
+    int listener = silent_listener(address);
+    struct ptl_node *node = make_node(address);
+    struct ptl_shard *shard = &node->shards[0];
+
+    told = made = 0;
+    wanted = count;
+    *fall = (struct fall){.turns = 0};
+    make_monitors(node, by_ports);
+    ptl_link_fail(shard, ptl_link_get(shard, ptl_span_text("far")), PTL_ECLOSED);
+    shard->unfinished = true;
+    double begin = now(), last = begin;
+    while (told < count) {
+        ptl_node_turn(node, 0);
+        double time = now();
+        fall->longest_turn = time - last > fall->longest_turn ? time - last : fall->longest_turn;
+        if (time - last > 5e-3)
+            fprintf(stderr, "turn %llu: %.1f ms told %llu\n", (unsigned long long)fall->turns,
+                    (time - last) * 1e3, (unsigned long long)told);
+        fall->turns++;
+        last = time;
+    }
+    fall->seconds = last - begin;
+    ptl_node_crash(node);
+    close(listener);
+}

@@ -570,7 +570,7 @@ static void meet_own_id(struct ptl_connection *c)
             ptl_dial_reached(dial);
         }
     }
-    ptl_connection_close(c, PTL_ESELF, PTL_LOG_INFO);
+    ptl_connection_close(c, PTL_ESELF, PTL_LOG_DEBUG); /* the seed has a line of its own */
 }
 
 /* It is known who calls: go to the shard that owns that node.  True: it is this one. */

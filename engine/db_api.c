@@ -22,6 +22,14 @@ static bool is_writable(const char *family)
     return ptl_family_valid(ptl_span_text(family)) && family[0] != '\'';
 }
 
+/* What others have called a family is there to be read, whatever it looks like. */
+static bool is_readable(const char *family)
+{
+    struct ptl_span name = ptl_span_text(family);
+
+    return ptl_family_fits(name) && ptl_key_valid(name);
+}
+
 static int check_entry(const struct ptl_node *node, const char *family, const char *key,
                        const struct ptl_msg *value)
 {
@@ -183,8 +191,7 @@ static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, con
     struct ptl_msg *msg;
     int err;
 
-    if (!ptl_family_valid(ptl_span_text(family)) ||
-        (key != NULL && !ptl_key_valid(ptl_span_text(key)))) {
+    if (!is_readable(family) || (key != NULL && !ptl_key_valid(ptl_span_text(key)))) {
         return PTL_EINVAL;
     }
     if (ptl_node_stopping(node)) {
@@ -247,8 +254,7 @@ static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how h
     const struct ptl_shard *shard = ptl_shard_here(node);
     struct ptl_msg *what;
 
-    if (!ptl_family_valid(ptl_span_text(family)) ||
-        (how != PTL_WATCH_ALL && !ptl_key_valid(ptl_span_text(filter)))) {
+    if (!is_readable(family) || (how != PTL_WATCH_ALL && !ptl_key_valid(ptl_span_text(filter)))) {
         return PTL_EINVAL;
     }
     if (ptl_node_stopping(node)) {

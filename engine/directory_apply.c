@@ -17,7 +17,8 @@ struct items {
     struct ptl_buffer names;   /* keys that had to be rewritten; never moves */
     size_t names_max;
     size_t count;
-    const char *trouble; /* why one was left out, or NULL */
+    const char *trouble;    /* why one was left out, or NULL */
+    struct ptl_span family; /* of which */
 };
 
 static void begin_items(struct items *items, struct ptl_shard *shard, struct ptl_span body)
@@ -51,13 +52,27 @@ static struct ptl_span keep_name(struct items *items, struct ptl_span name)
     return ptl_span(items->names.bytes + at, name.size);
 }
 
+static struct ptl_span keep_if_rewritten(struct items *items, struct ptl_span name,
+                                         const uint8_t room[static PTL_KEY_ROOM])
+{
+    bool rewritten = name.bytes >= room && name.bytes < room + PTL_KEY_ROOM;
+
+    return rewritten ? keep_name(items, name) : name;
+}
+
+static void note_trouble(struct items *items, const char *trouble, struct ptl_span family)
+{
+    items->trouble = trouble;
+    items->family = family;
+}
+
 static void add_item(struct items *items, struct ptl_span family, struct ptl_span key,
                      struct ptl_span value)
 {
     struct ptl_item item = {.family = family, .key = key, .value = value};
 
     if (value.size > items->shard->node->options.db_value_bytes_max) {
-        items->trouble = "a value over the limit";
+        note_trouble(items, "a value over the limit", family);
     } else if (ptl_buffer_append(&items->entries, &item, sizeof(item)) == PTL_OK) {
         items->count++;
     }
@@ -90,7 +105,7 @@ static void read_map(struct items *items, struct ptl_span family, struct ptl_cur
 
     int err = ptl_next(&ahead, &head);
     if (err < 0 || head.type != PTL_MAP) {
-        items->trouble = "entries that are not a map";
+        note_trouble(items, "entries that are not a map", family);
         skip_map(cursor);
         return;
     }
@@ -101,14 +116,13 @@ static void read_map(struct items *items, struct ptl_span family, struct ptl_cur
             return;
         }
         if (err < 0) {
-            items->trouble = trouble_of(err);
+            note_trouble(items, trouble_of(err), family);
             continue;
         }
         if (skip_echoes && is_echo(items->shard, key)) {
             continue;
         }
-        bool rewritten = key.bytes >= room && key.bytes < room + sizeof(room);
-        add_item(items, family, rewritten ? keep_name(items, key) : key, value);
+        add_item(items, family, keep_if_rewritten(items, key, room), value);
     }
 }
 
@@ -118,33 +132,46 @@ static void read_database(struct items *items, struct ptl_span body, bool skip_e
     struct ptl_cursor cursor = ptl_cursor_of(body);
     struct ptl_value head;
     uint8_t room[PTL_KEY_ROOM];
-    struct ptl_span family;
 
     int err = ptl_next(&cursor, &head);
     for (uint32_t i = 0; err == PTL_OK && i < head.count; i++) {
+        struct ptl_span family = ptl_span(NULL, 0);
         err = ptl_key_next(&cursor, room, &family);
         if (err == PTL_EEND) {
             return;
         }
-        bool named = err == PTL_OK, valid = named && ptl_family_valid(family);
+        bool named = err == PTL_OK, valid = named && ptl_family_fits(family);
         /* One shard takes it, or says that it cannot. */
         bool here = (named ? ptl_directory_place(items->shard, family) : 0) == items->shard->index;
         err = PTL_OK;
+        if (here) {
+            family = keep_if_rewritten(items, family, room);
+        }
         if (here && !valid) {
-            items->trouble = "a family whose name is not one";
+            note_trouble(items, "a family whose name is not one", family);
         }
         if (here && valid) {
-            read_map(items, family, &cursor, skip_echoes); /* valid ones are ASCII, in place */
+            read_map(items, family, &cursor, skip_echoes);
         } else {
             skip_map(&cursor);
         }
     }
 }
 
-static void warn(struct ptl_shard *shard, struct ptl_span node, const char *trouble)
+static void warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
+                 const char *trouble)
 {
-    ptl_log_about(shard, PTL_LOG_WARN, node, "from %.*s: %s: ignored", (int)node.size,
-                  (const char *)node.bytes, trouble);
+    struct ptl_span shown = ptl_key_shown(family);
+
+    ptl_log_about(shard, PTL_LOG_WARN, node, "from %.*s: family '%.*s%s': %s: ignored",
+                  (int)node.size, (const char *)node.bytes, (int)shown.size,
+                  (const char *)shown.bytes, shown.size < family.size ? "..." : "", trouble);
+}
+
+static void warn_of_owner(struct ptl_shard *shard, struct ptl_span node)
+{
+    ptl_log_about(shard, PTL_LOG_WARN, node, "from %.*s: an owner that is none: ignored",
+                  (int)node.size, (const char *)node.bytes);
 }
 
 static int replace(struct items *items, const struct ptl_source *source)
@@ -209,7 +236,7 @@ void ptl_apply_replace(struct ptl_shard *shard, const struct ptl_op *op)
         judge(shard, op, replace(&items, &source));
     }
     if (items.trouble != NULL) {
-        warn(shard, op->node, items.trouble);
+        warn(shard, op->node, items.family, items.trouble);
     }
     drop_items(&items);
 }
@@ -226,10 +253,10 @@ static const char *read_update(struct ptl_cursor cursor, struct update *update,
                                uint8_t room[static PTL_KEY_ROOM])
 {
     struct ptl_value head;
-    int err = ptl_key_next(&cursor, room, &update->family);
-
+    update->family = ptl_span(NULL, 0);
     update->set_count = update->del_count = 0;
-    if (err < 0 || !ptl_family_valid(update->family)) {
+    int err = ptl_key_next(&cursor, room, &update->family);
+    if (err < 0 || !ptl_family_fits(update->family)) {
         return "a family whose name is not one";
     }
     update->sets = cursor;
@@ -444,7 +471,7 @@ void ptl_apply_update(struct ptl_shard *shard, const struct ptl_op *op)
         take_update(&taking, &update);
     }
     if (taking.trouble != NULL) {
-        warn(shard, op->node, taking.trouble);
+        warn(shard, op->node, update.family, taking.trouble);
     }
     judge(shard, op, taking.result);
 }
@@ -496,7 +523,7 @@ void ptl_apply_owner(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_source source;
 
     if (!read_source(&cursor, op, &source, room)) {
-        warn(shard, op->node, "an owner that is none");
+        warn_of_owner(shard, op->node);
         return;
     }
     note_displaced(shard, &source);
@@ -515,7 +542,7 @@ void ptl_apply_lost(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_source source;
 
     if (!read_source(&cursor, op, &source, room)) {
-        warn(shard, op->node, "an owner that is none");
+        warn_of_owner(shard, op->node);
         return;
     }
     if (ptl_store_drop(shard->directory.store, &source) == PTL_STORE_DONE) {
@@ -536,7 +563,7 @@ static void take_trusted(struct taking *taking, struct ptl_cursor cursor, const 
         take_sets(taking, &update);
     }
     if (taking->trouble != NULL) {
-        warn(taking->shard, op->node, taking->trouble);
+        warn(taking->shard, op->node, update.family, taking->trouble);
     }
     /* An owner that is not attached was lost meanwhile, as another shard of the peer's told. */
     if (taking->result < 0 && taking->result != PTL_EOWNER) {
@@ -552,7 +579,7 @@ void ptl_apply_owned(struct ptl_shard *shard, const struct ptl_op *op)
     struct taking taking = {.shard = shard, .source = &source};
 
     if (!read_source(&cursor, op, &source, room)) {
-        warn(shard, op->node, "an owner that is none");
+        warn_of_owner(shard, op->node);
         return;
     }
     take_trusted(&taking, cursor, op);
@@ -594,7 +621,7 @@ void ptl_apply_copy(struct ptl_shard *shard, const struct ptl_op *op)
     int err = ptl_next(&ahead, &head);
     bool filled = err == PTL_OK && head.type == PTL_MAP;
     if (err == PTL_OK && !filled && head.type != PTL_NULL) {
-        warn(shard, op->node, "a copy of a family that is not a map");
+        warn(shard, op->node, ptl_interest_family(interest), "a copy that is not a map");
         return;
     }
     struct ptl_source source = ptl_interest_source(interest);
@@ -604,7 +631,7 @@ void ptl_apply_copy(struct ptl_shard *shard, const struct ptl_op *op)
     }
     int result = replace(&items, &source);
     if (items.trouble != NULL) {
-        warn(shard, op->node, items.trouble);
+        warn(shard, op->node, items.family, items.trouble);
     }
     drop_items(&items);
     if (result < 0) {
@@ -624,7 +651,7 @@ void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     if (!interest->fresh) {
-        warn(shard, op->node, "a change of a family before its first copy");
+        warn(shard, op->node, ptl_interest_family(interest), "a change before its first copy");
         return;
     }
     struct ptl_source source = ptl_interest_source(interest);

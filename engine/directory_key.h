@@ -29,6 +29,12 @@ bool ptl_key_valid(struct ptl_span key);
 /* Append a name: as bytes where it is ASCII, else as text. */
 void ptl_key_put(struct ptl_buffer *out, struct ptl_span name);
 
+/* As much of a name as a line in the log needs. */
+static inline struct ptl_span ptl_key_shown(struct ptl_span name)
+{
+    return ptl_span(name.bytes, name.size < 40 ? name.size : 40);
+}
+
 /* What is left of some values. */
 static inline struct ptl_span ptl_cursor_rest(const struct ptl_cursor *cursor)
 {

@@ -106,7 +106,22 @@ static bool first_name(struct inquiry *q, struct ptl_span *name)
 
 static bool first_family(struct inquiry *q, struct ptl_span *family)
 {
-    return first_name(q, family) && ptl_family_valid(*family);
+    return first_name(q, family) && ptl_family_fits(*family);
+}
+
+static int no_family(struct inquiry *q)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+    struct ptl_span family = ptl_span(NULL, 0);
+    int err = ptl_key_next(&cursor, q->room, &family);
+    struct ptl_span shown = ptl_key_shown(family);
+
+    (void)err; /* too long, perhaps: it is named all the same */
+    ptl_log_about(q->shard, PTL_LOG_WARN, link_id(q->link),
+                  "from %s: '%s' of a family whose name is not one: '%.*s%s': ignored", q->link->id,
+                  q->name, (int)shown.size, (const char *)shown.bytes,
+                  shown.size < family.size ? "..." : "");
+    return PTL_OK;
 }
 
 static int pass_by_family(struct inquiry *q, enum ptl_directory_op number)
@@ -115,7 +130,7 @@ static int pass_by_family(struct inquiry *q, enum ptl_directory_op number)
     struct ptl_span family;
 
     if (!first_family(q, &family)) {
-        return ignore(q, "of a family whose name is not one");
+        return no_family(q);
     }
     return pass(q, ptl_directory_place(q->shard, family), &op);
 }
@@ -282,7 +297,7 @@ static int take_update(struct inquiry *q)
         return PTL_OK; /* what it sent while it was attached to us; the rest comes with owners */
     }
     if (!first_family(q, &family)) {
-        return ignore(q, "of a family whose name is not one");
+        return no_family(q);
     }
     set_source(q, &op);
     return pass(q, ptl_directory_place(q->shard, family), &op);
@@ -314,7 +329,7 @@ static int take_owned(struct inquiry *q)
         return unannounced(q);
     }
     if (ptl_skip(&cursor) < 0 || ptl_skip(&cursor) < 0 ||
-        ptl_key_next(&cursor, q->room, &family) < 0 || !ptl_family_valid(family)) {
+        ptl_key_next(&cursor, q->room, &family) < 0 || !ptl_family_fits(family)) {
         return malformed(q);
     }
     return pass(q, ptl_directory_place(q->shard, family), &op);

@@ -212,6 +212,16 @@ int ptl_outlet_watch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_
     return PTL_OK;
 }
 
+bool ptl_outlet_is_telling(const struct ptl_peer *peer, struct ptl_span family)
+{
+    const struct ptl_outlet *outlet =
+        peer->watches.count == 0
+            ? NULL
+            : ptl_map_find(&peer->watches, ptl_name_hash(family), same_family, family);
+
+    return outlet != NULL && outlet->pending;
+}
+
 void ptl_outlet_unwatch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family)
 {
     struct ptl_outlet *outlet =

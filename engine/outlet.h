@@ -73,6 +73,8 @@ struct ptl_outlet *ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *pee
  */
 PTL_MUST_CHECK int ptl_outlet_watch(struct ptl_shard *shard, struct ptl_peer *peer,
                                     struct ptl_span family);
+/* Whether it has not been told yet all that is so now of a family that it watches. */
+bool ptl_outlet_is_telling(const struct ptl_peer *peer, struct ptl_span family);
 void ptl_outlet_unwatch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family);
 
 /* Begin to tell a follower.  Errors: PTL_ENOMEM. */

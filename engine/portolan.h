@@ -442,7 +442,8 @@ void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer);
  * database and answers at once; an ordinary one asks the seed that it is attached to.  A seed that
  * cannot be reached delays answers and changes, and loses none.
  *
- * Families are [A-Za-z][A-Za-z0-9_:]*, at most 255 bytes.  "'l" (node -> array of its addresses)
+ * Families are [A-Za-z][A-Za-z0-9_:]*, at most 255 bytes; what programs of other kinds call one may
+ * look otherwise, and can be read and watched.  "'l" (node -> array of its addresses)
  * and "'g" (global nodes) are the network's own, to be read and watched.  Keys are UTF-8 of 1 to
  * PTL_DB_KEY_MAX bytes.  A value is a message of one value.
  */

@@ -335,6 +335,15 @@ static bool has_whole_database(struct ptl_shard *shard, const struct ptl_questio
            (q->tag != NULL && !waits_for_role(shard, q) && !atomic_load(&shard->node->attaching));
 }
 
+/* A peer that watches the family, too, is told of it in the order in which it changes. */
+static bool overtakes_changes(struct ptl_shard *shard, const struct ptl_question *q)
+{
+    const struct ptl_peer *peer =
+        q->tag == NULL ? NULL : ptl_peer_find(shard, ptl_port_node(&q->to));
+
+    return peer != NULL && ptl_outlet_is_telling(peer, family_of(q));
+}
+
 /* Answer now; false: there is no answer yet, or no room for it. */
 static bool try_to_answer(struct ptl_shard *shard, const struct ptl_question *q)
 {
@@ -345,7 +354,8 @@ static bool try_to_answer(struct ptl_shard *shard, const struct ptl_question *q)
         return send_answer(shard, q, ptl_msg_body(q->answer), q->answer->count, PTL_WAY_MESSAGE) ==
                PTL_OK;
     }
-    return has_whole_database(shard, q) && answer_from_store(shard, q) == PTL_OK;
+    return has_whole_database(shard, q) && !overtakes_changes(shard, q) &&
+           answer_from_store(shard, q) == PTL_OK;
 }
 
 /*

@@ -75,7 +75,7 @@ bool ptl_family_valid(struct ptl_span family)
         ptl_span_equal(family, ptl_span_text("'g"))) {
         return true;
     }
-    if (family.size == 0 || family.size > PTL_FAMILY_MAX || !is_letter(family.bytes[0])) {
+    if (!ptl_family_fits(family) || !is_letter(family.bytes[0])) {
         return false;
     }
     for (size_t i = 1; i < family.size; i++) {
@@ -97,7 +97,7 @@ static int check_source(const struct ptl_source *source)
 static int check_item(const struct ptl_store *store, struct ptl_span family, struct ptl_span key,
                       struct ptl_span value)
 {
-    if (!ptl_family_valid(family) || key.size == 0) {
+    if (!ptl_family_fits(family) || key.size == 0) {
         return PTL_EINVAL;
     }
     if (key.size > store->limits.key_bytes_max || value.size > store->limits.value_bytes_max) {
@@ -332,7 +332,7 @@ int ptl_store_del(struct ptl_store *store, const struct ptl_source *source, stru
                   struct ptl_span key)
 {
     struct ptl_owner *owner;
-    int err = ptl_family_valid(name) && key.size > 0 ? PTL_OK : PTL_EINVAL;
+    int err = ptl_family_fits(name) && key.size > 0 ? PTL_OK : PTL_EINVAL;
 
     if (err == PTL_OK) {
         err = find_owner(store, source, NULL, &owner);

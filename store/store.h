@@ -77,7 +77,13 @@ struct ptl_store *ptl_store_new(const struct ptl_allocator *allocator,
 /* Free it with all it holds.  Its watches must be gone.  NULL is allowed. */
 void ptl_store_free(struct ptl_store *store);
 
-/* Whether this may name a family: [A-Za-z][A-Za-z0-9_:]*, 'l or 'g, at most PTL_FAMILY_MAX. */
+/* Whether a store takes this for a family's name: any but the empty one, up to PTL_FAMILY_MAX. */
+static inline bool ptl_family_fits(struct ptl_span family)
+{
+    return family.size > 0 && family.size <= PTL_FAMILY_MAX;
+}
+
+/* Whether a program of ours may call one so: [A-Za-z][A-Za-z0-9_:]*, 'l or 'g.  Others do not ask. */
 bool ptl_family_valid(struct ptl_span family);
 
 /* ---- Whole owners ------------------------------------------------------------------------- */

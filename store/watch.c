@@ -36,7 +36,7 @@ static struct ptl_watch *open_on_family(struct ptl_store *store, enum ptl_watch_
 {
     struct ptl_watch *watch;
 
-    if (!ptl_family_valid(name) || filter.size > PTL_KEY_MAX) {
+    if (!ptl_family_fits(name) || filter.size > PTL_KEY_MAX) {
         return NULL;
     }
     watch = ptl_watch_new(store, kind, filter, wake, data);

@@ -165,6 +165,38 @@ static void family_that_is_no_map_leaves_those_behind_it_as_they_are(void **stat
     assert_int_equal(witness_stop(rain, 5000), 0);
 }
 
+/* ---- Names ---------------------------------------------------------------------------------- */
+
+/* Real nodes do not look at the names of families. */
+static void families_of_any_name_are_set_watched_and_asked_for(void **state)
+{
+    static const char *const families[] = {"a.b", "x-y", "1a", "'x", "a b", "\xc3\xa9t\xc3\xa9"};
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct wire wire;
+    char json[128], expected[128];
+
+    (void)state;
+    join(&wire, rain, "peer", "");
+    wire_say(&wire, "[\"\", \"g_slave\", {\"l'\\u00e9t\\u00e9\": {\"key\": 0}}]");
+    assert_family(&wire, "l'\\u00e9t\\u00e9", "[\"g_reply\",\"b\",{\"key\":0}]");
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        snprintf(json, sizeof json, "[\"\", \"g_mon1\", \"%s\"]", families[i]);
+        wire_say(&wire, json);
+        (void)wait_for(&wire, "g_chg1");
+        wire_forget(&wire);
+        snprintf(json, sizeof json, "[\"\", \"g_upd\", \"%s\", {\"key\": 1}]", families[i]);
+        wire_say(&wire, json);
+        char *heard = ptl_msg_json(wait_for(&wire, "g_chg2")->msg);
+        snprintf(expected, sizeof expected, "[\"g_chg2\",\"%s\",{\"key\":1},[]]", families[i]);
+        assert_string_equal(heard, expected);
+        free(heard);
+        wire_forget(&wire);
+        assert_family(&wire, families[i], "[\"g_reply\",\"b\",{\"key\":1}]");
+        assert_string_equal(db_family(rain, families[i]), "key=1");
+    }
+    wire_close(&wire);
+}
+
 /* ---- Owners --------------------------------------------------------------------------------- */
 
 static void say_owns(struct wire *wire, const char *owner, const char *number)
@@ -307,6 +339,39 @@ static void peer_watches_so_many_families_on_each_shard_and_no_more(void **state
     assert_int_equal(witness_stop(rain, 5000), 0);
 }
 
+static void answer_comes_behind_the_changes_that_were_told_before(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct wire wire;
+    char json[64];
+
+    (void)state;
+    join(&wire, rain, "peer", "");
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(json, sizeof json, "[\"\", \"g_mon1\", \"fam%u\"]", i);
+        wire_say(&wire, json);
+        snprintf(json, sizeof json, "[\"\", \"g_db_family\", \"fam%u\", \"%u\"]", i, i);
+        wire_say(&wire, json);
+    }
+    bool copied[100] = {false};
+    unsigned answers = 0;
+    while (answers < 100) {
+        (void)wire_wait(&wire, "");
+        for (size_t i = 0; i < wire.got.count; i++) {
+            const struct packet *packet = &wire.got.at[i];
+            const char *name = (const char *)packet_string(packet, 1).bytes;
+            if (packet_requests(packet, "g_chg1")) {
+                copied[atoi(name + strlen("fam"))] = true;
+            } else if (packet_requests(packet, "g_reply")) {
+                assert_true(copied[atoi(name)]);
+                answers++;
+            }
+        }
+        wire_forget(&wire);
+    }
+    wire_close(&wire);
+}
+
 /* ---- Ports that are full -------------------------------------------------------------------- */
 
 static void say_of_port(struct wire *wire, const char *request, unsigned number)
@@ -355,10 +420,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WITNESSED(update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once),
         WITNESSED(family_that_is_no_map_leaves_those_behind_it_as_they_are),
+        WITNESSED(families_of_any_name_are_set_watched_and_asked_for),
         WITNESSED(node_that_is_not_global_speaks_for_itself_alone),
         WITNESSED(node_that_is_attached_here_is_not_replaced_by_hearsay),
         WITNESSED(node_that_was_lied_about_is_itself_again_when_the_liar_goes),
         WITNESSED(peer_watches_so_many_families_on_each_shard_and_no_more),
+        WITNESSED(answer_comes_behind_the_changes_that_were_told_before),
         WITNESSED(peer_may_call_so_many_of_its_ports_full_and_no_more),
     };
 

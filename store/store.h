@@ -83,7 +83,7 @@ static inline bool ptl_family_fits(struct ptl_span family)
     return family.size > 0 && family.size <= PTL_FAMILY_MAX;
 }
 
-/* Whether a program of ours may call one so: [A-Za-z][A-Za-z0-9_:]*, 'l or 'g.  Others do not ask. */
+/* Whether programs of ours may call one so: [A-Za-z][A-Za-z0-9_:]*, 'l or 'g.. */
 bool ptl_family_valid(struct ptl_span family);
 
 /* ---- Whole owners ------------------------------------------------------------------------- */

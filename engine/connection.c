@@ -19,6 +19,9 @@
 /* A backlog that was read keeps so much memory for the next one. */
 #define BACKLOG_KEPT_MAX ((size_t)16384)
 
+#define STARVED_CLOSE 16 /* strangers closed at a time when there are no descriptors */
+#define STARVED_AGAIN_NS UINT64_C(60000000000)
+
 static const struct ptl_stream_hooks hooks;
 
 static struct ptl_node *node_of(const struct ptl_connection *c)
@@ -112,6 +115,33 @@ static int take_place(struct ptl_connection *c)
 static void leave_place(struct ptl_connection *c)
 {
     ptl_stranger_remove(&c->shard->links.strangers, &c->stranger);
+}
+
+/* Told to the operator once in a while, whatever strangers do. */
+static void tell_starved(struct ptl_shard *shard)
+{
+    uint64_t told = atomic_load(&shard->node->starved_told_at);
+
+    if ((told == 0 || shard->now - told >= STARVED_AGAIN_NS) &&
+        atomic_compare_exchange_strong(&shard->node->starved_told_at, &told, shard->now)) {
+        ptl_log(shard->node, PTL_LOG_ERROR,
+                "no descriptor is left for a connection: strangers are closed to make room; "
+                "allow more open files");
+    }
+}
+
+void ptl_connections_starved(struct ptl_shard *shard)
+{
+    struct ptl_node *node = shard->node;
+    unsigned missing = STARVED_CLOSE - ptl_connections_evict(shard, STARVED_CLOSE);
+
+    tell_starved(shard);
+    for (unsigned i = 0; missing != 0 && i < node->shard_count; i++) {
+        if (i != shard->index) {
+            atomic_store(&node->shards[i].evict, missing);
+            ptl_shard_wake(&node->shards[i], shard);
+        }
+    }
 }
 
 unsigned ptl_connections_evict(struct ptl_shard *shard, unsigned count)

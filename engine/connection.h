@@ -109,8 +109,11 @@ void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *conne
 /* Go on: read what is there, as far as state and room allow. */
 void ptl_connection_work(struct ptl_connection *connection);
 
-/* One or more strangers, if there are any, lose their places: descriptors are short.  Returns how
- * many did. */
+/* There are no more descriptors: strangers lose theirs, here or on other shards.  A hook of the
+ * loop. */
+void ptl_connections_starved(struct ptl_shard *shard);
+
+/* Close up to so many strangers, if there are any.  Returns how many. */
 unsigned ptl_connections_evict(struct ptl_shard *shard, unsigned count);
 
 /* Send our proof, if it is time for it. */

@@ -25,23 +25,13 @@ static struct ptl_span link_id(const struct ptl_link *link)
     return ptl_span(link->id, link->id_size);
 }
 
-/* A shard's share of the node's places for strangers. */
-static unsigned places(const struct ptl_node *node)
-{
-    unsigned all = node->options.half_open_max;
-    unsigned share = (all + node->shard_count - 1) / node->shard_count;
-
-    return share >= PTL_STRANGERS_MIN ? share : all < PTL_STRANGERS_MIN ? all : PTL_STRANGERS_MIN;
-}
-
 void ptl_links_init(struct ptl_links *links, const struct ptl_node *node)
 {
-    unsigned share = places(node), per_address = node->options.half_open_per_address;
-
     *links = (struct ptl_links){.allocator = node->allocator};
     ptl_map_init(&links->by_id, node->allocator);
-    ptl_strangers_init(&links->strangers, node->allocator, share,
-                       per_address < share ? per_address : share);
+    ptl_strangers_init(&links->strangers, node->allocator,
+                       ptl_strangers_share(node->options.half_open_max, node->shard_count),
+                       node->options.half_open_per_address);
 }
 
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node)

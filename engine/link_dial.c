@@ -592,6 +592,9 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     struct ptl_link *link, *idle = NULL;
     uint32_t at = 0;
 
+    if (atomic_load_explicit(&shard->evict, memory_order_relaxed) != 0) {
+        ptl_connections_evict(shard, atomic_exchange(&shard->evict, 0));
+    }
     bool seed_news = shard->index == 0 && atomic_load(&shard->node->seed_news);
     if (now < links->tick_at && !seed_news) {
         return;

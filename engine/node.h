@@ -65,6 +65,8 @@ struct ptl_node {
     _Atomic uint64_t patience_ns; /* for flushing */
     _Atomic bool cut_short;       /* patience ended before all was flushed */
 
+    _Atomic uint64_t starved_told_at; /* ns: that there are no descriptors; 0: never */
+
     _Atomic bool global;         /* once true, for good */
     _Atomic bool attaching;      /* ordinary: a seed that can be our master is linked */
     _Atomic uint64_t attachment; /* the number of our last one: ptl_attachment_next() */

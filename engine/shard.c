@@ -495,9 +495,16 @@ static void on_resolved(void *user, void *request, int err, const struct ptl_add
     }
 }
 
+static void on_starved(void *user)
+{
+    ptl_shard_stamp(user);
+    ptl_connections_starved(user);
+}
+
 static const struct ptl_loop_hooks loop_hooks = {
     .accepted = on_accepted,
     .resolved = on_resolved,
+    .starved = on_starved,
 };
 
 int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned index)

@@ -44,8 +44,9 @@ struct ptl_shard {
     struct ptl_loop *loop; /* made, used and freed on the shard's thread */
 
     struct ptl_inbox inbox;
-    _Atomic bool sleeping;         /* set before it waits; whoever clears it wakes it */
-    uint64_t failures;             /* of links that we own, ever */
+    _Atomic unsigned evict; /* so many strangers are to go: another shard needs descriptors */
+    _Atomic bool sleeping;  /* set before it waits; whoever clears it wakes it */
+    uint64_t failures;      /* of links that we own, ever */
     uint64_t told[PTL_SHARDS_MAX]; /* failures of each owner's links that we were told of */
     /* The same, once our monitors have been fired: the owner reads it as our answer. */
     _Atomic uint64_t answered[PTL_SHARDS_MAX];

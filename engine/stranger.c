@@ -14,13 +14,20 @@ struct ptl_source {
     struct ptl_source *rank_next, *rank_before;
 };
 
+unsigned ptl_strangers_share(unsigned all, unsigned shards)
+{
+    unsigned share = (all + shards - 1) / shards;
+
+    return share >= PTL_STRANGERS_MIN ? share : all < PTL_STRANGERS_MIN ? all : PTL_STRANGERS_MIN;
+}
+
 void ptl_strangers_init(struct ptl_strangers *strangers, const struct ptl_allocator *allocator,
                         unsigned places, unsigned per_source)
 {
     *strangers = (struct ptl_strangers){
         .allocator = allocator,
         .places = places,
-        .per_source = per_source,
+        .per_source = per_source < places ? per_source : places,
     };
     ptl_map_init(&strangers->sources, allocator);
 }

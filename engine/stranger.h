@@ -40,6 +40,9 @@ struct ptl_strangers {
     struct ptl_source_rank *ranks; /* two a count up to `places`; from the first stranger on */
 };
 
+/* Of `all` places of a node those that each of its shards has. */
+unsigned ptl_strangers_share(unsigned all, unsigned shards);
+
 void ptl_strangers_init(struct ptl_strangers *strangers, const struct ptl_allocator *allocator,
                         unsigned places, unsigned per_source);
 void ptl_strangers_drop(struct ptl_strangers *strangers);

@@ -36,6 +36,9 @@ struct ptl_loop_hooks {
     /* The answer to ptl_loop_resolve(): err < 0, or `count` addresses that live for this call. */
     void (*resolved)(void *user, void *request, int err, const struct ptl_address addresses[],
                      unsigned count);
+    /* There was no descriptor for a connection.  A few are kept for this case, and have to do until
+     * others are given back: close what can be spared.  May be NULL. */
+    void (*starved)(void *user);
 };
 
 /* What becomes of a stream.  `owner` is the one given to ptl_stream_adopt(). */

@@ -234,8 +234,14 @@ static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
     uint64_t wait_ns;
 
     if (loop->listeners_paused > 0) {
-        uint64_t resume_ns = ptl_uring_resume_listeners(loop, ptl_uring_clock());
+        /* Where one was given back, all pauses are over. */
+        uint64_t now_ns = loop->freed ? UINT64_MAX : ptl_uring_clock();
+        uint64_t resume_ns = ptl_uring_resume_listeners(loop, now_ns);
         until_ns = resume_ns < until_ns ? resume_ns : until_ns;
+    }
+    if (loop->freed) {
+        loop->freed = false;
+        ptl_uring_fill_spares(loop);
     }
     if (until_ns == 0 || loop->woken || is_resolved(loop)) {
         wait_ns = 0;
@@ -246,6 +252,12 @@ static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
     ptl_uring_enter(&loop->uring, wait_ns);
     ptl_uring_reap(&loop->uring);
     tell_resolved(loop);
+    if (loop->starved) {
+        loop->starved = false;
+        if (loop->hooks->starved != NULL) {
+            loop->hooks->starved(loop->user);
+        }
+    }
 }
 
 /* ---- From open to free --------------------------------------------------------------------- */
@@ -259,6 +271,7 @@ static void uring_free(struct ptl_loop *base)
         ptl_resolver_free(loop->resolver);
     }
     loop->freeing = true;
+    ptl_uring_drop_spares(loop);
     ptl_uring_drop_listeners(loop);
     ptl_uring_drop_streams(loop);
     ring_bell(loop->waker); /* ends the read of the eventfd */
@@ -324,6 +337,7 @@ static int uring_open(void *maker, unsigned shard, const struct ptl_allocator *a
         return err;
     }
     ptl_uring_start(&new->uring, &new->event);
+    ptl_uring_fill_spares(new);
     *loop = &new->base;
     return PTL_OK;
 }

@@ -94,9 +94,13 @@ static void accept_done(struct ptl_uring_op *op, int result, unsigned flags)
     listener->held = true;
     if (result >= 0) {
         take_connection(listener, result);
+    } else if (!listener->closed && (result == -EMFILE || result == -ENFILE)) {
+        if (!ptl_uring_release_spare(listener->loop)) {
+            pause_listener(listener);
+        }
     } else if (!listener->closed && result != -ECONNABORTED && result != -EINTR &&
                result != -EAGAIN) {
-        /* No descriptors or no memory, most likely: at once it would fail again. */
+        /* No memory, most likely: at once it would fail again. */
         pause_listener(listener);
     }
     listener->held = false;

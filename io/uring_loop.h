@@ -24,6 +24,9 @@ struct ptl_uring_waker {
     int ring_fd;
 };
 
+/* Descriptors that a loop keeps for when the process or the system has no more. */
+#define PTL_URING_SPARES 4
+
 /* Touched by its own thread only, but for what `waker` points to. */
 struct ptl_uring_loop {
     struct ptl_loop base;
@@ -41,6 +44,10 @@ struct ptl_uring_loop {
     struct ptl_stream *streams;
     struct ptl_listener *listeners;
     unsigned listeners_paused;
+    int spares[PTL_URING_SPARES]; /* descriptors for when there are no more */
+    unsigned spare_count;
+    bool starved; /* there were no more, and the user does not know */
+    bool freed;   /* a descriptor has been given back since the last poll */
 };
 
 static inline struct ptl_uring_loop *ptl_uring_loop(struct ptl_loop *loop)
@@ -91,9 +98,16 @@ void ptl_uring_drop_listeners(struct ptl_uring_loop *loop);
 
 /*
  * Listen again where a pause is over, and return when the next one ends (UINT64_MAX: no listener
- * pauses).  A listener pauses when accepting fails for want of descriptors or memory.
+ * pauses).  A listener pauses when accepting fails for want of descriptors or memory, until one is
+ * given back or for a tenth of a second.
  */
 uint64_t ptl_uring_resume_listeners(struct ptl_uring_loop *loop, uint64_t now_ns);
+
+/* Open what is missing of the spare descriptors, as far as that goes; close one in an emergency, so
+ * that something else may be opened (false: there is none left); close all. */
+void ptl_uring_fill_spares(struct ptl_uring_loop *loop);
+bool ptl_uring_release_spare(struct ptl_uring_loop *loop);
+void ptl_uring_drop_spares(struct ptl_uring_loop *loop);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t ptl_uring_clock(void);

@@ -265,6 +265,7 @@ static void finish_done(struct ptl_uring_op *op, int result, unsigned flags)
         if (result == -ECANCELED || result == -EAGAIN || result == -ENOMEM) {
             close(fd); /* the kernel has not even begun */
         }
+        stream->loop->freed = true;
         free_stream(stream);
         hooks->closed(owner);
     }
@@ -368,6 +369,9 @@ int ptl_uring_connect(struct ptl_loop *base, const struct ptl_address *address,
     socklen_t size;
 
     int fd = ptl_uring_open_socket(address, &sockaddr, &size);
+    if ((fd == -EMFILE || fd == -ENFILE) && ptl_uring_release_spare(loop)) {
+        fd = ptl_uring_open_socket(address, &sockaddr, &size);
+    }
     if (fd < 0) {
         return fd;
     }

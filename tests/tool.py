@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -19,15 +20,16 @@ READY = re.compile(r"^portolan: ready node=(\S+) addresses=(\S+) shards=(\d+)\n$
 
 
 class Node:
-    """A running node.  Its ready line has been read."""
+    """A running node.  Its ready line has been read.  `files`: its soft and hard limit of these."""
 
-    def __init__(self, home, *arguments, env=None):
+    def __init__(self, home, *arguments, env=None, files=None):
         self.home = home
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [PORTOLAN, "run", "--log", "debug", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True,
             env=environment(home, env),
+            preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files)),
         )
         self.ready = self.process.stdout.readline()
         match = READY.match(self.ready)

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -42,6 +43,29 @@ static void wait_for_signal(int signals)
     }
 }
 
+/* Each connection takes a descriptor: as many as the system lets this process have. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit); /* where it fails the node has what it had */
+    }
+}
+
+static void tell_limit(struct ptl_journal *journal)
+{
+    struct rlimit limit;
+    char line[80];
+
+    if (journal->level >= PTL_LOG_INFO && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        snprintf(line, sizeof line, "at most %llu open files, one a connection",
+                 (unsigned long long)limit.rlim_cur);
+        ptl_journal_log(journal, PTL_LOG_INFO, line);
+    }
+}
+
 /* From a node that was made to one that may be stopped: its services first, so that they are there
  * before anybody can ask for them. */
 static int serve(struct ptl_node *node, const struct ptl_options *options,
@@ -57,6 +81,7 @@ static int serve(struct ptl_node *node, const struct ptl_options *options,
         return ptl_complain_start(journal, err);
     }
     ptl_journal_release(journal);
+    tell_limit(journal);
     err = wait_for_output(signals) ? print_ready(node) : 0;
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
@@ -85,6 +110,7 @@ static int start_and_serve(const struct ptl_options *options, const struct ptl_s
         return ptl_complain(PTL_EXIT_OTHER, "no signals: %s", ptl_err_text(signals));
     }
     journal->holding = true;
+    raise_limit();
     int err = ptl_node_make(&node_options, &node);
     if (err < 0) {
         close(signals);

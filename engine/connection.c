@@ -232,7 +232,7 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
     c->shard->links.closing++;
     ptl_stream_close(c->shard->loop, c->stream);
     if (c->seed >= 0 && link == NULL && dial == NULL) {
-        ptl_seed_lost(node_of(c), c->seed, c->shard);
+        ptl_seed_lost(node_of(c), c->seed, err, c->shard);
         c->seed = -1;
     }
     c->dial = NULL;
@@ -243,7 +243,7 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
     }
     if (was_candidate && link != NULL) {
         if (err != PTL_EDUPLICATE) {
-            ptl_candidate_failed(c->shard, link, c);
+            ptl_candidate_failed(c->shard, link, c, err);
         }
         ptl_candidate_remove(link, c);
         if (!c->accepted || c->proved) {
@@ -273,7 +273,12 @@ static void over(struct ptl_connection *c, int err)
         ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR); /* no node keeps such a connection */
         return;
     }
-    ptl_connection_close(c, c->refused < 0 ? c->refused : err, ours ? PTL_LOG_INFO : PTL_LOG_WARN);
+    if (c->refused < 0) {
+        err = c->refused;
+    } else if (!c->accepted && c->proof_sent && !c->proved && c->ended) {
+        err = PTL_EREFUSED; /* it says nothing of why */
+    }
+    ptl_connection_close(c, err, ours ? PTL_LOG_INFO : PTL_LOG_WARN);
 }
 
 /* ---- Our lines ----------------------------------------------------------------------------- */
@@ -558,7 +563,7 @@ void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *c)
     if (err < 0) {
         ptl_loop_discard(shard->loop, c->handle);
         if (c->seed >= 0) {
-            ptl_seed_lost(node_of(c), c->seed, shard);
+            ptl_seed_lost(node_of(c), c->seed, err, shard);
         }
         log_close(c, err, PTL_LOG_WARN);
         ptl_connection_free(c);

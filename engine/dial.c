@@ -66,17 +66,16 @@ static void give_up(struct ptl_dial *dial, int err)
     if (seed >= 0) {
         shard->node->seeds[seed].dial = NULL;
     }
-    if (err < 0) {
-        ptl_log_about(shard, seed >= 0 ? PTL_LOG_WARN : PTL_LOG_INFO,
-                      ptl_span_text(dial->host_port), "cannot reach %s%s: %s",
-                      seed >= 0 ? "the seed " : "", dial->host_port, ptl_err_text(err));
+    if (err < 0 && seed < 0) {
+        ptl_log_about(shard, PTL_LOG_INFO, ptl_span_text(dial->host_port), "cannot reach %s: %s",
+                      dial->host_port, ptl_err_text(err));
     }
     free_dial(dial);
     if (err < 0 && link != NULL) {
         ptl_link_attempt_failed(shard, link, err);
     }
     if (err < 0 && seed >= 0) {
-        ptl_seed_lost(shard->node, seed, shard);
+        ptl_seed_lost(shard->node, seed, err, shard);
     }
 }
 

@@ -222,7 +222,7 @@ static void note_seed(struct ptl_shard *shard, struct ptl_link *link, struct ptl
 {
     if (c->seed >= 0) {
         link->seeds |= UINT64_C(1) << c->seed;
-        ptl_seed_linked(shard->node, c->seed, link->hash, shard->now);
+        ptl_seed_linked(shard, c->seed, link->hash);
         ptl_directory_link_is_seed(shard, link);
     }
 }
@@ -238,12 +238,13 @@ static bool has_led_to_link(const struct ptl_shard *shard, const struct ptl_link
            (c->proved || ptl_seed_has_led_to(shard->node, c->seed, link->hash));
 }
 
-void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
+void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c,
+                          int err)
 {
     if (has_led_to_link(shard, link, c) && !is_rival(link, c)) {
         note_seed(shard, link, c);
     } else if (c->seed >= 0) {
-        ptl_seed_lost(shard->node, c->seed, shard);
+        ptl_seed_lost(shard->node, c->seed, err, shard);
     }
 }
 
@@ -461,7 +462,7 @@ void ptl_link_lose_seeds(struct ptl_shard *shard, struct ptl_link *link)
     link->seeds = 0;
     for (int i = 0; seeds != 0; i++, seeds >>= 1) {
         if ((seeds & 1) != 0) {
-            ptl_seed_lost(shard->node, i, shard);
+            ptl_seed_lost(shard->node, i, PTL_OK, shard);
         }
     }
     close_old_sessions(link);

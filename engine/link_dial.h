@@ -45,9 +45,9 @@ void ptl_candidate_add(struct ptl_link *link, struct ptl_connection *connection)
 bool ptl_candidate_proved(struct ptl_shard *shard, struct ptl_link *link,
                           struct ptl_connection *connection);
 
-/* A candidate is being closed before it was decided: what becomes of its seed? */
+/* A candidate is being closed, for `err`, before it was decided: what becomes of its seed? */
 void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link,
-                          struct ptl_connection *connection);
+                          struct ptl_connection *connection, int err);
 
 /* A candidate is closed. */
 void ptl_candidate_remove(struct ptl_link *link, struct ptl_connection *connection);

@@ -5,14 +5,20 @@
 
 #define BACKOFF_FIRST_NS UINT64_C(1000000000)
 #define BACKOFF_LAST_NS UINT64_C(30000000000)
+#define TELL_AGAIN_NS UINT64_C(60000000000)
 
-void ptl_seed_linked(struct ptl_node *node, int seed, uint64_t hash, uint64_t now)
+void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash)
 {
-    atomic_store(&node->seeds[seed].led_to, hash);
-    if (atomic_exchange(&node->seeds[seed].state, PTL_SEED_LINKED) != PTL_SEED_LINKED) {
-        atomic_store(&node->seeds[seed].linked_at, now);
+    struct ptl_node *node = from->node;
+    struct ptl_seed *its = &node->seeds[seed];
+
+    atomic_store(&its->led_to, hash);
+    atomic_store(&its->settled, true);
+    if (atomic_exchange(&its->state, PTL_SEED_LINKED) != PTL_SEED_LINKED) {
+        atomic_store(&its->linked_at, from->now);
+        atomic_store(&node->seed_news, true);
+        ptl_shard_wake(&node->shards[0], from);
     }
-    atomic_store(&node->seeds[seed].settled, true);
 }
 
 void ptl_seed_is_self(struct ptl_node *node, int seed)
@@ -22,8 +28,9 @@ void ptl_seed_is_self(struct ptl_node *node, int seed)
     ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", node->seeds[seed].host_port);
 }
 
-void ptl_seed_lost(struct ptl_node *node, int seed, struct ptl_shard *from)
+void ptl_seed_lost(struct ptl_node *node, int seed, int err, struct ptl_shard *from)
 {
+    atomic_store(&node->seeds[seed].lost_err, err);
     /* Whoever says so may be another shard: shard 0 finds the state and sets the time. */
     atomic_store(&node->seeds[seed].state, PTL_SEED_LOST);
     atomic_store(&node->seeds[seed].settled, true);
@@ -61,7 +68,7 @@ static void start(struct ptl_shard *shard, struct ptl_seed *seed, int index)
     int err =
         ptl_dial_start(shard, seed->host_port, strlen(seed->host_port), NULL, index, &seed->dial);
     if (err < 0) {
-        ptl_seed_lost(shard->node, index, shard);
+        ptl_seed_lost(shard->node, index, err, shard);
     }
 }
 
@@ -76,11 +83,53 @@ static void look_back(struct ptl_seed *seed, uint64_t now)
     }
 }
 
+/* ---- What the operator is told ------------------------------------------------------------- */
+
+/* All have been tried, and none is linked. */
+static bool is_alone(const struct ptl_node *node)
+{
+    for (unsigned i = 0; i < node->seed_count; i++) {
+        if (atomic_load(&node->seeds[i].state) == PTL_SEED_LINKED) {
+            return false;
+        }
+    }
+    return !ptl_seeds_unsettled(node);
+}
+
+/* Once for each cause, and then once in a while.  It is an error where nothing else is left. */
+static void tell_lost(struct ptl_shard *shard, struct ptl_seed *seed, uint64_t now)
+{
+    int err = atomic_load(&seed->lost_err);
+    bool alone = is_alone(shard->node);
+
+    if (err == PTL_OK || (err == seed->told_err && (seed->told_alone || !alone) &&
+                          now - seed->told_at < TELL_AGAIN_NS)) {
+        return;
+    }
+    seed->told_err = err;
+    seed->told_alone = alone;
+    seed->told_at = now;
+    ptl_log_about(shard, alone ? PTL_LOG_ERROR : PTL_LOG_WARN, ptl_span_text(seed->host_port),
+                  "cannot join at %s: %s", seed->host_port, ptl_err_text(err));
+}
+
+static void tell_joined(struct ptl_shard *shard, struct ptl_seed *seed)
+{
+    if (seed->told_err != PTL_OK) {
+        seed->told_err = PTL_OK;
+        ptl_log_about(shard, PTL_LOG_INFO, ptl_span_text(seed->host_port), "joined at %s",
+                      seed->host_port);
+    }
+}
+
+/* ---- Time ---------------------------------------------------------------------------------- */
+
 static void tick(struct ptl_shard *shard, struct ptl_seed *seed, int index, uint64_t now)
 {
     switch (atomic_load(&seed->state)) {
     case PTL_SEED_LOST:
         atomic_store(&seed->state, PTL_SEED_WAITING);
+        tell_lost(shard, seed, now);
         look_back(seed, now);
         seed->next_at = now + jittered(shard, seed->backoff_ns);
         seed->backoff_ns =
@@ -90,6 +139,9 @@ static void tick(struct ptl_shard *shard, struct ptl_seed *seed, int index, uint
         if (now >= seed->next_at) {
             start(shard, seed, index);
         }
+        break;
+    case PTL_SEED_LINKED:
+        tell_joined(shard, seed);
         break;
     default:
         break;

@@ -29,7 +29,11 @@ struct ptl_seed {
     _Atomic uint8_t state;   /* enum ptl_seed_state; written by other shards, too */
     _Atomic bool settled;    /* it was reached or not, at least once */
     _Atomic uint64_t led_to; /* the hash of the node that has been proved to be there; 0: none */
+    _Atomic int lost_err;    /* why the last attempt failed */
     struct ptl_dial *dial;
+    int told_err;        /* what the operator knows of that; PTL_OK: nothing, or it is linked */
+    bool told_alone;     /* and that no other seed could be joined either */
+    uint64_t told_at;    /* ns */
     uint64_t next_at;    /* ns */
     uint64_t backoff_ns; /* until the attempt after the next */
     _Atomic uint64_t
@@ -38,8 +42,9 @@ struct ptl_seed {
 
 /* Say what became of a seed; `hash` is that of the node that was proved to be behind it.  Thread:
  * any shard of the node. */
-void ptl_seed_linked(struct ptl_node *node, int seed, uint64_t hash, uint64_t now);
-void ptl_seed_lost(struct ptl_node *node, int seed, struct ptl_shard *from);
+void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash);
+/* It could not be joined, for `err`, or (PTL_OK) its link is lost. */
+void ptl_seed_lost(struct ptl_node *node, int seed, int err, struct ptl_shard *from);
 void ptl_seed_is_self(struct ptl_node *node, int seed);
 
 /* Whether the node of this hash has been proved to be behind the seed, the last time that one was.

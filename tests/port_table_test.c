@@ -34,7 +34,11 @@ static void table_of_which_every_slot_is_taken_refuses_the_next(void **state)
     assert_int_equal(generation, 2);
     assert_int_equal(ptl_slot_take(&table, &options, ptl_span(NULL, 0), &index, &generation),
                      PTL_ELIMIT);
-    ptl_slot_give(&table, ptl_slot_named(&table, ptl_span_text("echo")));
+    struct ptl_slot *slot = ptl_slot_named(&table, ptl_span_text("echo"));
+    struct ptl_port_more *more = slot->more; /* the port's, which ends it, not the table's */
+    ptl_slot_give(&table, slot);
+    ptl_free(ptl_allocator_libc(), more->name, more->name_size);
+    ptl_free(ptl_allocator_libc(), more, sizeof(*more));
     table.slot_count = count;
     ptl_port_table_drop(&table);
 }

@@ -55,7 +55,6 @@
     X(PTL_ENOKEY, -5042, "no such key in the database")                                            \
     X(PTL_ERIVAL, -5043,                                                                           \
       "another node of the same ID is linked: give every node an ID of its own")                   \
-    X(PTL_ERIVAL, -5043, "another node of the same ID is linked: give every node an ID of its own") \
     X(PTL_EUNREAD, -5044, "the peer asks and takes no answers")                                    \
     X(PTL_EREFUSED, -5045, "the peer closed at our proof: another secret, or our ID is in use")
 

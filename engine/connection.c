@@ -246,6 +246,8 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
             ptl_candidate_failed(c->shard, link, c, err);
         }
         ptl_candidate_remove(link, c);
+        /* It may have been all that the link was for. */
+        ptl_links_tick_at(&c->shard->links, c->shard->now + PTL_LINKS_TICK_NS);
         if (!c->accepted || c->proved) {
             ptl_link_attempt_failed(c->shard, link, err);
         }

@@ -67,7 +67,7 @@ class Limits(unittest.TestCase):
     def test_every_option_exists_and_has_that_default(self):
         header, flags = read("engine", "portolan.h"), read("tools", "options.c")
         for number, cells in rows():
-            for option in words(cells[2]):
+            for option in [word for word in words(cells[2]) if " " not in word]:
                 with self.subTest(line=number, option=option):
                     if option.startswith("--"):
                         self.assertIn(f'{{"{option[2:]}",', flags)

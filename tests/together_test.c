@@ -178,12 +178,46 @@ static void messages_in_the_making_hold_a_bounded_sum(void **state)
     close_all();
 }
 
+static void claim_names(uint16_t port, unsigned count)
+{
+    static unsigned number;
+    char lines[100];
+
+    for (unsigned i = 0; i < count; i++) {
+        struct wire *wire = &wires[i % PEERS];
+        wire_close(wire, false);
+        assert_true(wire_dial_raw(wire, port, 0));
+        snprintf(lines, sizeof(lines), "aemp;1;nobody-%u;hmac_sha3_512;cbor\nnonce\n", number++);
+        ptl_buffer_append(&wire->out, lines, strlen(lines));
+        while (wire_unsent(wire) != 0 && wire->state == WIRE_UP) {
+            look();
+        }
+    }
+    close_all();
+}
+
+/* A stranger says a name, and a link would be found by it: the name goes with the stranger. */
+static void names_that_strangers_gave_are_forgotten(void **state)
+{
+    struct ptl_node *node = start();
+    uint16_t port = (uint16_t)atoi(strrchr(ptl_node_address(node, 0), ':') + 1);
+
+    (void)state;
+    claim_names(port, 200); /* tables and buffers are as large as they will be */
+    size_t before = witness_bytes();
+    claim_names(port, 1000);
+    while (witness_bytes() > before + 65536) {
+        look();
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned shards[] = {1, 0};
     const struct CMUnitTest tests[] = {
         WITNESSED(links_that_take_nothing_hold_a_bounded_sum),
         WITNESSED(messages_in_the_making_hold_a_bounded_sum),
+        WITNESSED(names_that_strangers_gave_are_forgotten),
     };
 
     sim_random_seed(&chance, 1);

@@ -61,13 +61,14 @@ bool ptl_callback_done(struct ptl_shard *shard, const struct ptl_callback *callb
                        const char *kind, struct ptl_span about, int result)
 {
     ptl_callback_end(shard, callback, kind, about);
+    bool lives = callback->slot == NULL || ptl_slot_lives(callback->slot, callback->generation);
     if (result == 0 || result == PTL_LATER) {
-        return result == 0;
+        return result == 0 || !lives;
     }
     if (callback->slot == NULL) {
         ptl_log_about(shard, PTL_LOG_WARN, ptl_span_text(kind), "%s of the program has failed: %s",
                       kind, ptl_fail_text(shard, result));
-    } else if (ptl_slot_lives(callback->slot, callback->generation)) {
+    } else if (lives) {
         ptl_port_fail(shard, callback->slot, result);
     }
     return true;

@@ -14,10 +14,12 @@ static void list(struct ptl_dial *dial)
         links->dials->link_ = &dial->next;
     }
     links->dials = dial;
+    links->dial_count++;
 }
 
 static void free_dial(struct ptl_dial *dial)
 {
+    dial->shard->links.dial_count--;
     *dial->link_ = dial->next;
     if (dial->next != NULL) {
         dial->next->link_ = dial->link_;

@@ -27,13 +27,37 @@ unsigned ptl_directory_place(const struct ptl_shard *shard, struct ptl_span fami
     return ptl_shard_of(ptl_name_hash(family), shard->node->shard_count);
 }
 
+static unsigned owner_of(const struct ptl_shard *shard, struct ptl_span node)
+{
+    return ptl_shard_of(ptl_name_hash(node), shard->node->shard_count);
+}
+
+/*
+ * An op can be neither posted nor kept.  What it was about has to begin anew, so the link to its
+ * node fails; to say so takes no memory, but a bit: of the peer, or of all links of one owner.
+ */
+static void lose(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_peer *peer = op->node.size == 0 ? NULL : ptl_peer_find(shard, op->node);
+
+    ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: the database may be out of step");
+    if (op->number == PTL_DIR_NEEDED) {
+        directory->needs_master = false; /* whoever needs it next says so */
+    } else if (peer != NULL) {
+        peer->failing = directory->failing = true;
+    } else if (op->node.size != 0) {
+        directory->failing_owners |= UINT64_C(1) << owner_of(shard, op->node);
+    }
+}
+
 static void let_wait(struct ptl_shard *shard, unsigned to, const struct ptl_op *op)
 {
     struct ptl_directory *directory = &shard->directory;
     struct ptl_parcel *parcel = ptl_parcel_make(op, shard->allocator);
 
     if (parcel == NULL) {
-        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: the database may be out of step");
+        lose(shard, op);
         return;
     }
     if (directory->last[to] == NULL) {
@@ -92,23 +116,79 @@ static bool post_all_waiting(struct ptl_shard *shard)
     return all;
 }
 
-void ptl_directory_fail(struct ptl_shard *shard, struct ptl_span node, int err)
+static struct ptl_op failure(struct ptl_span node, int err)
 {
-    struct ptl_op op = {
+    return (struct ptl_op){
         .kind = PTL_OP_DIRECTORY,
         .to = PTL_TO_SHARD,
         .number = PTL_DIR_FAIL,
         .epoch = (uint64_t) - (int64_t)err,
         .node = node,
     };
+}
 
-    ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(node), shard->node->shard_count), &op);
+void ptl_directory_fail(struct ptl_shard *shard, struct ptl_span node, int err)
+{
+    struct ptl_op op = failure(node, err);
+
+    ptl_directory_post(shard, owner_of(shard, node), &op);
+}
+
+/* Those whose bit stands.  Returns whether some are left. */
+static bool fail_peers(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_peer *peer;
+    uint32_t at = 0;
+
+    directory->failing = false;
+    while ((peer = ptl_map_next(&directory->peers, &at)) != NULL) {
+        if (peer->failing) {
+            struct ptl_op op = failure(ptl_port_node(&peer->port), PTL_ENOMEM);
+            unsigned owner = owner_of(shard, op.node);
+            peer->failing = ptl_shard_post(shard, owner, &op, true) < 0;
+            directory->failing |= peer->failing;
+        }
+    }
+    return directory->failing;
+}
+
+static bool fail_owners(struct ptl_shard *shard)
+{
+    struct ptl_op op = failure(ptl_span(NULL, 0), PTL_ENOMEM);
+
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if ((shard->directory.failing_owners & bit) != 0 &&
+            ptl_shard_post(shard, i, &op, true) == PTL_OK) {
+            shard->directory.failing_owners &= ~bit;
+        }
+    }
+    return shard->directory.failing_owners != 0;
+}
+
+/* Some other shard has lost what it had to say of a link, and could not even keep of which. */
+static void fail_all(struct ptl_shard *shard)
+{
+    struct ptl_link *link;
+    uint32_t at = 0;
+
+    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+        if (link->state == PTL_LINK_UP) {
+            ptl_link_fail(shard, link, PTL_ENOMEM);
+            at = 0; /* whoever was told of it may have made links */
+        }
+    }
 }
 
 static void fail_link(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_link *link = ptl_link_find(shard, op->node);
+    struct ptl_link *link = op->node.size == 0 ? NULL : ptl_link_find(shard, op->node);
 
+    if (op->node.size == 0) {
+        fail_all(shard);
+        return;
+    }
     if (link != NULL && link->state == PTL_LINK_UP) {
         int err = -(int)op->epoch;
         ptl_log_about(shard, PTL_LOG_ERROR, op->node, "the database of %s: %s", link->id,
@@ -663,8 +743,9 @@ bool ptl_directory_work(struct ptl_shard *shard)
     struct ptl_directory *directory = &shard->directory;
     bool left = !post_all_waiting(shard);
 
+    left |= directory->failing && fail_peers(shard);
+    left |= directory->failing_owners != 0 && fail_owners(shard);
     ease_buffers(directory);
-
     if (shard->stop_step != 0) {
         return left; /* what we have set goes with us: nobody needs it any more */
     }

@@ -73,7 +73,7 @@ enum ptl_directory_op {
     PTL_DIR_FOUND, /* to its link's owner; body: array of addresses or null */
     PTL_DIR_KEEP,  /* to its link's owner: it is global, keep a link to it */
     PTL_DIR_LEAVE, /* to its link's owner: nobody knows it as global any more */
-    PTL_DIR_FAIL,  /* to its link's owner; epoch: the error's absolute value */
+    PTL_DIR_FAIL,  /* to its link's owner; epoch: the error's absolute value; no node: all links */
 };
 
 /* Of PTL_DIR_REPLACE and PTL_DIR_UPDATE: what the peer is. */
@@ -103,6 +103,7 @@ struct ptl_peer {
     bool attached;           /* to us: its entries came through us */
     bool ignored;            /* something that it brings was, for what counts more */
     bool asking;             /* it is to be asked for all once more */
+    bool failing;            /* its link is to be failed: what it had to know is lost */
     uint64_t left_out_at;    /* ns: when the log last told of entries that it does not take */
     uint32_t left_out;       /* ... and how many there were since */
     struct ptl_outlet *feed; /* of our part of the database, or NULL */
@@ -153,6 +154,8 @@ struct ptl_directory {
     struct ptl_registration *registration_dues;
     struct ptl_parcel *first[PTL_SHARDS_MAX], *last[PTL_SHARDS_MAX]; /* no room in the ring yet */
     uint64_t queued;                                                 /* a bit a shard */
+    bool failing;                                                    /* one of the peers is */
+    uint64_t failing_owners; /* a bit a shard: all its links are, nobody knows which it was */
     struct ptl_director *director;
     struct ptl_buffer sets, dels, packet; /* where packets are made */
 };

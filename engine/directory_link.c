@@ -15,6 +15,9 @@
 /* A link to a global node that nobody knows of any more is tried for so long. */
 #define KEEP_LOST_NS UINT64_C(600000000000)
 
+/* Of a node's addresses in the database so many are tried. */
+#define PTL_ADDRESSES_MAX 16
+
 /* The node with the higher ID leaves the first attempt to the other. */
 #define KEEP_WAIT_NS UINT64_C(300000000)
 
@@ -244,7 +247,7 @@ bool ptl_directory_list(struct ptl_buffer *out, struct ptl_span array)
     if (ptl_next(&cursor, &head) < 0 || head.type != PTL_ARRAY) {
         return head.type == PTL_NULL;
     }
-    for (uint32_t i = 0; i < head.count; i++) {
+    for (uint32_t i = 0; i < head.count && i < PTL_ADDRESSES_MAX; i++) {
         int err = ptl_key_next(&cursor, room, &text);
         if (err < 0 || text.size >= sizeof(address)) {
             all = false;

@@ -322,22 +322,37 @@ int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct pt
 
 /* ---- Ops from shards and threads ----------------------------------------------------------- */
 
-/* It was issued before a failure that its issuer had not been told of: it is lost. */
-static int lose(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+/* An op is lost; a monitor is told so, as of this failure (0: of none). */
+static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failure, int why)
 {
+    char id[PTL_NODE_ID_MAX + 1] = "";
+
     shard->counters.lost++;
     if (op->kind != PTL_OP_WATCH) {
         return PTL_OK;
     }
+    memcpy(id, op->node.bytes, op->node.size);
     struct ptl_msg *reason;
-    int err = ptl_msg_make(shard->node, &reason, "ttt", "transport_error", link->id,
-                           ptl_err_text(PTL_ELOST));
+    int err = ptl_msg_make(shard->node, &reason, "ttt", "transport_error", id, ptl_err_text(why));
     if (err == PTL_OK) {
         struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
-        err = tell_down(shard, watcher, link->failed_at, reason);
+        err = tell_down(shard, watcher, failure, reason);
         ptl_msg_free(reason);
     }
     return err;
+}
+
+/* Whether one more link may be made for what is sent.  Else those that nobody wants go soon. */
+static bool has_place(struct ptl_shard *shard)
+{
+    struct ptl_links *links = &shard->links;
+
+    if (links->by_id.count < PTL_LINKS_MAX) {
+        return true;
+    }
+    links->crowded = true;
+    ptl_links_tick_at(links, shard->now);
+    return false;
 }
 
 static int spawn(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
@@ -353,6 +368,9 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_link *link = shard->links.last;
 
     if (link == NULL || !ptl_span_equal(link_id(link), op->node)) {
+        if (ptl_link_find(shard, op->node) == NULL && !has_place(shard)) {
+            return lose(shard, op, 0, PTL_ELIMIT);
+        }
         link = ptl_link_get(shard, op->node);
         if (link == NULL) {
             return PTL_ENOMEM;
@@ -365,7 +383,7 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
             /* Whether it is stale cannot be told any more; so that nobody misses it: */
             ptl_link_fail(shard, link, PTL_ELOST);
         }
-        return lose(shard, link, op);
+        return lose(shard, op, link->failed_at, PTL_ELOST);
     }
 #endif
     switch ((enum ptl_op_kind)op->kind) {

@@ -89,7 +89,9 @@ struct ptl_link {
     uint64_t keep_until; /* ns: until then a link is wanted, whatever is sent; 0: not so */
     uint64_t keep_at;    /* ns: try for that */
     uint64_t keep_backoff;
-    uint64_t redial_at; /* ns: not dialled before, since the last link did not last */
+    uint64_t seek_until; /* ns: what this peer has had us look for is paid for by then */
+    uint64_t seek_last;  /* the hash of the node that it had us look for last */
+    uint64_t redial_at;  /* ns: not dialled before, since the last link did not last */
     uint64_t redial_backoff;
     uint64_t next_at;    /* ns: try the next address, or look again */
     uint64_t give_up_at; /* ns */
@@ -108,6 +110,12 @@ struct ptl_link_listener {
     void *data;
 };
 
+/* Links of one shard that are up or down; beyond it no more are made for what is sent. */
+#define PTL_LINKS_MAX 4096u
+
+/* Attempts to connect that are under way, of one shard. */
+#define PTL_DIALS_MAX 64u
+
 struct ptl_links {
     const struct ptl_allocator *allocator;
     struct ptl_map by_id;
@@ -117,6 +125,8 @@ struct ptl_links {
     struct ptl_strangers strangers;                          /* the accepted ones of them */
     struct ptl_connection *all;                              /* every connection of this shard */
     struct ptl_dial *dials;
+    uint32_t dial_count;
+    bool crowded; /* more links are wanted than there may be: idle ones are forgotten at once */
     struct ptl_link *last;                         /* the one that the last op was for */
     uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */
@@ -190,6 +200,12 @@ void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link);
 PTL_MUST_CHECK int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link,
                                       struct ptl_span name, const struct ptl_msg *reason,
                                       struct ptl_port *to);
+
+/*
+ * Whether we look for another node, by its hash, because of something that this peer relays: 64 of
+ * them at once, then 16 a second.  The same one again costs nothing.
+ */
+bool ptl_link_may_seek(struct ptl_link *link, uint64_t now, uint64_t hash);
 
 /* Free a link that nobody wants. */
 void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link);

@@ -104,6 +104,25 @@ void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct p
     link->addresses_size = (uint32_t)size;
 }
 
+/* What a relayed message to an unknown node costs its sender, in time; and how much may be owed. */
+#define SEEK_COST_NS UINT64_C(62500000)
+#define SEEK_BURST 64
+
+bool ptl_link_may_seek(struct ptl_link *link, uint64_t now, uint64_t hash)
+{
+    uint64_t until = link->seek_until > now ? link->seek_until : now;
+
+    if (hash == link->seek_last) {
+        return true;
+    }
+    if (until - now > (SEEK_BURST - 1) * SEEK_COST_NS) {
+        return false;
+    }
+    link->seek_until = until + SEEK_COST_NS;
+    link->seek_last = hash;
+    return true;
+}
+
 void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link)
 {
     struct ptl_dial *dial = link->dial;
@@ -174,6 +193,9 @@ static void dial_on(struct ptl_shard *shard, struct ptl_link *link)
         link->next_at = link->redial_at;
     } else if (link->asking) {
         link->next_at = link->give_up_at; /* the answer ends this */
+    } else if (shard->links.dial_count >= PTL_DIALS_MAX && link->dial == NULL &&
+               link->addresses != NULL && link->addresses[link->addresses_at] != 0) {
+        link->next_at = shard->now + SEEDS_AGAIN_NS; /* others are at it: in turn */
     } else if (dial_next(shard, link)) {
         return;
     } else if (is_under_way(shard, link)) {
@@ -604,11 +626,12 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     uint64_t next = tick_half_open(shard);
     while ((link = ptl_map_next(&links->by_id, &at)) != NULL) {
         sooner(&next, tick_link(shard, link));
-        if (is_idle(link) && forget_at(link) <= now) {
+        if (is_idle(link) && (links->crowded || forget_at(link) <= now)) {
             link->dirty_next = idle; /* it has nothing to flush */
             idle = link;
         }
     }
+    links->crowded = false;
     while ((link = idle) != NULL) {
         idle = link->dirty_next;
         if (is_idle(link)) {

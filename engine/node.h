@@ -143,6 +143,9 @@ PTL_MUST_CHECK int ptl_node_learn(struct ptl_node *node, struct ptl_span node_id
 /* Keep the list of linked nodes. */
 void ptl_node_linked(struct ptl_node *node, struct ptl_span node_id, bool up);
 
+/* Whether it is linked at this moment.  Thread: any. */
+bool ptl_node_is_linked(struct ptl_node *node, struct ptl_span node_id);
+
 /* Keep the list of nonces; and whether one is ours. */
 void ptl_node_nonce(struct ptl_node *node, struct ptl_connection *connection, bool used);
 bool ptl_node_nonce_is_ours(struct ptl_node *node, struct ptl_span nonce);

@@ -215,6 +215,14 @@ void ptl_node_linked(struct ptl_node *node, struct ptl_span node_id, bool up)
     pthread_mutex_unlock(&node->lock);
 }
 
+bool ptl_node_is_linked(struct ptl_node *node, struct ptl_span node_id)
+{
+    pthread_mutex_lock(&node->lock);
+    bool linked = ptl_map_find(&node->linked, ptl_name_hash(node_id), same_text, node_id) != NULL;
+    pthread_mutex_unlock(&node->lock);
+    return linked;
+}
+
 void ptl_links(struct ptl_node *node, void (*each)(const char *node_id, void *data), void *data)
 {
     const char *text;

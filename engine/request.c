@@ -59,11 +59,32 @@ static int malformed(struct request *r, const char *what)
     return PTL_OK;
 }
 
+/*
+ * Whether we send this for a peer.  Not to a node port: what is relayed there is a request, perhaps
+ * to relay again, and one packet could go to and fro between two nodes as often as it has values.
+ * And to nodes that are not linked only so often: each makes us look for it, connect and wait.
+ */
+static bool may_relay(const struct request *r)
+{
+    const struct ptl_port *to = r->to;
+
+    if (r->link == NULL || to->kind != PTL_PORT_REMOTE) {
+        return true;
+    }
+    if (ptl_port_name(to).size == 0) {
+        return false;
+    }
+    return to->node_hash == r->link->hash ||
+           ptl_node_is_linked(r->shard->node, ptl_port_node(to)) ||
+           ptl_link_may_seek(r->link, r->shard->now, to->node_hash);
+}
+
 static int send_values(struct request *r, struct ptl_span body, uint32_t count)
 {
     struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = body, .count = count};
 
-    if (r->to->kind == PTL_PORT_NODE) {
+    if (r->to->kind == PTL_PORT_NODE || !may_relay(r)) {
+        r->shard->counters.dropped++;
         return PTL_OK;
     }
     /* A peer's request waits for room with its connection; our own was accepted already, and what

@@ -180,10 +180,7 @@ static void take_monitor(struct ptl_shard *shard, struct ptl_monitoring *monitor
 static void take_timer(struct ptl_shard *shard, struct ptl_timing *timing)
 {
     timing->due += shard->now;
-    if (ptl_timers_add(shard, timing) < 0) {
-        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a timer is lost");
-        ptl_timing_free(shard, timing);
-    }
+    ptl_timers_accept(shard, timing);
 }
 
 static void take_follower(struct ptl_shard *shard, struct ptl_follower *follower)

@@ -10,10 +10,15 @@
 /* What said PTL_LATER, and a message that found no room, is tried again after this. */
 #define RETRY_NS UINT64_C(1000000)
 
+/* Messages without room that are tried in one turn. */
+#define JAMS_A_TURN 256
+
 void ptl_timers_init(struct ptl_timers *timers, const struct ptl_allocator *allocator)
 {
     *timers = (struct ptl_timers){.allocator = allocator};
     ptl_map_init(&timers->by_id, allocator);
+    ptl_jams_init(&timers->jams, allocator);
+    ptl_list_init(&timers->accepted);
 }
 
 void ptl_timing_free(struct ptl_shard *shard, struct ptl_timing *timing)
@@ -32,11 +37,17 @@ static void put(struct ptl_timers *timers, uint32_t place, struct ptl_timing *ti
     timing->place = place;
 }
 
+/* Those of one moment fire in the order in which they were made. */
+static bool is_before(const struct ptl_timing *a, const struct ptl_timing *b)
+{
+    return a->due < b->due || (a->due == b->due && a->id < b->id);
+}
+
 static void sift_up(struct ptl_timers *timers, uint32_t place)
 {
     struct ptl_timing *timing = timers->heap[place];
 
-    while (place > 0 && timers->heap[(place - 1) / 2]->due > timing->due) {
+    while (place > 0 && is_before(timing, timers->heap[(place - 1) / 2])) {
         put(timers, place, timers->heap[(place - 1) / 2]);
         place = (place - 1) / 2;
     }
@@ -52,10 +63,10 @@ static void sift_down(struct ptl_timers *timers, uint32_t place)
         if (child >= timers->count) {
             break;
         }
-        if (child + 1 < timers->count && timers->heap[child + 1]->due < timers->heap[child]->due) {
+        if (child + 1 < timers->count && is_before(timers->heap[child + 1], timers->heap[child])) {
             child++;
         }
-        if (timers->heap[child]->due >= timing->due) {
+        if (!is_before(timers->heap[child], timing)) {
             break;
         }
         put(timers, place, timers->heap[child]);
@@ -64,25 +75,43 @@ static void sift_down(struct ptl_timers *timers, uint32_t place)
     put(timers, place, timing);
 }
 
-static void take_out(struct ptl_timers *timers, struct ptl_timing *timing)
+static void take_off_heap(struct ptl_timers *timers, struct ptl_timing *timing)
 {
     uint32_t place = timing->place;
     struct ptl_timing *last = timers->heap[--timers->count];
 
+    timing->place = UINT32_MAX;
     if (last != timing) {
         put(timers, place, last);
         sift_up(timers, place);
         sift_down(timers, last->place);
     }
+}
+
+/* Nobody finds it any more. */
+static void take_out(struct ptl_timers *timers, struct ptl_timing *timing)
+{
+    if (timing->jam.stands) {
+        ptl_jam_leave(&timers->jams, timing);
+    } else {
+        take_off_heap(timers, timing);
+    }
     ptl_map_remove(&timers->by_id, timing->id, timing);
+}
+
+/* Now, or when it has fired. */
+static void end(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    timing->ended = true;
+    if (!timing->firing) {
+        take_out(&shard->timers, timing);
+        ptl_timing_free(shard, timing);
+    }
 }
 
 static void end_timing(struct ptl_shard *shard, struct ptl_belonging *belonging)
 {
-    struct ptl_timing *timing = ptl_container(belonging, struct ptl_timing, belonging);
-
-    take_out(&shard->timers, timing);
-    ptl_timing_free(shard, timing);
+    end(shard, ptl_container(belonging, struct ptl_timing, belonging));
 }
 
 int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *timing)
@@ -101,7 +130,8 @@ int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *timing)
         timers->heap = heap;
         timers->capacity = capacity;
     }
-    if (ptl_map_reserve(&timers->by_id) < 0) {
+    if (ptl_map_reserve(&timers->by_id) < 0 ||
+        (timing->msg != NULL && ptl_jam_reserve(&timers->jams) < 0)) {
         return PTL_ENOMEM;
     }
     if (timing->owner != NULL) {
@@ -119,12 +149,56 @@ int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *timing)
     return PTL_OK;
 }
 
+void ptl_timers_accept(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    struct ptl_timers *timers = &shard->timers;
+
+    if (!ptl_list_empty(&timers->accepted) || ptl_timers_add(shard, timing) < 0) {
+        ptl_list_append(&timers->accepted, &timing->accepted);
+        timers->retry_at = shard->now + RETRY_NS;
+    }
+}
+
+static struct ptl_timing *first_accepted(const struct ptl_timers *timers)
+{
+    return ptl_list_empty(&timers->accepted)
+               ? NULL
+               : ptl_container(timers->accepted.next, struct ptl_timing, accepted);
+}
+
+/* As far as there is memory now. */
+static void add_accepted(struct ptl_shard *shard)
+{
+    struct ptl_timing *timing;
+
+    while ((timing = first_accepted(&shard->timers)) != NULL &&
+           ptl_timers_add(shard, timing) == PTL_OK) {
+        ptl_list_remove(&timing->accepted);
+    }
+}
+
+static struct ptl_timing *find_accepted(const struct ptl_timers *timers, uint64_t id)
+{
+    for (struct ptl_list *at = timers->accepted.next; at != &timers->accepted; at = at->next) {
+        struct ptl_timing *timing = ptl_container(at, struct ptl_timing, accepted);
+        if (timing->id == id) {
+            return timing;
+        }
+    }
+    return NULL;
+}
+
 void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id)
 {
     struct ptl_timing *timing = ptl_map_find(&shard->timers.by_id, id, NULL, ptl_span(NULL, 0));
 
     if (timing != NULL) {
-        take_out(&shard->timers, timing);
+        end(shard, timing);
+        return;
+    }
+    timing = find_accepted(&shard->timers, id);
+    if (timing != NULL) {
+        ptl_list_remove(&timing->accepted);
         ptl_timing_free(shard, timing);
     }
 }
@@ -156,8 +230,7 @@ static bool send_now(struct ptl_shard *shard, struct ptl_timing *timing)
     return err != PTL_EFULL && err != PTL_ENOMEM;
 }
 
-/* Returns whether it is done with. */
-static bool fire(struct ptl_shard *shard, struct ptl_timing *timing)
+static bool run(struct ptl_shard *shard, struct ptl_timing *timing)
 {
     struct ptl_callback callback;
 
@@ -169,6 +242,66 @@ static bool fire(struct ptl_shard *shard, struct ptl_timing *timing)
     return ptl_callback_done(shard, &callback, "a timer", ptl_span(NULL, 0), result);
 }
 
+/* Returns whether it is done with, and freed. */
+static bool fire(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    timing->firing = true; /* what it calls may add and take back timers, itself included */
+    bool done = run(shard, timing);
+    timing->firing = false;
+    if (done || timing->ended) {
+        end(shard, timing);
+        return true;
+    }
+    return false;
+}
+
+/* One whose time has come.  It has its next turn already, should this one be in vain. */
+static void fire_due(struct ptl_shard *shard, struct ptl_timing *timing, uint64_t now)
+{
+    struct ptl_timers *timers = &shard->timers;
+    bool sends = timing->tell == NULL;
+
+    timing->due = now + RETRY_NS;
+    timing->round = timers->round;
+    sift_down(timers, timing->place);
+    if (sends && ptl_jam_is_for(&timers->jams, timing)) {
+        take_off_heap(timers, timing);
+        bool stands = ptl_jam_enter(&timers->jams, timing);
+        ptl_assert(stands);
+        return;
+    }
+    if (fire(shard, timing) || !sends) {
+        return;
+    }
+    if (ptl_jam_enter(&timers->jams, timing)) {
+        take_off_heap(timers, timing);
+        timers->retry_at = now + RETRY_NS;
+    }
+}
+
+static bool nothing_to_retry(const struct ptl_timers *timers)
+{
+    return ptl_jams_empty(&timers->jams) && ptl_list_empty(&timers->accepted);
+}
+
+/* What found no memory; and messages that found no room: some of them, in turn. */
+static void retry(struct ptl_shard *shard, uint64_t now)
+{
+    struct ptl_timers *timers = &shard->timers;
+    struct ptl_timing *first;
+
+    if (nothing_to_retry(timers) || timers->retry_at > now) {
+        return;
+    }
+    timers->retry_at = now + RETRY_NS;
+    add_accepted(shard);
+    for (unsigned i = 0; i < JAMS_A_TURN && (first = ptl_jam_next(&timers->jams)) != NULL; i++) {
+        if (fire(shard, first)) {
+            timers->retry_at = now; /* there is room: the next one soon */
+        }
+    }
+}
+
 void ptl_timers_fire(struct ptl_shard *shard, uint64_t now)
 {
     struct ptl_timers *timers = &shard->timers;
@@ -176,38 +309,34 @@ void ptl_timers_fire(struct ptl_shard *shard, uint64_t now)
      * must not keep the shard. */
     uint32_t round = ++timers->round;
 
+    retry(shard, now);
     while (timers->count != 0 && timers->heap[0]->due <= now && timers->heap[0]->round != round) {
-        struct ptl_timing *timing = timers->heap[0];
-        /* Out of the heap first: its callback may add or cancel timers, itself included. */
-        take_out(timers, timing);
-        struct ptl_slot *owner = timing->owner;
-        ptl_belonging_remove(&timing->belonging);
-        if (fire(shard, timing)) {
-            ptl_timing_free(shard, timing);
-            continue;
-        }
-        timing->due = now + RETRY_NS;
-        timing->owner = owner;
-        if (ptl_timers_add(shard, timing) < 0) {
-            ptl_timing_free(shard, timing);
-        }
+        fire_due(shard, timers->heap[0], now);
     }
 }
 
 uint64_t ptl_timers_due(const struct ptl_timers *timers)
 {
-    return timers->count == 0 ? UINT64_MAX : timers->heap[0]->due;
+    uint64_t due = timers->count == 0 ? UINT64_MAX : timers->heap[0]->due;
+
+    return nothing_to_retry(timers) || timers->retry_at > due ? due : timers->retry_at;
 }
 
 void ptl_timers_drop(struct ptl_shard *shard)
 {
     struct ptl_timers *timers = &shard->timers;
 
-    while (timers->count != 0) {
-        struct ptl_timing *timing = timers->heap[0];
+    struct ptl_timing *timing;
+
+    while ((timing = timers->count != 0 ? timers->heap[0] : ptl_jam_next(&timers->jams)) != NULL) {
         take_out(timers, timing);
         ptl_timing_free(shard, timing);
     }
+    while ((timing = first_accepted(timers)) != NULL) {
+        ptl_list_remove(&timing->accepted);
+        ptl_timing_free(shard, timing);
+    }
+    ptl_jams_drop(&timers->jams);
     ptl_free(timers->allocator, timers->heap, timers->capacity * sizeof(*timers->heap));
     timers->heap = NULL;
     timers->capacity = 0;

@@ -6,22 +6,27 @@
 #pragma once
 
 #include "engine/belonging.h"
+#include "engine/jam.h"
 #include "engine/map.h"
 #include "engine/portolan.h"
 
 struct ptl_shard;
 struct ptl_slot;
 
-/* One timer of the application.  Owned by the heap, once added. */
+/* One timer of the application.  Owned by the timers, once added. */
 struct ptl_timing {
     struct ptl_belonging belonging;
     uint64_t id;
     uint64_t due;           /* ns of the loop's clock; at first the delay */
-    uint32_t place;         /* in the heap */
+    uint32_t place;         /* in the heap; UINT32_MAX: not there */
     uint32_t round;         /* of firing, in which it was added */
     struct ptl_slot *owner; /* NULL: made outside of ports */
     ptl_timer_fn *tell;     /* or, when NULL, a message: */
     void *data;
+    bool firing;              /* it stays where it is until that is over */
+    bool ended;               /* meanwhile: taken back, or its port is gone */
+    struct ptl_list accepted; /* among those that could not be added yet */
+    struct ptl_jam_place jam; /* of a message for which there is no room */
     struct ptl_port to;
     struct ptl_msg *msg; /* counted by ptl_keep() at the shard it was added to */
 };
@@ -30,7 +35,10 @@ struct ptl_timers {
     const struct ptl_allocator *allocator;
     struct ptl_timing **heap;
     uint32_t count, capacity;
-    uint32_t round; /* of firing */
+    uint32_t round;    /* of firing */
+    uint64_t retry_at; /* ns: when those that found no room are tried again */
+    struct ptl_jams jams;
+    struct ptl_list accepted; /* those for which there is no memory yet, in order */
     struct ptl_map by_id;
 };
 
@@ -38,6 +46,9 @@ void ptl_timers_init(struct ptl_timers *timers, const struct ptl_allocator *allo
 
 /* Add one whose `due` is set.  Errors: PTL_ENOMEM (it stays the caller's). */
 PTL_MUST_CHECK int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *timing);
+
+/* The same for one that a thread has been told is accepted: without memory it is added later. */
+void ptl_timers_accept(struct ptl_shard *shard, struct ptl_timing *timing);
 
 /* Take one back by its ID, if it is there. */
 void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id);

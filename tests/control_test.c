@@ -2,7 +2,10 @@
  * What programs ask for beside messages (kills, spawns, monitors, timers) has room of its own, and
  * not more: it is refused when that is used up, and what was accepted happens (G2, G6).
  */
+#include "listener.h"
 #include "witness.h"
+
+#include <unistd.h>
 
 #define LARGE ((size_t)64 << 10) /* bytes of a reason, a prefix, a message */
 #define ASKED 2000               /* how often: 128 MB, if nothing were refused */
@@ -218,16 +221,20 @@ static void links_that_are_dialled_hold_a_bounded_number_of_bytes(void **state)
 {
     static ask_fn *const asks[] = {ask_kill, ask_spawn};
     struct ptl_node *node = small_node();
+    char address[32];
+    int listener = listener_open(address); /* and nobody there says a word */
 
     (void)state;
     for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
         char id[20];
         snprintf(id, sizeof(id), "nowhere%zu", i);
-        assert_int_equal(ptl_node_known(node, id, "127.0.0.1:9"), 0);
+        assert_int_equal(ptl_node_known(node, id, address), 0);
         snprintf(id, sizeof(id), "nowhere%zu#port", i);
         struct ptl_port port = witness_parse(node, id);
         assert_refused_within(node, &port, asks[i], "PTL_EFULL");
     }
+    assert_int_equal(witness_stop(node, 0), PTL_ETIMEOUT);
+    close(listener);
 }
 
 /* ---- A port that waits --------------------------------------------------------------------- */
@@ -386,6 +393,53 @@ static void message_for_later_is_refused_now_when_it_could_not_be_sent_then(void
     ptl_msg_free(msg);
 }
 
+/* Takes numbers in order, once the gate is open. */
+static int behind_gate_in_order(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    static uint64_t next;
+    uint64_t number;
+
+    if (!atomic_load(&gate)) {
+        return PTL_LATER;
+    }
+    if (ptl_msg_read(node, msg, "u", &number) < 0) {
+        next = 0; /* what has filled it */
+    } else if (number != next++) {
+        witness_note(data, "not %lu", (unsigned long)number);
+    } else if (next == ASKED) {
+        witness_note(data, "all");
+    }
+    return 0;
+}
+
+static void messages_of_timers_wait_in_order_for_a_port_without_room(void **state)
+{
+    struct ptl_node *node = small_node();
+    struct ptl_port port = place(node, 1, behind_gate_in_order, "port");
+    struct ptl_msg *msg = large(LARGE);
+
+    (void)state;
+    atomic_store(&gate, false);
+    for (int full = 0; full < 2;) { /* full, and that has been told */
+        full = ptl_send(node, &port, msg) == PTL_EFULL ? full + 1 : 0;
+        assert_int_equal(ptl_after(node, 1, on_time, "time", NULL), 0);
+        assert_next("time", "time");
+    }
+    ptl_msg_free(msg);
+    for (uint64_t i = 0; i < ASKED; i++) {
+        assert_int_equal(ptl_msg_make(node, &msg, "u", i), 0);
+        int err;
+        while ((err = ptl_after_send(node, (unsigned)(i / 200), &port, msg, NULL)) == PTL_EFULL) {
+        }
+        assert_int_equal(err, 0);
+        ptl_msg_free(msg);
+    }
+    assert_int_equal(ptl_after(node, 20, on_time, "time", NULL), 0);
+    assert_next("time", "time");
+    atomic_store(&gate, true);
+    assert_next("port", "all");
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned shards[] = {1, 2, 3, 0};
@@ -397,6 +451,7 @@ int main(int argc, char **argv)
         WITNESSED(death_that_cannot_be_told_yet_costs_a_bounded_number_of_bytes),
         WITNESSED(timers_and_monitors_keep_a_bounded_number_of_bytes),
         WITNESSED(what_is_not_kept_any_more_makes_room),
+        WITNESSED(messages_of_timers_wait_in_order_for_a_port_without_room),
         WITNESSED(message_for_later_is_refused_now_when_it_could_not_be_sent_then),
     };
 

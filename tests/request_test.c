@@ -138,6 +138,29 @@ static void ask_for_messages(struct peer *peer)
     assert_heard(peer, "r\xc3\xa9", "[false]");
 }
 
+/* A request that is relayed to a node port might be to relay again, and so on. */
+static void nothing_is_relayed_to_node_ports(void **state)
+{
+    struct ptl_node *node = start("rain");
+    struct peer peer, other;
+
+    (void)state;
+    join(&peer, node, LATIN1_BYTES);
+    join(&other, node, UTF8_TEXT);
+    say(&peer, "", "snd", other.id, "snd", "rain#", "snd", other.id, NULL);
+    say(&peer, "", "snd", at(&other, ""), "snd", "rain#", "snd", other.id, NULL);
+    say(&peer, "", "time", other.id, "snd", "rain#", "snd", other.id, NULL);
+    say(&peer, "", "can", "snd", peer.id, "time", "rain#", "snd", other.id, NULL);
+    say(&peer, "", "snd", at(&other, "port"), "relayed", NULL);
+    const struct packet *packet = wire_wait(&other.wire, "port");
+    assert_ptr_equal(packet, &other.wire.got.at[other.wire.got.count - 1]);
+    for (size_t i = 0; i < other.wire.got.count; i++) {
+        assert_false(packet_requests(&other.wire.got.at[i], "snd"));
+    }
+    wire_close(&peer.wire);
+    wire_close(&other.wire);
+}
+
 static void ask_for_ports(struct peer *peer)
 {
     say(peer, "", "AnyEvent::MP::_spawn", "sp\xc3\xa4t", "D\xc3\xa9mo::init", NULL);
@@ -336,6 +359,7 @@ int main(int argc, char **argv)
 {
     static const unsigned shards[] = {1, 4, 0};
     const struct CMUnitTest tests[] = {
+        WITNESSED(nothing_is_relayed_to_node_ports),
         WITNESSED(request_names_mean_characters_however_they_are_written),
         WITNESSED(can_knows_every_request_and_nothing_beside),
         WITNESSED(unhandled_message_is_told_with_one_dot_a_character),

@@ -6,6 +6,8 @@
 #include "tools/services.h"
 #include "witness.h"
 
+#include <poll.h>
+
 #define BODY 1000 /* bytes */
 #define SMALL_ROOM ((size_t)64 << 10)
 
@@ -174,9 +176,47 @@ static void asker_of_a_spawned_echo_that_takes_nothing_delays_nobody_else(void *
     end();
 }
 
+/* A message that names echo again and again, so that each reply is a request. */
+static struct ptl_msg *make_chain(struct ptl_node *node, const char *id, unsigned values)
+{
+    struct ptl_writer writer;
+    struct ptl_msg *chain;
+
+    ptl_writer_init(&writer, node);
+    for (unsigned i = 0; i < values; i++) {
+        ptl_put_text(&writer, id, strlen(id));
+    }
+    assert_int_equal(ptl_writer_finish(&writer, &chain), 0);
+    return chain;
+}
+
+/* A chain through echo itself, and one through two echo ports, neither of which can know that. */
+static void chain_of_echoes_ends_soon(void **state)
+{
+    static const char *const ends[] = {"rain#echo", "snow#mirror"};
+
+    (void)state;
+    begin(false);
+    struct ptl_port echo = witness_parse(snow, "rain#echo");
+    (void)witness_port(snow, "mirror", on_echo, NULL);
+    for (int i = 0; i < 2; i++) {
+        struct ptl_msg *chain = make_chain(snow, ends[i], 1000000);
+        while (ptl_send(snow, &echo, chain) == PTL_EFULL) {
+            poll(NULL, 0, 1);
+        }
+        ptl_msg_free(chain);
+        ask_for_others(snow);
+    }
+    assert_int_equal(witness_stop(rain, 5000), 0); /* nothing goes on */
+    atomic_store(&takes, true);
+    assert_int_equal(witness_stop(snow, 5000), 0);
+    ptl_journal_close(&journal);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        WITNESSED(chain_of_echoes_ends_soon),
         WITNESSED(asker_of_the_node_itself_that_takes_nothing_delays_nobody_else),
         WITNESSED(asker_of_another_node_that_takes_nothing_delays_nobody_else),
         WITNESSED(answers_that_found_no_room_come_in_order_when_there_is),

@@ -87,6 +87,16 @@ struct ptl_node *village_start(const struct ptl_node_options *given)
     return house->node;
 }
 
+const char *village_dark_address(void)
+{
+    static char address[SIM_NAME_MAX];
+    struct sim_host *host = sim_host_add(network, "dark");
+
+    sim_host_power_off(host);
+    snprintf(address, sizeof(address), "%s:4040", sim_host_ip(host));
+    return address;
+}
+
 /* Give each shard with something to do a turn.  Returns when the next one is due, 0: soon. */
 static uint64_t turn_all(void)
 {

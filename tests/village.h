@@ -24,6 +24,9 @@ void village_end(void);
 struct ptl_node *village_start(const struct ptl_node_options *options);
 const char *village_address(unsigned number);
 
+/* The address of a host that is off: nobody answers there. */
+const char *village_dark_address(void);
+
 /* Let that much virtual time pass. */
 void village_run(uint64_t duration);
 

@@ -9,6 +9,24 @@
 
 const char ptl_service_names[] = "echo, sink, portolan::echo";
 
+/*
+ * A reply may be a request to another echo, or to this one, which has two values less.  So what one
+ * message leads to is bounded by how many there are, and how large it is.
+ */
+#define ECHO_WORK_MAX ((uint64_t)256 << 20)
+
+static bool is_too_much(const struct ptl_msg *msg)
+{
+    return ptl_msg_count(msg) * (uint64_t)ptl_msg_size(msg) > ECHO_WORK_MAX;
+}
+
+static bool is_self(struct ptl_node *node, const struct ptl_port *to)
+{
+    struct ptl_port self;
+
+    return ptl_self(node, &self) && ptl_port_equal(&self, to);
+}
+
 static int echo(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
     struct ptl_cursor cursor = ptl_msg_begin(msg);
@@ -17,11 +35,12 @@ static int echo(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     struct ptl_msg *answer;
     struct ptl_port to;
 
-    if (count < 2 || ptl_skip(&cursor) < 0) {
+    if (count < 2 || is_too_much(msg) || ptl_skip(&cursor) < 0) {
         return 0;
     }
     ptl_writer_init(&writer, node);
-    if (ptl_reply_values(&writer, &cursor, count - 2) < 0 || !ptl_reply_port(node, &cursor, &to)) {
+    if (ptl_reply_values(&writer, &cursor, count - 2) < 0 || !ptl_reply_port(node, &cursor, &to) ||
+        is_self(node, &to)) {
         ptl_writer_drop(&writer);
         return 0;
     }

@@ -1,6 +1,6 @@
 /*
- * perf/common/micro_fall.h - a node that goes, with many monitors on its ports: how long until all have
- * been told, and how long the longest turn of the shard took that told them.
+ * perf/common/micro_fall.h - a node that goes, with many monitors on its ports: how long until all
+ * have been told, and how long the longest turn of the shard took that told them.
  */
 #pragma once
 

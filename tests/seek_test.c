@@ -2,6 +2,7 @@
  * How much looking for other nodes may cost, counted in virtual time: names that nobody has,
  * addresses where nobody is, and peers that have us look.
  */
+#include "engine/directory_request.h"
 #include "village.h"
 
 #include <setjmp.h>
@@ -97,6 +98,29 @@ static void addresses_where_nobody_is_are_tried_a_few_at_a_time(void **state)
     village_end();
 }
 
+static void addresses_of_one_node_are_the_first_16(void **state)
+{
+    struct ptl_buffer array, list;
+    char text[32];
+    unsigned count = 1;
+
+    (void)state;
+    ptl_buffer_init(&array, ptl_allocator_libc(), SIZE_MAX);
+    ptl_buffer_init(&list, ptl_allocator_libc(), SIZE_MAX);
+    ptl_cbor_put_head(&array, PTL_CBOR_ARRAY, 20000);
+    for (int i = 0; i < 20000; i++) {
+        snprintf(text, sizeof(text), "127.0.0.1:%d", 1 + i);
+        ptl_cbor_put_string(&array, PTL_CBOR_TEXT, ptl_span_text(text));
+    }
+    assert_true(ptl_directory_list(&list, ptl_buffer_span(&array)));
+    for (size_t i = 0; i < list.size; i++) {
+        count += list.bytes[i] == ',';
+    }
+    assert_in_range(count, 16, 17); /* a comma may stand at the end */
+    ptl_buffer_drop(&array);
+    ptl_buffer_drop(&list);
+}
+
 static void peer_has_us_look_for_a_bounded_number_of_nodes(void **state)
 {
     struct ptl_link link = {.seek_until = 0};
@@ -121,6 +145,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_that_nobody_has_make_a_bounded_number_of_links),
         cmocka_unit_test(addresses_where_nobody_is_are_tried_a_few_at_a_time),
+        cmocka_unit_test(addresses_of_one_node_are_the_first_16),
         cmocka_unit_test(peer_has_us_look_for_a_bounded_number_of_nodes),
     };
 

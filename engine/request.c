@@ -312,6 +312,14 @@ static int find(struct ptl_span name)
                           name);
 }
 
+/* Whether the word is a registered function's. */
+static bool is_function(struct request *r, struct ptl_span name)
+{
+    struct ptl_function function;
+
+    return ptl_node_function(r->shard->node, name, &function);
+}
+
 static int can(struct request *r)
 {
     struct ptl_span name;
@@ -319,13 +327,25 @@ static int can(struct request *r)
     if (!take_string(r, &name)) {
         return malformed(r, "can");
     }
-    struct ptl_function function;
-    bool known = find(name) >= 0 || ptl_directory_word(name) >= 0 ||
-                 ptl_node_function(r->shard->node, name, &function);
+    bool known = find(name) >= 0 || ptl_directory_word(name) >= 0 || is_function(r, name);
     if (!take_port(r)) {
         return malformed(r, "can");
     }
     return answer(r, put_truth, &known);
+}
+
+/*
+ * Any function is called by its name, as with real nodes: as a port of its own, whose name nobody
+ * knows, and which is gone as soon as it keeps nothing.  It counts as one that the peer spawned.
+ */
+static int call(struct request *r, const struct ptl_msg *msg)
+{
+    char name[PTL_NAME_SPAWNED_SIZE];
+
+    ptl_name_spawned(&r->shard->node->self, r->shard->index, ++r->shard->spawn_counter, name);
+    r->rest = ptl_msg_begin(msg); /* the function's name goes first */
+    r->count = ptl_msg_count(msg);
+    return pass(r, PTL_OP_SPAWN, ptl_span(name, sizeof(name)));
 }
 
 int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_msg *msg,
@@ -353,6 +373,9 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
         return requests[index].run(&r);
     }
     int word = link == NULL ? -1 : ptl_directory_word(name);
+    if (word < 0 && is_function(&r, name)) {
+        return call(&r, msg);
+    }
     if (word < 0) {
         const char *from = link != NULL ? link->id : shard->node->self.id;
         ptl_log_about(shard, PTL_LOG_DEBUG, ptl_span_text(from),

@@ -138,6 +138,50 @@ static void ask_for_messages(struct peer *peer)
     assert_heard(peer, "r\xc3\xa9", "[false]");
 }
 
+static int call_back(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct ptl_port self, to;
+    const char *text = "";
+    size_t size = 0;
+
+    (void)data;
+    assert_true(ptl_self(node, &self));
+    witness_note("self", "%s", ptl_port_id(&self));
+    int err = ptl_msg_read(node, msg, "ps", &to, &text, &size);
+    if (err < 0) {
+        return ptl_fail(node, "nobody to answer to");
+    }
+    return ptl_sendf(node, &to, "tp", "called", &self);
+}
+
+static void registered_function_is_called_by_its_name(void **state)
+{
+    struct ptl_node *node = start("rain");
+
+    (void)state;
+    assert_int_equal(ptl_register(node, "D\xc3\xa9mo::call", call_back, NULL), 0);
+    for (enum dialect dialect = 0; dialect < DIALECTS; dialect++) {
+        struct peer peer;
+        char json[200];
+        join(&peer, node, dialect);
+        say(&peer, "", "can", "D\xc3\xa9mo::call", at(&peer, "x"), NULL);
+        assert_heard(&peer, "x", "[true]");
+        say(&peer, "", "D\xc3\xa9mo::call", at(&peer, "x"), "hello", NULL);
+        const char *self = witness_next("self");
+        snprintf(json, sizeof json, "[\"called\",\"%s\"]", self);
+        assert_heard(&peer, "x", json);
+        /* One that fails is logged, and the port it ran as is gone as that of the other. */
+        say(&peer, "", "D\xc3\xa9mo::call", NULL);
+        (void)witness_next("self");
+        say(&peer, "", "mon1", strchr(self, '#') + 1, NULL);
+        snprintf(json, sizeof json,
+                 "[\"kil0\",\"%s\",\"no_such_port\",\"cannot monitor nonexistent port\",\"%s\"]",
+                 strchr(self, '#') + 1, self);
+        assert_heard(&peer, "", json);
+        wire_close(&peer.wire);
+    }
+}
+
 /* A request that is relayed to a node port might be to relay again, and so on. */
 static void nothing_is_relayed_to_node_ports(void **state)
 {
@@ -359,6 +403,7 @@ int main(int argc, char **argv)
 {
     static const unsigned shards[] = {1, 4, 0};
     const struct CMUnitTest tests[] = {
+        WITNESSED(registered_function_is_called_by_its_name),
         WITNESSED(nothing_is_relayed_to_node_ports),
         WITNESSED(request_names_mean_characters_however_they_are_written),
         WITNESSED(can_knows_every_request_and_nothing_beside),

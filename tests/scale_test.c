@@ -34,6 +34,7 @@ static struct ptl_node *make(unsigned shards)
     }
     /* Somebody accepts there, and says nothing: the link fails when the test wants it to. */
     assert_int_equal(ptl_node_learn(node, ptl_span_text("snow"), silent_address), 0);
+    assert_int_equal(ptl_node_learn(node, ptl_span_text("hail"), silent_address), 0);
     return node;
 }
 
@@ -127,6 +128,26 @@ static void thread_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **st
     ptl_node_crash(node);
 }
 
+/* Says so, and tells a port of another node, which takes it for as long as it has to. */
+static int count_told_and_send(struct ptl_node *node, const struct ptl_port *port,
+                               const struct ptl_msg *reason, void *data)
+{
+    struct ptl_port hail;
+
+    if (ptl_port_parse(node, "hail#x", 6, &hail) < 0) {
+        return PTL_EINVAL;
+    }
+    for (int i = 0; i < 4; i++) {
+        int err = ptl_sendf(node, &hail, "n");
+        if (err < 0) {
+            return err;
+        }
+    }
+    return count_told(node, port, reason, data);
+}
+
+static ptl_monitor_fn *how_told = count_told;
+
 /* Monitors some more ports with each message. */
 static int monitor_many(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
@@ -135,7 +156,7 @@ static int monitor_many(struct ptl_node *node, const struct ptl_msg *msg, void *
     (void)msg;
     for (unsigned i = 0; i < 500; i++) {
         struct ptl_port port = snow_port(node, *first);
-        int err = ptl_monitor(node, &port, count_told, NULL, NULL);
+        int err = ptl_monitor(node, &port, how_told, NULL, NULL);
         if (err < 0) {
             return err;
         }
@@ -237,6 +258,26 @@ static void watchers_of_one_port_leave_at_once_however_many_they_are(void **stat
     ptl_node_crash(node);
 }
 
+/* A walk over what waits at the port, with each send, would take longer than any test may. */
+static void port_with_100000_notices_sends_as_fast_as_any_other(void **state)
+{
+    struct ptl_node *node = make(1);
+    unsigned first = 0;
+    struct ptl_port port = witness_port(node, NULL, monitor_many, &first);
+
+    (void)state;
+    told = 0;
+    how_told = count_told_and_send;
+    while (first < MANY) {
+        tell(node, &port, "n");
+        settle(node);
+    }
+    how_told = count_told;
+    lose_snow(node);
+    turn_until(node, &told, first, TURN_MAX);
+    ptl_node_crash(node);
+}
+
 static void monitors_of_one_port_by_another_are_told_slice_by_slice(void **state)
 {
     struct ptl_node *node = make(1);
@@ -278,6 +319,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WITNESSED(thread_s_monitors_of_a_failed_node_are_told_slice_by_slice),
         WITNESSED(port_s_monitors_of_a_failed_node_are_told_slice_by_slice),
+        WITNESSED(port_with_100000_notices_sends_as_fast_as_any_other),
         WITNESSED(monitors_of_one_port_by_another_are_told_slice_by_slice),
         WITNESSED(peer_that_watches_100000_ports_leaves_slice_by_slice),
         WITNESSED(watchers_of_one_port_leave_at_once_however_many_they_are),

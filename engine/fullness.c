@@ -4,6 +4,7 @@
 #include "engine/node.h"
 #include "engine/peer_room.h"
 #include "engine/send.h"
+#include "engine/slice.h"
 
 /*
  * What a shard remembers of what is full, by a text: "rain" is the link to that node, "#x" a port
@@ -116,16 +117,14 @@ void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bo
     if (!full) {
         shard->waiters.news = true;
     }
-    if (!fullness->listed) {
-        fullness->listed = true;
-        fullness->next = shard->to_tell;
-        shard->to_tell = fullness;
+    if (!ptl_listed(&fullness->listed)) {
+        ptl_list_append(&shard->to_tell, &fullness->listed);
     }
 }
 
 bool ptl_fullness_settled(const struct ptl_fullness *fullness)
 {
-    return !fullness->listed;
+    return !ptl_listed(&fullness->listed);
 }
 
 /* Returns whether all shards know. */
@@ -155,18 +154,21 @@ static bool tell(struct ptl_shard *shard, struct ptl_fullness *fullness)
 
 bool ptl_fullness_tell(struct ptl_shard *shard)
 {
-    struct ptl_fullness **at = &shard->to_tell;
+    struct ptl_list kept; /* some shard has no room now: others go on with what is behind */
+    uint32_t units = PTL_SLICE;
 
-    while (*at != NULL) {
-        struct ptl_fullness *fullness = *at;
-        if (tell(shard, fullness)) {
-            *at = fullness->next;
-            fullness->listed = false;
-        } else {
-            at = &fullness->next;
+    ptl_list_init(&kept);
+    while (units-- > 0 && !ptl_list_empty(&shard->to_tell)) {
+        struct ptl_fullness *fullness =
+            ptl_container(shard->to_tell.next, struct ptl_fullness, listed);
+        ptl_list_remove(&fullness->listed);
+        if (!tell(shard, fullness)) {
+            ptl_list_append(&kept, &fullness->listed);
         }
     }
-    return shard->to_tell != NULL;
+    shard->unfinished |= !ptl_list_empty(&shard->to_tell);
+    ptl_list_append_all(&shard->to_tell, &kept);
+    return !ptl_list_empty(&shard->to_tell);
 }
 
 void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name,
@@ -259,7 +261,6 @@ bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_por
 
 void ptl_fullness_drop(struct ptl_shard *shard)
 {
-    shard->to_tell = NULL;
     keys_drop(&shard->full);
     keys_drop(&shard->board.keys);
     pthread_mutex_destroy(&shard->board.lock);

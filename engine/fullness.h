@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "engine/list.h"
 #include "engine/map.h"
 #include "engine/portolan.h"
 
@@ -20,12 +21,11 @@ struct ptl_shard;
 
 /* Embedded in what can be full.  Only engine/fullness.c touches the fields. */
 struct ptl_fullness {
-    struct ptl_fullness *next; /* on the shard's list of those with something to tell */
-    struct ptl_span node;      /* of the link, or of the other node's port; empty: our own port */
-    struct ptl_span name;      /* of the port; empty: the link.  Memory of whoever embeds this */
-    uint64_t told;             /* a bit a shard: knows that it is full */
+    struct ptl_list listed; /* on the shard's list of those with something to tell */
+    struct ptl_span node;   /* of the link, or of the other node's port; empty: our own port */
+    struct ptl_span name;   /* of the port; empty: the link.  Memory of whoever embeds this */
+    uint64_t told;          /* a bit a shard: knows that it is full */
     bool full;
-    bool listed;
     bool on_board; /* shown to the program's threads */
 };
 

@@ -745,7 +745,8 @@ void ptl_ports_drop(struct ptl_shard *shard)
         if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
             if (slot->more != NULL) {
                 ptl_map_drop(&slot->more->watchers);
-                slot->more->fullness = (struct ptl_fullness){.listed = false};
+                ptl_list_remove(&slot->more->fullness.listed);
+                slot->more->fullness = (struct ptl_fullness){.full = false};
             }
             ptl_port_die(shard, slot, NULL);
         }

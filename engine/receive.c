@@ -56,7 +56,8 @@ static int find_port(struct ptl_connection *c, struct ptl_span name)
 static bool is_full(struct ptl_shard *shard, const struct ptl_port *port)
 {
     return ptl_is_full(shard, port) ||
-           (shard->to_tell != NULL && port->shard == shard->index && ptl_port_is_full(shard, port));
+           (!ptl_list_empty(&shard->to_tell) && port->shard == shard->index &&
+            ptl_port_is_full(shard, port));
 }
 
 /* PTL_EFULL: c->last_port says where. */

@@ -513,6 +513,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     ptl_list_init(&shard->blocked);
     ptl_list_init(&shard->dead);
     ptl_list_init(&shard->retry);
+    ptl_list_init(&shard->to_tell);
     ptl_waiters_init(&shard->waiters);
     ptl_map_init(&shard->full, node->allocator);
     ptl_monitors_init(&shard->monitors, node->allocator);

@@ -71,8 +71,8 @@ struct ptl_shard {
     struct ptl_timers timers;
     struct ptl_links links;
     struct ptl_makings makings;
-    struct ptl_map full; /* keys of what is full, as told by their owners */
-    struct ptl_fullness *to_tell;
+    struct ptl_map full;     /* keys of what is full, as told by their owners */
+    struct ptl_list to_tell; /* whose being full, or not, not all shards know */
     struct ptl_full_board board;
     struct ptl_waiters waiters;
     struct ptl_directory directory;

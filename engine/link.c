@@ -1,5 +1,6 @@
 #include "engine/link.h"
 
+#include "engine/callback.h"
 #include "engine/connection.h"
 #include "engine/dial.h"
 #include "engine/directory_request.h"
@@ -486,8 +487,12 @@ void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct p
 
 static void tell_listeners(struct ptl_shard *shard, struct ptl_link *link, bool up)
 {
+    struct ptl_callback callback;
+
     for (struct ptl_link_listener *l = shard->links.listeners; l != NULL; l = l->next) {
+        ptl_callback_begin(shard, &callback, NULL); /* whoever's sending found the link gone */
         l->tell(shard->node, link->id, up, link->reason, l->data);
+        ptl_callback_end(shard, &callback, "a listener to links", link_id(link));
     }
 }
 

@@ -77,8 +77,8 @@ static uint64_t weight_of(const struct ptl_op *op)
 }
 
 /* Whether what is full lets it pass; `shard` NULL: a thread of the program asks. */
-static bool may_pass(struct ptl_shard *shard, struct ptl_shard *place, const struct ptl_port *port,
-                     uint64_t size, enum ptl_way way)
+static inline bool may_pass(struct ptl_shard *shard, struct ptl_shard *place,
+                            const struct ptl_port *port, uint64_t size, enum ptl_way way)
 {
     if (way == PTL_WAY_OWN) {
         return true;
@@ -96,8 +96,8 @@ static bool may_pass(struct ptl_shard *shard, struct ptl_shard *place, const str
  */
 #define SENT_UNTOLD_MAX ((uint64_t)256 << 10)
 
-static bool has_room(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size,
-                     enum ptl_way way)
+static inline bool has_room(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size,
+                            enum ptl_way way)
 {
     if (!may_pass(shard, NULL, port, size, way)) {
         return false;

@@ -8,8 +8,13 @@
 #include <unistd.h>
 
 #define LARGE ((size_t)64 << 10) /* bytes of a reason, a prefix, a message */
-#define ASKED 2000               /* how often: 128 MB, if nothing were refused */
+#ifdef PTL_QUICK
+#define ASKED 800 /* how often: 51 MB, if nothing were refused */
+#define DEATHS 600
+#else
+#define ASKED 2000 /* 128 MB */
 #define DEATHS 1000
+#endif
 #define BOUND ((size_t)24 << 20) /* bytes that all of it may cost a node with default rooms */
 
 static struct ptl_node *small_node(void)

@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#define SILENCE_MS 4000 /* on a busy machine, too, a node says something in that time */
+
 static const char *const loopback[] = {"127.0.0.1:0", NULL};
 
 static struct ptl_node *start_rain(void)
@@ -13,7 +15,7 @@ static struct ptl_node *start_rain(void)
     struct ptl_node_options options = witness_options("rain");
 
     options.binds = loopback;
-    options.silence_ms = 1000;
+    options.silence_ms = SILENCE_MS;
     struct ptl_node *rain = witness_start(&options);
     assert_int_equal(ptl_on_link(rain, on_link, "link"), 0);
     return rain;
@@ -25,7 +27,7 @@ static struct ptl_node *start_snow(struct ptl_node *rain, const char *label)
     const char *seeds[] = {ptl_node_address(rain, 0), NULL};
 
     options.seeds = seeds;
-    options.silence_ms = 1000;
+    options.silence_ms = SILENCE_MS;
     options.log_data = (void *)(uintptr_t)label;
     return witness_start(&options);
 }

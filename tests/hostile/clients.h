@@ -14,7 +14,13 @@
 
 #include "tests/hostile/attack.h"
 
-#define CLIENTS_CALL_MS 10000 /* without an answer until then a call has failed */
+/* Without an answer until then a call has failed. */
+#ifdef PTL_QUICK
+#define CLIENTS_CALL_MS 60000
+#else
+#define CLIENTS_CALL_MS 30000
+#endif
+
 #define CLIENTS_PAIRS_MAX (ATTACK_PAIRS + 2)
 #define CLIENTS_POLLS_MAX (2 * CLIENTS_PAIRS_MAX + 1)
 

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "engine/portolan.h"
+
 #include <stddef.h>
 
 struct ptl_shard;
@@ -35,6 +37,14 @@ static inline void ptl_belonging_remove(struct ptl_belonging *belonging)
             belonging->next->link = belonging->link;
         }
         belonging->link = NULL;
+    }
+}
+
+/* Release what the program gave along with a callback that will never be called (again). */
+static inline void ptl_release(ptl_release_fn *release, void *data)
+{
+    if (release != NULL) {
+        release(data);
     }
 }
 

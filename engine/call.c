@@ -10,6 +10,13 @@
 #include "engine/node.h"
 #include "engine/send.h"
 
+/* Whose the answer is.  Only one comes about, whoever is first. */
+enum state {
+    OPEN,
+    ENDED,   /* told, or never to be: the caller's port or the node has ended */
+    REFUSED, /* ptl_call() returns an error: that is the answer */
+};
+
 /* What belongs to the reply port; and, made in a handler, to the caller's port as well. */
 struct call {
     struct ptl_belonging belonging; /* of the caller's port */
@@ -19,13 +26,22 @@ struct call {
     bool monitor;
     bool asks;              /* the database: PTL_DIR_ASK, and replies as question.c makes them */
     uint64_t epoch;         /* that the request is of: the monitor speaks for it */
-    _Atomic bool told;      /* or never to be: set from outside when the request was refused */
+    _Atomic uint8_t state;  /* enum state */
     _Atomic uint32_t holds; /* the reply port's, and that of ptl_call() while it runs outside */
     struct ptl_port to;
     ptl_reply_fn *tell;
     void *data;
-    struct ptl_slot *owner; /* the caller's port, or NULL */
+    ptl_release_fn *release; /* of `data`, or NULL */
+    struct ptl_slot *owner;  /* the caller's port, or NULL */
 };
+
+/* Whether it was still open. */
+static bool decide(struct call *call, enum state state)
+{
+    uint8_t open = OPEN;
+
+    return atomic_compare_exchange_strong(&call->state, &open, (uint8_t)state);
+}
 
 static void let_go(struct call *call)
 {
@@ -54,7 +70,7 @@ static void finish(struct call *call, int err, const struct ptl_msg *reply)
     struct ptl_shard *shard = ptl_shard_here(call->node);
     struct ptl_callback callback;
 
-    if (atomic_exchange(&call->told, true)) {
+    if (!decide(call, ENDED)) {
         return;
     }
     struct ptl_slot *owner = call->owner;
@@ -77,6 +93,10 @@ static void release_call(void *data)
         finish(call, PTL_ENOPORT, &nothing);
     }
     ptl_belonging_remove(&call->belonging);
+    decide(call, ENDED);
+    if (atomic_load(&call->state) == ENDED) {
+        ptl_release(call->release, call->data);
+    }
     let_go(call);
 }
 
@@ -134,7 +154,7 @@ static void end_call(struct ptl_shard *shard, struct ptl_belonging *belonging)
     struct call *call = ptl_container(belonging, struct call, belonging);
 
     struct ptl_port reply = call->reply;
-    atomic_store(&call->told, true);
+    decide(call, ENDED);
     call->owner = NULL;
     end_reply(shard, &reply);
 }
@@ -295,7 +315,7 @@ static int begin(struct call *call, const struct ptl_msg *msg)
     }
     struct ptl_port reply = call->reply;
     err = shard != NULL ? call_inside(shard, call, msg) : call_outside(call, msg);
-    if (err < 0 && atomic_exchange(&call->told, true)) {
+    if (err < 0 && !decide(call, REFUSED)) {
         err = PTL_OK; /* it has been told that the port is gone: that is the answer */
     } else if (err < 0 && shard != NULL) {
         end_reply(shard, &reply); /* untold: the error is the answer */
@@ -309,6 +329,13 @@ static int begin(struct call *call, const struct ptl_msg *msg)
 int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg,
              unsigned timeout_ms, bool monitor, ptl_reply_fn *tell, void *data)
 {
+    return ptl_call_owned(node, to, msg, timeout_ms, monitor, tell, data, NULL);
+}
+
+int ptl_call_owned(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg,
+                   unsigned timeout_ms, bool monitor, ptl_reply_fn *tell, void *data,
+                   ptl_release_fn *release)
+{
     struct ptl_port own;
 
     to = ptl_port_own_view(&node->self, to, &own);
@@ -316,11 +343,15 @@ int ptl_call(struct ptl_node *node, const struct ptl_port *to, const struct ptl_
         return PTL_EINVAL;
     }
     struct call *call = make_call(node, to, timeout_ms, monitor, tell, data);
-    return call == NULL ? PTL_ENOMEM : begin(call, msg);
+    if (call == NULL) {
+        return PTL_ENOMEM;
+    }
+    call->release = release;
+    return begin(call, msg);
 }
 
 int ptl_call_directory(struct ptl_node *node, unsigned place, const struct ptl_msg *msg,
-                       ptl_reply_fn *tell, void *data)
+                       ptl_reply_fn *tell, void *data, ptl_release_fn *release)
 {
     struct ptl_port way;
 
@@ -330,5 +361,6 @@ int ptl_call_directory(struct ptl_node *node, unsigned place, const struct ptl_m
         return PTL_ENOMEM;
     }
     call->asks = true;
+    call->release = release;
     return begin(call, msg);
 }

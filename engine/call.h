@@ -10,4 +10,5 @@
  * without timeout and monitor; `tell` gets the result, or the error that came instead of it.
  */
 PTL_MUST_CHECK int ptl_call_directory(struct ptl_node *node, unsigned place,
-                                      const struct ptl_msg *msg, ptl_reply_fn *tell, void *data);
+                                      const struct ptl_msg *msg, ptl_reply_fn *tell, void *data,
+                                      ptl_release_fn *release);

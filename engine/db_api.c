@@ -174,19 +174,25 @@ int ptl_db_register(struct ptl_node *node, const char *family, const struct ptl_
 
 int ptl_db_on_room(struct ptl_node *node, const char *family, ptl_room_fn *tell, void *data)
 {
+    return ptl_db_on_room_owned(node, family, tell, data, NULL);
+}
+
+int ptl_db_on_room_owned(struct ptl_node *node, const char *family, ptl_room_fn *tell, void *data,
+                         ptl_release_fn *release)
+{
     struct ptl_port way;
 
     if (!ptl_family_valid(ptl_span_text(family))) {
         return PTL_EINVAL;
     }
     ptl_port_make(&node->self, place_of(node, family), 0, 0, &way);
-    return ptl_on_room(node, &way, tell, data);
+    return ptl_on_room_owned(node, &way, tell, data, release);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, const char *key,
-               ptl_reply_fn *tell, void *data)
+               ptl_reply_fn *tell, void *data, ptl_release_fn *release)
 {
     struct ptl_msg *msg;
     int err;
@@ -203,7 +209,7 @@ static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, con
         err = ptl_msg_make(node, &msg, "itn", (int64_t)what, family);
     }
     if (err == PTL_OK) {
-        err = ptl_call_directory(node, place_of(node, family), msg, tell, data);
+        err = ptl_call_directory(node, place_of(node, family), msg, tell, data, release);
         ptl_msg_free(msg);
     }
     return err;
@@ -212,22 +218,46 @@ static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, con
 int ptl_db_get(struct ptl_node *node, const char *family, const char *key, ptl_reply_fn *tell,
                void *data)
 {
-    return key == NULL ? PTL_EINVAL : ask(node, PTL_ASK_GET, family, key, tell, data);
+    return ptl_db_get_owned(node, family, key, tell, data, NULL);
+}
+
+int ptl_db_get_owned(struct ptl_node *node, const char *family, const char *key, ptl_reply_fn *tell,
+                     void *data, ptl_release_fn *release)
+{
+    return key == NULL ? PTL_EINVAL : ask(node, PTL_ASK_GET, family, key, tell, data, release);
 }
 
 int ptl_db_family(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data)
 {
-    return ask(node, PTL_ASK_FAMILY, family, NULL, tell, data);
+    return ask(node, PTL_ASK_FAMILY, family, NULL, tell, data, NULL);
+}
+
+int ptl_db_family_owned(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data,
+                        ptl_release_fn *release)
+{
+    return ask(node, PTL_ASK_FAMILY, family, NULL, tell, data, release);
 }
 
 int ptl_db_keys(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data)
 {
-    return ask(node, PTL_ASK_KEYS, family, NULL, tell, data);
+    return ask(node, PTL_ASK_KEYS, family, NULL, tell, data, NULL);
+}
+
+int ptl_db_keys_owned(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data,
+                      ptl_release_fn *release)
+{
+    return ask(node, PTL_ASK_KEYS, family, NULL, tell, data, release);
 }
 
 int ptl_db_values(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data)
 {
-    return ask(node, PTL_ASK_VALUES, family, NULL, tell, data);
+    return ask(node, PTL_ASK_VALUES, family, NULL, tell, data, NULL);
+}
+
+int ptl_db_values_owned(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data,
+                        ptl_release_fn *release)
+{
+    return ask(node, PTL_ASK_VALUES, family, NULL, tell, data, release);
 }
 
 /* ---- Watching -------------------------------------------------------------------------------- */
@@ -249,7 +279,8 @@ static int hand_over(struct ptl_node *node, struct ptl_follower *follower)
 }
 
 static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how how,
-                 const char *filter, ptl_db_watch_fn *tell, void *data, struct ptl_db_watch *watch)
+                 const char *filter, ptl_db_watch_fn *tell, void *data, ptl_release_fn *release,
+                 struct ptl_db_watch *watch)
 {
     const struct ptl_shard *shard = ptl_shard_here(node);
     struct ptl_msg *what;
@@ -270,12 +301,14 @@ static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how h
         ptl_msg_free(what);
         return PTL_ENOMEM;
     }
+    follower->release = release;
     struct ptl_db_watch named = {
         .id = follower->id,
         .shard = shard != NULL ? shard->index : follower->place,
     };
     err = hand_over(node, follower);
     if (err < 0) {
+        follower->release = NULL; /* its data stays the caller's */
         ptl_follower_free(&node->shards[0], follower);
     } else if (watch != NULL) {
         *watch = named;
@@ -286,22 +319,42 @@ static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how h
 int ptl_db_watch(struct ptl_node *node, const char *family, ptl_db_watch_fn *tell, void *data,
                  struct ptl_db_watch *handle)
 {
-    return watch(node, family, PTL_WATCH_ALL, "", tell, data, handle);
+    return ptl_db_watch_owned(node, family, tell, data, NULL, handle);
+}
+
+int ptl_db_watch_owned(struct ptl_node *node, const char *family, ptl_db_watch_fn *tell, void *data,
+                       ptl_release_fn *release, struct ptl_db_watch *handle)
+{
+    return watch(node, family, PTL_WATCH_ALL, "", tell, data, release, handle);
 }
 
 int ptl_db_watch_key(struct ptl_node *node, const char *family, const char *key,
                      ptl_db_watch_fn *tell, void *data, struct ptl_db_watch *handle)
 {
-    return watch(node, family, PTL_WATCH_ONE, key, tell, data, handle);
+    return ptl_db_watch_key_owned(node, family, key, tell, data, NULL, handle);
+}
+
+int ptl_db_watch_key_owned(struct ptl_node *node, const char *family, const char *key,
+                           ptl_db_watch_fn *tell, void *data, ptl_release_fn *release,
+                           struct ptl_db_watch *handle)
+{
+    return watch(node, family, PTL_WATCH_ONE, key, tell, data, release, handle);
 }
 
 int ptl_db_watch_prefix(struct ptl_node *node, const char *family, const char *prefix,
                         ptl_db_watch_fn *tell, void *data, struct ptl_db_watch *handle)
 {
+    return ptl_db_watch_prefix_owned(node, family, prefix, tell, data, NULL, handle);
+}
+
+int ptl_db_watch_prefix_owned(struct ptl_node *node, const char *family, const char *prefix,
+                              ptl_db_watch_fn *tell, void *data, ptl_release_fn *release,
+                              struct ptl_db_watch *handle)
+{
     /* All keys begin with nothing. */
     enum ptl_watch_how how = prefix[0] != 0 ? PTL_WATCH_BEGINNING : PTL_WATCH_ALL;
 
-    return watch(node, family, how, prefix, tell, data, handle);
+    return watch(node, family, how, prefix, tell, data, release, handle);
 }
 
 void ptl_db_unwatch(struct ptl_node *node, const struct ptl_db_watch *handle)

@@ -322,6 +322,10 @@ void ptl_fall_all(struct ptl_shard *shard)
         return;
     }
     fall.reason = reason;
+    struct ptl_monitoring *put_off;
+    while ((put_off = ptl_monitoring_resume(shard)) != NULL) {
+        ptl_monitoring_fire(shard, put_off, reason, 0);
+    }
     begin(shard, &fall, true);
     ptl_msg_free(reason);
 }

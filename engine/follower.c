@@ -32,6 +32,7 @@ void ptl_follower_free(struct ptl_shard *shard, struct ptl_follower *follower)
     ptl_msg_free(follower->what);
     ptl_msg_free(follower->rest_held);
     ptl_free(shard->allocator, follower->rest_room, PTL_OP_INLINE_MAX);
+    ptl_release(follower->release, follower->data);
     ptl_free(shard->allocator, follower, sizeof(*follower));
 }
 

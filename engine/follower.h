@@ -29,8 +29,9 @@ struct ptl_follower {
     uint32_t generation;
     ptl_db_watch_fn *tell;
     void *data;
-    struct ptl_msg *what; /* family, how, filter */
-    size_t taken;         /* bytes of the changes that it is being told, PTL_LATER behind them */
+    ptl_release_fn *release; /* of `data`, or NULL */
+    struct ptl_msg *what;    /* family, how, filter */
+    size_t taken;            /* bytes of the changes that it is being told, PTL_LATER behind them */
     /* Of no port: what it still has to take; held, or copied to memory that it has for that. */
     struct ptl_span rest;
     struct ptl_msg *rest_held;
@@ -41,7 +42,7 @@ struct ptl_follower {
 struct ptl_follower *ptl_follower_make(struct ptl_node *node, unsigned place, struct ptl_msg *what,
                                        ptl_db_watch_fn *tell, void *data);
 
-/* Free one that was never added. */
+/* Free one that was never added, or has ended, and release its data. */
 void ptl_follower_free(struct ptl_shard *shard, struct ptl_follower *follower);
 
 /* Begin: from now on it is the shard's.  Errors: PTL_ENOMEM; then it stays the caller's. */

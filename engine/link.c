@@ -774,20 +774,6 @@ bool ptl_links_flushed(struct ptl_shard *shard)
     return true;
 }
 
-void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listener)
-{
-    struct ptl_link *link;
-    uint32_t at = 0;
-
-    listener->next = shard->links.listeners;
-    shard->links.listeners = listener;
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
-        if (link->state == PTL_LINK_UP) {
-            listener->tell(shard->node, link->id, true, NULL, listener->data);
-        }
-    }
-}
-
 /* ---- The end ------------------------------------------------------------------------------- */
 
 static void free_link(struct ptl_shard *shard, struct ptl_link *link)
@@ -832,6 +818,6 @@ void ptl_links_drop(struct ptl_shard *shard)
     while (shard->links.listeners != NULL) {
         struct ptl_link_listener *listener = shard->links.listeners;
         shard->links.listeners = listener->next;
-        ptl_free(shard->allocator, listener, sizeof(*listener));
+        ptl_link_listener_free(shard, listener);
     }
 }

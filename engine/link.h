@@ -103,11 +103,19 @@ struct ptl_link {
     uint64_t idle_at; /* ns: since when nobody wants it */
 };
 
+/* Data that all shards' listeners share: released with the last of them. */
+struct ptl_link_audience {
+    _Atomic unsigned listeners;
+    ptl_release_fn *release;
+    void *data;
+};
+
 /* Tells the application of links. */
 struct ptl_link_listener {
     struct ptl_link_listener *next;
     ptl_link_fn *tell;
     void *data;
+    struct ptl_link_audience *audience; /* NULL: nothing is to be released */
 };
 
 /* Links of one shard that are up or down; beyond it no more are made for what is sent. */
@@ -227,6 +235,9 @@ bool ptl_links_flushed(struct ptl_shard *shard);
 
 /* Listen to links; those that are up are told at once.  Owns: the shard. */
 void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listener);
+
+/* Free one that is not (or no longer) told, and what is released with the last of its kind. */
+void ptl_link_listener_free(struct ptl_shard *shard, struct ptl_link_listener *listener);
 
 /* Free all. */
 void ptl_links_drop(struct ptl_shard *shard);

@@ -14,7 +14,7 @@ static const struct ptl_span no_key;
 
 void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator)
 {
-    *monitors = (struct ptl_monitors){.allocator = allocator};
+    *monitors = (struct ptl_monitors){.allocator = allocator, .put_off_end = &monitors->put_off};
     ptl_map_init(&monitors->by_target, allocator);
     ptl_map_init(&monitors->by_watch, allocator);
     ptl_map_init(&monitors->by_id, allocator);
@@ -47,6 +47,7 @@ void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitor
     }
     ptl_reason_let_go(shard, monitoring->reason);
     ptl_free(shard->allocator, monitoring->to, sizeof(*monitoring->to));
+    ptl_release(monitoring->release, monitoring->data);
     ptl_free(shard->allocator, monitoring, sizeof(*monitoring));
 }
 
@@ -294,13 +295,16 @@ static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitor
 
 static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
-    if (monitoring->noticed) {
-        monitoring->taken_back = true; /* freed when its notice comes up */
+    if (monitoring->noticed || monitoring->running) {
+        monitoring->taken_back = true;
         ptl_pending_remove(monitoring);
         ptl_belonging_remove(&monitoring->belonging);
         return;
     }
     struct ptl_target *watch = monitoring->watch;
+    if (shard->monitors.put_off_end == &monitoring->next) {
+        shard->monitors.put_off_end = monitoring->link_;
+    }
     ptl_monitoring_list_remove(monitoring);
     ptl_monitoring_free(shard, monitoring);
     if (watch != NULL && watch->first == NULL && !watch->firing) {
@@ -390,6 +394,34 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
         notify_stale(shard, monitoring);
     }
     return PTL_OK;
+}
+
+bool ptl_monitoring_put_off(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+
+    if (ptl_map_reserve(&monitors->by_id) < 0) {
+        return false;
+    }
+    ptl_map_insert(&monitors->by_id, ptl_map_spread(monitoring->id), monitoring);
+    ptl_monitoring_list_add(monitors->put_off_end, monitoring);
+    monitors->put_off_end = &monitoring->next;
+    return true;
+}
+
+struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitoring *monitoring = monitors->put_off;
+
+    if (monitoring != NULL) {
+        ptl_monitoring_list_remove(monitoring);
+        if (monitors->put_off == NULL) {
+            monitors->put_off_end = &monitors->put_off;
+        }
+        ptl_map_remove(&monitors->by_id, ptl_map_spread(monitoring->id), monitoring);
+    }
+    return monitoring;
 }
 
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
@@ -482,24 +514,40 @@ bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     return call(shard, monitoring, monitoring->owner, reason);
 }
 
-void ptl_notice_begin(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+void ptl_notice_begin(struct ptl_monitoring *monitoring)
 {
-    ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     monitoring->noticed = false;
+    monitoring->running = true;
 }
 
-void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again)
 {
-    /* Its place in the map was given up just now, so there is one. */
-    if (ptl_map_reserve(&shard->monitors.by_id) == PTL_OK) {
-        ptl_map_insert(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
+    monitoring->running = false;
+    if (!again || monitoring->taken_back) {
+        ptl_monitoring_free(shard, monitoring);
+        return false;
     }
     monitoring->noticed = monitoring->seen = true;
+    return true;
 }
 
 void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     ptl_monitoring_free(shard, monitoring);
+}
+
+/* Returns whether it is done with, and freed: told, or taken back by what it told. */
+static bool tell_or_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                         const struct ptl_msg *reason)
+{
+    monitoring->running = true;
+    bool told = tell(shard, monitoring, reason) == PTL_OK;
+    monitoring->running = false;
+    if (told || monitoring->taken_back) {
+        ptl_monitoring_free(shard, monitoring);
+        return true;
+    }
+    return false;
 }
 
 void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
@@ -509,10 +557,8 @@ void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitor
         notify_port(shard, monitoring, reason, failure);
         return;
     }
-    ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
-    if (tell(shard, monitoring, reason) == PTL_OK) {
-        ptl_monitoring_free(shard, monitoring);
+    if (tell_or_free(shard, monitoring, reason)) {
         return;
     }
     struct ptl_msg *kept = ptl_reason_keep(shard, reason);
@@ -542,15 +588,15 @@ bool ptl_monitors_retry(struct ptl_shard *shard)
     struct ptl_target *leaving = monitors->leaving;
 
     monitors->unfired = NULL;
+    if (list != NULL) {
+        list->link_ = &list; /* telling one may take another back: the list stays right */
+    }
     while (list != NULL) {
         struct ptl_monitoring *monitoring = list;
-        list = list->next;
-        monitoring->link_ = NULL;
+        ptl_monitoring_list_remove(monitoring);
         struct ptl_msg *reason = monitoring->reason;
         struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
-        if (tell(shard, monitoring, reason != NULL ? reason : &empty) == PTL_OK) {
-            ptl_monitoring_free(shard, monitoring);
-        } else {
+        if (!tell_or_free(shard, monitoring, reason != NULL ? reason : &empty)) {
             ptl_monitoring_list_add(&monitors->unfired, monitoring);
         }
     }
@@ -569,17 +615,13 @@ void ptl_monitors_drop(struct ptl_shard *shard)
     struct ptl_target *watch;
     struct ptl_monitoring *monitoring;
 
+    while ((monitoring = ptl_map_take(&monitors->by_id)) != NULL) {
+        ptl_monitoring_list_remove(monitoring);
+        ptl_monitoring_free(shard, monitoring);
+    }
     while ((watch = ptl_map_take(&monitors->by_watch)) != NULL) {
         ptl_target_unlist(shard, watch);
         ptl_target_free(shard, watch);
-    }
-    while ((monitoring = ptl_map_take(&monitors->by_id)) != NULL) {
-        ptl_monitoring_free(shard, monitoring);
-    }
-    while (monitors->unfired != NULL) {
-        monitoring = monitors->unfired;
-        ptl_monitoring_list_remove(monitoring);
-        ptl_monitoring_free(shard, monitoring);
     }
     while (monitors->leaving != NULL) {
         watch = monitors->leaving;

@@ -38,7 +38,8 @@ struct ptl_monitoring {
     struct ptl_list same; /* among its port's notices of one target: see engine/pending.h */
     uint8_t kind;
     bool noticed;    /* waits in its port's queue to be run */
-    bool taken_back; /* meanwhile */
+    bool running;    /* is being told */
+    bool taken_back; /* while it was one of these: freed when it would be told, or has been */
     bool seen;       /* makes nothing stale that its port issues: see notify_stale() */
     bool outside;    /* made by a thread of the program */
     uint32_t generation;
@@ -46,6 +47,7 @@ struct ptl_monitoring {
     ptl_monitor_fn *tell;
     void *data;
     struct ptl_port target;
+    ptl_release_fn *release; /* of `data`, or NULL */
     struct ptl_port *to;
     struct ptl_msg *prefix; /* counted by ptl_keep() */
     struct ptl_link *link;
@@ -79,6 +81,8 @@ struct ptl_monitors {
     struct ptl_map routes;               /* by the node's hash */
     struct ptl_fall *falls, *falls_last; /* who is being told of something gone (fall.c) */
     struct ptl_monitoring *unfired;      /* fired, but there was no room to tell */
+    /* A thread's that wait until failures have been told, the first one first. */
+    struct ptl_monitoring *put_off, **put_off_end;
     struct ptl_target *leaving; /* nobody is interested any more, but that could not be told */
     uint64_t last_watch;
 };
@@ -89,7 +93,7 @@ void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator
 struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind,
                                            const struct ptl_port *target);
 
-/* Free one that was never added, or is not any more. */
+/* Free one that was never added, or is not any more, and release its data. */
 void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
 
 /*
@@ -101,6 +105,14 @@ PTL_MUST_CHECK int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monito
 /* It could not be added, but its maker has gone on: fire it at once, since it would miss things. */
 void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err);
 
+/*
+ * Keep one for later; whoever takes it back finds it meanwhile.  False: no memory, it stays the
+ * caller's.  And the first of them, which is the caller's again; NULL: there is none.
+ */
+PTL_MUST_CHECK bool ptl_monitoring_put_off(struct ptl_shard *shard,
+                                           struct ptl_monitoring *monitoring);
+struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard);
+
 /* Take one back, if it is there. */
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
 
@@ -109,11 +121,11 @@ bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                     const struct ptl_msg *reason);
 
 /*
- * It is about to be told: nobody can take it back meanwhile; and its port said PTL_LATER.  Done, it
- * is freed with ptl_monitoring_free().
+ * It is about to be told; and has been.  `again`: its port said PTL_LATER, it waits for another
+ * time, unless it was taken back meanwhile.  Returns whether it does; else it is freed.
  */
-void ptl_notice_begin(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
-void ptl_notice_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+void ptl_notice_begin(struct ptl_monitoring *monitoring);
+bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again);
 
 /* The notice is dropped with the port that it waited at. */
 void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring);

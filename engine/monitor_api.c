@@ -84,9 +84,19 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
     return err;
 }
 
-static int monitor_port(struct ptl_node *node, uint8_t kind, const struct ptl_port *port,
-                        ptl_monitor_fn *tell, void *data, const struct ptl_port *to,
-                        const struct ptl_msg *prefix, uint64_t since, struct ptl_monitor *monitor)
+/* Who is told. */
+struct listener {
+    uint8_t kind;         /* enum ptl_monitor_kind */
+    ptl_monitor_fn *tell; /* a callback */
+    void *data;
+    ptl_release_fn *release;
+    const struct ptl_port *to; /* or a port: by a message, or killed */
+    const struct ptl_msg *prefix;
+};
+
+static int monitor_port(struct ptl_node *node, const struct ptl_port *port,
+                        const struct listener *listener, uint64_t since,
+                        struct ptl_monitor *monitor)
 {
     struct ptl_port own;
 
@@ -98,15 +108,17 @@ static int monitor_port(struct ptl_node *node, uint8_t kind, const struct ptl_po
         return PTL_ESTOPPED;
     }
     unsigned place = ptl_place_of(node, port);
-    struct ptl_monitoring *monitoring = ptl_monitoring_make(&node->shards[place], kind, port);
+    struct ptl_monitoring *monitoring =
+        ptl_monitoring_make(&node->shards[place], listener->kind, port);
     if (monitoring == NULL) {
         return PTL_ENOMEM;
     }
-    monitoring->tell = tell;
-    monitoring->data = data;
+    monitoring->tell = listener->tell;
+    monitoring->data = listener->data;
+    monitoring->release = listener->release;
     const struct ptl_shard *here = ptl_shard_here(node);
     unsigned home = here == NULL ? place : here->index;
-    int err = fill(node, home, monitoring, to, prefix);
+    int err = fill(node, home, monitoring, listener->to, listener->prefix);
     if (err == PTL_OK) {
         err = start(node, monitoring, place, since, monitor);
     }
@@ -116,35 +128,47 @@ static int monitor_port(struct ptl_node *node, uint8_t kind, const struct ptl_po
     return ptl_note_full(node, port, err);
 }
 
+int ptl_monitor_owned(struct ptl_node *node, const struct ptl_port *port, ptl_monitor_fn *tell,
+                      void *data, ptl_release_fn *release, struct ptl_monitor *monitor)
+{
+    struct listener listener = {
+        .kind = PTL_MONITOR_CALLBACK, .tell = tell, .data = data, .release = release};
+
+    return monitor_port(node, port, &listener, UINT64_MAX, monitor);
+}
+
 int ptl_monitor(struct ptl_node *node, const struct ptl_port *port, ptl_monitor_fn *tell,
                 void *data, struct ptl_monitor *monitor)
 {
-    return monitor_port(node, PTL_MONITOR_CALLBACK, port, tell, data, NULL, NULL, UINT64_MAX,
-                        monitor);
+    return ptl_monitor_owned(node, port, tell, data, NULL, monitor);
 }
 
 int ptl_monitor_since(struct ptl_node *node, const struct ptl_port *port, ptl_monitor_fn *tell,
                       void *data, uint64_t since)
 {
-    return monitor_port(node, PTL_MONITOR_CALLBACK, port, tell, data, NULL, NULL, since, NULL);
+    struct listener listener = {.kind = PTL_MONITOR_CALLBACK, .tell = tell, .data = data};
+
+    return monitor_port(node, port, &listener, since, NULL);
 }
 
 int ptl_monitor_message(struct ptl_node *node, const struct ptl_port *port,
                         const struct ptl_port *to, const struct ptl_msg *prefix,
                         struct ptl_monitor *monitor)
 {
-    return monitor_port(node, PTL_MONITOR_MESSAGE, port, NULL, NULL, to, prefix, UINT64_MAX,
-                        monitor);
+    struct listener listener = {.kind = PTL_MONITOR_MESSAGE, .to = to, .prefix = prefix};
+
+    return monitor_port(node, port, &listener, UINT64_MAX, monitor);
 }
 
 int ptl_monitor_kill(struct ptl_node *node, const struct ptl_port *port,
                      const struct ptl_port *victim, struct ptl_monitor *monitor)
 {
+    struct listener listener = {.kind = PTL_MONITOR_KILL, .to = victim};
+
     if (victim->kind != PTL_PORT_NONE && ptl_port_name(victim).size == 0) {
         return PTL_EINVAL; /* a node port is not to be killed */
     }
-    return monitor_port(node, PTL_MONITOR_KILL, port, NULL, NULL, victim, NULL, UINT64_MAX,
-                        monitor);
+    return monitor_port(node, port, &listener, UINT64_MAX, monitor);
 }
 
 void ptl_unmonitor(struct ptl_node *node, const struct ptl_monitor *monitor)

@@ -33,45 +33,6 @@ const char *ptl_node_address(const struct ptl_node *node, unsigned index)
     return listens ? node->binds[index].address.text : NULL;
 }
 
-static struct ptl_parcel *make_listener(struct ptl_node *node, ptl_link_fn *tell, void *data)
-{
-    struct ptl_link_listener *listener = ptl_alloc(node->allocator, sizeof(*listener));
-
-    if (listener == NULL) {
-        return NULL;
-    }
-    listener->tell = tell;
-    listener->data = data;
-    struct ptl_op op = {.kind = PTL_OP_ON_LINK, .to = PTL_TO_SHARD, .pointer = listener};
-    struct ptl_parcel *parcel = ptl_parcel_make(&op, node->allocator);
-    if (parcel == NULL) {
-        ptl_free(node->allocator, listener, sizeof(*listener));
-    }
-    return parcel;
-}
-
-int ptl_on_link(struct ptl_node *node, ptl_link_fn *tell, void *data)
-{
-    struct ptl_parcel *parcels[PTL_SHARDS_MAX];
-    unsigned made = 0;
-
-    while (made < node->shard_count && (parcels[made] = make_listener(node, tell, data)) != NULL) {
-        made++;
-    }
-    /* All shards or none: after an error nobody may be called. */
-    for (unsigned i = 0; i < made; i++) {
-        if (made == node->shard_count) {
-            ptl_shard_hand(&node->shards[i], parcels[i], ptl_shard_here(node));
-        } else {
-            struct ptl_op op;
-            ptl_op_unpack(parcels[i]->bytes, &op);
-            ptl_op_drop(&node->shards[i], &op);
-            ptl_parcel_free(parcels[i], node->allocator);
-        }
-    }
-    return made == node->shard_count ? PTL_OK : PTL_ENOMEM;
-}
-
 /* ---- Making -------------------------------------------------------------------------------- */
 
 static int make_rings(struct ptl_node *node)

@@ -206,21 +206,14 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
         ptl_monitoring_free(shard, monitoring);
         return DONE;
     }
-    uint32_t generation = slot->generation;
-    ptl_notice_begin(shard, monitoring);
+    ptl_notice_begin(monitoring);
     shard->noticing = true;
     enum outcome outcome = monitoring->kind == PTL_MONITOR_MESSAGE
                                ? run_notice_message(shard, slot, monitoring, reason)
                            : ptl_notice_run(shard, monitoring, reason) ? DONE
                                                                        : LATER;
     shard->noticing = false;
-    if (outcome == LATER) {
-        ptl_notice_again(shard, monitoring);
-    } else if (ptl_slot_lives(slot, generation)) {
-        /* When the handler failed, the monitoring has ended with its port. */
-        ptl_monitoring_free(shard, monitoring);
-    }
-    return outcome;
+    return ptl_notice_end(shard, monitoring, outcome == LATER) ? LATER : DONE;
 }
 
 static void watch(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)

@@ -540,6 +540,56 @@ PTL_MUST_CHECK int ptl_db_watch_prefix(struct ptl_node *node, const char *family
 /* End a watch; as with ptl_unmonitor(). */
 void ptl_db_unwatch(struct ptl_node *node, const struct ptl_db_watch *watch);
 
+/* ---- Data that a callback owns ------------------------------------------------------------- */
+
+/*
+ * What is given along with a callback may be freed when the callback will never be called (again).
+ * A thread cannot know when that is: the callback may be running just now, or its port has ended
+ * it.  So each function that takes one has a twin that takes `release` as well: release(data) is
+ * called exactly once, after the callback was called for the last time, was taken back, or ended
+ * untold with its port or its node, on the shard that would have called it, or in ptl_node_stop().
+ * After an error of the twin it is not called: `data` stays the caller's.
+ *
+ * `release` may be called inside the function that takes the callback back; it may not call the
+ * node.  NULL is allowed.  All else is as the function without `_owned` says.  (The data of a
+ * port's handlers is released with the port: options.release and ptl_port_own().  That of
+ * ptl_register() is in use until the node has stopped.)
+ *
+ * A callback for room, for links and for an answer is not taken back: the first is called soon, the
+ * second as long as there is a node, the third ends with its timeout.
+ */
+PTL_MUST_CHECK int ptl_on_link_owned(struct ptl_node *node, ptl_link_fn *tell, void *data,
+                                     ptl_release_fn *release);
+PTL_MUST_CHECK int ptl_on_room_owned(struct ptl_node *node, const struct ptl_port *to,
+                                     ptl_room_fn *tell, void *data, ptl_release_fn *release);
+PTL_MUST_CHECK int ptl_monitor_owned(struct ptl_node *node, const struct ptl_port *port,
+                                     ptl_monitor_fn *tell, void *data, ptl_release_fn *release,
+                                     struct ptl_monitor *monitor);
+PTL_MUST_CHECK int ptl_call_owned(struct ptl_node *node, const struct ptl_port *to,
+                                  const struct ptl_msg *msg, unsigned timeout_ms, bool monitor,
+                                  ptl_reply_fn *tell, void *data, ptl_release_fn *release);
+PTL_MUST_CHECK int ptl_after_owned(struct ptl_node *node, unsigned delay_ms, ptl_timer_fn *tell,
+                                   void *data, ptl_release_fn *release, struct ptl_timer *timer);
+PTL_MUST_CHECK int ptl_db_on_room_owned(struct ptl_node *node, const char *family,
+                                        ptl_room_fn *tell, void *data, ptl_release_fn *release);
+PTL_MUST_CHECK int ptl_db_get_owned(struct ptl_node *node, const char *family, const char *key,
+                                    ptl_reply_fn *tell, void *data, ptl_release_fn *release);
+PTL_MUST_CHECK int ptl_db_family_owned(struct ptl_node *node, const char *family,
+                                       ptl_reply_fn *tell, void *data, ptl_release_fn *release);
+PTL_MUST_CHECK int ptl_db_keys_owned(struct ptl_node *node, const char *family, ptl_reply_fn *tell,
+                                     void *data, ptl_release_fn *release);
+PTL_MUST_CHECK int ptl_db_values_owned(struct ptl_node *node, const char *family,
+                                       ptl_reply_fn *tell, void *data, ptl_release_fn *release);
+PTL_MUST_CHECK int ptl_db_watch_owned(struct ptl_node *node, const char *family,
+                                      ptl_db_watch_fn *tell, void *data, ptl_release_fn *release,
+                                      struct ptl_db_watch *watch);
+PTL_MUST_CHECK int ptl_db_watch_key_owned(struct ptl_node *node, const char *family,
+                                          const char *key, ptl_db_watch_fn *tell, void *data,
+                                          ptl_release_fn *release, struct ptl_db_watch *watch);
+PTL_MUST_CHECK int ptl_db_watch_prefix_owned(struct ptl_node *node, const char *family,
+                                             const char *prefix, ptl_db_watch_fn *tell, void *data,
+                                             ptl_release_fn *release, struct ptl_db_watch *watch);
+
 /* ---- Messages: writing -------------------------------------------------------------------- */
 
 /*

@@ -39,13 +39,14 @@ void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter)
     shard->waiters.news = true; /* there may be room by now */
 }
 
-static void free_waiter(struct ptl_shard *shard, struct ptl_waiter *waiter)
+void ptl_waiter_free(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
     ptl_belonging_remove(&waiter->belonging);
     ptl_list_remove(&waiter->listed);
     if (waiter->kind == PTL_WAITER_CONNECTION && waiter->connection->waiter == waiter) {
         waiter->connection->waiter = NULL;
     }
+    ptl_release(waiter->release, waiter->data);
     ptl_free(shard->allocator, waiter, sizeof(*waiter));
 }
 
@@ -151,7 +152,7 @@ static void look_at(struct ptl_shard *shard, struct ptl_waiter *waiter)
         tell(shard, waiter);
         waiters->telling = false;
     }
-    free_waiter(shard, waiter);
+    ptl_waiter_free(shard, waiter);
 }
 
 /* A slice of those who wait; who comes meanwhile is looked at in the next turn. */
@@ -194,7 +195,7 @@ void ptl_waiters_look(struct ptl_shard *shard)
 void ptl_waiters_forget(struct ptl_shard *shard, struct ptl_connection *connection)
 {
     if (connection->waiter != NULL) {
-        free_waiter(shard, connection->waiter);
+        ptl_waiter_free(shard, connection->waiter);
     }
 }
 
@@ -209,7 +210,7 @@ void ptl_waiters_drop(struct ptl_shard *shard, bool tell_them)
         if (tell_them && !waiter->ended && waiter->kind != PTL_WAITER_CONNECTION) {
             tell(shard, waiter);
         }
-        free_waiter(shard, waiter);
+        ptl_waiter_free(shard, waiter);
     }
 }
 
@@ -223,6 +224,12 @@ static void end_waiter(struct ptl_shard *shard, struct ptl_belonging *belonging)
 
 int ptl_on_room(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *tell_room,
                 void *data)
+{
+    return ptl_on_room_owned(node, to, tell_room, data, NULL);
+}
+
+int ptl_on_room_owned(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *tell_room,
+                      void *data, ptl_release_fn *release)
 {
     struct ptl_port own;
     to = ptl_port_own_view(&node->self, to, &own);
@@ -240,6 +247,7 @@ int ptl_on_room(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *t
     waiter->to = *to;
     waiter->tell = tell_room;
     waiter->data = data;
+    waiter->release = release;
     waiter->belonging.end = end_waiter;
 
     struct ptl_shard *shard = ptl_shard_here(node);

@@ -29,6 +29,7 @@ struct ptl_waiter {
     struct ptl_connection *connection;
     ptl_room_fn *tell;
     void *data;
+    ptl_release_fn *release; /* of `data`, or NULL */
 };
 
 struct ptl_waiters {
@@ -58,6 +59,9 @@ static inline bool ptl_waiters_first(const struct ptl_waiters *waiters, unsigned
 
 /* Wait.  Owns: the shard. */
 void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter);
+
+/* Free one that does not wait (any more), and release its data. */
+void ptl_waiter_free(struct ptl_shard *shard, struct ptl_waiter *waiter);
 
 /* Whether a ring that somebody waits for has room since. */
 bool ptl_waiters_have_news(const struct ptl_shard *shard);

@@ -156,13 +156,6 @@ static void fail_for_stale(struct ptl_shard *shard, const struct ptl_monitoring 
     }
 }
 
-/* Put off what a thread asks of a monitor until all failures have been told here, in order. */
-static bool put_off(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    return shard->told[shard->index] != shard->failures &&
-           ptl_shard_post(shard, shard->index, op, true) == PTL_OK;
-}
-
 static void take_monitor(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     if (monitoring->epoch == PTL_TELLING_OUTSIDE) {
@@ -174,6 +167,31 @@ static void take_monitor(struct ptl_shard *shard, struct ptl_monitoring *monitor
 
     if (err < 0) {
         ptl_monitoring_refuse(shard, monitoring, err);
+    }
+}
+
+static bool tells_failures(const struct ptl_shard *shard)
+{
+    return shard->told[shard->index] != shard->failures;
+}
+
+/* A thread's monitor waits until all failures have been told here, and behind those that wait. */
+static void take_or_put_off(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    bool waits = tells_failures(shard) || shard->monitors.put_off != NULL;
+
+    if (waits && !ptl_monitoring_put_off(shard, monitoring)) {
+        ptl_monitoring_refuse(shard, monitoring, PTL_ENOMEM);
+    } else if (!waits) {
+        take_monitor(shard, monitoring);
+    }
+}
+
+static void take_put_off(struct ptl_shard *shard)
+{
+    /* One may fail its link once more: the others wait for that, too. */
+    while (shard->monitors.put_off != NULL && !tells_failures(shard)) {
+        take_monitor(shard, ptl_monitoring_resume(shard));
     }
 }
 
@@ -223,14 +241,10 @@ void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
         ptl_connection_arrive(shard, op->pointer);
         break;
     case PTL_OP_MONITOR:
-        if (!put_off(shard, op)) {
-            take_monitor(shard, op->pointer);
-        }
+        take_or_put_off(shard, op->pointer);
         break;
     case PTL_OP_UNMONITOR:
-        if (!put_off(shard, op)) {
-            ptl_monitoring_take_back(shard, op->number);
-        }
+        ptl_monitoring_take_back(shard, op->number);
         break;
     case PTL_OP_TIMER:
         take_timer(shard, op->pointer);
@@ -322,6 +336,7 @@ static void take_all(struct ptl_shard *shard)
         tails[i] = ptl_ring_tail(ptl_shard_ring(&shard->node->shards[i], shard->index));
     }
     ptl_callback_stamp(shard);
+    take_put_off(shard);
     take_inbox(shard);
     for (unsigned i = 0; i < count; i++) {
         ptl_callback_stamp(shard);
@@ -382,7 +397,8 @@ uint64_t ptl_shard_due(struct ptl_shard *shard)
 bool ptl_shard_quiet(struct ptl_shard *shard)
 {
     return shard->queued == 0 && ptl_list_empty(&shard->dead) && shard->monitors.falls == NULL &&
-           shard->monitors.unfired == NULL && ptl_links_flushed(shard) && ptl_shard_drained(shard);
+           shard->monitors.unfired == NULL && shard->monitors.put_off == NULL &&
+           ptl_links_flushed(shard) && ptl_shard_drained(shard);
 }
 
 bool ptl_shard_drained(const struct ptl_shard *shard)
@@ -446,6 +462,7 @@ static void work(struct ptl_shard *shard)
     ptl_links_flush(shard);
     publish(shard);
     shard->unfinished |= shard->waiters.news && ptl_waiters_any(&shard->waiters);
+    shard->unfinished |= shard->monitors.put_off != NULL && !tells_failures(shard);
 }
 
 void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
@@ -587,10 +604,10 @@ void ptl_op_drop(struct ptl_shard *shard, const struct ptl_op *op)
         ptl_timing_free(shard, op->pointer);
         break;
     case PTL_OP_ON_ROOM:
-        ptl_free(shard->allocator, op->pointer, sizeof(struct ptl_waiter));
+        ptl_waiter_free(shard, op->pointer);
         break;
     case PTL_OP_ON_LINK:
-        ptl_free(shard->allocator, op->pointer, sizeof(struct ptl_link_listener));
+        ptl_link_listener_free(shard, op->pointer);
         break;
     case PTL_OP_REGISTER:
         ptl_registration_free(shard, op->pointer);

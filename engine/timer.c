@@ -28,6 +28,7 @@ void ptl_timing_free(struct ptl_shard *shard, struct ptl_timing *timing)
         ptl_keep_no_more(shard, timing->msg->size);
         ptl_msg_free(timing->msg);
     }
+    ptl_release(timing->release, timing->data);
     ptl_free(shard->allocator, timing, sizeof(*timing));
 }
 
@@ -381,6 +382,7 @@ static int start(struct ptl_node *node, struct ptl_timing *timing, unsigned dela
         err = ptl_submit(node, 0, &op, PTL_WAY_CONTROL);
     }
     if (err < 0) {
+        timing->release = NULL; /* its data stays the caller's */
         ptl_timing_free(home(node), timing);
     } else if (timer != NULL) {
         *timer = named;
@@ -391,6 +393,12 @@ static int start(struct ptl_node *node, struct ptl_timing *timing, unsigned dela
 int ptl_after(struct ptl_node *node, unsigned delay_ms, ptl_timer_fn *tell, void *data,
               struct ptl_timer *timer)
 {
+    return ptl_after_owned(node, delay_ms, tell, data, NULL, timer);
+}
+
+int ptl_after_owned(struct ptl_node *node, unsigned delay_ms, ptl_timer_fn *tell, void *data,
+                    ptl_release_fn *release, struct ptl_timer *timer)
+{
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
@@ -400,6 +408,7 @@ int ptl_after(struct ptl_node *node, unsigned delay_ms, ptl_timer_fn *tell, void
     }
     timing->tell = tell;
     timing->data = data;
+    timing->release = release;
     return start(node, timing, delay_ms, timer);
 }
 

@@ -23,6 +23,7 @@ struct ptl_timing {
     struct ptl_slot *owner; /* NULL: made outside of ports */
     ptl_timer_fn *tell;     /* or, when NULL, a message: */
     void *data;
+    ptl_release_fn *release;  /* of `data`, or NULL */
     bool firing;              /* it stays where it is until that is over */
     bool ended;               /* meanwhile: taken back, or its port is gone */
     struct ptl_list accepted; /* among those that could not be added yet */
@@ -62,5 +63,5 @@ uint64_t ptl_timers_due(const struct ptl_timers *timers);
 /* Free all, firing none. */
 void ptl_timers_drop(struct ptl_shard *shard);
 
-/* Free one that was never added. */
+/* Free one that was never added, or is not any more, and release its data. */
 void ptl_timing_free(struct ptl_shard *shard, struct ptl_timing *timing);

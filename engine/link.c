@@ -603,6 +603,9 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     if (was_up) {
         ptl_link_calm(shard, link);
     }
+    if (shard->stop_step != PTL_STOP_NOT) {
+        ptl_losses_of_link(shard, link); /* nobody is left here to be told of them */
+    }
     ptl_link_dial_end(shard, link);
     link->state = PTL_LINK_FAILING;
     link->connection = NULL;

@@ -679,7 +679,9 @@ void ptl_links_close(struct ptl_shard *shard)
 bool ptl_links_closed(const struct ptl_shard *shard)
 {
     for (const struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
-        if (c->state != PTL_CONNECTION_MOVING) {
+        bool waits = shard->now < shard->close_at || c->state != PTL_CONNECTION_FINISHING ||
+                     ptl_connection_is_unconfirmed(c);
+        if (c->state != PTL_CONNECTION_MOVING && waits) {
             return false;
         }
     }

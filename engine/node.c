@@ -11,6 +11,18 @@
 /* How long shards may take to let go of their connections, once all is told. */
 #define CLOSE_NS UINT64_C(500000000)
 
+/* How long peers may take to confirm that they have got all, within the deadline: who is silent for
+ * longer is gone. */
+static uint64_t confirm_ns(const struct ptl_node *node)
+{
+    return (uint64_t)node->options.silence_ms * 1000000;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 const struct ptl_allocator *ptl_node_allocator(const struct ptl_node *node)
 {
     return node == NULL ? ptl_allocator_libc() : node->allocator;
@@ -433,11 +445,17 @@ static void enter(struct ptl_shard *shard, unsigned step)
         begin_flush(shard);
     }
     if (step == PTL_STOP_TELL) {
+        if (atomic_load(&shard->node->cut_short)) {
+            ptl_losses_of_shard(shard);
+        }
         ptl_fall_all(shard);
         ptl_directory_stop(shard);
         ptl_links_close(shard);
+        shard->close_at = shard->now + CLOSE_NS;
         if (shard->index == 0) {
+            uint64_t confirmed = sooner(shard->stop_at, shard->now + confirm_ns(shard->node));
             shard->stop_at = shard->now + CLOSE_NS;
+            shard->stop_at = confirmed > shard->stop_at ? confirmed : shard->stop_at;
         }
     }
 }
@@ -486,7 +504,7 @@ int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
     for (unsigned i = 0; i < node->shard_count; i++) {
         pthread_join(node->threads[i], NULL);
     }
-    int result = atomic_load(&node->cut_short) ? PTL_ETIMEOUT : PTL_OK;
+    int result = ptl_losses_tell(node);
     drop_node(node);
     return result;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/log.h"
+#include "engine/losses.h"
 #include "engine/name.h"
 #include "engine/peer_limit.h"
 #include "engine/portolan.h"
@@ -79,13 +80,14 @@ struct ptl_node {
     struct ptl_bind *binds;
     unsigned bind_count;
 
-    pthread_mutex_t lock;     /* guards what follows: rarely touched, never for long */
-    pthread_cond_t changed;   /* one of the counts */
-    unsigned running;         /* threads that were started, and the one that stops them */
-    unsigned opened;          /* shards that have tried to open */
-    unsigned finished;        /* of those that run: they wake nobody any more */
-    int open_err;             /* the first error of opening */
-    uint64_t stopped;         /* a bit a shard that is done with the present step of stopping */
+    pthread_mutex_t lock;   /* guards what follows: rarely touched, never for long */
+    pthread_cond_t changed; /* one of the counts */
+    unsigned running;       /* threads that were started, and the one that stops them */
+    unsigned opened;        /* shards that have tried to open */
+    unsigned finished;      /* of those that run: they wake nobody any more */
+    int open_err;           /* the first error of opening */
+    uint64_t stopped;       /* a bit a shard that is done with the present step of stopping */
+    struct ptl_losses losses;
     struct ptl_map functions; /* struct ptl_function */
     struct ptl_map known;     /* struct ptl_known */
     struct ptl_map linked;    /* char *: IDs of linked nodes, by hash */

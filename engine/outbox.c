@@ -16,7 +16,8 @@ struct ptl_segment {
     struct ptl_segment *next;
     struct ptl_msg *held; /* not NULL: its body is the bytes */
     size_t size;
-    size_t capacity; /* of `bytes`; 0 when held */
+    size_t capacity;  /* of `bytes`; 0 when held */
+    uint32_t packets; /* that end here */
     uint8_t bytes[];
 };
 
@@ -41,7 +42,7 @@ static void free_segment(struct ptl_outbox *outbox, struct ptl_segment *segment)
     size_t block = segment_block(segment);
 
     if (segment->capacity == PTL_OUTBOX_CHUNK && outbox->spare == NULL) {
-        segment->size = 0;
+        segment->size = segment->packets = 0;
         segment->next = NULL;
         outbox->spare = segment;
         return;
@@ -148,7 +149,7 @@ static int put_held(struct ptl_outbox *outbox, struct ptl_span head, const struc
     return PTL_OK;
 }
 
-int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struct ptl_span name,
+static int put_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struct ptl_span name,
                       struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
 {
     uint8_t head[9 + 9 + 2 * UINT8_MAX];
@@ -167,6 +168,27 @@ int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struc
         return put_held(outbox, ptl_span(head, head_size), whole);
     }
     return put_all(outbox, ptl_span(head, head_size), body);
+}
+
+int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struct ptl_span name,
+                      struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    int err = put_packet(outbox, framing, name, body, count, whole);
+
+    if (err == PTL_OK) {
+        outbox->last->packets++;
+    }
+    return err;
+}
+
+uint64_t ptl_outbox_packets(const struct ptl_outbox *outbox)
+{
+    uint64_t count = 0;
+
+    for (const struct ptl_segment *s = outbox->first; s != NULL; s = s->next) {
+        count += s->packets;
+    }
+    return count;
 }
 
 static const uint8_t *segment_bytes(const struct ptl_segment *segment)

@@ -633,6 +633,9 @@ void ptl_shard_close(struct ptl_shard *shard)
 {
     turning = shard;
     ptl_log_end(shard);
+    if (shard->stop_step == PTL_STOP_TELL) {
+        ptl_losses_at_close(shard);
+    }
     shard->directory.closing = true;
     ptl_waiters_drop(shard, false);
     ptl_timers_drop(shard);

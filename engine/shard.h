@@ -87,6 +87,7 @@ struct ptl_shard {
     bool unfinished;       /* work is left: the next poll does not wait */
     uint64_t queued;       /* parcels that wait at ports */
     uint64_t stop_at;      /* ns: the end of patience; shard 0 */
+    uint64_t close_at;     /* ns: peers that have all need not close themselves any more */
     uint32_t stop_step;    /* that this shard has taken */
     struct ptl_shard_counters counters;
     struct ptl_log_book log;

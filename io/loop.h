@@ -75,6 +75,7 @@ struct ptl_loop_ops {
     void (*read)(struct ptl_loop *, struct ptl_stream *, bool on);
     void (*user_timeout)(struct ptl_loop *, struct ptl_stream *, uint32_t milliseconds);
     void (*finish)(struct ptl_loop *, struct ptl_stream *);
+    size_t (*unconfirmed)(struct ptl_loop *, struct ptl_stream *);
     void (*detach)(struct ptl_loop *, struct ptl_stream *);
     void (*close)(struct ptl_loop *, struct ptl_stream *);
     void (*poll)(struct ptl_loop *, uint64_t until_ns);
@@ -196,6 +197,12 @@ static inline void ptl_stream_user_timeout(struct ptl_loop *loop, struct ptl_str
 static inline void ptl_stream_finish(struct ptl_loop *loop, struct ptl_stream *stream)
 {
     loop->ops->finish(loop, stream);
+}
+
+/* Bytes that were sent and that the peer's system has not confirmed to have. */
+static inline size_t ptl_stream_unconfirmed(struct ptl_loop *loop, struct ptl_stream *stream)
+{
+    return loop->ops->unconfirmed(loop, stream);
 }
 
 /*

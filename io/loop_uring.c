@@ -298,6 +298,7 @@ static const struct ptl_loop_ops uring_ops = {
     .read = ptl_uring_read,
     .user_timeout = ptl_uring_user_timeout,
     .finish = ptl_uring_finish,
+    .unconfirmed = ptl_uring_unconfirmed,
     .detach = ptl_uring_detach,
     .close = ptl_uring_close_stream,
     .poll = uring_poll,

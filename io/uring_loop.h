@@ -76,6 +76,7 @@ void ptl_uring_read(struct ptl_loop *loop, struct ptl_stream *stream, bool on);
 void ptl_uring_finish(struct ptl_loop *loop, struct ptl_stream *stream);
 void ptl_uring_user_timeout(struct ptl_loop *loop, struct ptl_stream *stream,
                             uint32_t milliseconds);
+size_t ptl_uring_unconfirmed(struct ptl_loop *base, struct ptl_stream *stream);
 void ptl_uring_detach(struct ptl_loop *loop, struct ptl_stream *stream);
 void ptl_uring_close_stream(struct ptl_loop *loop, struct ptl_stream *stream);
 

@@ -4,7 +4,9 @@
 #include "io/descriptor.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -476,6 +478,14 @@ void ptl_uring_finish(struct ptl_loop *base, struct ptl_stream *stream)
     ptl_assert(!stream->out.active);
     /* Where it fails the connection has ended already, and `ended` tells. */
     shutdown(stream->fd, SHUT_WR);
+}
+
+size_t ptl_uring_unconfirmed(struct ptl_loop *base, struct ptl_stream *stream)
+{
+    int bytes = 0;
+
+    (void)base;
+    return ioctl(stream->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
 void ptl_uring_detach(struct ptl_loop *base, struct ptl_stream *stream)

@@ -40,5 +40,19 @@ class StuckLogTest(ToolTest):
         self.assertEqual(process.wait(LIMIT), 0)
 
 
+class EndTest(ToolTest):
+    """What a signal does, and what becomes of messages that were accepted."""
+
+    def test_sighup_and_sigusr_are_taken_and_the_node_goes_on(self):
+        node = self.node("--node", "rain", "--secret", SECRET, "--service", "echo")
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            node.process.send_signal(number)
+        self.assert_prints([1], "cal", "rain#echo", "say", "1", "--seed", node.address,
+                           "--secret", SECRET)
+        self.assertEqual(node.stop()[0], 0)
+        for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
+            self.assertIn(f"{name}: there is nothing to reload", node.logged())
+
+
 if __name__ == "__main__":
     unittest.main()

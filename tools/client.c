@@ -214,7 +214,7 @@ static int open_client(struct ptl_client *client)
     if (code != PTL_EXIT_OK) {
         return code;
     }
-    client->signals = ptl_signals_open();
+    client->signals = ptl_signals_open(false);
     client->event = eventfd(0, EFD_CLOEXEC);
     if (client->signals < 0 || client->event < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "no more files may be opened: %s", strerror(errno));

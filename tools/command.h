@@ -21,6 +21,7 @@ enum ptl_exit {
     PTL_EXIT_REACH = 3, /* nobody there, or no answer in time */
     PTL_EXIT_GONE = 4,  /* the port or key is gone, or there never was one */
     PTL_EXIT_OTHER = 5, /* anything else */
+    PTL_EXIT_LOST = 6,  /* run: it ended before all that it had accepted was delivered */
 };
 
 /* A list of strings with NULL at its end. */
@@ -45,6 +46,7 @@ struct ptl_options {
     size_t message_bytes_max;
     unsigned spawned_max;
     unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */
+    unsigned stop_ms;    /* run: to deliver what was accepted, at the end */
     unsigned probe_ms;   /* as given, or 2,000: for each of many nodes that are asked */
     const char *prefix;  /* NULL: none */
     uint64_t count;      /* 0: no limit */

@@ -52,7 +52,7 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
     };
 }
 
-int ptl_signals_open(void)
+int ptl_signals_open(bool all)
 {
     sigset_t set;
 
@@ -60,6 +60,11 @@ int ptl_signals_open(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    if (all) {
+        sigaddset(&set, SIGHUP);
+        sigaddset(&set, SIGUSR1);
+        sigaddset(&set, SIGUSR2);
+    }
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
         return -errno;
     }

@@ -22,10 +22,11 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
                                            struct ptl_journal *journal);
 
 /*
- * Block SIGINT and SIGTERM on this thread and those it makes, and have them come to a descriptor.
+ * Block SIGINT and SIGTERM on this thread and those it makes, and have them come to a descriptor;
+ * `all`: SIGHUP, SIGUSR1 and SIGUSR2 too.
  * Returns it, or -errno.  SIGPIPE is ignored: a closed standard output is an error like any other.
  */
-int ptl_signals_open(void);
+int ptl_signals_open(bool all);
 
 /* The line of a node that did not start: the journal's, or the error's own. */
 int ptl_complain_start(struct ptl_journal *journal, int err);

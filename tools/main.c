@@ -46,6 +46,7 @@ static const char help[] =
     "                       (the function portolan::echo can always be spawned)\n"
     "  --max-message BYTES  refuse larger messages                     [67108864]\n"
     "  --max-spawned COUNT  ports that one other node may spawn here   [100000]\n"
+    "  --stop-seconds S     at the end, to deliver what was accepted   [5]\n"
     "  --log LEVEL          error, warn, info or debug                 [info]\n"
     "all others\n"
     "  --seed HOST:PORT     the node to talk to       [PORTOLAN_SEED, or 127.0.0.1:4040]\n"
@@ -92,7 +93,12 @@ static const char more_help[] =
     "  3  the node cannot be reached, or there was no answer in time\n"
     "  4  the port is gone, or there is no such port or key (mon: there was none)\n"
     "  5  anything else\n"
-    "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 then)\n";
+    "  6  run was ended before all that it had accepted was delivered: the log says how much\n"
+    "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 or 6 then)\n"
+    "\n"
+    "signals   SIGINT and SIGTERM end it.  run takes SIGHUP, SIGUSR1 and SIGUSR2 and goes on: "
+    "there\n"
+    "          is nothing to reload.\n";
 
 static const struct {
     const char *name;

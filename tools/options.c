@@ -28,6 +28,7 @@ enum option_code {
     CODE_SEED,
     CODE_SERVICE,
     CODE_SHARDS,
+    CODE_STOP_SECONDS,
     CODE_TIMEOUT,
 };
 
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, CODE_SEED},
     {"service", required_argument, NULL, CODE_SERVICE},
     {"shards", required_argument, NULL, CODE_SHARDS},
+    {"stop-seconds", required_argument, NULL, CODE_STOP_SECONDS},
     {"timeout", required_argument, NULL, CODE_TIMEOUT},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -137,14 +139,14 @@ static int take_whole(const char *option, const char *text, uint64_t least, uint
     return PTL_EXIT_OK;
 }
 
-static int take_seconds(const char *text, unsigned *milliseconds)
+static int take_seconds(const char *option, const char *text, unsigned *milliseconds)
 {
     char *end;
     double seconds = strtod(text, &end);
 
     if (end == text || *end != '\0' || !(seconds >= 0.001 && seconds <= 1e6)) {
-        return ptl_complain(PTL_EXIT_USAGE,
-                            "--timeout takes seconds, say 2.5, up to 1000000, not '%s'", text);
+        return ptl_complain(PTL_EXIT_USAGE, "--%s takes seconds, say 2.5, up to 1000000, not '%s'",
+                            option, text);
     }
     *milliseconds = (unsigned)(seconds * 1000);
     return PTL_EXIT_OK;
@@ -209,8 +211,11 @@ static int take_option(struct ptl_options *options, int code, const char *name)
         err = take_whole(name, optarg, 1, 64, &number);
         options->shards = (unsigned)number;
         break;
+    case CODE_STOP_SECONDS:
+        err = take_seconds(name, optarg, &options->stop_ms);
+        break;
     case CODE_TIMEOUT:
-        err = take_seconds(optarg, &options->timeout_ms);
+        err = take_seconds(name, optarg, &options->timeout_ms);
         options->probe_ms = options->timeout_ms;
         break;
     }
@@ -397,7 +402,7 @@ static int take_all(int argc, char **argv, struct ptl_options *options)
 
 int ptl_options_parse(int argc, char **argv, struct ptl_options *options)
 {
-    *options = (struct ptl_options){.timeout_ms = 10000, .probe_ms = 2000};
+    *options = (struct ptl_options){.timeout_ms = 10000, .probe_ms = 2000, .stop_ms = 5000};
     /* Arguments are gathered at the front of argv, where what was there has been read already. */
     options->arguments = argv;
     int err = take_all(argc, argv, options);

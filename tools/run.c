@@ -3,13 +3,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-#define STOP_MS 1500 /* SIGTERM to the end of the process: two seconds, with room to free all */
 
 /* Whether standard output takes a line, or never will; false when a signal comes before it does. */
 static bool wait_for_output(int signals)
@@ -35,11 +34,21 @@ static int print_ready(struct ptl_node *node)
     return fflush(stdout) == 0 ? 0 : -errno;
 }
 
-static void wait_for_signal(int signals)
+/* Wait for a signal that ends the node.  Others are taken and said to be of no effect. */
+static void wait_for_end(int signals, struct ptl_journal *journal)
 {
-    struct signalfd_siginfo info;
+    struct signalfd_siginfo info = {.ssi_signo = 0};
+    char line[80];
 
-    while (read(signals, &info, sizeof info) < 0 && errno == EINTR) {
+    while (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT) {
+        if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) {
+            continue; /* interrupted */
+        }
+        if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2) {
+            snprintf(line, sizeof line, "SIG%s: there is nothing to reload, the node goes on",
+                     sigabbrev_np((int)info.ssi_signo));
+            ptl_journal_log(journal, PTL_LOG_INFO, line);
+        }
     }
 }
 
@@ -86,7 +95,7 @@ static int serve(struct ptl_node *node, const struct ptl_options *options,
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
     }
-    wait_for_signal(signals);
+    wait_for_end(signals, journal);
     return PTL_EXIT_OK;
 }
 
@@ -105,7 +114,7 @@ static int start_and_serve(const struct ptl_options *options, const struct ptl_s
     node_options.announces = options->announces.count > 0 ? options->announces.items : NULL;
     node_options.ordinary = options->ordinary;
 
-    int signals = ptl_signals_open();
+    int signals = ptl_signals_open(true);
     if (signals < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "no signals: %s", ptl_err_text(signals));
     }
@@ -117,9 +126,9 @@ static int start_and_serve(const struct ptl_options *options, const struct ptl_s
         return ptl_complain_start(journal, err);
     }
     int code = serve(node, options, journal, signals);
-    ptl_node_stop(node, STOP_MS);
+    int result = ptl_node_stop(node, options->stop_ms);
     close(signals);
-    return code;
+    return code == PTL_EXIT_OK && result < 0 ? PTL_EXIT_LOST : code;
 }
 
 int ptl_command_run(const struct ptl_options *options)

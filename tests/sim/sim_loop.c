@@ -335,6 +335,13 @@ static void sim_finish(struct ptl_loop *base, struct ptl_stream *stream)
     sim_end_finish(stream->end);
 }
 
+/* What the simulated network has taken it delivers, or the connection fails. */
+static size_t sim_unconfirmed(struct ptl_loop *base, struct ptl_stream *stream)
+{
+    (void)base, (void)stream;
+    return 0;
+}
+
 static void sim_detach(struct ptl_loop *base, struct ptl_stream *stream)
 {
     check_usable(sim(base), stream);
@@ -664,6 +671,7 @@ static const struct ptl_loop_ops ops = {
     .read = sim_read,
     .user_timeout = sim_user_timeout,
     .finish = sim_finish,
+    .unconfirmed = sim_unconfirmed,
     .detach = sim_detach,
     .close = sim_close,
     .poll = sim_poll,

@@ -14,6 +14,9 @@
 #include "engine/registration.h"
 #include "engine/send.h"
 
+/* Entries of nodes that are gone, which may be millions. */
+#define DROPPED_A_TURN 2048
+
 /* One that becomes global asks its master for so long, while the others' databases come in. */
 #define MASTER_STAYS_NS UINT64_C(3000000000)
 
@@ -743,6 +746,7 @@ bool ptl_directory_work(struct ptl_shard *shard)
     struct ptl_directory *directory = &shard->directory;
     bool left = !post_all_waiting(shard);
 
+    shard->unfinished |= ptl_store_work(directory->store, DROPPED_A_TURN);
     left |= directory->failing && fail_peers(shard);
     left |= directory->failing_owners != 0 && fail_owners(shard);
     ease_buffers(directory);

@@ -53,10 +53,15 @@ struct ptl_via {
     struct ptl_watch *feeds;
     struct ptl_watch *merged; /* feeds too */
     uint32_t cursors;         /* of both, that stand at an entry: of one of these owners */
+    uint32_t leaving;         /* owners whose last entries are still to be taken */
     uint8_t id[];
 };
 
-/* Stays while it is attached, has parts or is held. */
+/*
+ * Stays while it is attached, has parts or is held.  One that leaves with many entries is found by
+ * its ID no more, and attached for the sake of these alone: they go piece by piece, behind the
+ * same ID's back, which may be attached again meanwhile.
+ */
 struct ptl_owner {
     struct ptl_table_node node; /* size: of the ID */
     struct ptl_via *via;        /* NULL: not attached */
@@ -66,7 +71,8 @@ struct ptl_owner {
     uint32_t epoch;  /* changes with every attachment: marks of an earlier one are void */
     uint32_t entries;
     struct ptl_part *parts;
-    bool held; /* by the function that is at work on it */
+    bool held;    /* by the function that is at work on it */
+    bool leaving; /* in the store's list of these, through in_via, and in no table */
     uint8_t id[];
 };
 
@@ -162,6 +168,7 @@ struct ptl_store {
     struct ptl_table families;
     struct ptl_table parts;
     struct ptl_table entries;
+    struct ptl_owner *leaving;
     struct ptl_part *recent; /* where the last set was, and the next one is likely; may be NULL */
     struct ptl_mark *spare;  /* a list through in_watch.next */
     uint32_t spares;

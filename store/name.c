@@ -100,14 +100,19 @@ struct ptl_family *ptl_family_get(struct ptl_store *store, struct ptl_span name)
 
 void ptl_via_tidy(struct ptl_store *store, struct ptl_via *via)
 {
-    if (via->owners == NULL && via->feeds == NULL && via->merged == NULL) {
+    if (via->owners == NULL && via->feeds == NULL && via->merged == NULL && via->leaving == 0) {
         forget(&store->vias, &via->node, offsetof(struct ptl_via, id));
     }
 }
 
 void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
 {
-    if (owner->via == NULL && owner->parts == NULL && !owner->held) {
+    if (owner->via != NULL || owner->parts != NULL || owner->held) {
+        return;
+    }
+    if (owner->leaving) {
+        ptl_free(store->allocator, owner, offsetof(struct ptl_owner, id) + owner->node.size);
+    } else {
         forget(&store->owners, &owner->node, offsetof(struct ptl_owner, id));
     }
 }

@@ -2,6 +2,8 @@
 
 #include "store/inside.h"
 
+#define DROP_MAX 2048
+
 struct ptl_store *ptl_store_new(const struct ptl_allocator *allocator,
                                 const struct ptl_store_limits *limits)
 {
@@ -17,6 +19,9 @@ struct ptl_store *ptl_store_new(const struct ptl_allocator *allocator,
     }
     if (store->limits.value_bytes_max > UINT32_MAX) {
         store->limits.value_bytes_max = UINT32_MAX;
+    }
+    if (store->limits.drop_max == 0) {
+        store->limits.drop_max = DROP_MAX;
     }
     ptl_table_init(&store->vias, allocator);
     ptl_table_init(&store->owners, allocator);
@@ -53,6 +58,11 @@ void ptl_store_free(struct ptl_store *store)
     free_all(&store->parts, sizeof(struct ptl_part), false);
     free_all(&store->families, offsetof(struct ptl_family, name), true);
     free_all(&store->owners, offsetof(struct ptl_owner, id), true);
+    while (store->leaving != NULL) {
+        struct ptl_owner *owner = store->leaving;
+        store->leaving = owner->in_via.next;
+        ptl_free(store->allocator, owner, offsetof(struct ptl_owner, id) + owner->node.size);
+    }
     free_all(&store->vias, offsetof(struct ptl_via, id), true);
     ptl_free(store->allocator, store, sizeof(*store));
 }
@@ -182,6 +192,89 @@ static int prepare(struct ptl_store *store, const struct ptl_source *source,
     return compare(source, *owner) > 0;
 }
 
+/* It is gone for all who ask and all who are fed; its entries go piece by piece. */
+static void let_leave(struct ptl_store *store, struct ptl_owner *owner)
+{
+    struct ptl_via *via = owner->via;
+
+    ptl_note_owner(via, owner, true, false);
+    owner->epoch = ++store->epochs;
+    ptl_list_remove(&via->owners, owner, in_via);
+    ptl_table_remove(&store->owners, &owner->node);
+    ptl_list_add(&store->leaving, owner, in_via);
+    owner->leaving = true;
+    via->leaving++;
+    if (store->recent != NULL && store->recent->owner == owner) {
+        store->recent = NULL;
+    }
+}
+
+/* Take up to `max` entries.  Returns how many there were. */
+static uint32_t take_some(struct ptl_store *store, struct ptl_owner *owner, uint32_t max)
+{
+    struct ptl_part *part = owner->parts;
+    uint32_t taken = 0;
+
+    while (part != NULL && taken < max) {
+        struct ptl_part *next = part->in_owner.next;
+        while (part->entries != NULL && taken < max) {
+            ptl_entry_take(store, part->entries, false);
+            taken++;
+        }
+        ptl_part_tidy(store, part);
+        part = next;
+    }
+    return taken;
+}
+
+static void end_leaving(struct ptl_store *store, struct ptl_owner *owner)
+{
+    struct ptl_via *via = owner->via;
+
+    ptl_list_remove(&store->leaving, owner, in_via);
+    owner->via = NULL; /* parts that marks name may keep it for a while */
+    via->leaving--;
+    ptl_owner_tidy(store, owner);
+    ptl_via_tidy(store, via);
+}
+
+bool ptl_store_work(struct ptl_store *store, uint32_t max)
+{
+    while (store->leaving != NULL && max > 0) {
+        struct ptl_owner *owner = store->leaving;
+        max -= take_some(store, owner, max);
+        if (owner->entries == 0) {
+            end_leaving(store, owner);
+        }
+    }
+    return ptl_store_has_work(store);
+}
+
+bool ptl_store_has_work(const struct ptl_store *store)
+{
+    return store->leaving != NULL;
+}
+
+/* Attach an owner anew that has too many entries to take them all at once: another one by its ID. */
+static int attach_another(struct ptl_store *store, struct ptl_owner *owner,
+                          const struct ptl_source *source)
+{
+    struct ptl_owner *another =
+        ptl_alloc(store->allocator, offsetof(struct ptl_owner, id) + owner->node.size);
+    struct ptl_via *via = another == NULL ? NULL : ptl_via_get(store, source->via);
+
+    if (via == NULL) {
+        ptl_free(store->allocator, another, offsetof(struct ptl_owner, id) + owner->node.size);
+        return PTL_ENOMEM;
+    }
+    another->node.size = owner->node.size;
+    memcpy(another->id, owner->id, owner->node.size);
+    let_leave(store, owner);
+    ptl_table_insert(&store->owners, &another->node, owner->node.hash);
+    move(store, another, via, source->attachment);
+    return PTL_STORE_DONE;
+}
+
 int ptl_store_attach(struct ptl_store *store, const struct ptl_source *source)
 {
     struct ptl_owner *owner = ptl_owner_find(store, source->owner);
@@ -194,6 +287,9 @@ int ptl_store_attach(struct ptl_store *store, const struct ptl_source *source)
     int order = compare(source, owner);
     if (order <= 0) {
         return order < 0 ? PTL_STORE_OLD : PTL_STORE_SAME;
+    }
+    if (owner != NULL && owner->via != NULL && owner->entries > store->limits.drop_max) {
+        return attach_another(store, owner, source);
     }
     err = prepare(store, source, &owner, &via);
     if (err < 0) {
@@ -230,7 +326,11 @@ enum ptl_store_result ptl_store_drop(struct ptl_store *store, const struct ptl_s
         source->attachment < owner->attachment) {
         return PTL_STORE_OLD;
     }
-    lose(store, owner);
+    if (owner->entries > store->limits.drop_max) {
+        let_leave(store, owner);
+    } else {
+        lose(store, owner);
+    }
     return PTL_STORE_DONE;
 }
 
@@ -238,11 +338,17 @@ uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span id)
 {
     struct ptl_via *via = ptl_via_find(store, id);
     struct ptl_owner *owner = via == NULL ? NULL : via->owners;
+    uint32_t left = store->limits.drop_max;
     uint32_t count = 0;
 
     while (owner != NULL) {
         struct ptl_owner *next = owner->in_via.next;
-        lose(store, owner); /* the last one may take `via` along */
+        if (owner->entries > left) {
+            let_leave(store, owner);
+        } else {
+            left -= owner->entries;
+            lose(store, owner); /* the last one may take `via` along */
+        }
         owner = next;
         count++;
     }

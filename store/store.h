@@ -43,6 +43,7 @@ struct ptl_store_limits {
     size_t key_bytes_max;       /* of one key; at most PTL_KEY_MAX */
     size_t value_bytes_max;     /* of one value; below 4 GiB */
     uint32_t owner_entries_max; /* of one owner in this slice */
+    uint32_t drop_max; /* entries that go at once with their owners: ptl_store_work() [2048] */
 };
 
 /* Where a database comes from. */
@@ -123,6 +124,13 @@ uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span via);
 PTL_MUST_CHECK int ptl_store_set(struct ptl_store *store, const struct ptl_source *source,
                                  struct ptl_span family, struct ptl_span key,
                                  struct ptl_span value);
+
+/*
+ * Owners with many entries that were dropped, or are attached anew, show them for a while: take up
+ * to `max` of these.  Returns whether some are left.
+ */
+bool ptl_store_work(struct ptl_store *store, uint32_t max);
+bool ptl_store_has_work(const struct ptl_store *store);
 
 /* Delete a key of an owner.  Errors: PTL_EINVAL, PTL_EOWNER. */
 PTL_MUST_CHECK int ptl_store_del(struct ptl_store *store, const struct ptl_source *source,

@@ -266,7 +266,9 @@ static void check_mirror(const struct mirror *mirror, const struct ptl_store *st
     unsigned count = read_via(chance, store, mirror->via, wholes, attachments);
 
     if (mirror->merged) {
-        check_together(mirror, wholes);
+        if (!ptl_store_has_work(store)) { /* else it shows entries of owners that are gone */
+            check_together(mirror, wholes);
+        }
         return;
     }
     for (int owner = 0; owner < OWNERS; owner++) {
@@ -293,8 +295,10 @@ static void mirror_together(struct mirror *mirror, const struct ptl_store *store
     check(mirror->chance, change->kind != PTL_CHANGE_OWNER && change->kind != PTL_CHANGE_LOST);
     read_via(mirror->chance, store, mirror->via, wholes, attachments);
     int first = first_of(wholes, family, key);
-    check(mirror->chance, first == index_of(owner_names, OWNERS, change->source.owner));
-    check(mirror->chance, value == (first < 0 ? 0 : wholes[first].values[family][key]));
+    if (!ptl_store_has_work(store)) {
+        check(mirror->chance, first == index_of(owner_names, OWNERS, change->source.owner));
+        check(mirror->chance, value == (first < 0 ? 0 : wholes[first].values[family][key]));
+    }
     mirror->together.values[family][key] = value;
 }
 

@@ -321,7 +321,9 @@ static void move_leaf(struct world *world)
 /* A global node starts, or starts again, with an empty store. */
 static void start(struct world *world, unsigned number)
 {
-    static const struct ptl_store_limits limits = {255, 4096, ENTRIES};
+    /* In every other world owners go in pieces. */
+    const struct ptl_store_limits limits = {255, 4096, ENTRIES,
+                                            world->chance.seed % 2 == 0 ? 2 : 0};
     struct global *node = &world->nodes[number];
     struct ptl_source source = source_of((int)number, number, 1);
 
@@ -423,6 +425,7 @@ static void step(struct world *world)
         world->globals;
     uint64_t what = sim_random_below(&world->chance.random, 1000);
 
+    ptl_store_work(world->nodes[from].store, (uint32_t)(what % 3));
     world->chance.scarce =
         what < 920 && world->short_at_times && sim_random_chance(&world->chance.random, 200);
     if (what < 300) {
@@ -530,6 +533,10 @@ static void run(uint64_t seed)
         step(world);
     }
     settle(world);
+    for (unsigned i = 0; i < world->globals; i++) {
+        while (ptl_store_work(world->nodes[i].store, 1)) {
+        }
+    }
     for (unsigned i = 0; i < world->globals; i++) {
         check_store(world, &world->nodes[i]);
         for (unsigned j = 0; j < WATCHES; j++) {

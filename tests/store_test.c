@@ -297,7 +297,7 @@ static void store_walks_show_every_key_once_and_allocate_nothing(void **state)
 static void store_caps_limits_at_what_an_entry_can_hold(void **state)
 {
     struct world *world = *state;
-    struct ptl_store_limits endless = {SIZE_MAX, SIZE_MAX, UINT32_MAX};
+    struct ptl_store_limits endless = {SIZE_MAX, SIZE_MAX, UINT32_MAX, 0};
     struct ptl_store *store = ptl_store_new(&world->memory.allocator, &endless);
     struct ptl_source source = from("rain", 1);
     struct ptl_item item;
@@ -417,7 +417,7 @@ static void store_opens_nothing_without_memory(void **state)
 static void store_takes_at_most_64_bytes_an_entry_beside_key_and_value(void **state)
 {
     struct world *world = *state;
-    struct ptl_store_limits wide = {16, 16, MANY};
+    struct ptl_store_limits wide = {16, 16, MANY, MANY};
     struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
     struct ptl_source source = from("rain", 1);
     size_t payload_bytes = 0;
@@ -479,7 +479,7 @@ static void store_takes_what_its_header_says_for_an_owner_and_a_family(void **st
 static void store_finds_keys_at_once_that_were_made_to_collide(void **state)
 {
     struct world *world = *state;
-    struct ptl_store_limits wide = {COLLISION_LONG, 16, COLLIDING};
+    struct ptl_store_limits wide = {COLLISION_LONG, 16, COLLIDING, 0};
     struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
     struct ptl_source source = from("rain", 1);
     uint8_t key[COLLISION_LONG];
@@ -492,6 +492,44 @@ static void store_finds_keys_at_once_that_were_made_to_collide(void **state)
             PTL_STORE_DONE);
     }
     assert_int_equal(ptl_store_family_count(store, text("fam")), COLLIDING);
+    ptl_store_free(store);
+}
+
+/* A node that has died, or has gone elsewhere, costs nobody more than a piece of it at a time. */
+static void store_lets_an_owner_with_many_entries_go_in_pieces(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits wide = {16, 16, MANY, 100};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
+    struct ptl_source first = from("rain/snow", 1), second = from("rain/wind", 2);
+    unsigned pieces = 0;
+    char key[16];
+
+    assert_int_equal(ptl_store_attach(store, &first), PTL_STORE_DONE);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "key%u", i);
+        assert_int_equal(ptl_store_set(store, &first, text("fam"), text(key), text("old")),
+                         PTL_STORE_DONE);
+    }
+    assert_false(ptl_store_has_work(store));
+    assert_int_equal(ptl_store_attach(store, &second), PTL_STORE_DONE);
+    assert_int_equal(ptl_store_owner_count(store, text("rain")), 0);
+    assert_int_equal(ptl_store_set(store, &first, text("fam"), text("key5"), text("no")),
+                     PTL_STORE_OLD);
+    assert_int_equal(ptl_store_set(store, &second, text("fam"), text("key5"), text("new")),
+                     PTL_STORE_DONE);
+    assert_int_equal(ptl_store_family_count(store, text("fam")), 1000);
+    while (ptl_store_work(store, 100)) {
+        pieces++;
+        uint32_t left = ptl_store_family_count(store, text("fam"));
+        assert_true(left >= 1000 - 100 * pieces && left <= 1001 - 100 * pieces);
+    }
+    assert_true(pieces == 9 || pieces == 10);
+    assert_int_equal(ptl_store_family_count(store, text("fam")), 1);
+    struct ptl_item item;
+    assert_true(ptl_store_get(store, text("fam"), text("key5"), &item));
+    assert_span(item.value, "new");
+    assert_int_equal(ptl_store_drop_via(store, text("wind")), 1);
     ptl_store_free(store);
 }
 
@@ -518,6 +556,7 @@ int main(int argc, char **argv)
         TEST(store_opens_nothing_without_memory),
         TEST(store_takes_at_most_64_bytes_an_entry_beside_key_and_value),
         TEST(store_takes_what_its_header_says_for_an_owner_and_a_family),
+        TEST(store_lets_an_owner_with_many_entries_go_in_pieces),
         TEST(store_finds_keys_at_once_that_were_made_to_collide),
     };
 

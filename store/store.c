@@ -255,7 +255,7 @@ bool ptl_store_has_work(const struct ptl_store *store)
     return store->leaving != NULL;
 }
 
-/* Attach an owner anew that has too many entries to take them all at once: another one by its ID. */
+/* An owner that has too many entries to take them at once comes anew: as another of its ID. */
 static int attach_another(struct ptl_store *store, struct ptl_owner *owner,
                           const struct ptl_source *source)
 {

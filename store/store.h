@@ -110,7 +110,8 @@ PTL_MUST_CHECK int ptl_store_replace(struct ptl_store *store, const struct ptl_s
  */
 enum ptl_store_result ptl_store_drop(struct ptl_store *store, const struct ptl_source *source);
 
-/* Who brought them is lost: all owners that came through `via` go.  Returns how many. */
+/* Who brought them is lost: all owners that came through `via` go.  Returns how many.  Entries of
+ * owners with many go with ptl_store_work(). */
 uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span via);
 
 /* ---- Single entries ----------------------------------------------------------------------- */

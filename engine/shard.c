@@ -544,6 +544,16 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     return err < 0 ? err : ptl_directory_init(shard);
 }
 
+/* All loops are of one kind: one of them says it. */
+static void say_remark(const struct ptl_shard *shard)
+{
+    const char *remark = ptl_loop_remark(shard->loop);
+
+    if (remark != NULL) {
+        ptl_log(shard->node, PTL_LOG_INFO, "%s", remark);
+    }
+}
+
 int ptl_shard_open(struct ptl_shard *shard)
 {
     const struct ptl_loop_maker *maker = shard->node->options.loops;
@@ -555,6 +565,7 @@ int ptl_shard_open(struct ptl_shard *shard)
         shard->now = ptl_loop_now(shard->loop);
         if (shard->index == 0) {
             ptl_attachment_next(shard, 0);
+            say_remark(shard);
         }
         err = ptl_node_listen(shard->node, shard);
     }

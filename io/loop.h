@@ -84,6 +84,7 @@ struct ptl_loop_ops {
     uint64_t (*coarse)(struct ptl_loop *);
     double (*wall)(struct ptl_loop *);
     void (*random)(struct ptl_loop *, void *bytes, size_t size);
+    const char *(*remark)(struct ptl_loop *);
     void (*free)(struct ptl_loop *);
 };
 
@@ -265,6 +266,12 @@ static inline double ptl_loop_wall(struct ptl_loop *loop)
 static inline void ptl_loop_random(struct ptl_loop *loop, void *bytes, size_t size)
 {
     loop->ops->random(loop, bytes, size);
+}
+
+/* What of this loop an operator may wonder about, as a constant line, or NULL. */
+static inline const char *ptl_loop_remark(struct ptl_loop *loop)
+{
+    return loop->ops->remark(loop);
 }
 
 /*

@@ -65,6 +65,11 @@ static void uring_random(struct ptl_loop *base, void *bytes, size_t size)
     maker_random(NULL, bytes, size);
 }
 
+static const char *uring_remark(struct ptl_loop *base)
+{
+    return ptl_loop_uring_remark(ptl_uring_loop(base)->uring.features);
+}
+
 /* ---- Waking -------------------------------------------------------------------------------- */
 
 static struct ptl_uring_waker *make_waker(const struct ptl_allocator *allocator, int ring_fd,
@@ -307,6 +312,7 @@ static const struct ptl_loop_ops uring_ops = {
     .coarse = uring_coarse,
     .wall = uring_wall,
     .random = uring_random,
+    .remark = uring_remark,
     .free = uring_free,
 };
 

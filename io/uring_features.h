@@ -16,7 +16,8 @@ enum ptl_uring_feature {
     PTL_URING_BUFFER_RING = 1 << 6, /* provided buffers as a ring: Linux 5.19 */
     PTL_URING_REQUIRED = (1 << 7) - 1,
 
-    PTL_URING_MSG_RING = 1 << 7, /* optional: a wake from ring to ring; else an eventfd */
+    PTL_URING_MSG_RING = 1 << 7,  /* optional: a wake from ring to ring; else an eventfd */
+    PTL_URING_NO_IOWAIT = 1 << 8, /* optional: waits count as idle, not as I/O wait: Linux 6.15 */
 };
 
 /*
@@ -24,6 +25,12 @@ enum ptl_uring_feature {
  * It looks anew at each call.  Owns: the text is constant.  Thread: any.
  */
 const char *ptl_loop_uring_missing(void);
+
+/*
+ * What a kernel with these features lacks that an operator may wonder about, or NULL: that an idle
+ * node shows as I/O wait.  Owns and thread: as above.
+ */
+const char *ptl_loop_uring_remark(unsigned features);
 
 /*
  * For tests: from now on every loop opened believes that the kernel lacks these features (a set of

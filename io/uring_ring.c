@@ -15,6 +15,14 @@
  * looks at whatever else there is, and finds the rest the next time. */
 #define RECEIVED_MAX (64 * 1024)
 
+/* Younger than some headers; a kernel that does not know the feature is not asked for it. */
+#ifndef IORING_FEAT_NO_IOWAIT
+#define IORING_FEAT_NO_IOWAIT (1U << 17)
+#endif
+#ifndef IORING_ENTER_NO_IOWAIT
+#define IORING_ENTER_NO_IOWAIT (1U << 7)
+#endif
+
 static const unsigned setup_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                                     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
                                     IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
@@ -59,6 +67,7 @@ static unsigned probe(struct io_uring *ring)
     features |= (ring->features & IORING_FEAT_EXT_ARG) != 0 ? PTL_URING_WAIT : 0;
     features |= (ring->features & IORING_FEAT_NODROP) != 0 ? PTL_URING_NO_DROP : 0;
     features |= (ring->features & IORING_FEAT_FAST_POLL) != 0 ? PTL_URING_FAST_POLL : 0;
+    features |= (ring->features & IORING_FEAT_NO_IOWAIT) != 0 ? PTL_URING_NO_IOWAIT : 0;
     return features;
 }
 
@@ -98,6 +107,15 @@ const char *ptl_loop_uring_missing(void)
         return NULL;
     }
     return missing;
+}
+
+const char *ptl_loop_uring_remark(unsigned features)
+{
+    if ((features & PTL_URING_NO_IOWAIT) != 0) {
+        return NULL;
+    }
+    return "this kernel counts an idle node's waiting as I/O wait (no IORING_FEAT_NO_IOWAIT, Linux "
+           "6.15): it takes no processor time";
 }
 
 /* ---- Set-up -------------------------------------------------------------------------------- */
@@ -182,6 +200,18 @@ static int open_ring(struct ptl_uring *uring)
     return PTL_OK;
 }
 
+static void choose_wait_flags(struct ptl_uring *uring)
+{
+    uring->wait_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    if ((uring->features & PTL_URING_NO_IOWAIT) != 0) {
+        uring->wait_flags |= IORING_ENTER_NO_IOWAIT;
+    }
+    /* Saves a look-up at each entry into the kernel; without it everything works as well. */
+    if (io_uring_register_ring_fd(&uring->ring) == 1) {
+        uring->wait_flags |= IORING_ENTER_REGISTERED_RING;
+    }
+}
+
 int ptl_uring_open(struct ptl_uring *uring, const struct ptl_allocator *allocator,
                    const char **missing)
 {
@@ -211,8 +241,7 @@ int ptl_uring_open(struct ptl_uring *uring, const struct ptl_allocator *allocato
         err = PTL_EFEATURE;
         goto out;
     }
-    /* Saves a look-up at each entry into the kernel; without it everything works as well. */
-    (void)io_uring_register_ring_fd(&uring->ring);
+    choose_wait_flags(uring);
     return PTL_OK;
 
 out:
@@ -309,6 +338,21 @@ bool ptl_uring_ready(const struct ptl_uring *uring)
     return io_uring_cq_ready(&uring->ring) > 0 || kernel_has_work(uring);
 }
 
+/*
+ * Submit, and wait for one completion, until the limit (NULL: none).  As liburing's own functions
+ * do it, which let nobody choose the flags of the entry before liburing 2.10.
+ */
+static void submit_and_wait(struct ptl_uring *uring, const struct __kernel_timespec *limit)
+{
+    struct io_uring_sq *queue = &uring->ring.sq;
+    struct io_uring_getevents_arg argument = {.ts = (uintptr_t)limit};
+
+    queue->sqe_head = queue->sqe_tail;
+    io_uring_smp_store_release(queue->ktail, queue->sqe_tail);
+    io_uring_enter2((unsigned)uring->ring.enter_ring_fd, io_uring_sq_ready(&uring->ring), 1,
+                    uring->wait_flags, (void *)&argument, sizeof(argument));
+}
+
 void ptl_uring_enter(struct ptl_uring *uring, uint64_t wait_ns)
 {
     /* Whatever an entry returns (interrupted, out of time, short of memory), what was not
@@ -320,14 +364,13 @@ void ptl_uring_enter(struct ptl_uring *uring, uint64_t wait_ns)
             io_uring_submit_and_get_events(&uring->ring);
         }
     } else if (wait_ns == UINT64_MAX) {
-        io_uring_submit_and_wait(&uring->ring, 1);
+        submit_and_wait(uring, NULL);
     } else {
         struct __kernel_timespec limit = {
             .tv_sec = (long long)(wait_ns / 1000000000),
             .tv_nsec = (long long)(wait_ns % 1000000000),
         };
-        struct io_uring_cqe *first;
-        io_uring_submit_and_wait_timeout(&uring->ring, &first, 1, &limit, NULL);
+        submit_and_wait(uring, &limit);
     }
 }
 

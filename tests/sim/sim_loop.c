@@ -632,6 +632,12 @@ static void sim_poll(struct ptl_loop *base, uint64_t until_ns)
     loop->polling = false;
 }
 
+static const char *sim_remark(struct ptl_loop *base)
+{
+    (void)base;
+    return NULL;
+}
+
 static void sim_free(struct ptl_loop *base)
 {
     struct sim_loop *loop = sim(base);
@@ -680,6 +686,7 @@ static const struct ptl_loop_ops ops = {
     .coarse = sim_coarse,
     .wall = sim_wall,
     .random = sim_random,
+    .remark = sim_remark,
     .free = sim_free,
 };
 

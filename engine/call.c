@@ -33,6 +33,7 @@ struct call {
     void *data;
     ptl_release_fn *release; /* of `data`, or NULL */
     struct ptl_slot *owner;  /* the caller's port, or NULL */
+    uint32_t generation;     /* of the caller's port */
 };
 
 /* Whether it was still open. */
@@ -75,6 +76,9 @@ static void finish(struct call *call, int err, const struct ptl_msg *reply)
     }
     struct ptl_slot *owner = call->owner;
     ptl_belonging_remove(&call->belonging);
+    if (ptl_slot_died(owner, call->generation)) {
+        return;
+    }
     /* What it makes belongs to the caller's port, not to the reply's. */
     ptl_callback_begin(shard, &callback, owner);
     call->tell(call->node, err, reply, call->data);
@@ -267,6 +271,7 @@ static int call_inside(struct ptl_shard *shard, struct call *call, const struct 
     }
     if (err == PTL_OK && more != NULL) {
         call->owner = self;
+        call->generation = self->generation;
         ptl_belonging_add(&more->belongings, &call->belonging);
     }
     return err;

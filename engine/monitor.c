@@ -553,6 +553,10 @@ static bool tell_or_free(struct ptl_shard *shard, struct ptl_monitoring *monitor
 void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                          const struct ptl_msg *reason, uint64_t failure)
 {
+    if (ptl_slot_died(monitoring->owner, monitoring->generation)) {
+        ptl_monitoring_free(shard, monitoring); /* it is part of what its port has left */
+        return;
+    }
     if (ptl_monitoring_is_notice(shard, monitoring)) {
         notify_port(shard, monitoring, reason, failure);
         return;

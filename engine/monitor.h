@@ -37,12 +37,12 @@ struct ptl_monitoring {
     struct ptl_monitoring *next, **link_; /* among those of the watch, or of those not told yet */
     struct ptl_list same; /* among its port's notices of one target: see engine/pending.h */
     uint8_t kind;
-    bool noticed;    /* waits in its port's queue to be run */
-    bool running;    /* is being told */
-    bool taken_back; /* while it was one of these: freed when it would be told, or has been */
-    bool seen;       /* makes nothing stale that its port issues: see notify_stale() */
-    bool outside;    /* made by a thread of the program */
-    uint32_t generation;
+    bool noticed;        /* waits in its port's queue to be run */
+    bool running;        /* is being told */
+    bool taken_back;     /* while it was one of these: freed when it would be told, or has been */
+    bool seen;           /* makes nothing stale that its port issues: see notify_stale() */
+    bool outside;        /* made by a thread of the program */
+    uint32_t generation; /* of its owner */
     struct ptl_slot *owner; /* the port it belongs to, or NULL */
     ptl_monitor_fn *tell;
     void *data;

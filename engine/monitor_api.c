@@ -62,6 +62,7 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
     if (shard != NULL) {
         named.shard = shard->index;
         monitoring->owner = shard->self;
+        monitoring->generation = shard->self == NULL ? 0 : shard->self->generation;
         monitoring->epoch = since != UINT64_MAX ? since : ptl_epoch_of(shard, &monitoring->target);
         err = ptl_monitoring_add(shard, monitoring);
     } else {

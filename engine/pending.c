@@ -48,6 +48,10 @@ void ptl_pending_remove(struct ptl_monitoring *monitoring)
     if (!ptl_listed(&monitoring->same)) {
         return;
     }
+    if (!ptl_slot_lives(monitoring->owner, monitoring->generation)) {
+        ptl_list_remove(&monitoring->same); /* nobody looks into its port's map any more */
+        return;
+    }
     struct ptl_map *pending = &monitoring->owner->more->pending;
     uint64_t hash = hash_of(&monitoring->target);
     /* Only the first of its target stands in the map; its place there is the next one's. */

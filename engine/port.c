@@ -1,6 +1,7 @@
 #include "engine/port.h"
 
 #include "engine/callback.h"
+#include "engine/estate.h"
 #include "engine/follower.h"
 #include "engine/message.h"
 #include "engine/name.h"
@@ -670,23 +671,32 @@ struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *sl
     return slot->more;
 }
 
-static void drop_queue(struct ptl_shard *shard, struct ptl_port_more *more)
+void ptl_port_drop_first(struct ptl_shard *shard, struct ptl_port_more *more)
 {
-    while (more->queue_first != NULL) {
-        struct ptl_parcel *parcel = dequeue(shard, more);
-        struct ptl_op op;
-        ptl_op_unpack(parcel->bytes, &op);
-        drop_op(shard, &op);
-        ptl_parcel_free(parcel, shard->allocator);
-    }
+    struct ptl_parcel *parcel = dequeue(shard, more);
+    struct ptl_op op;
+
+    ptl_op_unpack(parcel->bytes, &op);
+    drop_op(shard, &op);
+    ptl_parcel_free(parcel, shard->allocator);
 }
 
-static void end_belongings(struct ptl_shard *shard, struct ptl_port_more *more)
+static void retire(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason)
 {
-    while (more->belongings != NULL) {
-        struct ptl_belonging *belonging = more->belongings;
-        ptl_belonging_remove(belonging);
-        belonging->end(shard, belonging);
+    struct ptl_port_more *more = slot->more;
+
+    ptl_list_remove(&more->listed);
+    ptl_list_remove(&more->retrying);
+    more->release = slot->release;
+    more->release_data = slot->data;
+    if (more->spawner != NULL) {
+        ptl_spawner_give(shard, more->spawner);
+    }
+    if (more->watchers.count != 0) {
+        more->reason = ptl_reason_keep(shard, reason);
+    }
+    if (more->fullness.full) {
+        ptl_fullness_set(shard, &more->fullness, false);
     }
 }
 
@@ -696,29 +706,15 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
     ptl_release_fn *release = slot->release;
     void *data = slot->data;
 
-    if (more != NULL) {
-        ptl_list_remove(&more->listed);
-        ptl_list_remove(&more->retrying);
-        drop_queue(shard, more);
-        end_belongings(shard, more);
-        if (more->spawner != NULL) {
-            ptl_spawner_give(shard, more->spawner);
-        }
-        if (more->watchers.count != 0) {
-            more->reason = ptl_reason_keep(shard, reason);
-        }
-        if (more->fullness.full) {
-            ptl_fullness_set(shard, &more->fullness, false);
-        }
+    if (more == NULL) {
+        ptl_slot_give(&shard->ports, slot);
+        ptl_release(release, data);
+        return;
     }
-    ptl_slot_give(&shard->ports, slot);
-    if (release != NULL) {
-        release(data);
-    }
-    if (more != NULL) {
-        more->slot = NULL;
-        ptl_port_bury(shard, more);
-    }
+    retire(shard, slot, reason);
+    ptl_slot_give(&shard->ports, slot); /* from here on what it has made counts as ended */
+    more->slot = NULL;
+    ptl_estate_leave(shard, more);
 }
 
 void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot)
@@ -733,6 +729,7 @@ void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot)
 
 void ptl_ports_drop(struct ptl_shard *shard)
 {
+    shard->estate_units = UINT64_MAX; /* all goes now */
     for (uint32_t i = 0; i < shard->ports.slot_count; i++) {
         struct ptl_slot *slot = ptl_slot_at(&shard->ports, i);
         if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
@@ -744,5 +741,6 @@ void ptl_ports_drop(struct ptl_shard *shard)
             ptl_port_die(shard, slot, NULL);
         }
     }
+    ptl_estates_clear(shard);
     ptl_ports_forget(shard);
 }

@@ -55,8 +55,10 @@ struct ptl_port_more {
     bool waiting;                /* PTL_LATER: the first message is not tried */
     struct ptl_list listed;      /* of the shard's ports: ready, or held up by a failure, or dead */
     uint64_t retry_at;           /* ns; while it waits for time */
-    struct ptl_list retrying;    /* of those that wait for time */
-    char made_name[22];          /* of a node-made port: what shards were told is full */
+    struct ptl_list retrying;    /* of those that wait for time; dead, of the estates */
+    ptl_release_fn *release;     /* of a dead one, when nothing else is left (estate.h) */
+    void *release_data;
+    char made_name[22];           /* of a node-made port: what shards were told is full */
     struct ptl_fullness fullness; /* who has been told that the queue is full */
     struct ptl_msg *reason;       /* of death, until all watchers are told */
 };
@@ -117,6 +119,12 @@ static inline bool ptl_slot_lives(const struct ptl_slot *slot, uint32_t generati
            atomic_load_explicit(&slot->state, memory_order_relaxed) == PTL_SLOT_ALIVE;
 }
 
+/* Whether the port that made something has died since; `maker` NULL: no port has made it. */
+static inline bool ptl_slot_died(const struct ptl_slot *maker, uint32_t generation)
+{
+    return maker != NULL && !ptl_slot_lives(maker, generation);
+}
+
 /* The living port of this chosen name, or NULL.  Thread: the shard's. */
 struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name);
 
@@ -152,13 +160,17 @@ void ptl_ports_retry(struct ptl_shard *shard, uint64_t now);
 uint64_t ptl_ports_due(const struct ptl_shard *shard);
 
 /*
- * End a port: what waits is dropped, what it owned is released, watchers are told.
+ * End a port: what waits is dropped, what it owned is released, watchers are told.  Of much of it
+ * the rest goes in later turns: see engine/estate.h.
  * Owns: `reason` stays the caller's; NULL or empty is a normal death.
  */
 void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason);
 
 /* The same for one with a chosen name, as if it had never been. */
 void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot);
+
+/* Drop the first that waits in its queue, where something does. */
+void ptl_port_drop_first(struct ptl_shard *shard, struct ptl_port_more *more);
 
 /*
  * The port's code has failed with `result`: it dies of ["die", TEXT].  The text is what it said to

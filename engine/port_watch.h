@@ -3,6 +3,7 @@
  *
  *   port --dies--> dead --a slice a turn, as there is room--> PTL_OP_DOWN to every watcher
  *
+ * It is told when all that belonged to the port has been released: see engine/estate.h.
  * Thread: the shard's.
  */
 #pragma once

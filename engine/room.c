@@ -61,6 +61,9 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
         }
         break;
     case PTL_WAITER_CALLBACK:
+        if (ptl_slot_died(waiter->slot, waiter->generation)) {
+            break;
+        }
         ptl_callback_begin(shard, &callback, waiter->slot);
         waiter->tell(shard->node, &waiter->to, waiter->data);
         ptl_callback_end(shard, &callback, "a callback for room", ptl_port_span(&waiter->to));
@@ -268,6 +271,7 @@ int ptl_on_room_owned(struct ptl_node *node, const struct ptl_port *to, ptl_room
     }
     waiter->slot = shard->self;
     if (shard->self != NULL) {
+        waiter->generation = shard->self->generation;
         struct ptl_port_more *more = ptl_port_more(shard, shard->self);
         if (more == NULL) {
             ptl_free(node->allocator, waiter, sizeof(*waiter));

@@ -25,7 +25,7 @@ struct ptl_waiter {
     bool ended;    /* the port it belonged to is gone: freed at the next look */
     struct ptl_port to;
     struct ptl_slot *slot; /* port: the waiting one; callback: its owner or NULL */
-    uint32_t generation;
+    uint32_t generation;   /* of that port */
     struct ptl_connection *connection;
     ptl_room_fn *tell;
     void *data;

@@ -4,6 +4,7 @@
 #include "engine/connection.h"
 #include "engine/dial.h"
 #include "engine/director.h"
+#include "engine/estate.h"
 #include "engine/fall.h"
 #include "engine/follower.h"
 #include "engine/link_dial.h"
@@ -11,6 +12,7 @@
 #include "engine/node.h"
 #include "engine/registration.h"
 #include "engine/request.h"
+#include "engine/slice.h"
 #include "engine/spawn.h"
 
 /* Something is left that could not be done for lack of room: look again soon. */
@@ -396,9 +398,9 @@ uint64_t ptl_shard_due(struct ptl_shard *shard)
 
 bool ptl_shard_quiet(struct ptl_shard *shard)
 {
-    return shard->queued == 0 && ptl_list_empty(&shard->dead) && shard->monitors.falls == NULL &&
-           shard->monitors.unfired == NULL && shard->monitors.put_off == NULL &&
-           ptl_links_flushed(shard) && ptl_shard_drained(shard);
+    return shard->queued == 0 && ptl_list_empty(&shard->dead) && ptl_list_empty(&shard->estates) &&
+           shard->monitors.falls == NULL && shard->monitors.unfired == NULL &&
+           shard->monitors.put_off == NULL && ptl_links_flushed(shard) && ptl_shard_drained(shard);
 }
 
 bool ptl_shard_drained(const struct ptl_shard *shard)
@@ -429,6 +431,7 @@ static void work(struct ptl_shard *shard)
 
     shard->unfinished = false;
     shard->sent_in_turn = 0;
+    shard->estate_units = PTL_SLICE;
     bool stamped = !shard->waited; /* by the first hook, before what it brought was read */
     uint64_t stamp = shard->now;
     shard->waited = true;
@@ -439,6 +442,7 @@ static void work(struct ptl_shard *shard)
     ptl_timers_fire(shard, shard->now);
     ptl_waiters_look(shard);
     ptl_callback_stamp(shard);
+    shard->unfinished |= ptl_estates_work(shard);
     shard->unfinished |= ptl_falls_work(shard);
     shard->unfinished |= ptl_ports_run(shard);
     if (shard->stop_step < PTL_STOP_TELL) {
@@ -529,6 +533,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     ptl_list_init(&shard->ready);
     ptl_list_init(&shard->blocked);
     ptl_list_init(&shard->dead);
+    ptl_list_init(&shard->estates);
     ptl_list_init(&shard->retry);
     ptl_list_init(&shard->to_tell);
     ptl_waiters_init(&shard->waiters);

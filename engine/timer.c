@@ -235,6 +235,9 @@ static bool run(struct ptl_shard *shard, struct ptl_timing *timing)
 {
     struct ptl_callback callback;
 
+    if (ptl_slot_died(timing->owner, timing->generation)) {
+        return true; /* it is part of what its port has left */
+    }
     if (timing->tell == NULL) {
         return send_now(shard, timing);
     }
@@ -369,6 +372,7 @@ static int start(struct ptl_node *node, struct ptl_timing *timing, unsigned dela
     timing->id = named.id;
     if (shard != NULL) {
         timing->owner = shard->self;
+        timing->generation = shard->self == NULL ? 0 : shard->self->generation;
         timing->due = shard->now + delay;
         err = ptl_timers_add(shard, timing);
     } else {

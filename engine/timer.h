@@ -21,6 +21,7 @@ struct ptl_timing {
     uint32_t place;         /* in the heap; UINT32_MAX: not there */
     uint32_t round;         /* of firing, in which it was added */
     struct ptl_slot *owner; /* NULL: made outside of ports */
+    uint32_t generation;    /* of its owner */
     ptl_timer_fn *tell;     /* or, when NULL, a message: */
     void *data;
     ptl_release_fn *release;  /* of `data`, or NULL */

@@ -3,6 +3,7 @@
  * stepped by hand, turn by turn, and what a turn did is counted.
  */
 #include "engine/link.h"
+#include "engine/message.h"
 #include "engine/name.h"
 #include "engine/node.h"
 #include "listener.h"
@@ -294,6 +295,103 @@ static void monitors_of_one_port_by_another_are_told_slice_by_slice(void **state
     ptl_node_crash(node);
 }
 
+/* ---- A port with many belongings ------------------------------------------------------------ */
+
+static uint64_t released, fired;
+
+static void count_released(void *data)
+{
+    (void)data;
+    released++;
+}
+
+static int count_fired(struct ptl_node *node, void *data)
+{
+    (void)node;
+    (void)data;
+    fired++;
+    return PTL_OK;
+}
+
+static void count_reply(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+{
+    (void)node;
+    (void)err;
+    (void)reply;
+    (void)data;
+    fired++;
+}
+
+/* One of each kind, but for few calls; all of them release. */
+static int own_some(struct ptl_node *node, unsigned number)
+{
+    struct ptl_port snow = snow_port(node, number);
+    struct ptl_port hail = witness_parse(node, "hail#x");
+    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    int err = ptl_after_owned(node, 600000, count_fired, NULL, count_released, NULL);
+
+    if (err == PTL_OK) {
+        err = ptl_monitor_owned(node, &snow, count_told, NULL, count_released, NULL);
+    }
+    if (err == PTL_OK) {
+        err = ptl_port_own(node, count_released, NULL);
+    }
+    if (err == PTL_OK && number % 10 == 0) {
+        err = ptl_call_owned(node, &hail, &empty, 600000, false, count_reply, NULL, count_released);
+    }
+    return err;
+}
+
+static int own_many(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    unsigned *first = data;
+
+    (void)msg;
+    for (unsigned i = 0; i < 200; i++) {
+        int err = own_some(node, *first);
+        if (err < 0) {
+            return err;
+        }
+        ++*first;
+    }
+    return PTL_OK;
+}
+
+/* Its timers, monitors, calls and resources; and none of them is told of anything meanwhile. */
+static void port_with_100000_belongings_ends_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    unsigned first = 0;
+    struct ptl_port port = witness_port(node, NULL, own_many, &first);
+
+    (void)state;
+    told = released = fired = 0;
+    while (first < MANY / 3) {
+        tell(node, &port, "n");
+        turn_all(node);
+    }
+    settle(node);
+    uint64_t count = 3 * (uint64_t)first + first / 10;
+    assert_int_equal(ptl_monitor(node, &port, count_told, NULL, NULL), 0);
+    settle(node);
+    assert_int_equal(ptl_kill(node, &port, NULL), 0);
+    lose_snow(node);
+    while (released == 0) {
+        turn_all(node);
+    }
+    struct ptl_port heir = witness_port(node, NULL, on_message, "heir"); /* in the same slot */
+    turn_until(node, &released, count, 2 * TURN_MAX); /* its end, and telling of the failure */
+    settle(node);
+    assert_int_equal(told, 1);
+    assert_int_equal(fired, 0);
+    tell(node, &heir, "i", 1);
+    settle(node);
+    assert_next("heir", "[1]");
+    assert_int_equal(node->shards[0].timers.count, 0);
+    assert_int_equal(node->shards[0].monitors.by_id.count, 0);
+    ptl_node_crash(node);
+}
+
 /* ---- The end -------------------------------------------------------------------------------- */
 
 /* A walk that began again for each of them would take longer than any test may. */
@@ -323,6 +421,7 @@ int main(int argc, char **argv)
         WITNESSED(monitors_of_one_port_by_another_are_told_slice_by_slice),
         WITNESSED(peer_that_watches_100000_ports_leaves_slice_by_slice),
         WITNESSED(watchers_of_one_port_leave_at_once_however_many_they_are),
+        WITNESSED(port_with_100000_belongings_ends_slice_by_slice),
         WITNESSED(node_with_half_a_million_monitors_stops_at_once),
     };
 

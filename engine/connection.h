@@ -61,11 +61,12 @@ struct ptl_connection {
     bool proof_sent;
     bool paused;         /* no packet is taken; `waiter` says what for, or NULL: for good */
     bool waits_for_ring; /* paused: for a ring, and not for the port to have room */
-    bool answer_anyway;  /* whatever waits for the peer */
+    bool answer_anyway;  /* whatever waits for the peer, until it takes something */
     bool reading;        /* the stream is */
     bool ended;          /* the peer has closed, or the stream failed, with `end_err` */
     bool working;        /* in ptl_connection_work() */
     int end_err;
+    uint64_t answered_anyway;                 /* bytes of answers made since then */
     int refused;                              /* closed for this error when our proof is out */
     int seed;                                 /* the seed that it was made for, or -1 */
     uint64_t made_at;                         /* ns */

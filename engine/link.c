@@ -756,6 +756,7 @@ void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link)
 {
     link->sent_at = shard->now;
     link->connection->answer_anyway = false;
+    link->connection->answered_anyway = 0;
     ptl_link_weigh(shard, link);
     if (ptl_link_unsent(link) != 0) {
         ptl_link_dirty(shard, link);

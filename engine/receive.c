@@ -18,14 +18,17 @@
 #define ANSWERS_WAIT_NS UINT64_C(250000000)
 
 /*
+ * It is read on then, but what it asks for is not held without end: when so many rooms of answers
+ * were made while it took nothing at all, its link fails.  What others send to it does not count:
+ * they are refused by the link's room.
+ */
+#define ANSWERS_END_ROOMS 4
+
+/*
  * Bytes that one connection may bring in one turn while others wait: then it waits behind them.  A
  * ring takes some ten times as much, so that all have a part of what it has room for.
  */
 #define SHARE_BYTES ((size_t)16 << 10)
-
-/* It is read on then, but what it asks for is not held without end: when so many rooms wait, it has
- * taken nothing of what it asked for, and its link fails. */
-#define ANSWERS_END_ROOMS 4
 
 static bool is_up(const struct ptl_connection *c)
 {
@@ -109,11 +112,15 @@ static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint3
                               ptl_span(NULL, 0), &c->last_port);
         return err < 0 ? err : PTL_EFULL;
     }
-    if (c->out.size > c->shard->node->options.link_room * ANSWERS_END_ROOMS) {
+    if (c->answered_anyway > c->shard->node->options.link_room * ANSWERS_END_ROOMS) {
         return PTL_EUNREAD;
     }
     struct ptl_port full;
+    size_t before = c->out.size;
     int err = ptl_request(c->shard, link, whole != NULL ? whole : &borrowed, &full);
+    if (c->answer_anyway && c->out.size > before) {
+        c->answered_anyway += c->out.size - before;
+    }
     if (err == PTL_EFULL) {
         c->last_name_size = UINT8_MAX;
         c->last_port = full;

@@ -55,6 +55,12 @@ static int find_port(struct ptl_connection *c, struct ptl_span name)
     return err;
 }
 
+/* Whether the peer is told which ports are full, and read all the same. */
+static bool is_told(const struct ptl_connection *c)
+{
+    return (c->link->peer_features & PTL_FEATURE_ROOM) != 0;
+}
+
 /* A port of this shard may have become full in this turn, and that is told at its end. */
 static bool is_full(struct ptl_shard *shard, const struct ptl_port *port)
 {
@@ -80,11 +86,9 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         shard->counters.dropped++; /* longer than any name: nobody has it */
         return PTL_OK;
     }
-    if (is_full(shard, &c->last_port)) {
-        if ((c->link->peer_features & PTL_FEATURE_ROOM) == 0 ||
-            !ptl_peer_tell_full(shard, c->link, name)) {
-            return PTL_EFULL;
-        }
+    if (is_full(shard, &c->last_port) &&
+        (!is_told(c) || !ptl_peer_tell_full(shard, c->link, name))) {
+        return PTL_EFULL;
     }
     ptl_op_address(&op, &c->last_port);
     unsigned place = c->last_port.shard;
@@ -190,7 +194,10 @@ static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet
     return err == PTL_EFULL ? stall(c, packet) : err;
 }
 
-/* So many bytes more were taken: let others have their turn, if some wait for the same. */
+/*
+ * So many bytes more were taken: let others have their turn, if some wait for the same.  Who is
+ * told what is full waits for its turn alone: the port may be full for ever.
+ */
 static int share(struct ptl_connection *c, size_t bytes)
 {
     const struct ptl_waiters *waiters = &c->shard->waiters;
@@ -198,9 +205,11 @@ static int share(struct ptl_connection *c, size_t bytes)
     c->taken = c->turn == c->shard->now ? c->taken + bytes : bytes;
     c->turn = c->shard->now;
     bool others = waiters->telling || (waiters->rings >> c->last_port.shard & 1) != 0;
-    return others && c->taken > SHARE_BYTES && c->last_port.kind != PTL_PORT_NONE && !c->paused
-               ? pause(c)
-               : PTL_OK;
+    if (!others || c->taken <= SHARE_BYTES || c->last_port.kind == PTL_PORT_NONE || c->paused) {
+        return PTL_OK;
+    }
+    c->waits_for_ring = is_told(c);
+    return pause(c);
 }
 
 bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)

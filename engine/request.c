@@ -176,6 +176,17 @@ static int devnull(struct request *r)
     return PTL_OK;
 }
 
+/* What needs no room at the port waits for the ring to its shard alone: the port may be full for
+ * ever, and this be what ends it. */
+static int wait_for_ring(struct request *r, int err)
+{
+    if (err == PTL_EFULL) {
+        unsigned place = ptl_place_of(r->shard->node, r->to);
+        ptl_port_make(&r->shard->node->self, place, 0, 0, r->to); /* no port, but a way */
+    }
+    return err;
+}
+
 static int mon1(struct request *r)
 {
     const struct ptl_identity *self = &r->shard->node->self;
@@ -189,7 +200,7 @@ static int mon1(struct request *r)
     }
     int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
     if (err == PTL_OK) {
-        err = ptl_link_peer_watches(r->shard, r->link, name);
+        err = wait_for_ring(r, ptl_link_peer_watches(r->shard, r->link, name));
     }
     return err == PTL_ENAME ? malformed(r, "mon1") : err; /* a name that nobody can have */
 }
@@ -234,7 +245,7 @@ static int pass(struct request *r, uint8_t kind, struct ptl_span name)
         ptl_shard_take(r->shard, &op);
         return PTL_OK;
     }
-    return ptl_shard_post(r->shard, r->to->shard, &op, r->link == NULL);
+    return wait_for_ring(r, ptl_shard_post(r->shard, r->to->shard, &op, r->link == NULL));
 }
 
 static int kil1(struct request *r)

@@ -119,12 +119,18 @@ static void asker_of_the_node_itself_that_takes_nothing_delays_nobody_else(void 
     asker_that_takes_nothing_delays_nobody_else(false);
 }
 
+static void asker_of_another_node_that_takes_nothing_delays_nobody_else(void **state)
+{
+    (void)state;
+    asker_that_takes_nothing_delays_nobody_else(true);
+}
+
 static void answers_that_found_no_room_come_in_order_when_there_is(void **state)
 {
     unsigned count = PTL_REPLIES_PORT_MAX / (BODY + 300);
 
     (void)state;
-    begin(false);
+    begin(true);
     ask_in_vain("rain#echo", "say", count, true);
     ask_for_others(snow);
     atomic_store(&takes, true);
@@ -212,6 +218,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WITNESSED(chain_of_echoes_ends_soon),
         WITNESSED(asker_of_the_node_itself_that_takes_nothing_delays_nobody_else),
+        WITNESSED(asker_of_another_node_that_takes_nothing_delays_nobody_else),
         WITNESSED(answers_that_found_no_room_come_in_order_when_there_is),
         WITNESSED(asker_that_takes_nothing_costs_bounded_memory_and_is_told_of),
         WITNESSED(asker_of_a_spawned_echo_that_takes_nothing_delays_nobody_else),

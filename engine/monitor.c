@@ -9,6 +9,10 @@
 #include "engine/reason.h"
 #include "engine/send.h"
 #include "engine/shard.h"
+#include "engine/slice.h"
+
+/* So many are tried in vain in one turn, of those that could not be told. */
+#define REFUSALS_MAX 256
 
 static const struct ptl_span no_key;
 
@@ -185,17 +189,28 @@ static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_po
     return watch;
 }
 
-/* The last interest is gone.  Telling that may have to wait for room in the ring. */
-static void leave(struct ptl_shard *shard, struct ptl_target *watch)
+static void put_leaving(struct ptl_monitors *monitors, struct ptl_target *watch)
+{
+    watch->route_next = NULL;
+    if (monitors->leaving == NULL) {
+        monitors->leaving = watch;
+    } else {
+        monitors->leaving_last->route_next = watch;
+    }
+    monitors->leaving_last = watch;
+}
+
+/* The last interest is gone.  Telling that may have to wait for room in the ring: false then. */
+static bool leave(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_target_unlist(shard, watch);
     uint64_t epoch = shard->told[ptl_place_of(shard->node, &watch->target)];
     if (send_watch(shard, watch, PTL_OP_UNWATCH, epoch, false) < 0) {
-        watch->route_next = shard->monitors.leaving;
-        shard->monitors.leaving = watch;
-        return;
+        put_leaving(&shard->monitors, watch);
+        return false;
     }
     ptl_target_free(shard, watch);
+    return true;
 }
 
 /* ---- Notices ----------------------------------------------------------------------------- */
@@ -585,32 +600,63 @@ void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monit
     ptl_msg_free(reason);
 }
 
+/* Those who were refused in this round wait for the next one, when all others have been tried. */
+static void next_round(struct ptl_monitors *monitors)
+{
+    if (monitors->unfired == NULL && monitors->refused != NULL) {
+        monitors->unfired = monitors->refused;
+        monitors->unfired->link_ = &monitors->unfired;
+        monitors->refused = NULL;
+    }
+}
+
+static void retry_unfired(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    uint32_t units = PTL_SLICE, refusals = 0;
+
+    while (monitors->unfired != NULL && units > 0 && refusals < REFUSALS_MAX) {
+        struct ptl_monitoring *monitoring = monitors->unfired;
+        struct ptl_msg *reason = monitoring->reason;
+        units--;
+        ptl_monitoring_list_remove(monitoring);
+        if (!tell_or_free(shard, monitoring, reason != NULL ? reason : &empty)) {
+            ptl_monitoring_list_add(&monitors->refused, monitoring);
+            refusals++;
+        }
+    }
+    next_round(monitors);
+    shard->unfinished |= units == 0 && refusals == 0; /* there is room: no need to wait */
+}
+
+static void retry_leaving(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_target *last = monitors->leaving_last; /* so far: those behind it were refused now */
+    uint32_t units = PTL_SLICE, refusals = 0;
+    bool more = last != NULL;
+
+    while (more && units > 0 && refusals < REFUSALS_MAX) {
+        struct ptl_target *watch = monitors->leaving;
+        units--;
+        more = watch != last;
+        monitors->leaving = watch->route_next;
+        if (monitors->leaving == NULL) {
+            monitors->leaving_last = NULL;
+        }
+        refusals += !leave(shard, watch);
+    }
+    shard->unfinished |= units == 0 && refusals == 0;
+}
+
 bool ptl_monitors_retry(struct ptl_shard *shard)
 {
     struct ptl_monitors *monitors = &shard->monitors;
-    struct ptl_monitoring *list = monitors->unfired;
-    struct ptl_target *leaving = monitors->leaving;
 
-    monitors->unfired = NULL;
-    if (list != NULL) {
-        list->link_ = &list; /* telling one may take another back: the list stays right */
-    }
-    while (list != NULL) {
-        struct ptl_monitoring *monitoring = list;
-        ptl_monitoring_list_remove(monitoring);
-        struct ptl_msg *reason = monitoring->reason;
-        struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
-        if (!tell_or_free(shard, monitoring, reason != NULL ? reason : &empty)) {
-            ptl_monitoring_list_add(&monitors->unfired, monitoring);
-        }
-    }
-    monitors->leaving = NULL;
-    while (leaving != NULL) {
-        struct ptl_target *watch = leaving;
-        leaving = watch->route_next;
-        leave(shard, watch);
-    }
-    return monitors->unfired != NULL || monitors->leaving != NULL;
+    retry_unfired(shard);
+    retry_leaving(shard);
+    return monitors->unfired != NULL || monitors->refused != NULL || monitors->leaving != NULL;
 }
 
 void ptl_monitors_drop(struct ptl_shard *shard)

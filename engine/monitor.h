@@ -80,12 +80,20 @@ struct ptl_monitors {
     struct ptl_map by_id;                /* monitorings */
     struct ptl_map routes;               /* by the node's hash */
     struct ptl_fall *falls, *falls_last; /* who is being told of something gone (fall.c) */
-    struct ptl_monitoring *unfired;      /* fired, but there was no room to tell */
+    /* Fired, but there was no room to tell; and those who were refused again in this round. */
+    struct ptl_monitoring *unfired, *refused;
     /* A thread's that wait until failures have been told, the first one first. */
     struct ptl_monitoring *put_off, **put_off_end;
-    struct ptl_target *leaving; /* nobody is interested any more, but that could not be told */
+    /* Nobody is interested any more, but that could not be told, the first one first. */
+    struct ptl_target *leaving, *leaving_last;
     uint64_t last_watch;
 };
+
+/* Whether some of what was fired could not be told yet. */
+static inline bool ptl_monitors_untold(const struct ptl_monitors *monitors)
+{
+    return monitors->falls != NULL || monitors->unfired != NULL || monitors->refused != NULL;
+}
 
 void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator);
 
@@ -137,7 +145,7 @@ void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 PTL_MUST_CHECK int ptl_monitor_since(struct ptl_node *node, const struct ptl_port *port,
                                      ptl_monitor_fn *tell, void *data, uint64_t since);
 
-/* Try again what could not be told.  Returns whether some is left. */
+/* Try some of what could not be told again, in turn.  Returns whether some is left. */
 bool ptl_monitors_retry(struct ptl_shard *shard);
 
 /* Free all, telling nobody. */

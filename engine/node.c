@@ -464,8 +464,8 @@ static bool is_done(struct ptl_shard *shard, unsigned step)
 {
     if (step == PTL_STOP_TELL) {
         /* What monitors were told may be a message to a port of another shard. */
-        return ptl_links_closed(shard) && shard->monitors.falls == NULL &&
-               shard->monitors.unfired == NULL && ptl_shard_drained(shard);
+        return ptl_links_closed(shard) && !ptl_monitors_untold(&shard->monitors) &&
+               ptl_shard_drained(shard);
     }
     return ptl_shard_quiet(shard);
 }

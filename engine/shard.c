@@ -399,8 +399,8 @@ uint64_t ptl_shard_due(struct ptl_shard *shard)
 bool ptl_shard_quiet(struct ptl_shard *shard)
 {
     return shard->queued == 0 && ptl_list_empty(&shard->dead) && ptl_list_empty(&shard->estates) &&
-           shard->monitors.falls == NULL && shard->monitors.unfired == NULL &&
-           shard->monitors.put_off == NULL && ptl_links_flushed(shard) && ptl_shard_drained(shard);
+           !ptl_monitors_untold(&shard->monitors) && shard->monitors.put_off == NULL &&
+           ptl_links_flushed(shard) && ptl_shard_drained(shard);
 }
 
 bool ptl_shard_drained(const struct ptl_shard *shard)

@@ -190,6 +190,52 @@ static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **stat
     ptl_node_crash(node);
 }
 
+static uint64_t tried;
+static bool ready;
+
+static int count_tried(struct ptl_node *node, const struct ptl_port *port,
+                       const struct ptl_msg *reason, void *data)
+{
+    tried++;
+    return ready ? count_told(node, port, reason, data) : PTL_LATER;
+}
+
+/* How often one turn tries to tell. */
+static uint64_t tries_of_a_turn(struct ptl_node *node)
+{
+    uint64_t before = tried;
+
+    ptl_node_turn(node, 0);
+    return tried - before;
+}
+
+static void monitors_that_cannot_be_told_yet_are_tried_some_a_turn(void **state)
+{
+    struct ptl_node *node = make(1);
+
+    (void)state;
+    told = tried = 0;
+    ready = false;
+    for (unsigned i = 0; i < MANY; i++) {
+        struct ptl_port port = snow_port(node, i);
+        assert_int_equal(ptl_monitor(node, &port, count_tried, NULL, NULL), 0);
+    }
+    settle(node);
+    lose_snow(node);
+    while (tried < MANY) {
+        assert_true(tries_of_a_turn(node) <= TURN_MAX + 256);
+    }
+    settle(node);
+    for (int i = 0; i < 20; i++) {
+        assert_true(tries_of_a_turn(node) <= 256);
+    }
+    ready = true;
+    while (told < MANY) {
+        assert_true(tries_of_a_turn(node) <= TURN_MAX);
+    }
+    ptl_node_crash(node);
+}
+
 /* ---- What a failed link leaves behind ------------------------------------------------------- */
 
 /* As if the peer at the other end had asked for it. */
@@ -416,6 +462,7 @@ int main(int argc, char **argv)
     static const unsigned shards[] = {1, 0};
     const struct CMUnitTest tests[] = {
         WITNESSED(thread_s_monitors_of_a_failed_node_are_told_slice_by_slice),
+        WITNESSED(monitors_that_cannot_be_told_yet_are_tried_some_a_turn),
         WITNESSED(port_s_monitors_of_a_failed_node_are_told_slice_by_slice),
         WITNESSED(port_with_100000_notices_sends_as_fast_as_any_other),
         WITNESSED(monitors_of_one_port_by_another_are_told_slice_by_slice),

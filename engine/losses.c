@@ -27,11 +27,13 @@ void ptl_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link)
     uint64_t messages = 0, bytes = 0;
 
     for (const struct ptl_parcel *p = link->waiting_first; p != NULL; p = p->next) {
-        messages++;
+        struct ptl_op op;
+        ptl_op_unpack(p->bytes, &op);
+        messages += op.name.size != 0;
         bytes += ptl_parcel_weight(p);
     }
     if (link->connection != NULL) {
-        messages += ptl_outbox_packets(&link->connection->out);
+        messages += ptl_outbox_messages(&link->connection->out);
         bytes += link->connection->out.size;
     }
     if (messages == 0) {

@@ -4,6 +4,8 @@
  *   link that fails while the node stops --.
  *   link with unsent messages, at the deadline --> ptl_losses_*() --> ptl_losses_tell(): one line
  *   port with waiting messages, at the deadline -'
+ *
+ * Only messages for ports count: what the node itself had to tell a peer that goes is not missed.
  */
 #pragma once
 
@@ -17,7 +19,7 @@ struct ptl_shard;
 
 /* Under the node's lock. */
 struct ptl_losses {
-    uint64_t messages; /* a packet that is partly out counts, and so do its neighbours */
+    uint64_t messages; /* for ports; one that is partly out counts, and so do its neighbours */
     uint64_t bytes;
     uint64_t at_ports; /* of the messages, those that waited at ports of this node */
     uint32_t nodes;    /* that some were for */

@@ -16,8 +16,8 @@ struct ptl_segment {
     struct ptl_segment *next;
     struct ptl_msg *held; /* not NULL: its body is the bytes */
     size_t size;
-    size_t capacity;  /* of `bytes`; 0 when held */
-    uint32_t packets; /* that end here */
+    size_t capacity;   /* of `bytes`; 0 when held */
+    uint32_t messages; /* for ports, that end here */
     uint8_t bytes[];
 };
 
@@ -42,7 +42,7 @@ static void free_segment(struct ptl_outbox *outbox, struct ptl_segment *segment)
     size_t block = segment_block(segment);
 
     if (segment->capacity == PTL_OUTBOX_CHUNK && outbox->spare == NULL) {
-        segment->size = segment->packets = 0;
+        segment->size = segment->messages = 0;
         segment->next = NULL;
         outbox->spare = segment;
         return;
@@ -175,18 +175,18 @@ int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struc
 {
     int err = put_packet(outbox, framing, name, body, count, whole);
 
-    if (err == PTL_OK) {
-        outbox->last->packets++;
+    if (err == PTL_OK && name.size != 0) {
+        outbox->last->messages++;
     }
     return err;
 }
 
-uint64_t ptl_outbox_packets(const struct ptl_outbox *outbox)
+uint64_t ptl_outbox_messages(const struct ptl_outbox *outbox)
 {
     uint64_t count = 0;
 
     for (const struct ptl_segment *s = outbox->first; s != NULL; s = s->next) {
-        count += s->packets;
+        count += s->messages;
     }
     return count;
 }

@@ -44,8 +44,11 @@ void ptl_outbox_limit(struct ptl_outbox *outbox, size_t packet_bytes_max);
 /* The first spans to send, at most `max`; returns how many. */
 unsigned ptl_outbox_spans(const struct ptl_outbox *outbox, struct ptl_span spans[], unsigned max);
 
-/* How many packets are not wholly out, at most: those of a chunk that is partly out all count. */
-uint64_t ptl_outbox_packets(const struct ptl_outbox *outbox);
+/*
+ * How many messages for ports are not wholly out, at most: those of a chunk that is partly out all
+ * count.  Requests to the peer's node port, of which most are the database's, do not.
+ */
+uint64_t ptl_outbox_messages(const struct ptl_outbox *outbox);
 
 /* So many bytes are out. */
 void ptl_outbox_sent(struct ptl_outbox *outbox, size_t size);

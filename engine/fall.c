@@ -30,6 +30,10 @@ struct ptl_fall {
 /* So many places of a map cost as much to make as a monitor does to tell. */
 #define PLACES_A_UNIT 4
 
+/* Of a slice: to queue a notice takes two allocations and touches its port, its watch and three
+ * maps, some microseconds where there are a million. */
+#define FALL_UNITS ((PTL_SLICE + 3) / 4)
+
 static const struct ptl_span no_key;
 
 /* ---- Gathering ----------------------------------------------------------------------------- */
@@ -66,7 +70,7 @@ static bool next_route(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t 
     fall->route = take_route(shard, fall);
     bool again = fall->route != NULL && fall->kind == FALL_LINK && fall->rounds++ > 0;
     if (again && *units < UINT64_MAX / 2) {
-        *units += (uint64_t)PTL_SLICE << (fall->rounds < 32 ? fall->rounds : 32);
+        *units += (uint64_t)FALL_UNITS << (fall->rounds < 32 ? fall->rounds : 32);
     }
     return fall->route != NULL;
 }
@@ -260,7 +264,7 @@ static void append(struct ptl_monitors *monitors, struct ptl_fall *fall)
 static void begin(struct ptl_shard *shard, struct ptl_fall *fall, bool in_order)
 {
     struct ptl_monitors *monitors = &shard->monitors;
-    uint64_t units = PTL_SLICE;
+    uint64_t units = FALL_UNITS;
 
     if ((!in_order || monitors->falls == NULL) && go_on(shard, fall, &units)) {
         return;
@@ -332,7 +336,7 @@ void ptl_fall_all(struct ptl_shard *shard)
 
 bool ptl_falls_work(struct ptl_shard *shard)
 {
-    uint64_t units = PTL_SLICE;
+    uint64_t units = FALL_UNITS;
 
     return !work_off(shard, &units);
 }

@@ -139,6 +139,7 @@ struct ptl_links {
     uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */
     struct ptl_link *untold;                       /* the first of them that not all shards know */
+    uint64_t told_full;                            /* ports that peers know to be full, of all */
     uint64_t weight;                               /* bytes that wait for all links */
     uint32_t closing;                              /* streams that still have to say `closed` */
     uint64_t tick_at;                              /* ns */

@@ -77,6 +77,7 @@ bool ptl_peer_tell_full(struct ptl_shard *shard, struct ptl_link *link, struct p
         return true;
     }
     ptl_map_insert(&link->told_full, hash, told);
+    shard->links.told_full++;
     return true;
 }
 
@@ -86,12 +87,13 @@ void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name)
     struct ptl_link *link;
     uint32_t at = 0;
 
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    while (shard->links.told_full != 0 && (link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
         struct told *told = ptl_map_find(&link->told_full, hash, same_told, name);
         if (told == NULL) {
             continue;
         }
         ptl_map_remove(&link->told_full, hash, told);
+        shard->links.told_full--;
         free_told(shard, told);
         if (ptl_link_request(shard, link, PTL_REQUEST_ROOM, name) < 0) {
             ptl_link_fail(shard, link, PTL_ENOMEM); /* else it would wait for ever */
@@ -168,6 +170,7 @@ static void drop_told(struct ptl_shard *shard, struct ptl_link *link)
     struct told *told;
     uint32_t at = 0;
 
+    shard->links.told_full -= link->told_full.count;
     while ((told = ptl_map_next(&link->told_full, &at)) != NULL) {
         free_told(shard, told);
     }

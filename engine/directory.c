@@ -759,14 +759,14 @@ bool ptl_directory_work(struct ptl_shard *shard)
         if (!directory->has_master) {
             ptl_questions_again(shard); /* what it has not answered is answered here */
         }
-        left |= directory->questions != NULL;
+        left |= ptl_questions_wait(shard);
     }
     left |= directory->registration_dues != NULL && ptl_registrations_work(shard);
     left |= directory->follower_dues != NULL && ptl_followers_work(shard);
     left |= directory->pending != NULL && ptl_outlets_work(shard);
     left |= directory->asking && ask_again(shard);
     left |= ptl_interests_work(shard);
-    left |= directory->questions != NULL && ptl_questions_work(shard);
+    left |= !ptl_list_empty(&directory->askers_due) && ptl_questions_work(shard);
     return left;
 }
 

@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "engine/list.h"
 #include "engine/map.h"
 #include "engine/name.h"
 #include "engine/op.h"
@@ -123,6 +124,12 @@ struct ptl_interest {
     uint8_t owner[1 + PTL_FAMILY_MAX]; /* NUL and the family: the copy's owner in the store */
 };
 
+/* What questions that went to a master take up. */
+struct ptl_asked {
+    uint32_t count; /* those that it has now */
+    uint64_t held;  /* bytes of its answers that wait for room */
+};
+
 struct ptl_director; /* shard 0 only: director.c */
 
 struct ptl_directory {
@@ -139,15 +146,16 @@ struct ptl_directory {
     bool asking;              /* one of them is to be asked for all once more */
     struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */
     struct ptl_interest *unasked;
-    struct ptl_outlet *outlets; /* all of them */
-    struct ptl_map by_follower; /* outlets to followers, by the follower's ID */
-    struct ptl_outlet *pending; /* those with something to tell */
-    struct ptl_question *questions, **questions_end; /* in the order they came */
-    struct ptl_asker *own_questions;                 /* of this node */
-    struct ptl_map askers;                           /* struct ptl_asker by node hash: of peers */
-    uint64_t answers_held;                           /* bytes that a master said, and wait */
-    uint32_t asked;                                  /* questions that a master has now */
-    uint32_t answer_bytes;                           /* of a master's answers, lately */
+    struct ptl_outlet *outlets;      /* all of them */
+    struct ptl_map by_follower;      /* outlets to followers, by the follower's ID */
+    struct ptl_outlet *pending;      /* those with something to tell */
+    struct ptl_list askers_due;      /* those with something to do; the next one first */
+    struct ptl_list questions_sent;  /* to the master, in that order: of growing IDs */
+    struct ptl_asker *own_questions; /* of this node: one for each shard that is to be answered */
+    struct ptl_map askers;           /* struct ptl_asker by node hash: of peers */
+    struct ptl_asked own_asked, peers_asked;
+    uint32_t own_waiting;  /* questions of this node */
+    uint32_t answer_bytes; /* of a master's answers, lately */
     uint64_t last_question;
     struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
     struct ptl_follower *follower_dues;

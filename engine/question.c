@@ -16,11 +16,11 @@
 #define ANSWER_GUESS ((uint32_t)128 << 10)
 
 struct ptl_question {
-    struct ptl_question *next;
-    uint64_t id;        /* of the last time the master was asked */
-    uint8_t what;       /* enum ptl_ask */
-    bool sent;          /* to the master */
-    struct ptl_port to; /* the reply port, or the asking peer's node port */
+    struct ptl_list listed; /* in its asker's to_do, or among those that are sent; or nowhere */
+    uint64_t id;            /* of the last time the master was asked */
+    uint8_t what;           /* enum ptl_ask */
+    bool sent;              /* to the master */
+    struct ptl_port to;     /* the reply port, or the asking peer's node port */
     struct ptl_asker *asker;
     struct ptl_msg *tag;    /* of a peer: its ID for the question, as it came; else NULL */
     struct ptl_msg *answer; /* made, and not sent for want of room */
@@ -39,25 +39,40 @@ static struct ptl_span key_of(const struct ptl_question *q)
     return ptl_span(q->text + q->family_size, q->key_size);
 }
 
-static void drop_answer(struct ptl_shard *shard, struct ptl_question *q)
+static struct ptl_question *question_of(struct ptl_list *listed)
+{
+    return ptl_container(listed, struct ptl_question, listed);
+}
+
+static void hold_answer(struct ptl_question *q, struct ptl_msg *answer)
+{
+    q->answer = answer;
+    q->asker->asked.held += answer->size;
+    q->asker->places->held += answer->size;
+}
+
+static void drop_answer(struct ptl_question *q)
 {
     if (q->answer != NULL) {
-        shard->directory.answers_held -= q->answer->size;
+        q->asker->asked.held -= q->answer->size;
+        q->asker->places->held -= q->answer->size;
         ptl_msg_free(q->answer);
         q->answer = NULL;
     }
 }
 
-static void set_sent(struct ptl_shard *shard, struct ptl_question *q, bool sent)
+static void set_sent(struct ptl_question *q, bool sent)
 {
-    shard->directory.asked += (uint32_t)sent - (uint32_t)q->sent;
+    q->asker->asked.count += (uint32_t)sent - (uint32_t)q->sent;
+    q->asker->places->count += (uint32_t)sent - (uint32_t)q->sent;
     q->sent = sent;
 }
 
+/* One that no list has. */
 static void free_question(struct ptl_shard *shard, struct ptl_question *q)
 {
-    set_sent(shard, q, false);
-    drop_answer(shard, q);
+    ptl_assert(!q->sent && !ptl_listed(&q->listed));
+    drop_answer(q);
     ptl_msg_free(q->tag);
     ptl_free(shard->allocator, q, sizeof(*q) + q->family_size + q->key_size);
 }
@@ -273,7 +288,11 @@ static int ask_master(struct ptl_shard *shard, struct ptl_question *q)
         .count = q->key_size != 0 ? 4 : 3,
     };
     int err = ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_MESSAGE);
-    set_sent(shard, q, err == PTL_OK);
+    if (err == PTL_OK) {
+        set_sent(q, true);
+        ptl_list_remove(&q->listed);
+        ptl_list_append(&shard->directory.questions_sent, &q->listed);
+    }
     return err;
 }
 
@@ -372,40 +391,72 @@ static uint32_t asked_max(const struct ptl_directory *directory)
                                      : (uint32_t)max;
 }
 
+/*
+ * Peers have three quarters of these places, each an eighth: those who ask much or take nothing
+ * leave some for others, and for this node.
+ */
+static bool has_place(const struct ptl_directory *directory, const struct ptl_asker *asker)
+{
+    uint32_t max = asked_max(directory);
+
+    if (asker->places == &directory->own_asked) {
+        return asker->places->count < max && asker->places->held <= PTL_ANSWERS_HELD_MAX / 2;
+    }
+    return asker->places->count < max - max / 4 &&
+           asker->places->held <= PTL_ANSWERS_HELD_PEERS_MAX / 2 &&
+           asker->asked.count < (max < 8 ? 1 : max / 8) &&
+           asker->asked.held <= PTL_ANSWERS_HELD_PEER_MAX;
+}
+
 /* Whether the master has been told all that was set here: a question comes behind that. */
-static bool may_ask(struct ptl_shard *shard)
+static bool may_ask(struct ptl_shard *shard, const struct ptl_question *q)
 {
     struct ptl_directory *directory = &shard->directory;
 
-    if (!directory->has_master || directory->asked >= asked_max(directory) ||
-        directory->answers_held > PTL_ANSWERS_HELD_MAX / 2) {
+    if (!directory->has_master || !has_place(directory, q->asker)) {
         return false;
     }
     const struct ptl_peer *master = ptl_peer_find(shard, ptl_port_node(&directory->master));
     return master != NULL && master->feed != NULL && !master->feed->pending;
 }
 
-static void let_wait(struct ptl_shard *shard, struct ptl_question *q)
+/* Its asker has something to do, perhaps the first thing. */
+static void become_due(struct ptl_shard *shard, struct ptl_asker *asker)
 {
-    struct ptl_directory *directory = &shard->directory;
-
-    q->next = NULL;
-    *directory->questions_end = q;
-    directory->questions_end = &q->next;
-    q->asker->waiting++;
+    if (!ptl_listed(&asker->due)) {
+        ptl_list_append(&shard->directory.askers_due, &asker->due);
+    }
 }
 
-/* Take out the one that *at leads to. */
-static void remove_question(struct ptl_shard *shard, struct ptl_question **at)
+static void let_wait(struct ptl_shard *shard, struct ptl_question *q)
 {
-    struct ptl_question *q = *at;
+    ptl_list_append(&q->asker->to_do, &q->listed);
+    q->asker->waiting++;
+    shard->directory.own_waiting += q->tag == NULL;
+    become_due(shard, q->asker);
+}
 
-    *at = q->next;
-    if (q->next == NULL) {
-        shard->directory.questions_end = at;
-    }
-    q->asker->waiting--;
+/* The master has it no more: it goes before what its asker asked later. */
+static void take_back(struct ptl_shard *shard, struct ptl_question *q)
+{
+    set_sent(q, false);
+    ptl_list_remove(&q->listed);
+    ptl_list_insert(&q->asker->to_do, &q->listed);
+    become_due(shard, q->asker);
+}
+
+static void remove_question(struct ptl_shard *shard, struct ptl_question *q)
+{
+    struct ptl_asker *asker = q->asker;
+
+    set_sent(q, false);
+    ptl_list_remove(&q->listed);
+    shard->directory.own_waiting -= q->tag == NULL;
+    asker->waiting--;
     free_question(shard, q);
+    if (ptl_list_empty(&asker->to_do)) {
+        ptl_list_remove(&asker->due);
+    }
 }
 
 /* It will not be answered: say so, if there is room for that.  A peer has only itself to blame. */
@@ -418,12 +469,17 @@ static void refuse(struct ptl_shard *shard, struct ptl_question *q, int err)
     free_question(shard, q);
 }
 
+static bool too_many_wait(const struct ptl_shard *shard, const struct ptl_question *q)
+{
+    return q->tag != NULL ? q->asker->waiting >= PTL_QUESTIONS_PEER_MAX
+                          : shard->directory.own_waiting >= PTL_QUESTIONS_MAX;
+}
+
 static void begin(struct ptl_shard *shard, struct ptl_question *q)
 {
     bool stops = shard->stop_step >= PTL_STOP_TELL;
-    uint32_t max = q->tag != NULL ? PTL_QUESTIONS_PEER_MAX : PTL_QUESTIONS_MAX;
 
-    if (stops || q->asker->waiting >= max) {
+    if (stops || too_many_wait(shard, q)) {
         refuse(shard, q, stops ? PTL_ESTOPPED : PTL_ELIMIT);
         return;
     }
@@ -438,26 +494,63 @@ static void begin(struct ptl_shard *shard, struct ptl_question *q)
     let_wait(shard, q);
 }
 
+/* Answer it or ask the master; false: nothing can be done now. */
+static bool advance(struct ptl_shard *shard, struct ptl_question *q)
+{
+    if (try_to_answer(shard, q)) {
+        remove_question(shard, q);
+        return true;
+    }
+    return q->answer == NULL && !waits_for_role(shard, q) && may_ask(shard, q) &&
+           ask_master(shard, q) == PTL_OK; /* else it is tried again */
+}
+
+/*
+ * What one asker has to do, in order, up to so many questions of those that are left for this turn.
+ * Returns whether anything could be done.
+ */
+static bool serve(struct ptl_shard *shard, struct ptl_asker *asker, uint32_t *left)
+{
+    struct ptl_list *at = asker->to_do.next;
+    uint32_t looks = *left < PTL_QUESTIONS_ASKER_TURN_MAX ? *left : PTL_QUESTIONS_ASKER_TURN_MAX;
+    bool done = false;
+
+    *left -= looks;
+    for (; at != &asker->to_do && looks > 0; looks--) {
+        struct ptl_list *next = at->next;
+        done |= advance(shard, question_of(at));
+        at = next;
+    }
+    *left += looks;
+    return done;
+}
+
 bool ptl_questions_work(struct ptl_shard *shard)
 {
     struct ptl_directory *directory = &shard->directory;
-    struct ptl_question **at = &directory->questions;
-    bool left = false;
+    struct ptl_list *last = directory->askers_due.before;
+    uint32_t looks = PTL_QUESTIONS_TURN_MAX;
+    bool left = false, done = false, ends = false;
 
-    while (*at != NULL) {
-        struct ptl_question *q = *at;
-        if (!q->sent && try_to_answer(shard, q)) {
-            remove_question(shard, at);
-            continue;
+    while (!ends && looks > 0) {
+        struct ptl_list *first = directory->askers_due.next;
+        struct ptl_asker *asker = ptl_container(first, struct ptl_asker, due);
+        ends = first == last;
+        ptl_list_remove(first);
+        done |= serve(shard, asker, &looks);
+        if (!ptl_list_empty(&asker->to_do)) {
+            become_due(shard, asker);
+            left |= directory->has_master || directory->global || asker->id_size != 0;
         }
-        if (!q->sent && q->answer == NULL && !waits_for_role(shard, q) && may_ask(shard)) {
-            int err = ask_master(shard, q);
-            (void)err; /* tried again */
-        }
-        left |= !q->sent && (directory->has_master || directory->global || q->tag != NULL);
-        at = &q->next;
     }
-    return left;
+    shard->unfinished |= done && !ptl_list_empty(&directory->askers_due);
+    return left || !ends;
+}
+
+bool ptl_questions_wait(const struct ptl_shard *shard)
+{
+    return !ptl_list_empty(&shard->directory.askers_due) ||
+           !ptl_list_empty(&shard->directory.questions_sent);
 }
 
 /* ---- Askers ---------------------------------------------------------------------------------- */
@@ -468,12 +561,23 @@ static bool same_asker(const void *entry, struct ptl_span node)
     return ptl_span_equal(ptl_span(asker->id, asker->id_size), node);
 }
 
+static void init_asker(struct ptl_asker *asker, struct ptl_asked *places)
+{
+    ptl_list_init(&asker->to_do);
+    asker->places = places;
+}
+
+static struct ptl_asker *find_asker(struct ptl_shard *shard, struct ptl_span node)
+{
+    return ptl_map_find(&shard->directory.askers, ptl_name_hash(node), same_asker, node);
+}
+
 /* NULL: no memory. */
 static struct ptl_asker *get_asker(struct ptl_shard *shard, struct ptl_span node)
 {
     struct ptl_map *askers = &shard->directory.askers;
     uint64_t hash = ptl_name_hash(node);
-    struct ptl_asker *asker = ptl_map_find(askers, hash, same_asker, node);
+    struct ptl_asker *asker = find_asker(shard, node);
 
     if (asker != NULL || ptl_map_reserve(askers) < 0) {
         return asker;
@@ -481,6 +585,7 @@ static struct ptl_asker *get_asker(struct ptl_shard *shard, struct ptl_span node
     asker = ptl_alloc(shard->allocator, sizeof(*asker));
     if (asker != NULL) {
         asker->hash = hash;
+        init_asker(asker, &shard->directory.peers_asked);
         asker->id_size = (uint8_t)node.size;
         memcpy(asker->id, node.bytes, node.size);
         ptl_map_insert(askers, hash, asker);
@@ -488,27 +593,27 @@ static struct ptl_asker *get_asker(struct ptl_shard *shard, struct ptl_span node
     return asker;
 }
 
-static void forget_asker(struct ptl_shard *shard, struct ptl_span node)
+static size_t own_size(const struct ptl_shard *shard)
 {
-    struct ptl_map *askers = &shard->directory.askers;
-    struct ptl_asker *asker = ptl_map_find(askers, ptl_name_hash(node), same_asker, node);
-
-    if (asker != NULL) {
-        ptl_assert(asker->waiting == 0);
-        ptl_map_remove(askers, asker->hash, asker);
-        ptl_free(shard->allocator, asker, sizeof(*asker));
-    }
+    return shard->node->shard_count * sizeof(struct ptl_asker);
 }
 
 int ptl_questions_init(struct ptl_shard *shard)
 {
     struct ptl_directory *directory = &shard->directory;
 
-    directory->questions_end = &directory->questions;
+    ptl_list_init(&directory->askers_due);
+    ptl_list_init(&directory->questions_sent);
     directory->answer_bytes = ANSWER_GUESS;
     ptl_map_init(&directory->askers, shard->allocator);
-    directory->own_questions = ptl_alloc(shard->allocator, sizeof(struct ptl_asker));
-    return directory->own_questions == NULL ? PTL_ENOMEM : PTL_OK;
+    directory->own_questions = ptl_alloc(shard->allocator, own_size(shard));
+    if (directory->own_questions == NULL) {
+        return PTL_ENOMEM;
+    }
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        init_asker(&directory->own_questions[i], &directory->own_asked);
+    }
+    return PTL_OK;
 }
 
 /* ---- Ops ------------------------------------------------------------------------------------- */
@@ -547,7 +652,7 @@ void ptl_question_take(struct ptl_shard *shard, const struct ptl_op *op)
         }
         return;
     }
-    q->asker = shard->directory.own_questions;
+    q->asker = &shard->directory.own_questions[ptl_place_of(shard->node, &q->to)];
     begin(shard, q);
 }
 
@@ -624,6 +729,7 @@ static int result_of(const struct ptl_question *q, struct ptl_span body, struct 
 static int make_answer(struct ptl_shard *shard, struct ptl_question *q, struct ptl_span body)
 {
     struct ptl_span value;
+    struct ptl_msg *answer;
     int err = result_of(q, body, &value);
     struct ptl_buffer *packet = begin_answer(shard, q, err);
 
@@ -633,9 +739,9 @@ static int make_answer(struct ptl_shard *shard, struct ptl_question *q, struct p
     if (packet->err < 0) {
         return PTL_ENOMEM;
     }
-    err = ptl_msg_from(shard->allocator, ptl_buffer_span(packet), answer_count(q, err), &q->answer);
+    err = ptl_msg_from(shard->allocator, ptl_buffer_span(packet), answer_count(q, err), &answer);
     if (err == PTL_OK) {
-        shard->directory.answers_held += q->answer->size;
+        hold_answer(q, answer);
     }
     return err;
 }
@@ -658,61 +764,100 @@ static void log_strange_answer(struct ptl_shard *shard, const struct ptl_op *op)
                   (int)op->node.size, (const char *)op->node.bytes);
 }
 
+/* NULL: the master has none of that ID.  It answers in their order, most often. */
+static struct ptl_question *find_sent(const struct ptl_directory *directory, uint64_t id)
+{
+    struct ptl_list *at = directory->questions_sent.next;
+
+    while (at != &directory->questions_sent && question_of(at)->id < id) {
+        at = at->next;
+    }
+    return at != &directory->questions_sent && question_of(at)->id == id ? question_of(at) : NULL;
+}
+
+static bool too_much_waits(const struct ptl_directory *directory, const struct ptl_asker *asker)
+{
+    bool own = asker->places == &directory->own_asked;
+
+    return asker->places->held > (own ? PTL_ANSWERS_HELD_MAX : PTL_ANSWERS_HELD_PEERS_MAX);
+}
+
 void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_question **at = &shard->directory.questions;
+    struct ptl_question *q = find_sent(&shard->directory, op->epoch);
 
-    while (*at != NULL && (*at)->id != op->epoch) {
-        at = &(*at)->next;
-    }
-    struct ptl_question *q = *at;
-    if (q == NULL || !q->sent) {
+    if (q == NULL) {
         log_strange_answer(shard, op);
         return;
     }
-    set_sent(shard, q, false); /* now it waits for room only; else it is asked again */
+    take_back(shard, q); /* now it waits for room only; else it is asked again */
     note_answer(&shard->directory, op->body.size);
-    if (shard->directory.answers_held > PTL_ANSWERS_HELD_MAX) {
-        return; /* too much waits already */
-    }
-    if (make_answer(shard, q, op->body) == PTL_OK && try_to_answer(shard, q)) {
-        remove_question(shard, at);
+    if (!too_much_waits(&shard->directory, q->asker) && make_answer(shard, q, op->body) == PTL_OK &&
+        try_to_answer(shard, q)) {
+        remove_question(shard, q);
     }
 }
 
 void ptl_questions_again(struct ptl_shard *shard)
 {
-    for (struct ptl_question *q = shard->directory.questions; q != NULL; q = q->next) {
-        set_sent(shard, q, false);
+    struct ptl_list *sent = &shard->directory.questions_sent;
+
+    while (!ptl_list_empty(sent)) {
+        take_back(shard, question_of(sent->before)); /* the last one first: each goes before it */
+    }
+}
+
+static void drop_all(struct ptl_shard *shard, struct ptl_asker *asker)
+{
+    while (!ptl_list_empty(&asker->to_do)) {
+        remove_question(shard, question_of(asker->to_do.next));
     }
 }
 
 void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer)
 {
-    struct ptl_question **at = &shard->directory.questions;
+    struct ptl_asker *asker = find_asker(shard, peer);
+    struct ptl_list *sent = &shard->directory.questions_sent, *at = sent->next;
 
-    while (*at != NULL) {
-        struct ptl_question *q = *at;
-        if (q->tag != NULL && ptl_span_equal(ptl_port_node(&q->to), peer)) {
-            remove_question(shard, at);
-        } else {
-            at = &q->next;
+    if (asker == NULL) {
+        return;
+    }
+    while (asker->asked.count > 0) {
+        struct ptl_question *q = question_of(at);
+        at = at->next;
+        if (q->asker == asker) {
+            remove_question(shard, q);
         }
     }
-    forget_asker(shard, peer);
+    drop_all(shard, asker);
+    ptl_assert(asker->waiting == 0);
+    ptl_map_remove(&shard->directory.askers, asker->hash, asker);
+    ptl_free(shard->allocator, asker, sizeof(*asker));
+}
+
+/* Its own questions are answered with an error, as long as there is room for that. */
+static void stop_own(struct ptl_shard *shard, struct ptl_asker *asker, int err)
+{
+    while (!ptl_list_empty(&asker->to_do)) {
+        struct ptl_question *q = question_of(asker->to_do.next);
+        if (send_error(shard, q, err) == PTL_EFULL) {
+            return; /* dropped with the shard: its rings are full at the very end */
+        }
+        remove_question(shard, q);
+    }
 }
 
 void ptl_questions_stop(struct ptl_shard *shard, int err)
 {
-    struct ptl_question **at = &shard->directory.questions;
+    struct ptl_asker *asker;
+    uint32_t at = 0;
 
-    while (*at != NULL) {
-        struct ptl_question *q = *at;
-        if (q->tag == NULL && send_error(shard, q, err) == PTL_EFULL) {
-            at = &q->next; /* dropped with the shard: its rings are full at the very end */
-            continue;
-        }
-        remove_question(shard, at);
+    ptl_questions_again(shard);
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        stop_own(shard, &shard->directory.own_questions[i], err);
+    }
+    while ((asker = ptl_map_next(&shard->directory.askers, &at)) != NULL) {
+        drop_all(shard, asker);
     }
 }
 
@@ -722,13 +867,18 @@ void ptl_questions_drop(struct ptl_shard *shard)
     struct ptl_asker *asker;
     uint32_t at = 0;
 
-    while (directory->questions != NULL) {
-        remove_question(shard, &directory->questions);
+    if (directory->own_questions == NULL) {
+        return; /* there was no memory for these: nobody could ask */
+    }
+    ptl_questions_again(shard);
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        drop_all(shard, &directory->own_questions[i]);
     }
     while ((asker = ptl_map_next(&directory->askers, &at)) != NULL) {
+        drop_all(shard, asker);
         ptl_free(shard->allocator, asker, sizeof(*asker));
     }
     ptl_map_drop(&directory->askers);
-    ptl_free(shard->allocator, directory->own_questions, sizeof(struct ptl_asker));
+    ptl_free(shard->allocator, directory->own_questions, own_size(shard));
     directory->own_questions = NULL;
 }

@@ -29,17 +29,31 @@ enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_AS
 /* Bytes of answers that one asker may have made in one turn (one answer may exceed it). */
 #define PTL_ANSWERS_TURN_BYTES ((uint64_t)1 << 20)
 
-/* Bytes of a master's answers that may wait here for room; what is over is asked for again. */
+/*
+ * Bytes of a master's answers that may wait here for room, of this node's own questions and of
+ * peers'; what is over is asked for again.  A peer for which this much waits has to take it first.
+ */
 #define PTL_ANSWERS_HELD_MAX ((uint64_t)8 << 20)
+#define PTL_ANSWERS_HELD_PEERS_MAX ((uint64_t)4 << 20)
+#define PTL_ANSWERS_HELD_PEER_MAX ((uint64_t)512 << 10)
+
+/* Questions that are looked at in one turn of a shard, and those of one asker among them. */
+#define PTL_QUESTIONS_TURN_MAX 512
+#define PTL_QUESTIONS_ASKER_TURN_MAX 64
 
 /*
- * Whose questions they are: a peer, or all of this node's own.  Nobody is answered while the way
- * there is full: an answer is made when there is room for it, and not before.
+ * Whose questions they are: a peer, or all of this node's own that are answered on one shard.
+ * Nobody is answered while the way there is full: an answer is made when there is room for it, and
+ * not before.  Askers with something to do take turns.
  */
 struct ptl_asker {
     uint64_t hash;
-    uint32_t waiting; /* questions */
-    uint64_t turn;    /* ns: `bytes` are of the turn at that time */
+    struct ptl_list due;      /* among those with something to do */
+    struct ptl_list to_do;    /* its questions that the master has not, in the order they came */
+    uint32_t waiting;         /* questions, those that the master has among them */
+    struct ptl_asked *places; /* this node's own, or those of all peers */
+    struct ptl_asked asked;   /* its own part of these */
+    uint64_t turn;            /* ns: `bytes` are of the turn at that time */
     uint64_t bytes;
     uint8_t id_size;
     char id[PTL_NODE_ID_MAX];
@@ -55,13 +69,19 @@ void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op);
 /* The master's answer: PTL_DIR_ANSWER. */
 void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op);
 
+/* Whether a question waits, be it for the master. */
+bool ptl_questions_wait(const struct ptl_shard *shard);
+
 /* There is another master: what waits for an answer is asked again. */
 void ptl_questions_again(struct ptl_shard *shard);
 
 /* A peer is gone: nobody waits for its answers. */
 void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer);
 
-/* Ask and answer what could not be.  Returns whether something is left that needs room. */
+/*
+ * Ask and answer what could not be, a bounded number of them in each turn.  Returns whether
+ * something is left that needs room.
+ */
 bool ptl_questions_work(struct ptl_shard *shard);
 
 /* Answer all with an error. */

@@ -227,6 +227,41 @@ static void peer_that_asks_for_the_time_and_reads_nothing_loses_its_link(void **
     wire_close(&other);
 }
 
+static struct ptl_node *start_below(const struct ptl_node *master)
+{
+    const char *seeds[] = {ptl_node_address(master, 0), NULL};
+    struct ptl_node_options options = options_of("hail", "cbor");
+
+    options.seeds = seeds;
+    options.ordinary = true;
+    return witness_start(&options);
+}
+
+/* An ordinary node asks its master for both; what one takes not is no hindrance to the other. */
+static void peer_that_takes_nothing_leaves_places_at_the_master_to_others(void **state)
+{
+    struct ptl_node_options options = options_of("rain", "cbor");
+    struct ptl_node *rain = witness_start(&options), *hail;
+    struct wire greedy, other;
+
+    (void)state;
+    fill_family(rain, ENTRIES);
+    hail = start_below(rain);
+    assert_string_equal(db_get(hail, "other", "key"), "1");
+    join(&greedy, hail, "greedy", "");
+    join(&other, hail, "other", "");
+    for (int i = 0; i < QUESTIONS; i++) {
+        wire_say(&greedy, "[\"\",\"g_db_family\",\"fam\",\"id\"]");
+    }
+    for (int i = 0; i < 20; i++) {
+        say_to_other(&other, hail);
+        assert_string_equal(db_get(hail, "other", "key"), "1");
+    }
+    wire_close(&greedy);
+    say_to_other(&other, hail);
+    wire_close(&other);
+}
+
 static _Atomic uint64_t answered;
 
 static void count_answer(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
@@ -317,6 +352,7 @@ int main(int argc, char **argv)
     static const unsigned shards[] = {1, 2, 0};
     const struct CMUnitTest tests[] = {
         WITNESSED(peer_that_asks_500_times_and_reads_nothing_holds_few_answers),
+        WITNESSED(peer_that_takes_nothing_leaves_places_at_the_master_to_others),
         WITNESSED(peer_that_asks_for_the_time_and_reads_nothing_loses_its_link),
         WITNESSED(thread_that_asks_500_times_holds_few_answers),
         WITNESSED(family_too_large_for_an_answer_is_measured_and_not_copied),

@@ -54,23 +54,18 @@ static int compare_texts(const void *a, const void *b)
     return left_next < right_next ? -1 : left_next > right_next;
 }
 
-static void append(char **text, const char *more)
-{
-    size_t size = *text == NULL ? 0 : strlen(*text), added = strlen(more);
-
-    *text = realloc(*text, size + added + 2);
-    memcpy(*text + size, " ", size > 0);
-    memcpy(*text + size + (size > 0), more, added + 1);
-}
-
 /* "a b c", sorted; frees them.  Owns: the caller. */
 static char *join_sorted(char **texts, size_t count)
 {
-    char *joined = strdup("");
+    size_t size = 1, end = 0;
 
+    for (size_t i = 0; i < count; i++) {
+        size += strlen(texts[i]) + 1;
+    }
+    char *joined = calloc(1, size);
     qsort(texts, count, sizeof(*texts), compare_texts);
     for (size_t i = 0; i < count; i++) {
-        append(&joined, texts[i]);
+        end = (size_t)(stpcpy(stpcpy(joined + end, i > 0 ? " " : ""), texts[i]) - joined);
         free(texts[i]);
     }
     return joined;

@@ -157,7 +157,9 @@ static void stop_node(struct play *play)
 {
     guests_leave(&play->guests);
     wire_part(&play->wire);
-    assert_int_equal(ptl_node_stop(play->node, 5000), 0);
+    /* Whoever parted may have been owed an answer: that is lost, and told. */
+    int err = ptl_node_stop(play->node, 5000);
+    assert_true(err == 0 || err == PTL_ETIMEOUT);
     program_forget();
 }
 

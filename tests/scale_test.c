@@ -425,6 +425,7 @@ static void port_with_100000_belongings_ends_slice_by_slice(void **state)
     while (released == 0) {
         turn_all(node);
     }
+    assert_true(released <= 2 * TURN_MAX);
     struct ptl_port heir = witness_port(node, NULL, on_message, "heir"); /* in the same slot */
     turn_until(node, &released, count, 2 * TURN_MAX); /* its end, and telling of the failure */
     settle(node);

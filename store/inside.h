@@ -169,8 +169,9 @@ struct ptl_store {
     struct ptl_table parts;
     struct ptl_table entries;
     struct ptl_owner *leaving;
-    struct ptl_part *recent; /* where the last set was, and the next one is likely; may be NULL */
-    struct ptl_mark *spare;  /* a list through in_watch.next */
+    struct ptl_watch *closing; /* watches that are freed, with many marks: a list of in_watched */
+    struct ptl_part *recent;   /* where the last set was, and the next one is likely; may be NULL */
+    struct ptl_mark *spare;    /* a list through in_watch.next */
     uint32_t spares;
     uint64_t joins; /* given out, as are epochs */
     uint32_t epochs;
@@ -313,6 +314,9 @@ bool ptl_mark_tell(const struct ptl_mark *mark, const struct ptl_entry *entry,
 struct ptl_watch *ptl_watch_new(struct ptl_store *store, enum ptl_watch_kind kind,
                                 struct ptl_span filter, ptl_wake_fn *wake, void *data);
 void ptl_watch_forget(struct ptl_watch *watch);
+
+/* Free up to `max` marks of those that were freed with many.  Returns how many. */
+uint32_t ptl_watches_work(struct ptl_store *store, uint32_t max);
 
 /* The merged family has changed at this key.  `had`, `has`: it showed a value before, and now. */
 void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had,

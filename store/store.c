@@ -48,6 +48,9 @@ void ptl_store_free(struct ptl_store *store)
     if (store == NULL) {
         return;
     }
+    while (store->closing != NULL) {
+        ptl_watches_work(store, UINT32_MAX);
+    }
     ptl_assert(store->watches == 0);
     struct ptl_entry *entry = (struct ptl_entry *)ptl_table_empty(&store->entries);
     while (entry != NULL) {
@@ -247,12 +250,15 @@ bool ptl_store_work(struct ptl_store *store, uint32_t max)
             end_leaving(store, owner);
         }
     }
+    while (store->closing != NULL && max > 0) {
+        max -= ptl_watches_work(store, max);
+    }
     return ptl_store_has_work(store);
 }
 
 bool ptl_store_has_work(const struct ptl_store *store)
 {
-    return store->leaving != NULL;
+    return store->leaving != NULL || store->closing != NULL;
 }
 
 /* An owner that has too many entries to take them at once comes anew: as another of its ID. */

@@ -127,8 +127,9 @@ PTL_MUST_CHECK int ptl_store_set(struct ptl_store *store, const struct ptl_sourc
                                  struct ptl_span value);
 
 /*
- * Owners with many entries that were dropped, or are attached anew, show them for a while: take up
- * to `max` of these.  Returns whether some are left.
+ * Owners with many entries that were dropped, or are attached anew, show them for a while, and
+ * watches that were freed keep many marks: take up to `max` of these.  Returns whether some are
+ * left.
  */
 bool ptl_store_work(struct ptl_store *store, uint32_t max);
 bool ptl_store_has_work(const struct ptl_store *store);

@@ -71,24 +71,51 @@ struct ptl_watch *ptl_watch_prefix(struct ptl_store *store, struct ptl_span fami
     return open_on_family(store, PTL_WATCH_PREFIX, family, prefix, wake, data);
 }
 
+/* Nothing notes anything with it any more. */
+static void end(struct ptl_watch *watch)
+{
+    struct ptl_store *store = watch->store;
+
+    ptl_marks_free(watch);
+    store->watches--;
+    if (store->watches == 0) {
+        ptl_spares_free(store);
+    }
+    ptl_watch_forget(watch);
+}
+
 void ptl_watch_free(struct ptl_watch *watch)
 {
     if (watch == NULL) {
         return;
     }
     struct ptl_store *store = watch->store;
-    ptl_marks_free(watch);
     if (ptl_is_feed(watch)) {
         ptl_feed_close(watch);
     } else {
         ptl_list_remove(&watch->family->watches, watch, in_watched);
         ptl_family_tidy(store, watch->family);
     }
-    store->watches--;
-    if (store->watches == 0) {
-        ptl_spares_free(store);
+    if (watch->marks.count > store->limits.drop_max) {
+        ptl_list_add(&store->closing, watch, in_watched);
+    } else {
+        end(watch);
     }
-    ptl_watch_forget(watch);
+}
+
+uint32_t ptl_watches_work(struct ptl_store *store, uint32_t max)
+{
+    struct ptl_watch *watch = store->closing;
+    uint32_t freed = 0;
+
+    while (watch != NULL && freed < max && ptl_mark_take(watch) != NULL) {
+        freed++;
+    }
+    if (watch != NULL && watch->marks.count == 0) {
+        ptl_list_remove(&store->closing, watch, in_watched);
+        end(watch);
+    }
+    return freed;
 }
 
 /* ---- Noting ------------------------------------------------------------------------------- */

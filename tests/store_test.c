@@ -533,6 +533,37 @@ static void store_lets_an_owner_with_many_entries_go_in_pieces(void **state)
     ptl_store_free(store);
 }
 
+static void store_lets_the_marks_of_a_watch_go_in_pieces(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits wide = {16, 16, MANY, 100};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
+    struct ptl_source source = from("rain/snow", 1);
+    struct ptl_change change;
+    unsigned pieces = 1;
+    char key[16];
+
+    assert_int_equal(ptl_store_attach(store, &source), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(store, text("fam"), NULL, NULL);
+    struct ptl_watch *feed = ptl_feed_via(store, text("snow"), NULL, NULL);
+    while (ptl_watch_take(watch, &change) || ptl_watch_take(feed, &change)) {
+    }
+    for (unsigned i = 0; i < 500; i++) {
+        snprintf(key, sizeof(key), "key%u", i);
+        assert_int_equal(ptl_store_set(store, &source, text("fam"), text(key), text("old")),
+                         PTL_STORE_DONE);
+    }
+    assert_int_equal(ptl_watch_pending(watch) + ptl_watch_pending(feed), 1000);
+    ptl_watch_free(watch);
+    ptl_watch_free(feed);
+    assert_int_equal(ptl_store_drop_via(store, text("snow")), 1);
+    while (ptl_store_work(store, 100)) {
+        pieces++;
+    }
+    assert_int_equal(pieces, 15); /* of the marks ten, of the entries five */
+    ptl_store_free(store);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +588,7 @@ int main(int argc, char **argv)
         TEST(store_takes_at_most_64_bytes_an_entry_beside_key_and_value),
         TEST(store_takes_what_its_header_says_for_an_owner_and_a_family),
         TEST(store_lets_an_owner_with_many_entries_go_in_pieces),
+        TEST(store_lets_the_marks_of_a_watch_go_in_pieces),
         TEST(store_finds_keys_at_once_that_were_made_to_collide),
     };
 

@@ -820,10 +820,10 @@ void ptl_connection_deafen(struct ptl_connection *c)
     }
 }
 
-bool ptl_connection_is_unconfirmed(const struct ptl_connection *c)
+size_t ptl_connection_unconfirmed(const struct ptl_connection *c)
 {
-    return c->state == PTL_CONNECTION_FINISHING &&
-           ptl_stream_unconfirmed(c->shard->loop, c->stream) != 0;
+    return c->state == PTL_CONNECTION_FINISHING ? ptl_stream_unconfirmed(c->shard->loop, c->stream)
+                                                : 0;
 }
 
 void ptl_connection_finish(struct ptl_connection *c)

@@ -138,8 +138,8 @@ void ptl_connection_close(struct ptl_connection *connection, int err, enum ptl_l
 /* Take no packet any more; what is to be sent still goes out. */
 void ptl_connection_deafen(struct ptl_connection *connection);
 
-/* Whether it is finishing, and the peer's system has not got all that was sent. */
-bool ptl_connection_is_unconfirmed(const struct ptl_connection *c);
+/* Bytes that were sent and that the peer's system has not confirmed, of one that is finishing. */
+size_t ptl_connection_unconfirmed(const struct ptl_connection *c);
 
 /* Say goodbye: the node stops.  What the peer still sends is not heard. */
 void ptl_connection_finish(struct ptl_connection *connection);

@@ -680,7 +680,7 @@ bool ptl_links_closed(const struct ptl_shard *shard)
 {
     for (const struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
         bool waits = shard->now < shard->close_at || c->state != PTL_CONNECTION_FINISHING ||
-                     ptl_connection_is_unconfirmed(c);
+                     ptl_connection_unconfirmed(c) != 0;
         if (c->state != PTL_CONNECTION_MOVING && waits) {
             return false;
         }

@@ -68,8 +68,9 @@ void ptl_losses_at_close(struct ptl_shard *shard)
 
     pthread_mutex_lock(&shard->node->lock);
     for (const struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
-        if (ptl_connection_is_unconfirmed(c)) {
+        if (ptl_connection_unconfirmed(c) != 0) {
             losses->silent++;
+            losses->unconfirmed += ptl_connection_unconfirmed(c);
             add_name(losses, ptl_handshake_peer(&c->handshake)->node_id);
         }
     }
@@ -87,9 +88,11 @@ int ptl_losses_tell(struct ptl_node *node)
                 losses->messages, losses->at_ports, losses->bytes, losses->nodes, losses->names);
     } else if (losses->silent != 0) {
         ptl_log(node, PTL_LOG_WARN,
-                "stopped before all was confirmed: what was on its way to %" PRIu32
+                "stopped before all was confirmed: %" PRIu64 " bytes on their way to %" PRIu32
                 " nodes may be lost: %s",
-                losses->silent, losses->names);
+                losses->unconfirmed, losses->silent, losses->names);
     }
-    return losses->messages != 0 || atomic_load(&node->cut_short) ? PTL_ETIMEOUT : PTL_OK;
+    return losses->messages != 0 || losses->silent != 0 || atomic_load(&node->cut_short)
+               ? PTL_ETIMEOUT
+               : PTL_OK;
 }

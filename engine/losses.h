@@ -21,9 +21,10 @@ struct ptl_shard;
 struct ptl_losses {
     uint64_t messages; /* for ports; one that is partly out counts, and so do its neighbours */
     uint64_t bytes;
-    uint64_t at_ports; /* of the messages, those that waited at ports of this node */
-    uint32_t nodes;    /* that some were for */
-    uint32_t silent;   /* nodes that did not confirm that they have got all that was sent */
+    uint64_t at_ports;    /* of the messages, those that waited at ports of this node */
+    uint32_t nodes;       /* that some were for */
+    uint32_t silent;      /* nodes that did not confirm that they have got all that was sent */
+    uint64_t unconfirmed; /* bytes on their way to them */
     char names[PTL_LOSSES_NAMES];
 };
 
@@ -37,5 +38,5 @@ void ptl_losses_of_shard(struct ptl_shard *shard);
 void ptl_losses_at_close(struct ptl_shard *shard);
 
 /* Log it, if there is anything to tell.  Thread: any, when the shards have ended.  Returns 0, or
- * PTL_ETIMEOUT if something was lost. */
+ * PTL_ETIMEOUT if something was or may be lost. */
 int ptl_losses_tell(struct ptl_node *node);

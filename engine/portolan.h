@@ -127,10 +127,9 @@ PTL_MUST_CHECK int ptl_node_start(const struct ptl_node_options *options, struct
  * Stop it and free it: new sends are refused, what was accepted is flushed, monitors on ports of
  * other nodes fire with ["node_stopped"], links are closed, threads end.  All within about
  * `deadline_ms`; what is not flushed by then is lost, and so is what is for a node whose link fails
- * meanwhile.  Returns 0, or PTL_ETIMEOUT when something was lost; a log line says how much, and for
- * whom.  So does one when a linked node's system does not confirm within `silence_ms` that it has
- * got all: what is on its way then is delivered or not.  Either way the node is gone, and no
- * callback runs afterwards.
+ * meanwhile.  Returns 0, or PTL_ETIMEOUT when something was lost, or may be, since a linked node's
+ * system does not confirm within `silence_ms` that it has got it; a log line says how much, and for
+ * whom.  Either way the node is gone, and no callback runs afterwards.
  * A node that was never open is freed at once, with what waited in it: nobody is told anything.
  * Thread: any but a handler, once; no other call on the node may be under way or follow.
  */

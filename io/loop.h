@@ -200,7 +200,7 @@ static inline void ptl_stream_finish(struct ptl_loop *loop, struct ptl_stream *s
     loop->ops->finish(loop, stream);
 }
 
-/* Bytes that were sent and that the peer's system has not confirmed to have. */
+/* Of one that is finished: bytes that were sent and that the peer's system has not confirmed. */
 static inline size_t ptl_stream_unconfirmed(struct ptl_loop *loop, struct ptl_stream *stream)
 {
     return loop->ops->unconfirmed(loop, stream);

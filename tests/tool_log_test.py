@@ -4,6 +4,7 @@
 import signal
 import socket
 import subprocess
+import time
 import unittest
 
 import tool
@@ -40,6 +41,29 @@ class StuckLogTest(ToolTest):
         self.assertEqual(process.wait(LIMIT), 0)
 
 
+class Receiver:
+    """A peer that asks for so many answers, and takes none until it is told to."""
+
+    def __init__(self, node, count):
+        host, port = node.address.rsplit(":", 1)
+        self.socket = socket.socket()
+        self.socket.settimeout(LIMIT)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.connect((host, int(port)))
+        self.socket.sendall(
+            b"aemp;1;receiver;hmac_sha3_512;json\nnonce\n"
+            + b"cleartext;" + SECRET.encode().hex().encode() + b";json\n"
+            + b"".join(b'["echo","echo",%d,"receiver#in"]' % i for i in range(count))
+            + b'["sink","one"]')
+
+    def read(self):
+        received = b""
+        while some := self.socket.recv(65536):
+            received += some
+        self.socket.close()
+        return received
+
+
 class EndTest(ToolTest):
     """What a signal does, and what becomes of messages that were accepted."""
 
@@ -52,6 +76,36 @@ class EndTest(ToolTest):
         self.assertEqual(node.stop()[0], 0)
         for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
             self.assertIn(f"{name}: there is nothing to reload", node.logged())
+
+    def ask(self, node, service, word):
+        return self.run_tool("cal", f"rain#{service}", word, "--seed", node.address,
+                             "--secret", SECRET)[1]
+
+    def stop_before_receiver(self, count, *arguments):
+        """The node has accepted messages for a receiver that stands still, and gets SIGTERM."""
+        node = self.node("--node", "rain", "--secret", SECRET, "--service", "echo",
+                         "--service", "sink", *arguments)
+        receiver = Receiver(node, count)
+        while self.ask(node, "sink", "count") != "[1]\n":
+            pass
+        self.ask(node, "echo", "say")
+        node.process.send_signal(signal.SIGTERM)
+        return node, receiver
+
+    def test_receiver_that_stands_still_for_a_second_gets_all_and_the_exit_code_is_0(self):
+        node, receiver = self.stop_before_receiver(5000)
+        time.sleep(1)
+        received = receiver.read()
+        self.assertEqual(node.process.wait(LIMIT), 0, node.logged())
+        self.assertEqual(received.count(b'["in",'), 5000)
+
+    def test_receiver_that_stands_still_for_longer_shows_in_the_exit_code_and_one_line(self):
+        node, receiver = self.stop_before_receiver(5000, "--stop-seconds", "0.6")
+        self.assertEqual(node.process.wait(LIMIT), 6, node.logged())
+        lines = [line for line in node.logged().splitlines() if "stopped before all was" in line]
+        self.assertEqual(len(lines), 1)
+        self.assertRegex(lines[0], r"[1-9][0-9]* (messages|bytes).* 1 nodes.*: receiver")
+        receiver.socket.close()
 
 
 if __name__ == "__main__":

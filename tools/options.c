@@ -65,7 +65,7 @@ static const struct {
     const char *options;
 } accepted[] = {
     {"run", " announce bind framing log max-message max-spawned no-global node secret secret-file "
-            "seed service shards "},
+            "seed service shards stop-seconds "},
     {"snd", CLIENT_OPTIONS},
     {"cal", CLIENT_OPTIONS},
     {"mon", CLIENT_OPTIONS},

@@ -319,6 +319,7 @@ static void feed(struct ptl_shard *shard, struct ptl_peer *peer)
                                     ? PTL_OUTLET_OWNERS
                                     : PTL_OUTLET_MERGED;
 
+    ptl_mesh_addresses(shard); /* where others listen is never told as it was before the link */
     if (peer->feed != NULL && peer->feed->kind == kind) {
         /* Only when it has taken what it lacks: what is deleted would stay there else. */
         peer->feed->again = true;
@@ -714,6 +715,9 @@ void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op)
         break;
     case PTL_DIR_GLOBAL:
         take_own_global(shard);
+        break;
+    case PTL_DIR_ADDRESSES:
+        ptl_mesh_addresses(shard);
         break;
     case PTL_DIR_FIND:
         take_find(shard, op);

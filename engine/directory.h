@@ -63,12 +63,13 @@ enum ptl_directory_op {
     PTL_DIR_CHANGE,       /* from the master; body: family, set, del */
     PTL_DIR_ANSWER,       /* from the master; epoch: the question; body: the result */
     /* Roles. */
-    PTL_DIR_SEED,   /* to shard 0: the node `node` is linked and a seed of ours */
-    PTL_DIR_NEEDED, /* to shard 0: something here needs a master */
-    PTL_DIR_WANTED, /* to shard 0: somebody wants us to be global */
-    PTL_DIR_ATTACH, /* to the link's owner; epoch: attachment: attach to `node` */
-    PTL_DIR_MASTER, /* to all; epoch: attachment: we are attached to `node` */
-    PTL_DIR_GLOBAL, /* to all: we are global now */
+    PTL_DIR_SEED,      /* to shard 0: the node `node` is linked and a seed of ours */
+    PTL_DIR_NEEDED,    /* to shard 0: something here needs a master */
+    PTL_DIR_WANTED,    /* to shard 0: somebody wants us to be global */
+    PTL_DIR_ATTACH,    /* to the link's owner; epoch: attachment: attach to `node` */
+    PTL_DIR_MASTER,    /* to all; epoch: attachment: we are attached to `node` */
+    PTL_DIR_GLOBAL,    /* to all: we are global now */
+    PTL_DIR_ADDRESSES, /* to the shard of 'l: our addresses may have changed */
     /* Links. */
     PTL_DIR_FIND,  /* where does `node` listen? */
     PTL_DIR_FOUND, /* to its link's owner; body: array of addresses or null */
@@ -142,6 +143,7 @@ struct ptl_directory {
     struct ptl_port master;   /* its node port */
     uint64_t master_until;    /* ns: we are global, and it is asked until then; else 0 */
     uint64_t attachment;      /* to the master; grows */
+    uint64_t addresses;       /* the number of those of ours that stand in 'l */
     struct ptl_map peers;     /* struct ptl_peer by node hash */
     bool asking;              /* one of them is to be asked for all once more */
     struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */

@@ -10,7 +10,6 @@
 #include "engine/options.h"
 #include "engine/send.h"
 #include "io/address.h"
-#include "io/interface.h"
 
 /* A link to a global node that nobody knows of any more is tried for so long. */
 #define KEEP_LOST_NS UINT64_C(600000000000)
@@ -54,42 +53,16 @@ static void say_or_fail(struct ptl_shard *shard, struct ptl_link *link, uint32_t
     }
 }
 
-static uint32_t put_addresses(const struct ptl_node *node, struct ptl_buffer *out)
-{
-    uint32_t count = 0;
-
-    for (unsigned i = 0; i < node->announce_count; i++, count++) {
-        ptl_key_put(out, ptl_span_text(node->announces[i]));
-    }
-    for (unsigned i = 0; node->announce_count == 0 && i < node->bind_count; i++) {
-        struct ptl_address addresses[PTL_INTERFACES_MAX];
-        unsigned more = ptl_interface_addresses(&node->binds[i].address, addresses);
-        for (unsigned j = 0; j < more; j++) {
-            ptl_key_put(out, ptl_span_text(addresses[j].text));
-        }
-        count += more;
-    }
-    return count;
-}
-
-void ptl_directory_addresses(const struct ptl_node *node, struct ptl_buffer *out)
-{
-    size_t place = ptl_cbor_open(out);
-    uint32_t count = put_addresses(node, out);
-
-    ptl_cbor_close(out, place, PTL_CBOR_ARRAY, count);
-}
-
 /* {"'l": {SELF: [ADDRESS...]}} and, of a global node, "'g": {SELF: null}. */
-static void put_roots(const struct ptl_node *node, struct ptl_buffer *out, bool global)
+static void put_roots(struct ptl_shard *shard, struct ptl_buffer *out, bool global)
 {
-    struct ptl_span self = ptl_directory_self(&node->self);
+    struct ptl_span self = ptl_directory_self(&shard->node->self);
 
     ptl_cbor_put_head(out, PTL_CBOR_MAP, global ? 2 : 1);
     ptl_key_put(out, ptl_span_text("'l"));
     ptl_cbor_put_head(out, PTL_CBOR_MAP, 1);
     ptl_key_put(out, self);
-    ptl_directory_addresses(node, out);
+    ptl_whereabouts_put(shard, out);
     if (global) {
         ptl_key_put(out, ptl_span_text("'g"));
         ptl_cbor_put_head(out, PTL_CBOR_MAP, 1);
@@ -100,7 +73,7 @@ static void put_roots(const struct ptl_node *node, struct ptl_buffer *out, bool 
 
 int ptl_directory_say_set(struct ptl_shard *shard, struct ptl_link *link)
 {
-    put_roots(shard->node, begin(shard, "g_set"), true);
+    put_roots(shard, begin(shard, "g_set"), true);
     return say(shard, link, 2);
 }
 
@@ -187,7 +160,7 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
         say_or_fail(shard, link, 1);
     }
     struct ptl_buffer *packet = begin(shard, "g_slave");
-    put_roots(shard->node, packet, false);
+    put_roots(shard, packet, false);
     ptl_cbor_put_head(packet, PTL_CBOR_UINT, op->epoch);
     if (link->state == PTL_LINK_UP) {
         say_or_fail(shard, link, 3);

@@ -49,6 +49,3 @@ void ptl_directory_find_again(struct ptl_shard *shard);
  * all were.
  */
 bool ptl_directory_list(struct ptl_buffer *out, struct ptl_span array);
-
-/* Append our own addresses, as they stand in 'l: an array. */
-void ptl_directory_addresses(const struct ptl_node *node, struct ptl_buffer *out);

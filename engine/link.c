@@ -554,6 +554,7 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     if (link->peer_is_portolan) {
         ptl_link_keepalive(shard, link); /* the first frame: it says that this one was picked */
     }
+    ptl_whereabouts_link_up(shard, &connection->peer);
     ptl_directory_link_up(shard, link);
     int err = link->state == PTL_LINK_UP ? write_waiting(shard, link) : PTL_OK;
     if (err < 0) {

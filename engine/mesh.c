@@ -78,11 +78,12 @@ static void enter_own_addresses(struct ptl_shard *shard)
     struct ptl_buffer addresses;
 
     ptl_buffer_init(&addresses, shard->allocator, SIZE_MAX);
-    ptl_directory_addresses(shard->node, &addresses);
-    if (addresses.err == PTL_OK) {
+    uint64_t number = ptl_whereabouts_put(shard, &addresses);
+    if (number != 0 && number != shard->directory.addresses) {
+        shard->directory.addresses = number;
         ptl_directory_set(shard, family_l(), ptl_directory_self(&shard->node->self),
                           ptl_buffer_span(&addresses));
-    } else {
+    } else if (number == 0) {
         ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: our addresses are not announced");
     }
     ptl_buffer_drop(&addresses);
@@ -114,11 +115,16 @@ static void enter_global(struct ptl_shard *shard)
     }
 }
 
-void ptl_mesh_begin(struct ptl_shard *shard)
+void ptl_mesh_addresses(struct ptl_shard *shard)
 {
     if (has(shard, family_l())) {
         enter_own_addresses(shard);
     }
+}
+
+void ptl_mesh_begin(struct ptl_shard *shard)
+{
+    ptl_mesh_addresses(shard);
     if (shard->directory.global) {
         enter_global(shard);
     }

@@ -14,6 +14,9 @@
 /* The node begins, or has become global. */
 void ptl_mesh_begin(struct ptl_shard *shard);
 
+/* Our addresses may have changed: what 'l says of us. */
+void ptl_mesh_addresses(struct ptl_shard *shard);
+
 /* A peer has said that it is global; and its link is lost. */
 void ptl_mesh_peer(struct ptl_shard *shard, const struct ptl_peer *peer);
 void ptl_mesh_peer_lost(struct ptl_shard *shard, struct ptl_span node);

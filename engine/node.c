@@ -119,6 +119,7 @@ static void drop_node(struct ptl_node *node)
     ptl_free(allocator, node->shards, node->shard_count * sizeof(*node->shards));
     free_threads(node);
     ptl_registry_drop(node);
+    ptl_whereabouts_drop(node);
     ptl_options_drop(node);
     ptl_free(allocator, node, sizeof(*node));
 }
@@ -148,6 +149,7 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
     node->allocator = allocator;
     node->shard_count = options->shards != 0 ? options->shards : default_shards();
     ptl_registry_init(node);
+    ptl_whereabouts_init(node);
     int err = ptl_options_take(node, options);
     if (err == PTL_OK) {
         err = give_identity(node, options->id);
@@ -222,6 +224,7 @@ int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard)
         if (err < 0) {
             return err;
         }
+        ptl_whereabouts_listen(node, &node->binds[i].address);
     }
     return PTL_OK;
 }

@@ -11,6 +11,7 @@
 #include "engine/ring.h"
 #include "engine/seed.h"
 #include "engine/shard.h"
+#include "engine/whereabouts.h"
 #include "io/loop.h"
 
 #include <pthread.h>
@@ -79,6 +80,7 @@ struct ptl_node {
     _Atomic bool seed_news; /* the state of one has changed: shard 0 looks */
     struct ptl_bind *binds;
     unsigned bind_count;
+    struct ptl_whereabouts whereabouts;
 
     pthread_mutex_t lock;   /* guards what follows: rarely touched, never for long */
     pthread_cond_t changed; /* one of the counts */

@@ -83,7 +83,7 @@ struct ptl_node_options {
     unsigned silence_ms;            /* a node of ours that is silent for so long is gone [2,000] */
     bool ordinary; /* attach to a seed instead of holding the database [a global node] */
     /* What others are told to reach us at, NULL at the end [the addresses we listen on; for
-     * 0.0.0.0 and :: those of the interfaces]. */
+     * 0.0.0.0 and :: those of the interfaces, as they come and go]. */
     const char *const *announces;
     size_t db_value_bytes_max; /* of one value in the database, encoded [1 MiB] */
     unsigned db_entries_max;   /* entries of one node in one shard's part of it [4,000,000] */

@@ -458,6 +458,7 @@ static void work(struct ptl_shard *shard)
     }
     again = ptl_node_stop_work(shard, again);
     again = ptl_log_work(shard, again);
+    again = ptl_whereabouts_work(shard, again);
     /* Asked only now: what ran in this turn may wait for a time of its own. */
     shard->due = sooner(again, ptl_ports_due(shard));
     if (shard->stop_step < PTL_STOP_TELL) {

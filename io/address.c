@@ -152,6 +152,18 @@ bool ptl_address_is_loopback(const char *host_port)
     return strcmp(host.name, "localhost") == 0;
 }
 
+bool ptl_address_is_any(const struct ptl_address *address)
+{
+    union ptl_sockaddr sockaddr;
+    socklen_t size;
+
+    if (ptl_address_to_sockaddr(address, &sockaddr, &size) < 0) {
+        return false;
+    }
+    return sockaddr.any.sa_family == AF_INET ? sockaddr.four.sin_addr.s_addr == htonl(INADDR_ANY)
+                                             : IN6_IS_ADDR_UNSPECIFIED(&sockaddr.six.sin6_addr);
+}
+
 int ptl_address_to_sockaddr(const struct ptl_address *address, union ptl_sockaddr *sockaddr,
                             socklen_t *size)
 {

@@ -56,6 +56,9 @@ static inline bool ptl_address_equal(const struct ptl_address *a, const struct p
  */
 bool ptl_address_is_loopback(const char *host_port);
 
+/* Whether this is the address that stands for all of a machine's: 0.0.0.0 or ::. */
+bool ptl_address_is_any(const struct ptl_address *address);
+
 /* An address without its port.  Owns: lives as long as `address`. */
 static inline struct ptl_span ptl_address_host(const struct ptl_address *address)
 {

@@ -6,12 +6,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 
-static bool is_any(const union ptl_sockaddr *address)
-{
-    return address->any.sa_family == AF_INET ? address->four.sin_addr.s_addr == htonl(INADDR_ANY)
-                                             : IN6_IS_ADDR_UNSPECIFIED(&address->six.sin6_addr);
-}
-
 /* The interface's address with the port of `any`, if it is one of the same kind to be told. */
 static bool take(const struct ifaddrs *interface, const union ptl_sockaddr *any, bool loopback,
                  struct ptl_address *out)
@@ -37,7 +31,7 @@ static bool take(const struct ifaddrs *interface, const union ptl_sockaddr *any,
     return true;
 }
 
-unsigned ptl_interface_addresses(const struct ptl_address *address,
+unsigned ptl_interface_addresses(const struct ptl_address *address, bool loopback,
                                  struct ptl_address out[static PTL_INTERFACES_MAX])
 {
     union ptl_sockaddr any;
@@ -45,18 +39,16 @@ unsigned ptl_interface_addresses(const struct ptl_address *address,
     struct ifaddrs *interfaces;
     unsigned count = 0;
 
-    if (ptl_address_to_sockaddr(address, &any, &size) < 0 || !is_any(&any)) {
+    if (ptl_address_to_sockaddr(address, &any, &size) < 0 || !ptl_address_is_any(address)) {
         out[0] = *address;
         return 1;
     }
     if (getifaddrs(&interfaces) < 0) {
         return 0;
     }
-    for (int loopback = 0; loopback < 2 && count == 0; loopback++) {
-        for (const struct ifaddrs *i = interfaces; i != NULL && count < PTL_INTERFACES_MAX;
-             i = i->ifa_next) {
-            count += take(i, &any, loopback != 0, &out[count]);
-        }
+    for (const struct ifaddrs *i = interfaces; i != NULL && count < PTL_INTERFACES_MAX;
+         i = i->ifa_next) {
+        count += take(i, &any, loopback, &out[count]);
     }
     freeifaddrs(interfaces);
     return count;

@@ -17,6 +17,7 @@
 #define PTL_ADDRESS_TEXT_MAX 64 /* "[ffff:...:255.255.255.255%12]:65535" and its NUL fit */
 #define PTL_RESOLVE_MAX 8       /* addresses told for one host name */
 #define PTL_SEND_SPANS_MAX 64   /* spans in one ptl_stream_send() */
+#define PTL_INTERFACES_MAX 8    /* addresses told for one that stands for all */
 
 struct ptl_loop;
 struct ptl_stream;   /* one TCP connection, as its loop sees it */
@@ -85,6 +86,8 @@ struct ptl_loop_ops {
     double (*wall)(struct ptl_loop *);
     void (*random)(struct ptl_loop *, void *bytes, size_t size);
     const char *(*remark)(struct ptl_loop *);
+    unsigned (*interfaces)(struct ptl_loop *, const struct ptl_address *, bool loopback,
+                           struct ptl_address out[static PTL_INTERFACES_MAX]);
     void (*free)(struct ptl_loop *);
 };
 
@@ -266,6 +269,19 @@ static inline double ptl_loop_wall(struct ptl_loop *loop)
 static inline void ptl_loop_random(struct ptl_loop *loop, void *bytes, size_t size)
 {
     loop->ops->random(loop, bytes, size);
+}
+
+/*
+ * What somebody who listens on `address` can be reached at now: that address; or, when it is the
+ * one that stands for all (0.0.0.0 or ::), those of the interfaces that are up, with the same port:
+ * those that lead here from other machines, or, with `loopback`, the others.
+ * Returns how many, at most PTL_INTERFACES_MAX.
+ */
+static inline unsigned ptl_loop_interfaces(struct ptl_loop *loop, const struct ptl_address *address,
+                                           bool loopback,
+                                           struct ptl_address out[static PTL_INTERFACES_MAX])
+{
+    return loop->ops->interfaces(loop, address, loopback, out);
 }
 
 /* What of this loop an operator may wonder about, as a constant line, or NULL. */

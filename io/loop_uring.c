@@ -1,5 +1,7 @@
 #include "io/uring_loop.h"
 
+#include "io/interface.h"
+
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -68,6 +70,13 @@ static void uring_random(struct ptl_loop *base, void *bytes, size_t size)
 static const char *uring_remark(struct ptl_loop *base)
 {
     return ptl_loop_uring_remark(ptl_uring_loop(base)->uring.features);
+}
+
+static unsigned uring_interfaces(struct ptl_loop *base, const struct ptl_address *address,
+                                 bool loopback, struct ptl_address out[static PTL_INTERFACES_MAX])
+{
+    (void)base;
+    return ptl_interface_addresses(address, loopback, out);
 }
 
 /* ---- Waking -------------------------------------------------------------------------------- */
@@ -313,6 +322,7 @@ static const struct ptl_loop_ops uring_ops = {
     .wall = uring_wall,
     .random = uring_random,
     .remark = uring_remark,
+    .interfaces = uring_interfaces,
     .free = uring_free,
 };
 

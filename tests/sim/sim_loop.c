@@ -638,6 +638,16 @@ static const char *sim_remark(struct ptl_loop *base)
     return NULL;
 }
 
+/* Nobody listens on more than one address of a host. */
+static unsigned sim_interfaces(struct ptl_loop *base, const struct ptl_address *address,
+                               bool loopback, struct ptl_address out[static PTL_INTERFACES_MAX])
+{
+    (void)base;
+    (void)loopback;
+    out[0] = *address;
+    return 1;
+}
+
 static void sim_free(struct ptl_loop *base)
 {
     struct sim_loop *loop = sim(base);
@@ -687,6 +697,7 @@ static const struct ptl_loop_ops ops = {
     .wall = sim_wall,
     .random = sim_random,
     .remark = sim_remark,
+    .interfaces = sim_interfaces,
     .free = sim_free,
 };
 

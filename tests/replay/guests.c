@@ -167,6 +167,22 @@ static void wait_for_entry(struct guests *guests, const char *family, const char
     }
 }
 
+/* Wait until our node has taken this seed for its master, and so knows that it is global. */
+static void wait_to_be_master(struct guest *guest)
+{
+    int64_t patience = wire_patience();
+
+    for (size_t i = 0;; i++) {
+        while (i == guest->wire.got.count) {
+            assert_true(wire_take(&guest->wire, patience));
+        }
+        if (packet_requests(&guest->wire.got.at[i], "g_slave")) {
+            break;
+        }
+    }
+    wire_forget(&guest->wire);
+}
+
 /* ---- Coming and leaving --------------------------------------------------------------------- */
 
 static bool is_invited(const struct guests *guests, const struct guest_role *role)
@@ -222,7 +238,9 @@ static void come(struct guests *guests, struct guest *guest)
     }
     say_database(guest, addresses);
     ptl_msg_free(addresses);
-    if (guest->role->is_listed && !is_seed) {
+    if (is_seed) {
+        wait_to_be_master(guest);
+    } else if (guest->role->is_listed) {
         wait_for_entry(guests, "'l", guest->role->id, true);
     }
 }

@@ -143,9 +143,6 @@ void fall_measure(uint64_t count, bool by_ports, struct fall *fall)
         ptl_node_turn(node, 0);
         double time = now();
         fall->longest_turn = time - last > fall->longest_turn ? time - last : fall->longest_turn;
-        if (time - last > 5e-3)
-            fprintf(stderr, "turn %llu: %.1f ms told %llu\n", (unsigned long long)fall->turns,
-                    (time - last) * 1e3, (unsigned long long)told);
         fall->turns++;
         last = time;
     }

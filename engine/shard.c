@@ -177,10 +177,14 @@ static bool tells_failures(const struct ptl_shard *shard)
     return shard->told[shard->index] != shard->failures;
 }
 
-/* A thread's monitor waits until all failures have been told here, and behind those that wait. */
+/*
+ * A thread's monitor of another node's port waits until all failures have been told here, and
+ * behind those that wait.  One of a port of ours keeps its place before what the thread sends (G5).
+ */
 static void take_or_put_off(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
-    bool waits = tells_failures(shard) || shard->monitors.put_off != NULL;
+    bool waits = monitoring->target.kind == PTL_PORT_REMOTE &&
+                 (tells_failures(shard) || shard->monitors.put_off != NULL);
 
     if (waits && !ptl_monitoring_put_off(shard, monitoring)) {
         ptl_monitoring_refuse(shard, monitoring, PTL_ENOMEM);

@@ -496,6 +496,46 @@ static void monitor_taken_back_while_a_failure_is_told_never_fires(void **state)
     assert_int_equal(late, 0);
 }
 
+/* ---- The place of a monitor ----------------------------------------------------------------- */
+
+static unsigned ordinary_deaths;
+
+static int on_ordinary_death(struct ptl_node *node, const struct ptl_port *port,
+                             const struct ptl_msg *reason, void *data)
+{
+    (void)node;
+    (void)port;
+    (void)data;
+    ordinary_deaths += ptl_msg_count(reason) == 0; /* and not no_such_port */
+    return 0;
+}
+
+/* Monitor and kill a port here, while the failure of some link may be being told. */
+static void monitor_of_a_port_here_comes_before_its_kill_while_a_failure_is_told(void **state)
+{
+    struct ptl_node *node = stepped();
+
+    (void)state;
+    ordinary_deaths = 0;
+    for (unsigned i = 0; i < ROUNDS / 4; i++) {
+        struct ptl_port_options options = {.size = sizeof(options)};
+        struct ptl_port port, far;
+        char id[32];
+        snprintf(id, sizeof(id), "snow%u", i % 100);
+        assert_int_equal(ptl_node_known(node, id, "127.0.0.1:1"), 0);
+        snprintf(id, sizeof(id), "snow%u#port", i % 100);
+        assert_int_equal(ptl_port_parse(node, id, strlen(id), &far), 0);
+        assert_int_equal(ptl_monitor(node, &far, told_too_late, NULL, NULL), 0);
+        turns(node, i % 12);
+        assert_int_equal(ptl_port_new(node, &options, &port), 0);
+        assert_int_equal(ptl_monitor(node, &port, on_ordinary_death, NULL, NULL), 0);
+        assert_int_equal(ptl_kill(node, &port, NULL), 0);
+        step(node);
+    }
+    ptl_node_crash(node);
+    assert_int_equal(ordinary_deaths, ROUNDS / 4);
+}
+
 struct thing {
     _Atomic uint64_t *freed;
     char bytes[16]; /* read by the callback */
@@ -725,6 +765,7 @@ int main(int argc, char **argv)
         WITNESSED(data_of_a_node_that_was_never_open_is_released),
         WITNESSED(callback_that_takes_itself_back_is_not_called_later),
         WITNESSED(monitor_taken_back_while_a_failure_is_told_never_fires),
+        WITNESSED(monitor_of_a_port_here_comes_before_its_kill_while_a_failure_is_told),
         WITNESSED(data_of_threads_outlives_their_callbacks_while_a_link_keeps_failing),
         WITNESSED(message_monitor_that_waits_for_room_is_taken_back),
     };

@@ -39,7 +39,8 @@ my $node = PortolanProcess->start($portolan, 'run', '--node', 'rain', '--bind', 
     '--max-message', $limit, '--log', 'debug');
 
 sub raw_socket {
-    my $socket = IO::Socket::INET->new(PeerAddr => $node->{address}, Timeout => 10)
+    my @from   = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => $node->{address}, Timeout => 10, @from)
         or die "cannot connect: $!\n";
     return $socket;
 }
@@ -105,8 +106,8 @@ sub closed_by_node {
 
 # Send an opening as it stands; the node must close.
 sub refused {
-    my ($bytes, $what) = @_;
-    my $socket = raw_socket();
+    my ($bytes, $what, @from) = @_;
+    my $socket = raw_socket(@from);
     syswrite $socket, $bytes;
     ok(closed_by_node($socket, 8), "$what: closed") or diag(substr $bytes, 0, 100);
 }
@@ -174,7 +175,9 @@ bad_input 'equal nonces' => sub {
 };
 
 bad_input 'our own ID, from another' => sub {
-    refused("aemp;1;rain;hmac_sha3_512;cbor\nsome nonce\n", 'the ID of the node');
+    # From an address of its own: of the other there have been more lines than are shown.
+    refused("aemp;1;rain;hmac_sha3_512;cbor\nsome nonce\n", 'the ID of the node',
+        LocalAddr => '127.0.0.7');
 }, log => qr/rain/;
 
 bad_input 'our own ID, from ourselves' => sub {

@@ -173,7 +173,7 @@ static void messages_in_the_making_hold_a_bounded_sum(void **state)
     while (count_ended() < PEERS - 8) {
         look();
     }
-    assert_in_range(most_bytes - before, MIB, 10 * MIB);
+    assert_in_range(most_bytes - before, MIB, 12 * MIB);
     assert_int_equal(wires[0].state, WIRE_ENDED); /* the oldest first */
     close_all();
 }

@@ -146,6 +146,12 @@ static struct ptl_node *start_rain(const char *const binds[])
 }
 
 /* A node that rain is the seed of, and that notes all that it is told of rain. */
+/* The first copy may be whole before the entry has come, or with it. */
+static int on_entry(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+{
+    return change->event == PTL_DB_COPIED ? 0 : on_change(node, change, data);
+}
+
 static struct ptl_node *start_watcher(const char *id)
 {
     const char *const seeds[] = {seed, NULL};
@@ -153,7 +159,7 @@ static struct ptl_node *start_watcher(const char *id)
 
     options.seeds = seeds;
     struct ptl_node *node = witness_make(&options);
-    assert_int_equal(ptl_db_watch_key(node, "'l", "rain", on_change, "told", NULL), 0);
+    assert_int_equal(ptl_db_watch_key(node, "'l", "rain", on_entry, "told", NULL), 0);
     assert_int_equal(ptl_node_open(node), 0);
     return node;
 }
@@ -201,7 +207,6 @@ static void node_tells_those_who_are_linked_that_its_addresses_have_changed(void
     (void)state;
     start_rain(everywhere);
     start_watcher("snow");
-    assert_next("told", "copied ");
     assert_told("added", "127.0.0.1"); /* snow is on the same machine */
     change_network(true);
     assert_told("changed", NETWORK);
@@ -215,7 +220,6 @@ static void node_never_announces_loopback_to_another_machine(void **state)
     announces(rain, "127.0.0.1");
     atomic_store(&machine.peers_are_far, true);
     start_watcher("snow");
-    assert_next("told", "copied ");
     assert_next("told", "added rain []");
     change_network(true);
     assert_told("changed", NETWORK);
@@ -230,7 +234,6 @@ static void node_looks_before_it_tells_another_machine_its_addresses(void **stat
     atomic_store(&machine.has_network, true);
     atomic_store(&machine.peers_are_far, true);
     start_watcher("snow");
-    assert_next("told", "copied ");
     assert_told("added", NETWORK); /* though it was not yet time to look */
 }
 
@@ -241,7 +244,6 @@ static void node_that_listens_on_loopback_alone_announces_just_that(void **state
     atomic_store(&machine.has_network, true);
     atomic_store(&machine.peers_are_far, true);
     start_watcher("snow");
-    assert_next("told", "copied ");
     assert_told("added", "127.0.0.1");
 }
 
@@ -258,7 +260,6 @@ static void node_looks_once_a_second_however_many_links_come_up(void **state)
     for (unsigned i = 0; i < PEERS; i++) {
         snprintf(id, sizeof(id), "snow%u", i);
         struct ptl_node *snow = start_watcher(id);
-        assert_next("told", "copied ");
         assert_told("added", "127.0.0.1");
         assert_int_equal(witness_stop(snow, 5000), 0);
     }

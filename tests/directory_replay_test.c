@@ -416,10 +416,19 @@ static void answer(struct play *play, const struct packet *packet)
     ptl_msg_free(rest);
 }
 
+static bool is_question(const struct packet *packet)
+{
+    return packet_requests(packet, "g_db_family") || packet_requests(packet, "g_db_keys") ||
+           packet_requests(packet, "g_db_values") || packet_requests(packet, "g_mon1");
+}
+
 /* The other end said this. */
 static void play_theirs(struct play *play, const struct packet *packet)
 {
     said_take(&play->theirs_said, packet);
+    if (play->node != NULL && is_question(packet)) {
+        guests_be_known(&play->guests);
+    }
     if (play->ours == RECORDED_CLIENT && packet_requests(packet, "g_reply")) {
         answer(play, packet);
     } else {

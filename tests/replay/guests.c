@@ -167,6 +167,17 @@ static void wait_for_entry(struct guests *guests, const char *family, const char
     }
 }
 
+/* Wait until our node has what the guest began with: each family is on a shard of its own. */
+static void wait_to_be_known(struct guests *guests, const struct guest *guest)
+{
+    if (guest->role->is_listed) {
+        wait_for_entry(guests, "'l", guest->role->id, true);
+    }
+    if (guest->role->standing != ORDINARY) {
+        wait_for_entry(guests, "'g", guest->role->id, true);
+    }
+}
+
 /* Wait until our node has taken this seed for its master, and so knows that it is global. */
 static void wait_to_be_master(struct guest *guest)
 {
@@ -240,8 +251,17 @@ static void come(struct guests *guests, struct guest *guest)
     ptl_msg_free(addresses);
     if (is_seed) {
         wait_to_be_master(guest);
-    } else if (guest->role->is_listed) {
-        wait_for_entry(guests, "'l", guest->role->id, true);
+    } else {
+        wait_to_be_known(guests, guest);
+    }
+}
+
+void guests_be_known(struct guests *guests)
+{
+    for (unsigned i = 0; i < guests->count; i++) {
+        if (guests->at[i].linked) {
+            wait_to_be_known(guests, &guests->at[i]);
+        }
     }
 }
 

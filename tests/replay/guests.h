@@ -41,6 +41,12 @@ void guests_invite(struct guests *guests, const struct recording *recording, con
 void guests_come(struct guests *guests, struct ptl_node *node);
 
 /*
+ * Wait until our node, which is global, has what the guests began with: it may be asked about that.
+ * What a seed tells it while it is not is at the seed to ask for.
+ */
+void guests_be_known(struct guests *guests);
+
+/*
  * Our side of the recording says this packet: have the guests bring about what it says.  What
  * `known` has already, with the same value, is nobody's to bring.  Calls `own` for entries that
  * our node's program is to set and delete.

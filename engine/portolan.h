@@ -21,7 +21,7 @@
  */
 #pragma once
 
-#include "engine/format.h"
+#include "engine/message/format.h"
 #include "io/alloc.h"
 #include "io/err.h"
 #include "io/log_writer.h"
@@ -175,7 +175,7 @@ void ptl_links(struct ptl_node *node, void (*each)(const char *node_id, void *da
 
 /*
  * A port's ID, parsed.  A value: copy it freely, nothing is owned, it stays good for ever (names
- * are never reused).  Only engine/name.c touches the fields.
+ * are never reused).  Only engine/message/name.c touches the fields.
  */
 struct ptl_port {
     uint64_t node_hash;
@@ -597,8 +597,8 @@ PTL_MUST_CHECK int ptl_db_watch_prefix_owned(struct ptl_node *node, const char *
 /*
  * A message under construction.  Put values one after another, then ptl_writer_finish().  Errors
  * stick: only the last call needs to be looked at.  Keep it where you like; after
- * ptl_writer_finish() or ptl_writer_drop() it holds nothing.  Only engine/message.c touches the
- * fields.  Thread: one at a time.
+ * ptl_writer_finish() or ptl_writer_drop() it holds nothing.  Only engine/message/message.c touches
+ * the fields.  Thread: one at a time.
  */
 struct ptl_writer {
     const struct ptl_allocator *allocator;
@@ -650,15 +650,13 @@ void ptl_writer_drop(struct ptl_writer *writer);
 
 /*
  * A whole message in one call, ptl_msg_make(node, &msg, format, ...).  `format` has a letter a
- * value, and for each the arguments:
- *   n  null                              b  a truth value: an integer, 0 is false
- *   i  any integer, as it is             u  the same, but not below 0
- *   f  double, or an integer             t  const char * (UTF-8)       T  const char *, its size
- *   y  const void *, its size (bytes)    p  const struct ptl_port *
- *   m  const struct ptl_msg * (all its values)              [ ]  array    { }  map: key, value, ...
- * Every argument comes with its type (engine/format.h), so integers and sizes may have any width:
- * no casts.  At most 24 arguments.
- * Errors: PTL_EINVAL (the format, or it does not fit the arguments), PTL_ESYNTAX (text),
+ * value, and for each the arguments:   n  null                              b  a truth value: an
+ * integer, 0 is false   i  any integer, as it is             u  the same, but not below 0   f
+ * double, or an integer             t  const char * (UTF-8)       T  const char *, its size   y
+ * const void *, its size (bytes)    p  const struct ptl_port *   m  const struct ptl_msg * (all its
+ * values)              [ ]  array    { }  map: key, value, ... Every argument comes with its type
+ * (engine/message/format.h), so integers and sizes may have any width: no casts.  At most 24
+ * arguments. Errors: PTL_EINVAL (the format, or it does not fit the arguments), PTL_ESYNTAX (text),
  * PTL_ENOMEM.
  */
 #define ptl_msg_make(node, msg, ...) ptl_msg_makev(node, msg, PTL_FORMAT(__VA_ARGS__))

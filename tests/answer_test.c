@@ -5,8 +5,8 @@
 #include "db_witness.h"
 #include "tests/replay/wire.h"
 
-#include "engine/message.h"
-#include "engine/outbox.h"
+#include "engine/link/outbox.h"
+#include "engine/message/message.h"
 
 #include <errno.h>
 #include <poll.h>

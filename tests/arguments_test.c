@@ -2,7 +2,7 @@
  * What stands behind a format comes with its type: any integer arrives as it is, and what does not
  * fit is an error instead of a wrong value.
  */
-#include "engine/format.h"
+#include "engine/message/format.h"
 
 #include "arguments_in_cc.h"
 #include "engine/portolan.h"

@@ -2,7 +2,7 @@
  * What one strange peer can make a node's database hold and walk: it speaks on a plain socket.
  */
 #include "db_witness.h"
-#include "engine/map.h"
+#include "engine/shard/map.h"
 #include "tests/replay/wire.h"
 
 #ifdef PTL_QUICK

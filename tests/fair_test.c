@@ -2,8 +2,8 @@
  * Real nodes that flood one port, each through a connection of its own: who of them gets how much
  * of it, counted at the port.
  */
-#include "engine/name.h"
-#include "engine/send.h"
+#include "engine/message/name.h"
+#include "engine/port/send.h"
 #include "tests/replay/wire.h"
 #include "witness.h"
 

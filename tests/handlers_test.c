@@ -1,7 +1,7 @@
 /*
  * A port has its handlers before anybody can know its name.
  */
-#include "engine/node.h"
+#include "engine/node/node.h"
 #include "witness.h"
 
 #define TURNS 8

@@ -1,4 +1,4 @@
-#include "engine/inbox.h"
+#include "engine/shard/inbox.h"
 
 #include <pthread.h>
 #include <sched.h>

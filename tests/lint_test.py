@@ -34,19 +34,19 @@ class LintTest(unittest.TestCase):
             "io/loop_uring.c": "#include <unistd.h>\nvoid f(void)\n{\n    read(0, 0, 0);\n}\n",
             "engine/b.c": '#include "io/a.h"\nvoid f(void)\n{\n    o->close(x);\n    my_time();\n}\n',
             "tools/c.c": '#include "engine/portolan.h"\n#include <time.h>\n',
-            "tests/d.c": '#include "engine/shard.h"\n',
+            "tests/d.c": '#include "engine/shard/shard.h"\n',
         }
         self.assertEqual(self.lint(files), "")
 
     def test_lint_keeps_the_floors_apart(self):
-        self.assert_wrong("io/a.c", '#include "engine/node.h"\n', "io/ may not include")
+        self.assert_wrong("io/a.c", '#include "engine/node/node.h"\n', "io/ may not include")
         self.assert_wrong("io/a.c", '#include "store/db.h"\n', "io/ may not include")
         self.assert_wrong("store/a.c", '#include "io/loop.h"\n', "store/ may not include")
-        self.assert_wrong("store/a.c", '#include "engine/node.h"\n', "store/ may not include")
+        self.assert_wrong("store/a.c", '#include "engine/node/node.h"\n', "store/ may not include")
         self.assert_wrong("engine/a.c", '#include "tools/run.h"\n', "engine/ may not include")
-        self.assert_wrong("tools/a.c", '#include "engine/node.h"\n', "tools/ may not include")
-        self.assert_wrong("perf/a.cc", '#include "engine/node.h"\n', "perf/ may not include")
-        self.assertEqual(self.lint({"perf/bench_micro.cc": '#include "engine/ring.h"\n'}), "")
+        self.assert_wrong("tools/a.c", '#include "engine/node/node.h"\n', "tools/ may not include")
+        self.assert_wrong("perf/a.cc", '#include "engine/node/node.h"\n', "perf/ may not include")
+        self.assertEqual(self.lint({"perf/bench_micro.cc": '#include "engine/shard/ring.h"\n'}), "")
 
     def test_lint_finds_a_circle_of_headers(self):
         out = self.lint(

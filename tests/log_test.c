@@ -2,8 +2,8 @@
  * How many lines others can cause: the shards of a node that is made and never run, whose time the
  * test sets.
  */
-#include "engine/log.h"
-#include "engine/node.h"
+#include "engine/node/node.h"
+#include "engine/shard/log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "engine/map.h"
+#include "engine/shard/map.h"
 
 #include "memory.h"
 #include "sim/random.h"

@@ -1,6 +1,6 @@
-#include "engine/message.h"
+#include "engine/message/message.h"
 
-#include "engine/name.h"
+#include "engine/message/name.h"
 #include "memory.h"
 #include "sim/random.h"
 

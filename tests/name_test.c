@@ -1,4 +1,4 @@
-#include "engine/name.h"
+#include "engine/message/name.h"
 
 #include <setjmp.h>
 #include <stdio.h>

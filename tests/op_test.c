@@ -1,6 +1,6 @@
-#include "engine/op.h"
+#include "engine/shard/op.h"
 
-#include "engine/message.h"
+#include "engine/message/message.h"
 #include "memory.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
-#include "engine/outbox.h"
+#include "engine/link/outbox.h"
 
-#include "engine/message.h"
+#include "engine/message/message.h"
 #include "tests/memory.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-#include "engine/name.h"
-#include "engine/port.h"
+#include "engine/message/name.h"
+#include "engine/port/port.h"
 
 #include <setjmp.h>
 #include <stdio.h>

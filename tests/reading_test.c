@@ -2,8 +2,8 @@
  * A node of our kind is read on, however full the ports are that it sends to: they are on the other
  * shard, and so is the ring between.
  */
-#include "engine/name.h"
-#include "engine/send.h"
+#include "engine/message/name.h"
+#include "engine/port/send.h"
 #include "tests/replay/wire.h"
 #include "witness.h"
 

@@ -2,7 +2,7 @@
  * What is given along with a callback is released exactly once, when the callback will never be
  * called (again), however that comes about.
  */
-#include "engine/node.h"
+#include "engine/node/node.h"
 #include "witness.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "engine/ring.h"
+#include "engine/shard/ring.h"
 
 #include "memory.h"
 

@@ -1,7 +1,7 @@
 /*
  * Room (G6): PTL_EFULL, ptl_on_room() and PTL_LATER on one node; and what stays bounded meanwhile.
  */
-#include "engine/node.h"
+#include "engine/node/node.h"
 #include "witness.h"
 
 #define SIZE 4000 /* bytes of a message that fills things */

@@ -2,7 +2,7 @@
  * How much looking for other nodes may cost, counted in virtual time: names that nobody has,
  * addresses where nobody is, and peers that have us look.
  */
-#include "engine/directory_request.h"
+#include "engine/directory/directory_request.h"
 #include "village.h"
 
 #include <setjmp.h>

@@ -10,10 +10,10 @@
  *
  * PTL_SLOW_SECONDS in the environment sets the length of a run.
  */
-#include "engine/connection.h"
-#include "engine/op.h"
+#include "engine/link/connection.h"
 #include "engine/portolan.h"
-#include "engine/ring.h"
+#include "engine/shard/op.h"
+#include "engine/shard/ring.h"
 
 #include <pthread.h>
 #include <semaphore.h>

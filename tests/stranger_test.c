@@ -1,7 +1,7 @@
 /*
  * Who loses a place when strangers have taken all: by itself, and against a plain model.
  */
-#include "engine/stranger.h"
+#include "engine/link/stranger.h"
 #include "tests/sim/random.h"
 
 #include <setjmp.h>

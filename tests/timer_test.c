@@ -1,6 +1,6 @@
-#include "engine/timer.h"
+#include "engine/shard/timer.h"
 
-#include "engine/shard.h"
+#include "engine/shard/shard.h"
 #include "memory.h"
 #include "sim/random.h"
 

@@ -6,8 +6,8 @@
 #include "raw_peer.h"
 #include "witness.h"
 
-#include "engine/name.h"
-#include "engine/stranger.h"
+#include "engine/link/stranger.h"
+#include "engine/message/name.h"
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "engine/node.h"
+#include "engine/node/node.h"
 #include "tests/sim/sim_loop.h"
 
 #define VILLAGE_NODES_MAX 4

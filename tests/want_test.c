@@ -2,8 +2,8 @@
  * What happens without memory to what was accepted before: it is kept, or what it was about fails,
  * so that whoever watches is told (G2, G4).
  */
-#include "engine/node.h"
-#include "engine/peer_room.h"
+#include "engine/link/peer_room.h"
+#include "engine/node/node.h"
 #include "witness.h"
 
 /* ---- The database -------------------------------------------------------------------------- */

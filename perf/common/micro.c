@@ -1,6 +1,6 @@
 #include "perf/common/micro.h"
 
-#include "engine/ring.h"
+#include "engine/shard/ring.h"
 #include "io/framing.h"
 #include "io/json.h"
 

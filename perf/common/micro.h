@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/* Move `count` records of 32 bytes through engine/ring.h, from one thread to another. */
+/* Move `count` records of 32 bytes through engine/shard/ring.h, from one thread to another. */
 void micro_ring_transfer(uint64_t count);
 
 /* Messages that the codecs are measured with. */

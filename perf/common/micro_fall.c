@@ -1,7 +1,7 @@
 #include "perf/common/micro_fall.h"
 
-#include "engine/link.h"
-#include "engine/node.h"
+#include "engine/link/link.h"
+#include "engine/node/node.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "engine/message.h"
+#include "engine/message/message.h"
 #include "io/buffer.h"
 #include "io/framing.h"
 

@@ -1,4 +1,4 @@
-#include "engine/node.h"
+#include "engine/node/node.h"
 #include "store/store.h"
 #include "tests/sim/database.h"
 #include "tests/sim/network_inside.h"

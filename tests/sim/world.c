@@ -1,7 +1,7 @@
 #include "tests/sim/world.h"
 
-#include "engine/node.h"
-#include "engine/slice.h"
+#include "engine/node/node.h"
+#include "engine/shard/slice.h"
 #include "tests/sim/workload.h"
 
 #include <stdio.h>

@@ -1,0 +1,378 @@
+/*
+ * The database as programs use it: each function checks its arguments and has the shard of the
+ * family, or of the port, do the rest.
+ */
+#include "engine/directory/directory_key.h"
+#include "engine/directory/follower.h"
+#include "engine/directory/question.h"
+#include "engine/directory/registration.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/port/call.h"
+#include "engine/port/send.h"
+
+static unsigned place_of(const struct ptl_node *node, const char *family)
+{
+    return ptl_shard_of(ptl_name_hash(ptl_span_text(family)), node->shard_count);
+}
+
+/* The network's own families are read and watched only. */
+static bool is_writable(const char *family)
+{
+    return ptl_family_valid(ptl_span_text(family)) && family[0] != '\'';
+}
+
+/* What others have called a family is there to be read, whatever it looks like. */
+static bool is_readable(const char *family)
+{
+    struct ptl_span name = ptl_span_text(family);
+
+    return ptl_family_fits(name) && ptl_key_valid(name);
+}
+
+static int check_entry(const struct ptl_node *node, const char *family, const char *key,
+                       const struct ptl_msg *value)
+{
+    if (!is_writable(family)) {
+        return PTL_EINVAL;
+    }
+    if (strlen(key) > PTL_DB_KEY_MAX) {
+        return PTL_ESIZE;
+    }
+    if (!ptl_key_valid(ptl_span_text(key)) || (value != NULL && value->count != 1)) {
+        return PTL_EINVAL;
+    }
+    if (value != NULL && value->size > node->options.db_value_bytes_max) {
+        return PTL_ESIZE;
+    }
+    return ptl_node_stopping(node) ? PTL_ESTOPPED : PTL_OK;
+}
+
+/* ---- Setting --------------------------------------------------------------------------------- */
+
+static void put_entry(struct ptl_writer *writer, const char *family, const char *key,
+                      const struct ptl_msg *value)
+{
+    ptl_put_text(writer, family, strlen(family));
+    ptl_put_text(writer, key, strlen(key));
+    if (value != NULL) {
+        ptl_put_values(writer, value);
+    } else {
+        ptl_put_null(writer);
+    }
+}
+
+/* To the family's shard, behind what this sender has sent there before. */
+static int post(struct ptl_node *node, unsigned place, const struct ptl_op *op)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    if (shard == NULL) {
+        return ptl_submit(node, place, op, PTL_WAY_MESSAGE);
+    }
+    int err = ptl_shard_post(shard, place, op, false);
+    if (err == PTL_EFULL) {
+        ptl_port_make(&node->self, place, 0, 0, &shard->full_target); /* no port, but a way */
+    }
+    return err;
+}
+
+/* It will be looked at in the next turn: on its own shard what for can be fetched until then. */
+static void announce(struct ptl_node *node, unsigned place, const char *family, const char *key)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    if (shard != NULL && shard->index == place) {
+        ptl_store_expect(shard->directory.store, ptl_span_text(family), ptl_span_text(key));
+    }
+}
+
+static int change(struct ptl_node *node, enum ptl_directory_op number, const char *family,
+                  const char *key, const struct ptl_msg *value)
+{
+    unsigned place = place_of(node, family);
+    struct ptl_writer writer;
+
+    announce(node, place, family, key);
+    ptl_writer_init(&writer, node);
+    put_entry(&writer, family, key, value);
+    int err = writer.err;
+    if (err == PTL_OK) {
+        struct ptl_op op = {
+            .kind = PTL_OP_DIRECTORY,
+            .to = PTL_TO_SHARD,
+            .number = number,
+            .body = ptl_writer_body(&writer),
+            .count = writer.count,
+        };
+        err = post(node, place, &op);
+    }
+    ptl_writer_drop(&writer);
+    return err;
+}
+
+int ptl_db_set(struct ptl_node *node, const char *family, const char *key,
+               const struct ptl_msg *value)
+{
+    int err = check_entry(node, family, key, value);
+
+    return err < 0 ? err : change(node, PTL_DIR_SET, family, key, value);
+}
+
+int ptl_db_del(struct ptl_node *node, const char *family, const char *key)
+{
+    int err = check_entry(node, family, key, NULL);
+
+    return err < 0 ? err : change(node, PTL_DIR_DEL, family, key, NULL);
+}
+
+/* Family, key and value in a message of their own. */
+static int make_entry(struct ptl_node *node, const char *family, const char *key,
+                      const struct ptl_msg *value, struct ptl_msg **entry)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, node);
+    put_entry(&writer, family, key, value);
+    return ptl_writer_finish(&writer, entry);
+}
+
+int ptl_db_register(struct ptl_node *node, const char *family, const struct ptl_port *port,
+                    const struct ptl_msg *value)
+{
+    struct ptl_port own;
+    struct ptl_msg *entry;
+
+    port = ptl_port_own_view(&node->self, port, &own);
+    if (port == NULL || (port->kind != PTL_PORT_SLOT && port->kind != PTL_PORT_NAMED)) {
+        return PTL_EINVAL;
+    }
+    int err = check_entry(node, family, ptl_port_id(port), value);
+    if (err == PTL_OK) {
+        err = make_entry(node, family, ptl_port_id(port), value, &entry);
+    }
+    if (err < 0) {
+        return err;
+    }
+    struct ptl_registration *registration =
+        ptl_registration_make(node, place_of(node, family), entry);
+    if (registration == NULL) {
+        ptl_msg_free(entry);
+        return PTL_ENOMEM;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_REGISTER,
+        .pointer = registration,
+        .carried = ptl_carried(sizeof(*registration) + entry->size),
+    };
+    err = ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_MESSAGE));
+    if (err < 0) {
+        ptl_registration_free(&node->shards[0], registration);
+    }
+    return err;
+}
+
+int ptl_db_on_room(struct ptl_node *node, const char *family, ptl_room_fn *tell, void *data)
+{
+    return ptl_db_on_room_owned(node, family, tell, data, NULL);
+}
+
+int ptl_db_on_room_owned(struct ptl_node *node, const char *family, ptl_room_fn *tell, void *data,
+                         ptl_release_fn *release)
+{
+    struct ptl_port way;
+
+    if (!ptl_family_valid(ptl_span_text(family))) {
+        return PTL_EINVAL;
+    }
+    ptl_port_make(&node->self, place_of(node, family), 0, 0, &way);
+    return ptl_on_room_owned(node, &way, tell, data, release);
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, const char *key,
+               ptl_reply_fn *tell, void *data, ptl_release_fn *release)
+{
+    struct ptl_msg *msg;
+    int err;
+
+    if (!is_readable(family) || (key != NULL && !ptl_key_valid(ptl_span_text(key)))) {
+        return PTL_EINVAL;
+    }
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    if (key != NULL) {
+        err = ptl_msg_make(node, &msg, "itt", (int64_t)what, family, key);
+    } else {
+        err = ptl_msg_make(node, &msg, "itn", (int64_t)what, family);
+    }
+    if (err == PTL_OK) {
+        err = ptl_call_directory(node, place_of(node, family), msg, tell, data, release);
+        ptl_msg_free(msg);
+    }
+    return err;
+}
+
+int ptl_db_get(struct ptl_node *node, const char *family, const char *key, ptl_reply_fn *tell,
+               void *data)
+{
+    return ptl_db_get_owned(node, family, key, tell, data, NULL);
+}
+
+int ptl_db_get_owned(struct ptl_node *node, const char *family, const char *key, ptl_reply_fn *tell,
+                     void *data, ptl_release_fn *release)
+{
+    return key == NULL ? PTL_EINVAL : ask(node, PTL_ASK_GET, family, key, tell, data, release);
+}
+
+int ptl_db_family(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data)
+{
+    return ask(node, PTL_ASK_FAMILY, family, NULL, tell, data, NULL);
+}
+
+int ptl_db_family_owned(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data,
+                        ptl_release_fn *release)
+{
+    return ask(node, PTL_ASK_FAMILY, family, NULL, tell, data, release);
+}
+
+int ptl_db_keys(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data)
+{
+    return ask(node, PTL_ASK_KEYS, family, NULL, tell, data, NULL);
+}
+
+int ptl_db_keys_owned(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data,
+                      ptl_release_fn *release)
+{
+    return ask(node, PTL_ASK_KEYS, family, NULL, tell, data, release);
+}
+
+int ptl_db_values(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data)
+{
+    return ask(node, PTL_ASK_VALUES, family, NULL, tell, data, NULL);
+}
+
+int ptl_db_values_owned(struct ptl_node *node, const char *family, ptl_reply_fn *tell, void *data,
+                        ptl_release_fn *release)
+{
+    return ask(node, PTL_ASK_VALUES, family, NULL, tell, data, release);
+}
+
+/* ---- Watching -------------------------------------------------------------------------------- */
+
+static int hand_over(struct ptl_node *node, struct ptl_follower *follower)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    if (shard != NULL) {
+        return ptl_follower_add(shard, follower);
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_FOLLOW,
+        .to = PTL_TO_SHARD,
+        .pointer = follower,
+        .carried = ptl_carried(sizeof(*follower) + follower->what->size),
+    };
+    return ptl_submit(node, follower->place, &op, PTL_WAY_MESSAGE);
+}
+
+static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how how,
+                 const char *filter, ptl_db_watch_fn *tell, void *data, ptl_release_fn *release,
+                 struct ptl_db_watch *watch)
+{
+    const struct ptl_shard *shard = ptl_shard_here(node);
+    struct ptl_msg *what;
+
+    if (!is_readable(family) || (how != PTL_WATCH_ALL && !ptl_key_valid(ptl_span_text(filter)))) {
+        return PTL_EINVAL;
+    }
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    int err = ptl_msg_make(node, &what, "tit", family, (int64_t)how, filter);
+    if (err < 0) {
+        return err;
+    }
+    struct ptl_follower *follower =
+        ptl_follower_make(node, place_of(node, family), what, tell, data);
+    if (follower == NULL) {
+        ptl_msg_free(what);
+        return PTL_ENOMEM;
+    }
+    follower->release = release;
+    struct ptl_db_watch named = {
+        .id = follower->id,
+        .shard = shard != NULL ? shard->index : follower->place,
+    };
+    err = hand_over(node, follower);
+    if (err < 0) {
+        follower->release = NULL; /* its data stays the caller's */
+        ptl_follower_free(&node->shards[0], follower);
+    } else if (watch != NULL) {
+        *watch = named;
+    }
+    return err;
+}
+
+int ptl_db_watch(struct ptl_node *node, const char *family, ptl_db_watch_fn *tell, void *data,
+                 struct ptl_db_watch *handle)
+{
+    return ptl_db_watch_owned(node, family, tell, data, NULL, handle);
+}
+
+int ptl_db_watch_owned(struct ptl_node *node, const char *family, ptl_db_watch_fn *tell, void *data,
+                       ptl_release_fn *release, struct ptl_db_watch *handle)
+{
+    return watch(node, family, PTL_WATCH_ALL, "", tell, data, release, handle);
+}
+
+int ptl_db_watch_key(struct ptl_node *node, const char *family, const char *key,
+                     ptl_db_watch_fn *tell, void *data, struct ptl_db_watch *handle)
+{
+    return ptl_db_watch_key_owned(node, family, key, tell, data, NULL, handle);
+}
+
+int ptl_db_watch_key_owned(struct ptl_node *node, const char *family, const char *key,
+                           ptl_db_watch_fn *tell, void *data, ptl_release_fn *release,
+                           struct ptl_db_watch *handle)
+{
+    return watch(node, family, PTL_WATCH_ONE, key, tell, data, release, handle);
+}
+
+int ptl_db_watch_prefix(struct ptl_node *node, const char *family, const char *prefix,
+                        ptl_db_watch_fn *tell, void *data, struct ptl_db_watch *handle)
+{
+    return ptl_db_watch_prefix_owned(node, family, prefix, tell, data, NULL, handle);
+}
+
+int ptl_db_watch_prefix_owned(struct ptl_node *node, const char *family, const char *prefix,
+                              ptl_db_watch_fn *tell, void *data, ptl_release_fn *release,
+                              struct ptl_db_watch *handle)
+{
+    /* All keys begin with nothing. */
+    enum ptl_watch_how how = prefix[0] != 0 ? PTL_WATCH_BEGINNING : PTL_WATCH_ALL;
+
+    return watch(node, family, how, prefix, tell, data, release, handle);
+}
+
+void ptl_db_unwatch(struct ptl_node *node, const struct ptl_db_watch *handle)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = PTL_DIR_UNFOLLOW,
+        .epoch = handle->id,
+    };
+
+    if (handle->id == 0 || handle->shard >= node->shard_count) {
+        return;
+    }
+    if (shard != NULL && shard->index == handle->shard) {
+        ptl_follower_end(shard, handle->id);
+    } else if (ptl_submit(node, handle->shard, &op, PTL_WAY_OWN) < 0) {
+        ptl_log(node, PTL_LOG_ERROR, "out of memory: a watch could not be ended");
+    }
+}

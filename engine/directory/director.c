@@ -1,0 +1,165 @@
+#include "engine/directory/director.h"
+
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+
+/* A seed that is linked. */
+struct seat {
+    struct seat *next;
+    uint8_t id_size;
+    char id[PTL_NODE_ID_MAX];
+};
+
+struct ptl_director {
+    struct seat *first; /* in the order in which they were linked */
+    struct seat *master;
+    bool needed; /* there is something to tell a master, or to ask it */
+};
+
+int ptl_director_init(struct ptl_shard *shard)
+{
+    if (shard->index != 0) {
+        return PTL_OK;
+    }
+    shard->directory.director = ptl_alloc(shard->allocator, sizeof(struct ptl_director));
+    return shard->directory.director == NULL ? PTL_ENOMEM : PTL_OK;
+}
+
+void ptl_director_drop(struct ptl_shard *shard)
+{
+    struct ptl_director *director = shard->directory.director;
+
+    if (director == NULL) {
+        return;
+    }
+    while (director->first != NULL) {
+        struct seat *seat = director->first;
+        director->first = seat->next;
+        ptl_free(shard->allocator, seat, sizeof(*seat));
+    }
+    ptl_free(shard->allocator, director, sizeof(*director));
+    shard->directory.director = NULL;
+}
+
+/* No clock comes so far.  To outdo a number that was made up would lead to where none is left. */
+#define OUTDONE_MAX (PTL_ATTACHMENT_MAX / 2)
+
+uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known)
+{
+    uint64_t now = (uint64_t)(ptl_loop_wall(shard->loop) * 1000);
+    uint64_t last = atomic_load(&shard->node->attachment);
+    uint64_t next;
+
+    if (known > OUTDONE_MAX) {
+        known = 0;
+    }
+    do {
+        uint64_t above = last > known ? last : known;
+        next = now > above ? now : above + 1;
+    } while (!atomic_compare_exchange_weak(&shard->node->attachment, &last, next));
+    return next;
+}
+
+/* ---- Ordinary: a master among the seeds ------------------------------------------------------ */
+
+static void choose(struct ptl_shard *shard)
+{
+    struct ptl_director *director = shard->directory.director;
+
+    bool needed = director->needed || ptl_node_is_to_be_found(shard->node);
+
+    if (director->master != NULL || shard->directory.global) {
+        return;
+    }
+    if (!needed) {
+        /* It listens nowhere and asks nothing: nobody has to know of it. */
+        atomic_store(&shard->node->attaching, director->first != NULL);
+        return;
+    }
+    director->master = director->first;
+    atomic_store(&shard->node->attaching, director->master != NULL);
+    if (director->master == NULL) {
+        return;
+    }
+    struct ptl_span id = ptl_span(director->master->id, director->master->id_size);
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = PTL_DIR_ATTACH,
+        .epoch = ptl_attachment_next(shard, 0),
+        .node = id,
+    };
+    ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(id), shard->node->shard_count), &op);
+}
+
+void ptl_director_needed(struct ptl_shard *shard)
+{
+    shard->directory.director->needed = true;
+    choose(shard);
+}
+
+static struct seat **find(struct ptl_director *director, struct ptl_span node)
+{
+    struct seat **at = &director->first;
+
+    while (*at != NULL && !ptl_span_equal(ptl_span((*at)->id, (*at)->id_size), node)) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+void ptl_director_seed(struct ptl_shard *shard, struct ptl_span node)
+{
+    struct ptl_director *director = shard->directory.director;
+    struct seat **at = find(director, node);
+
+    if (*at == NULL) {
+        struct seat *seat = ptl_alloc(shard->allocator, sizeof(*seat));
+        if (seat == NULL) {
+            /* Its link comes anew, and with it another try. */
+            ptl_directory_fail(shard, node, PTL_ENOMEM);
+            return;
+        }
+        memcpy(seat->id, node.bytes, node.size);
+        seat->id_size = (uint8_t)node.size;
+        *at = seat;
+    }
+    choose(shard);
+}
+
+void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node)
+{
+    struct ptl_director *director = shard->directory.director;
+    struct seat **at = find(director, node);
+    struct seat *seat = *at;
+
+    if (seat == NULL) {
+        return;
+    }
+    *at = seat->next;
+    if (director->master == seat) {
+        director->master = NULL;
+    }
+    ptl_free(shard->allocator, seat, sizeof(*seat));
+    choose(shard);
+}
+
+/* ---- Global ---------------------------------------------------------------------------------- */
+
+void ptl_director_wanted(struct ptl_shard *shard)
+{
+    if (atomic_load(&shard->node->global) || ptl_node_stopping(shard->node)) {
+        return;
+    }
+    ptl_log(shard->node, PTL_LOG_INFO, "another node has this one as its seed: global from now on");
+    ptl_attachment_next(shard, 0);
+    atomic_store(&shard->node->global, true);
+    atomic_store(&shard->node->attaching, false);
+    struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_GLOBAL};
+    ptl_directory_post_all(shard, &op);
+}
+
+bool ptl_node_is_global(const struct ptl_node *node)
+{
+    return atomic_load(&node->global);
+}

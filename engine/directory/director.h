@@ -1,0 +1,33 @@
+/*
+ * engine/directory/director.h - what this node is in the network, decided on shard 0.
+ *
+ *   ordinary: a seed is linked, and needed --> ATTACH --its link's owner--> MASTER, to all shards
+ *             its link is lost --> the next seed
+ *   somebody takes us for global --> GLOBAL, to all shards; for good
+ *
+ * Spec: AEMP protocol 5 and 6; design section 8.
+ */
+#pragma once
+
+#include "engine/directory/directory.h"
+
+/* Shard 0 has one; the others none.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_director_init(struct ptl_shard *shard);
+void ptl_director_drop(struct ptl_shard *shard);
+
+/* Something on this node needs a master: one that listens somewhere always does, to be found. */
+void ptl_director_needed(struct ptl_shard *shard);
+
+/* A seed is linked, and its link is lost. */
+void ptl_director_seed(struct ptl_shard *shard, struct ptl_span node);
+void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node);
+
+/* Somebody wants us to be global. */
+void ptl_director_wanted(struct ptl_shard *shard);
+
+/*
+ * A number for an attachment: the time, but always more than the last one and than `known`, where
+ * that is a time that a clock may say.  No two attachments of one owner may have the same: a copy
+ * of the later would begin with what is left of the earlier one.  Thread: any shard's.
+ */
+uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known);

@@ -1,0 +1,232 @@
+/*
+ * engine/directory/directory.h - the replicated database in a node: every shard has a slice, by
+ * family.
+ *
+ *   ports, threads --SET, ASK, WATCH--> the family's shard: store --outlets--> watchers, peers
+ *   a peer's link ----REPLACE, UPDATE ...----^                        (outlet.h)
+ *
+ * Who asks and who answers sit on different shards, so everything is an op (PTL_OP_DIRECTORY) to
+ * the shard that has the family; what concerns a whole node goes to all shards.  The owner of a
+ * link reads the peer's requests (directory_request.h); shard 0 decides on our role (director.h).
+ *
+ * An ordinary node keeps of the network's database only the families that are watched here: each
+ * as the database of an owner of its own, NUL and the family's name, which ranks before all
+ * others.  Whose copy it is may change with the master; watchers see the difference.
+ *
+ * Thread: the shard's.  Spec: design section 8 and G7; AEMP protocol 5.
+ */
+#pragma once
+
+#include "engine/message/name.h"
+#include "engine/portolan.h"
+#include "engine/shard/list.h"
+#include "engine/shard/map.h"
+#include "engine/shard/op.h"
+#include "io/buffer.h"
+#include "store/watch.h"
+
+struct ptl_asker;
+struct ptl_follower;
+struct ptl_link;
+struct ptl_outlet;
+struct ptl_question;
+struct ptl_registration;
+struct ptl_shard;
+
+/* A bit of the greeting's features: understands portolan::db, _owner and _lost. */
+#define PTL_FEATURE_DATABASE UINT64_C(2)
+
+/* What an op of kind PTL_OP_DIRECTORY is about: its `number`. */
+enum ptl_directory_op {
+    /* From this node's ports and threads to the family's shard ... */
+    PTL_DIR_SET = 1, /* body: family, key, value */
+    PTL_DIR_DEL,     /* body: family, key */
+    PTL_DIR_ASK,     /* body: what, family, key or null, the reply port's ID */
+    PTL_DIR_WATCH,   /* epoch: the follower, watcher: its shard; body: family, how, filter */
+    PTL_DIR_NEXT,    /* epoch, watcher: it has taken what it was told */
+    PTL_DIR_UNWATCH, /* epoch, watcher: it has gone */
+    /* ... and to the follower's. */
+    PTL_DIR_TOLD,     /* epoch: the follower; body: event, key, value, and again */
+    PTL_DIR_AGAIN,    /* epoch: the follower: there was no memory, ask again */
+    PTL_DIR_UNFOLLOW, /* epoch: the follower: a thread ends it */
+    /* From the owner of a peer's link; node: the peer. */
+    PTL_DIR_PEER_GLOBAL,  /* to all; watcher: 1 when it knows owners */
+    PTL_DIR_REPLACE,      /* to all; epoch: attachment, watcher: PTL_BY_...; body: a map */
+    PTL_DIR_UPDATE,       /* epoch, watcher: the same; body: family, set, del */
+    PTL_DIR_OWNER,        /* to all; body: owner, attachment */
+    PTL_DIR_LOST,         /* to all; body: owner, attachment */
+    PTL_DIR_OWNED,        /* body: owner, attachment, family, set, del */
+    PTL_DIR_PEER_AGAIN,   /* to all: it wants to be told all once more */
+    PTL_DIR_PEER_ASKS,    /* body: what, family, key or null, its ID for the question */
+    PTL_DIR_PEER_WATCHES, /* body: family */
+    PTL_DIR_PEER_LEAVES,  /* body: family */
+    PTL_DIR_COPY,         /* from the master; body: family, map or null */
+    PTL_DIR_CHANGE,       /* from the master; body: family, set, del */
+    PTL_DIR_ANSWER,       /* from the master; epoch: the question; body: the result */
+    /* Roles. */
+    PTL_DIR_SEED,      /* to shard 0: the node `node` is linked and a seed of ours */
+    PTL_DIR_NEEDED,    /* to shard 0: something here needs a master */
+    PTL_DIR_WANTED,    /* to shard 0: somebody wants us to be global */
+    PTL_DIR_ATTACH,    /* to the link's owner; epoch: attachment: attach to `node` */
+    PTL_DIR_MASTER,    /* to all; epoch: attachment: we are attached to `node` */
+    PTL_DIR_GLOBAL,    /* to all: we are global now */
+    PTL_DIR_ADDRESSES, /* to the shard of 'l: our addresses may have changed */
+    /* Links. */
+    PTL_DIR_FIND,  /* where does `node` listen? */
+    PTL_DIR_FOUND, /* to its link's owner; body: array of addresses or null */
+    PTL_DIR_KEEP,  /* to its link's owner: it is global, keep a link to it */
+    PTL_DIR_LEAVE, /* to its link's owner: nobody knows it as global any more */
+    PTL_DIR_FAIL,  /* to its link's owner; epoch: the error's absolute value; no node: all links */
+};
+
+/* Of PTL_DIR_REPLACE and PTL_DIR_UPDATE: what the peer is. */
+#define PTL_BY_GLOBAL 1u /* a real global node, or one of ours that has just become one */
+#define PTL_BY_OURS 2u   /* it numbers its attachments itself */
+
+/*
+ * The numbers of attachments.  What others may say is bounded, so that nobody can give one that
+ * cannot be outdone.  In our own store a node that is attached to us counts more than what any
+ * other says of it: its link tells us when it is gone, and then we ask again whom we have ignored.
+ */
+#define PTL_ATTACHMENT_MAX ((UINT64_C(1) << 62) - 1) /* on the wire */
+#define PTL_ATTACHMENT_HERE (UINT64_C(1) << 63)      /* a bit: it is attached to us */
+
+/* As others know it. */
+static inline uint64_t ptl_attachment_told(uint64_t attachment)
+{
+    return attachment & ~PTL_ATTACHMENT_HERE;
+}
+
+/* A node whose link is up and that takes part in the database, as every shard sees it. */
+struct ptl_peer {
+    uint64_t hash;
+    struct ptl_port port; /* its node port: where requests go */
+    bool global;          /* it said so */
+    bool knows_owners;
+    bool attached;           /* to us: its entries came through us */
+    bool ignored;            /* something that it brings was, for what counts more */
+    bool asking;             /* it is to be asked for all once more */
+    bool failing;            /* its link is to be failed: what it had to know is lost */
+    uint64_t left_out_at;    /* ns: when the log last told of entries that it does not take */
+    uint32_t left_out;       /* ... and how many there were since */
+    struct ptl_outlet *feed; /* of our part of the database, or NULL */
+    struct ptl_map watches;  /* outlets of the families that it watches, by their hash */
+};
+
+/* A family of the network's that is watched on this ordinary node. */
+struct ptl_interest {
+    struct ptl_interest *next, **link; /* on the list of those to be asked for, until `asked` */
+    struct ptl_outlet *held;           /* those that wait for its first copy */
+    uint64_t hash;
+    uint32_t watchers;
+    bool asked;  /* the present master has been asked for it */
+    bool copied; /* a first copy has come, from this master or an earlier one */
+    bool fresh;  /* it has come from the present one */
+    uint8_t family_size;
+    uint8_t owner[1 + PTL_FAMILY_MAX]; /* NUL and the family: the copy's owner in the store */
+};
+
+/* What questions that went to a master take up. */
+struct ptl_asked {
+    uint32_t count; /* those that it has now */
+    uint64_t held;  /* bytes of its answers that wait for room */
+};
+
+struct ptl_director; /* shard 0 only: director.c */
+
+struct ptl_directory {
+    struct ptl_store *store;
+    bool global;
+    bool started;
+    bool needs_master; /* shard 0 knows */
+    bool closing;
+    bool has_master;          /* also for a while after we have become global */
+    struct ptl_port master;   /* its node port */
+    uint64_t master_until;    /* ns: we are global, and it is asked until then; else 0 */
+    uint64_t attachment;      /* to the master; grows */
+    uint64_t addresses;       /* the number of those of ours that stand in 'l */
+    struct ptl_map peers;     /* struct ptl_peer by node hash */
+    bool asking;              /* one of them is to be asked for all once more */
+    struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */
+    struct ptl_interest *unasked;
+    struct ptl_outlet *outlets;      /* all of them */
+    struct ptl_map by_follower;      /* outlets to followers, by the follower's ID */
+    struct ptl_outlet *pending;      /* those with something to tell */
+    struct ptl_list askers_due;      /* those with something to do; the next one first */
+    struct ptl_list questions_sent;  /* to the master, in that order: of growing IDs */
+    struct ptl_asker *own_questions; /* of this node: one for each shard that is to be answered */
+    struct ptl_map askers;           /* struct ptl_asker by node hash: of peers */
+    struct ptl_asked own_asked, peers_asked;
+    uint32_t own_waiting;  /* questions of this node */
+    uint32_t answer_bytes; /* of a master's answers, lately */
+    uint64_t last_question;
+    struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
+    struct ptl_follower *follower_dues;
+    struct ptl_registration *registration_dues;
+    struct ptl_parcel *first[PTL_SHARDS_MAX], *last[PTL_SHARDS_MAX]; /* no room in the ring yet */
+    uint64_t queued;                                                 /* a bit a shard */
+    bool failing;                                                    /* one of the peers is */
+    uint64_t failing_owners; /* a bit a shard: all its links are, nobody knows which it was */
+    struct ptl_director *director;
+    struct ptl_buffer sets, dels, packet; /* where packets are made */
+};
+
+/* Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_directory_init(struct ptl_shard *shard);
+
+/* Free all: the shard is closing, or never ran. */
+void ptl_directory_drop(struct ptl_shard *shard);
+
+/* An op of kind PTL_OP_DIRECTORY. */
+void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* The link to that node has failed: what came through it is gone. */
+void ptl_directory_link_down(struct ptl_shard *shard, struct ptl_span node);
+
+/* Tell what is to be told, as far as there is room.  Returns whether something is left. */
+bool ptl_directory_work(struct ptl_shard *shard);
+
+/* The node stops: questions that wait are answered with that. */
+void ptl_directory_stop(struct ptl_shard *shard);
+
+/* The shard that has a family. */
+unsigned ptl_directory_place(const struct ptl_shard *shard, struct ptl_span family);
+
+/*
+ * Post an op of ours: it goes through the ring, or waits in order until there is room.  Not for
+ * floods: what waits has no limit but that roles and links change rarely.
+ */
+void ptl_directory_post(struct ptl_shard *shard, unsigned to, const struct ptl_op *op);
+void ptl_directory_post_all(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* Whether something waits for room in the ring to that shard: nothing may overtake it. */
+static inline bool ptl_directory_waits(const struct ptl_directory *directory, unsigned to)
+{
+    return (directory->queued >> to & 1) != 0;
+}
+
+/* Have the link of `node` failed: its database cannot be taken, or not be told. */
+void ptl_directory_fail(struct ptl_shard *shard, struct ptl_span node, int err);
+
+/* Our own entries: everything we set is ours, and comes through nobody. */
+struct ptl_source ptl_directory_own(const struct ptl_shard *shard);
+
+/* Set and delete an entry of our own; trouble is logged. */
+void ptl_directory_set(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key,
+                       struct ptl_span value);
+void ptl_directory_del(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key);
+
+/* Something here needs the network's database: an ordinary node attaches, if it has not yet. */
+void ptl_directory_need(struct ptl_shard *shard);
+
+/* Something that counted is gone: ask those who were not listened to for its sake. */
+void ptl_peers_ask_again(struct ptl_shard *shard);
+
+/* The peer, or NULL; and made if need be (NULL: no memory). */
+struct ptl_peer *ptl_peer_find(struct ptl_shard *shard, struct ptl_span node);
+struct ptl_peer *ptl_peer_get(struct ptl_shard *shard, struct ptl_span node);
+
+static inline struct ptl_span ptl_directory_self(const struct ptl_identity *self)
+{
+    return ptl_span(self->id, self->id_size);
+}

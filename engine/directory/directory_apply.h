@@ -1,0 +1,24 @@
+/*
+ * engine/directory/directory_apply.h - what peers say of databases, into the store.
+ *
+ * Of a node that is attached to us, or of a real global one, we take what is within the limits:
+ * what is not is left out with a line in the log, and a database over the limit of entries costs
+ * its node the link.  Our own global nodes have done that already for what they bring.
+ * Thread: the shard's.  Spec: design section 8; AEMP protocol 5.
+ */
+#pragma once
+
+#include "engine/directory/directory.h"
+
+/* PTL_DIR_REPLACE and PTL_DIR_UPDATE: of a node without owners. */
+void ptl_apply_replace(struct ptl_shard *shard, const struct ptl_op *op);
+void ptl_apply_update(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* PTL_DIR_OWNER, PTL_DIR_LOST, PTL_DIR_OWNED: from a global node of ours. */
+void ptl_apply_owner(struct ptl_shard *shard, const struct ptl_op *op);
+void ptl_apply_lost(struct ptl_shard *shard, const struct ptl_op *op);
+void ptl_apply_owned(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* PTL_DIR_COPY and PTL_DIR_CHANGE: from our master. */
+void ptl_apply_copy(struct ptl_shard *shard, const struct ptl_op *op);
+void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op);

@@ -1,0 +1,548 @@
+#include "engine/directory/directory_request.h"
+
+#include "engine/directory/director.h"
+#include "engine/directory/directory_key.h"
+#include "engine/directory/question.h"
+#include "engine/link/link_dial.h"
+#include "engine/message/words.h"
+#include "engine/node/node.h"
+#include "engine/port/send.h"
+#include "io/address.h"
+
+#include <stdlib.h>
+
+/* One request, half taken apart. */
+struct inquiry {
+    struct ptl_shard *shard;
+    struct ptl_link *link;
+    const char *name;
+    struct ptl_span values;
+    uint32_t count;
+    struct ptl_port *to;
+    uint8_t room[PTL_KEY_ROOM];
+};
+
+static struct ptl_span link_id(const struct ptl_link *link)
+{
+    return ptl_span(link->id, link->id_size);
+}
+
+static int ignore(const struct inquiry *q, const char *why)
+{
+    ptl_log_about(q->shard, PTL_LOG_WARN, link_id(q->link), "from %s: '%s' %s: ignored",
+                  q->link->id, q->name, why);
+    return PTL_OK;
+}
+
+static int malformed(const struct inquiry *q)
+{
+    return ignore(q, "with missing or wrong arguments");
+}
+
+/* ---- Passing on ------------------------------------------------------------------------------ */
+
+static struct ptl_op make_op(const struct inquiry *q, enum ptl_directory_op number)
+{
+    return (struct ptl_op){
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = number,
+        .node = link_id(q->link),
+        .body = q->values,
+        .count = q->count,
+    };
+}
+
+static int no_room(const struct inquiry *q, unsigned shard)
+{
+    ptl_port_make(&q->shard->node->self, shard, 0, 0, q->to); /* no port, but a way */
+    return PTL_EFULL;
+}
+
+static int pass(const struct inquiry *q, unsigned shard, const struct ptl_op *op)
+{
+    if (ptl_directory_waits(&q->shard->directory, shard)) {
+        return no_room(q, shard);
+    }
+    int err = ptl_shard_post(q->shard, shard, op, false);
+    return err == PTL_EFULL ? no_room(q, shard) : err;
+}
+
+/* To all shards or none.  A large body is copied once, and held by all. */
+static int pass_all(const struct inquiry *q, struct ptl_op *op)
+{
+    struct ptl_msg *held = NULL;
+    unsigned count = q->shard->node->shard_count;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (ptl_directory_waits(&q->shard->directory, i) ||
+            !ptl_ring_has_room(ptl_shard_ring(q->shard, i), PTL_RECORD_MAX, 1)) {
+            return no_room(q, i);
+        }
+    }
+    if (op->body.size > PTL_OP_INLINE_MAX) {
+        int err = ptl_msg_from(q->shard->allocator, op->body, op->count, &held);
+        if (err < 0) {
+            return err;
+        }
+        op->whole = held;
+        op->body = ptl_msg_body(held);
+    }
+    int err = PTL_OK;
+    for (unsigned i = 0; i < count && err == PTL_OK; i++) {
+        err = ptl_shard_post(q->shard, i, op, false);
+    }
+    ptl_msg_free(held);
+    return err;
+}
+
+/* The family that the values begin with; false: there is none. */
+static bool first_name(struct inquiry *q, struct ptl_span *name)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+
+    return q->count > 0 && ptl_key_next(&cursor, q->room, name) == PTL_OK;
+}
+
+static bool first_family(struct inquiry *q, struct ptl_span *family)
+{
+    return first_name(q, family) && ptl_family_fits(*family);
+}
+
+static int no_family(struct inquiry *q)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+    struct ptl_span family = ptl_span(NULL, 0);
+    int err = ptl_key_next(&cursor, q->room, &family);
+    struct ptl_span shown = ptl_key_shown(family);
+
+    (void)err; /* too long, perhaps: it is named all the same */
+    ptl_log_about(q->shard, PTL_LOG_WARN, link_id(q->link),
+                  "from %s: '%s' of a family whose name is not one: '%.*s%s': ignored", q->link->id,
+                  q->name, (int)shown.size, (const char *)shown.bytes,
+                  shown.size < family.size ? "..." : "");
+    return PTL_OK;
+}
+
+static int pass_by_family(struct inquiry *q, enum ptl_directory_op number)
+{
+    struct ptl_op op = make_op(q, number);
+    struct ptl_span family;
+
+    if (!first_family(q, &family)) {
+        return no_family(q);
+    }
+    return pass(q, ptl_directory_place(q->shard, family), &op);
+}
+
+/* ---- What the link has announced ------------------------------------------------------------- */
+
+static bool knows_owners(const struct ptl_link *link)
+{
+    return (link->peer_features & PTL_FEATURE_DATABASE) != 0 && link->peer_is_portolan;
+}
+
+static bool brings_owners(const struct inquiry *q)
+{
+    return q->link->db.said_global && knows_owners(q->link);
+}
+
+static int unannounced(const struct inquiry *q)
+{
+    return ignore(q, "without a database that it has announced");
+}
+
+static void post_to(struct ptl_shard *shard, unsigned to, enum ptl_directory_op number,
+                    const struct ptl_link *link)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = number,
+        .node = link_id(link),
+    };
+
+    ptl_directory_post(shard, to, &op);
+}
+
+static void want_global(struct inquiry *q)
+{
+    if (!ptl_node_is_global(q->shard->node)) {
+        post_to(q->shard, 0, PTL_DIR_WANTED, q->link);
+    }
+}
+
+/* The number by which a node is known to be attached to another one; 0: it is not. */
+static uint64_t known_elsewhere(const struct inquiry *q)
+{
+    struct ptl_source known;
+    bool is_known = ptl_store_owner(q->shard->directory.store, link_id(q->link), &known);
+
+    return is_known && known.attachment <= PTL_ATTACHMENT_MAX ? known.attachment : 0;
+}
+
+/*
+ * A peer that has no numbers of its own gets one of ours, and so does one whose number is not above
+ * what others say of it: its clock is behind.  It stays the same for the whole of a link.
+ */
+static void number_attachment(const struct inquiry *q, uint64_t given)
+{
+    struct ptl_link_database *db = &q->link->db;
+    uint64_t known = known_elsewhere(q);
+
+    if (db->numbered) {
+        return;
+    }
+    if (given != 0) {
+        db->attachment = given;
+    }
+    if (db->attachment <= known) {
+        db->attachment = ptl_attachment_next(q->shard, known);
+        db->numbered = true;
+    }
+}
+
+/* Whose database it is: for source_of() in directory_apply.c. */
+static void set_source(const struct inquiry *q, struct ptl_op *op)
+{
+    op->watcher =
+        (q->link->db.said_global ? PTL_BY_GLOBAL : 0) | (knows_owners(q->link) ? PTL_BY_OURS : 0);
+    op->epoch = q->link->db.said_global ? 0 : q->link->db.attachment;
+}
+
+static int take_global(struct inquiry *q)
+{
+    struct ptl_op op = make_op(q, PTL_DIR_PEER_GLOBAL);
+
+    op.watcher = knows_owners(q->link);
+    op.body = ptl_span(NULL, 0);
+    op.count = 0;
+    int err = pass_all(q, &op);
+    if (err < 0) {
+        return err;
+    }
+    if (!q->link->db.said_global) {
+        q->link->db.said_global = true;
+        ptl_link_log_global(q->shard, q->link);
+    }
+    q->link->db.attached = false;
+    if (ptl_node_is_global(q->shard->node) && !knows_owners(q->link)) {
+        return ptl_directory_say_set(q->shard, q->link);
+    }
+    return PTL_OK;
+}
+
+/* A whole database: a map, and from a node of ours the number of its attachment. */
+static int take_database(struct inquiry *q)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values), ahead = cursor;
+    struct ptl_op op = make_op(q, PTL_DIR_REPLACE);
+    struct ptl_value value;
+
+    if (q->count == 0 || ptl_next(&ahead, &value) < 0 || value.type != PTL_MAP ||
+        ptl_next_span(&cursor, &op.body) < 0) {
+        return malformed(q);
+    }
+    op.count = 1;
+    uint64_t given = 0;
+    if (q->count > 1 && q->link->peer_is_portolan && ptl_next(&cursor, &value) == PTL_OK &&
+        value.type == PTL_INT && value.integer > 0 && value.natural <= PTL_ATTACHMENT_MAX) {
+        given = value.natural;
+    }
+    number_attachment(q, given);
+    set_source(q, &op);
+    return pass_all(q, &op);
+}
+
+static bool has_database(const struct inquiry *q)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+    struct ptl_value value;
+
+    return q->count > 0 && ptl_next(&cursor, &value) == PTL_OK && value.type != PTL_NULL;
+}
+
+static int take_slave(struct inquiry *q)
+{
+    want_global(q);
+    if (!has_database(q) || brings_owners(q)) {
+        return PTL_OK; /* a node of ours that is global by now brings its entries with owners */
+    }
+    bool before = q->link->db.attached;
+    q->link->db.attached = !q->link->db.said_global;
+    int err = take_database(q);
+    if (err < 0) {
+        q->link->db.attached = before;
+    }
+    return err;
+}
+
+static int take_set(struct inquiry *q)
+{
+    if (brings_owners(q)) {
+        return PTL_OK;
+    }
+    return q->link->db.said_global ? take_database(q) : unannounced(q);
+}
+
+static int take_update(struct inquiry *q)
+{
+    struct ptl_op op = make_op(q, PTL_DIR_UPDATE);
+    struct ptl_span family;
+
+    if (!q->link->db.said_global && !q->link->db.attached) {
+        return unannounced(q);
+    }
+    if (brings_owners(q)) {
+        return PTL_OK; /* what it sent while it was attached to us; the rest comes with owners */
+    }
+    if (!first_family(q, &family)) {
+        return no_family(q);
+    }
+    set_source(q, &op);
+    return pass(q, ptl_directory_place(q->shard, family), &op);
+}
+
+/* ---- Owners ---------------------------------------------------------------------------------- */
+
+static int take_owner(struct inquiry *q)
+{
+    struct ptl_op op = make_op(q, PTL_DIR_OWNER);
+
+    return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
+}
+
+static int take_lost(struct inquiry *q)
+{
+    struct ptl_op op = make_op(q, PTL_DIR_LOST);
+
+    return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
+}
+
+static int take_owned(struct inquiry *q)
+{
+    struct ptl_op op = make_op(q, PTL_DIR_OWNED);
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+    struct ptl_span family;
+
+    if (!brings_owners(q)) {
+        return unannounced(q);
+    }
+    if (ptl_skip(&cursor) < 0 || ptl_skip(&cursor) < 0 ||
+        ptl_key_next(&cursor, q->room, &family) < 0 || !ptl_family_fits(family)) {
+        return malformed(q);
+    }
+    return pass(q, ptl_directory_place(q->shard, family), &op);
+}
+
+static int take_again(struct inquiry *q)
+{
+    struct ptl_op op = make_op(q, PTL_DIR_PEER_AGAIN);
+
+    return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
+}
+
+/* ---- Questions ------------------------------------------------------------------------------- */
+
+static int pass_question(struct inquiry *q, enum ptl_ask what, struct ptl_span family,
+                         struct ptl_span key, struct ptl_span tag)
+{
+    struct ptl_op op = make_op(q, PTL_DIR_PEER_ASKS);
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, q->shard->node);
+    ptl_put_int(&writer, what);
+    ptl_put_bytes(&writer, family.bytes, family.size);
+    if (key.size == 0) {
+        ptl_put_null(&writer);
+    } else {
+        ptl_put_text(&writer, (const char *)key.bytes, key.size);
+    }
+    int err = ptl_put_plain(&writer, tag, 1);
+    if (err == PTL_OK) {
+        op.body = ptl_writer_body(&writer);
+        op.count = writer.count;
+        err = pass(q, ptl_directory_place(q->shard, family), &op);
+    }
+    ptl_writer_drop(&writer);
+    return err;
+}
+
+static int take_find(struct inquiry *q)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+    struct ptl_span node, tag;
+
+    if (!first_name(q, &node) || ptl_next_span(&cursor, &tag) < 0 ||
+        tag.size > PTL_QUESTION_TAG_MAX) {
+        return malformed(q);
+    }
+    return pass_question(q, PTL_ASK_FIND, ptl_span_text("'l"), node, tag);
+}
+
+/* Of a family that cannot be there is nothing: real programs may ask for it all the same. */
+static int take_question(struct inquiry *q, enum ptl_ask what)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+    uint8_t room[PTL_KEY_ROOM];
+    struct ptl_span family, tag, key = {0};
+
+    if (q->count < 2 || ptl_key_next(&cursor, q->room, &family) < 0 ||
+        family.size > PTL_FAMILY_MAX || ptl_next_span(&cursor, &tag) < 0 ||
+        tag.size > PTL_QUESTION_TAG_MAX) {
+        return malformed(q);
+    }
+    if (q->count > 2 && ptl_key_next(&cursor, room, &key) < 0) {
+        return malformed(q);
+    }
+    return pass_question(q, what, family, key, tag);
+}
+
+static int take_ask_family(struct inquiry *q)
+{
+    return take_question(q, PTL_ASK_FAMILY);
+}
+
+static int take_ask_keys(struct inquiry *q)
+{
+    return take_question(q, PTL_ASK_KEYS);
+}
+
+static int take_ask_values(struct inquiry *q)
+{
+    return take_question(q, PTL_ASK_VALUES);
+}
+
+static int take_watch(struct inquiry *q)
+{
+    return pass_by_family(q, PTL_DIR_PEER_WATCHES);
+}
+
+static int take_unwatch(struct inquiry *q)
+{
+    return pass_by_family(q, PTL_DIR_PEER_LEAVES);
+}
+
+/* ---- From the master ------------------------------------------------------------------------- */
+
+static int not_master(const struct inquiry *q)
+{
+    return ignore(q, "from a node that is not our master");
+}
+
+static int take_copy(struct inquiry *q)
+{
+    return q->link->db.master ? pass_by_family(q, PTL_DIR_COPY) : not_master(q);
+}
+
+static int take_change(struct inquiry *q)
+{
+    return q->link->db.master ? pass_by_family(q, PTL_DIR_CHANGE) : not_master(q);
+}
+
+/* "SHARD.NUMBER", as question.c makes them. */
+static bool read_id(struct ptl_span text, unsigned shards, unsigned *shard, uint64_t *number)
+{
+    char copy[40];
+    char *end;
+
+    if (text.size >= sizeof(copy)) {
+        return false;
+    }
+    memcpy(copy, text.bytes, text.size);
+    copy[text.size] = 0;
+    unsigned long index = strtoul(copy, &end, 16);
+    if (end == copy || *end != '.' || index >= shards) {
+        return false;
+    }
+    const char *digits = end + 1;
+    *shard = (unsigned)index;
+    *number = strtoull(digits, &end, 16);
+    return end != digits && *end == 0;
+}
+
+static int take_reply(struct inquiry *q)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+    struct ptl_op op = make_op(q, PTL_DIR_ANSWER);
+    struct ptl_span id;
+    unsigned shard;
+
+    if (!q->link->db.master) {
+        return not_master(q);
+    }
+    if (q->count < 2 || ptl_key_next(&cursor, q->room, &id) < 0 ||
+        !read_id(id, q->shard->node->shard_count, &shard, &op.epoch)) {
+        return ignore(q, "to no question");
+    }
+    op.body = ptl_cursor_rest(&cursor);
+    op.count = q->count - 1;
+    return pass(q, shard, &op);
+}
+
+static int take_found(struct inquiry *q)
+{
+    struct ptl_cursor cursor = ptl_cursor_of(q->values);
+    struct ptl_op op = make_op(q, PTL_DIR_FOUND);
+    struct ptl_span node;
+
+    if (!q->link->db.master) {
+        return not_master(q);
+    }
+    if (q->count < 2 || ptl_key_next(&cursor, q->room, &node) < 0 || !ptl_node_id_valid(node)) {
+        return malformed(q);
+    }
+    op.node = node;
+    op.body = ptl_cursor_rest(&cursor);
+    op.count = q->count - 1;
+    return pass(q, ptl_shard_of(ptl_name_hash(node), q->shard->node->shard_count), &op);
+}
+
+/* ---- The table ------------------------------------------------------------------------------- */
+
+/* Sorted by their words. */
+static const struct {
+    struct ptl_word word;
+    int (*take)(struct inquiry *);
+} requests[] = {
+    {PTL_WORD("g_chg1"), take_copy},
+    {PTL_WORD("g_chg2"), take_change},
+    {PTL_WORD("g_db_family"), take_ask_family},
+    {PTL_WORD("g_db_keys"), take_ask_keys},
+    {PTL_WORD("g_db_values"), take_ask_values},
+    {PTL_WORD("g_find"), take_find},
+    {PTL_WORD("g_found"), take_found},
+    {PTL_WORD("g_global"), take_global},
+    {PTL_WORD("g_mon0"), take_unwatch},
+    {PTL_WORD("g_mon1"), take_watch},
+    {PTL_WORD("g_reply"), take_reply},
+    {PTL_WORD("g_set"), take_set},
+    {PTL_WORD("g_slave"), take_slave},
+    {PTL_WORD("g_upd"), take_update},
+    {PTL_WORD("portolan::db"), take_owned},
+    {PTL_WORD("portolan::db_again"), take_again},
+    {PTL_WORD("portolan::db_lost"), take_lost},
+    {PTL_WORD("portolan::db_owner"), take_owner},
+};
+
+int ptl_directory_word(struct ptl_span request)
+{
+    return ptl_words_find(requests, sizeof(requests) / sizeof(requests[0]), sizeof(requests[0]),
+                          request);
+}
+
+int ptl_directory_request(struct ptl_shard *shard, struct ptl_link *link, int word,
+                          struct ptl_span values, uint32_t count, struct ptl_port *to)
+{
+    ptl_assert(word >= 0 && (size_t)word < sizeof(requests) / sizeof(requests[0]));
+    struct inquiry q = {
+        .shard = shard,
+        .link = link,
+        .name = requests[word].word.text,
+        .values = values,
+        .count = count,
+        .to = to,
+    };
+
+    return requests[word].take(&q);
+}

@@ -1,0 +1,351 @@
+#include "engine/directory/follower.h"
+
+#include "engine/directory/directory_key.h"
+#include "engine/node/node.h"
+#include "engine/port/callback.h"
+
+/* What its outlet is still to be told; or it itself, the rest. */
+enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH, DUE_REST };
+
+static struct ptl_follower *find(struct ptl_shard *shard, uint64_t id)
+{
+    return ptl_map_find(&shard->directory.followers, ptl_map_spread(id), NULL, ptl_span(NULL, 0));
+}
+
+struct ptl_follower *ptl_follower_make(struct ptl_node *node, unsigned place, struct ptl_msg *what,
+                                       ptl_db_watch_fn *tell, void *data)
+{
+    struct ptl_follower *follower = ptl_alloc(node->allocator, sizeof(*follower));
+
+    if (follower != NULL) {
+        follower->id = atomic_fetch_add(&node->last_id, 1) + 1;
+        follower->place = place;
+        follower->what = what;
+        follower->tell = tell;
+        follower->data = data;
+    }
+    return follower;
+}
+
+void ptl_follower_free(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    ptl_msg_free(follower->what);
+    ptl_msg_free(follower->rest_held);
+    ptl_free(shard->allocator, follower->rest_room, PTL_OP_INLINE_MAX);
+    ptl_release(follower->release, follower->data);
+    ptl_free(shard->allocator, follower, sizeof(*follower));
+}
+
+static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower);
+
+/* ---- Telling its outlet ---------------------------------------------------------------------- */
+
+static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follower)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = follower->due == DUE_WATCH  ? PTL_DIR_WATCH
+                  : follower->due == DUE_NEXT ? PTL_DIR_NEXT
+                                              : PTL_DIR_UNWATCH,
+        .epoch = follower->id,
+        .watcher = shard->index,
+    };
+
+    if (follower->due == DUE_WATCH) {
+        op.body = ptl_msg_body(follower->what);
+        op.count = follower->what->count;
+        op.whole = follower->what;
+    }
+    return ptl_shard_post(shard, follower->place, &op, true);
+}
+
+static void list(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    follower->listed = true;
+    follower->next = shard->directory.follower_dues;
+    shard->directory.follower_dues = follower;
+}
+
+/* Tell what is due; what finds no room is listed and tried again.  It may be freed. */
+static void work(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    if (follower->due == DUE_REST) {
+        tell_rest(shard, follower);
+        return;
+    }
+    if (tell_outlet(shard, follower) < 0) {
+        list(shard, follower);
+        return;
+    }
+    follower->due = DUE_NOTHING;
+    if (follower->gone && !follower->running) {
+        ptl_follower_free(shard, follower);
+    }
+}
+
+static void make_due(struct ptl_shard *shard, struct ptl_follower *follower,
+                     enum ptl_follower_due due)
+{
+    bool never_begun = follower->due == DUE_WATCH && due == DUE_UNWATCH;
+
+    follower->due = (uint8_t)due;
+    if (follower->listed) {
+        if (never_begun) {
+            follower->due = DUE_UNWATCH; /* of what is not there: no harm */
+        }
+        return;
+    }
+    work(shard, follower);
+}
+
+bool ptl_followers_work(struct ptl_shard *shard)
+{
+    struct ptl_follower *list = shard->directory.follower_dues;
+
+    shard->directory.follower_dues = NULL;
+    while (list != NULL) {
+        struct ptl_follower *follower = list;
+        list = follower->next;
+        follower->listed = false;
+        work(shard, follower);
+    }
+    return shard->directory.follower_dues != NULL;
+}
+
+/* ---- Beginning and ending -------------------------------------------------------------------- */
+
+static void end(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    ptl_map_remove(&shard->directory.followers, ptl_map_spread(follower->id), follower);
+    ptl_belonging_remove(&follower->belonging);
+    follower->gone = true;
+    if (shard->directory.closing && !follower->listed && !follower->running) {
+        ptl_follower_free(shard, follower);
+        return;
+    }
+    make_due(shard, follower, DUE_UNWATCH);
+}
+
+static void end_belonging(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    end(shard, ptl_container(belonging, struct ptl_follower, belonging));
+}
+
+int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    struct ptl_port_more *more = NULL;
+
+    if (ptl_map_reserve(&shard->directory.followers) < 0) {
+        return PTL_ENOMEM;
+    }
+    if (shard->self != NULL) {
+        more = ptl_port_more(shard, shard->self);
+        if (more == NULL) {
+            return PTL_ENOMEM;
+        }
+        follower->owner = shard->self;
+        follower->generation = shard->self->generation;
+        follower->belonging.end = end_belonging;
+        ptl_belonging_add(&more->belongings, &follower->belonging);
+    } else {
+        follower->rest_room = ptl_alloc_raw(shard->allocator, PTL_OP_INLINE_MAX);
+        if (follower->rest_room == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    ptl_map_insert(&shard->directory.followers, ptl_map_spread(follower->id), follower);
+    make_due(shard, follower, DUE_WATCH);
+    return PTL_OK;
+}
+
+void ptl_follower_end(struct ptl_shard *shard, uint64_t id)
+{
+    struct ptl_follower *follower = find(shard, id);
+
+    if (follower != NULL) {
+        end(shard, follower);
+    }
+}
+
+void ptl_follower_again(struct ptl_shard *shard, uint64_t id)
+{
+    struct ptl_follower *follower = find(shard, id);
+
+    if (follower != NULL && !follower->listed) {
+        follower->due = DUE_WATCH;
+        list(shard, follower); /* not at once: memory has to come back */
+    }
+}
+
+void ptl_followers_drop(struct ptl_shard *shard)
+{
+    struct ptl_follower *follower;
+    uint32_t at = 0;
+
+    while ((follower = ptl_map_next(&shard->directory.followers, &at)) != NULL) {
+        if (!follower->listed) {
+            ptl_belonging_remove(&follower->belonging);
+            ptl_follower_free(shard, follower);
+        }
+    }
+    while (shard->directory.follower_dues != NULL) {
+        follower = shard->directory.follower_dues;
+        shard->directory.follower_dues = follower->next;
+        ptl_belonging_remove(&follower->belonging);
+        ptl_follower_free(shard, follower);
+    }
+    ptl_map_drop(&shard->directory.followers);
+}
+
+/* ---- Being told ------------------------------------------------------------------------------ */
+
+/* It belongs to no port, and said PTL_LATER: keep what it has not taken.  Needs no memory. */
+static void keep_rest(struct ptl_follower *follower, const struct ptl_op *told)
+{
+    if (told->whole != NULL) {
+        follower->rest_held = ptl_msg_keep(told->whole);
+        follower->rest = told->body;
+        return;
+    }
+    ptl_assert(told->body.size <= PTL_OP_INLINE_MAX);
+    memcpy(follower->rest_room, told->body.bytes, told->body.size);
+    follower->rest = ptl_span(follower->rest_room, told->body.size);
+}
+
+static void tell_outside(struct ptl_shard *shard, struct ptl_follower *follower,
+                         const struct ptl_op *told)
+{
+    struct ptl_msg changes = ptl_msg_borrow(told->body, told->count);
+
+    if (!ptl_follower_run(shard, follower->id, &changes)) {
+        keep_rest(follower, told);
+        follower->due = DUE_REST;
+        list(shard, follower);
+    }
+}
+
+static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    struct ptl_msg *held = follower->rest_held;
+    struct ptl_msg changes = ptl_msg_borrow(follower->rest, 0);
+
+    follower->due = DUE_NOTHING;
+    follower->rest_held = NULL;
+    if (ptl_follower_run(shard, follower->id, &changes)) {
+        ptl_msg_free(held);
+        return;
+    }
+    follower->rest_held = held;
+    follower->due = DUE_REST;
+    list(shard, follower);
+}
+
+void ptl_follower_told(struct ptl_shard *shard, const struct ptl_op *told)
+{
+    struct ptl_follower *follower = find(shard, told->epoch);
+
+    if (follower == NULL) {
+        return; /* it has ended meanwhile */
+    }
+    if (follower->owner == NULL) {
+        tell_outside(shard, follower, told);
+        return;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_EVENT,
+        .to = PTL_TO_SLOT,
+        .slot = follower->owner->index,
+        .generation = follower->generation,
+        .number = told->epoch,
+        .body = told->body,
+        .count = told->count,
+        .whole = told->whole,
+    };
+    ptl_port_take(shard, &op);
+}
+
+/* Read one change and step over it; its key is copied to `key`, so that a NUL stands behind. */
+static void read_change(struct ptl_cursor *cursor, struct ptl_db_change *change,
+                        char key[static PTL_DB_KEY_MAX + 1], struct ptl_msg *value)
+{
+    struct ptl_value event;
+    struct ptl_span name, bytes;
+
+    bool good = ptl_next(cursor, &event) == PTL_OK && ptl_next_string(cursor, &name) == PTL_OK &&
+                ptl_next_span(cursor, &bytes) == PTL_OK && name.size <= PTL_DB_KEY_MAX;
+    ptl_assert(good); /* made by outlet_follower.c */
+    if (name.size != 0) {
+        memcpy(key, name.bytes, name.size);
+    }
+    key[name.size] = 0;
+    *value = ptl_msg_borrow(bytes, 1);
+    *change = (struct ptl_db_change){
+        .event = (enum ptl_db_event)event.integer,
+        .key = key,
+        .key_size = name.size,
+    };
+    if (change->event == PTL_DB_ADDED || change->event == PTL_DB_CHANGED) {
+        change->value = value;
+    }
+}
+
+/* Tell one change.  False: it said PTL_LATER. */
+static bool tell_one(struct ptl_shard *shard, struct ptl_follower *follower,
+                     const struct ptl_db_change *change)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(follower->what);
+    struct ptl_callback callback;
+    struct ptl_span family;
+
+    if (ptl_next_string(&cursor, &family) < 0) {
+        family = ptl_span(NULL, 0);
+    }
+    ptl_callback_begin(shard, &callback, follower->owner);
+    int result = follower->tell(shard->node, change, follower->data);
+    return ptl_callback_done(shard, &callback, "a watch", family, result);
+}
+
+/* Tell the changes one by one, as far as it takes them. */
+static bool tell_all(struct ptl_shard *shard, struct ptl_follower *follower,
+                     const struct ptl_msg *changes)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(changes);
+    const uint8_t *begin = cursor.at;
+    char key[PTL_DB_KEY_MAX + 1];
+    struct ptl_db_change change;
+    struct ptl_msg value;
+
+    cursor.at += follower->taken;
+    while (cursor.at != cursor.end && !follower->gone) {
+        read_change(&cursor, &change, key, &value);
+        value.allocator = shard->allocator;
+        if (!tell_one(shard, follower, &change)) {
+            return false;
+        }
+        follower->taken = (size_t)(cursor.at - begin);
+    }
+    follower->taken = 0;
+    return true;
+}
+
+bool ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg *changes)
+{
+    struct ptl_follower *follower = find(shard, id);
+
+    if (follower == NULL) {
+        return true;
+    }
+    follower->running = true;
+    bool all = tell_all(shard, follower, changes);
+    follower->running = false;
+    if (!follower->gone && !all) {
+        return false;
+    }
+    if (!follower->gone) {
+        make_due(shard, follower, DUE_NEXT);
+    } else if (!follower->listed && follower->due == DUE_NOTHING) {
+        ptl_follower_free(shard, follower);
+    }
+    return true;
+}

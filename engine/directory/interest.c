@@ -1,0 +1,199 @@
+#include "engine/directory/interest.h"
+
+#include "engine/directory/directory_key.h"
+#include "engine/directory/outlet.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/port/send.h"
+
+static bool same_family(const void *entry, struct ptl_span family)
+{
+    return ptl_span_equal(ptl_interest_family(entry), family);
+}
+
+struct ptl_interest *ptl_interest_find(struct ptl_shard *shard, struct ptl_span family)
+{
+    return ptl_map_find(&shard->directory.interests, ptl_name_hash(family), same_family, family);
+}
+
+struct ptl_span ptl_interest_family(const struct ptl_interest *interest)
+{
+    return ptl_span(interest->owner + 1, interest->family_size);
+}
+
+struct ptl_source ptl_interest_source(const struct ptl_interest *interest)
+{
+    struct ptl_span owner = ptl_span(interest->owner, 1 + (size_t)interest->family_size);
+
+    return (struct ptl_source){.owner = owner, .via = owner, .attachment = 1};
+}
+
+/* ---- The master ------------------------------------------------------------------------------ */
+
+static int request(struct ptl_shard *shard, const char *word, struct ptl_span family)
+{
+    struct ptl_buffer *packet = &shard->directory.packet;
+
+    ptl_buffer_clear(packet);
+    ptl_key_put(packet, ptl_span_text(word));
+    ptl_key_put(packet, family);
+    if (packet->err < 0) {
+        return PTL_ENOMEM;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .body = ptl_buffer_span(packet),
+        .count = 2,
+    };
+    return ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_OWN);
+}
+
+static void list_unasked(struct ptl_directory *directory, struct ptl_interest *interest)
+{
+    interest->asked = false;
+    interest->next = directory->unasked;
+    interest->link = &directory->unasked;
+    if (directory->unasked != NULL) {
+        directory->unasked->link = &interest->next;
+    }
+    directory->unasked = interest;
+}
+
+static void unlist(struct ptl_interest *interest)
+{
+    if (!interest->asked) {
+        interest->asked = true;
+        *interest->link = interest->next;
+        if (interest->next != NULL) {
+            interest->next->link = interest->link;
+        }
+    }
+}
+
+bool ptl_interests_work(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+
+    if (!directory->has_master) {
+        return false;
+    }
+    while (directory->unasked != NULL) {
+        struct ptl_interest *interest = directory->unasked;
+        if (request(shard, "g_mon1", ptl_interest_family(interest)) < 0) {
+            return true;
+        }
+        unlist(interest);
+    }
+    return false;
+}
+
+void ptl_interests_again(struct ptl_shard *shard)
+{
+    struct ptl_interest *interest;
+    uint32_t at = 0;
+
+    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+        interest->fresh = false;
+        if (interest->asked) {
+            list_unasked(&shard->directory, interest);
+        }
+    }
+}
+
+/* ---- Watchers -------------------------------------------------------------------------------- */
+
+static void release_outlets(struct ptl_interest *interest)
+{
+    while (interest->held != NULL) {
+        ptl_outlet_release(interest->held);
+    }
+}
+
+void ptl_interest_copied(struct ptl_interest *interest)
+{
+    if (!interest->copied) {
+        interest->copied = true;
+        release_outlets(interest);
+    }
+}
+
+static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family)
+{
+    if (ptl_map_reserve(&shard->directory.interests) < 0) {
+        return NULL;
+    }
+    struct ptl_interest *interest = ptl_alloc(shard->allocator, sizeof(*interest));
+    if (interest == NULL) {
+        return NULL;
+    }
+    interest->hash = ptl_name_hash(family);
+    interest->family_size = (uint8_t)family.size;
+    memcpy(interest->owner + 1, family.bytes, family.size);
+    list_unasked(&shard->directory, interest);
+    ptl_map_insert(&shard->directory.interests, interest->hash, interest);
+    return interest;
+}
+
+int ptl_interest_add(struct ptl_shard *shard, struct ptl_span family)
+{
+    struct ptl_interest *interest = ptl_interest_find(shard, family);
+
+    if (interest == NULL) {
+        interest = make(shard, family);
+    }
+    if (interest == NULL) {
+        return PTL_ENOMEM;
+    }
+    interest->watchers++;
+    ptl_directory_need(shard);
+    return PTL_OK;
+}
+
+static void drop_copy(struct ptl_shard *shard, const struct ptl_interest *interest)
+{
+    struct ptl_source source = ptl_interest_source(interest);
+
+    ptl_store_drop(shard->directory.store, &source);
+}
+
+void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
+{
+    struct ptl_interest *interest = ptl_interest_find(shard, family);
+
+    if (interest == NULL || --interest->watchers != 0) {
+        return;
+    }
+    if (interest->asked && shard->directory.has_master) {
+        int err = request(shard, "g_mon0", family);
+        (void)err; /* then it goes on telling us, and we do not listen */
+    }
+    unlist(interest);
+    release_outlets(interest); /* of one that is about to be closed */
+    drop_copy(shard, interest);
+    ptl_map_remove(&shard->directory.interests, interest->hash, interest);
+    ptl_free(shard->allocator, interest, sizeof(*interest));
+}
+
+void ptl_interests_end(struct ptl_shard *shard)
+{
+    struct ptl_interest *interest;
+    uint32_t at = 0;
+
+    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+        drop_copy(shard, interest);
+        release_outlets(interest);
+    }
+    ptl_interests_drop(shard);
+}
+
+void ptl_interests_drop(struct ptl_shard *shard)
+{
+    struct ptl_interest *interest;
+    uint32_t at = 0;
+
+    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+        ptl_free(shard->allocator, interest, sizeof(*interest));
+    }
+    ptl_map_drop(&shard->directory.interests);
+    shard->directory.unasked = NULL;
+}

@@ -1,0 +1,213 @@
+#include "engine/directory/mesh.h"
+
+#include "engine/directory/directory_request.h"
+#include "engine/directory/outlet.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "io/cbor.h"
+
+static const uint8_t null_value = PTL_CBOR_NULL;
+
+static struct ptl_span family_g(void)
+{
+    return ptl_span_text("'g");
+}
+
+static struct ptl_span family_l(void)
+{
+    return ptl_span_text("'l");
+}
+
+static bool has(const struct ptl_shard *shard, struct ptl_span family)
+{
+    return ptl_directory_place(shard, family) == shard->index;
+}
+
+static void enter_g(struct ptl_shard *shard, struct ptl_span node)
+{
+    ptl_directory_set(shard, family_g(), node, ptl_span(&null_value, 1));
+}
+
+/* Its link is to be kept also when nobody is left who knows where it listens. */
+static void remember(struct ptl_shard *shard, struct ptl_span node, struct ptl_span array)
+{
+    struct ptl_buffer list;
+
+    ptl_buffer_init(&list, shard->allocator, SIZE_MAX);
+    ptl_directory_list(&list, array);
+    if (list.err == PTL_OK && list.size != 0) {
+        list.bytes[list.size - 1] = 0; /* the last comma */
+        int err = ptl_node_learn(shard->node, node, (const char *)list.bytes);
+        (void)err; /* without memory it is not remembered */
+    }
+    ptl_buffer_drop(&list);
+}
+
+/* Our own mirror of what that node says of itself, if it does. */
+static void mirror(struct ptl_shard *shard, struct ptl_span node)
+{
+    const struct ptl_peer *peer = ptl_peer_find(shard, node);
+    struct ptl_item item;
+
+    if (peer == NULL || !peer->global) {
+        return;
+    }
+    if (ptl_store_get(shard->directory.store, family_l(), node, &item) &&
+        ptl_span_equal(item.owner, node)) {
+        remember(shard, node, item.value);
+        ptl_directory_set(shard, family_l(), node, item.value);
+    } else {
+        ptl_directory_del(shard, family_l(), node);
+    }
+}
+
+static void mirror_all(struct ptl_shard *shard)
+{
+    const struct ptl_peer *peer;
+    uint32_t at = 0;
+
+    while ((peer = ptl_map_next(&shard->directory.peers, &at)) != NULL) {
+        mirror(shard, ptl_port_node(&peer->port));
+    }
+}
+
+/* ---- Beginning, peers ------------------------------------------------------------------------ */
+
+static void enter_own_addresses(struct ptl_shard *shard)
+{
+    struct ptl_buffer addresses;
+
+    ptl_buffer_init(&addresses, shard->allocator, SIZE_MAX);
+    uint64_t number = ptl_whereabouts_put(shard, &addresses);
+    if (number != 0 && number != shard->directory.addresses) {
+        shard->directory.addresses = number;
+        ptl_directory_set(shard, family_l(), ptl_directory_self(&shard->node->self),
+                          ptl_buffer_span(&addresses));
+    } else if (number == 0) {
+        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: our addresses are not announced");
+    }
+    ptl_buffer_drop(&addresses);
+}
+
+static void open_internal(struct ptl_shard *shard, enum ptl_outlet_kind kind)
+{
+    if (ptl_outlet_internal(shard, kind) < 0) {
+        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: links to global nodes are not kept");
+    }
+}
+
+static void enter_global(struct ptl_shard *shard)
+{
+    const struct ptl_peer *peer;
+    uint32_t at = 0;
+
+    if (has(shard, family_g())) {
+        enter_g(shard, ptl_directory_self(&shard->node->self));
+        open_internal(shard, PTL_OUTLET_MESH);
+    }
+    if (has(shard, family_l())) {
+        open_internal(shard, PTL_OUTLET_MIRROR);
+    }
+    while ((peer = ptl_map_next(&shard->directory.peers, &at)) != NULL) {
+        if (peer->global) {
+            ptl_mesh_peer(shard, peer);
+        }
+    }
+}
+
+void ptl_mesh_addresses(struct ptl_shard *shard)
+{
+    if (has(shard, family_l())) {
+        enter_own_addresses(shard);
+    }
+}
+
+void ptl_mesh_begin(struct ptl_shard *shard)
+{
+    ptl_mesh_addresses(shard);
+    if (shard->directory.global) {
+        enter_global(shard);
+    }
+}
+
+void ptl_mesh_peer(struct ptl_shard *shard, const struct ptl_peer *peer)
+{
+    struct ptl_span node = ptl_port_node(&peer->port);
+
+    if (!shard->directory.global) {
+        return;
+    }
+    if (has(shard, family_g())) {
+        enter_g(shard, node);
+    }
+    if (has(shard, family_l())) {
+        mirror(shard, node);
+    }
+}
+
+void ptl_mesh_peer_lost(struct ptl_shard *shard, struct ptl_span node)
+{
+    if (has(shard, family_g())) {
+        ptl_directory_del(shard, family_g(), node);
+    }
+    if (has(shard, family_l())) {
+        ptl_directory_del(shard, family_l(), node);
+    }
+}
+
+/* ---- Keeping links, mirroring ---------------------------------------------------------------- */
+
+static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
+{
+    if (ptl_span_equal(node, ptl_directory_self(&shard->node->self)) || !ptl_node_id_valid(node)) {
+        return;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = on ? PTL_DIR_KEEP : PTL_DIR_LEAVE,
+        .node = node,
+    };
+    ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(node), shard->node->shard_count), &op);
+}
+
+static void keep_all(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    struct ptl_walk walk = ptl_watch_walk(outlet->watch);
+    struct ptl_item item;
+
+    while (ptl_store_next(&walk, &item)) {
+        keep(shard, item.key, true);
+    }
+}
+
+enum ptl_drained ptl_outlet_drain_mesh(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    struct ptl_change change;
+
+    while (ptl_watch_take(outlet->watch, &change)) {
+        if (change.kind == PTL_CHANGE_ALL) {
+            keep_all(shard, outlet);
+        } else if (change.kind != PTL_CHANGE_CHANGED) {
+            keep(shard, change.key, change.kind == PTL_CHANGE_ADDED);
+        }
+    }
+    return PTL_DRAINED;
+}
+
+enum ptl_drained ptl_outlet_drain_mirror(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    struct ptl_change change;
+    uint8_t key[PTL_DB_KEY_MAX];
+
+    while (ptl_watch_take(outlet->watch, &change)) {
+        if (change.kind == PTL_CHANGE_ALL) {
+            mirror_all(shard);
+        } else {
+            struct ptl_span node = ptl_span(key, change.key.size);
+            memcpy(key, change.key.bytes, change.key.size);
+            mirror(shard, node); /* which changes the store, so the key is a copy */
+        }
+    }
+    return PTL_DRAINED;
+}

@@ -1,0 +1,22 @@
+/*
+ * engine/directory/mesh.h - what a global node does for the network's own families.
+ *
+ *   'g: SELF and every global node that is linked     'l: SELF, and mirrors of theirs
+ *   who stands in 'g is kept linked
+ *
+ * So nodes that only know each other by a third one find each other, though nobody passes on what
+ * comes from a global node.  Thread: the shards of 'g and of 'l.  Spec: AEMP protocol 5.
+ */
+#pragma once
+
+#include "engine/directory/directory.h"
+
+/* The node begins, or has become global. */
+void ptl_mesh_begin(struct ptl_shard *shard);
+
+/* Our addresses may have changed: what 'l says of us. */
+void ptl_mesh_addresses(struct ptl_shard *shard);
+
+/* A peer has said that it is global; and its link is lost. */
+void ptl_mesh_peer(struct ptl_shard *shard, const struct ptl_peer *peer);
+void ptl_mesh_peer_lost(struct ptl_shard *shard, struct ptl_span node);

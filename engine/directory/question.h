@@ -1,0 +1,90 @@
+/*
+ * engine/directory/question.h - somebody asks for a key or a family and is answered once.
+ *
+ *   ptl_db_get() --ASK--> the family's shard --store--> reply port
+ *   a peer's g_db_keys ------^      '--no master's copy--> g_db_keys --> master --g_reply--.
+ *                                        reply port <--------------------------------------'
+ *
+ * A global node answers from its store.  On an ordinary node the questions of its own programs wait
+ * for a master, and go to the next one when that is lost; what peers ask is answered from what
+ * there is, or as soon as we are global if they have attached to us.
+ * Thread: the shard's.  Spec: AEMP protocol 5.
+ */
+#pragma once
+
+#include "engine/directory/directory.h"
+
+/* What is asked for. */
+enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_ASK_FIND };
+
+/* Questions that may wait on each shard: this node's own, for a master or for room ... */
+#define PTL_QUESTIONS_MAX 4096
+
+/* ... and those of each peer; more are answered with an error, or not at all. */
+#define PTL_QUESTIONS_PEER_MAX 256
+
+/* A peer's own name for a question: real nodes give a number, ours a few letters. */
+#define PTL_QUESTION_TAG_MAX 1024
+
+/* Bytes of answers that one asker may have made in one turn (one answer may exceed it). */
+#define PTL_ANSWERS_TURN_BYTES ((uint64_t)1 << 20)
+
+/*
+ * Bytes of a master's answers that may wait here for room, of this node's own questions and of
+ * peers'; what is over is asked for again.  A peer for which this much waits has to take it first.
+ */
+#define PTL_ANSWERS_HELD_MAX ((uint64_t)8 << 20)
+#define PTL_ANSWERS_HELD_PEERS_MAX ((uint64_t)4 << 20)
+#define PTL_ANSWERS_HELD_PEER_MAX ((uint64_t)512 << 10)
+
+/* Questions that are looked at in one turn of a shard, and those of one asker among them. */
+#define PTL_QUESTIONS_TURN_MAX 512
+#define PTL_QUESTIONS_ASKER_TURN_MAX 64
+
+/*
+ * Whose questions they are: a peer, or all of this node's own that are answered on one shard.
+ * Nobody is answered while the way there is full: an answer is made when there is room for it, and
+ * not before.  Askers with something to do take turns.
+ */
+struct ptl_asker {
+    uint64_t hash;
+    struct ptl_list due;      /* among those with something to do */
+    struct ptl_list to_do;    /* its questions that the master has not, in the order they came */
+    uint32_t waiting;         /* questions, those that the master has among them */
+    struct ptl_asked *places; /* this node's own, or those of all peers */
+    struct ptl_asked asked;   /* its own part of these */
+    uint64_t turn;            /* ns: `bytes` are of the turn at that time */
+    uint64_t bytes;
+    uint8_t id_size;
+    char id[PTL_NODE_ID_MAX];
+};
+
+/* Errors: PTL_ENOMEM; ptl_questions_drop() is to be called all the same. */
+PTL_MUST_CHECK int ptl_questions_init(struct ptl_shard *shard);
+
+/* PTL_DIR_ASK and PTL_DIR_PEER_ASKS. */
+void ptl_question_take(struct ptl_shard *shard, const struct ptl_op *op);
+void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* The master's answer: PTL_DIR_ANSWER. */
+void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* Whether a question waits, be it for the master. */
+bool ptl_questions_wait(const struct ptl_shard *shard);
+
+/* There is another master: what waits for an answer is asked again. */
+void ptl_questions_again(struct ptl_shard *shard);
+
+/* A peer is gone: nobody waits for its answers. */
+void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer);
+
+/*
+ * Ask and answer what could not be, a bounded number of them in each turn.  Returns whether
+ * something is left that needs room.
+ */
+bool ptl_questions_work(struct ptl_shard *shard);
+
+/* Answer all with an error. */
+void ptl_questions_stop(struct ptl_shard *shard, int err);
+
+void ptl_questions_drop(struct ptl_shard *shard);

@@ -1,0 +1,135 @@
+#include "engine/directory/registration.h"
+
+#include "engine/directory/directory_key.h"
+#include "engine/node/node.h"
+
+struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned place,
+                                               struct ptl_msg *entry)
+{
+    struct ptl_registration *registration = ptl_alloc(node->allocator, sizeof(*registration));
+
+    if (registration != NULL) {
+        registration->place = place;
+        registration->entry = entry;
+    }
+    return registration;
+}
+
+void ptl_registration_free(struct ptl_shard *shard, struct ptl_registration *registration)
+{
+    ptl_msg_free(registration->entry);
+    ptl_free(shard->allocator, registration, sizeof(*registration));
+}
+
+static int post(struct ptl_shard *shard, const struct ptl_registration *registration)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = registration->gone ? PTL_DIR_DEL : PTL_DIR_SET,
+        .body = ptl_msg_body(registration->entry),
+        .count = 3,
+        .whole = registration->entry,
+    };
+
+    return ptl_shard_post(shard, registration->place, &op, true);
+}
+
+/* What finds no room is listed and tried again.  One whose port is gone is freed when told. */
+static void tell(struct ptl_shard *shard, struct ptl_registration *registration)
+{
+    if (registration->listed) {
+        return; /* what is told then is what is so then */
+    }
+    if (post(shard, registration) < 0) {
+        registration->listed = true;
+        registration->next = shard->directory.registration_dues;
+        shard->directory.registration_dues = registration;
+    } else if (registration->gone) {
+        ptl_registration_free(shard, registration);
+    }
+}
+
+static void end(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    struct ptl_registration *registration =
+        ptl_container(belonging, struct ptl_registration, belonging);
+
+    registration->gone = true;
+    if (shard->directory.closing && !registration->listed) {
+        ptl_registration_free(shard, registration);
+    } else {
+        tell(shard, registration);
+    }
+}
+
+static struct ptl_span family_of(const struct ptl_registration *registration)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(registration->entry);
+    struct ptl_span family = {0};
+    int err = ptl_next_string(&cursor, &family);
+
+    ptl_assert(err == PTL_OK);
+    return family;
+}
+
+/* The port's registration in the same family, or NULL. */
+static struct ptl_registration *earlier(const struct ptl_port_more *more,
+                                        const struct ptl_registration *registration)
+{
+    for (struct ptl_belonging *b = more->belongings; b != NULL; b = b->next) {
+        struct ptl_registration *other = ptl_container(b, struct ptl_registration, belonging);
+        if (b->end == end && ptl_span_equal(family_of(other), family_of(registration))) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+int ptl_registration_take(struct ptl_shard *shard, struct ptl_slot *slot,
+                          struct ptl_registration *registration)
+{
+    struct ptl_port_more *more = ptl_port_more(shard, slot);
+
+    if (more == NULL) {
+        ptl_registration_free(shard, registration);
+        return PTL_ENOMEM;
+    }
+    struct ptl_registration *old = earlier(more, registration);
+    if (old != NULL) {
+        struct ptl_msg *entry = old->entry;
+        old->entry = registration->entry;
+        registration->entry = entry;
+        ptl_registration_free(shard, registration);
+        tell(shard, old);
+        return PTL_OK;
+    }
+    registration->belonging.end = end;
+    ptl_belonging_add(&more->belongings, &registration->belonging);
+    tell(shard, registration);
+    return PTL_OK;
+}
+
+bool ptl_registrations_work(struct ptl_shard *shard)
+{
+    struct ptl_registration *list = shard->directory.registration_dues;
+
+    shard->directory.registration_dues = NULL;
+    while (list != NULL) {
+        struct ptl_registration *registration = list;
+        list = registration->next;
+        registration->listed = false;
+        tell(shard, registration);
+    }
+    return shard->directory.registration_dues != NULL;
+}
+
+void ptl_registrations_drop(struct ptl_shard *shard)
+{
+    while (shard->directory.registration_dues != NULL) {
+        struct ptl_registration *registration = shard->directory.registration_dues;
+        shard->directory.registration_dues = registration->next;
+        ptl_belonging_remove(&registration->belonging);
+        ptl_registration_free(shard, registration);
+    }
+}

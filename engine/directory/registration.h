@@ -1,0 +1,39 @@
+/*
+ * engine/directory/registration.h - a port that is a key of the database for as long as it lives.
+ *
+ * It belongs to the port, and the port's shard tells both, that it is there and that it is gone,
+ * through one ring: they cannot overtake each other.  Thread: the port's shard.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "engine/shard/belonging.h"
+#include "engine/shard/op.h"
+
+struct ptl_shard;
+struct ptl_slot;
+
+struct ptl_registration {
+    struct ptl_belonging belonging;
+    struct ptl_registration *next; /* among those that are still to be told */
+    bool listed;
+    bool gone;             /* the port is */
+    uint32_t place;        /* the family's shard */
+    struct ptl_msg *entry; /* family, key, value */
+};
+
+/* NULL: no memory.  Owns: `entry` is the registration's.  Thread: any. */
+struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned place,
+                                               struct ptl_msg *entry);
+
+/* Carry it out: the port is `slot`.  Errors: PTL_ENOMEM.  Owns: it is the port's, or freed. */
+PTL_MUST_CHECK int ptl_registration_take(struct ptl_shard *shard, struct ptl_slot *slot,
+                                         struct ptl_registration *registration);
+
+/* Free one that will not be carried out. */
+void ptl_registration_free(struct ptl_shard *shard, struct ptl_registration *registration);
+
+/* Tell those that found no room.  Returns whether some are left. */
+bool ptl_registrations_work(struct ptl_shard *shard);
+
+void ptl_registrations_drop(struct ptl_shard *shard);

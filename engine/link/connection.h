@@ -1,0 +1,151 @@
+/*
+ * engine/link/connection.h - one connection of a link, from the first byte to the last.
+ *
+ *   CONNECTING -> GREETING -> (moves to the owner's shard) -> PROVING -> PROVED -> UP -> CLOSING
+ *                                                 |              |
+ *                                     proof held back      waits for the link
+ *
+ * After the peer's first line it is known whom it says it is, and the connection moves to the
+ * shard that owns that node, before any proof is sent: reading is cancelled, its last bytes are
+ * kept, descriptor and bytes are handed over.
+ *
+ * What a peer says before its proof is good decides nothing but that.  So we show our own proof
+ * last, too, but to a node of ours that we have dialled: one of the two has to begin.
+ * Thread: that of its shard.  Spec: AEMP protocol 1, 2 and 6; design, sections 4 and 7.
+ */
+#pragma once
+
+#include "engine/link/making.h"
+#include "engine/link/outbox.h"
+#include "engine/link/stranger.h"
+#include "engine/portolan.h"
+#include "engine/shard/op.h"
+#include "io/buffer.h"
+#include "io/framing.h"
+#include "io/handshake.h"
+#include "io/loop.h"
+
+struct ptl_dial;
+struct ptl_link;
+struct ptl_shard;
+
+/* Unread bytes that a connection may hold before it stops reading: two receive buffers. */
+#define PTL_BACKLOG_MAX ((size_t)131072)
+
+enum ptl_connection_state {
+    PTL_CONNECTION_CONNECTING,
+    PTL_CONNECTION_GREETING,  /* our greeting is out, theirs is awaited */
+    PTL_CONNECTION_MOVING,    /* to the shard that owns the peer */
+    PTL_CONNECTION_PROVING,   /* on the owner's shard; proofs are exchanged */
+    PTL_CONNECTION_PROVED,    /* the peer is who it says; waits for the link */
+    PTL_CONNECTION_UP,        /* the link's own */
+    PTL_CONNECTION_FINISHING, /* all is sent; the peer's end is awaited */
+    PTL_CONNECTION_CLOSING,   /* until the loop has let go */
+};
+
+struct ptl_waiter;
+
+struct ptl_connection {
+    struct ptl_connection *all_next, **all_link;    /* of the shard */
+    struct ptl_connection *half_next, *half_before; /* half-open ones, by deadline */
+    struct ptl_connection *candidate_next;          /* of the link */
+    struct ptl_shard *shard;
+    struct ptl_stream *stream;
+    struct ptl_link *link; /* from PROVING on */
+    struct ptl_dial *dial; /* the attempt that it belongs to, until it moves */
+    uint8_t state;
+    bool half_open; /* on that list */
+    bool accepted;  /* the peer connected to us */
+    bool proved;    /* the peer's proof is good */
+    bool sending;   /* a send is under way: of our lines, while some are left, else the outbox */
+    bool proof_sent;
+    bool paused;         /* no packet is taken; `waiter` says what for, or NULL: for good */
+    bool waits_for_ring; /* paused: for a ring, and not for the port to have room */
+    bool answer_anyway;  /* whatever waits for the peer, until it takes something */
+    bool reading;        /* the stream is */
+    bool ended;          /* the peer has closed, or the stream failed, with `end_err` */
+    bool working;        /* in ptl_connection_work() */
+    int end_err;
+    uint64_t answered_anyway;                 /* bytes of answers made since then */
+    int refused;                              /* closed for this error when our proof is out */
+    int seed;                                 /* the seed that it was made for, or -1 */
+    uint64_t made_at;                         /* ns */
+    uint64_t deadline;                        /* ns: of the handshake, on whatever shard */
+    uint64_t source;                          /* ptl_address_source() of the peer */
+    struct ptl_stranger stranger;             /* accepted: until it is proved */
+    struct ptl_address peer;                  /* the far end's socket address */
+    char dialled[PTL_ADDRESS_TEXT_MAX + 200]; /* HOST:PORT as given, or "" */
+    struct ptl_handshake handshake;
+    bool nonce_listed;          /* among those of the node */
+    struct ptl_span opening[2]; /* our lines that still have to go out: greeting, proof */
+    char proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
+    struct ptl_outbox out;     /* packets that have to go out; in use until `closed` */
+    struct ptl_buffer backlog; /* bytes not yet understood */
+    size_t backlog_at;
+    struct ptl_decoder decoder;
+    struct ptl_making making; /* what it holds of a message */
+    struct ptl_waiter *waiter;
+    uint64_t turn; /* ns: of the turn in which `taken` bytes have been taken */
+    size_t taken;
+    struct ptl_parcel *stalled; /* a packet decoded, with no room to deliver it */
+    /* The destination of the last packet: most go where the one before went. */
+    char last_name[64];
+    uint8_t last_name_size;
+    struct ptl_port last_port;
+    int handle;            /* while it moves */
+    uint64_t handover[16]; /* the parcel it moves as: no memory is needed for that */
+};
+
+/* Connect to an address.  Errors: PTL_ENOMEM or the loop's. */
+PTL_MUST_CHECK int ptl_connection_open(struct ptl_shard *shard, const struct ptl_address *address,
+                                       struct ptl_dial *dial, struct ptl_connection **connection);
+
+/* A peer has connected: a hook of the loop. */
+void ptl_connection_accepted(struct ptl_shard *shard, struct ptl_stream *stream,
+                             const struct ptl_address *peer);
+
+/* A connection has come over from the shard that accepted it. */
+void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *connection);
+
+/* Go on: read what is there, as far as state and room allow. */
+void ptl_connection_work(struct ptl_connection *connection);
+
+/* There are no more descriptors: strangers lose theirs, here or on other shards.  A hook of the
+ * loop. */
+void ptl_connections_starved(struct ptl_shard *shard);
+
+/* Close up to so many strangers, if there are any.  Returns how many. */
+unsigned ptl_connections_evict(struct ptl_shard *shard, unsigned count);
+
+/* Send our proof, if it is time for it. */
+void ptl_connection_prove(struct ptl_connection *connection);
+
+/* Whether the peer has sent something that is not understood yet. */
+bool ptl_connection_has_bytes(const struct ptl_connection *connection);
+
+/* The link has taken this connection: read on, as its own. */
+void ptl_connection_take_up(struct ptl_connection *connection);
+
+/* Send what the link's outbox has. */
+void ptl_connection_flush(struct ptl_connection *connection);
+
+/* Close a proved one as soon as the peer has our proof, if that is on its way. */
+void ptl_connection_refuse(struct ptl_connection *connection, int err);
+
+/* Close it, for `err` (logged at `level`).  It must not be the link's any more. */
+void ptl_connection_close(struct ptl_connection *connection, int err, enum ptl_log_level level);
+
+/* Take no packet any more; what is to be sent still goes out. */
+void ptl_connection_deafen(struct ptl_connection *connection);
+
+/* Bytes that were sent and that the peer's system has not confirmed, of one that is finishing. */
+size_t ptl_connection_unconfirmed(const struct ptl_connection *c);
+
+/* Say goodbye: the node stops.  What the peer still sends is not heard. */
+void ptl_connection_finish(struct ptl_connection *connection);
+
+/* There may be room again for the packet that waits. */
+void ptl_connection_resume(struct ptl_connection *connection);
+
+/* Free it: the loop has let go, or is gone itself. */
+void ptl_connection_free(struct ptl_connection *connection);

@@ -1,0 +1,170 @@
+#include "engine/link/dial.h"
+
+#include "engine/link/connection.h"
+#include "engine/link/link_dial.h"
+#include "engine/node/node.h"
+
+static void list(struct ptl_dial *dial)
+{
+    struct ptl_links *links = &dial->shard->links;
+
+    dial->next = links->dials;
+    dial->link_ = &links->dials;
+    if (links->dials != NULL) {
+        links->dials->link_ = &dial->next;
+    }
+    links->dials = dial;
+    links->dial_count++;
+}
+
+static void free_dial(struct ptl_dial *dial)
+{
+    dial->shard->links.dial_count--;
+    *dial->link_ = dial->next;
+    if (dial->next != NULL) {
+        dial->next->link_ = dial->link_;
+    }
+    ptl_free(dial->shard->allocator, dial, sizeof(*dial));
+}
+
+int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
+                   struct ptl_link *link, int seed, struct ptl_dial **out)
+{
+    struct ptl_dial *dial = ptl_alloc(shard->allocator, sizeof(*dial));
+
+    if (dial == NULL) {
+        return PTL_ENOMEM;
+    }
+    if (size >= sizeof(dial->host_port)) {
+        ptl_free(shard->allocator, dial, sizeof(*dial));
+        return PTL_EADDRESS;
+    }
+    memcpy(dial->host_port, host_port, size);
+    dial->shard = shard;
+    dial->link = link;
+    dial->seed = seed;
+    dial->step_at = UINT64_MAX;
+    list(dial);
+    int err = ptl_loop_resolve(shard->loop, dial->host_port, dial);
+    if (err < 0) {
+        free_dial(dial);
+        return err;
+    }
+    dial->resolving = true;
+    *out = dial;
+    return PTL_OK;
+}
+
+/* It is over and has led nowhere: whoever wanted it is told. */
+static void give_up(struct ptl_dial *dial, int err)
+{
+    struct ptl_shard *shard = dial->shard;
+    struct ptl_link *link = dial->link;
+    int seed = dial->seed;
+
+    if (link != NULL) {
+        link->dial = NULL;
+    }
+    if (seed >= 0) {
+        shard->node->seeds[seed].dial = NULL;
+    }
+    if (err < 0 && seed < 0) {
+        ptl_log_about(shard, PTL_LOG_INFO, ptl_span_text(dial->host_port), "cannot reach %s: %s",
+                      dial->host_port, ptl_err_text(err));
+    }
+    free_dial(dial);
+    if (err < 0 && link != NULL) {
+        ptl_link_attempt_failed(shard, link, err);
+    }
+    if (err < 0 && seed >= 0) {
+        ptl_seed_lost(shard->node, seed, err, shard);
+    }
+}
+
+static void step(struct ptl_dial *dial, int last_err)
+{
+    while (dial->tried < dial->count) {
+        int err = ptl_connection_open(dial->shard, &dial->addresses[dial->tried++], dial,
+                                      &dial->connection);
+        if (err == PTL_OK) {
+            dial->step_at =
+                dial->tried < dial->count ? dial->shard->now + PTL_DIAL_STEP_NS : UINT64_MAX;
+            ptl_links_tick_at(&dial->shard->links, dial->step_at);
+            return;
+        }
+        last_err = err;
+    }
+    give_up(dial, last_err);
+}
+
+void ptl_dial_resolved(struct ptl_dial *dial, int err, const struct ptl_address addresses[],
+                       unsigned count)
+{
+    dial->resolving = false;
+    if (dial->abandoned) {
+        free_dial(dial);
+        return;
+    }
+    if (err < 0 || count == 0) {
+        give_up(dial, err < 0 ? err : PTL_ERESOLVE);
+        return;
+    }
+    dial->count = count < PTL_RESOLVE_MAX ? count : PTL_RESOLVE_MAX;
+    memcpy(dial->addresses, addresses, dial->count * sizeof(*addresses));
+    step(dial, PTL_ERESOLVE);
+}
+
+void ptl_dial_failed(struct ptl_dial *dial, int err)
+{
+    dial->connection = NULL;
+    step(dial, err);
+}
+
+void ptl_dial_reached(struct ptl_dial *dial)
+{
+    give_up(dial, PTL_OK);
+}
+
+void ptl_dial_abandon(struct ptl_dial *dial)
+{
+    struct ptl_connection *connection = dial->connection;
+
+    dial->link = NULL;
+    if (connection != NULL) {
+        connection->dial = NULL;
+        connection->seed = -1;
+        dial->connection = NULL;
+        ptl_connection_close(connection, PTL_ETIMEOUT, PTL_LOG_INFO);
+    }
+    if (dial->resolving) {
+        dial->abandoned = true;
+    } else {
+        free_dial(dial);
+    }
+}
+
+uint64_t ptl_dials_tick(struct ptl_shard *shard, uint64_t now)
+{
+    uint64_t next = UINT64_MAX;
+    struct ptl_dial *dial = shard->links.dials;
+
+    while (dial != NULL) {
+        struct ptl_dial *after = dial->next;
+        if (dial->step_at <= now && dial->connection != NULL) {
+            /* Slow to answer: the next address; closing this one steps on. */
+            ptl_connection_close(dial->connection, PTL_ETIMEOUT, PTL_LOG_INFO);
+            after = shard->links.dials; /* the list may have changed */
+        } else if (dial->step_at < next) {
+            next = dial->step_at;
+        }
+        dial = after;
+    }
+    return next;
+}
+
+void ptl_dials_drop(struct ptl_shard *shard)
+{
+    while (shard->links.dials != NULL) {
+        free_dial(shard->links.dials);
+    }
+}

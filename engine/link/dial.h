@@ -1,0 +1,56 @@
+/*
+ * engine/link/dial.h - one attempt to reach one HOST:PORT: resolve it, try its addresses in turn.
+ *
+ * Thread: that of its shard.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "io/loop.h"
+
+struct ptl_connection;
+struct ptl_link;
+struct ptl_shard;
+
+/* Each numeric address gets so long before the next is tried. */
+#define PTL_DIAL_STEP_NS UINT64_C(1000000000)
+
+struct ptl_dial {
+    struct ptl_dial *next, **link_; /* on the shard's list */
+    struct ptl_shard *shard;
+    struct ptl_link *link; /* for whom; NULL: for a seed, or nobody any more */
+    int seed;              /* or -1 */
+    bool resolving;
+    bool abandoned; /* freed when the resolver has answered */
+    unsigned count, tried;
+    uint64_t step_at; /* ns: try the next address */
+    struct ptl_address addresses[PTL_RESOLVE_MAX];
+    struct ptl_connection *connection; /* the one under way */
+    char host_port[PTL_ADDRESS_TEXT_MAX + 200];
+};
+
+/*
+ * Begin.  `link` or `seed` is told of failure; a connection that gets through goes its own way.
+ * Errors: PTL_ENOMEM, PTL_EADDRESS.
+ */
+PTL_MUST_CHECK int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
+                                  struct ptl_link *link, int seed, struct ptl_dial **dial);
+
+/* The loop has an answer: a hook. */
+void ptl_dial_resolved(struct ptl_dial *dial, int err, const struct ptl_address addresses[],
+                       unsigned count);
+
+/* The connection of this attempt has failed, or led to another node. */
+void ptl_dial_failed(struct ptl_dial *dial, int err);
+
+/* It has greeted: the attempt is over, the connection lives on. */
+void ptl_dial_reached(struct ptl_dial *dial);
+
+/* Nobody is interested any more.  Its connection, if any, is closed. */
+void ptl_dial_abandon(struct ptl_dial *dial);
+
+/* Look at the time.  Returns when to look again. */
+uint64_t ptl_dials_tick(struct ptl_shard *shard, uint64_t now);
+
+/* Free all that is left, when the loop is gone. */
+void ptl_dials_drop(struct ptl_shard *shard);

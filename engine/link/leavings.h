@@ -1,0 +1,32 @@
+/*
+ * engine/link/leavings.h - what a failed link leaves behind, cleared away in slices.
+ *
+ * A peer may have watched a hundred thousand ports here, and we as many there; as much may have
+ * waited for it.  From the failure on nothing of that counts; it is freed turn by turn, and the
+ * link begins anew when nothing is left.  Thread: the link owner's.
+ */
+#pragma once
+
+#include "engine/shard/map.h"
+
+struct ptl_link;
+struct ptl_parcel;
+struct ptl_shard;
+
+/* In struct ptl_link.  Only engine/link/leavings.c touches the fields. */
+struct ptl_leavings {
+    struct ptl_map watched;     /* of the peer's ports, by shards of ours: struct ptl_watched */
+    struct ptl_parcel *waiting; /* packets */
+};
+
+/* The link has failed: all that was watched there and all that waits are leavings. */
+void ptl_leavings_begin(struct ptl_link *link);
+
+/*
+ * Clear some away, and what the peer watched here; each thing costs one of *units.  True: nothing
+ * is left.
+ */
+bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_link *link, uint64_t *units);
+
+/* Free all: the shard is closing. */
+void ptl_leavings_drop(struct ptl_shard *shard, struct ptl_link *link);

@@ -1,0 +1,241 @@
+#include "engine/link/outbox.h"
+
+#include "engine/message/message.h"
+
+/* A scratch that one large packet has made larger does not stay for the next one. */
+#define SCRATCH_KEPT_MAX PTL_OUTBOX_CHUNK
+
+/* Bodies from this size on are sent from where they are. */
+#define BODY_HELD_MIN ((size_t)16384)
+
+/* Behind such a body stands a chunk of this size only, which the head of the next one may be all
+ * of: what an outbox takes is little more than what it has to send. */
+#define CHUNK_BEHIND_BODY ((size_t)1024)
+
+struct ptl_segment {
+    struct ptl_segment *next;
+    struct ptl_msg *held; /* not NULL: its body is the bytes */
+    size_t size;
+    size_t capacity;   /* of `bytes`; 0 when held */
+    uint32_t messages; /* for ports, that end here */
+    uint8_t bytes[];
+};
+
+void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator)
+{
+    *outbox = (struct ptl_outbox){.allocator = allocator};
+    ptl_buffer_init(&outbox->scratch, allocator, SIZE_MAX);
+}
+
+void ptl_outbox_limit(struct ptl_outbox *outbox, size_t packet_bytes_max)
+{
+    outbox->scratch.size_max = packet_bytes_max;
+}
+
+static size_t segment_block(const struct ptl_segment *segment)
+{
+    return sizeof(*segment) + segment->capacity;
+}
+
+static void free_segment(struct ptl_outbox *outbox, struct ptl_segment *segment)
+{
+    size_t block = segment_block(segment);
+
+    if (segment->capacity == PTL_OUTBOX_CHUNK && outbox->spare == NULL) {
+        segment->size = segment->messages = 0;
+        segment->next = NULL;
+        outbox->spare = segment;
+        return;
+    }
+    ptl_msg_free(segment->held);
+    ptl_free(outbox->allocator, segment, block);
+}
+
+static void append(struct ptl_outbox *outbox, struct ptl_segment *segment)
+{
+    segment->next = NULL;
+    if (outbox->last == NULL) {
+        outbox->first = segment;
+    } else {
+        outbox->last->next = segment;
+    }
+    outbox->last = segment;
+}
+
+static struct ptl_segment *new_chunk(struct ptl_outbox *outbox, size_t capacity)
+{
+    struct ptl_segment *segment = outbox->spare;
+
+    if (segment != NULL && capacity == PTL_OUTBOX_CHUNK) {
+        outbox->spare = NULL;
+        return segment;
+    }
+    segment = ptl_alloc_raw(outbox->allocator, sizeof(*segment) + capacity);
+    if (segment != NULL) {
+        *segment = (struct ptl_segment){.capacity = capacity};
+    }
+    return segment;
+}
+
+static size_t room_in(const struct ptl_segment *segment)
+{
+    return segment == NULL || segment->held != NULL ? 0 : segment->capacity - segment->size;
+}
+
+static bool is_behind_body(const struct ptl_outbox *outbox)
+{
+    return outbox->last != NULL && outbox->last->held != NULL;
+}
+
+static void put(struct ptl_outbox *outbox, struct ptl_segment *chunk, struct ptl_span bytes)
+{
+    if (bytes.size != 0) {
+        memcpy(chunk->bytes + chunk->size, bytes.bytes, bytes.size);
+        chunk->size += bytes.size;
+        outbox->size += bytes.size;
+    }
+}
+
+/* Make sure that `size` bytes can follow without failing: chunks are made first, then filled. */
+static int put_all(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_span body)
+{
+    size_t room = room_in(outbox->last);
+    size_t want = head.size + body.size;
+    size_t capacity = is_behind_body(outbox) ? CHUNK_BEHIND_BODY : PTL_OUTBOX_CHUNK;
+    struct ptl_segment *fresh = NULL, **end = &fresh;
+
+    for (size_t have = room; have < want; have += capacity, capacity = PTL_OUTBOX_CHUNK) {
+        *end = new_chunk(outbox, capacity);
+        if (*end == NULL) {
+            while (fresh != NULL) {
+                struct ptl_segment *next = fresh->next;
+                free_segment(outbox, fresh);
+                fresh = next;
+            }
+            return PTL_ENOMEM;
+        }
+        end = &(*end)->next;
+    }
+    struct ptl_span parts[2] = {head, body};
+    for (unsigned i = 0; i < 2; i++) {
+        while (parts[i].size != 0) {
+            if (room_in(outbox->last) == 0) {
+                struct ptl_segment *next = fresh->next;
+                append(outbox, fresh);
+                fresh = next;
+            }
+            size_t fit = room_in(outbox->last);
+            fit = fit < parts[i].size ? fit : parts[i].size;
+            put(outbox, outbox->last, ptl_span(parts[i].bytes, fit));
+            parts[i] = ptl_span_skip(parts[i], fit);
+        }
+    }
+    return PTL_OK;
+}
+
+static int put_held(struct ptl_outbox *outbox, struct ptl_span head, const struct ptl_msg *whole)
+{
+    struct ptl_segment *segment = ptl_alloc_raw(outbox->allocator, sizeof(*segment));
+    struct ptl_msg *held = segment == NULL ? NULL : ptl_msg_keep(whole);
+
+    if (held == NULL || put_all(outbox, head, ptl_span(NULL, 0)) < 0) {
+        ptl_msg_free(held);
+        ptl_free(outbox->allocator, segment, sizeof(*segment));
+        return PTL_ENOMEM;
+    }
+    *segment = (struct ptl_segment){.held = held, .size = held->size};
+    append(outbox, segment);
+    outbox->size += held->size;
+    return PTL_OK;
+}
+
+static int put_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struct ptl_span name,
+                      struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    uint8_t head[9 + 9 + 2 * UINT8_MAX];
+    size_t head_size = ptl_packet_head(framing, head, sizeof(head), name, count);
+
+    if (head_size == 0) {
+        int err = ptl_packet_encode(framing, &outbox->scratch, name, body, count);
+        if (err == PTL_OK) {
+            err = put_all(outbox, ptl_buffer_span(&outbox->scratch), ptl_span(NULL, 0));
+        }
+        ptl_buffer_ease(&outbox->scratch, SCRATCH_KEPT_MAX);
+        return err;
+    }
+    if (whole != NULL && whole->holds != 0 && whole->body == body.bytes &&
+        whole->size == body.size && body.size >= BODY_HELD_MIN) {
+        return put_held(outbox, ptl_span(head, head_size), whole);
+    }
+    return put_all(outbox, ptl_span(head, head_size), body);
+}
+
+int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struct ptl_span name,
+                      struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    int err = put_packet(outbox, framing, name, body, count, whole);
+
+    if (err == PTL_OK && name.size != 0) {
+        outbox->last->messages++;
+    }
+    return err;
+}
+
+uint64_t ptl_outbox_messages(const struct ptl_outbox *outbox)
+{
+    uint64_t count = 0;
+
+    for (const struct ptl_segment *s = outbox->first; s != NULL; s = s->next) {
+        count += s->messages;
+    }
+    return count;
+}
+
+static const uint8_t *segment_bytes(const struct ptl_segment *segment)
+{
+    return segment->held != NULL ? segment->held->body : segment->bytes;
+}
+
+unsigned ptl_outbox_spans(const struct ptl_outbox *outbox, struct ptl_span spans[], unsigned max)
+{
+    unsigned count = 0;
+    size_t skip = outbox->sent;
+
+    for (const struct ptl_segment *s = outbox->first; s != NULL && count < max; s = s->next) {
+        if (s->size > skip) {
+            spans[count++] = ptl_span(segment_bytes(s) + skip, s->size - skip);
+        }
+        skip = 0;
+    }
+    return count;
+}
+
+void ptl_outbox_sent(struct ptl_outbox *outbox, size_t size)
+{
+    ptl_assert(size <= outbox->size);
+    outbox->size -= size;
+    outbox->sent += size;
+    while (outbox->first != NULL && outbox->sent >= outbox->first->size) {
+        struct ptl_segment *first = outbox->first;
+        outbox->sent -= first->size;
+        outbox->first = first->next;
+        if (outbox->first == NULL) {
+            outbox->last = NULL;
+        }
+        free_segment(outbox, first);
+    }
+}
+
+void ptl_outbox_drop(struct ptl_outbox *outbox)
+{
+    while (outbox->first != NULL) {
+        struct ptl_segment *first = outbox->first;
+        outbox->first = first->next;
+        free_segment(outbox, first);
+    }
+    if (outbox->spare != NULL) {
+        ptl_free(outbox->allocator, outbox->spare, segment_block(outbox->spare));
+    }
+    ptl_buffer_drop(&outbox->scratch);
+    ptl_outbox_init(outbox, outbox->allocator);
+}

@@ -1,0 +1,57 @@
+/*
+ * engine/link/outbox.h - what a link has to send, as bytes, in order.
+ *
+ *   [ chunk 64 KiB, written from the front ] -> [ large message, held ] -> [ chunk, being filled ]
+ *     ^ sent up to here
+ *
+ * Small packets gather in chunks; the body of a large one stays where it is.  Bytes that were
+ * handed to the loop are never moved; behind them, writing goes on.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "io/base.h"
+#include "io/buffer.h"
+#include "io/framing.h"
+
+#define PTL_OUTBOX_CHUNK ((size_t)65536)
+
+struct ptl_segment;
+
+struct ptl_outbox {
+    const struct ptl_allocator *allocator;
+    struct ptl_segment *first, *last;
+    struct ptl_segment *spare; /* one empty chunk, kept for the next burst */
+    size_t sent;               /* bytes of `first` that are out */
+    size_t size;               /* bytes to be sent in all */
+    struct ptl_buffer scratch; /* where JSON is made; its size_max is what the peer takes */
+};
+
+void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator);
+
+/*
+ * Append one packet.  `whole` (may be NULL) is the message whose body it is: a large one is held
+ * and not copied.  Errors: PTL_ENOMEM, PTL_ESIZE (in JSON, more than ptl_outbox_limit() says);
+ * nothing is appended then.
+ */
+PTL_MUST_CHECK int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
+                                     struct ptl_span name, struct ptl_span body, uint32_t count,
+                                     const struct ptl_msg *whole);
+
+/* A packet in JSON is at most so large: it may grow to six times its values. */
+void ptl_outbox_limit(struct ptl_outbox *outbox, size_t packet_bytes_max);
+
+/* The first spans to send, at most `max`; returns how many. */
+unsigned ptl_outbox_spans(const struct ptl_outbox *outbox, struct ptl_span spans[], unsigned max);
+
+/*
+ * How many messages for ports are not wholly out, at most: those of a chunk that is partly out all
+ * count.  Requests to the peer's node port, of which most are the database's, do not.
+ */
+uint64_t ptl_outbox_messages(const struct ptl_outbox *outbox);
+
+/* So many bytes are out. */
+void ptl_outbox_sent(struct ptl_outbox *outbox, size_t size);
+
+/* Let everything go. */
+void ptl_outbox_drop(struct ptl_outbox *outbox);

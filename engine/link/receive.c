@@ -1,0 +1,275 @@
+#include "engine/link/receive.h"
+
+#include "engine/link/connection.h"
+#include "engine/link/link_weight.h"
+#include "engine/link/making.h"
+#include "engine/link/peer_room.h"
+#include "engine/link/request.h"
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/port/send.h"
+
+/* When what waits for a peer exceeds its room so many times, by answers to its own requests, it is
+ * not read until it has taken some ... */
+#define ANSWERS_MAX_ROOMS 2
+
+/* ... or has taken nothing for so long: it may be waiting for us in the same way, or be gone. */
+#define ANSWERS_WAIT_NS UINT64_C(250000000)
+
+/*
+ * It is read on then, but what it asks for is not held without end: when so many rooms of answers
+ * were made while it took nothing at all, its link fails.  What others send to it does not count:
+ * they are refused by the link's room.
+ */
+#define ANSWERS_END_ROOMS 4
+
+/*
+ * Bytes that one connection may bring in one turn while others wait: then it waits behind them.  A
+ * ring takes some ten times as much, so that all have a part of what it has room for.
+ */
+#define SHARE_BYTES ((size_t)16 << 10)
+
+static bool is_up(const struct ptl_connection *c)
+{
+    return c->link != NULL && c->link->connection == c;
+}
+
+/* The port that a packet is for; most are for the same one as the packet before. */
+static int find_port(struct ptl_connection *c, struct ptl_span name)
+{
+    const struct ptl_identity *self = &c->shard->node->self;
+
+    if (name.size == c->last_name_size && c->last_port.kind != PTL_PORT_NONE &&
+        ptl_span_equal(name, ptl_span(c->last_name, c->last_name_size))) {
+        return PTL_OK;
+    }
+    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, &c->last_port);
+    c->last_name_size = 0;
+    if (err == PTL_OK && name.size <= sizeof(c->last_name)) {
+        memcpy(c->last_name, name.bytes, name.size);
+        c->last_name_size = (uint8_t)name.size;
+    } else if (err == PTL_OK) {
+        c->last_name_size = UINT8_MAX; /* too long to be remembered */
+    }
+    return err;
+}
+
+/* Whether the peer is told which ports are full, and read all the same. */
+static bool is_told(const struct ptl_connection *c)
+{
+    return (c->link->peer_features & PTL_FEATURE_ROOM) != 0;
+}
+
+/* A port of this shard may have become full in this turn, and that is told at its end. */
+static bool is_full(struct ptl_shard *shard, const struct ptl_port *port)
+{
+    return ptl_is_full(shard, port) ||
+           (!ptl_list_empty(&shard->to_tell) && port->shard == shard->index &&
+            ptl_port_is_full(shard, port));
+}
+
+/* PTL_EFULL: c->last_port says where. */
+static int deliver_message(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
+                           uint32_t count, const struct ptl_msg *whole)
+{
+    struct ptl_shard *shard = c->shard;
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .body = body,
+        .count = count,
+        .whole = whole,
+    };
+
+    c->waits_for_ring = false;
+    if (find_port(c, name) < 0) {
+        shard->counters.dropped++; /* longer than any name: nobody has it */
+        return PTL_OK;
+    }
+    if (is_full(shard, &c->last_port) &&
+        (!is_told(c) || !ptl_peer_tell_full(shard, c->link, name))) {
+        return PTL_EFULL;
+    }
+    ptl_op_address(&op, &c->last_port);
+    unsigned place = c->last_port.shard;
+    if (place == shard->index) {
+        ptl_port_take(shard, &op);
+        return PTL_OK;
+    }
+    int err = ptl_waiters_first(&shard->waiters, place) ? PTL_EFULL
+                                                        : ptl_shard_post(shard, place, &op, false);
+    c->waits_for_ring = err == PTL_EFULL;
+    return err;
+}
+
+static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint32_t count,
+                           const struct ptl_msg *whole)
+{
+    struct ptl_msg borrowed = ptl_msg_borrow(body, count);
+    struct ptl_link *link = c->link;
+    uint64_t limit = ptl_link_room(c->shard) * ANSWERS_MAX_ROOMS;
+
+    c->waits_for_ring = false;
+    if (c->out.size > limit && !c->answer_anyway) {
+        c->last_name_size = UINT8_MAX;
+        int err = ptl_port_at(&c->shard->node->self, ptl_span(link->id, link->id_size),
+                              ptl_span(NULL, 0), &c->last_port);
+        return err < 0 ? err : PTL_EFULL;
+    }
+    if (c->answered_anyway > c->shard->node->options.link_room * ANSWERS_END_ROOMS) {
+        return PTL_EUNREAD;
+    }
+    struct ptl_port full;
+    size_t before = c->out.size;
+    int err = ptl_request(c->shard, link, whole != NULL ? whole : &borrowed, &full);
+    if (c->answer_anyway && c->out.size > before) {
+        c->answered_anyway += c->out.size - before;
+    }
+    if (err == PTL_EFULL) {
+        c->last_name_size = UINT8_MAX;
+        c->last_port = full;
+    }
+    return err;
+}
+
+static int deliver(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
+                   uint32_t count, const struct ptl_msg *whole)
+{
+    if (name.size == 0) {
+        return deliver_request(c, body, count, whole);
+    }
+    return deliver_message(c, name, body, count, whole);
+}
+
+/* Wait until there is room on the way to c->last_port. */
+static int pause(struct ptl_connection *c)
+{
+    struct ptl_waiter *waiter = ptl_alloc(c->shard->allocator, sizeof(*waiter));
+
+    if (waiter == NULL) {
+        return PTL_ENOMEM;
+    }
+    waiter->kind = PTL_WAITER_CONNECTION;
+    waiter->to = c->last_port;
+    waiter->for_ring = c->waits_for_ring;
+    waiter->connection = c;
+    ptl_waiters_add(c->shard, waiter);
+    c->paused = true;
+    if (c->reading && !c->ended) {
+        c->reading = false;
+        ptl_stream_read(c->shard->loop, c->stream, false);
+    }
+    return PTL_OK;
+}
+
+static int stall(struct ptl_connection *c, const struct ptl_packet *packet)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_NAME,
+        .name = packet->name,
+        .body = packet->body,
+        .count = packet->count,
+    };
+
+    c->stalled = ptl_parcel_make(&op, c->shard->allocator);
+    return c->stalled == NULL ? PTL_ENOMEM : pause(c);
+}
+
+static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet)
+{
+    if (packet->oddity != 0) {
+        ptl_log_about(c->shard, PTL_LOG_WARN, ptl_span_text(c->link->id), "from %s: %s",
+                      c->link->id, ptl_err_text(packet->oddity));
+        return PTL_OK;
+    }
+    if (packet->empty) {
+        return PTL_OK;
+    }
+    if (packet->name.size > PTL_PORT_NAME_MAX) {
+        c->shard->counters.dropped++;
+        return PTL_OK;
+    }
+    int err = deliver(c, packet->name, packet->body, packet->count, NULL);
+    return err == PTL_EFULL ? stall(c, packet) : err;
+}
+
+/*
+ * So many bytes more were taken: let others have their turn, if some wait for the same.  Who is
+ * told what is full waits for its turn alone: the port may be full for ever.
+ */
+static int share(struct ptl_connection *c, size_t bytes)
+{
+    const struct ptl_waiters *waiters = &c->shard->waiters;
+
+    c->taken = c->turn == c->shard->now ? c->taken + bytes : bytes;
+    c->turn = c->shard->now;
+    bool others = waiters->telling || (waiters->rings >> c->last_port.shard & 1) != 0;
+    if (!others || c->taken <= SHARE_BYTES || c->last_port.kind == PTL_PORT_NONE || c->paused) {
+        return PTL_OK;
+    }
+    c->waits_for_ring = is_told(c);
+    return pause(c);
+}
+
+bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
+{
+    struct ptl_packet packet;
+
+    while (!c->paused) {
+        size_t before = input->size;
+        int got = ptl_decoder_next(&c->decoder, input, &packet);
+        if (got == 0) {
+            break;
+        }
+        int err = got < 0 ? got : take_packet(c, &packet);
+        if (err == PTL_OK && is_up(c)) {
+            err = share(c, before - input->size);
+        }
+        if (err < 0 && is_up(c)) {
+            ptl_link_fail(c->shard, c->link, err);
+        }
+        if (!is_up(c)) {
+            return false;
+        }
+    }
+    ptl_making_count(c);
+    return is_up(c);
+}
+
+void ptl_connection_unblock(struct ptl_connection *c)
+{
+    const struct ptl_link *link = c->link;
+
+    if (!c->paused || c->shard->stop_step != PTL_STOP_NOT || c->last_port.kind != PTL_PORT_REMOTE ||
+        c->last_port.node_hash != link->hash || c->shard->now - link->sent_at < ANSWERS_WAIT_NS) {
+        return;
+    }
+    c->answer_anyway = true; /* until it takes something */
+    ptl_waiters_forget(c->shard, c);
+    ptl_connection_resume(c);
+}
+
+bool ptl_connection_unstall(struct ptl_connection *c)
+{
+    struct ptl_parcel *parcel = c->stalled;
+    struct ptl_op op;
+
+    if (parcel == NULL) {
+        return true;
+    }
+    ptl_op_unpack(parcel->bytes, &op);
+    int err = deliver(c, op.name, op.body, op.count, op.whole);
+    if (err == PTL_EFULL) {
+        err = pause(c);
+        if (err == PTL_OK) {
+            return false;
+        }
+    }
+    c->stalled = NULL;
+    ptl_parcel_free(parcel, c->shard->allocator);
+    if (err < 0 && is_up(c)) {
+        ptl_link_fail(c->shard, c->link, err);
+    }
+    return is_up(c);
+}

@@ -1,0 +1,33 @@
+/*
+ * engine/link/receive.h - packets of a link on their way to ports.
+ *
+ * Packets are decoded where they lie.  What goes to a port of this shard is handled in place; what
+ * goes to another shard is copied into the ring to it, so that receive buffers never leave their
+ * shard.  A packet that finds no room is kept, and the connection is not read until there is.
+ * Thread: the link owner's.  Spec: design, section 4; AEMP protocol 3.
+ */
+#pragma once
+
+#include "io/base.h"
+
+#include <stdbool.h>
+
+struct ptl_connection;
+
+/* A real node's silence is probed, and unacknowledged bytes may be out for so long. */
+#define PTL_REAL_USER_TIMEOUT_MS 10000
+
+/*
+ * Take packets from `input`, which moves on, until it is empty or the connection is paused.
+ * False: the connection is not the link's any more.
+ */
+bool ptl_connection_read(struct ptl_connection *connection, struct ptl_span *input);
+
+/*
+ * A connection of a node of ours that is not read because the peer takes no answers: two nodes may
+ * wait for each other so, or one for a peer that is gone.  After a while it is read again.
+ */
+void ptl_connection_unblock(struct ptl_connection *connection);
+
+/* Deliver the packet that found no room.  False: there is still none, or the link is lost. */
+bool ptl_connection_unstall(struct ptl_connection *connection);

@@ -1,0 +1,398 @@
+#include "engine/link/request.h"
+
+#include "engine/directory/directory_request.h"
+#include "engine/link/link.h"
+#include "engine/link/peer_room.h"
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+#include "engine/message/words.h"
+#include "engine/node/node.h"
+#include "engine/port/send.h"
+#include "engine/port/spawn.h"
+
+/* One request, half taken apart: what stands behind its name. */
+struct request {
+    struct ptl_shard *shard;
+    struct ptl_link *link; /* NULL: from this node itself */
+    struct ptl_cursor rest;
+    uint32_t count; /* values in `rest` */
+    struct ptl_port *to;
+    uint8_t *room; /* PTL_STRING_NAME_ROOM bytes, for the string last taken */
+};
+
+/*
+ * Take a string off the front, in UTF-8; it is good until the next one is taken.  A null counts
+ * as the empty one: real nodes send it so.
+ */
+static bool take_string(struct request *r, struct ptl_span *string)
+{
+    struct ptl_value value;
+
+    if (r->count == 0 || ptl_next(&r->rest, &value) < 0) {
+        return false;
+    }
+    r->count--;
+    if (value.type == PTL_NULL) {
+        *string = ptl_span("", 0);
+        return true;
+    }
+    return ptl_string_name(&value, r->room, string) == PTL_OK;
+}
+
+static struct ptl_span rest_of(const struct request *r)
+{
+    return ptl_span(r->rest.at, (size_t)(r->rest.end - r->rest.at));
+}
+
+/* Port names come as bytes or as text, and mean the same characters. */
+static bool take_name(struct request *r, struct ptl_span *name)
+{
+    return take_string(r, name) && name->size <= PTL_PORT_NAME_MAX;
+}
+
+static int malformed(struct request *r, const char *what)
+{
+    const char *from = r->link != NULL ? r->link->id : r->shard->node->self.id;
+
+    ptl_log_about(r->shard, PTL_LOG_WARN, ptl_span_text(from),
+                  "from %s: a request '%s' with missing or wrong arguments: ignored", from, what);
+    return PTL_OK;
+}
+
+/*
+ * Whether we send this for a peer.  Not to a node port: what is relayed there is a request, perhaps
+ * to relay again, and one packet could go to and fro between two nodes as often as it has values.
+ * And to nodes that are not linked only so often: each makes us look for it, connect and wait.
+ */
+static bool may_relay(const struct request *r)
+{
+    const struct ptl_port *to = r->to;
+
+    if (r->link == NULL || to->kind != PTL_PORT_REMOTE) {
+        return true;
+    }
+    if (ptl_port_name(to).size == 0) {
+        return false;
+    }
+    return to->node_hash == r->link->hash ||
+           ptl_node_is_linked(r->shard->node, ptl_port_node(to)) ||
+           ptl_link_may_seek(r->link, r->shard->now, to->node_hash);
+}
+
+static int send_values(struct request *r, struct ptl_span body, uint32_t count)
+{
+    struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = body, .count = count};
+
+    if (r->to->kind == PTL_PORT_NODE || !may_relay(r)) {
+        r->shard->counters.dropped++;
+        return PTL_OK;
+    }
+    /* A peer's request waits for room with its connection; our own was accepted already, and what
+     * goes back to the peer itself has its own limit (receive.c). */
+    bool accepted = r->link == NULL || r->to->node_hash == r->link->hash;
+    return ptl_route(r->shard->node, r->to, &op, accepted ? PTL_WAY_OWN : PTL_WAY_MESSAGE);
+}
+
+static bool take_port(struct request *r)
+{
+    struct ptl_span id;
+
+    return take_string(r, &id) && ptl_port_read(&r->shard->node->self, id, r->to) == PTL_OK;
+}
+
+static int snd(struct request *r)
+{
+    if (!take_port(r)) {
+        return malformed(r, "snd");
+    }
+    return send_values(r, rest_of(r), r->count);
+}
+
+/* Answer with the values that came along, then what `put` adds. */
+static int answer(struct request *r, void (*put)(struct ptl_writer *, const void *),
+                  const void *data)
+{
+    struct ptl_writer writer;
+    struct ptl_msg rest = ptl_msg_borrow(rest_of(r), r->count);
+
+    ptl_writer_init(&writer, r->shard->node);
+    int err = ptl_put_values(&writer, &rest);
+    if (err == PTL_OK) {
+        put(&writer, data);
+        err = writer.err;
+    }
+    if (err == PTL_OK) {
+        err = send_values(r, ptl_writer_body(&writer), writer.count);
+    }
+    ptl_writer_drop(&writer);
+    return err;
+}
+
+static void put_time(struct ptl_writer *writer, const void *data)
+{
+    ptl_put_float(writer, *(const double *)data);
+}
+
+static int time_request(struct request *r)
+{
+    double now = ptl_loop_wall(r->shard->loop);
+
+    if (!take_port(r)) {
+        return malformed(r, "time");
+    }
+    return answer(r, put_time, &now);
+}
+
+static void put_truth(struct ptl_writer *writer, const void *data)
+{
+    ptl_put_bool(writer, *(const bool *)data);
+}
+
+static void put_refusal(struct ptl_writer *writer, const void *data)
+{
+    const char *text = data;
+    ptl_put_text(writer, text, strlen(text));
+}
+
+static int eval(struct request *r)
+{
+    struct ptl_span code;
+
+    if (!take_string(r, &code)) {
+        return malformed(r, "eval");
+    }
+    if (r->count == 0) {
+        return PTL_OK; /* nobody wants an answer */
+    }
+    if (!take_port(r)) {
+        return malformed(r, "eval");
+    }
+    return answer(r, put_refusal, "portolan evaluates no code");
+}
+
+static int devnull(struct request *r)
+{
+    (void)r;
+    return PTL_OK;
+}
+
+/* What needs no room at the port waits for the ring to its shard alone: the port may be full for
+ * ever, and this be what ends it. */
+static int wait_for_ring(struct request *r, int err)
+{
+    if (err == PTL_EFULL) {
+        unsigned place = ptl_place_of(r->shard->node, r->to);
+        ptl_port_make(&r->shard->node->self, place, 0, 0, r->to); /* no port, but a way */
+    }
+    return err;
+}
+
+static int mon1(struct request *r)
+{
+    const struct ptl_identity *self = &r->shard->node->self;
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name)) {
+        return malformed(r, "mon1");
+    }
+    if (name.size == 0) {
+        return PTL_OK; /* the node port lives as long as the link */
+    }
+    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
+    if (err == PTL_OK) {
+        err = wait_for_ring(r, ptl_link_peer_watches(r->shard, r->link, name));
+    }
+    return err == PTL_ENAME ? malformed(r, "mon1") : err; /* a name that nobody can have */
+}
+
+static int mon0(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name)) {
+        return malformed(r, "mon0");
+    }
+    ptl_link_peer_leaves(r->shard, r->link, name);
+    return PTL_OK;
+}
+
+static int kil0(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name)) {
+        return malformed(r, "kil0");
+    }
+    struct ptl_msg reason = ptl_msg_borrow(rest_of(r), r->count);
+    return ptl_link_port_down(r->shard, r->link, name, &reason, r->to);
+}
+
+/* An op for a port of this node, named by the request. */
+static int pass(struct request *r, uint8_t kind, struct ptl_span name)
+{
+    const struct ptl_identity *self = &r->shard->node->self;
+    struct ptl_op op = {.kind = kind, .body = rest_of(r), .count = r->count};
+    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
+
+    if (err < 0) {
+        return PTL_OK; /* nobody has such a name */
+    }
+    ptl_op_address(&op, r->to);
+    if (r->link != NULL && kind == PTL_OP_SPAWN) {
+        op.node = ptl_span(r->link->id, r->link->id_size); /* whose doing it is */
+    }
+    if (r->to->shard == r->shard->index && r->link != NULL) {
+        ptl_shard_take(r->shard, &op);
+        return PTL_OK;
+    }
+    return wait_for_ring(r, ptl_shard_post(r->shard, r->to->shard, &op, r->link == NULL));
+}
+
+static int kil1(struct request *r)
+{
+    struct ptl_span name;
+
+    if (!take_name(r, &name)) {
+        return malformed(r, "kil1");
+    }
+    return name.size == 0 ? malformed(r, "kil1") : pass(r, PTL_OP_KILL, name);
+}
+
+static int spawn(struct request *r)
+{
+    struct ptl_span name;
+
+    if (!take_name(r, &name) || name.size == 0 || r->count == 0) {
+        return malformed(r, PTL_SPAWN_REQUEST);
+    }
+    const struct ptl_identity *self = &r->shard->node->self;
+    struct ptl_port port;
+    if (ptl_port_at(self, ptl_span(self->id, self->id_size), name, &port) < 0 ||
+        port.kind != PTL_PORT_NAMED) {
+        return malformed(r, PTL_SPAWN_REQUEST);
+    }
+    return pass(r, PTL_OP_SPAWN, name);
+}
+
+static int full(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name) || name.size == 0) {
+        return malformed(r, PTL_REQUEST_FULL);
+    }
+    return ptl_peer_says_full(r->shard, r->link, name);
+}
+
+static int room(struct request *r)
+{
+    struct ptl_span name;
+
+    if (r->link == NULL || !take_name(r, &name)) {
+        return malformed(r, PTL_REQUEST_ROOM);
+    }
+    ptl_peer_says_room(r->shard, r->link, name);
+    return PTL_OK;
+}
+
+static int can(struct request *r);
+
+/* Sorted by their words. */
+static const struct {
+    struct ptl_word word;
+    int (*run)(struct request *);
+} requests[] = {
+    {PTL_WORD(""), devnull},
+    {PTL_WORD(PTL_SPAWN_REQUEST), spawn},
+    {PTL_WORD("can"), can},
+    {PTL_WORD("devnull"), devnull},
+    {PTL_WORD("eval"), eval},
+    {PTL_WORD("kil0"), kil0},
+    {PTL_WORD("kil1"), kil1},
+    {PTL_WORD("mon0"), mon0},
+    {PTL_WORD("mon1"), mon1},
+    {PTL_WORD(PTL_REQUEST_FULL), full},
+    {PTL_WORD(PTL_REQUEST_ROOM), room},
+    {PTL_WORD("snd"), snd},
+    {PTL_WORD("time"), time_request},
+};
+
+static int find(struct ptl_span name)
+{
+    return ptl_words_find(requests, sizeof(requests) / sizeof(requests[0]), sizeof(requests[0]),
+                          name);
+}
+
+/* Whether the word is a registered function's. */
+static bool is_function(struct request *r, struct ptl_span name)
+{
+    struct ptl_function function;
+
+    return ptl_node_function(r->shard->node, name, &function);
+}
+
+static int can(struct request *r)
+{
+    struct ptl_span name;
+
+    if (!take_string(r, &name)) {
+        return malformed(r, "can");
+    }
+    bool known = find(name) >= 0 || ptl_directory_word(name) >= 0 || is_function(r, name);
+    if (!take_port(r)) {
+        return malformed(r, "can");
+    }
+    return answer(r, put_truth, &known);
+}
+
+/*
+ * Any function is called by its name, as with real nodes: as a port of its own, whose name nobody
+ * knows, and which is gone as soon as it keeps nothing.  It counts as one that the peer spawned.
+ */
+static int call(struct request *r, const struct ptl_msg *msg)
+{
+    char name[PTL_NAME_SPAWNED_SIZE];
+
+    ptl_name_spawned(&r->shard->node->self, r->shard->index, ++r->shard->spawn_counter, name);
+    r->rest = ptl_msg_begin(msg); /* the function's name goes first */
+    r->count = ptl_msg_count(msg);
+    return pass(r, PTL_OP_SPAWN, ptl_span(name, sizeof(name)));
+}
+
+int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_msg *msg,
+                struct ptl_port *to)
+{
+    uint8_t room[PTL_STRING_NAME_ROOM];
+    struct request r = {
+        .shard = shard,
+        .link = link,
+        .rest = ptl_msg_begin(msg),
+        .count = ptl_msg_count(msg),
+        .to = to,
+        .room = room,
+    };
+    struct ptl_span name;
+
+    if (r.count == 0) {
+        return PTL_OK;
+    }
+    if (!take_string(&r, &name)) {
+        return malformed(&r, "?");
+    }
+    int index = find(name);
+    if (index >= 0) {
+        return requests[index].run(&r);
+    }
+    int word = link == NULL ? -1 : ptl_directory_word(name);
+    if (word < 0 && is_function(&r, name)) {
+        return call(&r, msg);
+    }
+    if (word < 0) {
+        const char *from = link != NULL ? link->id : shard->node->self.id;
+        ptl_log_about(shard, PTL_LOG_DEBUG, ptl_span_text(from),
+                      "from %s: unknown request '%.*s': ignored", from, (int)name.size,
+                      (const char *)name.bytes);
+        return PTL_OK;
+    }
+    return ptl_directory_request(shard, link, word, rest_of(&r), r.count, to);
+}

@@ -1,0 +1,18 @@
+/*
+ * engine/link/request.h - what the node port understands.  Spec: AEMP protocol 4.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "io/base.h"
+
+struct ptl_link;
+struct ptl_shard;
+
+/*
+ * Carry out one request to our node port.  `link` is where it came from, NULL: this node itself.
+ * A request that is unknown or lacks arguments is logged and ignored.  Returns 0, or PTL_EFULL
+ * when its answer finds no room on the way to *to: come again with the same request.
+ */
+PTL_MUST_CHECK int ptl_request(struct ptl_shard *shard, struct ptl_link *link,
+                               const struct ptl_msg *msg, struct ptl_port *to);

@@ -1,0 +1,168 @@
+#include "engine/link/seed.h"
+
+#include "engine/link/dial.h"
+#include "engine/node/node.h"
+
+#define BACKOFF_FIRST_NS UINT64_C(1000000000)
+#define BACKOFF_LAST_NS UINT64_C(30000000000)
+#define TELL_AGAIN_NS UINT64_C(60000000000)
+
+void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash)
+{
+    struct ptl_node *node = from->node;
+    struct ptl_seed *its = &node->seeds[seed];
+
+    atomic_store(&its->led_to, hash);
+    atomic_store(&its->settled, true);
+    if (atomic_exchange(&its->state, PTL_SEED_LINKED) != PTL_SEED_LINKED) {
+        atomic_store(&its->linked_at, from->now);
+        atomic_store(&node->seed_news, true);
+        ptl_shard_wake(&node->shards[0], from);
+    }
+}
+
+void ptl_seed_is_self(struct ptl_node *node, int seed)
+{
+    atomic_store(&node->seeds[seed].state, PTL_SEED_SELF);
+    atomic_store(&node->seeds[seed].settled, true);
+    ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", node->seeds[seed].host_port);
+}
+
+void ptl_seed_lost(struct ptl_node *node, int seed, int err, struct ptl_shard *from)
+{
+    atomic_store(&node->seeds[seed].lost_err, err);
+    /* Whoever says so may be another shard: shard 0 finds the state and sets the time. */
+    atomic_store(&node->seeds[seed].state, PTL_SEED_LOST);
+    atomic_store(&node->seeds[seed].settled, true);
+    atomic_store(&node->seed_news, true);
+    ptl_shard_wake(&node->shards[0], from);
+}
+
+bool ptl_seed_has_led_to(const struct ptl_node *node, int seed, uint64_t hash)
+{
+    return atomic_load(&node->seeds[seed].led_to) == hash;
+}
+
+bool ptl_seeds_unsettled(const struct ptl_node *node)
+{
+    for (unsigned i = 0; i < node->seed_count; i++) {
+        if (!atomic_load(&node->seeds[i].settled)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Between 0.6 and 1.2 times the back-off, so that nodes that lost one seed do not come at once. */
+static uint64_t jittered(struct ptl_shard *shard, uint64_t backoff)
+{
+    uint32_t random;
+
+    ptl_loop_random(shard->loop, &random, sizeof(random));
+    return backoff * 6 / 10 + backoff * 6 / 10 * random / UINT32_MAX;
+}
+
+static void start(struct ptl_shard *shard, struct ptl_seed *seed, int index)
+{
+    atomic_store(&seed->state, PTL_SEED_TRYING);
+    int err =
+        ptl_dial_start(shard, seed->host_port, strlen(seed->host_port), NULL, index, &seed->dial);
+    if (err < 0) {
+        ptl_seed_lost(shard->node, index, err, shard);
+    }
+}
+
+/* A link that fails as soon as it is made would be made again and again: only one that has lasted
+ * begins the waiting anew. */
+static void look_back(struct ptl_seed *seed, uint64_t now)
+{
+    uint64_t linked_at = atomic_exchange(&seed->linked_at, 0);
+
+    if (linked_at != 0 && now > linked_at && now - linked_at >= PTL_LINK_LASTED_NS) {
+        seed->backoff_ns = BACKOFF_FIRST_NS;
+    }
+}
+
+/* ---- What the operator is told ------------------------------------------------------------- */
+
+/* All have been tried, and none is linked. */
+static bool is_alone(const struct ptl_node *node)
+{
+    for (unsigned i = 0; i < node->seed_count; i++) {
+        if (atomic_load(&node->seeds[i].state) == PTL_SEED_LINKED) {
+            return false;
+        }
+    }
+    return !ptl_seeds_unsettled(node);
+}
+
+/* Once for each cause, and then once in a while.  It is an error where nothing else is left. */
+static void tell_lost(struct ptl_shard *shard, struct ptl_seed *seed, uint64_t now)
+{
+    int err = atomic_load(&seed->lost_err);
+    bool alone = is_alone(shard->node);
+
+    if (err == PTL_OK || (err == seed->told_err && (seed->told_alone || !alone) &&
+                          now - seed->told_at < TELL_AGAIN_NS)) {
+        return;
+    }
+    seed->told_err = err;
+    seed->told_alone = alone;
+    seed->told_at = now;
+    ptl_log_about(shard, alone ? PTL_LOG_ERROR : PTL_LOG_WARN, ptl_span_text(seed->host_port),
+                  "cannot join at %s: %s", seed->host_port, ptl_err_text(err));
+}
+
+static void tell_joined(struct ptl_shard *shard, struct ptl_seed *seed)
+{
+    if (seed->told_err != PTL_OK) {
+        seed->told_err = PTL_OK;
+        ptl_log_about(shard, PTL_LOG_INFO, ptl_span_text(seed->host_port), "joined at %s",
+                      seed->host_port);
+    }
+}
+
+/* ---- Time ---------------------------------------------------------------------------------- */
+
+static void tick(struct ptl_shard *shard, struct ptl_seed *seed, int index, uint64_t now)
+{
+    switch (atomic_load(&seed->state)) {
+    case PTL_SEED_LOST:
+        atomic_store(&seed->state, PTL_SEED_WAITING);
+        tell_lost(shard, seed, now);
+        look_back(seed, now);
+        seed->next_at = now + jittered(shard, seed->backoff_ns);
+        seed->backoff_ns =
+            seed->backoff_ns * 2 < BACKOFF_LAST_NS ? seed->backoff_ns * 2 : BACKOFF_LAST_NS;
+        break;
+    case PTL_SEED_WAITING:
+        if (now >= seed->next_at) {
+            start(shard, seed, index);
+        }
+        break;
+    case PTL_SEED_LINKED:
+        tell_joined(shard, seed);
+        break;
+    default:
+        break;
+    }
+}
+
+uint64_t ptl_seeds_tick(struct ptl_shard *shard, uint64_t now)
+{
+    struct ptl_node *node = shard->node;
+    uint64_t next = UINT64_MAX;
+
+    atomic_store(&node->seed_news, false);
+    for (unsigned i = 0; i < node->seed_count; i++) {
+        struct ptl_seed *seed = &node->seeds[i];
+        if (seed->backoff_ns == 0) {
+            seed->backoff_ns = BACKOFF_FIRST_NS;
+        }
+        tick(shard, seed, (int)i, now);
+        if (atomic_load(&seed->state) == PTL_SEED_WAITING && seed->next_at < next) {
+            next = seed->next_at;
+        }
+    }
+    return next;
+}

@@ -1,0 +1,58 @@
+/*
+ * engine/link/seed.h - the addresses that a node joins the network by: tried again and again.
+ *
+ * Seeds are kept by shard 0; the shard that owns the node behind one says when it is linked, and
+ * when that link is lost.  Spec: AEMP protocol 6.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+
+#include <stdatomic.h>
+
+struct ptl_dial;
+struct ptl_node;
+struct ptl_shard;
+
+#define PTL_SEEDS_MAX 64 /* one bit each */
+
+enum ptl_seed_state {
+    PTL_SEED_WAITING, /* for its next attempt */
+    PTL_SEED_TRYING,
+    PTL_SEED_LINKED, /* to the node behind it */
+    PTL_SEED_LOST,   /* the last attempt, or the link; shard 0 will find a time for the next */
+    PTL_SEED_SELF,   /* it is this node: never tried again */
+};
+
+struct ptl_seed {
+    char *host_port;
+    _Atomic uint8_t state;   /* enum ptl_seed_state; written by other shards, too */
+    _Atomic bool settled;    /* it was reached or not, at least once */
+    _Atomic uint64_t led_to; /* the hash of the node that has been proved to be there; 0: none */
+    _Atomic int lost_err;    /* why the last attempt failed */
+    struct ptl_dial *dial;
+    int told_err;        /* what the operator knows of that; PTL_OK: nothing, or it is linked */
+    bool told_alone;     /* and that no other seed could be joined either */
+    uint64_t told_at;    /* ns */
+    uint64_t next_at;    /* ns */
+    uint64_t backoff_ns; /* until the attempt after the next */
+    _Atomic uint64_t
+        linked_at; /* ns: since when it is linked, or was; 0: not since the last loss */
+};
+
+/* Say what became of a seed; `hash` is that of the node that was proved to be behind it.  Thread:
+ * any shard of the node. */
+void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash);
+/* It could not be joined, for `err`, or (PTL_OK) its link is lost. */
+void ptl_seed_lost(struct ptl_node *node, int seed, int err, struct ptl_shard *from);
+void ptl_seed_is_self(struct ptl_node *node, int seed);
+
+/* Whether the node of this hash has been proved to be behind the seed, the last time that one was.
+ * Thread: any shard of the node. */
+bool ptl_seed_has_led_to(const struct ptl_node *node, int seed, uint64_t hash);
+
+/* Whether some seed has not been tried yet.  Thread: any shard of the node. */
+bool ptl_seeds_unsettled(const struct ptl_node *node);
+
+/* Shard 0: start what is due.  Returns when to look again. */
+uint64_t ptl_seeds_tick(struct ptl_shard *shard, uint64_t now);

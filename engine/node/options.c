@@ -1,0 +1,241 @@
+#include "engine/node/options.h"
+
+#include "engine/node/node.h"
+#include "io/address.h"
+#include "io/framing.h"
+
+#define STDERR 2
+#define LOG_PATIENCE_MS 200 /* for the last lines, when nobody reads them */
+#define SECRET_SIZE_MIN 16  /* bytes; for addresses that others can reach */
+
+char *ptl_text_copy(const struct ptl_allocator *allocator, const char *text, size_t size)
+{
+    char *copy = ptl_alloc_raw(allocator, size + 1);
+
+    if (copy != NULL) {
+        memcpy(copy, text, size);
+        copy[size] = 0;
+    }
+    return copy;
+}
+
+void ptl_text_free(const struct ptl_allocator *allocator, char *text)
+{
+    if (text != NULL) {
+        ptl_free(allocator, text, strlen(text) + 1);
+    }
+}
+
+static void set_default(size_t *option, size_t value)
+{
+    if (*option == 0) {
+        *option = value;
+    }
+}
+
+static void set_default_unsigned(unsigned *option, unsigned value)
+{
+    if (*option == 0) {
+        *option = value;
+    }
+}
+
+static void fill_in(struct ptl_node_options *options)
+{
+    options->framings = options->framings != NULL ? options->framings : "cbor,json";
+    options->loops = options->loops != NULL ? options->loops : ptl_loop_uring();
+    set_default(&options->message_bytes_max, (size_t)64 << 20);
+    set_default(&options->port_room, (size_t)1 << 20);
+    set_default(&options->link_room, (size_t)8 << 20);
+    set_default(&options->links_room, 16 * options->link_room);
+    set_default(&options->making_room, 4 * options->message_bytes_max);
+    set_default(&options->inbox_room, (size_t)4 << 20);
+    set_default(&options->kept_room, (size_t)16 << 20);
+    set_default(&options->ring_bytes, (size_t)256 << 10);
+    set_default_unsigned(&options->half_open_max, 1024);
+    set_default_unsigned(&options->half_open_per_address, options->half_open_max);
+    set_default_unsigned(&options->spawned_max, 100000);
+    set_default_unsigned(&options->spawned_all_max, 400000);
+    set_default_unsigned(&options->handshake_ms, 10000);
+    set_default_unsigned(&options->silence_ms, 2000);
+    set_default(&options->db_value_bytes_max, (size_t)1 << 20);
+    if (options->db_value_bytes_max > options->message_bytes_max / 2) {
+        options->db_value_bytes_max = options->message_bytes_max / 2; /* it goes in a message */
+    }
+    set_default_unsigned(&options->db_entries_max, 4000000);
+    set_default_unsigned(&options->db_watches_max, 10000);
+}
+
+static bool framings_valid(const char *framings)
+{
+    do {
+        size_t size = strcspn(framings, ",");
+        if (ptl_framing_find(ptl_span(framings, size)) < 0) {
+            return false;
+        }
+        framings += size + (framings[size] == ',');
+    } while (*framings != 0);
+    return true;
+}
+
+static unsigned count_texts(const char *const *texts)
+{
+    unsigned count = 0;
+
+    while (texts != NULL && texts[count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static int check(const struct ptl_node_options *options)
+{
+    bool loopback = true;
+
+    if ((options->secret == NULL && options->secret_size != 0) ||
+        !framings_valid(options->framings) || count_texts(options->seeds) > PTL_SEEDS_MAX ||
+        (options->ring_bytes & (options->ring_bytes - 1)) != 0 ||
+        options->ring_bytes < 8 * (size_t)PTL_RECORD_MAX) {
+        return PTL_EINVAL;
+    }
+    for (unsigned i = 0; i < count_texts(options->binds); i++) {
+        struct ptl_host host;
+        if (ptl_host_parse(options->binds[i], &host) < 0) {
+            return PTL_EADDRESS;
+        }
+        loopback = loopback && ptl_address_is_loopback(options->binds[i]);
+    }
+    for (unsigned i = 0; i < count_texts(options->seeds); i++) {
+        struct ptl_host host;
+        if (ptl_host_parse(options->seeds[i], &host) < 0) {
+            return PTL_EADDRESS;
+        }
+        loopback = loopback && ptl_address_is_loopback(options->seeds[i]);
+    }
+    for (unsigned i = 0; i < count_texts(options->announces); i++) {
+        struct ptl_host host;
+        if (ptl_host_parse(options->announces[i], &host) < 0) {
+            return PTL_EADDRESS;
+        }
+    }
+    if (options->secret_size < SECRET_SIZE_MIN && options->secret_size != 0 && !loopback) {
+        return PTL_ESECRET;
+    }
+    return PTL_OK;
+}
+
+static int copy_secret(struct ptl_node *node, const struct ptl_node_options *from)
+{
+    if (from->secret_size == 0) {
+        return PTL_OK;
+    }
+    void *secret = ptl_alloc_raw(node->allocator, from->secret_size);
+    if (secret == NULL) {
+        return PTL_ENOMEM;
+    }
+    memcpy(secret, from->secret, from->secret_size);
+    node->options.secret = secret;
+    return PTL_OK;
+}
+
+static int copy_lists(struct ptl_node *node, const struct ptl_node_options *from)
+{
+    unsigned binds = count_texts(from->binds), seeds = count_texts(from->seeds);
+    unsigned announces = count_texts(from->announces);
+
+    /* Each count as soon as its block is there: ptl_options_drop() frees by them. */
+    node->binds = ptl_alloc(node->allocator, (binds + 1) * sizeof(*node->binds));
+    node->bind_count = node->binds == NULL ? 0 : binds;
+    node->seeds = ptl_alloc(node->allocator, (seeds + 1) * sizeof(*node->seeds));
+    node->seed_count = node->seeds == NULL ? 0 : seeds;
+    node->announces = ptl_alloc(node->allocator, (announces + 1) * sizeof(*node->announces));
+    node->announce_count = node->announces == NULL ? 0 : announces;
+    if (node->binds == NULL || node->seeds == NULL || node->announces == NULL) {
+        return PTL_ENOMEM;
+    }
+    for (unsigned i = 0; i < binds; i++) {
+        node->binds[i].wish =
+            ptl_text_copy(node->allocator, from->binds[i], strlen(from->binds[i]));
+        if (node->binds[i].wish == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    for (unsigned i = 0; i < announces; i++) {
+        node->announces[i] =
+            ptl_text_copy(node->allocator, from->announces[i], strlen(from->announces[i]));
+        if (node->announces[i] == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    for (unsigned i = 0; i < seeds; i++) {
+        node->seeds[i].host_port =
+            ptl_text_copy(node->allocator, from->seeds[i], strlen(from->seeds[i]));
+        if (node->seeds[i].host_port == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    return PTL_OK;
+}
+
+/* Who gives no log of their own gets one that never blocks either. */
+static int open_log(struct ptl_node *node)
+{
+    if (node->options.log != NULL) {
+        return PTL_OK;
+    }
+    int err = ptl_log_writer_open(node->allocator, STDERR, &node->log_writer);
+    node->options.log = ptl_log_write;
+    node->options.log_data = node->log_writer;
+    return err;
+}
+
+int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
+{
+    struct ptl_node_options filled = *from;
+
+    fill_in(&filled);
+    int err = check(&filled);
+    if (err < 0) {
+        return err;
+    }
+    node->options = filled;
+    node->options.id = NULL;
+    node->options.binds = NULL;
+    node->options.seeds = NULL;
+    node->options.announces = NULL;
+    node->options.secret = NULL;
+    node->options.framings =
+        ptl_text_copy(node->allocator, filled.framings, strlen(filled.framings));
+    if (node->options.framings == NULL) {
+        return PTL_ENOMEM;
+    }
+    err = copy_secret(node, from);
+    if (err == PTL_OK) {
+        err = copy_lists(node, from);
+    }
+    return err < 0 ? err : open_log(node);
+}
+
+void ptl_options_drop(struct ptl_node *node)
+{
+    const struct ptl_allocator *allocator = node->allocator;
+
+    ptl_log_writer_close(node->log_writer, LOG_PATIENCE_MS);
+    for (unsigned i = 0; i < node->bind_count; i++) {
+        ptl_text_free(allocator, node->binds[i].wish);
+    }
+    ptl_free(allocator, node->binds, (node->bind_count + 1) * sizeof(*node->binds));
+    for (unsigned i = 0; i < node->seed_count; i++) {
+        ptl_text_free(allocator, node->seeds[i].host_port);
+    }
+    ptl_free(allocator, node->seeds, (node->seed_count + 1) * sizeof(*node->seeds));
+    for (unsigned i = 0; i < node->announce_count; i++) {
+        ptl_text_free(allocator, node->announces[i]);
+    }
+    ptl_free(allocator, node->announces, (node->announce_count + 1) * sizeof(*node->announces));
+    ptl_text_free(allocator, (char *)node->options.framings);
+    if (node->options.secret != NULL) {
+        memset((void *)node->options.secret, 0, node->options.secret_size);
+        ptl_free(allocator, (void *)node->options.secret, node->options.secret_size);
+    }
+}

@@ -1,0 +1,84 @@
+#include "engine/port/estate.h"
+
+#include "engine/port/port_watch.h"
+#include "engine/shard/shard.h"
+#include "engine/shard/slice.h"
+
+/* Units that one dead port has before it is the next one's turn: small ones are soon done. */
+#define SHARE 256
+
+/* False: there was nothing. */
+static bool clear_one(struct ptl_shard *shard, struct ptl_port_more *dead)
+{
+    struct ptl_belonging *belonging = dead->belongings;
+
+    if (dead->queue_first != NULL) {
+        ptl_port_drop_first(shard, dead);
+    } else if (belonging != NULL) {
+        ptl_belonging_remove(belonging);
+        belonging->end(shard, belonging);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* False: more is left than the units suffice for. */
+static bool clear(struct ptl_shard *shard, struct ptl_port_more *dead, uint64_t *units)
+{
+    while (*units > 0) {
+        --*units; /* first: what ends may let another port die, at the cost of the same units */
+        if (!clear_one(shard, dead)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void clear_or_list(struct ptl_shard *shard, struct ptl_port_more *dead, uint64_t *units)
+{
+    if (!clear(shard, dead, units)) {
+        ptl_list_append(&shard->estates, &dead->retrying);
+        return;
+    }
+    ptl_release(dead->release, dead->release_data);
+    ptl_port_bury(shard, dead);
+}
+
+void ptl_estate_leave(struct ptl_shard *shard, struct ptl_port_more *dead)
+{
+    clear_or_list(shard, dead, &shard->estate_units);
+    shard->unfinished |= !ptl_list_empty(&shard->estates);
+}
+
+static struct ptl_port_more *take_first(struct ptl_shard *shard)
+{
+    struct ptl_port_more *dead = ptl_container(shard->estates.next, struct ptl_port_more, retrying);
+
+    ptl_list_remove(&dead->retrying);
+    return dead;
+}
+
+bool ptl_estates_work(struct ptl_shard *shard)
+{
+    uint64_t units = PTL_SLICE;
+
+    while (units > 0 && !ptl_list_empty(&shard->estates)) {
+        uint64_t share = units < SHARE ? units : SHARE;
+        units -= share;
+        clear_or_list(shard, take_first(shard), &share);
+        units += share;
+    }
+    return !ptl_list_empty(&shard->estates);
+}
+
+void ptl_estates_clear(struct ptl_shard *shard)
+{
+    uint64_t all = UINT64_MAX;
+
+    while (!ptl_list_empty(&shard->estates)) {
+        struct ptl_port_more *dead = take_first(shard);
+        ptl_map_drop(&dead->watchers);
+        clear_or_list(shard, dead, &all);
+    }
+}

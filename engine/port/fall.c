@@ -1,0 +1,357 @@
+#include "engine/port/fall.h"
+
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/shard/slice.h"
+
+#ifdef PTL_SIMULATED
+uint32_t ptl_slice = 4096;
+#endif
+
+enum kind { FALL_TARGET, FALL_LINK, FALL_ALL };
+
+/* What has gone, and who is still to be told. */
+struct ptl_fall {
+    struct ptl_fall *next;
+    enum kind kind;
+    uint64_t failure;            /* its number, or 0 */
+    unsigned owner;              /* LINK: the shard that owns it */
+    uint64_t node_hash;          /* LINK */
+    bool adopted;                /* LINK: all notices wait at their ports */
+    unsigned rounds;             /* LINK: how often more was watched while we gathered */
+    struct ptl_route *route;     /* its watches, out of the map; NULL: none is left */
+    struct ptl_target *watch;    /* the one in work, unlisted */
+    struct ptl_monitoring *rest; /* LINK: gathered, and told when the failure is adopted */
+    const struct ptl_msg *reason;
+    struct ptl_msg *kept; /* the same, held from turn to turn */
+};
+
+/* So many places of a map cost as much to make as a monitor does to tell. */
+#define PLACES_A_UNIT 4
+
+/* Of a slice: to queue a notice takes two allocations and touches its port, its watch and three
+ * maps, some microseconds where there are a million. */
+#define FALL_UNITS ((PTL_SLICE + 3) / 4)
+
+static const struct ptl_span no_key;
+
+/* ---- Gathering ----------------------------------------------------------------------------- */
+
+static struct ptl_route *take_route(struct ptl_shard *shard, struct ptl_fall *fall)
+{
+    struct ptl_map *routes = &shard->monitors.routes;
+    struct ptl_route *route = NULL;
+
+    if (fall->kind == FALL_ALL) {
+        route = ptl_map_take(routes);
+    } else if (fall->kind == FALL_LINK && !fall->adopted) {
+        route = ptl_map_find(routes, fall->node_hash, NULL, no_key);
+        if (route != NULL) {
+            ptl_map_remove(routes, route->hash, route);
+        }
+    }
+    if (route != NULL) {
+        route->falling = true;
+    }
+    return route;
+}
+
+/*
+ * What is watched on that node while we gather is of the old epoch, too: it is gathered before the
+ * failure is adopted.  Each such round may do twice as much at once, so that whoever goes on
+ * watching cannot put it off for ever.
+ */
+static bool next_route(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t *units)
+{
+    if (fall->route != NULL) {
+        ptl_free(shard->allocator, fall->route, sizeof(*fall->route));
+    }
+    fall->route = take_route(shard, fall);
+    bool again = fall->route != NULL && fall->kind == FALL_LINK && fall->rounds++ > 0;
+    if (again && *units < UINT64_MAX / 2) {
+        *units += (uint64_t)FALL_UNITS << (fall->rounds < 32 ? fall->rounds : 32);
+    }
+    return fall->route != NULL;
+}
+
+/* The watch to go on with, out of all maps: nothing joins it any more. */
+static struct ptl_target *next_watch(struct ptl_shard *shard, struct ptl_fall *fall,
+                                     uint64_t *units)
+{
+    while (fall->watch == NULL) {
+        if (fall->route != NULL && fall->route->first != NULL) {
+            fall->watch = fall->route->first;
+            fall->watch->firing = true;
+            ptl_target_unlist(shard, fall->watch);
+        } else if (!next_route(shard, fall, units)) {
+            return NULL;
+        }
+    }
+    return fall->watch;
+}
+
+/*
+ * A victim on this node dies before the failure is adopted: it would else send from behind it with
+ * its end under way.  Elsewhere the kill itself must be issued from behind it, or it is lost.
+ */
+static bool kills_here(const struct ptl_monitoring *monitoring)
+{
+    return monitoring->kind == PTL_MONITOR_KILL && monitoring->to->kind != PTL_PORT_REMOTE;
+}
+
+static void gather(struct ptl_shard *shard, struct ptl_fall *fall,
+                   struct ptl_monitoring *monitoring)
+{
+    bool at_once = fall->kind != FALL_LINK || ptl_monitoring_is_notice(shard, monitoring) ||
+                   kills_here(monitoring);
+
+    ptl_monitoring_list_remove(monitoring);
+    monitoring->watch = NULL;
+    if (at_once) {
+        ptl_monitoring_fire(shard, monitoring, fall->reason, fall->failure);
+    } else {
+        ptl_monitoring_list_add(&fall->rest, monitoring); /* whoever takes it back finds it here */
+    }
+}
+
+/* The places that a port has for its notices: making more of them is work, too. */
+static uint64_t places_of(const struct ptl_slot *owner)
+{
+    return owner == NULL || owner->more == NULL ? 0 : ptl_map_places(&owner->more->pending);
+}
+
+/* Gather one and return what it cost. */
+static uint64_t gather_next(struct ptl_shard *shard, struct ptl_fall *fall,
+                            struct ptl_monitoring *monitoring)
+{
+    const struct ptl_slot *owner = fall->kind == FALL_LINK ? monitoring->owner : NULL;
+    uint64_t before = places_of(owner);
+
+    gather(shard, fall, monitoring);
+    uint64_t after = places_of(owner);
+    return after > before ? 1 + (after - before) / PLACES_A_UNIT : 1;
+}
+
+/* False: more is left than there are units. */
+static bool gather_all(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t *units)
+{
+    struct ptl_target *watch;
+
+    while ((watch = next_watch(shard, fall, units)) != NULL) {
+        while (watch->first != NULL) {
+            if (*units == 0) {
+                return false;
+            }
+            uint64_t cost = gather_next(shard, fall, watch->first);
+            *units -= cost < *units ? cost : *units;
+        }
+        fall->watch = NULL;
+        ptl_target_free(shard, watch);
+    }
+    return true;
+}
+
+/* ---- Adopting and answering ---------------------------------------------------------------- */
+
+/*
+ * From now on what this shard issues is of the new epoch, but for the ports whose notice still
+ * waits in their queue (ptl_epoch_of).
+ */
+static void adopt(struct ptl_shard *shard, struct ptl_fall *fall)
+{
+    ptl_assert(fall->failure > shard->told[fall->owner]);
+    shard->told[fall->owner] = fall->failure;
+    fall->adopted = true;
+    ptl_ports_unblock(shard);
+}
+
+static void answer(struct ptl_shard *shard, const struct ptl_fall *fall)
+{
+    struct ptl_shard *owner = &shard->node->shards[fall->owner];
+
+    atomic_store(&shard->answered[fall->owner], fall->failure);
+    ptl_shard_wake(owner, shard);
+    if (owner == shard) {
+        shard->unfinished = true;
+        if (fall->failure == shard->failures) { /* no other failure is still to be told */
+            atomic_store(&shard->told_outside, fall->failure);
+            shard->waiters.news = true;
+        }
+    }
+}
+
+/* Go on with one; false: more is left than there are units. */
+static bool go_on(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t *units)
+{
+    if (!fall->adopted) {
+        if (!gather_all(shard, fall, units)) {
+            return false;
+        }
+        if (fall->kind != FALL_LINK) {
+            return true;
+        }
+        adopt(shard, fall);
+    }
+    while (fall->rest != NULL) {
+        struct ptl_monitoring *monitoring = fall->rest;
+        if (*units == 0) {
+            return false;
+        }
+        --*units;
+        ptl_monitoring_list_remove(monitoring);
+        ptl_monitoring_fire(shard, monitoring, fall->reason, fall->failure);
+    }
+    answer(shard, fall);
+    return true;
+}
+
+/* ---- The list of falls --------------------------------------------------------------------- */
+
+static void free_fall(struct ptl_shard *shard, struct ptl_fall *fall)
+{
+    ptl_msg_free(fall->kept);
+    ptl_free(shard->allocator, fall, sizeof(*fall));
+}
+
+/* Keep what is left of one for later turns.  NULL: no memory. */
+static struct ptl_fall *keep(struct ptl_shard *shard, const struct ptl_fall *fall)
+{
+    struct ptl_fall *kept = ptl_alloc(shard->allocator, sizeof(*kept));
+    struct ptl_msg *reason = kept == NULL ? NULL : ptl_msg_keep(fall->reason);
+
+    if (reason == NULL) {
+        ptl_free(shard->allocator, kept, sizeof(*kept));
+        return NULL;
+    }
+    *kept = *fall;
+    kept->reason = kept->kept = reason;
+    if (kept->rest != NULL) {
+        kept->rest->link_ = &kept->rest;
+    }
+    return kept;
+}
+
+static bool work_off(struct ptl_shard *shard, uint64_t *units)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+
+    while (monitors->falls != NULL) {
+        struct ptl_fall *fall = monitors->falls;
+        if (!go_on(shard, fall, units)) {
+            return false;
+        }
+        monitors->falls = fall->next;
+        if (monitors->falls == NULL) {
+            monitors->falls_last = NULL;
+        }
+        free_fall(shard, fall);
+    }
+    return true;
+}
+
+static void append(struct ptl_monitors *monitors, struct ptl_fall *fall)
+{
+    if (monitors->falls_last == NULL) {
+        monitors->falls = fall;
+    } else {
+        monitors->falls_last->next = fall;
+    }
+    monitors->falls_last = fall;
+}
+
+/* Nearly all are small, and told at once.  Without memory to keep one, so are all others. */
+static void begin(struct ptl_shard *shard, struct ptl_fall *fall, bool in_order)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    uint64_t units = FALL_UNITS;
+
+    if ((!in_order || monitors->falls == NULL) && go_on(shard, fall, &units)) {
+        return;
+    }
+    struct ptl_fall *kept = keep(shard, fall);
+    if (kept != NULL) {
+        append(monitors, kept);
+        shard->unfinished = true;
+        return;
+    }
+    units = UINT64_MAX;
+    bool done = work_off(shard, &units) && go_on(shard, fall, &units);
+    ptl_assert(done);
+}
+
+void ptl_fall_link(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *reason)
+{
+    struct ptl_fall fall = {
+        .kind = FALL_LINK,
+        .failure = op->epoch,
+        .owner = op->watcher,
+        .node_hash = ptl_name_hash(op->node),
+        .reason = reason,
+    };
+
+#ifdef PTL_PLANT_LOST_MONITOR
+    struct ptl_route *route = ptl_map_find(&shard->monitors.routes, fall.node_hash, NULL, no_key);
+    if (route != NULL && op->epoch % 3 == 0) {
+        struct ptl_target *watch = route->first;
+        while (watch->first != NULL) {
+            ptl_monitoring_take_back(shard, watch->first->id);
+        }
+    }
+#endif
+    begin(shard, &fall, true);
+}
+
+void ptl_fall_target(struct ptl_shard *shard, uint64_t id, uint64_t failure,
+                     const struct ptl_msg *reason)
+{
+    struct ptl_target *watch =
+        ptl_map_find(&shard->monitors.by_watch, ptl_map_spread(id), NULL, no_key);
+    struct ptl_fall fall = {
+        .kind = FALL_TARGET, .failure = failure, .watch = watch, .reason = reason};
+
+    if (watch != NULL) {
+        watch->firing = true;
+        ptl_target_unlist(shard, watch);
+        begin(shard, &fall, false);
+    }
+}
+
+void ptl_fall_all(struct ptl_shard *shard)
+{
+    struct ptl_fall fall = {.kind = FALL_ALL};
+    struct ptl_msg *reason;
+
+    if (ptl_msg_make(shard->node, &reason, "t", "node_stopped") < 0) {
+        return;
+    }
+    fall.reason = reason;
+    struct ptl_monitoring *put_off;
+    while ((put_off = ptl_monitoring_resume(shard)) != NULL) {
+        ptl_monitoring_fire(shard, put_off, reason, 0);
+    }
+    begin(shard, &fall, true);
+    ptl_msg_free(reason);
+}
+
+bool ptl_falls_work(struct ptl_shard *shard)
+{
+    uint64_t units = FALL_UNITS;
+
+    return !work_off(shard, &units);
+}
+
+void ptl_falls_drop(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+
+    while (monitors->falls != NULL) {
+        struct ptl_fall *fall = monitors->falls;
+        monitors->falls = fall->next;
+        if (fall->watch != NULL) {
+            ptl_target_free(shard, fall->watch);
+        }
+        ptl_free(shard->allocator, fall->route, sizeof(*fall->route));
+        free_fall(shard, fall);
+    }
+}

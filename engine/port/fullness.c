@@ -1,0 +1,267 @@
+#include "engine/port/fullness.h"
+
+#include "engine/link/peer_room.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/port/send.h"
+#include "engine/shard/slice.h"
+
+/*
+ * What a shard remembers of what is full, by a text: "rain" is the link to that node, "#x" a port
+ * of ours, "rain#x" a port of rain's.  A port's value has the last two in its ID.
+ */
+struct full_key {
+    uint64_t hash;
+    uint64_t control; /* bytes of control ops that have gone there all the same */
+    uint32_t size;
+    char text[PTL_PORT_ID_MAX + 1];
+};
+
+static bool same_key(const void *entry, struct ptl_span text)
+{
+    const struct full_key *key = entry;
+    return ptl_span_equal(ptl_span(key->text, key->size), text);
+}
+
+static void key_make(struct full_key *key, struct ptl_span node, struct ptl_span name)
+{
+    ptl_assert(node.size + 1 + name.size < sizeof(key->text));
+    if (node.size != 0) {
+        memcpy(key->text, node.bytes, node.size);
+    }
+    key->control = 0;
+    key->size = (uint32_t)node.size;
+    if (name.size != 0) {
+        key->text[key->size] = '#';
+        memcpy(key->text + key->size + 1, name.bytes, name.size);
+        key->size += (uint32_t)name.size + 1;
+    }
+    key->hash = ptl_name_hash(ptl_span(key->text, key->size));
+}
+
+/* What is kept of a key ends with its text. */
+static size_t size_of(const struct full_key *key)
+{
+    return offsetof(struct full_key, text) + key->size;
+}
+
+static struct full_key *key_find(const struct ptl_map *map, const struct full_key *key)
+{
+    return ptl_map_find(map, key->hash, same_key, ptl_span(key->text, key->size));
+}
+
+static void key_add(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
+{
+    struct full_key wanted;
+
+    key_make(&wanted, node, name);
+    if (key_find(map, &wanted) != NULL || ptl_map_reserve(map) < 0) {
+        return; /* without memory nothing is refused: the mark is soft */
+    }
+    struct full_key *key = ptl_alloc_raw(map->allocator, size_of(&wanted));
+    if (key != NULL) {
+        memcpy(key, &wanted, size_of(&wanted));
+        ptl_map_insert(map, key->hash, key);
+    }
+}
+
+static void key_remove(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
+{
+    struct full_key wanted;
+
+    key_make(&wanted, node, name);
+    struct full_key *key = key_find(map, &wanted);
+    if (key != NULL) {
+        ptl_map_remove(map, key->hash, key);
+        ptl_free(map->allocator, key, size_of(key));
+    }
+}
+
+static void keys_drop(struct ptl_map *map)
+{
+    uint32_t at = 0;
+    struct full_key *key;
+
+    while ((key = ptl_map_next(map, &at)) != NULL) {
+        ptl_free(map->allocator, key, size_of(key));
+    }
+    ptl_map_drop(map);
+}
+
+int ptl_full_board_init(struct ptl_full_board *board, const struct ptl_allocator *allocator)
+{
+    ptl_map_init(&board->keys, allocator);
+    atomic_init(&board->count, 0);
+    return -pthread_mutex_init(&board->lock, NULL);
+}
+
+static void show(struct ptl_shard *shard, struct ptl_fullness *fullness)
+{
+    struct ptl_full_board *board = &shard->board;
+
+    pthread_mutex_lock(&board->lock);
+    if (fullness->full) {
+        key_add(&board->keys, fullness->node, fullness->name);
+    } else {
+        key_remove(&board->keys, fullness->node, fullness->name);
+    }
+    atomic_store(&board->count, board->keys.count);
+    pthread_mutex_unlock(&board->lock);
+    fullness->on_board = fullness->full;
+}
+
+void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bool full)
+{
+    fullness->full = full;
+    show(shard, fullness);
+    if (!full) {
+        shard->waiters.news = true;
+    }
+    if (!ptl_listed(&fullness->listed)) {
+        ptl_list_append(&shard->to_tell, &fullness->listed);
+    }
+}
+
+bool ptl_fullness_settled(const struct ptl_fullness *fullness)
+{
+    return !ptl_listed(&fullness->listed);
+}
+
+/* Returns whether all shards know. */
+static bool tell(struct ptl_shard *shard, struct ptl_fullness *fullness)
+{
+    bool all = true;
+
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (((fullness->told & bit) != 0) == fullness->full) {
+            continue;
+        }
+        struct ptl_op op = {
+            .kind = fullness->full ? PTL_OP_FULL : PTL_OP_ROOM,
+            .to = PTL_TO_SHARD,
+            .node = fullness->node,
+            .name = fullness->name,
+        };
+        if (ptl_shard_post(shard, i, &op, true) < 0) {
+            all = false;
+        } else {
+            fullness->told ^= bit;
+        }
+    }
+    return all;
+}
+
+bool ptl_fullness_tell(struct ptl_shard *shard)
+{
+    struct ptl_list kept; /* some shard has no room now: others go on with what is behind */
+    uint32_t units = PTL_SLICE;
+
+    ptl_list_init(&kept);
+    while (units-- > 0 && !ptl_list_empty(&shard->to_tell)) {
+        struct ptl_fullness *fullness =
+            ptl_container(shard->to_tell.next, struct ptl_fullness, listed);
+        ptl_list_remove(&fullness->listed);
+        if (!tell(shard, fullness)) {
+            ptl_list_append(&kept, &fullness->listed);
+        }
+    }
+    shard->unfinished |= !ptl_list_empty(&shard->to_tell);
+    ptl_list_append_all(&shard->to_tell, &kept);
+    return !ptl_list_empty(&shard->to_tell);
+}
+
+void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name,
+                       bool full)
+{
+    if (full) {
+        key_add(&shard->full, node, name);
+    } else {
+        key_remove(&shard->full, node, name);
+        shard->waiters.news = true;
+        if (node.size == 0) {
+            ptl_peers_tell_room(shard, name);
+        }
+    }
+}
+
+static bool has_text(const struct ptl_map *map, struct ptl_span text)
+{
+    return ptl_map_find(map, ptl_name_hash(text), same_key, text) != NULL;
+}
+
+static bool has_key(const struct ptl_map *map, const struct ptl_port *port)
+{
+    if (port->kind == PTL_PORT_REMOTE) {
+        return has_text(map, ptl_port_node(port)) || has_text(map, ptl_port_span(port));
+    }
+    return has_text(map, ptl_span_skip(ptl_port_span(port), port->node_size));
+}
+
+bool ptl_is_full(const struct ptl_shard *shard, const struct ptl_port *port)
+{
+    return shard->full.count != 0 && has_key(&shard->full, port);
+}
+
+bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port)
+{
+    if (atomic_load_explicit(&shard->board.count, memory_order_relaxed) == 0) {
+        return false;
+    }
+    pthread_mutex_lock(&shard->board.lock);
+    bool full = has_key(&shard->board.keys, port);
+    pthread_mutex_unlock(&shard->board.lock);
+    return full;
+}
+
+/* The peer minds what its own ports hold; here the link counts. */
+static struct full_key *control_key(const struct ptl_map *map, const struct ptl_port *port)
+{
+    struct ptl_span text = port->kind == PTL_PORT_REMOTE
+                               ? ptl_port_node(port)
+                               : ptl_span_skip(ptl_port_span(port), port->node_size);
+
+    return ptl_map_find(map, ptl_name_hash(text), same_key, text);
+}
+
+/* Shards have one half of the share, in equal parts, and threads the other; one op may exceed. */
+static bool lets_control(const struct ptl_map *map, const struct ptl_node *node,
+                         const struct ptl_port *port, uint64_t size, unsigned parts)
+{
+    struct full_key *key = control_key(map, port);
+    size_t mark = port->kind == PTL_PORT_REMOTE ? node->options.link_room : node->options.port_room;
+
+    if (key == NULL) {
+        return true;
+    }
+    if (key->control >= PTL_CONTROL_SHARE(mark) / 2 / parts) {
+        return false;
+    }
+    key->control += size;
+    return true;
+}
+
+bool ptl_full_lets_control(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size)
+{
+    return shard->full.count == 0 ||
+           lets_control(&shard->full, shard->node, port, size, shard->node->shard_count);
+}
+
+bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_port *port,
+                                   uint64_t size)
+{
+    if (atomic_load_explicit(&shard->board.count, memory_order_relaxed) == 0) {
+        return true;
+    }
+    pthread_mutex_lock(&shard->board.lock);
+    bool lets = lets_control(&shard->board.keys, shard->node, port, size, 1);
+    pthread_mutex_unlock(&shard->board.lock);
+    return lets;
+}
+
+void ptl_fullness_drop(struct ptl_shard *shard)
+{
+    keys_drop(&shard->full);
+    keys_drop(&shard->board.keys);
+    pthread_mutex_destroy(&shard->board.lock);
+}

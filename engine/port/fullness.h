@@ -1,0 +1,72 @@
+/*
+ * engine/port/fullness.h - "send nothing there until there is room", told backwards.
+ *
+ *   port or link, with its queue --FULL--> every shard --PTL_EFULL--> whoever sends
+ *                                --ROOM-->             --resume, ptl_on_room-->
+ *
+ * A queue that passes its mark says so to all shards; what is under way by then still arrives, and
+ * is bounded by the rings it comes through.  Who has been told what is a bit a shard, so telling
+ * needs no memory and is tried again each turn until it fits into the rings.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "engine/shard/list.h"
+#include "engine/shard/map.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct ptl_shard;
+
+/* Embedded in what can be full.  Only engine/port/fullness.c touches the fields. */
+struct ptl_fullness {
+    struct ptl_list listed; /* on the shard's list of those with something to tell */
+    struct ptl_span node;   /* of the link, or of the other node's port; empty: our own port */
+    struct ptl_span name;   /* of the port; empty: the link.  Memory of whoever embeds this */
+    uint64_t told;          /* a bit a shard: knows that it is full */
+    bool full;
+    bool on_board; /* shown to the program's threads */
+};
+
+/* What the program's threads look at: keys of what is full, at its owner's shard. */
+struct ptl_full_board {
+    pthread_mutex_t lock;
+    struct ptl_map keys;
+    _Atomic uint32_t count; /* of keys: read without the lock */
+};
+
+/* Say whether it is full now.  Telling follows, at the latest with the turn's end. */
+void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bool full);
+
+/*
+ * Tell the shards that do not know yet.  Returns whether some are left for the next turn.
+ */
+bool ptl_fullness_tell(struct ptl_shard *shard);
+
+/* It is about to be freed and is not full any more; false while shards still have to be told. */
+bool ptl_fullness_settled(const struct ptl_fullness *fullness);
+
+/* A shard has been told: PTL_OP_FULL or PTL_OP_ROOM. */
+void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name,
+                       bool full);
+
+/* Whether this shard has been told that the way to `port` is full. */
+bool ptl_is_full(const struct ptl_shard *shard, const struct ptl_port *port);
+
+/* The same for a thread of the program; `shard` is where the port or its link lives.
+ * Thread: any. */
+bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port);
+
+/*
+ * A control op of `size` bytes towards it: whether it may pass all the same, out of the share that
+ * such have beyond the mark until there is room again.  Counted.
+ */
+bool ptl_full_lets_control(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size);
+bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_port *port,
+                                   uint64_t size);
+
+/* Forget everything: the shard is closing. */
+void ptl_fullness_drop(struct ptl_shard *shard);
+
+int ptl_full_board_init(struct ptl_full_board *board, const struct ptl_allocator *allocator);

@@ -1,0 +1,686 @@
+#include "engine/port/monitor.h"
+
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/port/callback.h"
+#include "engine/port/fall.h"
+#include "engine/port/pending.h"
+#include "engine/port/reason.h"
+#include "engine/port/send.h"
+#include "engine/shard/shard.h"
+#include "engine/shard/slice.h"
+
+/* So many are tried in vain in one turn, of those that could not be told. */
+#define REFUSALS_MAX 256
+
+static const struct ptl_span no_key;
+
+void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator)
+{
+    *monitors = (struct ptl_monitors){.allocator = allocator, .put_off_end = &monitors->put_off};
+    ptl_map_init(&monitors->by_target, allocator);
+    ptl_map_init(&monitors->by_watch, allocator);
+    ptl_map_init(&monitors->by_id, allocator);
+    ptl_map_init(&monitors->routes, allocator);
+}
+
+/* ---- Monitorings --------------------------------------------------------------------------- */
+
+struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind,
+                                           const struct ptl_port *target)
+{
+    struct ptl_monitoring *monitoring = ptl_alloc(shard->allocator, sizeof(*monitoring));
+
+    if (monitoring != NULL) {
+        monitoring->id = atomic_fetch_add(&shard->node->last_id, 1) + 1;
+        monitoring->kind = kind;
+        monitoring->target = *target;
+    }
+    return monitoring;
+}
+
+void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
+    ptl_belonging_remove(&monitoring->belonging);
+    ptl_pending_remove(monitoring);
+    if (monitoring->prefix != NULL) {
+        ptl_keep_no_more(shard, monitoring->prefix->size);
+        ptl_msg_free(monitoring->prefix);
+    }
+    ptl_reason_let_go(shard, monitoring->reason);
+    ptl_free(shard->allocator, monitoring->to, sizeof(*monitoring->to));
+    ptl_release(monitoring->release, monitoring->data);
+    ptl_free(shard->allocator, monitoring, sizeof(*monitoring));
+}
+
+void ptl_monitoring_list_add(struct ptl_monitoring **list, struct ptl_monitoring *monitoring)
+{
+    monitoring->next = *list;
+    monitoring->link_ = list;
+    if (*list != NULL) {
+        (*list)->link_ = &monitoring->next;
+    }
+    *list = monitoring;
+}
+
+void ptl_monitoring_list_remove(struct ptl_monitoring *monitoring)
+{
+    if (monitoring->link_ != NULL) {
+        *monitoring->link_ = monitoring->next;
+        if (monitoring->next != NULL) {
+            monitoring->next->link_ = monitoring->link_;
+        }
+        monitoring->link_ = NULL;
+        monitoring->next = NULL;
+    }
+}
+
+/* ---- Watches ------------------------------------------------------------------------------- */
+
+static bool same_target(const void *entry, struct ptl_span id)
+{
+    return ptl_span_equal(ptl_port_span(&((const struct ptl_target *)entry)->target), id);
+}
+
+static struct ptl_route *get_route(struct ptl_shard *shard, uint64_t hash)
+{
+    struct ptl_map *routes = &shard->monitors.routes;
+    struct ptl_route *route = ptl_map_find(routes, hash, NULL, no_key);
+
+    if (route == NULL && ptl_map_reserve(routes) == PTL_OK) {
+        route = ptl_alloc(shard->allocator, sizeof(*route));
+        if (route != NULL) {
+            route->hash = hash;
+            ptl_map_insert(routes, hash, route);
+        }
+    }
+    return route;
+}
+
+static void drop_route(struct ptl_shard *shard, struct ptl_route *route)
+{
+    if (route->first == NULL && !route->falling) {
+        ptl_map_remove(&shard->monitors.routes, route->hash, route);
+        ptl_free(shard->allocator, route, sizeof(*route));
+    }
+}
+
+static void route_add(struct ptl_route *route, struct ptl_target *watch)
+{
+    watch->route = route;
+    watch->route_next = route->first;
+    watch->route_link = &route->first;
+    if (route->first != NULL) {
+        route->first->route_link = &watch->route_next;
+    }
+    route->first = watch;
+}
+
+void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch)
+{
+    ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
+    ptl_map_remove(&shard->monitors.by_watch, ptl_map_spread(watch->id), watch);
+    if (watch->route != NULL) {
+        *watch->route_link = watch->route_next;
+        if (watch->route_next != NULL) {
+            watch->route_next->route_link = watch->route_link;
+        }
+        drop_route(shard, watch->route);
+        watch->route = NULL;
+    }
+}
+
+void ptl_target_free(struct ptl_shard *shard, struct ptl_target *watch)
+{
+    ptl_free(shard->allocator, watch, sizeof(*watch));
+}
+
+/*
+ * `direct`: what peers and the program's threads ask of this shard's own ports happens as it is
+ * read, as their messages and kills do; going through the ring it would be overtaken.
+ */
+static int send_watch(struct ptl_shard *shard, const struct ptl_target *watch, uint8_t kind,
+                      uint64_t epoch, bool direct)
+{
+    struct ptl_op op = {.kind = kind, .watcher = shard->index, .number = watch->id};
+    unsigned place = ptl_place_of(shard->node, &watch->target);
+
+    ptl_op_address(&op, &watch->target);
+    op.epoch = epoch;
+    if (watch->target.kind == PTL_PORT_REMOTE && place == shard->index) {
+        return ptl_link_take(shard, &op);
+    }
+    if (direct && place == shard->index) {
+        ptl_port_take(shard, &op);
+        return PTL_OK;
+    }
+    return ptl_shard_post(shard, place, &op, true);
+}
+
+static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_port *target,
+                                    uint64_t hash, bool shared)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+
+    if (ptl_map_reserve(&monitors->by_target) < 0 || ptl_map_reserve(&monitors->by_watch) < 0) {
+        return NULL;
+    }
+    struct ptl_target *watch = ptl_alloc(shard->allocator, sizeof(*watch));
+    if (watch == NULL) {
+        return NULL;
+    }
+    watch->id = ++monitors->last_watch;
+    watch->target = *target;
+    watch->target_hash = hash;
+    if (target->kind == PTL_PORT_REMOTE) {
+        struct ptl_route *route = get_route(shard, target->node_hash);
+        if (route == NULL) {
+            ptl_target_free(shard, watch);
+            return NULL;
+        }
+        route_add(route, watch);
+    }
+    if (shared) {
+        ptl_map_insert(&monitors->by_target, hash, watch);
+    }
+    ptl_map_insert(&monitors->by_watch, ptl_map_spread(watch->id), watch);
+    return watch;
+}
+
+static void put_leaving(struct ptl_monitors *monitors, struct ptl_target *watch)
+{
+    watch->route_next = NULL;
+    if (monitors->leaving == NULL) {
+        monitors->leaving = watch;
+    } else {
+        monitors->leaving_last->route_next = watch;
+    }
+    monitors->leaving_last = watch;
+}
+
+/* The last interest is gone.  Telling that may have to wait for room in the ring: false then. */
+static bool leave(struct ptl_shard *shard, struct ptl_target *watch)
+{
+    ptl_target_unlist(shard, watch);
+    uint64_t epoch = shard->told[ptl_place_of(shard->node, &watch->target)];
+    if (send_watch(shard, watch, PTL_OP_UNWATCH, epoch, false) < 0) {
+        put_leaving(&shard->monitors, watch);
+        return false;
+    }
+    ptl_target_free(shard, watch);
+    return true;
+}
+
+/* ---- Notices ----------------------------------------------------------------------------- */
+
+static bool is_owner(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    const struct ptl_slot *owner = monitoring->owner;
+
+    if (owner == NULL || monitoring->to->shard != shard->index) {
+        return false;
+    }
+    if (monitoring->to->kind == PTL_PORT_SLOT) {
+        return monitoring->to->slot == owner->index &&
+               monitoring->to->generation == owner->generation;
+    }
+    return monitoring->to->kind == PTL_PORT_NAMED && owner->more != NULL &&
+           ptl_span_equal(ptl_span(owner->more->name, owner->more->name_size),
+                          ptl_port_name(monitoring->to));
+}
+
+bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
+                              const struct ptl_monitoring *monitoring)
+{
+    return monitoring->owner != NULL &&
+           (monitoring->kind == PTL_MONITOR_CALLBACK ||
+            (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
+}
+
+/* More waits at the port than it has room for. */
+static bool is_slow(const struct ptl_slot *owner)
+{
+    return owner->more != NULL && owner->more->fullness.full;
+}
+
+static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                        const struct ptl_msg *reason, uint64_t failure)
+{
+    struct ptl_msg instead = ptl_reason_short();
+    if (reason->size > PTL_REASON_SMALL && is_slow(monitoring->owner)) {
+        reason = &instead;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_NOTICE,
+        .to = PTL_TO_SLOT,
+        .slot = monitoring->owner->index,
+        .generation = monitoring->owner->generation,
+        .epoch = failure,
+        .pointer = monitoring,
+        .body = ptl_span(reason->body, reason->size),
+        .count = reason->count,
+        .whole = reason->holds != 0 ? reason : NULL,
+    };
+    monitoring->noticed = true;
+    if (failure != 0) {
+        monitoring->epoch = failure - 1;
+        /* A failed link's notices all wait before the first of them runs: until a port has run its
+         * own, what it sends to that node counts as sent before the failure. */
+        ptl_port_queue(shard, monitoring->owner, &op);
+    } else {
+        ptl_port_take(shard, &op);
+    }
+}
+
+/*
+ * Issued before a failure whose notice still waits at its port.  It is told behind that notice, so
+ * that its port issues as before the failure until then: told by way of the link's owner, it would
+ * come too late for what the port sends after taking the other monitor back.
+ */
+static bool is_stale_notice(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    return monitoring->target.kind == PTL_PORT_REMOTE &&
+           ptl_monitoring_is_notice(shard, monitoring) &&
+           monitoring->epoch < shard->told[ptl_place_of(shard->node, &monitoring->target)];
+}
+
+/*
+ * A port with two monitors on one target sets the first again while the second still waits, and the
+ * second again while the first does: what is set while being told makes nothing else stale, or the
+ * two would take turns for ever.
+ */
+static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    struct ptl_span node = ptl_port_node(&monitoring->target);
+    struct ptl_msg *reason;
+
+    if (ptl_msg_make(shard->node, &reason, "tTt", "transport_error", node.bytes, node.size,
+                     ptl_err_text(PTL_ELOST)) < 0) {
+        reason = NULL;
+    }
+    monitoring->seen = shard->noticing;
+    notify_port(shard, monitoring, reason != NULL ? reason : &empty, monitoring->epoch + 1);
+    ptl_msg_free(reason);
+}
+
+/* ---- Adding and taking back ---------------------------------------------------------------- */
+
+static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    if (monitoring->noticed || monitoring->running) {
+        monitoring->taken_back = true;
+        ptl_pending_remove(monitoring);
+        ptl_belonging_remove(&monitoring->belonging);
+        return;
+    }
+    struct ptl_target *watch = monitoring->watch;
+    if (shard->monitors.put_off_end == &monitoring->next) {
+        shard->monitors.put_off_end = monitoring->link_;
+    }
+    ptl_monitoring_list_remove(monitoring);
+    ptl_monitoring_free(shard, monitoring);
+    if (watch != NULL && watch->first == NULL && !watch->firing) {
+        leave(shard, watch);
+    }
+}
+
+static void end_monitoring(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    take_back(shard, ptl_container(belonging, struct ptl_monitoring, belonging));
+}
+
+static struct ptl_target *watch_for(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                                    int *err)
+{
+    uint64_t hash = ptl_name_hash(ptl_port_span(&monitoring->target));
+    struct ptl_target *watch = NULL;
+    /* One issued before a failure that its port has not been told of is not like the others: it
+     * goes alone, and the link's owner answers it at once. */
+    bool fresh = monitoring->target.kind != PTL_PORT_REMOTE ||
+                 monitoring->epoch == shard->told[ptl_place_of(shard->node, &monitoring->target)];
+    /* Nor does one that must not be overtaken share one that may still be on its way. */
+    bool direct = monitoring->link != NULL ||
+                  (monitoring->outside && monitoring->target.kind != PTL_PORT_REMOTE);
+    fresh = fresh && !direct;
+
+    *err = PTL_OK;
+    if (fresh) {
+        watch = ptl_map_find(&shard->monitors.by_target, hash, same_target,
+                             ptl_port_span(&monitoring->target));
+    }
+    if (watch != NULL && (watch->route == NULL || !watch->route->falling)) {
+        return watch;
+    }
+    /* Nor does anyone join those that are being told: whoever went on would not let them end. */
+    fresh = fresh && watch == NULL;
+    *err = PTL_EFULL;
+    if (monitoring->link == NULL && !monitoring->outside &&
+        !ptl_control_has_room(shard->node, &monitoring->target, sizeof(struct ptl_op))) {
+        return NULL;
+    }
+    watch = new_watch(shard, &monitoring->target, hash, fresh);
+    *err = PTL_ENOMEM;
+    if (watch != NULL) {
+        *err = send_watch(shard, watch, PTL_OP_WATCH, monitoring->epoch, direct);
+        if (*err < 0) {
+            ptl_target_unlist(shard, watch);
+            ptl_target_free(shard, watch);
+            return NULL;
+        }
+    }
+    return watch;
+}
+
+int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    struct ptl_port_more *more = NULL;
+    int err;
+
+    if (ptl_map_reserve(&shard->monitors.by_id) < 0) {
+        return PTL_ENOMEM;
+    }
+    if (monitoring->owner != NULL) {
+        more = ptl_port_more(shard, monitoring->owner);
+        if (more == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    bool stale = is_stale_notice(shard, monitoring);
+    if (stale || monitoring->target.kind == PTL_PORT_NODE) {
+        err = PTL_OK; /* our own node port lives as long as we do */
+    } else {
+        monitoring->watch = watch_for(shard, monitoring, &err);
+    }
+    if (err < 0) {
+        return err;
+    }
+    if (monitoring->watch != NULL) {
+        ptl_monitoring_list_add(&monitoring->watch->first, monitoring);
+    }
+    if (more != NULL) {
+        monitoring->belonging.end = end_monitoring;
+        ptl_belonging_add(&more->belongings, &monitoring->belonging);
+    }
+    ptl_map_insert(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
+    if (stale) {
+        notify_stale(shard, monitoring);
+    }
+    return PTL_OK;
+}
+
+bool ptl_monitoring_put_off(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+
+    if (ptl_map_reserve(&monitors->by_id) < 0) {
+        return false;
+    }
+    ptl_map_insert(&monitors->by_id, ptl_map_spread(monitoring->id), monitoring);
+    ptl_monitoring_list_add(monitors->put_off_end, monitoring);
+    monitors->put_off_end = &monitoring->next;
+    return true;
+}
+
+struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitoring *monitoring = monitors->put_off;
+
+    if (monitoring != NULL) {
+        ptl_monitoring_list_remove(monitoring);
+        if (monitors->put_off == NULL) {
+            monitors->put_off_end = &monitors->put_off;
+        }
+        ptl_map_remove(&monitors->by_id, ptl_map_spread(monitoring->id), monitoring);
+    }
+    return monitoring;
+}
+
+void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
+{
+    struct ptl_monitoring *monitoring =
+        ptl_map_find(&shard->monitors.by_id, ptl_map_spread(id), NULL, no_key);
+
+    if (monitoring != NULL) {
+        take_back(shard, monitoring);
+    }
+}
+
+/* ---- Firing -------------------------------------------------------------------------------- */
+
+/* Through the rings, to this shard's own ports too: behind what ports here have sent before. */
+static int tell_message(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                        const struct ptl_msg *reason)
+{
+    struct ptl_msg *msg;
+
+    if (ptl_is_full(shard, monitoring->to)) {
+        return PTL_EFULL; /* a message like others, its prefix counted until it is sent */
+    }
+    int err = monitoring->prefix != NULL
+                  ? ptl_msg_make(shard->node, &msg, "mm", monitoring->prefix, reason)
+                  : ptl_msg_make(shard->node, &msg, "m", reason);
+
+    if (err < 0) {
+        return err;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .count = msg->count,
+        .body = ptl_span(msg->body, msg->size),
+        .whole = msg,
+    };
+    err = ptl_route(shard->node, monitoring->to, &op, PTL_WAY_OWN);
+    ptl_msg_free(msg);
+    return err;
+}
+
+static int tell_kill(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                     const struct ptl_msg *reason)
+{
+    if (reason->count == 0) {
+        return PTL_OK; /* a normal death kills nobody */
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_KILL,
+        .count = reason->count,
+        .body = ptl_span(reason->body, reason->size),
+        .whole = reason->holds != 0 ? reason : NULL,
+    };
+    return ptl_route(shard->node, monitoring->to, &op, PTL_WAY_OWN);
+}
+
+/* False: it said PTL_LATER. */
+static bool call(struct ptl_shard *shard, const struct ptl_monitoring *monitoring,
+                 struct ptl_slot *as, const struct ptl_msg *reason)
+{
+    struct ptl_port target = monitoring->target; /* it may end with its port */
+    struct ptl_callback callback;
+
+    ptl_callback_begin(shard, &callback, as);
+    int result = monitoring->tell(shard->node, &target, reason, monitoring->data);
+    return ptl_callback_done(shard, &callback, "a monitor", ptl_port_span(&target), result);
+}
+
+/* Tell one; PTL_EFULL, PTL_ENOMEM or PTL_LATER: not now. */
+static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                const struct ptl_msg *reason)
+{
+    switch ((enum ptl_monitor_kind)monitoring->kind) {
+    case PTL_MONITOR_CALLBACK:
+        return call(shard, monitoring, NULL, reason) ? PTL_OK : PTL_LATER;
+    case PTL_MONITOR_MESSAGE:
+        return tell_message(shard, monitoring, reason);
+    case PTL_MONITOR_KILL:
+        return tell_kill(shard, monitoring, reason);
+    case PTL_MONITOR_LINK:
+        ptl_link_peer_died(shard, monitoring->link, ptl_port_name(&monitoring->target), reason);
+        return PTL_OK;
+    }
+    ptl_unreachable("no such kind of monitor");
+}
+
+bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                    const struct ptl_msg *reason)
+{
+    return call(shard, monitoring, monitoring->owner, reason);
+}
+
+void ptl_notice_begin(struct ptl_monitoring *monitoring)
+{
+    monitoring->noticed = false;
+    monitoring->running = true;
+}
+
+bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again)
+{
+    monitoring->running = false;
+    if (!again || monitoring->taken_back) {
+        ptl_monitoring_free(shard, monitoring);
+        return false;
+    }
+    monitoring->noticed = monitoring->seen = true;
+    return true;
+}
+
+void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    ptl_monitoring_free(shard, monitoring);
+}
+
+/* Returns whether it is done with, and freed: told, or taken back by what it told. */
+static bool tell_or_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                         const struct ptl_msg *reason)
+{
+    monitoring->running = true;
+    bool told = tell(shard, monitoring, reason) == PTL_OK;
+    monitoring->running = false;
+    if (told || monitoring->taken_back) {
+        ptl_monitoring_free(shard, monitoring);
+        return true;
+    }
+    return false;
+}
+
+void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                         const struct ptl_msg *reason, uint64_t failure)
+{
+    if (ptl_slot_died(monitoring->owner, monitoring->generation)) {
+        ptl_monitoring_free(shard, monitoring); /* it is part of what its port has left */
+        return;
+    }
+    if (ptl_monitoring_is_notice(shard, monitoring)) {
+        notify_port(shard, monitoring, reason, failure);
+        return;
+    }
+    ptl_belonging_remove(&monitoring->belonging);
+    if (tell_or_free(shard, monitoring, reason)) {
+        return;
+    }
+    struct ptl_msg *kept = ptl_reason_keep(shard, reason);
+    ptl_reason_let_go(shard, monitoring->reason);
+    monitoring->reason = kept;
+    ptl_monitoring_list_add(&shard->monitors.unfired, monitoring);
+}
+
+void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err)
+{
+    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    struct ptl_msg *reason;
+    struct ptl_span node = ptl_port_node(&monitoring->target);
+
+    if (ptl_msg_make(shard->node, &reason, "tTt", "transport_error", node.bytes, node.size,
+                     ptl_err_text(err)) < 0) {
+        reason = NULL;
+    }
+    ptl_monitoring_fire(shard, monitoring, reason != NULL ? reason : &empty, 0);
+    ptl_msg_free(reason);
+}
+
+/* Those who were refused in this round wait for the next one, when all others have been tried. */
+static void next_round(struct ptl_monitors *monitors)
+{
+    if (monitors->unfired == NULL && monitors->refused != NULL) {
+        monitors->unfired = monitors->refused;
+        monitors->unfired->link_ = &monitors->unfired;
+        monitors->refused = NULL;
+    }
+}
+
+static void retry_unfired(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    uint32_t units = PTL_SLICE, refusals = 0;
+
+    while (monitors->unfired != NULL && units > 0 && refusals < REFUSALS_MAX) {
+        struct ptl_monitoring *monitoring = monitors->unfired;
+        struct ptl_msg *reason = monitoring->reason;
+        units--;
+        ptl_monitoring_list_remove(monitoring);
+        if (!tell_or_free(shard, monitoring, reason != NULL ? reason : &empty)) {
+            ptl_monitoring_list_add(&monitors->refused, monitoring);
+            refusals++;
+        }
+    }
+    next_round(monitors);
+    shard->unfinished |= units == 0 && refusals == 0; /* there is room: no need to wait */
+}
+
+static void retry_leaving(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_target *last = monitors->leaving_last; /* so far: those behind it were refused now */
+    uint32_t units = PTL_SLICE, refusals = 0;
+    bool more = last != NULL;
+
+    while (more && units > 0 && refusals < REFUSALS_MAX) {
+        struct ptl_target *watch = monitors->leaving;
+        units--;
+        more = watch != last;
+        monitors->leaving = watch->route_next;
+        if (monitors->leaving == NULL) {
+            monitors->leaving_last = NULL;
+        }
+        refusals += !leave(shard, watch);
+    }
+    shard->unfinished |= units == 0 && refusals == 0;
+}
+
+bool ptl_monitors_retry(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+
+    retry_unfired(shard);
+    retry_leaving(shard);
+    return monitors->unfired != NULL || monitors->refused != NULL || monitors->leaving != NULL;
+}
+
+void ptl_monitors_drop(struct ptl_shard *shard)
+{
+    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_target *watch;
+    struct ptl_monitoring *monitoring;
+
+    while ((monitoring = ptl_map_take(&monitors->by_id)) != NULL) {
+        ptl_monitoring_list_remove(monitoring);
+        ptl_monitoring_free(shard, monitoring);
+    }
+    while ((watch = ptl_map_take(&monitors->by_watch)) != NULL) {
+        ptl_target_unlist(shard, watch);
+        ptl_target_free(shard, watch);
+    }
+    while (monitors->leaving != NULL) {
+        watch = monitors->leaving;
+        monitors->leaving = watch->route_next;
+        ptl_target_free(shard, watch);
+    }
+    ptl_falls_drop(shard);
+    ptl_map_drop(&monitors->by_target);
+    ptl_map_drop(&monitors->by_watch);
+    ptl_map_drop(&monitors->by_id);
+    ptl_map_drop(&monitors->routes);
+}

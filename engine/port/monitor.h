@@ -1,0 +1,173 @@
+/*
+ * engine/port/monitor.h - monitors are kept where the interest is.
+ *
+ *   monitoring --.
+ *   monitoring ---+--> watch  one a target and shard --WATCH--> the port's shard or link's owner
+ *   monitoring --'       ^------------------------------DOWN---'
+ *                        '--- route: all watches of this shard on one other node's ports
+ *
+ * A DOWN fires all monitorings of its watch.  A failed link needs no message a port: each shard
+ * fires the watches on that node's route.  Thread: the shard's.  Spec: design, G2, G4, G5.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "engine/shard/belonging.h"
+#include "engine/shard/list.h"
+#include "engine/shard/map.h"
+#include "io/base.h"
+
+struct ptl_link;
+struct ptl_shard;
+struct ptl_slot;
+struct ptl_target;
+
+enum ptl_monitor_kind {
+    PTL_MONITOR_CALLBACK,
+    PTL_MONITOR_MESSAGE, /* to `to`, with `prefix` before the reason */
+    PTL_MONITOR_KILL,    /* kills `to` */
+    PTL_MONITOR_LINK,    /* a peer monitors one of our ports: it is told over `link` */
+};
+
+/* One interest in one port.  Owned by the shard it was added to. */
+struct ptl_monitoring {
+    struct ptl_belonging belonging;
+    uint64_t id;
+    struct ptl_target *watch;             /* NULL once fired */
+    struct ptl_monitoring *next, **link_; /* among those of the watch, or of those not told yet */
+    struct ptl_list same; /* among its port's notices of one target: see engine/port/pending.h */
+    uint8_t kind;
+    bool noticed;        /* waits in its port's queue to be run */
+    bool running;        /* is being told */
+    bool taken_back;     /* while it was one of these: freed when it would be told, or has been */
+    bool seen;           /* makes nothing stale that its port issues: see notify_stale() */
+    bool outside;        /* made by a thread of the program */
+    uint32_t generation; /* of its owner */
+    struct ptl_slot *owner; /* the port it belongs to, or NULL */
+    ptl_monitor_fn *tell;
+    void *data;
+    struct ptl_port target;
+    ptl_release_fn *release; /* of `data`, or NULL */
+    struct ptl_port *to;
+    struct ptl_msg *prefix; /* counted by ptl_keep() */
+    struct ptl_link *link;
+    struct ptl_msg *reason; /* while it could not be told yet */
+    uint64_t epoch;         /* failures that the issuer had been told of, before the one it tells */
+};
+
+/* One target that this shard watches. */
+struct ptl_target {
+    uint64_t id;
+    uint64_t target_hash;
+    struct ptl_route *route; /* NULL: a port of this node */
+    struct ptl_target *route_next, **route_link;
+    struct ptl_monitoring *first;
+    bool firing; /* it frees itself when all have been told */
+    struct ptl_port target;
+};
+
+/* All that this shard watches on one other node. */
+struct ptl_route {
+    uint64_t hash;
+    bool falling; /* out of the map, its watches are being told: engine/port/fall.c frees it */
+    struct ptl_target *first;
+};
+
+struct ptl_monitors {
+    const struct ptl_allocator *allocator;
+    struct ptl_map by_target;            /* watches */
+    struct ptl_map by_watch;             /* the same by ID */
+    struct ptl_map by_id;                /* monitorings */
+    struct ptl_map routes;               /* by the node's hash */
+    struct ptl_fall *falls, *falls_last; /* who is being told of something gone (fall.c) */
+    /* Fired, but there was no room to tell; and those who were refused again in this round. */
+    struct ptl_monitoring *unfired, *refused;
+    /* A thread's that wait until failures have been told, the first one first. */
+    struct ptl_monitoring *put_off, **put_off_end;
+    /* Nobody is interested any more, but that could not be told, the first one first. */
+    struct ptl_target *leaving, *leaving_last;
+    uint64_t last_watch;
+};
+
+/* Whether some of what was fired could not be told yet. */
+static inline bool ptl_monitors_untold(const struct ptl_monitors *monitors)
+{
+    return monitors->falls != NULL || monitors->unfired != NULL || monitors->refused != NULL;
+}
+
+void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator);
+
+/* A zeroed monitoring with a fresh ID.  NULL: no memory.  Thread: any. */
+struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind,
+                                           const struct ptl_port *target);
+
+/* Free one that was never added, or is not any more, and release its data. */
+void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/*
+ * Begin to monitor monitoring->target.  Owns: on success the shard.
+ * Errors: PTL_EFULL, PTL_ENOMEM; then it stays the caller's.
+ */
+PTL_MUST_CHECK int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/* It could not be added, but its maker has gone on: fire it at once, since it would miss things. */
+void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err);
+
+/*
+ * Keep one for later; whoever takes it back finds it meanwhile.  False: no memory, it stays the
+ * caller's.  And the first of them, which is the caller's again; NULL: there is none.
+ */
+PTL_MUST_CHECK bool ptl_monitoring_put_off(struct ptl_shard *shard,
+                                           struct ptl_monitoring *monitoring);
+struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard);
+
+/* Take one back, if it is there. */
+void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
+
+/* Run a monitoring's callback that has waited in its port's queue.  False: it said PTL_LATER. */
+bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                    const struct ptl_msg *reason);
+
+/*
+ * It is about to be told; and has been.  `again`: its port said PTL_LATER, it waits for another
+ * time, unless it was taken back meanwhile.  Returns whether it does; else it is freed.
+ */
+void ptl_notice_begin(struct ptl_monitoring *monitoring);
+bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again);
+
+/* The notice is dropped with the port that it waited at. */
+void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/*
+ * As ptl_monitor() from a handler, for what was sent when its issuer had been told of `since`
+ * failures of that link's owner (ptl_epoch_of(), ptl_epoch_outside()).
+ */
+PTL_MUST_CHECK int ptl_monitor_since(struct ptl_node *node, const struct ptl_port *port,
+                                     ptl_monitor_fn *tell, void *data, uint64_t since);
+
+/* Try some of what could not be told again, in turn.  Returns whether some is left. */
+bool ptl_monitors_retry(struct ptl_shard *shard);
+
+/* Free all, telling nobody. */
+void ptl_monitors_drop(struct ptl_shard *shard);
+
+/* ---- For engine/port/fall.c ----------------------------------------------------------------- */
+
+/* Put one at the front of a list of its kind; and take it off whichever it is on. */
+void ptl_monitoring_list_add(struct ptl_monitoring **list, struct ptl_monitoring *monitoring);
+void ptl_monitoring_list_remove(struct ptl_monitoring *monitoring);
+
+/* Whether it is told in its own port's queue. */
+bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
+                              const struct ptl_monitoring *monitoring);
+
+/*
+ * Fire one that is on no watch any more.  `failure` not 0: a notice waits at its port, and does not
+ * run before the shard has adopted that failure.
+ */
+void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                         const struct ptl_msg *reason, uint64_t failure);
+
+/* Take a watch out of all maps and off its route: nothing finds it any more.  Then free it. */
+void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch);
+void ptl_target_free(struct ptl_shard *shard, struct ptl_target *watch);

@@ -1,0 +1,63 @@
+#include "engine/port/pending.h"
+
+#include "engine/message/name.h"
+#include "engine/port/monitor.h"
+#include "engine/port/port.h"
+
+static uint64_t hash_of(const struct ptl_port *target)
+{
+    return ptl_name_hash(ptl_port_span(target));
+}
+
+static bool same_target(const void *entry, struct ptl_span id)
+{
+    const struct ptl_monitoring *monitoring = entry;
+    return ptl_span_equal(ptl_port_span(&monitoring->target), id);
+}
+
+static struct ptl_monitoring *first(const struct ptl_map *pending, const struct ptl_port *target)
+{
+    return ptl_map_find(pending, hash_of(target), same_target, ptl_port_span(target));
+}
+
+const struct ptl_monitoring *ptl_pending_find(const struct ptl_map *pending,
+                                              const struct ptl_port *target)
+{
+    return pending->count == 0 ? NULL : first(pending, target);
+}
+
+int ptl_pending_add(struct ptl_monitoring *monitoring)
+{
+    struct ptl_map *pending = &monitoring->owner->more->pending;
+    struct ptl_monitoring *before = first(pending, &monitoring->target);
+
+    if (before != NULL) {
+        ptl_list_append(&before->same, &monitoring->same);
+        return PTL_OK;
+    }
+    if (ptl_map_reserve(pending) < 0) {
+        return PTL_ENOMEM;
+    }
+    ptl_list_init(&monitoring->same);
+    ptl_map_insert(pending, hash_of(&monitoring->target), monitoring);
+    return PTL_OK;
+}
+
+void ptl_pending_remove(struct ptl_monitoring *monitoring)
+{
+    if (!ptl_listed(&monitoring->same)) {
+        return;
+    }
+    if (!ptl_slot_lives(monitoring->owner, monitoring->generation)) {
+        ptl_list_remove(&monitoring->same); /* nobody looks into its port's map any more */
+        return;
+    }
+    struct ptl_map *pending = &monitoring->owner->more->pending;
+    uint64_t hash = hash_of(&monitoring->target);
+    /* Only the first of its target stands in the map; its place there is the next one's. */
+    if (ptl_map_remove(pending, hash, monitoring) && !ptl_list_empty(&monitoring->same)) {
+        ptl_map_insert(pending, hash,
+                       ptl_container(monitoring->same.next, struct ptl_monitoring, same));
+    }
+    ptl_list_remove(&monitoring->same);
+}

@@ -1,0 +1,746 @@
+#include "engine/port/port.h"
+
+#include "engine/directory/follower.h"
+#include "engine/directory/registration.h"
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/port/callback.h"
+#include "engine/port/estate.h"
+#include "engine/port/on.h"
+#include "engine/port/pending.h"
+#include "engine/port/port_watch.h"
+#include "engine/port/reason.h"
+#include "engine/port/send.h"
+#include "engine/port/spawn.h"
+#include "engine/port/spawner.h"
+#include "engine/shard/shard.h"
+#include "engine/shard/slice.h"
+
+#include <stdio.h>
+
+/* Messages taken from one port's queue before the next port has its turn. */
+#define RUN_BATCH 64
+
+/* A port that said PTL_LATER without naming whom it waits for is tried again after this. */
+#define RETRY_NS UINT64_C(1000000)
+
+enum outcome { DONE, LATER };
+
+static struct ptl_span more_name(const struct ptl_port_more *more)
+{
+    return ptl_span(more->name, more->name_size);
+}
+
+/* ---- Running one op ------------------------------------------------------------------------ */
+
+static struct ptl_span first_string(const struct ptl_msg *msg)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(msg);
+    struct ptl_value value;
+
+    if (ptl_next(&cursor, &value) < 0 || (value.type != PTL_TEXT && value.type != PTL_BYTES)) {
+        return ptl_span(NULL, 0);
+    }
+    return ptl_span(value.string.chars, value.string.size);
+}
+
+static const struct ptl_tag *find_tag(const struct ptl_port_more *more, const struct ptl_msg *msg)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(msg);
+    struct ptl_value value;
+
+    if (ptl_next(&cursor, &value) < 0) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < more->tag_count; i++) {
+        if (ptl_string_is(&value, ptl_span(more->tags[i].text, more->tags[i].text_size))) {
+            return &more->tags[i];
+        }
+    }
+    return NULL;
+}
+
+static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *msg)
+{
+    char tag[31];
+    struct ptl_cursor cursor = ptl_msg_begin(msg);
+    struct ptl_value value;
+    struct ptl_span text = first_string(msg);
+    bool utf8 = ptl_next(&cursor, &value) == 0 && value.type == PTL_TEXT;
+    size_t size = 0;
+    char line[96];
+    struct ptl_msg *reason;
+
+    for (size_t i = 0; i < text.size && size < sizeof(tag) - 1; i++) {
+        uint8_t byte = text.bytes[i];
+        if (!utf8 || (byte & 0xc0) != 0x80) { /* one dot a character */
+            tag[size++] = byte >= 0x20 && byte <= 0x7e ? (char)byte : '.';
+        }
+    }
+    tag[size] = 0;
+    snprintf(line, sizeof(line), "no callback found for message '%s'", tag);
+    if (ptl_msg_make(shard->node, &reason, "tt", "unhandled_message", line) < 0) {
+        reason = NULL;
+    }
+    ptl_port_die(shard, slot, reason);
+    ptl_msg_free(reason);
+}
+
+const char *ptl_fail_text(const struct ptl_shard *shard, int result)
+{
+    if (shard->fail_text[0] != 0 && result != PTL_ENOMEM) {
+        return shard->fail_text;
+    }
+    return ptl_err_text(result < 0 ? result : PTL_EHANDLER);
+}
+
+void ptl_port_fail(struct ptl_shard *shard, struct ptl_slot *slot, int result)
+{
+    struct ptl_msg *reason;
+
+    if (ptl_msg_make(shard->node, &reason, "tt", "die", ptl_fail_text(shard, result)) < 0) {
+        reason = NULL;
+    }
+    ptl_port_die(shard, slot, reason);
+    ptl_msg_free(reason);
+}
+
+/* Call a handler as this port. */
+static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *handler,
+                const struct ptl_msg *msg, void *data)
+{
+    uint32_t generation = slot->generation;
+
+    shard->self = slot;
+    shard->fail_text[0] = 0;
+    shard->full_target.kind = PTL_PORT_NONE;
+    int result = handler(shard->node, msg, data);
+    shard->self = NULL;
+    shard->counters.handled++;
+    uint64_t before = shard->coarse;
+    ptl_callback_stamp(shard);
+    if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
+        ptl_callback_log_slow(shard, slot, generation, shard->coarse - before, "a handler",
+                              first_string(msg));
+    }
+    return result;
+}
+
+/* The port waits: for the room that it missed, else for a moment. */
+static void start_waiting(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port_more *more = slot->more;
+    struct ptl_waiter *waiter = NULL;
+
+    more->waiting = true;
+    if (shard->full_target.kind != PTL_PORT_NONE) {
+        waiter = ptl_alloc(shard->allocator, sizeof(*waiter));
+    }
+    if (waiter == NULL) {
+        more->retry_at = shard->now + RETRY_NS;
+        ptl_list_append(&shard->retry, &more->retrying); /* time goes on: behind all others */
+        return;
+    }
+    waiter->kind = PTL_WAITER_PORT;
+    waiter->to = shard->full_target;
+    waiter->slot = slot;
+    waiter->generation = slot->generation;
+    ptl_waiters_add(shard, waiter);
+}
+
+static enum outcome run_handler(struct ptl_shard *shard, struct ptl_slot *slot,
+                                ptl_handler_fn *handler, const struct ptl_msg *msg, void *data)
+{
+    int result = call(shard, slot, handler, msg, data);
+
+    if (result == PTL_LATER) {
+        return LATER;
+    }
+    if (result != 0) {
+        ptl_port_fail(shard, slot, result);
+    }
+    return DONE;
+}
+
+static enum outcome run_message(struct ptl_shard *shard, struct ptl_slot *slot,
+                                const struct ptl_msg *msg)
+{
+    if (slot->more != NULL && slot->more->tag_count != 0) {
+        const struct ptl_tag *tag = find_tag(slot->more, msg);
+        if (tag != NULL) {
+            return run_handler(shard, slot, tag->handler, msg, tag->data);
+        }
+    }
+    if (slot->handler != NULL) {
+        return run_handler(shard, slot, slot->handler, msg, slot->handler_data);
+    }
+    if (!slot->ignore_unhandled) {
+        die_unhandled(shard, slot, msg);
+    }
+    return DONE;
+}
+
+/* A monitor's message to its own port: the prefix, then the reason, as any other message. */
+static enum outcome run_notice_message(struct ptl_shard *shard, struct ptl_slot *slot,
+                                       const struct ptl_monitoring *monitoring,
+                                       const struct ptl_msg *reason)
+{
+    struct ptl_msg *msg;
+    int err = monitoring->prefix != NULL
+                  ? ptl_msg_make(shard->node, &msg, "mm", monitoring->prefix, reason)
+                  : ptl_msg_make(shard->node, &msg, "m", reason);
+
+    if (err < 0) {
+        ptl_port_fail(shard, slot, err);
+        return DONE;
+    }
+    enum outcome outcome = run_message(shard, slot, msg);
+    ptl_msg_free(msg);
+    return outcome;
+}
+
+static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
+                               struct ptl_monitoring *monitoring, const struct ptl_msg *reason)
+{
+    if (monitoring->taken_back) {
+        ptl_monitoring_free(shard, monitoring);
+        return DONE;
+    }
+    ptl_notice_begin(monitoring);
+    shard->noticing = true;
+    enum outcome outcome = monitoring->kind == PTL_MONITOR_MESSAGE
+                               ? run_notice_message(shard, slot, monitoring, reason)
+                           : ptl_notice_run(shard, monitoring, reason) ? DONE
+                                                                       : LATER;
+    shard->noticing = false;
+    return ptl_notice_end(shard, monitoring, outcome == LATER) ? LATER : DONE;
+}
+
+static void watch(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+{
+    if (op->kind == PTL_OP_UNWATCH) {
+        ptl_watcher_remove(slot, op);
+    } else if (!ptl_watcher_add(ptl_port_more(shard, slot), op)) {
+        /* The port must not outlive its watcher unnoticed. */
+        ptl_watch_fail(shard, op);
+        ptl_port_fail(shard, slot, PTL_ENOMEM);
+    }
+}
+
+static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+{
+    struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
+    borrowed.allocator = shard->allocator;
+    const struct ptl_msg *msg = op->whole != NULL ? op->whole : &borrowed;
+
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_MESSAGE:
+        return run_message(shard, slot, msg);
+    case PTL_OP_NOTICE:
+        return run_notice(shard, slot, op->pointer, msg);
+    case PTL_OP_KILL:
+        ptl_port_die(shard, slot, msg);
+        return DONE;
+    case PTL_OP_SPAWN:
+        return ptl_spawn_init(shard, slot, op) ? DONE : LATER;
+    case PTL_OP_EVENT:
+        return ptl_follower_run(shard, op->number, msg) ? DONE : LATER;
+    case PTL_OP_REGISTER:
+        if (ptl_registration_take(shard, slot, op->pointer) < 0) {
+            ptl_port_fail(shard, slot, PTL_ENOMEM);
+        }
+        return DONE;
+    case PTL_OP_ON:
+        if (ptl_on_set(shard, slot, op->pointer) < 0) {
+            ptl_port_fail(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
+        }
+        return DONE;
+    default:
+        ptl_unreachable("not an op of a port's flow");
+    }
+}
+
+/* ---- The queue ----------------------------------------------------------------------------- */
+
+static void make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    if (!ptl_listed(&more->listed) && !more->waiting && more->queue_first != NULL) {
+        ptl_list_append(&shard->ready, &more->listed);
+    }
+}
+
+/* Where the shards are told about, when the queue is full: the port's name, as they know it. */
+static struct ptl_span told_name(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port_more *more = slot->more;
+
+    if (more->name == NULL) {
+        struct ptl_port port;
+        ptl_port_make(&shard->node->self, shard->index, slot->index, slot->generation, &port);
+        struct ptl_span name = ptl_port_name(&port);
+        _Static_assert(sizeof(more->made_name) == PTL_NAME_MADE_SIZE, "a made name fits");
+        memcpy(more->made_name, name.bytes, name.size);
+        return ptl_span(more->made_name, sizeof(more->made_name));
+    }
+    return more_name(more);
+}
+
+static void weigh(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port_more *more = slot->more;
+    size_t room = shard->node->options.port_room;
+
+    if (!more->fullness.full && more->queue_weight > room) {
+        more->fullness.name = told_name(shard, slot);
+        ptl_fullness_set(shard, &more->fullness, true);
+    } else if (more->fullness.full && more->queue_weight <= room / 2) {
+        ptl_fullness_set(shard, &more->fullness, false);
+    }
+}
+
+bool ptl_port_is_full(struct ptl_shard *shard, const struct ptl_port *port)
+{
+    const struct ptl_slot *slot = port->kind == PTL_PORT_SLOT
+                                      ? ptl_slot_find(&shard->ports, port->slot, port->generation)
+                                      : ptl_slot_named(&shard->ports, ptl_port_name(port));
+
+    return slot != NULL && slot->more != NULL && slot->more->fullness.full;
+}
+
+static void enqueue(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
+                    bool first)
+{
+    struct ptl_port_more *more = slot->more;
+
+    if (first || more->queue_first == NULL) {
+        parcel->next = more->queue_first;
+        more->queue_first = parcel;
+        if (more->queue_last == NULL) {
+            more->queue_last = parcel;
+        }
+    } else {
+        parcel->next = NULL;
+        more->queue_last->next = parcel;
+        more->queue_last = parcel;
+    }
+    more->queue_weight += ptl_parcel_weight(parcel);
+    shard->queued++;
+    weigh(shard, slot);
+}
+
+static struct ptl_parcel *dequeue(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    struct ptl_parcel *parcel = more->queue_first;
+
+    more->queue_first = parcel->next;
+    if (more->queue_first == NULL) {
+        more->queue_last = NULL;
+    }
+    more->queue_weight -= ptl_parcel_weight(parcel);
+    shard->queued--;
+    return parcel;
+}
+
+/*
+ * A failed link's notice makes stale what its port issues until it has run; but one that was set
+ * while being told does not (see notify_stale() in monitor.c).  False: no memory.
+ */
+static bool note_pending(const struct ptl_op *op)
+{
+    struct ptl_monitoring *monitoring = op->pointer;
+
+    return op->kind != PTL_OP_NOTICE || op->epoch == 0 || monitoring->seen ||
+           ptl_pending_add(monitoring) == PTL_OK;
+}
+
+/*
+ * A kill waits at the port: what comes behind it would be dropped with the port, and is dropped
+ * now, so that only one kill ever waits.  Notices stay, for what the port sends until then: see
+ * ptl_port_pending_failure().
+ */
+static bool comes_too_late(const struct ptl_port_more *more, const struct ptl_op *op)
+{
+    return more != NULL && more->doomed && op->kind != PTL_OP_NOTICE;
+}
+
+/* Dropped with the port that it was for, or not even taken. */
+static void drop_op(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    if (op->kind == PTL_OP_NOTICE) {
+        ptl_notice_drop(shard, op->pointer);
+    } else if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
+        ptl_op_drop(shard, op);
+    }
+}
+
+/* Keep an op for later.  Without memory the port dies, and its monitors tell: no silent hole. */
+static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op,
+                 bool first)
+{
+    struct ptl_port_more *more = ptl_port_more(shard, slot);
+    struct ptl_parcel *parcel = more == NULL ? NULL : ptl_parcel_make(op, shard->allocator);
+
+    if (parcel != NULL && !note_pending(op)) {
+        ptl_parcel_free(parcel, shard->allocator);
+        parcel = NULL;
+    }
+    if (parcel == NULL) {
+        drop_op(shard, op);
+        ptl_port_fail(shard, slot, PTL_ENOMEM);
+        return;
+    }
+    more->doomed |= op->kind == PTL_OP_KILL;
+    enqueue(shard, slot, parcel, first);
+}
+
+/* ---- Taking -------------------------------------------------------------------------------- */
+
+/* NULL: no memory. */
+static struct ptl_msg *no_such_port(struct ptl_shard *shard, const struct ptl_port *port)
+{
+    struct ptl_msg *reason;
+
+    return ptl_msg_make(shard->node, &reason, "ttt", "no_such_port",
+                        "cannot monitor nonexistent port", ptl_port_id(port)) < 0
+               ? NULL
+               : reason;
+}
+
+/* Of one with a chosen name.  No such port of ours: an empty ID. */
+static void port_named(struct ptl_shard *shard, struct ptl_span name, struct ptl_port *port)
+{
+    struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
+
+    if (ptl_port_at(&shard->node->self, self, name, port) < 0) {
+        port->id[0] = 0;
+    }
+}
+
+static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_port port;
+
+    if (op->to == PTL_TO_SLOT) {
+        ptl_port_make(&shard->node->self, shard->index, op->slot, op->generation, &port);
+    } else {
+        port_named(shard, op->name, &port);
+    }
+    struct ptl_msg *reason = no_such_port(shard, &port);
+    /* One that is dead from the start: told like any other, now or when there is room. */
+    struct ptl_port_more *dead = ptl_port_more_make(shard->allocator);
+    if (reason == NULL || !ptl_watcher_add(dead, op)) {
+        ptl_free(shard->allocator, dead, sizeof(*dead));
+        ptl_msg_free(reason);
+        ptl_watch_fail(shard, op);
+        return;
+    }
+    dead->reason = reason;
+    ptl_port_bury(shard, dead);
+}
+
+static void absent(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_WATCH:
+        answer_no_such_port(shard, op);
+        break;
+    default:
+        drop_op(shard, op);
+        shard->counters.dropped++;
+        break;
+    }
+}
+
+void ptl_port_queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+{
+    uint32_t generation = slot->generation;
+
+    if (comes_too_late(slot->more, op)) {
+        drop_op(shard, op);
+        return;
+    }
+
+    keep(shard, slot, op, false);
+    if (ptl_slot_lives(slot, generation)) {
+        make_ready(shard, slot->more);
+    }
+}
+
+void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_assert(shard->self == NULL);
+    struct ptl_slot *slot = op->to == PTL_TO_SLOT
+                                ? ptl_slot_find(&shard->ports, op->slot, op->generation)
+                                : ptl_slot_named(&shard->ports, op->name);
+
+    if (slot == NULL) {
+        absent(shard, op);
+        return;
+    }
+    if (op->kind == PTL_OP_WATCH || op->kind == PTL_OP_UNWATCH) {
+        /* Ahead of what waits: whether it dies of that or of what comes later, it is told. */
+        watch(shard, slot, op);
+        return;
+    }
+    uint32_t generation = slot->generation;
+    bool queued = slot->more != NULL && slot->more->queue_first != NULL;
+    if (queued) {
+        ptl_port_queue(shard, slot, op);
+    } else if (run_op(shard, slot, op) == LATER) {
+        keep(shard, slot, op, true);
+        if (ptl_slot_lives(slot, generation)) {
+            start_waiting(shard, slot);
+        }
+    }
+}
+
+void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
+                           const struct ptl_msg *msg)
+{
+    struct ptl_slot *slot = ptl_slot_find(&shard->ports, index, generation);
+
+    if (slot != NULL && (slot->more == NULL || slot->more->queue_first == NULL) &&
+        run_message(shard, slot, msg) == DONE) {
+        return;
+    }
+    if (slot == NULL) {
+        shard->counters.dropped++;
+        return;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_SLOT,
+        .slot = index,
+        .generation = generation,
+        .body = ptl_span(msg->body, msg->size),
+        .count = msg->count,
+    };
+    if (comes_too_late(slot->more, &op)) {
+        return;
+    }
+    bool later = slot->more == NULL || slot->more->queue_first == NULL;
+    keep(shard, slot, &op, false);
+    if (ptl_slot_lives(slot, generation)) {
+        if (later) {
+            start_waiting(shard, slot);
+        } else {
+            make_ready(shard, slot->more);
+        }
+    }
+}
+
+/* Returns false when the port has died of it. */
+static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    uint32_t generation = slot->generation;
+    struct ptl_parcel *parcel = dequeue(shard, slot->more);
+    struct ptl_op op;
+
+    ptl_op_unpack(parcel->bytes, &op);
+    if (op.kind == PTL_OP_NOTICE) {
+        ptl_pending_remove(op.pointer);
+    }
+    enum outcome outcome = run_op(shard, slot, &op);
+    if (!ptl_slot_lives(slot, generation)) {
+        ptl_parcel_free(parcel, shard->allocator);
+        return false;
+    }
+    if (outcome == LATER) {
+        enqueue(shard, slot, parcel, true);
+        start_waiting(shard, slot);
+        return true;
+    }
+    ptl_parcel_free(parcel, shard->allocator);
+    weigh(shard, slot);
+    return true;
+}
+
+/* Whether a port's next is a notice of a failure that the shard has not adopted yet. */
+static bool is_blocked(const struct ptl_shard *shard, const struct ptl_port_more *more)
+{
+    struct ptl_op op;
+
+    if (more->pending.count == 0) {
+        return false;
+    }
+    ptl_op_unpack(more->queue_first->bytes, &op);
+    if (op.kind != PTL_OP_NOTICE || op.epoch == 0) {
+        return false;
+    }
+    const struct ptl_monitoring *monitoring = op.pointer;
+    return op.epoch > shard->told[ptl_place_of(shard->node, &monitoring->target)];
+}
+
+/* Returns how many units it took. */
+static uint32_t run_port(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    uint32_t run = 0;
+
+    while (run < RUN_BATCH) {
+        struct ptl_port_more *more = slot->more;
+        if (more->waiting || more->queue_first == NULL) {
+            return run + 1;
+        }
+        if (is_blocked(shard, more)) {
+            ptl_list_append(&shard->blocked, &more->listed);
+            return run + 1;
+        }
+        run++;
+        if (!run_first(shard, slot)) {
+            return run;
+        }
+    }
+    make_ready(shard, slot->more);
+    return run;
+}
+
+bool ptl_ports_run(struct ptl_shard *shard)
+{
+    struct ptl_list now; /* who becomes ready meanwhile has its turn in the next one */
+    uint32_t units = 0;
+
+    ptl_list_init(&now);
+    ptl_list_append_all(&now, &shard->ready);
+    while (!ptl_list_empty(&now) && units < PTL_SLICE) {
+        struct ptl_port_more *more = ptl_container(now.next, struct ptl_port_more, listed);
+        ptl_list_remove(&more->listed);
+        units += run_port(shard, more->slot);
+    }
+    ptl_list_prepend_all(&shard->ready, &now);
+    return !ptl_list_empty(&shard->ready);
+}
+
+void ptl_ports_unblock(struct ptl_shard *shard)
+{
+    ptl_list_append_all(&shard->ready, &shard->blocked);
+}
+
+void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    if (slot->more != NULL && slot->more->waiting) {
+        slot->more->waiting = false;
+        make_ready(shard, slot->more);
+    }
+}
+
+static struct ptl_port_more *first_retrying(const struct ptl_shard *shard)
+{
+    return ptl_list_empty(&shard->retry)
+               ? NULL
+               : ptl_container(shard->retry.next, struct ptl_port_more, retrying);
+}
+
+void ptl_ports_retry(struct ptl_shard *shard, uint64_t now)
+{
+    struct ptl_port_more *more;
+
+    while ((more = first_retrying(shard)) != NULL && more->retry_at <= now) {
+        ptl_list_remove(&more->retrying);
+        ptl_port_resume(shard, more->slot);
+    }
+}
+
+uint64_t ptl_ports_due(const struct ptl_shard *shard)
+{
+    const struct ptl_port_more *more = first_retrying(shard);
+
+    return more == NULL ? UINT64_MAX : more->retry_at;
+}
+
+uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target)
+{
+    if (slot == NULL || slot->more == NULL) {
+        return UINT64_MAX;
+    }
+    const struct ptl_monitoring *notice = ptl_pending_find(&slot->more->pending, target);
+
+    return notice == NULL ? UINT64_MAX : notice->epoch + 1;
+}
+
+/* ---- Death --------------------------------------------------------------------------------- */
+
+struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    if (slot->more == NULL) {
+        slot->more = ptl_port_more_make(shard->allocator);
+        if (slot->more != NULL) {
+            slot->more->slot = slot;
+        }
+    }
+    return slot->more;
+}
+
+void ptl_port_drop_first(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    struct ptl_parcel *parcel = dequeue(shard, more);
+    struct ptl_op op;
+
+    ptl_op_unpack(parcel->bytes, &op);
+    drop_op(shard, &op);
+    ptl_parcel_free(parcel, shard->allocator);
+}
+
+static void retire(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason)
+{
+    struct ptl_port_more *more = slot->more;
+
+    ptl_list_remove(&more->listed);
+    ptl_list_remove(&more->retrying);
+    more->release = slot->release;
+    more->release_data = slot->data;
+    if (more->spawner != NULL) {
+        ptl_spawner_give(shard, more->spawner);
+    }
+    if (more->watchers.count != 0) {
+        more->reason = ptl_reason_keep(shard, reason);
+    }
+    if (more->fullness.full) {
+        ptl_fullness_set(shard, &more->fullness, false);
+    }
+}
+
+void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason)
+{
+    struct ptl_port_more *more = slot->more;
+    ptl_release_fn *release = slot->release;
+    void *data = slot->data;
+
+    if (more == NULL) {
+        ptl_slot_give(&shard->ports, slot);
+        ptl_release(release, data);
+        return;
+    }
+    retire(shard, slot, reason);
+    ptl_slot_give(&shard->ports, slot); /* from here on what it has made counts as ended */
+    more->slot = NULL;
+    ptl_estate_leave(shard, more);
+}
+
+void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port port;
+
+    port_named(shard, more_name(slot->more), &port);
+    struct ptl_msg *reason = no_such_port(shard, &port);
+    ptl_port_die(shard, slot, reason);
+    ptl_msg_free(reason);
+}
+
+void ptl_ports_drop(struct ptl_shard *shard)
+{
+    shard->estate_units = UINT64_MAX; /* all goes now */
+    for (uint32_t i = 0; i < shard->ports.slot_count; i++) {
+        struct ptl_slot *slot = ptl_slot_at(&shard->ports, i);
+        if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
+            if (slot->more != NULL) {
+                ptl_map_drop(&slot->more->watchers);
+                ptl_list_remove(&slot->more->fullness.listed);
+                slot->more->fullness = (struct ptl_fullness){.full = false};
+            }
+            ptl_port_die(shard, slot, NULL);
+        }
+    }
+    ptl_estates_clear(shard);
+    ptl_ports_forget(shard);
+}

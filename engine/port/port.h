@@ -1,0 +1,202 @@
+/*
+ * engine/port/port.h - the ports of one shard: slots, chosen names, what waits at each, how one
+ * dies.
+ *
+ *   slot table    [ slot | slot | ... ]  56 bytes for an idle port; an index and a generation
+ *                    |
+ *                  more                  only for ports with a name, tags, a queue, watchers
+ *
+ * A slot is taken by whoever makes the port, on any thread, under the table's lock; all else
+ * happens on the shard's own thread.  Messages find a slot without the lock.
+ */
+#pragma once
+
+#include "engine/port/fullness.h"
+#include "engine/portolan.h"
+#include "engine/shard/belonging.h"
+#include "engine/shard/list.h"
+#include "engine/shard/map.h"
+#include "engine/shard/op.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct ptl_shard;
+
+/* Handles one tag. */
+struct ptl_tag {
+    char *text; /* heap, text_size + 1 bytes */
+    uint32_t text_size;
+    ptl_handler_fn *handler;
+    void *data;
+};
+
+/* Another shard (or this one) that wants to know when a port is gone. */
+struct ptl_watcher {
+    uint64_t watch;
+    uint32_t shard;
+};
+
+/* What only some ports need. */
+struct ptl_port_more {
+    struct ptl_slot *slot;
+    char *name; /* chosen, heap, name_size bytes; NULL: node-made */
+    uint64_t name_hash;
+    uint32_t name_size;
+    uint32_t tag_count, tag_capacity;
+    struct ptl_tag *tags;
+    struct ptl_belonging *belongings; /* the last one made comes first */
+    struct ptl_map watchers;          /* as numbers: see pack() in port.c */
+    /* What waits, in order. */
+    struct ptl_parcel *queue_first, *queue_last;
+    uint64_t queue_weight;
+    struct ptl_map pending;      /* notices of failed links, in the queue (pending.h) */
+    struct ptl_spawner *spawner; /* the other node that has made it, or NULL */
+    bool doomed;                 /* a kill waits in the queue */
+    bool waiting;                /* PTL_LATER: the first message is not tried */
+    struct ptl_list listed;      /* of the shard's ports: ready, or held up by a failure, or dead */
+    uint64_t retry_at;           /* ns; while it waits for time */
+    struct ptl_list retrying;    /* of those that wait for time; dead, of the estates */
+    ptl_release_fn *release;     /* of a dead one, when nothing else is left (estate.h) */
+    void *release_data;
+    char made_name[22];           /* of a node-made port: what shards were told is full */
+    struct ptl_fullness fullness; /* who has been told that the queue is full */
+    struct ptl_msg *reason;       /* of death, until all watchers are told */
+};
+
+enum ptl_slot_state { PTL_SLOT_FREE, PTL_SLOT_ALIVE };
+
+/* Only engine/port/port.c and engine/port/port_table.c touch the fields. */
+struct ptl_slot {
+    uint32_t generation; /* of the port that lives here, or of the next one */
+    uint32_t index;      /* its own; next_free while it is free */
+    _Atomic uint8_t state;
+    bool ignore_unhandled;
+    ptl_handler_fn *handler;
+    void *handler_data;
+    ptl_release_fn *release;
+    void *data; /* of `release` */
+    struct ptl_port_more *more;
+};
+
+#define PTL_SLOT_SEGMENT 1024 /* slots allocated at a time */
+
+struct ptl_port_table {
+    pthread_mutex_t lock; /* guards what makers on other threads touch: free slots and names */
+    const struct ptl_allocator *allocator;
+    _Atomic(struct ptl_slot *) *segments; /* an array of PTL_SLOTS_MAX / PTL_SLOT_SEGMENT */
+    uint32_t slot_count;                  /* ever made */
+    uint32_t free_first;                  /* index of a free slot, or UINT32_MAX */
+    uint32_t alive;
+    struct ptl_map names; /* struct ptl_slot by chosen name */
+};
+
+/* Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_port_table_init(struct ptl_port_table *table,
+                                       const struct ptl_allocator *allocator);
+
+/* Free the table; all ports have been dropped. */
+void ptl_port_table_drop(struct ptl_port_table *table);
+
+/*
+ * Take a slot and make it a port.  `name` empty: node-made.  Thread: any.
+ * Errors: PTL_ENOMEM, PTL_ELIMIT, PTL_EEXIST, PTL_EINVAL (tags).  On success *slot and *generation
+ * name it.
+ */
+PTL_MUST_CHECK int ptl_slot_take(struct ptl_port_table *table,
+                                 const struct ptl_port_options *options, struct ptl_span name,
+                                 uint32_t *slot, uint32_t *generation);
+
+/* Give a slot back: its generation goes up, its name is free.  Thread: the shard's. */
+void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot);
+
+/* The living port of this slot and generation, or NULL.  Thread: the shard's. */
+struct ptl_slot *ptl_slot_find(struct ptl_port_table *table, uint32_t slot, uint32_t generation);
+
+/* Whether the port that lived here then lives still.  Thread: the shard's. */
+static inline bool ptl_slot_lives(const struct ptl_slot *slot, uint32_t generation)
+{
+    return slot->generation == generation &&
+           atomic_load_explicit(&slot->state, memory_order_relaxed) == PTL_SLOT_ALIVE;
+}
+
+/* Whether the port that made something has died since; `maker` NULL: no port has made it. */
+static inline bool ptl_slot_died(const struct ptl_slot *maker, uint32_t generation)
+{
+    return maker != NULL && !ptl_slot_lives(maker, generation);
+}
+
+/* The living port of this chosen name, or NULL.  Thread: the shard's. */
+struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name);
+
+/* The slot at an index below slot_count, whatever its state.  Thread: the shard's. */
+struct ptl_slot *ptl_slot_at(struct ptl_port_table *table, uint32_t index);
+
+/*
+ * An op of a port's flow has come: run it, or let it wait behind what waits there already.
+ * Thread: the shard's, outside of any handler.
+ */
+void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* The same for a message, the short way: most ports have nothing waiting. */
+void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
+                           const struct ptl_msg *msg);
+
+/* Run what waits at ports that have room to go on.  Returns whether more is left. */
+bool ptl_ports_run(struct ptl_shard *shard);
+
+/* Put a notice behind all that waits at the port; it runs in its turn, never in this call. */
+void ptl_port_queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op);
+
+/* A failure has been adopted: ports whose notice of it waited for that may go on. */
+void ptl_ports_unblock(struct ptl_shard *shard);
+
+/* The port may go on: its wait for room or time is over. */
+void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot);
+
+/* Resume the ports whose wait is over at `now`. */
+void ptl_ports_retry(struct ptl_shard *shard, uint64_t now);
+
+/* When the next such wait is over, or UINT64_MAX. */
+uint64_t ptl_ports_due(const struct ptl_shard *shard);
+
+/*
+ * End a port: what waits is dropped, what it owned is released, watchers are told.  Of much of it
+ * the rest goes in later turns: see engine/port/estate.h.
+ * Owns: `reason` stays the caller's; NULL or empty is a normal death.
+ */
+void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason);
+
+/* The same for one with a chosen name, as if it had never been. */
+void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot);
+
+/* Drop the first that waits in its queue, where something does. */
+void ptl_port_drop_first(struct ptl_shard *shard, struct ptl_port_more *more);
+
+/*
+ * The port's code has failed with `result`: it dies of ["die", TEXT].  The text is what it said to
+ * ptl_fail(), else the error's own; ptl_fail_text() lives until the next callback begins.
+ */
+void ptl_port_fail(struct ptl_shard *shard, struct ptl_slot *slot, int result);
+const char *ptl_fail_text(const struct ptl_shard *shard, int result);
+
+/* The watch of this op cannot be kept for lack of memory: it is told so. */
+void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* Tell watchers of the dead who could not be told yet.  Returns whether some are left. */
+bool ptl_ports_tell(struct ptl_shard *shard);
+
+/* Drop all ports without telling anybody: the shard is closing. */
+void ptl_ports_drop(struct ptl_shard *shard);
+
+/* An empty one, of no port yet.  NULL: no memory.  Thread: any. */
+struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator);
+
+/* The port's `more`, made if need be; NULL when there is no memory. */
+struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot);
+
+/* Whether this port of the shard's has as much waiting as it may. */
+bool ptl_port_is_full(struct ptl_shard *shard, const struct ptl_port *port);
+
+/* The failure's number that makes what this port issues for `target` stale, or UINT64_MAX. */
+uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target);

@@ -1,0 +1,159 @@
+#include "engine/port/port_watch.h"
+
+#include "engine/message/message.h"
+#include "engine/node/node.h"
+#include "engine/port/on.h"
+#include "engine/port/reason.h"
+#include "engine/shard/shard.h"
+#include "engine/shard/slice.h"
+
+/* ---- Who watches --------------------------------------------------------------------------- */
+
+/* Watchers stand in their map as numbers: a shard counts its watches from one. */
+static uint64_t pack(struct ptl_watcher watcher)
+{
+    _Static_assert(PTL_SHARDS_MAX <= 64, "six bits are the shard's");
+    return watcher.watch << 6 | watcher.shard;
+}
+
+static struct ptl_watcher unpack(const void *entry)
+{
+    uint64_t number = (uintptr_t)entry;
+    return (struct ptl_watcher){.watch = number >> 6, .shard = number & 63};
+}
+
+static struct ptl_watcher watcher_of(const struct ptl_op *op)
+{
+    return (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
+}
+
+/* Room for it has been made. */
+static void put(struct ptl_port_more *more, struct ptl_watcher watcher)
+{
+    uint64_t number = pack(watcher);
+    ptl_map_insert(&more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
+}
+
+bool ptl_watcher_add(struct ptl_port_more *more, const struct ptl_op *op)
+{
+    if (more == NULL || ptl_map_reserve(&more->watchers) < 0) {
+        return false;
+    }
+    put(more, watcher_of(op));
+    return true;
+}
+
+/* Tell one at once, as if it had been a watcher. */
+static int tell(struct ptl_shard *shard, struct ptl_watcher watcher, const struct ptl_msg *reason)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DOWN,
+        .to = PTL_TO_SHARD,
+        .number = watcher.watch,
+        .whole = reason,
+    };
+
+    if (reason != NULL) {
+        op.body = ptl_span(reason->body, reason->size);
+        op.count = reason->count;
+    }
+#ifdef PTL_PLANT_REPLY_ORDER
+    struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
+    if (parcel != NULL) {
+        ptl_shard_hand(&shard->node->shards[watcher.shard], parcel, shard);
+        return PTL_OK;
+    }
+#endif
+    return ptl_shard_post(shard, watcher.shard, &op, true);
+}
+
+void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    static const char values[] = "\x63"
+                                 "die"
+                                 "\x6d"
+                                 "out of memory";
+    struct ptl_msg reason = ptl_msg_borrow(ptl_span(values, sizeof(values) - 1), 2);
+
+    if (tell(shard, watcher_of(op), &reason) < 0) {
+        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");
+    }
+}
+
+void ptl_watcher_remove(struct ptl_slot *slot, const struct ptl_op *op)
+{
+    uint64_t number = pack(watcher_of(op));
+
+    if (slot->more != NULL) {
+        ptl_map_remove(&slot->more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
+    }
+}
+
+/* ---- Death --------------------------------------------------------------------------------- */
+
+static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    const struct ptl_allocator *allocator = shard->allocator;
+
+    ptl_tags_drop(allocator, more);
+    ptl_map_drop(&more->watchers);
+    ptl_map_drop(&more->pending);
+    ptl_free(allocator, more->name, more->name_size);
+    ptl_reason_let_go(shard, more->reason);
+    ptl_free(allocator, more, sizeof(*more));
+}
+
+/* False: there is no room, or the units do not suffice. */
+static bool tell_all(struct ptl_shard *shard, struct ptl_port_more *more, uint32_t *units)
+{
+    void *entry;
+
+    while (*units > 0 && (entry = ptl_map_take(&more->watchers)) != NULL) {
+        --*units;
+        if (tell(shard, unpack(entry), more->reason) < 0) {
+            put(more, unpack(entry));
+            return false;
+        }
+    }
+    return more->watchers.count == 0;
+}
+
+bool ptl_ports_tell(struct ptl_shard *shard)
+{
+    struct ptl_list kept; /* those for whom there is no room now: others may have some */
+    uint32_t units = PTL_SLICE;
+
+    ptl_list_init(&kept);
+    while (units > 0 && !ptl_list_empty(&shard->dead)) {
+        struct ptl_port_more *more = ptl_container(shard->dead.next, struct ptl_port_more, listed);
+        ptl_list_remove(&more->listed);
+        units--;
+        if (tell_all(shard, more, &units) && ptl_fullness_settled(&more->fullness)) {
+            free_more(shard, more);
+        } else {
+            ptl_list_append(&kept, &more->listed);
+        }
+    }
+    shard->unfinished |= units == 0;
+    ptl_list_append_all(&shard->dead, &kept);
+    return !ptl_list_empty(&shard->dead);
+}
+
+void ptl_port_bury(struct ptl_shard *shard, struct ptl_port_more *dead)
+{
+    bool others = !ptl_list_empty(&shard->dead);
+
+    ptl_list_append(&shard->dead, &dead->listed);
+    if (!others) {
+        ptl_ports_tell(shard);
+    }
+}
+
+void ptl_ports_forget(struct ptl_shard *shard)
+{
+    while (!ptl_list_empty(&shard->dead)) {
+        struct ptl_port_more *more = ptl_container(shard->dead.next, struct ptl_port_more, listed);
+        ptl_list_remove(&more->listed);
+        free_more(shard, more);
+    }
+}

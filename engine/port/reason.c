@@ -1,0 +1,40 @@
+#include "engine/port/reason.h"
+
+#include "engine/node/node.h"
+#include "engine/shard/shard.h"
+
+struct ptl_msg ptl_reason_short(void)
+{
+    static const char values[] = "\x63"
+                                 "die"
+                                 "\x78\x26"
+                                 "the reason is too large to be told now";
+
+    return ptl_msg_borrow(ptl_span(values, sizeof(values) - 1), 2);
+}
+
+struct ptl_msg *ptl_reason_keep(struct ptl_shard *shard, const struct ptl_msg *reason)
+{
+    struct ptl_msg instead = ptl_reason_short();
+
+    if (reason == NULL || reason->count == 0) {
+        return NULL;
+    }
+    if (reason->size > PTL_REASON_SMALL && shard->reasons >= PTL_REASONS_ROOM) {
+        instead.allocator = shard->allocator;
+        reason = &instead;
+    }
+    struct ptl_msg *kept = ptl_msg_keep(reason);
+    if (kept != NULL && kept->size > PTL_REASON_SMALL) {
+        shard->reasons += kept->size;
+    }
+    return kept;
+}
+
+void ptl_reason_let_go(struct ptl_shard *shard, struct ptl_msg *reason)
+{
+    if (reason != NULL && reason->size > PTL_REASON_SMALL) {
+        shard->reasons -= reason->size;
+    }
+    ptl_msg_free(reason);
+}

@@ -1,0 +1,284 @@
+#include "engine/port/room.h"
+
+#include "engine/link/connection.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/port/callback.h"
+#include "engine/port/send.h"
+#include "engine/shard/shard.h"
+#include "engine/shard/slice.h"
+
+/* What is asked for where no size is known: a message of ordinary size. */
+#define ORDINARY_SIZE 1024
+
+bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample)
+{
+    if (ptl_is_full(shard, to)) {
+        return false;
+    }
+    unsigned place = ptl_place_of(shard->node, to);
+    if (to->kind == PTL_PORT_REMOTE && place == shard->index) {
+        return true;
+    }
+    struct ptl_ring *ring = ptl_shard_ring(shard, place);
+    return ample ? ptl_ring_ample(ring) : ptl_ring_has_room(ring, ORDINARY_SIZE, 1);
+}
+
+void ptl_waiters_init(struct ptl_waiters *waiters)
+{
+    ptl_list_init(&waiters->waiting);
+    ptl_list_init(&waiters->looked);
+}
+
+void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    ptl_list_append(&shard->waiters.waiting, &waiter->listed);
+    if (waiter->kind == PTL_WAITER_CONNECTION) {
+        waiter->connection->waiter = waiter;
+    }
+    shard->waiters.news = true; /* there may be room by now */
+}
+
+void ptl_waiter_free(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    ptl_belonging_remove(&waiter->belonging);
+    ptl_list_remove(&waiter->listed);
+    if (waiter->kind == PTL_WAITER_CONNECTION && waiter->connection->waiter == waiter) {
+        waiter->connection->waiter = NULL;
+    }
+    ptl_release(waiter->release, waiter->data);
+    ptl_free(shard->allocator, waiter, sizeof(*waiter));
+}
+
+static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    struct ptl_callback callback;
+
+    switch ((enum ptl_waiter_kind)waiter->kind) {
+    case PTL_WAITER_PORT:
+        if (ptl_slot_lives(waiter->slot, waiter->generation)) {
+            ptl_port_resume(shard, waiter->slot);
+        }
+        break;
+    case PTL_WAITER_CALLBACK:
+        if (ptl_slot_died(waiter->slot, waiter->generation)) {
+            break;
+        }
+        ptl_callback_begin(shard, &callback, waiter->slot);
+        waiter->tell(shard->node, &waiter->to, waiter->data);
+        ptl_callback_end(shard, &callback, "a callback for room", ptl_port_span(&waiter->to));
+        break;
+    case PTL_WAITER_CONNECTION:
+        waiter->connection->waiter = NULL; /* it may wait once more, or be closed */
+        ptl_connection_resume(waiter->connection);
+        break;
+    }
+}
+
+static bool has_room(struct ptl_shard *shard, const struct ptl_waiter *waiter)
+{
+    return waiter->for_ring
+               ? ptl_ring_ample(ptl_shard_ring(shard, ptl_place_of(shard->node, &waiter->to)))
+               : ptl_room_for(shard, &waiter->to, true);
+}
+
+/* Whether it may go on; else make sure that whoever makes room tells. */
+static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
+{
+    if (waiter->outside && waiter->to.kind == PTL_PORT_REMOTE &&
+        atomic_load(&shard->told_outside) == PTL_TELLING_OUTSIDE) {
+        return false;
+    }
+    if (waiter->outside &&
+        atomic_load(&shard->inbox.weight) > shard->node->options.inbox_room / 2) {
+        return false;
+    }
+    if (waiter->outside && (waiter->to.kind == PTL_PORT_REMOTE ||
+                            ptl_place_of(shard->node, &waiter->to) == shard->index)) {
+        return !ptl_is_full_outside(shard, &waiter->to);
+    }
+    if (has_room(shard, waiter)) {
+        return true;
+    }
+    if (!waiter->for_ring && ptl_is_full(shard, &waiter->to)) {
+        return false; /* the ring is not what it waits for: its owner tells */
+    }
+    unsigned place = ptl_place_of(shard->node, &waiter->to);
+    struct ptl_ring *ring = ptl_shard_ring(shard, place);
+    shard->waiters.rings |= UINT64_C(1) << place;
+    ptl_ring_wait_for_room(ring);
+    return has_room(shard, waiter); /* made just before we asked to be told */
+}
+
+static bool rings_have_news(struct ptl_shard *shard)
+{
+    uint64_t rings = shard->waiters.rings;
+    bool news = false;
+
+    for (unsigned i = 0; rings != 0; i++, rings >>= 1) {
+        if ((rings & 1) != 0 && !ptl_ring_waits(ptl_shard_ring(shard, i))) {
+            shard->waiters.rings &= ~(UINT64_C(1) << i);
+            news = true;
+        }
+    }
+    return news;
+}
+
+bool ptl_waiters_have_news(const struct ptl_shard *shard)
+{
+    uint64_t rings = shard->waiters.rings;
+
+    for (unsigned i = 0; rings != 0; i++, rings >>= 1) {
+        if ((rings & 1) != 0 && !ptl_ring_waits(ptl_shard_ring(shard, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct ptl_waiter *first_of(const struct ptl_list *list)
+{
+    return ptl_container(list->next, struct ptl_waiter, listed);
+}
+
+/* Look at one, which is on no list. */
+static void look_at(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    struct ptl_waiters *waiters = &shard->waiters;
+
+    if (!waiter->ended && !may_go(shard, waiter)) {
+        ptl_list_append(&waiters->looked, &waiter->listed);
+        return;
+    }
+    if (!waiter->ended) {
+        waiters->telling = true;
+        tell(shard, waiter);
+        waiters->telling = false;
+    }
+    ptl_waiter_free(shard, waiter);
+}
+
+/* A slice of those who wait; who comes meanwhile is looked at in the next turn. */
+static void look_at_some(struct ptl_shard *shard)
+{
+    struct ptl_waiters *waiters = &shard->waiters;
+    struct ptl_list now;
+    uint32_t units = PTL_SLICE;
+
+    ptl_list_init(&now);
+    ptl_list_append_all(&now, &waiters->waiting);
+    while (units-- > 0 && !ptl_list_empty(&now)) {
+        struct ptl_waiter *waiter = first_of(&now);
+        ptl_list_remove(&waiter->listed);
+        look_at(shard, waiter);
+    }
+    if (ptl_list_empty(&now)) {
+        ptl_list_prepend_all(&waiters->waiting, &waiters->looked);
+    } else {
+        ptl_list_prepend_all(&waiters->waiting, &now);
+    }
+}
+
+void ptl_waiters_look(struct ptl_shard *shard)
+{
+    struct ptl_waiters *waiters = &shard->waiters;
+
+    /* Also with nobody left: a ring that was waited for is news until it has been looked at. */
+    bool news = rings_have_news(shard) || waiters->news;
+    if (!ptl_list_empty(&waiters->looked)) {
+        waiters->news = news; /* for those who have been looked at, when all have been */
+        look_at_some(shard);
+    } else if (news && !ptl_list_empty(&waiters->waiting)) {
+        waiters->news = false;
+        look_at_some(shard);
+    }
+    shard->unfinished |= !ptl_list_empty(&waiters->looked);
+}
+
+void ptl_waiters_forget(struct ptl_shard *shard, struct ptl_connection *connection)
+{
+    if (connection->waiter != NULL) {
+        ptl_waiter_free(shard, connection->waiter);
+    }
+}
+
+void ptl_waiters_drop(struct ptl_shard *shard, bool tell_them)
+{
+    struct ptl_waiters *waiters = &shard->waiters;
+
+    ptl_list_prepend_all(&waiters->waiting, &waiters->looked);
+    while (!ptl_list_empty(&waiters->waiting)) {
+        struct ptl_waiter *waiter = first_of(&waiters->waiting);
+        ptl_list_remove(&waiter->listed);
+        if (tell_them && !waiter->ended && waiter->kind != PTL_WAITER_CONNECTION) {
+            tell(shard, waiter);
+        }
+        ptl_waiter_free(shard, waiter);
+    }
+}
+
+static void end_waiter(struct ptl_shard *shard, struct ptl_belonging *belonging)
+{
+    struct ptl_waiter *waiter = ptl_container(belonging, struct ptl_waiter, belonging);
+
+    waiter->ended = true; /* freed when the list is next looked through */
+    shard->waiters.news = true;
+}
+
+int ptl_on_room(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *tell_room,
+                void *data)
+{
+    return ptl_on_room_owned(node, to, tell_room, data, NULL);
+}
+
+int ptl_on_room_owned(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *tell_room,
+                      void *data, ptl_release_fn *release)
+{
+    struct ptl_port own;
+    to = ptl_port_own_view(&node->self, to, &own);
+    if (to == NULL) {
+        return PTL_EINVAL;
+    }
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    struct ptl_waiter *waiter = ptl_alloc(node->allocator, sizeof(*waiter));
+    if (waiter == NULL) {
+        return PTL_ENOMEM;
+    }
+    waiter->kind = PTL_WAITER_CALLBACK;
+    waiter->to = *to;
+    waiter->tell = tell_room;
+    waiter->data = data;
+    waiter->release = release;
+    waiter->belonging.end = end_waiter;
+
+    struct ptl_shard *shard = ptl_shard_here(node);
+    if (shard == NULL) {
+        /* Behind all that this thread has sent there: when it is taken, the inbox has drained. */
+        struct ptl_op op = {
+            .kind = PTL_OP_ON_ROOM,
+            .to = PTL_TO_SHARD,
+            .pointer = waiter,
+            .carried = sizeof(*waiter),
+        };
+        waiter->outside = true;
+        int err = ptl_submit(node, ptl_place_of(node, to), &op, PTL_WAY_OWN);
+        if (err < 0) {
+            ptl_free(node->allocator, waiter, sizeof(*waiter));
+        }
+        return err;
+    }
+    waiter->slot = shard->self;
+    if (shard->self != NULL) {
+        waiter->generation = shard->self->generation;
+        struct ptl_port_more *more = ptl_port_more(shard, shard->self);
+        if (more == NULL) {
+            ptl_free(node->allocator, waiter, sizeof(*waiter));
+            return PTL_ENOMEM;
+        }
+        ptl_belonging_add(&more->belongings, &waiter->belonging);
+    }
+    ptl_waiters_add(shard, waiter);
+    return PTL_OK;
+}

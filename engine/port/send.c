@@ -1,0 +1,276 @@
+#include "engine/port/send.h"
+
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+
+unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port)
+{
+    switch (port->kind) {
+    case PTL_PORT_REMOTE:
+        return ptl_shard_of(port->node_hash, node->shard_count);
+    case PTL_PORT_NODE:
+        return 0;
+    default:
+        return port->shard;
+    }
+}
+
+void ptl_op_address(struct ptl_op *op, const struct ptl_port *port)
+{
+    switch (port->kind) {
+    case PTL_PORT_REMOTE:
+        op->to = PTL_TO_NODE;
+        op->node = ptl_port_node(port);
+        op->name = ptl_port_name(port);
+        break;
+    case PTL_PORT_SLOT:
+        op->to = PTL_TO_SLOT;
+        op->slot = port->slot;
+        op->generation = port->generation;
+        break;
+    default:
+        op->to = PTL_TO_NAME;
+        op->name = ptl_port_name(port);
+        break;
+    }
+}
+
+uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port)
+{
+    uint64_t pending = ptl_port_pending_failure(shard->self, port);
+    uint64_t told = shard->told[ptl_place_of(shard->node, port)];
+
+    /* A port that has not yet run its notice of a failure still issues from before it. */
+    return pending - 1 < told ? pending - 1 : told;
+}
+
+uint64_t ptl_epoch_outside(const struct ptl_node *node, const struct ptl_port *port)
+{
+    return port->kind == PTL_PORT_REMOTE
+               ? atomic_load(&node->shards[ptl_place_of(node, port)].told_outside)
+               : 0;
+}
+
+int ptl_submit(struct ptl_node *node, unsigned to, const struct ptl_op *op, enum ptl_way way)
+{
+    struct ptl_shard *shard = &node->shards[to];
+    size_t room = node->options.inbox_room;
+
+    room += way == PTL_WAY_CONTROL ? PTL_CONTROL_SHARE(room) : 0;
+    if (way != PTL_WAY_OWN &&
+        atomic_load_explicit(&shard->inbox.weight, memory_order_relaxed) > room) {
+        return PTL_EFULL;
+    }
+    struct ptl_parcel *parcel = ptl_parcel_make(op, node->allocator);
+    if (parcel == NULL) {
+        return PTL_ENOMEM;
+    }
+    ptl_shard_hand(shard, parcel, ptl_shard_here(node));
+    return PTL_OK;
+}
+
+/* What an op takes up where it has to wait. */
+static uint64_t weight_of(const struct ptl_op *op)
+{
+    return sizeof(*op) + op->body.size + op->carried;
+}
+
+/* Whether what is full lets it pass; `shard` NULL: a thread of the program asks. */
+static inline bool may_pass(struct ptl_shard *shard, struct ptl_shard *place,
+                            const struct ptl_port *port, uint64_t size, enum ptl_way way)
+{
+    if (way == PTL_WAY_OWN) {
+        return true;
+    }
+    if (way == PTL_WAY_CONTROL) {
+        return shard != NULL ? ptl_full_lets_control(shard, port, size)
+                             : ptl_full_lets_control_outside(place, port, size);
+    }
+    return shard != NULL ? !ptl_is_full(shard, port) : !ptl_is_full_outside(place, port);
+}
+
+/*
+ * What is full is told once a turn.  A handler that sends more than this in one turn looks for
+ * itself, or it would fill a queue without limit while its shard is not listening.
+ */
+#define SENT_UNTOLD_MAX ((uint64_t)256 << 10)
+
+static inline bool has_room(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size,
+                            enum ptl_way way)
+{
+    if (!may_pass(shard, NULL, port, size, way)) {
+        return false;
+    }
+    shard->sent_in_turn += size;
+    return shard->sent_in_turn <= SENT_UNTOLD_MAX ||
+           may_pass(NULL, &shard->node->shards[ptl_place_of(shard->node, port)], port, size, way);
+}
+
+bool ptl_control_has_room(struct ptl_node *node, const struct ptl_port *port, uint64_t size)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    return shard != NULL ? has_room(shard, port, size, PTL_WAY_CONTROL)
+                         : may_pass(NULL, &node->shards[ptl_place_of(node, port)], port, size,
+                                    PTL_WAY_CONTROL);
+}
+
+/* Of all kills only one ever waits at a port of ours: a full one can always be killed. */
+static bool minds_fullness(const struct ptl_op *op, const struct ptl_port *port)
+{
+    return op->kind != PTL_OP_KILL || port->kind == PTL_PORT_REMOTE;
+}
+
+static int route_outside(struct ptl_node *node, const struct ptl_port *port, struct ptl_op *op,
+                         enum ptl_way way)
+{
+    unsigned place = ptl_place_of(node, port);
+
+    if (minds_fullness(op, port) &&
+        !may_pass(NULL, &node->shards[place], port, weight_of(op), way)) {
+        return PTL_EFULL;
+    }
+    op->epoch = ptl_epoch_outside(node, port);
+    if (op->epoch == PTL_TELLING_OUTSIDE) {
+        return PTL_EFULL;
+    }
+    return ptl_submit(node, place, op, way);
+}
+
+int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op *op,
+              enum ptl_way way)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+    unsigned place = ptl_place_of(node, port);
+
+    ptl_op_address(op, port);
+    if (shard == NULL) {
+        return route_outside(node, port, op, way);
+    }
+    if (minds_fullness(op, port) && !has_room(shard, port, weight_of(op), way)) {
+        return PTL_EFULL;
+    }
+    if (port->kind == PTL_PORT_REMOTE) {
+        op->epoch = ptl_epoch_of(shard, port);
+        if (place == shard->index) {
+            return ptl_link_take(shard, op);
+        }
+    } else if (port->kind == PTL_PORT_NODE) {
+        place = shard->index;
+    }
+    return ptl_shard_post(shard, place, op, way != PTL_WAY_MESSAGE);
+}
+
+int ptl_note_full(struct ptl_node *node, const struct ptl_port *port, int err)
+{
+    if (err == PTL_EFULL) {
+        struct ptl_shard *shard = ptl_shard_here(node);
+        if (shard != NULL) {
+            shard->full_target = *port;
+        }
+    }
+    return err;
+}
+
+bool ptl_keep(struct ptl_shard *shard, uint64_t size)
+{
+    if (atomic_fetch_add(&shard->kept, size) < shard->node->options.kept_room) {
+        return true;
+    }
+    atomic_fetch_sub(&shard->kept, size);
+    return false;
+}
+
+void ptl_keep_no_more(struct ptl_shard *shard, uint64_t size)
+{
+    atomic_fetch_sub(&shard->kept, size);
+}
+
+/* Whether the node of that port has said that it takes nothing so large. */
+static bool is_refused(struct ptl_node *node, const struct ptl_port *to, size_t size)
+{
+    return to->kind == PTL_PORT_REMOTE && ptl_peer_refuses(node, ptl_port_node(to), size);
+}
+
+bool ptl_is_too_large(struct ptl_node *node, const struct ptl_port *to, size_t size)
+{
+    return size > node->options.message_bytes_max || is_refused(node, to, size);
+}
+
+int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_span body,
+                  uint32_t count, const struct ptl_msg *whole)
+{
+    struct ptl_port own;
+
+    to = ptl_port_own_view(&node->self, to, &own);
+    if (to == NULL) {
+        return PTL_EINVAL;
+    }
+    if (body.size > node->options.message_bytes_max) {
+        return PTL_ESIZE;
+    }
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    struct ptl_shard *shard = ptl_shard_here(node);
+    if (shard != NULL && to->kind == PTL_PORT_SLOT && body.size <= PTL_OP_INLINE_MAX) {
+        return ptl_note_full(node, to,
+                             has_room(shard, to, sizeof(struct ptl_op) + body.size, PTL_WAY_MESSAGE)
+                                 ? ptl_shard_post_message(shard, to, body, count)
+                                 : PTL_EFULL);
+    }
+    if (is_refused(node, to, body.size)) {
+        return PTL_ESIZE;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .count = count,
+        .body = body,
+        .whole = whole,
+    };
+    return ptl_note_full(node, to, ptl_route(node, to, &op, PTL_WAY_MESSAGE));
+}
+
+int ptl_send(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg)
+{
+    return ptl_send_body(node, to, ptl_span(msg->body, msg->size), msg->count, msg);
+}
+
+int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *format,
+              const struct ptl_argument arguments[])
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, node);
+    int err = ptl_putv(&writer, format, arguments);
+    if (err == PTL_OK) {
+        err = ptl_send_body(node, to, ptl_writer_body(&writer), writer.count, NULL);
+    }
+    ptl_writer_drop(&writer);
+    return err;
+}
+
+int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason)
+{
+    struct ptl_port own;
+
+    port = ptl_port_own_view(&node->self, port, &own);
+    if (port == NULL || ptl_port_name(port).size == 0) {
+        return PTL_EINVAL;
+    }
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    if (reason != NULL &&
+        (reason->size > node->options.message_bytes_max || is_refused(node, port, reason->size))) {
+        return PTL_ESIZE; /* a peer with our limit would end the link instead */
+    }
+    struct ptl_op op = {.kind = PTL_OP_KILL};
+    if (reason != NULL) {
+        op.body = ptl_span(reason->body, reason->size);
+        op.count = reason->count;
+        op.whole = reason;
+    }
+    return ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_CONTROL));
+}

@@ -1,0 +1,51 @@
+/*
+ * engine/shard/jam.h - messages of timers whose time has come, and that find no room or no memory.
+ *
+ *   firsts --> first for "snow#a" --behind--> next --behind--> last
+ *         '--> first for "rain#b"
+ *
+ * One line a target, so that what was to be sent first is sent first; only the first of a line is
+ * tried.  The lines stand in the timers themselves.  Thread: the shard's.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "engine/shard/list.h"
+#include "engine/shard/map.h"
+
+struct ptl_timing;
+
+/* A timer's place in a line.  Only engine/shard/jam.c touches the fields. */
+struct ptl_jam_place {
+    struct ptl_list listed;            /* of the first: among the firsts */
+    struct ptl_timing *last;           /* of the first: the end of its line */
+    struct ptl_timing *ahead, *behind; /* NULL at the ends */
+    bool stands;                       /* in a line */
+};
+
+struct ptl_jams {
+    struct ptl_map by_target; /* the first of each line */
+    struct ptl_list firsts;   /* those that were tried longest ago come first */
+};
+
+void ptl_jams_init(struct ptl_jams *jams, const struct ptl_allocator *allocator);
+void ptl_jams_drop(struct ptl_jams *jams);
+
+/* Whether others wait for the same target. */
+bool ptl_jam_is_for(const struct ptl_jams *jams, const struct ptl_timing *timing);
+
+/* Have memory for one line more: when it is needed there may be none.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_jam_reserve(struct ptl_jams *jams);
+
+/* Stand in line.  False: no memory; never so where there is a line for the target already. */
+bool ptl_jam_enter(struct ptl_jams *jams, struct ptl_timing *timing);
+void ptl_jam_leave(struct ptl_jams *jams, struct ptl_timing *timing);
+
+/* The first that was tried longest ago, or NULL; and it counts as tried now. */
+struct ptl_timing *ptl_jam_next(struct ptl_jams *jams);
+
+/* Whether anybody waits. */
+static inline bool ptl_jams_empty(const struct ptl_jams *jams)
+{
+    return ptl_list_empty(&jams->firsts);
+}

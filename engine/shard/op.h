@@ -1,0 +1,174 @@
+/*
+ * engine/shard/op.h - what travels between shards, waits at ports, and comes from the program's
+ * threads.
+ *
+ * An *op* is how code sees an operation: a kind, a destination, spans.  A *record* is the same,
+ * packed into one run of bytes that stands in a ring or in a block of memory.  A body is packed
+ * along while it is small; a large one is a message that the record holds.
+ */
+#pragma once
+
+#include "io/base.h"
+#include "io/err.h"
+
+struct ptl_msg;
+
+enum ptl_op_kind {
+    /* Kinds that belong to a port's flow and keep their place in it. */
+    PTL_OP_MESSAGE,  /* body: the values */
+    PTL_OP_KILL,     /* body: the reason */
+    PTL_OP_ON,       /* pointer: struct ptl_on */
+    PTL_OP_WATCH,    /* number: the watch, watcher: its shard */
+    PTL_OP_NOTICE,   /* pointer: the monitor that fired; body: the reason */
+    PTL_OP_SPAWN,    /* name: of the port to be; body: function, values */
+    PTL_OP_EVENT,    /* number: the follower that is told; body: changes */
+    PTL_OP_REGISTER, /* pointer: struct ptl_registration */
+    /* About ports, for a shard. */
+    PTL_OP_UNWATCH, /* as PTL_OP_WATCH */
+    PTL_OP_DOWN,    /* number: the watch; body: the reason */
+    /* About links and what is full, from the owner to all shards. */
+    PTL_OP_LINK_DOWN, /* node; epoch: the failure's number; watcher: the owner; body: the reason */
+    PTL_OP_FULL,      /* node, or a port's name: send nothing there until there is room */
+    PTL_OP_ROOM,      /* the same: there is room again */
+    /* From the program's threads, or between shards where order does not matter. */
+    PTL_OP_HANDOVER,  /* pointer: struct ptl_connection, now the receiver's */
+    PTL_OP_MONITOR,   /* pointer: struct ptl_monitoring */
+    PTL_OP_UNMONITOR, /* number: the monitor */
+    PTL_OP_TIMER,     /* pointer: struct ptl_timing */
+    PTL_OP_UNTIMER,   /* number: the timer */
+    PTL_OP_ON_ROOM,   /* pointer: struct ptl_waiter */
+    PTL_OP_ON_LINK,   /* pointer: struct ptl_link_listener */
+    PTL_OP_FOLLOW,    /* pointer: struct ptl_follower */
+    /* About the database; number: enum ptl_directory_op, which says the rest. */
+    PTL_OP_DIRECTORY,
+};
+
+/* The destination of the op is one of these. */
+enum ptl_to {
+    PTL_TO_SHARD, /* the shard itself */
+    PTL_TO_SLOT,  /* a port of this node by slot and generation */
+    PTL_TO_NAME,  /* a port of this node by its chosen name */
+    PTL_TO_NODE,  /* a port of another node: node, name */
+};
+
+struct ptl_op {
+    uint8_t kind; /* enum ptl_op_kind */
+    uint8_t to;   /* enum ptl_to */
+    uint32_t slot, generation;
+    uint32_t watcher;            /* a shard */
+    uint32_t count;              /* values in the body */
+    uint32_t carried;            /* bytes behind `pointer`, where it counts as waiting room */
+    uint64_t epoch;              /* failures that the issuer had been told of */
+    uint64_t number;             /* what the kind says */
+    void *pointer;               /* what the kind says */
+    struct ptl_span node, name;  /* at most 255 bytes each */
+    struct ptl_span body;        /* values, as plain CBOR */
+    const struct ptl_msg *whole; /* not NULL: the message whose body this is */
+};
+
+/*
+ * A packed op: this head, the long part if it is marked so, the node's ID, the port's name, and the
+ * body or the pointer to the held message.  An ordinary message has no long part: 24 bytes and its
+ * values.  Only engine/shard/op.c touches the fields; they stand here for its inline functions.
+ */
+struct ptl_record {
+    uint32_t size; /* of all, a multiple of 8; ring.c writes it too */
+    uint8_t kind;
+    uint8_t to; /* enum ptl_to, and PTL_RECORD_LONG */
+    uint8_t node_size;
+    uint8_t name_size;
+    uint32_t slot, generation;
+    uint32_t count;
+    uint32_t body_size; /* packed along; PTL_RECORD_HELD: a pointer to a message stands instead */
+};
+
+#define PTL_RECORD_LONG 0x80
+#define PTL_RECORD_HELD UINT32_MAX
+
+/* A record in memory of its own, for lists and queues. */
+struct ptl_parcel {
+    struct ptl_parcel *next;
+    uint64_t bytes[]; /* the record */
+};
+
+/* Bodies up to this size are packed into the record; larger ones are held. */
+#define PTL_OP_INLINE_MAX 1024
+
+/* The largest record: head, two names, a body. */
+#define PTL_RECORD_MAX 1664
+
+/* What an op carries behind its pointer. */
+static inline uint32_t ptl_carried(size_t size)
+{
+    return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
+/* The packed size in bytes, a multiple of 8. */
+uint32_t ptl_op_size(const struct ptl_op *op);
+
+/* Bytes that the record of this op would refer to; 0 when all is packed along. */
+uint64_t ptl_op_held(const struct ptl_op *op);
+
+/*
+ * Make sure that packing cannot fail: a body too large to be packed becomes a message
+ * (`*made`, to be freed by the caller after packing; NULL when none was needed).
+ * Errors: PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_op_prepare(struct ptl_op *op, const struct ptl_allocator *allocator,
+                                  struct ptl_msg **made);
+
+/* Write the op to `record`, which has ptl_op_size() bytes.  Takes a hold on op->whole if large. */
+void ptl_op_pack(const struct ptl_op *op, void *record);
+
+/* See a record as an op; its spans point into the record. */
+void ptl_op_unpack(const void *record, struct ptl_op *op);
+
+/*
+ * The short cut for what nearly all records are: a small message for a port of this node, known by
+ * its slot.  Pack one (the size is ptl_record_message_size() of its body) ...
+ */
+static inline uint32_t ptl_record_message_size(size_t body_size)
+{
+    return (uint32_t)((sizeof(struct ptl_record) + body_size + 7) & ~(size_t)7);
+}
+
+static inline void ptl_record_pack_message(void *place, uint32_t slot, uint32_t generation,
+                                           struct ptl_span body, uint32_t count)
+{
+    struct ptl_record *record = place;
+
+    *record = (struct ptl_record){
+        .size = ptl_record_message_size(body.size),
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_SLOT,
+        .slot = slot,
+        .generation = generation,
+        .count = count,
+        .body_size = (uint32_t)body.size,
+    };
+    if (body.size != 0) {
+        memcpy(record + 1, body.bytes, body.size);
+    }
+}
+
+/* ... and whether a record is one. */
+static inline bool ptl_record_is_message(const struct ptl_record *record)
+{
+    return record->kind == PTL_OP_MESSAGE && record->to == PTL_TO_SLOT &&
+           record->body_size != PTL_RECORD_HELD;
+}
+
+/* The record is done with: lets go of the message that it holds; tells what it referred to. */
+uint64_t ptl_op_done(const void *record);
+
+/*
+ * A record of its own for this op (whatever it points to is copied or held).
+ * NULL: no memory.  Owns: the caller, until ptl_parcel_free().
+ */
+struct ptl_parcel *ptl_parcel_make(const struct ptl_op *op, const struct ptl_allocator *allocator);
+
+/* Free such a record, and let go of the message that it holds. */
+void ptl_parcel_free(struct ptl_parcel *record, const struct ptl_allocator *allocator);
+
+/* What it weighs in a queue: its own bytes and those of the message that it holds. */
+uint64_t ptl_parcel_weight(const struct ptl_parcel *record);

@@ -1,0 +1,167 @@
+#include "engine/shard/ring.h"
+
+#include "engine/shard/plant.h"
+
+/* Publish within a turn too, so that the consumer works alongside; the wake-up stays at its end. */
+#define PUBLISH_EVERY 8192
+
+/* Stands where a record would not fit before the end of the ring: skip to the beginning. */
+#define SKIP UINT32_C(0x80000000)
+
+#ifdef PTL_SIMULATED
+void (*ptl_ring_preempt)(void);
+#endif
+
+int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocator *allocator, uint64_t capacity)
+{
+    ptl_assert(capacity >= 4096 && (capacity & (capacity - 1)) == 0);
+    memset(ring, 0, sizeof(*ring));
+    ring->allocator = allocator;
+    ring->capacity = capacity;
+    ring->bytes = ptl_alloc_raw(allocator, capacity);
+    return ring->bytes == NULL ? PTL_ENOMEM : PTL_OK;
+}
+
+void ptl_ring_drop(struct ptl_ring *ring)
+{
+    ptl_free(ring->allocator, ring->bytes, ring->capacity);
+    ring->bytes = NULL;
+}
+
+/* What a record takes up here and now: when it does not fit before the end, the rest is skipped. */
+static uint64_t footprint(const struct ptl_ring *ring, uint32_t size)
+{
+    uint64_t to_end = ring->capacity - (ring->producer.written & (ring->capacity - 1));
+    return to_end < size ? to_end + size : size;
+}
+
+static bool fits(struct ptl_ring *ring, uint64_t need, bool control)
+{
+    uint64_t limit = control ? ring->capacity : ring->capacity - ring->capacity / 4;
+
+    if (ring->producer.written + need - ring->producer.head_seen <= limit) {
+        return true;
+    }
+    /* Touch the consumer's cache line only when the head we remember is too old to help. */
+    ring->producer.head_seen = atomic_load_explicit(&ring->consumer.head, memory_order_acquire);
+    return ring->producer.written + need - ring->producer.head_seen <= limit;
+}
+
+static bool may_hold(struct ptl_ring *ring, uint64_t held, bool control)
+{
+    uint64_t most = control ? PTL_RING_HELD_CONTROL_MAX : PTL_RING_HELD_MAX;
+
+    return held == 0 ||
+           ring->producer.held - atomic_load_explicit(&ring->consumer.held, memory_order_relaxed) <
+               most;
+}
+
+bool ptl_ring_has_room(struct ptl_ring *ring, uint32_t size, uint64_t held)
+{
+    return may_hold(ring, held, false) && fits(ring, footprint(ring, size), false);
+}
+
+bool ptl_ring_ample(struct ptl_ring *ring)
+{
+    /* Asked after ptl_ring_wait_for_room(): in one order with it, on both sides. */
+    ring->producer.head_seen = atomic_load(&ring->consumer.head);
+    uint64_t held = ring->producer.held - atomic_load(&ring->consumer.held);
+    return ring->producer.written - ring->producer.head_seen <= ring->capacity / 2 &&
+           held <= PTL_RING_HELD_MAX / 2;
+}
+
+void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool control)
+{
+    ptl_assert(size % 8 == 0 && size <= PTL_RING_RECORD_MAX(ring->capacity));
+    uint64_t need = footprint(ring, size);
+
+    if (!may_hold(ring, held, control) || !fits(ring, need, control)) {
+        return NULL;
+    }
+    uint64_t at = ring->producer.written & (ring->capacity - 1);
+    if (need != size) {
+        uint32_t skip = (uint32_t)(need - size) | SKIP;
+        memcpy(ring->bytes + at, &skip, sizeof(skip));
+        ring->producer.written += need - size;
+        at = 0;
+    }
+    memcpy(ring->bytes + at, &size, sizeof(size));
+#ifdef PTL_PLANT_EARLY_PUBLISH
+    atomic_store_explicit(&ring->producer.tail, ring->producer.written + size,
+                          memory_order_release);
+#endif
+#ifdef PTL_SIMULATED
+    if (ptl_ring_preempt != NULL) {
+        ptl_ring_preempt();
+    }
+#endif
+    return ring->bytes + at;
+}
+
+void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held)
+{
+    ring->producer.written += size;
+    ring->producer.held += held;
+    if (ring->producer.written - ring->producer.published >= PUBLISH_EVERY) {
+        ptl_ring_publish(ring);
+    }
+}
+
+bool ptl_ring_publish(struct ptl_ring *ring)
+{
+    if (ring->producer.published == ring->producer.written) {
+        return false;
+    }
+    ring->producer.published = ring->producer.written;
+    /* One store publishes the whole batch; it pairs with the acquire in ptl_ring_tail(), and its
+     * total order with the consumer's "I sleep" decides who must notice the other. */
+    atomic_store_explicit(&ring->producer.tail, ring->producer.written, memory_order_seq_cst);
+    return true;
+}
+
+void ptl_ring_wait_for_room(struct ptl_ring *ring)
+{
+    atomic_store(&ring->producer_waits, true);
+}
+
+uint64_t ptl_ring_tail(const struct ptl_ring *ring)
+{
+    return atomic_load_explicit(&ring->producer.tail, memory_order_seq_cst);
+}
+
+bool ptl_ring_empty(const struct ptl_ring *ring)
+{
+    return ptl_ring_tail(ring) == ring->consumer.taken;
+}
+
+void *ptl_ring_take(struct ptl_ring *ring, uint64_t tail)
+{
+    while (ring->consumer.taken != tail) {
+        ptl_assert(ring->consumer.taken < tail);
+        uint8_t *record = ring->bytes + (ring->consumer.taken & (ring->capacity - 1));
+        uint32_t size;
+        memcpy(&size, record, sizeof(size));
+        ring->consumer.taken += size & ~SKIP;
+        if ((size & SKIP) == 0) {
+            return record;
+        }
+    }
+    return NULL;
+}
+
+void ptl_ring_returned(struct ptl_ring *ring, uint64_t held)
+{
+    atomic_fetch_add(&ring->consumer.held, held);
+}
+
+bool ptl_ring_release(struct ptl_ring *ring)
+{
+    if (atomic_load_explicit(&ring->consumer.head, memory_order_relaxed) != ring->consumer.taken) {
+        /* Pairs with the acquire in fits(): our reads of the records come before its writes. */
+        atomic_store_explicit(&ring->consumer.head, ring->consumer.taken, memory_order_seq_cst);
+    }
+    /* Half empty is soon enough: a producer told of every record would wake for every record. */
+    return atomic_load(&ring->producer_waits) &&
+           ptl_ring_tail(ring) - ring->consumer.taken <= ring->capacity / 2 &&
+           atomic_exchange(&ring->producer_waits, false);
+}

@@ -1,0 +1,116 @@
+/*
+ * engine/shard/ring.h - the one-way lane between two shards: bounded, lock-free, in order.
+ *
+ *   producer --reserve, write, commit--> [ record | record | ... ] --take, release--> consumer
+ *                          publish (once a turn)
+ *
+ * Records are written once, in place, and read in place.  A full ring is ordinary back-pressure:
+ * the producer is told and asks again later.  A quarter of the ring is kept for control records,
+ * so that a flood of messages cannot hold up a kill or a death notice.
+ *
+ * Records may refer to messages outside of the ring; their bytes are counted (`held`), so that the
+ * ring bounds what is under way, wherever it lies.
+ */
+#pragma once
+
+#include "io/base.h"
+#include "io/err.h"
+
+#include <stdalign.h>
+#include <stdatomic.h>
+
+/*
+ * Bytes of referred messages that may be under way in one ring, and with those that control records
+ * refer to (one more message may exceed either).
+ */
+#define PTL_RING_HELD_MAX ((uint64_t)4 << 20)
+#define PTL_RING_HELD_CONTROL_MAX (PTL_RING_HELD_MAX / 4 * 5)
+
+/*
+ * Fields stand with the shard that writes them; what the other side reads has cache lines of its
+ * own, apart from what only the writer uses record by record.  Positions only grow, so
+ * `tail - head` is the length.  Only engine/shard/ring.c touches the fields.
+ */
+struct ptl_ring {
+    struct {
+        alignas(PTL_CACHE_LINE) _Atomic uint64_t tail; /* published: may be read up to here */
+        alignas(PTL_CACHE_LINE) uint64_t written;      /* committed; tail follows at publish */
+        uint64_t published;                            /* what we wrote to tail last */
+        uint64_t head_seen;                            /* may lag consumer.head, never leads */
+        uint64_t held;                                 /* referred bytes ever sent */
+    } producer;
+    struct {
+        alignas(PTL_CACHE_LINE) _Atomic uint64_t head; /* all before it may be overwritten */
+        _Atomic uint64_t held;                         /* referred bytes ever received */
+        alignas(PTL_CACHE_LINE) uint64_t taken;        /* read up to here; head follows */
+    } consumer;
+    alignas(PTL_CACHE_LINE) _Atomic bool producer_waits; /* tell the producer of new room */
+    alignas(PTL_CACHE_LINE) uint8_t *bytes;              /* constant after init */
+    uint64_t capacity;                                   /* a power of two */
+    const struct ptl_allocator *allocator;
+};
+
+/*
+ * `capacity` is in bytes, a power of two of at least 4096.  Errors: PTL_ENOMEM.
+ * Owns: the ring's memory is freed by ptl_ring_drop(), when neither side uses it any more.
+ */
+PTL_MUST_CHECK int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocator *allocator,
+                                 uint64_t capacity);
+void ptl_ring_drop(struct ptl_ring *ring);
+
+/* The largest record that a ring of this capacity takes, in bytes. */
+#define PTL_RING_RECORD_MAX(capacity) ((capacity) / 8)
+
+/*
+ * A place for a record of `size` bytes (a multiple of 8), or NULL when there is no room.  `control`
+ * may use the reserve; `held` counts referred bytes, which have one as well.  The first four bytes
+ * of the record are the ring's: it writes the size there.  Thread: the producer.
+ */
+void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool control);
+
+#ifdef PTL_SIMULATED
+/* Called while a record is being written: the simulator gives another shard a turn. */
+extern void (*ptl_ring_preempt)(void);
+#endif
+
+/* The record that was reserved last is complete.  It becomes visible with ptl_ring_publish(). */
+void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held);
+
+/* Whether ptl_ring_reserve() for a message of this size would find room.  Thread: the producer. */
+bool ptl_ring_has_room(struct ptl_ring *ring, uint32_t size, uint64_t held);
+
+/* Whether at least half of the ring is free.  Thread: the producer. */
+bool ptl_ring_ample(struct ptl_ring *ring);
+
+/* Whether the consumer still has to tell that there is room. */
+static inline bool ptl_ring_waits(struct ptl_ring *ring)
+{
+    return atomic_load(&ring->producer_waits);
+}
+
+/* Whether the consumer has read and given back all that was ever committed. */
+static inline bool ptl_ring_drained(const struct ptl_ring *ring)
+{
+    return atomic_load(&ring->consumer.head) == ring->producer.written;
+}
+
+/* Show the consumer all that was committed.  Returns whether anything was new. */
+bool ptl_ring_publish(struct ptl_ring *ring);
+
+/* Ask the consumer to tell when it has made room (ptl_ring_release() then returns true). */
+void ptl_ring_wait_for_room(struct ptl_ring *ring);
+
+/* How far the consumer may read now.  Thread: the consumer, as are those below. */
+uint64_t ptl_ring_tail(const struct ptl_ring *ring);
+
+/* Whether nothing published is left to take. */
+bool ptl_ring_empty(const struct ptl_ring *ring);
+
+/* The next record before `tail`, or NULL.  It may be read until ptl_ring_release(). */
+void *ptl_ring_take(struct ptl_ring *ring, uint64_t tail);
+
+/* The bytes of `held` referred messages are gone from here. */
+void ptl_ring_returned(struct ptl_ring *ring, uint64_t held);
+
+/* Give the room of all taken records back.  Returns whether the producer waits for it. */
+bool ptl_ring_release(struct ptl_ring *ring);

@@ -2,6 +2,7 @@
  * The database as programs use it: each function checks its arguments and has the shard of the
  * family, or of the port, do the rest.
  */
+#include "engine/directory/directory_body.h"
 #include "engine/directory/directory_key.h"
 #include "engine/directory/follower.h"
 #include "engine/directory/question.h"
@@ -50,18 +51,6 @@ static int check_entry(const struct ptl_node *node, const char *family, const ch
 
 /* ---- Setting --------------------------------------------------------------------------------- */
 
-static void put_entry(struct ptl_writer *writer, const char *family, const char *key,
-                      const struct ptl_msg *value)
-{
-    ptl_put_text(writer, family, strlen(family));
-    ptl_put_text(writer, key, strlen(key));
-    if (value != NULL) {
-        ptl_put_values(writer, value);
-    } else {
-        ptl_put_null(writer);
-    }
-}
-
 /* To the family's shard, behind what this sender has sent there before. */
 static int post(struct ptl_node *node, unsigned place, const struct ptl_op *op)
 {
@@ -95,8 +84,7 @@ static int change(struct ptl_node *node, enum ptl_directory_op number, const cha
 
     announce(node, place, family, key);
     ptl_writer_init(&writer, node);
-    put_entry(&writer, family, key, value);
-    int err = writer.err;
+    int err = ptl_body_put_entry(&writer, ptl_span_text(family), ptl_span_text(key), value);
     if (err == PTL_OK) {
         struct ptl_op op = {
             .kind = PTL_OP_DIRECTORY,
@@ -133,7 +121,7 @@ static int make_entry(struct ptl_node *node, const char *family, const char *key
     struct ptl_writer writer;
 
     ptl_writer_init(&writer, node);
-    put_entry(&writer, family, key, value);
+    ptl_body_put_entry(&writer, ptl_span_text(family), ptl_span_text(key), value);
     return ptl_writer_finish(&writer, entry);
 }
 
@@ -194,8 +182,8 @@ int ptl_db_on_room_owned(struct ptl_node *node, const char *family, ptl_room_fn 
 static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, const char *key,
                ptl_reply_fn *tell, void *data, ptl_release_fn *release)
 {
+    struct ptl_writer writer;
     struct ptl_msg *msg;
-    int err;
 
     if (!is_readable(family) || (key != NULL && !ptl_key_valid(ptl_span_text(key)))) {
         return PTL_EINVAL;
@@ -203,11 +191,10 @@ static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, con
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
-    if (key != NULL) {
-        err = ptl_msg_make(node, &msg, "itt", (int64_t)what, family, key);
-    } else {
-        err = ptl_msg_make(node, &msg, "itn", (int64_t)what, family);
-    }
+    ptl_writer_init(&writer, node);
+    ptl_body_put_question(&writer, what, ptl_span_text(family),
+                          key != NULL ? ptl_span_text(key) : ptl_span(NULL, 0));
+    int err = ptl_writer_finish(&writer, &msg);
     if (err == PTL_OK) {
         err = ptl_call_directory(node, place_of(node, family), msg, tell, data, release);
         ptl_msg_free(msg);
@@ -278,6 +265,22 @@ static int hand_over(struct ptl_node *node, struct ptl_follower *follower)
     return ptl_submit(node, follower->place, &op, PTL_WAY_MESSAGE);
 }
 
+/* What a follower wants to be told of, in a message of its own. */
+static int make_watch(struct ptl_node *node, const char *family, enum ptl_watch_how how,
+                      const char *filter, struct ptl_msg **what)
+{
+    struct ptl_body_watch watch = {
+        .family = ptl_span_text(family),
+        .how = (uint8_t)how,
+        .filter = ptl_span_text(filter),
+    };
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, node);
+    ptl_body_put_watch(&writer, &watch);
+    return ptl_writer_finish(&writer, what);
+}
+
 static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how how,
                  const char *filter, ptl_db_watch_fn *tell, void *data, ptl_release_fn *release,
                  struct ptl_db_watch *watch)
@@ -291,7 +294,7 @@ static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how h
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
-    int err = ptl_msg_make(node, &what, "tit", family, (int64_t)how, filter);
+    int err = make_watch(node, family, how, filter, &what);
     if (err < 0) {
         return err;
     }

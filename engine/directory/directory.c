@@ -2,6 +2,7 @@
 
 #include "engine/directory/director.h"
 #include "engine/directory/directory_apply.h"
+#include "engine/directory/directory_body.h"
 #include "engine/directory/directory_key.h"
 #include "engine/directory/directory_request.h"
 #include "engine/directory/follower.h"
@@ -265,17 +266,13 @@ void ptl_directory_del(struct ptl_shard *shard, struct ptl_span family, struct p
 
 static void take_own(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_cursor cursor = ptl_cursor_of(op->body);
-    struct ptl_span family, key;
-    bool good =
-        ptl_next_string(&cursor, &family) == PTL_OK && ptl_next_string(&cursor, &key) == PTL_OK;
+    struct ptl_body_entry entry = ptl_body_entry(op->body);
 
-    ptl_assert(good); /* made by db_api.c */
     ptl_directory_need(shard);
     if (op->number == PTL_DIR_SET) {
-        ptl_directory_set(shard, family, key, ptl_cursor_rest(&cursor));
+        ptl_directory_set(shard, entry.family, entry.key, entry.value);
     } else {
-        ptl_directory_del(shard, family, key);
+        ptl_directory_del(shard, entry.family, entry.key);
     }
 }
 
@@ -537,9 +534,10 @@ static void take_own_global(struct ptl_shard *shard)
 
 /* ---- Watchers -------------------------------------------------------------------------------- */
 
-static int open_follower(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_span family,
-                         enum ptl_watch_how how, struct ptl_span filter)
+static int open_follower(struct ptl_shard *shard, const struct ptl_op *op)
 {
+    struct ptl_body_watch watch = ptl_body_watch(op->body);
+    struct ptl_span family = watch.family;
     struct ptl_directory *directory = &shard->directory;
 
     if (!directory->global) {
@@ -548,7 +546,8 @@ static int open_follower(struct ptl_shard *shard, const struct ptl_op *op, struc
             return err;
         }
     }
-    int err = ptl_outlet_follow(shard, op->epoch, op->watcher, family, how, filter);
+    int err = ptl_outlet_follow(shard, op->epoch, op->watcher, family,
+                                (enum ptl_watch_how)watch.how, watch.filter);
     if (err < 0) {
         ptl_interest_remove(shard, family);
         return err;
@@ -562,14 +561,7 @@ static int open_follower(struct ptl_shard *shard, const struct ptl_op *op, struc
 
 static void take_watch(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_cursor cursor = ptl_cursor_of(op->body);
-    struct ptl_span family, filter;
-    struct ptl_value how;
-    bool good = ptl_next_string(&cursor, &family) == PTL_OK && ptl_next(&cursor, &how) == PTL_OK &&
-                ptl_next_string(&cursor, &filter) == PTL_OK;
-
-    ptl_assert(good); /* made by db_api.c */
-    if (open_follower(shard, op, family, (enum ptl_watch_how)how.integer, filter) < 0) {
+    if (open_follower(shard, op) < 0) {
         struct ptl_op again = {
             .kind = PTL_OP_DIRECTORY,
             .to = PTL_TO_SHARD,

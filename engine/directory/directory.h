@@ -39,14 +39,14 @@ struct ptl_shard;
 /* What an op of kind PTL_OP_DIRECTORY is about: its `number`. */
 enum ptl_directory_op {
     /* From this node's ports and threads to the family's shard ... */
-    PTL_DIR_SET = 1, /* body: family, key, value */
-    PTL_DIR_DEL,     /* body: family, key */
-    PTL_DIR_ASK,     /* body: what, family, key or null, the reply port's ID */
-    PTL_DIR_WATCH,   /* epoch: the follower, watcher: its shard; body: family, how, filter */
+    PTL_DIR_SET = 1, /* body: an entry (directory_body.h) */
+    PTL_DIR_DEL,     /* body: an entry */
+    PTL_DIR_ASK,     /* body: a question of a reply port's */
+    PTL_DIR_WATCH,   /* epoch: the follower, watcher: its shard; body: what it watches */
     PTL_DIR_NEXT,    /* epoch, watcher: it has taken what it was told */
     PTL_DIR_UNWATCH, /* epoch, watcher: it has gone */
     /* ... and to the follower's. */
-    PTL_DIR_TOLD,     /* epoch: the follower; body: event, key, value, and again */
+    PTL_DIR_TOLD,     /* epoch: the follower; body: changes */
     PTL_DIR_AGAIN,    /* epoch: the follower: there was no memory, ask again */
     PTL_DIR_UNFOLLOW, /* epoch: the follower: a thread ends it */
     /* From the owner of a peer's link; node: the peer. */
@@ -57,7 +57,7 @@ enum ptl_directory_op {
     PTL_DIR_LOST,         /* to all; body: owner, attachment */
     PTL_DIR_OWNED,        /* body: owner, attachment, family, set, del */
     PTL_DIR_PEER_AGAIN,   /* to all: it wants to be told all once more */
-    PTL_DIR_PEER_ASKS,    /* body: what, family, key or null, its ID for the question */
+    PTL_DIR_PEER_ASKS,    /* body: a question of the peer's */
     PTL_DIR_PEER_WATCHES, /* body: family */
     PTL_DIR_PEER_LEAVES,  /* body: family */
     PTL_DIR_COPY,         /* from the master; body: family, map or null */

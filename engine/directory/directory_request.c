@@ -1,6 +1,7 @@
 #include "engine/directory/directory_request.h"
 
 #include "engine/directory/director.h"
+#include "engine/directory/directory_body.h"
 #include "engine/directory/directory_key.h"
 #include "engine/directory/question.h"
 #include "engine/link/link_dial.h"
@@ -351,13 +352,7 @@ static int pass_question(struct inquiry *q, enum ptl_ask what, struct ptl_span f
     struct ptl_writer writer;
 
     ptl_writer_init(&writer, q->shard->node);
-    ptl_put_int(&writer, what);
-    ptl_put_bytes(&writer, family.bytes, family.size);
-    if (key.size == 0) {
-        ptl_put_null(&writer);
-    } else {
-        ptl_put_text(&writer, (const char *)key.bytes, key.size);
-    }
+    ptl_body_put_question(&writer, what, family, key);
     int err = ptl_put_plain(&writer, tag, 1);
     if (err == PTL_OK) {
         op.body = ptl_writer_body(&writer);

@@ -1,6 +1,6 @@
 #include "engine/directory/follower.h"
 
-#include "engine/directory/directory_key.h"
+#include "engine/directory/directory_body.h"
 #include "engine/node/node.h"
 #include "engine/port/callback.h"
 
@@ -269,21 +269,17 @@ void ptl_follower_told(struct ptl_shard *shard, const struct ptl_op *told)
 static void read_change(struct ptl_cursor *cursor, struct ptl_db_change *change,
                         char key[static PTL_DB_KEY_MAX + 1], struct ptl_msg *value)
 {
-    struct ptl_value event;
-    struct ptl_span name, bytes;
+    struct ptl_body_change told = ptl_body_next_change(cursor);
 
-    bool good = ptl_next(cursor, &event) == PTL_OK && ptl_next_string(cursor, &name) == PTL_OK &&
-                ptl_next_span(cursor, &bytes) == PTL_OK && name.size <= PTL_DB_KEY_MAX;
-    ptl_assert(good); /* made by outlet_follower.c */
-    if (name.size != 0) {
-        memcpy(key, name.bytes, name.size);
+    if (told.key.size != 0) {
+        memcpy(key, told.key.bytes, told.key.size);
     }
-    key[name.size] = 0;
-    *value = ptl_msg_borrow(bytes, 1);
+    key[told.key.size] = 0;
+    *value = ptl_msg_borrow(told.value, 1);
     *change = (struct ptl_db_change){
-        .event = (enum ptl_db_event)event.integer,
+        .event = (enum ptl_db_event)told.event,
         .key = key,
-        .key_size = name.size,
+        .key_size = told.key.size,
     };
     if (change->event == PTL_DB_ADDED || change->event == PTL_DB_CHANGED) {
         change->value = value;
@@ -294,13 +290,9 @@ static void read_change(struct ptl_cursor *cursor, struct ptl_db_change *change,
 static bool tell_one(struct ptl_shard *shard, struct ptl_follower *follower,
                      const struct ptl_db_change *change)
 {
-    struct ptl_cursor cursor = ptl_msg_begin(follower->what);
+    struct ptl_span family = ptl_body_watch(ptl_msg_body(follower->what)).family;
     struct ptl_callback callback;
-    struct ptl_span family;
 
-    if (ptl_next_string(&cursor, &family) < 0) {
-        family = ptl_span(NULL, 0);
-    }
     ptl_callback_begin(shard, &callback, follower->owner);
     int result = follower->tell(shard->node, change, follower->data);
     return ptl_callback_done(shard, &callback, "a watch", family, result);

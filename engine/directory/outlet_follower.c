@@ -1,7 +1,7 @@
 /*
  * What a watcher of this node is told: changes in one op, and no more until it has taken them.
  */
-#include "engine/directory/directory_key.h"
+#include "engine/directory/directory_body.h"
 #include "engine/directory/outlet.h"
 #include "engine/node/node.h"
 #include "engine/port/room.h"
@@ -17,13 +17,9 @@ struct told {
 static void put(struct told *told, enum ptl_db_event event, struct ptl_span key,
                 struct ptl_span value)
 {
-    ptl_cbor_put_head(told->body, PTL_CBOR_UINT, (uint64_t)event);
-    ptl_cbor_put_string(told->body, PTL_CBOR_TEXT, key);
-    if (value.size != 0) {
-        ptl_buffer_append(told->body, value.bytes, value.size);
-    } else {
-        ptl_buffer_byte(told->body, PTL_CBOR_NULL);
-    }
+    struct ptl_body_change change = {.event = (uint8_t)event, .key = key, .value = value};
+
+    ptl_body_put_change(told->body, &change);
     told->count++;
 }
 
@@ -105,7 +101,7 @@ static int tell(struct told *told)
         .number = PTL_DIR_TOLD,
         .epoch = told->outlet->follower,
         .body = ptl_buffer_span(told->body),
-        .count = 3 * told->count,
+        .count = PTL_BODY_CHANGE_VALUES * told->count,
     };
 
     return told->body->err < 0

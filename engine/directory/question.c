@@ -1,5 +1,6 @@
 #include "engine/directory/question.h"
 
+#include "engine/directory/directory_body.h"
 #include "engine/directory/directory_key.h"
 #include "engine/directory/outlet.h"
 #include "engine/message/name.h"
@@ -298,15 +299,15 @@ static int ask_master(struct ptl_shard *shard, struct ptl_question *q)
 
 /* ---- The list -------------------------------------------------------------------------------- */
 
-static struct ptl_question *make(struct ptl_shard *shard, unsigned what, struct ptl_span family,
-                                 struct ptl_span key)
+static struct ptl_question *make(struct ptl_shard *shard, const struct ptl_body_question *asked)
 {
+    struct ptl_span family = asked->family, key = asked->key;
     struct ptl_question *q = ptl_alloc(shard->allocator, sizeof(*q) + family.size + key.size);
 
     if (q == NULL) {
         return NULL;
     }
-    q->what = (uint8_t)what;
+    q->what = asked->what;
     q->family_size = (uint8_t)family.size;
     q->key_size = (uint16_t)key.size;
     memcpy(q->text, family.bytes, family.size);
@@ -618,34 +619,21 @@ int ptl_questions_init(struct ptl_shard *shard)
 
 /* ---- Ops ------------------------------------------------------------------------------------- */
 
-static bool read_question(struct ptl_cursor *cursor, int64_t *what, struct ptl_span *family,
-                          struct ptl_span *key, uint8_t room[static PTL_KEY_ROOM])
+static int read_reply_port(struct ptl_shard *shard, struct ptl_span value, struct ptl_port *to)
 {
-    struct ptl_value value;
+    struct ptl_cursor cursor = ptl_cursor_of(value);
+    struct ptl_span id;
+    int err = ptl_next_string(&cursor, &id);
 
-    if (ptl_next(cursor, &value) < 0) {
-        return false;
-    }
-    *what = value.integer;
-    *key = ptl_span(NULL, 0);
-    if (ptl_next_string(cursor, family) < 0) {
-        return false;
-    }
-    return ptl_key_next(cursor, room, key) != PTL_EEND;
+    return err < 0 ? err : ptl_port_read(&shard->node->self, id, to);
 }
 
 void ptl_question_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_cursor cursor = ptl_cursor_of(op->body);
-    uint8_t room[PTL_KEY_ROOM];
-    struct ptl_span family, key, to;
-    int64_t what;
+    struct ptl_body_question asked = ptl_body_question(op->body);
+    struct ptl_question *q = make(shard, &asked);
 
-    bool good = read_question(&cursor, &what, &family, &key, room) &&
-                ptl_next_string(&cursor, &to) == PTL_OK;
-    ptl_assert(good); /* made by db_api.c */
-    struct ptl_question *q = make(shard, (unsigned)what, family, key);
-    if (q == NULL || ptl_port_read(&shard->node->self, to, &q->to) < 0) {
+    if (q == NULL || read_reply_port(shard, asked.asker, &q->to) < 0) {
         ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a question to the database is lost");
         if (q != NULL) {
             free_question(shard, q);
@@ -658,18 +646,12 @@ void ptl_question_take(struct ptl_shard *shard, const struct ptl_op *op)
 
 void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_cursor cursor = ptl_cursor_of(op->body);
-    uint8_t room[PTL_KEY_ROOM];
-    struct ptl_span family, key;
-    int64_t what;
-
-    bool good = read_question(&cursor, &what, &family, &key, room);
-    ptl_assert(good); /* made by directory_request.c */
-    struct ptl_question *q = make(shard, (unsigned)what, family, key);
+    struct ptl_body_question asked = ptl_body_question(op->body);
+    struct ptl_question *q = make(shard, &asked);
     int err = q == NULL ? PTL_ENOMEM
                         : ptl_port_at(&shard->node->self, op->node, ptl_span(NULL, 0), &q->to);
     if (err == PTL_OK) {
-        err = ptl_msg_from(shard->allocator, ptl_cursor_rest(&cursor), 1, &q->tag);
+        err = ptl_msg_from(shard->allocator, asked.asker, 1, &q->tag);
     }
     if (err == PTL_OK) {
         q->asker = get_asker(shard, op->node);

@@ -1,6 +1,6 @@
 #include "engine/directory/registration.h"
 
-#include "engine/directory/directory_key.h"
+#include "engine/directory/directory_body.h"
 #include "engine/node/node.h"
 
 struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned place,
@@ -65,12 +65,7 @@ static void end(struct ptl_shard *shard, struct ptl_belonging *belonging)
 
 static struct ptl_span family_of(const struct ptl_registration *registration)
 {
-    struct ptl_cursor cursor = ptl_msg_begin(registration->entry);
-    struct ptl_span family = {0};
-    int err = ptl_next_string(&cursor, &family);
-
-    ptl_assert(err == PTL_OK);
-    return family;
+    return ptl_body_entry(ptl_msg_body(registration->entry)).family;
 }
 
 /* The port's registration in the same family, or NULL. */

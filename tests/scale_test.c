@@ -439,6 +439,47 @@ static void port_with_100000_belongings_ends_slice_by_slice(void **state)
     ptl_node_crash(node);
 }
 
+/* ---- Timers that are due at once ------------------------------------------------------------ */
+
+static int fire_in_order(struct ptl_node *node, void *data)
+{
+    (void)node;
+    assert_int_equal(fired, (uintptr_t)data);
+    fired++;
+    return PTL_OK;
+}
+
+static int start_many(struct ptl_node *node, void *data)
+{
+    (void)data;
+    for (uintptr_t i = 0; i < MANY; i++) {
+        assert_int_equal(ptl_after(node, 0, fire_in_order, (void *)i, NULL), 0);
+    }
+    return PTL_OK;
+}
+
+/* A message that comes meanwhile is handled with them, not behind the last. */
+static void timers_that_are_due_at_once_fire_slice_by_slice_in_their_order(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_port port = witness_port(node, NULL, on_message, "other");
+
+    (void)state;
+    fired = 0;
+    assert_int_equal(ptl_after(node, 0, start_many, NULL, NULL), 0);
+    while (fired == 0) {
+        ptl_node_turn(node, 0);
+    }
+    assert_true(fired <= TURN_MAX);
+    tell(node, &port, "i", 1);
+    turn_all(node);
+    turn_all(node);
+    assert_next("other", "[1]");
+    assert_true(fired < MANY);
+    turn_until(node, &fired, MANY, TURN_MAX);
+    ptl_node_crash(node);
+}
+
 /* ---- The end -------------------------------------------------------------------------------- */
 
 /* A walk that began again for each of them would take longer than any test may. */
@@ -470,6 +511,7 @@ int main(int argc, char **argv)
         WITNESSED(peer_that_watches_100000_ports_leaves_slice_by_slice),
         WITNESSED(watchers_of_one_port_leave_at_once_however_many_they_are),
         WITNESSED(port_with_100000_belongings_ends_slice_by_slice),
+        WITNESSED(timers_that_are_due_at_once_fire_slice_by_slice_in_their_order),
         WITNESSED(node_with_half_a_million_monitors_stops_at_once),
     };
 

@@ -6,6 +6,7 @@
 #include "engine/port/callback.h"
 #include "engine/port/send.h"
 #include "engine/shard/shard.h"
+#include "engine/shard/slice.h"
 
 /* What said PTL_LATER, and a message that found no room, is tried again after this. */
 #define RETRY_NS UINT64_C(1000000)
@@ -97,7 +98,7 @@ static void take_out(struct ptl_timers *timers, struct ptl_timing *timing)
     } else {
         take_off_heap(timers, timing);
     }
-    ptl_map_remove(&timers->by_id, timing->id, timing);
+    ptl_map_remove(&timers->by_id, ptl_map_spread(timing->id), timing);
 }
 
 /* Now, or when it has fired. */
@@ -144,7 +145,7 @@ int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *timing)
         ptl_belonging_add(&more->belongings, &timing->belonging);
     }
     timing->round = timers->round;
-    ptl_map_insert(&timers->by_id, timing->id, timing);
+    ptl_map_insert(&timers->by_id, ptl_map_spread(timing->id), timing);
     put(timers, timers->count++, timing);
     sift_up(timers, timing->place);
     return PTL_OK;
@@ -167,15 +168,19 @@ static struct ptl_timing *first_accepted(const struct ptl_timers *timers)
                : ptl_container(timers->accepted.next, struct ptl_timing, accepted);
 }
 
-/* As far as there is memory now. */
-static void add_accepted(struct ptl_shard *shard)
+/* As far as there is memory, a slice of them.  Returns whether the next may be added, too. */
+static bool add_accepted(struct ptl_shard *shard)
 {
-    struct ptl_timing *timing;
+    struct ptl_timing *timing = NULL;
 
-    while ((timing = first_accepted(&shard->timers)) != NULL &&
-           ptl_timers_add(shard, timing) == PTL_OK) {
+    for (uint32_t i = 0; i < PTL_SLICE; i++) {
+        timing = first_accepted(&shard->timers);
+        if (timing == NULL || ptl_timers_add(shard, timing) < 0) {
+            return false;
+        }
         ptl_list_remove(&timing->accepted);
     }
+    return timing != NULL;
 }
 
 static struct ptl_timing *find_accepted(const struct ptl_timers *timers, uint64_t id)
@@ -191,7 +196,8 @@ static struct ptl_timing *find_accepted(const struct ptl_timers *timers, uint64_
 
 void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id)
 {
-    struct ptl_timing *timing = ptl_map_find(&shard->timers.by_id, id, NULL, ptl_span(NULL, 0));
+    struct ptl_timing *timing =
+        ptl_map_find(&shard->timers.by_id, ptl_map_spread(id), NULL, ptl_span(NULL, 0));
 
     if (timing != NULL) {
         end(shard, timing);
@@ -297,8 +303,7 @@ static void retry(struct ptl_shard *shard, uint64_t now)
     if (nothing_to_retry(timers) || timers->retry_at > now) {
         return;
     }
-    timers->retry_at = now + RETRY_NS;
-    add_accepted(shard);
+    timers->retry_at = add_accepted(shard) ? now : now + RETRY_NS;
     for (unsigned i = 0; i < JAMS_A_TURN && (first = ptl_jam_next(&timers->jams)) != NULL; i++) {
         if (fire(shard, first)) {
             timers->retry_at = now; /* there is room: the next one soon */
@@ -306,6 +311,15 @@ static void retry(struct ptl_shard *shard, uint64_t now)
     }
 }
 
+static bool next_is_due(const struct ptl_timers *timers, uint64_t now, uint32_t round)
+{
+    return timers->count != 0 && timers->heap[0]->due <= now && timers->heap[0]->round != round;
+}
+
+/*
+ * What is left of the due ones when a slice has fired stays first in the heap: the next turn comes
+ * at once, with all the shard's other work between, and what becomes due later fires behind them.
+ */
 void ptl_timers_fire(struct ptl_shard *shard, uint64_t now)
 {
     struct ptl_timers *timers = &shard->timers;
@@ -314,9 +328,10 @@ void ptl_timers_fire(struct ptl_shard *shard, uint64_t now)
     uint32_t round = ++timers->round;
 
     retry(shard, now);
-    while (timers->count != 0 && timers->heap[0]->due <= now && timers->heap[0]->round != round) {
+    for (uint32_t i = 0; i < PTL_SLICE && next_is_due(timers, now, round); i++) {
         fire_due(shard, timers->heap[0], now);
     }
+    shard->unfinished |= next_is_due(timers, now, round);
 }
 
 uint64_t ptl_timers_due(const struct ptl_timers *timers)

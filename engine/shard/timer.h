@@ -55,7 +55,7 @@ void ptl_timers_accept(struct ptl_shard *shard, struct ptl_timing *timing);
 /* Take one back by its ID, if it is there. */
 void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id);
 
-/* Fire what is due at `now`. */
+/* Fire what is due at `now`, in the order of their times: a slice of it (slice.h). */
 void ptl_timers_fire(struct ptl_shard *shard, uint64_t now);
 
 /* When the next one is due, or UINT64_MAX. */

@@ -24,7 +24,7 @@
  * Cost: an entry takes 51 to 59 bytes beside its key and value (43, and 8 to 16 for its chain:
  * chains double).  An owner takes 81 to 89 beside its ID, a family 49 to 57 beside its name, and
  * what one owner has in one family 80 to 88 beside the entries.  What the allocator adds to each
- * block is not counted.  tests/store_test.c holds these figures.
+ * block is not counted.  tests/store/store_test.c holds these figures.
  *
  * Thread: one at a time, for everything here.  Spec: design section 8, G7.
  */

@@ -7,8 +7,8 @@
  * many messages each.  Then all that is still to be sent, and the end of all ports.  The nodes
  * check what they are promised (cuts.h); this program sees that nothing hangs.
  */
+#include "tests/common/random.h"
 #include "tests/cuts/proxy.h"
-#include "tests/sim/random.h"
 
 #include <getopt.h>
 #include <signal.h>

@@ -11,7 +11,7 @@
 #include "io/buffer.h"
 #include "io/framing.h"
 #include "io/handshake.h"
-#include "tests/sim/random.h"
+#include "tests/common/random.h"
 
 #include <poll.h>
 

@@ -1,6 +1,6 @@
 #include "tests/replay/guests.h"
 
-#include "tests/listener.h"
+#include "tests/common/listener.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
  */
 #pragma once
 
+#include "tests/common/random.h"
 #include "tests/replay/recording.h"
-#include "tests/sim/random.h"
 
 #include "io/handshake.h"
 

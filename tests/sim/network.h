@@ -14,7 +14,7 @@
 
 #include "io/base.h"
 #include "io/loop.h"
-#include "tests/sim/random.h"
+#include "tests/common/random.h"
 
 #include <stdarg.h>
 

@@ -1,0 +1,238 @@
+#include "tests/common/loop_world.h"
+
+#include "io/uring_features.h"
+
+#include <dirent.h>
+
+struct memory memory;
+
+static void *counting_resize(void *user, void *block, size_t old_size, size_t new_size)
+{
+    struct memory *counted = user;
+
+    if (new_size == 0) {
+        atomic_fetch_sub(&counted->bytes, (long)old_size);
+        free(block);
+        return NULL;
+    }
+    if (atomic_fetch_sub(&counted->left, 1) <= 0) {
+        return NULL;
+    }
+    atomic_fetch_add(&counted->bytes, (long)new_size - (long)old_size);
+    return realloc(block, new_size);
+}
+
+const struct ptl_allocator counting = {.resize = counting_resize, .user = &memory};
+
+static uint8_t pattern(size_t position)
+{
+    return (uint8_t)((position * 2654435761u) >> 13);
+}
+
+uint8_t *make_pattern(size_t size)
+{
+    uint8_t *bytes = malloc(size);
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = pattern(i);
+    }
+    return bytes;
+}
+
+void init_end(struct end *end, struct ptl_loop *loop)
+{
+    *end = (struct end){
+        .loop = loop, .connected = UNTOLD, .ended = UNTOLD, .sent = UNTOLD, .handle = -1};
+}
+
+static void on_connected(void *owner, int err)
+{
+    struct end *end = owner;
+
+    assert_int_equal(end->connected, UNTOLD);
+    end->connected = err;
+}
+
+static void on_received(void *owner, struct ptl_span bytes)
+{
+    struct end *end = owner;
+
+    assert_int_equal(end->ended, UNTOLD);
+    assert_true(bytes.size > 0);
+    for (size_t i = 0; i < bytes.size; i++) {
+        end->wrong = end->wrong || bytes.bytes[i] != pattern(end->received + i);
+    }
+    size_t before = end->received;
+    end->received += bytes.size;
+    if (before < end->close_at && end->received >= end->close_at) {
+        ptl_stream_close(end->loop, end->stream);
+    }
+    if (before < end->detach_at && end->received >= end->detach_at) {
+        ptl_stream_detach(end->loop, end->stream);
+    }
+}
+
+static void on_ended(void *owner, int err)
+{
+    struct end *end = owner;
+
+    assert_int_equal(end->ended, UNTOLD);
+    end->ended = err;
+}
+
+static void on_sent(void *owner, int result)
+{
+    struct end *end = owner;
+
+    assert_int_equal(end->sent, UNTOLD);
+    end->sent = result;
+}
+
+static void on_detached(void *owner, int handle)
+{
+    struct end *end = owner;
+
+    end->stream = NULL;
+    end->handle = handle;
+}
+
+static void on_closed(void *owner)
+{
+    struct end *end = owner;
+
+    assert_false(end->closed);
+    end->stream = NULL;
+    end->closed = true;
+}
+
+const struct ptl_stream_hooks end_hooks = {
+    .connected = on_connected,
+    .received = on_received,
+    .ended = on_ended,
+    .sent = on_sent,
+    .detached = on_detached,
+    .closed = on_closed,
+};
+
+static void on_accepted(void *user, struct ptl_listener *listener, struct ptl_stream *stream,
+                        const struct ptl_address *peer)
+{
+    struct side *side = user;
+
+    assert_ptr_equal(listener, side->listener);
+    if (side->refuse) {
+        side->accepted++;
+        ptl_stream_close(side->loop, stream);
+        return;
+    }
+    assert_true(side->accepted < side->ends_max);
+    struct end *end = &side->ends[side->accepted++];
+    init_end(end, side->loop);
+    end->stream = stream;
+    end->peer = *peer;
+    ptl_stream_adopt(side->loop, stream, &end_hooks, end);
+}
+
+static void on_resolved(void *user, void *request, int err, const struct ptl_address addresses[],
+                        unsigned count)
+{
+    struct side *side = user;
+
+    side->resolved++;
+    side->request = request;
+    side->resolve_err = err;
+    side->count = count;
+    memcpy(side->addresses, addresses, count * sizeof(addresses[0]));
+}
+
+const struct ptl_loop_hooks side_hooks = {.accepted = on_accepted, .resolved = on_resolved};
+
+void open_side(struct side *side, struct end *ends, unsigned ends_max)
+{
+    *side = (struct side){.ends = ends, .ends_max = ends_max};
+    const struct ptl_loop_maker *maker = ptl_loop_uring();
+    assert_int_equal(maker->open(maker->maker, 0, &counting, &side_hooks, side, &side->loop), 0);
+}
+
+void listen_at(struct side *side, const char *text)
+{
+    struct ptl_address address;
+
+    assert_int_equal(ptl_address_parse(text, &address), 0);
+    assert_int_equal(ptl_loop_listen(side->loop, &address, &side->listener, &side->address), 0);
+}
+
+void connect_end(struct end *end, struct side *side)
+{
+    init_end(end, side->loop);
+    assert_int_equal(ptl_loop_connect(side->loop, &side->address, &end_hooks, end, &end->stream),
+                     0);
+}
+
+void poll_once(struct ptl_loop *loop)
+{
+    ptl_loop_poll(loop, ptl_loop_now(loop) + 100000000);
+}
+
+void send_span(struct end *end, const void *bytes, size_t size)
+{
+    struct ptl_span span = ptl_span(bytes, size);
+
+    end->sent = UNTOLD;
+    assert_int_equal(ptl_stream_send(end->loop, end->stream, &span, 1), 0);
+}
+
+void send_all(struct end *end, const uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        send_span(end, bytes, size);
+        AWAIT(end->loop, end->sent != UNTOLD);
+        assert_true(end->sent > 0);
+        bytes += end->sent;
+        size -= (size_t)end->sent;
+    }
+}
+
+void close_end(struct end *end)
+{
+    ptl_stream_close(end->loop, end->stream);
+    AWAIT(end->loop, end->closed);
+}
+
+void open_pair(struct pair *pair)
+{
+    open_side(&pair->side, &pair->server, 1);
+    listen_at(&pair->side, "127.0.0.1:0");
+    connect_end(&pair->client, &pair->side);
+    AWAIT(pair->side.loop, pair->client.connected != UNTOLD && pair->side.accepted == 1);
+    assert_int_equal(pair->client.connected, 0);
+}
+
+unsigned count_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+
+    assert_non_null(folder);
+    while (readdir(folder) != NULL) {
+        count++;
+    }
+    closedir(folder);
+    return count;
+}
+
+int loop_world_set_up(void **state)
+{
+    (void)state;
+    ptl_loop_uring_pretend(0);
+    atomic_store(&memory.bytes, 0);
+    atomic_store(&memory.left, 1L << 60);
+    return 0;
+}
+
+int loop_world_tear_down(void **state)
+{
+    (void)state;
+    return atomic_load(&memory.bytes) == 0 ? 0 : -1;
+}

@@ -1,0 +1,156 @@
+/*
+ * How much looking for other nodes may cost, counted in virtual time: names that nobody has,
+ * addresses where nobody is, and peers that have us look.
+ */
+#include "engine/directory/directory_request.h"
+#include "tests/common/village.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NOBODIES 20000
+
+static unsigned gone;
+
+static void log_nothing(void *data, enum ptl_log_level level, const char *line)
+{
+    (void)data, (void)level, (void)line;
+}
+
+static struct ptl_node *start_rain(void)
+{
+    struct ptl_node_options options = {
+        .size = sizeof(options), .id = "rain", .log = log_nothing, .shards = 1};
+
+    village_begin();
+    struct ptl_node *rain = village_start(&options);
+    village_run(SIM_SECOND);
+    return rain;
+}
+
+static struct ptl_port nobody(struct ptl_node *node, int number)
+{
+    struct ptl_port port;
+    char id[32];
+
+    int size = snprintf(id, sizeof(id), "nobody%d#x", number);
+    assert_int_equal(ptl_port_parse(node, id, (size_t)size, &port), 0);
+    return port;
+}
+
+static int count_gone(struct ptl_node *node, const struct ptl_port *port,
+                      const struct ptl_msg *reason, void *data)
+{
+    (void)node, (void)port, (void)reason, (void)data;
+    gone++;
+    return 0;
+}
+
+static void names_that_nobody_has_make_a_bounded_number_of_links(void **state)
+{
+    struct ptl_node *rain = start_rain();
+    uint32_t most = 0;
+
+    (void)state;
+    gone = 0;
+    for (int i = 0; i < NOBODIES; i++) {
+        struct ptl_port port = nobody(rain, i);
+        while (ptl_monitor(rain, &port, count_gone, NULL, NULL) == PTL_EFULL ||
+               ptl_sendf(rain, &port, "t", "hello") == PTL_EFULL) {
+            village_run(SIM_MILLISECOND);
+        }
+        if (i % 1000 == 999) {
+            village_run(SIM_MILLISECOND);
+        }
+        uint32_t count = rain->shards[0].links.by_id.count;
+        most = count > most ? count : most;
+    }
+    village_run(20 * SIM_SECOND);
+    assert_in_range(gone, NOBODIES, 2 * NOBODIES); /* every monitor has been told */
+    assert_in_range(most, 100, PTL_LINKS_MAX);
+    village_end();
+}
+
+static void addresses_where_nobody_is_are_tried_a_few_at_a_time(void **state)
+{
+    struct ptl_node *rain = start_rain();
+    const char *address = village_dark_address();
+    uint32_t most = 0;
+    char id[32];
+
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        struct ptl_port port = nobody(rain, i);
+        snprintf(id, sizeof(id), "nobody%d", i);
+        assert_int_equal(ptl_node_known(rain, id, address), 0);
+        assert_int_equal(ptl_sendf(rain, &port, "t", "hello"), 0);
+    }
+    for (int i = 0; i < 3000; i++) {
+        village_run(10 * SIM_MILLISECOND);
+        uint32_t count = rain->shards[0].links.dial_count;
+        most = count > most ? count : most;
+    }
+    assert_in_range(most, 1, PTL_DIALS_MAX);
+    assert_int_equal(rain->shards[0].links.dial_count, 0);
+    village_end();
+}
+
+static void addresses_of_one_node_are_the_first_16(void **state)
+{
+    struct ptl_buffer array, list;
+    char text[32];
+    unsigned count = 1;
+
+    (void)state;
+    ptl_buffer_init(&array, ptl_allocator_libc(), SIZE_MAX);
+    ptl_buffer_init(&list, ptl_allocator_libc(), SIZE_MAX);
+    ptl_cbor_put_head(&array, PTL_CBOR_ARRAY, 20000);
+    for (int i = 0; i < 20000; i++) {
+        snprintf(text, sizeof(text), "127.0.0.1:%d", 1 + i);
+        ptl_cbor_put_string(&array, PTL_CBOR_TEXT, ptl_span_text(text));
+    }
+    assert_true(ptl_directory_list(&list, ptl_buffer_span(&array)));
+    for (size_t i = 0; i < list.size; i++) {
+        count += list.bytes[i] == ',';
+    }
+    assert_in_range(count, 16, 17); /* a comma may stand at the end */
+    ptl_buffer_drop(&array);
+    ptl_buffer_drop(&list);
+}
+
+static void peer_has_us_look_for_a_bounded_number_of_nodes(void **state)
+{
+    struct ptl_link link = {.seek_until = 0};
+    uint64_t now = 5 * SIM_SECOND;
+    unsigned found = 0;
+
+    (void)state;
+    for (uint64_t i = 1; i <= 100000; i++) {
+        found += ptl_link_may_seek(&link, now, i);
+    }
+    assert_int_equal(found, 64);
+    assert_true(ptl_link_may_seek(&link, now, 64)); /* the last one again */
+    for (uint64_t i = 1; i <= 1000; i++) {
+        now += 10 * SIM_MILLISECOND;
+        found += ptl_link_may_seek(&link, now, 200000 + i);
+    }
+    assert_in_range(found, 64 + 150, 64 + 170);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_that_nobody_has_make_a_bounded_number_of_links),
+        cmocka_unit_test(addresses_where_nobody_is_are_tried_a_few_at_a_time),
+        cmocka_unit_test(addresses_of_one_node_are_the_first_16),
+        cmocka_unit_test(peer_has_us_look_for_a_bounded_number_of_nodes),
+    };
+
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,520 @@
+/*
+ * A hundred thousand of something that goes at once: how much of it is done in one turn.  Nodes are
+ * stepped by hand, turn by turn, and what a turn did is counted.
+ */
+#include "engine/link/link.h"
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "tests/common/listener.h"
+#include "tests/common/witness.h"
+
+#ifdef PTL_QUICK
+#define MANY 12000
+#else
+#define MANY 100000
+#endif
+
+/* A turn may do two slices of 4096 of one work: when it hears of it, and again at its end. */
+#define TURN_MAX (2 * 4096)
+
+static char silent_address[32];
+
+static struct ptl_node *make(unsigned shards)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct ptl_node *node;
+
+    options.shards = shards;
+    options.inbox_room = options.link_room = (size_t)1 << 30;
+    options.log_level = PTL_LOG_ERROR;
+    options.handshake_ms = 600000;
+    assert_int_equal(ptl_node_make(&options, &node), 0);
+    for (unsigned i = 0; i < shards; i++) {
+        assert_int_equal(ptl_node_open_shard(node, i), 0);
+    }
+    /* Somebody accepts there, and says nothing: the link fails when the test wants it to. */
+    assert_int_equal(ptl_node_learn(node, ptl_span_text("snow"), silent_address), 0);
+    assert_int_equal(ptl_node_learn(node, ptl_span_text("hail"), silent_address), 0);
+    return node;
+}
+
+/* One turn of each shard that wants one.  Returns whether any did. */
+static bool turn_all(struct ptl_node *node)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        if (ptl_node_next(node, i) == 0) {
+            ptl_node_turn(node, i);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void settle(struct ptl_node *node)
+{
+    while (turn_all(node)) {
+    }
+}
+
+/* The link to snow fails, as it does within a turn. */
+static void lose_snow(struct ptl_node *node)
+{
+    struct ptl_span snow = ptl_span_text("snow");
+    unsigned owner = ptl_shard_of(ptl_name_hash(snow), node->shard_count);
+    struct ptl_shard *shard = &node->shards[owner];
+
+    ptl_link_fail(shard, ptl_link_get(shard, snow), PTL_ECLOSED);
+    shard->unfinished = true;
+}
+
+/* Turn while there is something to do: a counter gets there, and no turn raises it by more. */
+static void turn_until(struct ptl_node *node, const uint64_t *counter, uint64_t value,
+                       uint64_t turn_max)
+{
+    uint64_t before;
+
+    do {
+        before = *counter;
+        if (!turn_all(node) && *counter < value) {
+            fail_msg("%llu of %llu, and nothing to do", (unsigned long long)*counter,
+                     (unsigned long long)value);
+        }
+        assert_true(*counter - before <= node->shard_count * turn_max);
+    } while (*counter < value);
+    assert_int_equal(*counter, value);
+}
+
+/* ---- Monitors of a node that fails ---------------------------------------------------------- */
+
+static uint64_t told;
+
+static int count_told(struct ptl_node *node, const struct ptl_port *port,
+                      const struct ptl_msg *reason, void *data)
+{
+    (void)node;
+    (void)port;
+    (void)reason;
+    (void)data;
+    told++;
+    return PTL_OK;
+}
+
+static struct ptl_port snow_port(struct ptl_node *node, unsigned number)
+{
+    char id[32];
+
+    snprintf(id, sizeof id, "snow#%u", number);
+    return witness_parse(node, id);
+}
+
+static void thread_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(2);
+
+    (void)state;
+    told = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        struct ptl_port port = snow_port(node, i);
+        assert_int_equal(ptl_monitor(node, &port, count_told, NULL, NULL), 0);
+        if (i % 1000 == 0) {
+            turn_all(node);
+        }
+    }
+    settle(node);
+    lose_snow(node);
+    turn_until(node, &told, MANY, TURN_MAX);
+    ptl_node_crash(node);
+}
+
+/* Says so, and tells a port of another node, which takes it for as long as it has to. */
+static int count_told_and_send(struct ptl_node *node, const struct ptl_port *port,
+                               const struct ptl_msg *reason, void *data)
+{
+    struct ptl_port hail;
+
+    if (ptl_port_parse(node, "hail#x", 6, &hail) < 0) {
+        return PTL_EINVAL;
+    }
+    for (int i = 0; i < 4; i++) {
+        int err = ptl_sendf(node, &hail, "n");
+        if (err < 0) {
+            return err;
+        }
+    }
+    return count_told(node, port, reason, data);
+}
+
+static ptl_monitor_fn *how_told = count_told;
+
+/* Monitors some more ports with each message. */
+static int monitor_many(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    unsigned *first = data;
+
+    (void)msg;
+    for (unsigned i = 0; i < 500; i++) {
+        struct ptl_port port = snow_port(node, *first);
+        int err = ptl_monitor(node, &port, how_told, NULL, NULL);
+        if (err < 0) {
+            return err;
+        }
+        ++*first;
+    }
+    return PTL_OK;
+}
+
+static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    unsigned first = 0;
+    struct ptl_port port = witness_port(node, NULL, monitor_many, &first);
+
+    (void)state;
+    told = 0;
+    while (first < MANY) {
+        tell(node, &port, "n");
+        turn_all(node);
+    }
+    settle(node);
+    lose_snow(node);
+    /* First all notices are queued, then they run: neither in one turn. */
+    while (told < first) {
+        uint64_t before = told, queued = node->shards[0].queued;
+        assert_true(turn_all(node));
+        assert_true(told - before <= TURN_MAX);
+        assert_true(node->shards[0].queued <= queued + TURN_MAX);
+    }
+    ptl_node_crash(node);
+}
+
+static uint64_t tried;
+static bool ready;
+
+static int count_tried(struct ptl_node *node, const struct ptl_port *port,
+                       const struct ptl_msg *reason, void *data)
+{
+    tried++;
+    return ready ? count_told(node, port, reason, data) : PTL_LATER;
+}
+
+/* How often one turn tries to tell. */
+static uint64_t tries_of_a_turn(struct ptl_node *node)
+{
+    uint64_t before = tried;
+
+    ptl_node_turn(node, 0);
+    return tried - before;
+}
+
+static void monitors_that_cannot_be_told_yet_are_tried_some_a_turn(void **state)
+{
+    struct ptl_node *node = make(1);
+
+    (void)state;
+    told = tried = 0;
+    ready = false;
+    for (unsigned i = 0; i < MANY; i++) {
+        struct ptl_port port = snow_port(node, i);
+        assert_int_equal(ptl_monitor(node, &port, count_tried, NULL, NULL), 0);
+    }
+    settle(node);
+    lose_snow(node);
+    while (tried < MANY) {
+        assert_true(tries_of_a_turn(node) <= TURN_MAX + 256);
+    }
+    settle(node);
+    for (int i = 0; i < 20; i++) {
+        assert_true(tries_of_a_turn(node) <= 256);
+    }
+    ready = true;
+    while (told < MANY) {
+        assert_true(tries_of_a_turn(node) <= TURN_MAX);
+    }
+    ptl_node_crash(node);
+}
+
+/* ---- What a failed link leaves behind ------------------------------------------------------- */
+
+/* As if the peer at the other end had asked for it. */
+static void peer_watches(struct ptl_node *node, struct ptl_link *link, unsigned number)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "port%u", number);
+    (void)witness_port(node, name, NULL, NULL);
+    assert_int_equal(ptl_link_peer_watches(&node->shards[0], link, ptl_span_text(name)), 0);
+}
+
+static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_shard *shard = &node->shards[0];
+    struct ptl_link *link = ptl_link_get(shard, ptl_span_text("snow"));
+    uint64_t gone = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++) {
+        peer_watches(node, link, i);
+        if (i % 500 == 0) {
+            settle(node);
+        }
+    }
+    settle(node);
+    assert_int_equal(link->listeners.count, MANY);
+    lose_snow(node);
+    while (gone < MANY) {
+        uint64_t before = gone;
+        assert_true(turn_all(node));
+        gone = MANY - link->listeners.count;
+        assert_true(gone - before <= TURN_MAX);
+    }
+    settle(node);
+    assert_int_equal(link->state, PTL_LINK_DOWN);
+    assert_int_equal(shard->monitors.by_id.count, 0);
+    ptl_node_crash(node);
+}
+
+/* ---- A port with many watchers -------------------------------------------------------------- */
+
+/* Looked for one by one from the beginning, they would take longer than any test may. */
+static void watchers_of_one_port_leave_at_once_however_many_they_are(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_port port = witness_port(node, NULL, NULL, NULL);
+    struct ptl_monitor *monitors = calloc(5 * MANY, sizeof *monitors);
+
+    (void)state;
+    told = 0;
+    assert_non_null(monitors);
+    for (unsigned i = 0; i < 5 * MANY; i++) {
+        assert_int_equal(ptl_monitor(node, &port, count_told, NULL, &monitors[i]), 0);
+    }
+    settle(node);
+    for (unsigned i = 0; i < 5 * MANY; i++) {
+        ptl_unmonitor(node, &monitors[i]);
+    }
+    settle(node);
+    assert_int_equal(node->shards[0].monitors.by_id.count, 0);
+    assert_int_equal(ptl_kill(node, &port, NULL), 0);
+    settle(node);
+    assert_int_equal(told, 0);
+    free(monitors);
+    ptl_node_crash(node);
+}
+
+/* A walk over what waits at the port, with each send, would take longer than any test may. */
+static void port_with_100000_notices_sends_as_fast_as_any_other(void **state)
+{
+    struct ptl_node *node = make(1);
+    unsigned first = 0;
+    struct ptl_port port = witness_port(node, NULL, monitor_many, &first);
+
+    (void)state;
+    told = 0;
+    how_told = count_told_and_send;
+    while (first < MANY) {
+        tell(node, &port, "n");
+        settle(node);
+    }
+    how_told = count_told;
+    lose_snow(node);
+    turn_until(node, &told, first, TURN_MAX);
+    ptl_node_crash(node);
+}
+
+static void monitors_of_one_port_by_another_are_told_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_port snow = witness_parse(node, "snow#x");
+
+    (void)state;
+    told = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(ptl_monitor(node, &snow, count_told, NULL, NULL), 0);
+    }
+    settle(node);
+    lose_snow(node);
+    turn_until(node, &told, MANY, TURN_MAX);
+    ptl_node_crash(node);
+}
+
+/* ---- A port with many belongings ------------------------------------------------------------ */
+
+static uint64_t released, fired;
+
+static void count_released(void *data)
+{
+    (void)data;
+    released++;
+}
+
+static int count_fired(struct ptl_node *node, void *data)
+{
+    (void)node;
+    (void)data;
+    fired++;
+    return PTL_OK;
+}
+
+static void count_reply(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+{
+    (void)node;
+    (void)err;
+    (void)reply;
+    (void)data;
+    fired++;
+}
+
+/* One of each kind, but for few calls; all of them release. */
+static int own_some(struct ptl_node *node, unsigned number)
+{
+    struct ptl_port snow = snow_port(node, number);
+    struct ptl_port hail = witness_parse(node, "hail#x");
+    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    int err = ptl_after_owned(node, 600000, count_fired, NULL, count_released, NULL);
+
+    if (err == PTL_OK) {
+        err = ptl_monitor_owned(node, &snow, count_told, NULL, count_released, NULL);
+    }
+    if (err == PTL_OK) {
+        err = ptl_port_own(node, count_released, NULL);
+    }
+    if (err == PTL_OK && number % 10 == 0) {
+        err = ptl_call_owned(node, &hail, &empty, 600000, false, count_reply, NULL, count_released);
+    }
+    return err;
+}
+
+static int own_many(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    unsigned *first = data;
+
+    (void)msg;
+    for (unsigned i = 0; i < 200; i++) {
+        int err = own_some(node, *first);
+        if (err < 0) {
+            return err;
+        }
+        ++*first;
+    }
+    return PTL_OK;
+}
+
+/* Its timers, monitors, calls and resources; and none of them is told of anything meanwhile. */
+static void port_with_100000_belongings_ends_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+    unsigned first = 0;
+    struct ptl_port port = witness_port(node, NULL, own_many, &first);
+
+    (void)state;
+    told = released = fired = 0;
+    while (first < MANY / 3) {
+        tell(node, &port, "n");
+        turn_all(node);
+    }
+    settle(node);
+    uint64_t count = 3 * (uint64_t)first + first / 10;
+    assert_int_equal(ptl_monitor(node, &port, count_told, NULL, NULL), 0);
+    settle(node);
+    assert_int_equal(ptl_kill(node, &port, NULL), 0);
+    lose_snow(node);
+    while (released == 0) {
+        turn_all(node);
+    }
+    assert_true(released <= 2 * TURN_MAX);
+    struct ptl_port heir = witness_port(node, NULL, on_message, "heir"); /* in the same slot */
+    turn_until(node, &released, count, 2 * TURN_MAX); /* its end, and telling of the failure */
+    settle(node);
+    assert_int_equal(told, 1);
+    assert_int_equal(fired, 0);
+    tell(node, &heir, "i", 1);
+    settle(node);
+    assert_next("heir", "[1]");
+    assert_int_equal(node->shards[0].timers.count, 0);
+    assert_int_equal(node->shards[0].monitors.by_id.count, 0);
+    ptl_node_crash(node);
+}
+
+/* ---- Timers that are due at once ------------------------------------------------------------ */
+
+static int fire_in_order(struct ptl_node *node, void *data)
+{
+    (void)node;
+    assert_int_equal(fired, (uintptr_t)data);
+    fired++;
+    return PTL_OK;
+}
+
+static int start_many(struct ptl_node *node, void *data)
+{
+    (void)data;
+    for (uintptr_t i = 0; i < MANY; i++) {
+        assert_int_equal(ptl_after(node, 0, fire_in_order, (void *)i, NULL), 0);
+    }
+    return PTL_OK;
+}
+
+/* A message that comes meanwhile is handled with them, not behind the last. */
+static void timers_that_are_due_at_once_fire_slice_by_slice_in_their_order(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_port port = witness_port(node, NULL, on_message, "other");
+
+    (void)state;
+    fired = 0;
+    assert_int_equal(ptl_after(node, 0, start_many, NULL, NULL), 0);
+    while (fired == 0) {
+        ptl_node_turn(node, 0);
+    }
+    assert_true(fired <= TURN_MAX);
+    tell(node, &port, "i", 1);
+    turn_all(node);
+    turn_all(node);
+    assert_next("other", "[1]");
+    assert_true(fired < MANY);
+    turn_until(node, &fired, MANY, TURN_MAX);
+    ptl_node_crash(node);
+}
+
+/* ---- The end -------------------------------------------------------------------------------- */
+
+/* A walk that began again for each of them would take longer than any test may. */
+static void node_with_half_a_million_monitors_stops_at_once(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+
+    (void)state;
+    options.inbox_room = options.link_room = (size_t)1 << 30;
+    options.log_level = PTL_LOG_ERROR;
+    struct ptl_node *node = witness_start(&options);
+    struct ptl_port port = witness_port(node, NULL, NULL, NULL);
+    for (unsigned i = 0; i < 5 * MANY; i++) {
+        assert_int_equal(ptl_monitor(node, &port, on_gone, "gone", NULL), 0);
+    }
+    (void)witness_stop(node, 500);
+    assert_silent("gone"); /* ports of this node end with it, and tell nobody */
+}
+
+int main(int argc, char **argv)
+{
+    static const unsigned shards[] = {1, 0};
+    const struct CMUnitTest tests[] = {
+        WITNESSED(thread_s_monitors_of_a_failed_node_are_told_slice_by_slice),
+        WITNESSED(monitors_that_cannot_be_told_yet_are_tried_some_a_turn),
+        WITNESSED(port_s_monitors_of_a_failed_node_are_told_slice_by_slice),
+        WITNESSED(port_with_100000_notices_sends_as_fast_as_any_other),
+        WITNESSED(monitors_of_one_port_by_another_are_told_slice_by_slice),
+        WITNESSED(peer_that_watches_100000_ports_leaves_slice_by_slice),
+        WITNESSED(watchers_of_one_port_leave_at_once_however_many_they_are),
+        WITNESSED(port_with_100000_belongings_ends_slice_by_slice),
+        WITNESSED(timers_that_are_due_at_once_fire_slice_by_slice_in_their_order),
+        WITNESSED(node_with_half_a_million_monitors_stops_at_once),
+    };
+
+    (void)listener_open(silent_address);
+    return witness_main(argc, argv, "scale", tests, sizeof(tests) / sizeof(tests[0]), shards);
+}

@@ -1,0 +1,240 @@
+#include "engine/shard/op.h"
+
+#include "engine/message/message.h"
+#include "tests/common/memory.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct world {
+    struct test_memory memory;
+    uint64_t record[PTL_RECORD_MAX / 8];
+    char bytes[4 * PTL_OP_INLINE_MAX];
+};
+
+static int set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    test_memory_init(&world->memory);
+    for (size_t i = 0; i < sizeof(world->bytes); i++) {
+        world->bytes[i] = (char)(i * 7);
+    }
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    size_t out_bytes = world->memory.out_bytes;
+
+    free(world);
+    return out_bytes == 0 ? 0 : -1;
+}
+
+static void assert_span(struct ptl_span span, struct ptl_span expected)
+{
+    assert_int_equal(span.size, expected.size);
+    assert_true(ptl_span_equal(span, expected));
+}
+
+static struct ptl_op message_op(const struct world *world, size_t body_size)
+{
+    return (struct ptl_op){
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_NODE,
+        .watcher = 3,
+        .count = 17,
+        .epoch = UINT64_C(1) << 40,
+        .number = UINT64_C(1) << 63,
+        .node = ptl_span_text("snow"),
+        .name = ptl_span_text("echo"),
+        .body = ptl_span(world->bytes, body_size),
+    };
+}
+
+static void op_comes_out_of_its_record_as_it_went_in(void **state)
+{
+    struct world *world = *state;
+
+    for (size_t size = 0; size <= PTL_OP_INLINE_MAX; size += 31) {
+        struct ptl_op op = message_op(world, size), seen;
+        assert_true(ptl_op_size(&op) <= sizeof(world->record));
+        assert_int_equal(ptl_op_size(&op) % 8, 0);
+        assert_int_equal(ptl_op_held(&op), 0);
+        ptl_op_pack(&op, world->record);
+        memset(&seen, 0xa5, sizeof(seen));
+        ptl_op_unpack(world->record, &seen);
+        assert_int_equal(seen.kind, PTL_OP_MESSAGE);
+        assert_int_equal(seen.to, PTL_TO_NODE);
+        assert_int_equal(seen.watcher, 3);
+        assert_int_equal(seen.count, 17);
+        assert_true(seen.epoch == op.epoch && seen.number == op.number);
+        assert_null(seen.pointer);
+        assert_null(seen.whole);
+        assert_span(seen.node, op.node);
+        assert_span(seen.name, op.name);
+        assert_span(seen.body, op.body);
+        assert_int_equal(ptl_op_done(world->record), 0);
+    }
+}
+
+static void op_to_a_slot_keeps_slot_and_generation(void **state)
+{
+    struct world *world = *state;
+    struct ptl_op op = {
+        .kind = PTL_OP_KILL, .to = PTL_TO_SLOT, .slot = 0xfffffe, .generation = UINT32_MAX};
+    struct ptl_op seen;
+
+    ptl_op_pack(&op, world->record);
+    ptl_op_unpack(world->record, &seen);
+    assert_int_equal(seen.to, PTL_TO_SLOT);
+    assert_int_equal(seen.slot, 0xfffffe);
+    assert_int_equal(seen.generation, UINT32_MAX);
+    assert_int_equal(seen.body.size, 0);
+    assert_int_equal(seen.name.size, 0);
+}
+
+static void op_carries_its_pointer_or_its_number(void **state)
+{
+    static const uint8_t pointed[] = {PTL_OP_ON,    PTL_OP_NOTICE,  PTL_OP_HANDOVER, PTL_OP_MONITOR,
+                                      PTL_OP_TIMER, PTL_OP_ON_ROOM, PTL_OP_ON_LINK};
+    struct world *world = *state;
+    struct ptl_op seen;
+
+    for (size_t i = 0; i < sizeof(pointed); i++) {
+        struct ptl_op op = {.kind = pointed[i], .to = PTL_TO_SHARD, .pointer = world};
+        ptl_op_pack(&op, world->record);
+        ptl_op_unpack(world->record, &seen);
+        assert_ptr_equal(seen.pointer, world);
+        assert_int_equal(seen.number, 0);
+    }
+    struct ptl_op op = {.kind = PTL_OP_UNTIMER, .to = PTL_TO_SHARD, .number = 77};
+    ptl_op_pack(&op, world->record);
+    ptl_op_unpack(world->record, &seen);
+    assert_int_equal(seen.number, 77);
+    assert_null(seen.pointer);
+}
+
+static void op_with_the_longest_names_and_body_fits_a_record(void **state)
+{
+    struct world *world = *state;
+    struct ptl_op op = message_op(world, PTL_OP_INLINE_MAX), seen;
+
+    op.node = ptl_span(world->bytes + 100, UINT8_MAX);
+    op.name = ptl_span(world->bytes + 500, UINT8_MAX);
+    assert_true(ptl_op_size(&op) <= PTL_RECORD_MAX);
+    ptl_op_pack(&op, world->record);
+    ptl_op_unpack(world->record, &seen);
+    assert_span(seen.node, op.node);
+    assert_span(seen.name, op.name);
+    assert_span(seen.body, op.body);
+}
+
+static void op_with_a_large_body_holds_the_message(void **state)
+{
+    struct world *world = *state;
+    struct ptl_op op = message_op(world, PTL_OP_INLINE_MAX + 1), seen;
+    struct ptl_msg *msg, *made;
+
+    assert_int_equal(ptl_msg_from(&world->memory.allocator, op.body, op.count, &msg), 0);
+    op.whole = msg;
+    assert_int_equal(ptl_op_prepare(&op, &world->memory.allocator, &made), 0);
+    assert_ptr_equal(made, msg); /* shared, not copied */
+    assert_int_equal(ptl_op_held(&op), PTL_OP_INLINE_MAX + 1);
+    ptl_op_pack(&op, world->record);
+    ptl_msg_free(made);
+    ptl_msg_free(msg);
+    assert_true(world->memory.out_bytes > PTL_OP_INLINE_MAX);
+    ptl_op_unpack(world->record, &seen);
+    assert_ptr_equal(seen.whole, msg);
+    assert_int_equal(seen.whole->count, op.count);
+    assert_span(seen.body, ptl_span(world->bytes, PTL_OP_INLINE_MAX + 1));
+    assert_int_equal(ptl_op_done(world->record), PTL_OP_INLINE_MAX + 1);
+    assert_int_equal(world->memory.out_bytes, 0);
+}
+
+static void op_with_a_large_body_of_nobodys_makes_a_message(void **state)
+{
+    struct world *world = *state;
+    struct ptl_op op = message_op(world, sizeof(world->bytes)), seen;
+    struct ptl_msg *made;
+
+    assert_int_equal(ptl_op_prepare(&op, &world->memory.allocator, &made), 0);
+    assert_non_null(made);
+    ptl_op_pack(&op, world->record);
+    ptl_msg_free(made);
+    ptl_op_unpack(world->record, &seen);
+    assert_span(seen.body, ptl_span(world->bytes, sizeof(world->bytes)));
+    ptl_op_done(world->record);
+}
+
+static void op_whose_message_has_no_memory_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct ptl_op op = message_op(world, sizeof(world->bytes));
+    struct ptl_msg *made;
+
+    test_memory_fail(&world->memory, 1);
+    assert_int_equal(ptl_op_prepare(&op, &world->memory.allocator, &made), PTL_ENOMEM);
+    assert_null(made);
+}
+
+static void parcel_keeps_all_that_its_op_pointed_to(void **state)
+{
+    struct world *world = *state;
+
+    for (size_t size = 1; size <= sizeof(world->bytes); size *= 2) {
+        char *body = malloc(size);
+        memcpy(body, world->bytes, size);
+        struct ptl_op op = message_op(world, size), seen;
+        op.body = ptl_span(body, size);
+        struct ptl_parcel *parcel = ptl_parcel_make(&op, &world->memory.allocator);
+        free(body);
+        assert_non_null(parcel);
+        assert_true(ptl_parcel_weight(parcel) >= size + op.node.size + op.name.size);
+        ptl_op_unpack(parcel->bytes, &seen);
+        assert_span(seen.body, ptl_span(world->bytes, size));
+        ptl_parcel_free(parcel, &world->memory.allocator);
+        assert_int_equal(world->memory.out_bytes, 0);
+    }
+    ptl_parcel_free(NULL, &world->memory.allocator);
+}
+
+static void parcel_without_memory_leaves_nothing_behind(void **state)
+{
+    struct world *world = *state;
+    struct ptl_op op = message_op(world, sizeof(world->bytes));
+
+    for (size_t nth = 1; nth <= 2; nth++) {
+        test_memory_fail(&world->memory, nth);
+        assert_null(ptl_parcel_make(&op, &world->memory.allocator));
+        assert_int_equal(world->memory.out_bytes, 0);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(op_comes_out_of_its_record_as_it_went_in),
+        TEST(op_to_a_slot_keeps_slot_and_generation),
+        TEST(op_carries_its_pointer_or_its_number),
+        TEST(op_with_the_longest_names_and_body_fits_a_record),
+        TEST(op_with_a_large_body_holds_the_message),
+        TEST(op_with_a_large_body_of_nobodys_makes_a_message),
+        TEST(op_whose_message_has_no_memory_is_refused),
+        TEST(parcel_keeps_all_that_its_op_pointed_to),
+        TEST(parcel_without_memory_leaves_nothing_behind),
+    };
+
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

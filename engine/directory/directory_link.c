@@ -125,8 +125,10 @@ static void say_global(struct ptl_shard *shard, struct ptl_link *link)
     }
 }
 
-void ptl_directory_link_up(struct ptl_shard *shard, struct ptl_link *link)
+void ptl_directory_link_up(struct ptl_shard *shard, struct ptl_link *link,
+                           const struct ptl_address *peer)
 {
+    ptl_whereabouts_link_up(shard, peer); /* first: what we say of ourselves may have changed */
     if (link->seeds != 0) {
         ptl_directory_link_is_seed(shard, link);
     }

@@ -12,37 +12,29 @@
 
 #include <stdlib.h>
 
-/* One request, half taken apart. */
-struct inquiry {
-    struct ptl_shard *shard;
-    struct ptl_link *link;
-    const char *name;
-    struct ptl_span values;
-    uint32_t count;
-    struct ptl_port *to;
-    uint8_t room[PTL_KEY_ROOM];
-};
+_Static_assert(sizeof(((struct ptl_inquiry *)0)->room) == PTL_KEY_ROOM,
+               "a key fits an inquiry's room");
 
 static struct ptl_span link_id(const struct ptl_link *link)
 {
     return ptl_span(link->id, link->id_size);
 }
 
-static int ignore(const struct inquiry *q, const char *why)
+static int ignore(const struct ptl_inquiry *q, const char *why)
 {
     ptl_log_about(q->shard, PTL_LOG_WARN, link_id(q->link), "from %s: '%s' %s: ignored",
                   q->link->id, q->name, why);
     return PTL_OK;
 }
 
-static int malformed(const struct inquiry *q)
+static int malformed(const struct ptl_inquiry *q)
 {
     return ignore(q, "with missing or wrong arguments");
 }
 
 /* ---- Passing on ------------------------------------------------------------------------------ */
 
-static struct ptl_op make_op(const struct inquiry *q, enum ptl_directory_op number)
+static struct ptl_op make_op(const struct ptl_inquiry *q, enum ptl_directory_op number)
 {
     return (struct ptl_op){
         .kind = PTL_OP_DIRECTORY,
@@ -54,13 +46,13 @@ static struct ptl_op make_op(const struct inquiry *q, enum ptl_directory_op numb
     };
 }
 
-static int no_room(const struct inquiry *q, unsigned shard)
+static int no_room(const struct ptl_inquiry *q, unsigned shard)
 {
     ptl_port_make(&q->shard->node->self, shard, 0, 0, q->to); /* no port, but a way */
     return PTL_EFULL;
 }
 
-static int pass(const struct inquiry *q, unsigned shard, const struct ptl_op *op)
+static int pass(const struct ptl_inquiry *q, unsigned shard, const struct ptl_op *op)
 {
     if (ptl_directory_waits(&q->shard->directory, shard)) {
         return no_room(q, shard);
@@ -70,7 +62,7 @@ static int pass(const struct inquiry *q, unsigned shard, const struct ptl_op *op
 }
 
 /* To all shards or none.  A large body is copied once, and held by all. */
-static int pass_all(const struct inquiry *q, struct ptl_op *op)
+static int pass_all(const struct ptl_inquiry *q, struct ptl_op *op)
 {
     struct ptl_msg *held = NULL;
     unsigned count = q->shard->node->shard_count;
@@ -98,19 +90,19 @@ static int pass_all(const struct inquiry *q, struct ptl_op *op)
 }
 
 /* The family that the values begin with; false: there is none. */
-static bool first_name(struct inquiry *q, struct ptl_span *name)
+static bool first_name(struct ptl_inquiry *q, struct ptl_span *name)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
 
     return q->count > 0 && ptl_key_next(&cursor, q->room, name) == PTL_OK;
 }
 
-static bool first_family(struct inquiry *q, struct ptl_span *family)
+static bool first_family(struct ptl_inquiry *q, struct ptl_span *family)
 {
     return first_name(q, family) && ptl_family_fits(*family);
 }
 
-static int no_family(struct inquiry *q)
+static int no_family(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_span family = ptl_span(NULL, 0);
@@ -125,7 +117,7 @@ static int no_family(struct inquiry *q)
     return PTL_OK;
 }
 
-static int pass_by_family(struct inquiry *q, enum ptl_directory_op number)
+static int pass_by_family(struct ptl_inquiry *q, enum ptl_directory_op number)
 {
     struct ptl_op op = make_op(q, number);
     struct ptl_span family;
@@ -143,12 +135,12 @@ static bool knows_owners(const struct ptl_link *link)
     return (link->peer_features & PTL_FEATURE_DATABASE) != 0 && link->peer_is_portolan;
 }
 
-static bool brings_owners(const struct inquiry *q)
+static bool brings_owners(const struct ptl_inquiry *q)
 {
     return q->link->db.said_global && knows_owners(q->link);
 }
 
-static int unannounced(const struct inquiry *q)
+static int unannounced(const struct ptl_inquiry *q)
 {
     return ignore(q, "without a database that it has announced");
 }
@@ -166,7 +158,7 @@ static void post_to(struct ptl_shard *shard, unsigned to, enum ptl_directory_op 
     ptl_directory_post(shard, to, &op);
 }
 
-static void want_global(struct inquiry *q)
+static void want_global(struct ptl_inquiry *q)
 {
     if (!ptl_node_is_global(q->shard->node)) {
         post_to(q->shard, 0, PTL_DIR_WANTED, q->link);
@@ -174,7 +166,7 @@ static void want_global(struct inquiry *q)
 }
 
 /* The number by which a node is known to be attached to another one; 0: it is not. */
-static uint64_t known_elsewhere(const struct inquiry *q)
+static uint64_t known_elsewhere(const struct ptl_inquiry *q)
 {
     struct ptl_source known;
     bool is_known = ptl_store_owner(q->shard->directory.store, link_id(q->link), &known);
@@ -186,7 +178,7 @@ static uint64_t known_elsewhere(const struct inquiry *q)
  * A peer that has no numbers of its own gets one of ours, and so does one whose number is not above
  * what others say of it: its clock is behind.  It stays the same for the whole of a link.
  */
-static void number_attachment(const struct inquiry *q, uint64_t given)
+static void number_attachment(const struct ptl_inquiry *q, uint64_t given)
 {
     struct ptl_link_database *db = &q->link->db;
     uint64_t known = known_elsewhere(q);
@@ -204,14 +196,14 @@ static void number_attachment(const struct inquiry *q, uint64_t given)
 }
 
 /* Whose database it is: for source_of() in directory_apply.c. */
-static void set_source(const struct inquiry *q, struct ptl_op *op)
+static void set_source(const struct ptl_inquiry *q, struct ptl_op *op)
 {
     op->watcher =
         (q->link->db.said_global ? PTL_BY_GLOBAL : 0) | (knows_owners(q->link) ? PTL_BY_OURS : 0);
     op->epoch = q->link->db.said_global ? 0 : q->link->db.attachment;
 }
 
-static int take_global(struct inquiry *q)
+static int take_global(struct ptl_inquiry *q)
 {
     struct ptl_op op = make_op(q, PTL_DIR_PEER_GLOBAL);
 
@@ -234,7 +226,7 @@ static int take_global(struct inquiry *q)
 }
 
 /* A whole database: a map, and from a node of ours the number of its attachment. */
-static int take_database(struct inquiry *q)
+static int take_database(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values), ahead = cursor;
     struct ptl_op op = make_op(q, PTL_DIR_REPLACE);
@@ -255,7 +247,7 @@ static int take_database(struct inquiry *q)
     return pass_all(q, &op);
 }
 
-static bool has_database(const struct inquiry *q)
+static bool has_database(const struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_value value;
@@ -263,7 +255,7 @@ static bool has_database(const struct inquiry *q)
     return q->count > 0 && ptl_next(&cursor, &value) == PTL_OK && value.type != PTL_NULL;
 }
 
-static int take_slave(struct inquiry *q)
+static int take_slave(struct ptl_inquiry *q)
 {
     want_global(q);
     if (!has_database(q) || brings_owners(q)) {
@@ -278,7 +270,7 @@ static int take_slave(struct inquiry *q)
     return err;
 }
 
-static int take_set(struct inquiry *q)
+static int take_set(struct ptl_inquiry *q)
 {
     if (brings_owners(q)) {
         return PTL_OK;
@@ -286,7 +278,7 @@ static int take_set(struct inquiry *q)
     return q->link->db.said_global ? take_database(q) : unannounced(q);
 }
 
-static int take_update(struct inquiry *q)
+static int take_update(struct ptl_inquiry *q)
 {
     struct ptl_op op = make_op(q, PTL_DIR_UPDATE);
     struct ptl_span family;
@@ -306,21 +298,21 @@ static int take_update(struct inquiry *q)
 
 /* ---- Owners ---------------------------------------------------------------------------------- */
 
-static int take_owner(struct inquiry *q)
+static int take_owner(struct ptl_inquiry *q)
 {
     struct ptl_op op = make_op(q, PTL_DIR_OWNER);
 
     return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
 }
 
-static int take_lost(struct inquiry *q)
+static int take_lost(struct ptl_inquiry *q)
 {
     struct ptl_op op = make_op(q, PTL_DIR_LOST);
 
     return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
 }
 
-static int take_owned(struct inquiry *q)
+static int take_owned(struct ptl_inquiry *q)
 {
     struct ptl_op op = make_op(q, PTL_DIR_OWNED);
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
@@ -336,7 +328,7 @@ static int take_owned(struct inquiry *q)
     return pass(q, ptl_directory_place(q->shard, family), &op);
 }
 
-static int take_again(struct inquiry *q)
+static int take_again(struct ptl_inquiry *q)
 {
     struct ptl_op op = make_op(q, PTL_DIR_PEER_AGAIN);
 
@@ -345,7 +337,7 @@ static int take_again(struct inquiry *q)
 
 /* ---- Questions ------------------------------------------------------------------------------- */
 
-static int pass_question(struct inquiry *q, enum ptl_ask what, struct ptl_span family,
+static int pass_question(struct ptl_inquiry *q, enum ptl_ask what, struct ptl_span family,
                          struct ptl_span key, struct ptl_span tag)
 {
     struct ptl_op op = make_op(q, PTL_DIR_PEER_ASKS);
@@ -363,7 +355,7 @@ static int pass_question(struct inquiry *q, enum ptl_ask what, struct ptl_span f
     return err;
 }
 
-static int take_find(struct inquiry *q)
+static int take_find(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_span node, tag;
@@ -376,7 +368,7 @@ static int take_find(struct inquiry *q)
 }
 
 /* Of a family that cannot be there is nothing: real programs may ask for it all the same. */
-static int take_question(struct inquiry *q, enum ptl_ask what)
+static int take_question(struct ptl_inquiry *q, enum ptl_ask what)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     uint8_t room[PTL_KEY_ROOM];
@@ -393,44 +385,44 @@ static int take_question(struct inquiry *q, enum ptl_ask what)
     return pass_question(q, what, family, key, tag);
 }
 
-static int take_ask_family(struct inquiry *q)
+static int take_ask_family(struct ptl_inquiry *q)
 {
     return take_question(q, PTL_ASK_FAMILY);
 }
 
-static int take_ask_keys(struct inquiry *q)
+static int take_ask_keys(struct ptl_inquiry *q)
 {
     return take_question(q, PTL_ASK_KEYS);
 }
 
-static int take_ask_values(struct inquiry *q)
+static int take_ask_values(struct ptl_inquiry *q)
 {
     return take_question(q, PTL_ASK_VALUES);
 }
 
-static int take_watch(struct inquiry *q)
+static int take_watch(struct ptl_inquiry *q)
 {
     return pass_by_family(q, PTL_DIR_PEER_WATCHES);
 }
 
-static int take_unwatch(struct inquiry *q)
+static int take_unwatch(struct ptl_inquiry *q)
 {
     return pass_by_family(q, PTL_DIR_PEER_LEAVES);
 }
 
 /* ---- From the master ------------------------------------------------------------------------- */
 
-static int not_master(const struct inquiry *q)
+static int not_master(const struct ptl_inquiry *q)
 {
     return ignore(q, "from a node that is not our master");
 }
 
-static int take_copy(struct inquiry *q)
+static int take_copy(struct ptl_inquiry *q)
 {
     return q->link->db.master ? pass_by_family(q, PTL_DIR_COPY) : not_master(q);
 }
 
-static int take_change(struct inquiry *q)
+static int take_change(struct ptl_inquiry *q)
 {
     return q->link->db.master ? pass_by_family(q, PTL_DIR_CHANGE) : not_master(q);
 }
@@ -456,7 +448,7 @@ static bool read_id(struct ptl_span text, unsigned shards, unsigned *shard, uint
     return end != digits && *end == 0;
 }
 
-static int take_reply(struct inquiry *q)
+static int take_reply(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_op op = make_op(q, PTL_DIR_ANSWER);
@@ -475,7 +467,7 @@ static int take_reply(struct inquiry *q)
     return pass(q, shard, &op);
 }
 
-static int take_found(struct inquiry *q)
+static int take_found(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_op op = make_op(q, PTL_DIR_FOUND);
@@ -496,10 +488,7 @@ static int take_found(struct inquiry *q)
 /* ---- The table ------------------------------------------------------------------------------- */
 
 /* Sorted by their words. */
-static const struct {
-    struct ptl_word word;
-    int (*take)(struct inquiry *);
-} requests[] = {
+const struct ptl_inquiry_word ptl_directory_words[PTL_DIRECTORY_WORDS] = {
     {PTL_WORD("g_chg1"), take_copy},
     {PTL_WORD("g_chg2"), take_change},
     {PTL_WORD("g_db_family"), take_ask_family},
@@ -519,25 +508,3 @@ static const struct {
     {PTL_WORD("portolan::db_lost"), take_lost},
     {PTL_WORD("portolan::db_owner"), take_owner},
 };
-
-int ptl_directory_word(struct ptl_span request)
-{
-    return ptl_words_find(requests, sizeof(requests) / sizeof(requests[0]), sizeof(requests[0]),
-                          request);
-}
-
-int ptl_directory_request(struct ptl_shard *shard, struct ptl_link *link, int word,
-                          struct ptl_span values, uint32_t count, struct ptl_port *to)
-{
-    ptl_assert(word >= 0 && (size_t)word < sizeof(requests) / sizeof(requests[0]));
-    struct inquiry q = {
-        .shard = shard,
-        .link = link,
-        .name = requests[word].word.text,
-        .values = values,
-        .count = count,
-        .to = to,
-    };
-
-    return requests[word].take(&q);
-}

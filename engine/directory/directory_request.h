@@ -8,21 +8,16 @@
 #pragma once
 
 #include "engine/link/link.h"
+#include "engine/link/outside.h"
 #include "io/buffer.h"
 
-/* The number of one of the database's requests by its word, or -1. */
-int ptl_directory_word(struct ptl_span request);
-
-/*
- * Take a request of a peer's: the number of its word, and the values behind it.  PTL_EFULL: a shard
- * has no room, *to leads there; nothing was done, come again.  Other errors fail the link.
- */
-PTL_MUST_CHECK int ptl_directory_request(struct ptl_shard *shard, struct ptl_link *link, int word,
-                                         struct ptl_span values, uint32_t count,
-                                         struct ptl_port *to);
+/* The requests of the database's that peers make. */
+#define PTL_DIRECTORY_WORDS 18
+extern const struct ptl_inquiry_word ptl_directory_words[PTL_DIRECTORY_WORDS];
 
 /* The link is up; and a seed of ours has turned out to lead to it. */
-void ptl_directory_link_up(struct ptl_shard *shard, struct ptl_link *link);
+void ptl_directory_link_up(struct ptl_shard *shard, struct ptl_link *link,
+                           const struct ptl_address *peer);
 void ptl_directory_link_is_seed(struct ptl_shard *shard, struct ptl_link *link);
 
 /*

@@ -1,6 +1,5 @@
 #include "engine/link/connection.h"
 
-#include "engine/directory/directory.h"
 #include "engine/link/dial.h"
 #include "engine/link/link_dial.h"
 #include "engine/link/peer_room.h"
@@ -228,7 +227,7 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
     ptl_making_end(c);
     unlist_half_open(c);
     leave_place(c);
-    ptl_waiters_forget(c->shard, c);
+    ptl_connection_wait_no_more(c);
     c->shard->links.closing++;
     ptl_stream_close(c->shard->loop, c->stream);
     if (c->seed >= 0 && link == NULL && dial == NULL) {
@@ -834,7 +833,7 @@ void ptl_connection_finish(struct ptl_connection *c)
     }
     c->state = PTL_CONNECTION_FINISHING;
     ptl_making_end(c);
-    ptl_waiters_forget(c->shard, c);
+    ptl_connection_wait_no_more(c);
     ptl_stream_finish(c->shard->loop, c->stream);
     if (!c->reading) {
         c->reading = true;

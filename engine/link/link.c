@@ -1,10 +1,10 @@
 #include "engine/link/link.h"
 
-#include "engine/directory/directory_request.h"
 #include "engine/link/connection.h"
 #include "engine/link/dial.h"
 #include "engine/link/link_dial.h"
 #include "engine/link/link_weight.h"
+#include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
@@ -554,8 +554,7 @@ void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
     if (link->peer_is_portolan) {
         ptl_link_keepalive(shard, link); /* the first frame: it says that this one was picked */
     }
-    ptl_whereabouts_link_up(shard, &connection->peer);
-    ptl_directory_link_up(shard, link);
+    shard->node->link_outside->up(shard, link, &connection->peer);
     int err = link->state == PTL_LINK_UP ? write_waiting(shard, link) : PTL_OK;
     if (err < 0) {
         ptl_link_fail(shard, link, err);

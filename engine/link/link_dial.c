@@ -1,8 +1,8 @@
 #include "engine/link/link_dial.h"
 
-#include "engine/directory/directory_request.h"
 #include "engine/link/connection.h"
 #include "engine/link/dial.h"
+#include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/receive.h"
 #include "engine/message/name.h"
@@ -50,7 +50,7 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
     link->asking = link->asked = false;
     if (shard->directory.global) {
         /* Our own copy of the database knows best, and at once. */
-        link->asking = ptl_directory_find(shard, link);
+        link->asking = shard->node->link_outside->find(shard, link);
     }
     ptl_links_tick_at(&shard->links, shard->now);
 }
@@ -69,7 +69,7 @@ void ptl_link_calm(const struct ptl_shard *shard, struct ptl_link *link)
 /* Ask where it listens; false: that was done, or there is nobody to ask. */
 static bool ask(struct ptl_shard *shard, struct ptl_link *link)
 {
-    if (link->asked || !ptl_directory_find(shard, link)) {
+    if (link->asked || !shard->node->link_outside->find(shard, link)) {
         return false;
     }
     link->asking = true;
@@ -245,7 +245,7 @@ static void note_seed(struct ptl_shard *shard, struct ptl_link *link, struct ptl
     if (c->seed >= 0) {
         link->seeds |= UINT64_C(1) << c->seed;
         ptl_seed_linked(shard, c->seed, link->hash);
-        ptl_directory_link_is_seed(shard, link);
+        shard->node->link_outside->is_seed(shard, link);
     }
 }
 

@@ -153,6 +153,7 @@ static int pause(struct ptl_connection *c)
     waiter->to = c->last_port;
     waiter->for_ring = c->waits_for_ring;
     waiter->connection = c;
+    waiter->known_at = &c->waiter;
     ptl_waiters_add(c->shard, waiter);
     c->paused = true;
     if (c->reading && !c->ended) {
@@ -160,6 +161,13 @@ static int pause(struct ptl_connection *c)
         ptl_stream_read(c->shard->loop, c->stream, false);
     }
     return PTL_OK;
+}
+
+void ptl_connection_wait_no_more(struct ptl_connection *c)
+{
+    if (c->waiter != NULL) {
+        ptl_waiter_free(c->shard, c->waiter);
+    }
 }
 
 static int stall(struct ptl_connection *c, const struct ptl_packet *packet)
@@ -246,7 +254,7 @@ void ptl_connection_unblock(struct ptl_connection *c)
         return;
     }
     c->answer_anyway = true; /* until it takes something */
-    ptl_waiters_forget(c->shard, c);
+    ptl_connection_wait_no_more(c);
     ptl_connection_resume(c);
 }
 

@@ -29,5 +29,8 @@ bool ptl_connection_read(struct ptl_connection *connection, struct ptl_span *inp
  */
 void ptl_connection_unblock(struct ptl_connection *connection);
 
+/* It is closed, or goes on at once: it does not wait for room any more, if it did. */
+void ptl_connection_wait_no_more(struct ptl_connection *connection);
+
 /* Deliver the packet that found no room.  False: there is still none, or the link is lost. */
 bool ptl_connection_unstall(struct ptl_connection *connection);

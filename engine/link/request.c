@@ -1,7 +1,7 @@
 #include "engine/link/request.h"
 
-#include "engine/directory/directory_request.h"
 #include "engine/link/link.h"
+#include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
@@ -323,6 +323,30 @@ static int find(struct ptl_span name)
                           name);
 }
 
+/* A request of the database's; NULL: the word is not one. */
+static const struct ptl_inquiry_word *find_outside(const struct request *r, struct ptl_span name)
+{
+    const struct ptl_link_outside *outside = r->shard->node->link_outside;
+    int index = ptl_words_find(outside->words, outside->word_count, sizeof(*outside->words), name);
+
+    return index < 0 ? NULL : &outside->words[index];
+}
+
+/* Let the database take a request. */
+static int inquire(const struct request *r, const struct ptl_inquiry_word *word)
+{
+    struct ptl_inquiry inquiry = {
+        .shard = r->shard,
+        .link = r->link,
+        .name = word->word.text,
+        .values = rest_of(r),
+        .count = r->count,
+        .to = r->to,
+    };
+
+    return word->take(&inquiry);
+}
+
 /* Whether the word is a registered function's. */
 static bool is_function(struct request *r, struct ptl_span name)
 {
@@ -338,7 +362,7 @@ static int can(struct request *r)
     if (!take_string(r, &name)) {
         return malformed(r, "can");
     }
-    bool known = find(name) >= 0 || ptl_directory_word(name) >= 0 || is_function(r, name);
+    bool known = find(name) >= 0 || find_outside(r, name) != NULL || is_function(r, name);
     if (!take_port(r)) {
         return malformed(r, "can");
     }
@@ -357,6 +381,16 @@ static int call(struct request *r, const struct ptl_msg *msg)
     r->rest = ptl_msg_begin(msg); /* the function's name goes first */
     r->count = ptl_msg_count(msg);
     return pass(r, PTL_OP_SPAWN, ptl_span(name, sizeof(name)));
+}
+
+static int unknown(const struct request *r, struct ptl_span name)
+{
+    const char *from = r->link != NULL ? r->link->id : r->shard->node->self.id;
+
+    ptl_log_about(r->shard, PTL_LOG_DEBUG, ptl_span_text(from),
+                  "from %s: unknown request '%.*s': ignored", from, (int)name.size,
+                  (const char *)name.bytes);
+    return PTL_OK;
 }
 
 int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_msg *msg,
@@ -383,16 +417,9 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
     if (index >= 0) {
         return requests[index].run(&r);
     }
-    int word = link == NULL ? -1 : ptl_directory_word(name);
-    if (word < 0 && is_function(&r, name)) {
-        return call(&r, msg);
+    const struct ptl_inquiry_word *word = link == NULL ? NULL : find_outside(&r, name);
+    if (word != NULL) {
+        return inquire(&r, word);
     }
-    if (word < 0) {
-        const char *from = link != NULL ? link->id : shard->node->self.id;
-        ptl_log_about(shard, PTL_LOG_DEBUG, ptl_span_text(from),
-                      "from %s: unknown request '%.*s': ignored", from, (int)name.size,
-                      (const char *)name.bytes);
-        return PTL_OK;
-    }
-    return ptl_directory_request(shard, link, word, rest_of(&r), r.count, to);
+    return is_function(&r, name) ? call(&r, msg) : unknown(&r, name);
 }

@@ -96,7 +96,8 @@ void ptl_writer_begin(struct ptl_writer *writer, const struct ptl_allocator *all
 
 void ptl_writer_init(struct ptl_writer *writer, const struct ptl_node *node)
 {
-    ptl_writer_begin(writer, node != NULL ? ptl_node_allocator(node) : ptl_allocator_libc());
+    ptl_writer_begin(writer,
+                     node != NULL ? ptl_identity_of(node)->allocator : ptl_allocator_libc());
 }
 
 static void *block_of(const struct ptl_writer *writer)

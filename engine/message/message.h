@@ -47,9 +47,6 @@ static inline size_t ptl_msg_footprint(size_t body_size)
     return sizeof(struct ptl_msg) + body_size;
 }
 
-/* Where the node's memory comes from; NULL is libc.  In engine/node/node.c. */
-const struct ptl_allocator *ptl_node_allocator(const struct ptl_node *node);
-
 /* ---- Writing with a known allocator ------------------------------------------------------- */
 
 /* As ptl_writer_init(). */

@@ -70,7 +70,7 @@ bool ptl_node_id_valid(struct ptl_span id)
 }
 
 int ptl_identity_init(struct ptl_identity *self, const char *id, uint64_t incarnation,
-                      unsigned shards)
+                      unsigned shards, const struct ptl_allocator *allocator)
 {
     struct ptl_span span = ptl_span_text(id);
 
@@ -82,6 +82,7 @@ int ptl_identity_init(struct ptl_identity *self, const char *id, uint64_t incarn
         .hash = ptl_name_hash(span),
         .incarnation = incarnation,
         .shards = shards,
+        .allocator = allocator,
     };
     memcpy(self->id, id, span.size);
     put_base62(self->incarnation_text, incarnation);
@@ -171,6 +172,11 @@ int ptl_port_read(const struct ptl_identity *self, struct ptl_span id, struct pt
     }
     size_t node_size = (size_t)(hash_sign - id.bytes);
     return ptl_port_at(self, ptl_span(id.bytes, node_size), ptl_span_skip(id, node_size + 1), port);
+}
+
+int ptl_port_parse(const struct ptl_node *node, const char *id, size_t size, struct ptl_port *port)
+{
+    return ptl_port_read(ptl_identity_of(node), ptl_span(id, size), port);
 }
 
 /* A node that was stopped and started again under its ID has other ports at the same places, and

@@ -38,11 +38,19 @@ struct ptl_identity {
     uint64_t incarnation; /* random, of this run of the node */
     char incarnation_text[PTL_BASE62_64];
     unsigned shards;
+    const struct ptl_allocator *allocator; /* of what is written in the node's name */
 };
+
+/* What the message room knows of a node: it begins with its identity. */
+static inline const struct ptl_identity *ptl_identity_of(const struct ptl_node *node)
+{
+    return (const struct ptl_identity *)node;
+}
 
 /* Errors: PTL_ENAME. */
 PTL_MUST_CHECK int ptl_identity_init(struct ptl_identity *self, const char *id,
-                                     uint64_t incarnation, unsigned shards);
+                                     uint64_t incarnation, unsigned shards,
+                                     const struct ptl_allocator *allocator);
 
 /* Whether a string may be a node ID: 1 to PTL_NODE_ID_MAX bytes without '#', CR, LF and NUL. */
 bool ptl_node_id_valid(struct ptl_span id);

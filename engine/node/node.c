@@ -4,6 +4,7 @@
 #include "engine/link/link_dial.h"
 #include "engine/message/message.h"
 #include "engine/node/options.h"
+#include "engine/node/tower.h"
 #include "engine/shard/registry.h"
 #include "io/address.h"
 #include "io/thread.h"
@@ -21,11 +22,6 @@ static uint64_t confirm_ns(const struct ptl_node *node)
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
-}
-
-const struct ptl_allocator *ptl_node_allocator(const struct ptl_node *node)
-{
-    return node == NULL ? ptl_allocator_libc() : node->allocator;
 }
 
 const char *ptl_node_id(const struct ptl_node *node)
@@ -131,7 +127,7 @@ static int give_identity(struct ptl_node *node, const char *id)
     uint64_t incarnation;
 
     maker->random(maker->maker, &incarnation, sizeof(incarnation));
-    return ptl_identity_init(&node->self, id, incarnation, node->shard_count);
+    return ptl_identity_init(&node->self, id, incarnation, node->shard_count, node->allocator);
 }
 
 int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
@@ -148,6 +144,7 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
     }
     node->allocator = allocator;
     node->shard_count = options->shards != 0 ? options->shards : default_shards();
+    ptl_tower_raise(node);
     ptl_registry_init(node);
     ptl_whereabouts_init(node);
     int err = ptl_options_take(node, options);

@@ -50,7 +50,9 @@ enum ptl_stop_step {
 };
 
 struct ptl_node {
-    struct ptl_identity self;
+    struct ptl_identity self; /* first: ptl_identity_of() */
+    const struct ptl_port_outside *port_outside;
+    const struct ptl_link_outside *link_outside;
     struct ptl_node_options options; /* defaults filled in; strings are ours */
     struct ptl_log_budget log;
     struct ptl_log_writer *log_writer; /* when the program gave no log of its own */
@@ -96,6 +98,8 @@ struct ptl_node {
     struct ptl_map nonces;    /* char *: of our own unfinished handshakes */
     struct ptl_peer_limits peer_limits;
 };
+
+_Static_assert(offsetof(struct ptl_node, self) == 0, "ptl_identity_of()");
 
 /*
  * Instead of ptl_node_open() whoever made the node may step it: open one shard on this thread, its

@@ -1,8 +1,8 @@
 #include "engine/port/fullness.h"
 
-#include "engine/link/peer_room.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
+#include "engine/port/outside.h"
 #include "engine/port/send.h"
 #include "engine/shard/slice.h"
 
@@ -180,7 +180,7 @@ void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl
         key_remove(&shard->full, node, name);
         shard->waiters.news = true;
         if (node.size == 0) {
-            ptl_peers_tell_room(shard, name);
+            shard->node->port_outside->has_room(shard, name);
         }
     }
 }

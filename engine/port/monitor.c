@@ -5,6 +5,7 @@
 #include "engine/node/node.h"
 #include "engine/port/callback.h"
 #include "engine/port/fall.h"
+#include "engine/port/outside.h"
 #include "engine/port/pending.h"
 #include "engine/port/reason.h"
 #include "engine/port/send.h"
@@ -150,7 +151,7 @@ static int send_watch(struct ptl_shard *shard, const struct ptl_target *watch, u
     ptl_op_address(&op, &watch->target);
     op.epoch = epoch;
     if (watch->target.kind == PTL_PORT_REMOTE && place == shard->index) {
-        return ptl_link_take(shard, &op);
+        return shard->node->port_outside->take(shard, &op);
     }
     if (direct && place == shard->index) {
         ptl_port_take(shard, &op);
@@ -517,7 +518,8 @@ static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     case PTL_MONITOR_KILL:
         return tell_kill(shard, monitoring, reason);
     case PTL_MONITOR_LINK:
-        ptl_link_peer_died(shard, monitoring->link, ptl_port_name(&monitoring->target), reason);
+        shard->node->port_outside->died(shard, monitoring->link, ptl_port_name(&monitoring->target),
+                                        reason);
         return PTL_OK;
     }
     ptl_unreachable("no such kind of monitor");

@@ -1,13 +1,12 @@
 #include "engine/port/port.h"
 
-#include "engine/directory/follower.h"
-#include "engine/directory/registration.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "engine/port/callback.h"
 #include "engine/port/estate.h"
 #include "engine/port/on.h"
+#include "engine/port/outside.h"
 #include "engine/port/pending.h"
 #include "engine/port/port_watch.h"
 #include "engine/port/reason.h"
@@ -245,9 +244,9 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
     case PTL_OP_SPAWN:
         return ptl_spawn_init(shard, slot, op) ? DONE : LATER;
     case PTL_OP_EVENT:
-        return ptl_follower_run(shard, op->number, msg) ? DONE : LATER;
+        return shard->node->port_outside->follow(shard, op->number, msg) ? DONE : LATER;
     case PTL_OP_REGISTER:
-        if (ptl_registration_take(shard, slot, op->pointer) < 0) {
+        if (shard->node->port_outside->enter(shard, slot, op->pointer) < 0) {
             ptl_port_fail(shard, slot, PTL_ENOMEM);
         }
         return DONE;

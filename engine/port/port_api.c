@@ -7,11 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int ptl_port_parse(const struct ptl_node *node, const char *id, size_t size, struct ptl_port *port)
-{
-    return ptl_port_read(&node->self, ptl_span(id, size), port);
-}
-
 /* Chosen names that look node-made would be taken for those. */
 static int check_name(const struct ptl_node *node, struct ptl_span name)
 {

@@ -1,9 +1,9 @@
 #include "engine/port/room.h"
 
-#include "engine/link/connection.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "engine/port/callback.h"
+#include "engine/port/outside.h"
 #include "engine/port/send.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
@@ -33,19 +33,25 @@ void ptl_waiters_init(struct ptl_waiters *waiters)
 void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
     ptl_list_append(&shard->waiters.waiting, &waiter->listed);
-    if (waiter->kind == PTL_WAITER_CONNECTION) {
-        waiter->connection->waiter = waiter;
+    if (waiter->known_at != NULL) {
+        *waiter->known_at = waiter;
     }
     shard->waiters.news = true; /* there may be room by now */
+}
+
+static void be_unknown(struct ptl_waiter *waiter)
+{
+    if (waiter->known_at != NULL) {
+        *waiter->known_at = NULL;
+        waiter->known_at = NULL;
+    }
 }
 
 void ptl_waiter_free(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
     ptl_belonging_remove(&waiter->belonging);
     ptl_list_remove(&waiter->listed);
-    if (waiter->kind == PTL_WAITER_CONNECTION && waiter->connection->waiter == waiter) {
-        waiter->connection->waiter = NULL;
-    }
+    be_unknown(waiter);
     ptl_release(waiter->release, waiter->data);
     ptl_free(shard->allocator, waiter, sizeof(*waiter));
 }
@@ -69,8 +75,8 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
         ptl_callback_end(shard, &callback, "a callback for room", ptl_port_span(&waiter->to));
         break;
     case PTL_WAITER_CONNECTION:
-        waiter->connection->waiter = NULL; /* it may wait once more, or be closed */
-        ptl_connection_resume(waiter->connection);
+        be_unknown(waiter); /* it may wait once more, or be closed */
+        shard->node->port_outside->resume(waiter->connection);
         break;
     }
 }
@@ -193,13 +199,6 @@ void ptl_waiters_look(struct ptl_shard *shard)
         look_at_some(shard);
     }
     shard->unfinished |= !ptl_list_empty(&waiters->looked);
-}
-
-void ptl_waiters_forget(struct ptl_shard *shard, struct ptl_connection *connection)
-{
-    if (connection->waiter != NULL) {
-        ptl_waiter_free(shard, connection->waiter);
-    }
 }
 
 void ptl_waiters_drop(struct ptl_shard *shard, bool tell_them)

@@ -24,9 +24,10 @@ struct ptl_waiter {
     bool for_ring; /* however full the port is: what comes for it is taken once it is there */
     bool ended;    /* the port it belonged to is gone: freed at the next look */
     struct ptl_port to;
-    struct ptl_slot *slot; /* port: the waiting one; callback: its owner or NULL */
-    uint32_t generation;   /* of that port */
-    struct ptl_connection *connection;
+    struct ptl_slot *slot;             /* port: the waiting one; callback: its owner or NULL */
+    uint32_t generation;               /* of that port */
+    struct ptl_connection *connection; /* whose next packet waits */
+    struct ptl_waiter **known_at;      /* where whoever waits keeps a pointer to this, or NULL */
     ptl_room_fn *tell;
     void *data;
     ptl_release_fn *release; /* of `data`, or NULL */
@@ -57,10 +58,10 @@ static inline bool ptl_waiters_first(const struct ptl_waiters *waiters, unsigned
     return (waiters->rings >> shard & 1) != 0 && !waiters->telling;
 }
 
-/* Wait.  Owns: the shard. */
+/* Wait.  *known_at is set until it is told or freed.  Owns: the shard. */
 void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter);
 
-/* Free one that does not wait (any more), and release its data. */
+/* Free one that does not wait (any more), and release its data; *known_at becomes NULL. */
 void ptl_waiter_free(struct ptl_shard *shard, struct ptl_waiter *waiter);
 
 /* Whether a ring that somebody waits for has room since. */
@@ -71,9 +72,6 @@ void ptl_waiters_look(struct ptl_shard *shard);
 
 /* Tell everybody: the node stops.  And free all. */
 void ptl_waiters_drop(struct ptl_shard *shard, bool tell);
-
-/* Forget that a connection waits. */
-void ptl_waiters_forget(struct ptl_shard *shard, struct ptl_connection *connection);
 
 /* Whether a message from this shard to `to` would find room now; `ample`: and some more behind. */
 bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample);

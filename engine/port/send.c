@@ -3,6 +3,7 @@
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
+#include "engine/port/outside.h"
 
 unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port)
 {
@@ -154,7 +155,7 @@ int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op 
     if (port->kind == PTL_PORT_REMOTE) {
         op->epoch = ptl_epoch_of(shard, port);
         if (place == shard->index) {
-            return ptl_link_take(shard, op);
+            return node->port_outside->take(shard, op);
         }
     } else if (port->kind == PTL_PORT_NODE) {
         place = shard->index;
@@ -190,7 +191,8 @@ void ptl_keep_no_more(struct ptl_shard *shard, uint64_t size)
 /* Whether the node of that port has said that it takes nothing so large. */
 static bool is_refused(struct ptl_node *node, const struct ptl_port *to, size_t size)
 {
-    return to->kind == PTL_PORT_REMOTE && ptl_peer_refuses(node, ptl_port_node(to), size);
+    return to->kind == PTL_PORT_REMOTE &&
+           node->port_outside->refuses(node, ptl_port_node(to), size);
 }
 
 bool ptl_is_too_large(struct ptl_node *node, const struct ptl_port *to, size_t size)

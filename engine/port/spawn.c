@@ -4,6 +4,7 @@
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "engine/port/callback.h"
+#include "engine/port/outside.h"
 #include "engine/port/send.h"
 #include "engine/port/spawner.h"
 
@@ -141,7 +142,7 @@ int ptl_spawn(struct ptl_node *node, const char *node_id, const char *function,
         return err;
     }
     if (port->kind == PTL_PORT_REMOTE &&
-        ptl_peer_refuses(node, ptl_port_node(port), request->size)) {
+        node->port_outside->refuses(node, ptl_port_node(port), request->size)) {
         ptl_msg_free(request);
         return PTL_ESIZE;
     }

@@ -12,7 +12,7 @@ static struct ptl_identity identity_of(const char *id, unsigned shards)
 {
     struct ptl_identity self;
 
-    assert_int_equal(ptl_identity_init(&self, id, INCARNATION, shards), 0);
+    assert_int_equal(ptl_identity_init(&self, id, INCARNATION, shards, ptl_allocator_libc()), 0);
     return self;
 }
 
@@ -131,7 +131,8 @@ static void name_of_another_incarnation_is_just_a_chosen_name(void **state)
 
     (void)state;
     ptl_port_make(&before, 1, 2, 3, &port);
-    assert_int_equal(ptl_identity_init(&after, "rain", INCARNATION + 1, 4), 0);
+    assert_int_equal(ptl_identity_init(&after, "rain", INCARNATION + 1, 4, ptl_allocator_libc()),
+                     0);
     assert_int_equal(read_port(&after, ptl_port_id(&port)).kind, PTL_PORT_NAMED);
 }
 
@@ -208,8 +209,8 @@ static void name_that_is_bad_is_refused(void **state)
         assert_int_equal(err, PTL_ENAME);
         assert_int_equal(port.kind, PTL_PORT_NONE);
     }
-    assert_int_equal(ptl_identity_init(&self, "a#b", 1, 1), PTL_ENAME);
-    assert_int_equal(ptl_identity_init(&self, "", 1, 1), PTL_ENAME);
+    assert_int_equal(ptl_identity_init(&self, "a#b", 1, 1, ptl_allocator_libc()), PTL_ENAME);
+    assert_int_equal(ptl_identity_init(&self, "", 1, 1, ptl_allocator_libc()), PTL_ENAME);
 }
 
 static void name_that_is_too_long_is_refused_and_the_longest_is_not(void **state)

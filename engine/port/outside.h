@@ -1,0 +1,46 @@
+/*
+ * engine/port/outside.h - what ports ask of the rooms above: of links to other nodes, and of the
+ * database.
+ *
+ *   port --struct ptl_port_outside--> link, directory          set in engine/node/tower.c
+ *
+ * Only what concerns another node or the database goes through this table: a message to a port of
+ * this node never does.  Thread: the shard's, unless it says otherwise.
+ */
+#pragma once
+
+#include "io/base.h"
+#include "io/err.h"
+
+struct ptl_connection;
+struct ptl_link;
+struct ptl_msg;
+struct ptl_node;
+struct ptl_op;
+struct ptl_registration;
+struct ptl_shard;
+struct ptl_slot;
+
+struct ptl_port_outside {
+    /* Whether that node, not our own, refuses a message of this size.  Thread: any. */
+    bool (*refuses)(struct ptl_node *node, struct ptl_span peer, size_t size);
+
+    /* An op for a port of a node whose link this shard owns.  Errors: PTL_ENOMEM. */
+    int (*take)(struct ptl_shard *shard, const struct ptl_op *op);
+
+    /* The connection whose next packet waited for room may go on. */
+    void (*resume)(struct ptl_connection *connection);
+
+    /* Port `name` of ours has room again: peers that were told that it is full are told. */
+    void (*has_room)(struct ptl_shard *shard, struct ptl_span name);
+
+    /* Port `name` of ours, which this link's peer watches, is gone. */
+    void (*died)(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                 const struct ptl_msg *reason);
+
+    /* Changes for a port's follower of the database.  False: it said PTL_LATER, come again. */
+    bool (*follow)(struct ptl_shard *shard, uint64_t follower, const struct ptl_msg *changes);
+
+    /* Enter a port into the database.  Errors: PTL_ENOMEM.  Owns: it is the port's, or freed. */
+    int (*enter)(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_registration *entry);
+};

@@ -11,6 +11,7 @@
 #include "engine/directory/outlet.h"
 #include "engine/directory/question.h"
 #include "engine/directory/registration.h"
+#include "engine/link/failure.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "engine/port/send.h"

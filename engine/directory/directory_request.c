@@ -4,7 +4,7 @@
 #include "engine/directory/directory_body.h"
 #include "engine/directory/directory_key.h"
 #include "engine/directory/question.h"
-#include "engine/link/link_dial.h"
+#include "engine/link/joining.h"
 #include "engine/message/words.h"
 #include "engine/node/node.h"
 #include "engine/port/send.h"

@@ -1,7 +1,11 @@
 #include "engine/link/connection.h"
 
+#include "engine/link/addresses.h"
+#include "engine/link/candidate.h"
 #include "engine/link/dial.h"
-#include "engine/link/link_dial.h"
+#include "engine/link/failure.h"
+#include "engine/link/joining.h"
+#include "engine/link/packet.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/receive.h"
 #include "engine/message/message.h"

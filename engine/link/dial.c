@@ -1,7 +1,7 @@
 #include "engine/link/dial.h"
 
+#include "engine/link/addresses.h"
 #include "engine/link/connection.h"
-#include "engine/link/link_dial.h"
 #include "engine/node/node.h"
 
 static void list(struct ptl_dial *dial)

@@ -14,7 +14,7 @@
 #pragma once
 
 #include "engine/link/leavings.h"
-#include "engine/link/stranger.h"
+#include "engine/link/shard_links.h"
 #include "engine/link/watched.h"
 #include "engine/port/fullness.h"
 #include "engine/portolan.h"
@@ -103,58 +103,17 @@ struct ptl_link {
     uint64_t idle_at; /* ns: since when nobody wants it */
 };
 
-/* Data that all shards' listeners share: released with the last of them. */
-struct ptl_link_audience {
-    _Atomic unsigned listeners;
-    ptl_release_fn *release;
-    void *data;
-};
-
-/* Tells the application of links. */
-struct ptl_link_listener {
-    struct ptl_link_listener *next;
-    ptl_link_fn *tell;
-    void *data;
-    struct ptl_link_audience *audience; /* NULL: nothing is to be released */
-};
-
-/* Links of one shard that are up or down; beyond it no more are made for what is sent. */
-#define PTL_LINKS_MAX 4096u
-
-/* Attempts to connect that are under way, of one shard. */
-#define PTL_DIALS_MAX 64u
-
-struct ptl_links {
-    const struct ptl_allocator *allocator;
-    struct ptl_map by_id;
-    struct ptl_link *dirty;
-    struct ptl_link_listener *listeners;
-    struct ptl_connection *half_open_first, *half_open_last; /* by deadline */
-    struct ptl_strangers strangers;                          /* the accepted ones of them */
-    struct ptl_connection *all;                              /* every connection of this shard */
-    struct ptl_dial *dials;
-    uint32_t dial_count;
-    bool crowded; /* more links are wanted than there may be: idle ones are forgotten at once */
-    struct ptl_link *last;                         /* the one that the last op was for */
-    uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
-    struct ptl_link *failing_first, *failing_last; /* in the order they failed */
-    struct ptl_link *untold;                       /* the first of them that not all shards know */
-    uint64_t told_full;                            /* ports that peers know to be full, of all */
-    uint64_t weight;                               /* bytes that wait for all links */
-    uint32_t closing;                              /* streams that still have to say `closed` */
-    uint64_t tick_at;                              /* ns */
-};
-
-/* A link that has lasted for so long was a good one: the next attempt need not wait. */
-#define PTL_LINK_LASTED_NS UINT64_C(10000000000)
-
-/* How often links that are up are looked at. */
-#define PTL_LINKS_TICK_NS UINT64_C(100000000)
-
-/* ptl_links_tick() is wanted at this time at the latest. */
-static inline void ptl_links_tick_at(struct ptl_links *links, uint64_t at)
+/* Its node's ID. */
+static inline struct ptl_span ptl_link_id(const struct ptl_link *link)
 {
-    links->tick_at = at < links->tick_at ? at : links->tick_at;
+    return ptl_span(link->id, link->id_size);
+}
+
+/* Programs come and go, and it is they who connect: whom we call, or who holds the network
+ * together, should stay. */
+static inline bool ptl_link_is_to_stay(const struct ptl_link *link)
+{
+    return link->dialled || link->seeds != 0 || link->db.said_global;
 }
 
 void ptl_links_init(struct ptl_links *links, const struct ptl_node *node);
@@ -163,82 +122,3 @@ struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node);
 
 /* The link to this node, made if need be.  NULL: no memory. */
 struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node);
-
-/*
- * An op for a port of another node.  Errors: PTL_ENOMEM; what is stale is lost, and that is none.
- */
-PTL_MUST_CHECK int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op);
-
-/*
- * Write a packet, or let it wait for the connection.  Errors: PTL_ENOMEM, PTL_ESIZE (the peer has
- * said that it takes nothing so large).
- */
-PTL_MUST_CHECK int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link,
-                                   struct ptl_span name, struct ptl_span body, uint32_t count,
-                                   const struct ptl_msg *whole);
-
-/* Write a request to the peer's node port: its word, and a name.  Errors: PTL_ENOMEM. */
-PTL_MUST_CHECK int ptl_link_request(struct ptl_shard *shard, struct ptl_link *link,
-                                    const char *request, struct ptl_span name);
-
-/* Write a packet that keeps the connection alive and says nothing. */
-void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link);
-
-/* Say that a node that has called us is no program, as was thought when its link came up. */
-void ptl_link_log_global(struct ptl_shard *shard, const struct ptl_link *link);
-
-/* A proved connection of this node: it takes the link over. */
-void ptl_link_up(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *connection);
-
-/* The link is lost: all that waits, too.  `err` says why, and its text goes into the reason. */
-void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err);
-
-/* The peer watches port `name` of ours, and no longer; and its port `name` is gone. */
-int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
-void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
-void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
-                        const struct ptl_msg *reason);
-
-/* The connection has sent something. */
-void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link);
-
-/*
- * The peer says that its port `name` is gone: PTL_OP_DOWN to whoever watches it.  Errors: PTL_EFULL
- * when a shard has no room for that now (*to leads there; come again), PTL_ENOMEM.
- */
-PTL_MUST_CHECK int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link,
-                                      struct ptl_span name, const struct ptl_msg *reason,
-                                      struct ptl_port *to);
-
-/*
- * Whether we look for another node, by its hash, because of something that this peer relays: 64 of
- * them at once, then 16 a second.  The same one again costs nothing.
- */
-bool ptl_link_may_seek(struct ptl_link *link, uint64_t now, uint64_t hash);
-
-/* Free a link that nobody wants. */
-void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link);
-
-/* Something is to be sent at the end of this turn. */
-void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link);
-
-/* Send all that has gathered: one send a link. */
-void ptl_links_flush(struct ptl_shard *shard);
-
-/*
- * Tell shards of failures that could not be told yet, and let links whose failure all shards have
- * answered begin anew.  Returns whether some are left.
- */
-bool ptl_links_tell(struct ptl_shard *shard);
-
-/* Whether all that was accepted for other nodes has left. */
-bool ptl_links_flushed(struct ptl_shard *shard);
-
-/* Listen to links; those that are up are told at once.  Owns: the shard. */
-void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listener);
-
-/* Free one that is not (or no longer) told, and what is released with the last of its kind. */
-void ptl_link_listener_free(struct ptl_shard *shard, struct ptl_link_listener *listener);
-
-/* Free all. */
-void ptl_links_drop(struct ptl_shard *shard);

@@ -1,6 +1,7 @@
 #include "engine/link/making.h"
 
 #include "engine/link/connection.h"
+#include "engine/link/failure.h"
 #include "engine/node/node.h"
 
 #define SMALL ((size_t)65536) /* what is not counted */

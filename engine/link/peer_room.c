@@ -1,6 +1,8 @@
 #include "engine/link/peer_room.h"
 
+#include "engine/link/failure.h"
 #include "engine/link/link.h"
+#include "engine/link/packet.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 

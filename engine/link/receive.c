@@ -1,6 +1,7 @@
 #include "engine/link/receive.h"
 
 #include "engine/link/connection.h"
+#include "engine/link/failure.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/making.h"
 #include "engine/link/peer_room.h"

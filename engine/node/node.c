@@ -1,7 +1,7 @@
 #include "engine/node/node.h"
 #include "engine/port/fall.h"
 
-#include "engine/link/link_dial.h"
+#include "engine/link/links_end.h"
 #include "engine/message/message.h"
 #include "engine/node/options.h"
 #include "engine/node/tower.h"

@@ -4,8 +4,10 @@
 #include "engine/directory/follower.h"
 #include "engine/directory/registration.h"
 #include "engine/link/connection.h"
+#include "engine/link/link_take.h"
 #include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
+#include "engine/link/watch_here.h"
 #include "engine/node/node.h"
 #include "engine/port/outside.h"
 

@@ -1,5 +1,6 @@
 #include "engine/shard/timer.h"
 
+#include "engine/link/failure.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"

@@ -1,5 +1,6 @@
 #include "perf/common/micro_fall.h"
 
+#include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/node/node.h"
 

@@ -3,6 +3,7 @@
  * addresses where nobody is, and peers that have us look.
  */
 #include "engine/directory/directory_request.h"
+#include "engine/link/seek.h"
 #include "tests/common/village.h"
 
 #include <setjmp.h>

@@ -2,7 +2,9 @@
  * A hundred thousand of something that goes at once: how much of it is done in one turn.  Nodes are
  * stepped by hand, turn by turn, and what a turn did is counted.
  */
+#include "engine/link/failure.h"
 #include "engine/link/link.h"
+#include "engine/link/watch_here.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"

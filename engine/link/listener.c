@@ -1,8 +1,8 @@
-/*
- * Who is told of all links: a listener on every shard, of which all or none are made.
- */
+#include "engine/link/listener.h"
+
 #include "engine/link/link.h"
 #include "engine/node/node.h"
+#include "engine/port/callback.h"
 
 void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listener)
 {
@@ -15,6 +15,17 @@ void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listene
         if (link->state == PTL_LINK_UP) {
             listener->tell(shard->node, link->id, true, NULL, listener->data);
         }
+    }
+}
+
+void ptl_links_tell_listeners(struct ptl_shard *shard, struct ptl_link *link, bool up)
+{
+    struct ptl_callback callback;
+
+    for (struct ptl_link_listener *l = shard->links.listeners; l != NULL; l = l->next) {
+        ptl_callback_begin(shard, &callback, NULL); /* whoever's sending found the link gone */
+        l->tell(shard->node, link->id, up, link->reason, l->data);
+        ptl_callback_end(shard, &callback, "a listener to links", ptl_link_id(link));
     }
 }
 

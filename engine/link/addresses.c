@@ -1,0 +1,126 @@
+#include "engine/link/addresses.h"
+
+#include "engine/link/dial.h"
+#include "engine/link/outside.h"
+#include "engine/node/node.h"
+
+#define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
+#define NEXT_ADDRESS_NS UINT64_C(1000000000)
+#define REDIAL_FIRST_NS UINT64_C(10000000) /* after a link that did not last */
+#define REDIAL_LAST_NS UINT64_C(1000000000)
+
+static void drop_addresses(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_free(shard->allocator, link->addresses, link->addresses_size);
+    link->addresses = NULL;
+    link->addresses_at = 0;
+}
+
+void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_assert(link->state == PTL_LINK_DOWN);
+    link->state = PTL_LINK_DIALING;
+    link->last_err = PTL_ENOADDRESS;
+    link->dialled_at = shard->now;
+    link->give_up_at = shard->now + GIVE_UP_NS;
+    link->next_at = shard->now; /* at the next tick: never inside the call that wants it */
+    link->addresses =
+        ptl_node_known_addresses(shard->node, ptl_link_id(link), &link->addresses_size);
+    link->addresses_at = 0;
+    link->asking = link->asked = false;
+    if (shard->directory.global) {
+        /* Our own copy of the database knows best, and at once. */
+        link->asking = shard->node->link_outside->find(shard, link);
+    }
+    ptl_links_tick_at(&shard->links, shard->now);
+}
+
+void ptl_link_calm(const struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (shard->now - link->up_at >= PTL_LINK_LASTED_NS) {
+        link->keep_backoff = link->redial_backoff = 0;
+        return;
+    }
+    uint64_t backoff = link->redial_backoff == 0 ? REDIAL_FIRST_NS : link->redial_backoff * 2;
+    link->redial_backoff = backoff < REDIAL_LAST_NS ? backoff : REDIAL_LAST_NS;
+    link->redial_at = shard->now + link->redial_backoff;
+}
+
+/* Ask where it listens; false: that was done, or there is nobody to ask. */
+bool ptl_link_ask(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (link->asked || !shard->node->link_outside->find(shard, link)) {
+        return false;
+    }
+    link->asking = true;
+    link->next_at = link->give_up_at;
+    return true;
+}
+
+void ptl_link_ask_again(struct ptl_shard *shard, struct ptl_link *link)
+{
+    link->asking = link->asked = false;
+    link->next_at = shard->now;
+    ptl_links_tick_at(&shard->links, shard->now);
+}
+
+void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span list)
+{
+    const char *known = link->addresses == NULL ? "" : link->addresses + link->addresses_at;
+    size_t size = list.size + strlen(known) + 1;
+    char *all = list.size == 0 ? NULL : ptl_alloc_raw(shard->allocator, size);
+
+    link->asking = false;
+    link->asked = true;
+    link->next_at = shard->now;
+    ptl_links_tick_at(&shard->links, shard->now);
+    if (all == NULL) {
+        return; /* without memory, too, there is what was known */
+    }
+    memcpy(all, list.bytes, list.size);
+    memcpy(all + list.size, known, strlen(known) + 1);
+    drop_addresses(shard, link);
+    link->addresses = all;
+    link->addresses_size = (uint32_t)size;
+}
+
+/* Start with the next HOST:PORT.  False: there is none. */
+bool ptl_link_dial_next(struct ptl_shard *shard, struct ptl_link *link)
+{
+    while (link->addresses != NULL && link->addresses[link->addresses_at] != 0) {
+        const char *host_port = link->addresses + link->addresses_at;
+        size_t size = strcspn(host_port, ",");
+        link->addresses_at += (uint32_t)size + (host_port[size] == ',');
+        if (link->dial != NULL) {
+            ptl_dial_abandon(link->dial);
+            link->dial = NULL;
+        }
+        int err = ptl_dial_start(shard, host_port, size, link, -1, &link->dial);
+        if (err == PTL_OK) {
+            link->next_at = shard->now + NEXT_ADDRESS_NS;
+            return true;
+        }
+        link->last_err = err;
+    }
+    return false;
+}
+
+void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link)
+{
+    struct ptl_dial *dial = link->dial;
+
+    drop_addresses(shard, link);
+    if (dial != NULL) {
+        link->dial = NULL;
+        ptl_dial_abandon(dial);
+    }
+}
+
+void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err)
+{
+    if (link->state == PTL_LINK_DIALING && link->dial == NULL) {
+        link->last_err = err;
+        link->next_at = shard->now;
+        ptl_links_tick_at(&shard->links, shard->now);
+    }
+}

@@ -1,0 +1,86 @@
+#include "engine/link/failure.h"
+
+#include "engine/link/addresses.h"
+#include "engine/link/candidate.h"
+#include "engine/link/connection.h"
+#include "engine/link/link_weight.h"
+#include "engine/link/listener.h"
+#include "engine/link/losses.h"
+#include "engine/link/peer_room.h"
+#include "engine/message/message.h"
+#include "engine/node/node.h"
+
+static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_link *link, int err)
+{
+    const char *text = err == PTL_ECLOSED ? "Unexpected end-of-file" : ptl_err_text(err);
+    struct ptl_msg *reason;
+
+    return ptl_msg_make(shard->node, &reason, "ttt", "transport_error", link->id, text) < 0
+               ? NULL
+               : reason;
+}
+
+/* How much the operator has to know of it. */
+static enum ptl_log_level weight_of(const struct ptl_link *link, bool was_up, int err)
+{
+    bool holds = link->seeds != 0 || link->db.said_global;
+
+    if (was_up && !ptl_link_is_to_stay(link)) {
+        bool gone = err == PTL_ECLOSED || err > PTL_EFULL; /* or the kernel's word for it */
+        return gone ? PTL_LOG_DEBUG : PTL_LOG_INFO;
+    }
+    if (was_up) {
+        return err == PTL_ECLOSED && !holds ? PTL_LOG_INFO : PTL_LOG_WARN;
+    }
+    return link->keep_until != 0 && link->keep_backoff != 0 ? PTL_LOG_DEBUG : PTL_LOG_INFO;
+}
+
+void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
+{
+    struct ptl_connection *connection = link->connection;
+
+    if (link->state == PTL_LINK_FAILING) {
+        link->again = err;
+        return;
+    }
+    bool was_up = link->state == PTL_LINK_UP;
+    if (was_up) {
+        ptl_link_calm(shard, link);
+    }
+    if (shard->stop_step != PTL_STOP_NOT) {
+        ptl_losses_of_link(shard, link); /* nobody is left here to be told of them */
+    }
+    ptl_link_dial_end(shard, link);
+    link->state = PTL_LINK_FAILING;
+    link->connection = NULL;
+    link->failed_at = ++shard->failures;
+    atomic_store(&shard->told_outside, PTL_TELLING_OUTSIDE);
+    link->inherited = false;
+    link->again = PTL_OK;
+    link->untold = ptl_node_all_shards(shard->node);
+    link->reason = failure_reason(shard, link, err);
+    if (connection != NULL) {
+        ptl_connection_close(connection, err, PTL_LOG_DEBUG);
+    }
+    ptl_leavings_begin(link);
+    ptl_peer_room_reset(shard, link);
+    ptl_link_weigh(shard, link);
+    ptl_log_about(shard, weight_of(link, was_up, err), ptl_link_id(link), "%s %s: %s",
+                  was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
+    link->db = (struct ptl_link_database){.attachment = 0};
+    if (was_up) {
+        ptl_node_linked(shard->node, ptl_link_id(link), false);
+        ptl_links_tell_listeners(shard, link, false);
+    }
+    ptl_link_lose_seeds(shard, link);
+    link->failing_next = NULL;
+    if (shard->links.failing_last == NULL) {
+        shard->links.failing_first = link;
+    } else {
+        shard->links.failing_last->failing_next = link;
+    }
+    shard->links.failing_last = link; /* told at the end of this turn */
+    if (shard->links.untold == NULL) {
+        shard->links.untold = link;
+    }
+}

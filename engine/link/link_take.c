@@ -1,0 +1,90 @@
+#include "engine/link/link_take.h"
+
+#include "engine/link/failure.h"
+#include "engine/link/packet.h"
+#include "engine/link/watch_there.h"
+#include "engine/message/message.h"
+#include "engine/node/node.h"
+#include "engine/port/spawn.h"
+
+/* An op is lost; a monitor is told so, as of this failure (0: of none). */
+static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failure, int why)
+{
+    char id[PTL_NODE_ID_MAX + 1] = "";
+
+    shard->counters.lost++;
+    if (op->kind != PTL_OP_WATCH) {
+        return PTL_OK;
+    }
+    memcpy(id, op->node.bytes, op->node.size);
+    struct ptl_msg *reason;
+    int err = ptl_msg_make(shard->node, &reason, "ttt", "transport_error", id, ptl_err_text(why));
+    if (err == PTL_OK) {
+        struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
+        err = ptl_watcher_tell(shard, watcher, failure, reason);
+        ptl_msg_free(reason);
+    }
+    return err;
+}
+
+/* Whether one more link may be made for what is sent.  Else those that nobody wants go soon. */
+static bool has_place(struct ptl_shard *shard)
+{
+    struct ptl_links *links = &shard->links;
+
+    if (links->by_id.count < PTL_LINKS_MAX) {
+        return true;
+    }
+    links->crowded = true;
+    ptl_links_tick_at(links, shard->now);
+    return false;
+}
+
+static int spawn(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    if (op->body.size + PTL_REQUEST_EXTRA > link->peer_bytes_max) {
+        return PTL_ESIZE;
+    }
+    return ptl_link_request_values(shard, link, PTL_SPAWN_REQUEST, op->name, op->body, op->count);
+}
+
+int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_link *link = shard->links.last;
+
+    if (link == NULL || !ptl_span_equal(ptl_link_id(link), op->node)) {
+        if (ptl_link_find(shard, op->node) == NULL && !has_place(shard)) {
+            return lose(shard, op, 0, PTL_ELIMIT);
+        }
+        link = ptl_link_get(shard, op->node);
+        if (link == NULL) {
+            return PTL_ENOMEM;
+        }
+        shard->links.last = link;
+    }
+#ifndef PTL_PLANT_STALE_EPOCH
+    if (op->epoch < link->failed_at && op->kind != PTL_OP_UNWATCH) {
+        if (link->inherited) {
+            /* Whether it is stale cannot be told any more; so that nobody misses it: */
+            ptl_link_fail(shard, link, PTL_ELOST);
+        }
+        return lose(shard, op, link->failed_at, PTL_ELOST);
+    }
+#endif
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_MESSAGE:
+        return ptl_link_packet(shard, link, op->name, op->body, op->count, op->whole);
+    case PTL_OP_KILL:
+        return ptl_link_request_values(shard, link, "kil1", op->name, op->body, op->count);
+    case PTL_OP_SPAWN:
+        return spawn(shard, link, op);
+    case PTL_OP_WATCH:
+        return ptl_link_watch(shard, link, op);
+    case PTL_OP_UNWATCH:
+        return ptl_link_unwatch(shard, link, op);
+    case PTL_OP_ON:
+    case PTL_OP_NOTICE:
+    default:
+        ptl_unreachable("not an op for another node");
+    }
+}

@@ -1,0 +1,15 @@
+/*
+ * engine/link/link_take.h - operations for ports of other nodes, as they come to the link's owner.
+ * Thread: the link owner's.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "engine/shard/op.h"
+
+struct ptl_shard;
+
+/*
+ * An op for a port of another node.  Errors: PTL_ENOMEM; what is stale is lost, and that is none.
+ */
+PTL_MUST_CHECK int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op);

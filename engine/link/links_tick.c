@@ -1,0 +1,127 @@
+#include "engine/link/links_tick.h"
+
+#include "engine/link/addresses.h"
+#include "engine/link/connection.h"
+#include "engine/link/dial.h"
+#include "engine/link/dialling.h"
+#include "engine/link/links_end.h"
+#include "engine/link/peer_room.h"
+#include "engine/link/silence.h"
+#include "engine/node/node.h"
+
+#define IDLE_NS UINT64_C(60000000000)     /* a link that nobody wants is forgotten after this */
+#define KEEP_FIRST_NS UINT64_C(300000000) /* between attempts at a link that is to be kept */
+#define KEEP_LAST_NS UINT64_C(30000000000)
+
+static bool is_idle(const struct ptl_link *link)
+{
+    return link->state == PTL_LINK_DOWN && link->candidates == NULL && !link->dirty &&
+           link->watched.count == 0 && link->waiting_first == NULL && link->listeners.count == 0 &&
+           !link->fullness.full && ptl_fullness_settled(&link->fullness) &&
+           link->remote_full.count == 0 && link->keep_until == 0;
+}
+
+/* One that has never been up or failed has nothing to remember: most likely a stranger has given
+ * that node's name and gone away. */
+static uint64_t forget_at(const struct ptl_link *link)
+{
+    bool unused = link->failed_at == 0 || link->inherited;
+    return unused ? link->idle_at : link->idle_at + IDLE_NS;
+}
+
+/* A link to a global node is down.  Returns when to look again. */
+static uint64_t keep_link(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (link->keep_until <= shard->now || shard->stop_step != PTL_STOP_NOT) {
+        link->keep_until = 0;
+        return shard->now;
+    }
+    if (link->keep_at > shard->now) {
+        return link->keep_at;
+    }
+    uint64_t backoff = link->keep_backoff == 0 ? KEEP_FIRST_NS : link->keep_backoff * 2;
+    link->keep_backoff = backoff < KEEP_LAST_NS ? backoff : KEEP_LAST_NS;
+    link->keep_at = shard->now + link->keep_backoff;
+    ptl_link_dial(shard, link);
+    return shard->now;
+}
+
+/* Returns when the link wants to be looked at again. */
+static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (!ptl_peer_room_sweep(shard, link) && link->state == PTL_LINK_DOWN) {
+        return shard->now + PTL_LINKS_TICK_NS;
+    }
+    switch ((enum ptl_link_state)link->state) {
+    case PTL_LINK_DIALING:
+        if (shard->now >= link->next_at || shard->now >= link->give_up_at) {
+            ptl_link_dial_on(shard, link);
+        }
+        return link->state != PTL_LINK_DIALING    ? shard->now + PTL_LINKS_TICK_NS
+               : link->next_at < link->give_up_at ? link->next_at
+                                                  : link->give_up_at;
+    case PTL_LINK_UP:
+        ptl_link_look_at_silence(shard, link);
+        return shard->now + PTL_LINKS_TICK_NS;
+    case PTL_LINK_DOWN:
+        if (link->keep_until != 0) {
+            return keep_link(shard, link);
+        }
+        return is_idle(link) ? forget_at(link) : UINT64_MAX;
+    case PTL_LINK_FAILING:
+        break;
+    }
+    return UINT64_MAX;
+}
+
+static uint64_t tick_half_open(struct ptl_shard *shard)
+{
+    struct ptl_connection *c;
+
+    while ((c = shard->links.half_open_first) != NULL && c->deadline <= shard->now) {
+        ptl_connection_close(c, PTL_EHANDSHAKE, PTL_LOG_WARN);
+    }
+    return c == NULL ? UINT64_MAX : c->deadline;
+}
+
+static void sooner(uint64_t *next, uint64_t at)
+{
+    *next = at < *next ? at : *next;
+}
+
+void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
+{
+    struct ptl_links *links = &shard->links;
+    struct ptl_link *link, *idle = NULL;
+    uint32_t at = 0;
+
+    if (atomic_load_explicit(&shard->evict, memory_order_relaxed) != 0) {
+        ptl_connections_evict(shard, atomic_exchange(&shard->evict, 0));
+    }
+    bool seed_news = shard->index == 0 && atomic_load(&shard->node->seed_news);
+    if (now < links->tick_at && !seed_news) {
+        return;
+    }
+    links->tick_at = UINT64_MAX;
+    uint64_t next = tick_half_open(shard);
+    while ((link = ptl_map_next(&links->by_id, &at)) != NULL) {
+        sooner(&next, tick_link(shard, link));
+        if (is_idle(link) && (links->crowded || forget_at(link) <= now)) {
+            link->dirty_next = idle; /* it has nothing to flush */
+            idle = link;
+        }
+    }
+    links->crowded = false;
+    while ((link = idle) != NULL) {
+        idle = link->dirty_next;
+        if (is_idle(link)) {
+            ptl_link_forget(shard, link);
+        }
+    }
+    sooner(&next, ptl_dials_tick(shard, now));
+    if (shard->index == 0) {
+        sooner(&next, ptl_seeds_tick(shard, now));
+    }
+    /* What happened meanwhile may want it even earlier. */
+    ptl_links_tick_at(links, next);
+}

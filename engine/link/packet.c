@@ -1,0 +1,177 @@
+#include "engine/link/packet.h"
+
+#include "engine/link/addresses.h"
+#include "engine/link/connection.h"
+#include "engine/link/link_weight.h"
+#include "engine/message/message.h"
+#include "engine/node/node.h"
+
+void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (!link->dirty) {
+        link->dirty = true;
+        link->dirty_next = shard->links.dirty;
+        shard->links.dirty = link;
+    }
+}
+
+static int let_wait(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                    struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_NODE,
+        .name = name,
+        .body = body,
+        .count = count,
+        .whole = whole,
+    };
+    struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
+
+    if (parcel == NULL) {
+        return PTL_ENOMEM;
+    }
+    if (link->waiting_last == NULL) {
+        link->waiting_first = parcel;
+    } else {
+        link->waiting_last->next = parcel;
+    }
+    link->waiting_last = parcel;
+    link->weight += ptl_parcel_weight(parcel);
+    ptl_link_weigh(shard, link);
+    return PTL_OK;
+}
+
+static int write_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                        struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    int framing = ptl_handshake_peer(&link->connection->handshake)->send_framing;
+    if (body.size > link->peer_bytes_max) {
+        return PTL_ESIZE;
+    }
+    int err = ptl_outbox_packet(&link->connection->out, (enum ptl_framing)framing, name, body,
+                                count, whole);
+
+    if (err == PTL_OK) {
+        ptl_link_dirty(shard, link);
+        ptl_link_weigh(shard, link);
+    }
+    return err;
+}
+
+int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                    struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+{
+    if (link->state == PTL_LINK_UP) {
+        return write_packet(shard, link, name, body, count, whole);
+    }
+    if (body.size > link->peer_bytes_max) {
+        return PTL_ESIZE;
+    }
+    int err = let_wait(shard, link, name, body, count, whole);
+    if (err == PTL_OK && link->state == PTL_LINK_DOWN) {
+        ptl_link_dial(shard, link);
+    }
+    return err;
+}
+
+void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link)
+{
+    static const uint8_t empty_string = 0x40;
+    int err = write_packet(shard, link, ptl_span(NULL, 0), ptl_span(&empty_string, 1), 1, NULL);
+
+    (void)err; /* without memory this one is skipped, another follows */
+}
+
+void ptl_link_drop_waiting(struct ptl_shard *shard, struct ptl_link *link)
+{
+    while (link->waiting_first != NULL) {
+        struct ptl_parcel *parcel = link->waiting_first;
+        link->waiting_first = parcel->next;
+        ptl_parcel_free(parcel, shard->allocator);
+    }
+    link->waiting_last = NULL;
+    link->weight = 0;
+}
+
+/* The connection is there: what waited for it goes out, in order. */
+int ptl_link_write_waiting(struct ptl_shard *shard, struct ptl_link *link)
+{
+    while (link->waiting_first != NULL) {
+        struct ptl_parcel *parcel = link->waiting_first;
+        struct ptl_op op;
+        ptl_op_unpack(parcel->bytes, &op);
+        int err = write_packet(shard, link, op.name, op.body, op.count, op.whole);
+        if (err < 0) {
+            return err;
+        }
+        link->waiting_first = parcel->next;
+        link->weight -= ptl_parcel_weight(parcel);
+        ptl_parcel_free(parcel, shard->allocator);
+    }
+    link->waiting_last = NULL;
+    ptl_link_weigh(shard, link);
+    return PTL_OK;
+}
+
+void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link)
+{
+    link->sent_at = shard->now;
+    link->connection->answer_anyway = false;
+    link->connection->answered_anyway = 0;
+    ptl_link_weigh(shard, link);
+    if (ptl_link_unsent(link) != 0) {
+        ptl_link_dirty(shard, link);
+    }
+}
+
+/* ---- Requests to the peer's node port ------------------------------------------------------- */
+
+/* Real nodes have port names as bytes, as long as these are ASCII. */
+static void put_name(struct ptl_writer *writer, struct ptl_span name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.bytes[i] >= 0x80) {
+            ptl_put_text(writer, (const char *)name.bytes, name.size);
+            return;
+        }
+    }
+    ptl_put_bytes(writer, name.bytes, name.size);
+}
+
+/* A reason that the peer does not take is told in other words: that something ended must be. */
+static int put_reason(struct ptl_writer *writer, const struct ptl_link *link,
+                      const struct ptl_msg *reason)
+{
+    if (reason->size + PTL_REQUEST_EXTRA <= link->peer_bytes_max) {
+        return ptl_put_values(writer, reason);
+    }
+    const char *text = ptl_err_text(PTL_ESIZE);
+    ptl_put_text(writer, "die", 3);
+    ptl_put_text(writer, text, strlen(text));
+    return writer->err;
+}
+
+int ptl_link_request_values(struct ptl_shard *shard, struct ptl_link *link, const char *request,
+                            struct ptl_span name, struct ptl_span values, uint32_t count)
+{
+    struct ptl_writer writer;
+    struct ptl_msg rest = ptl_msg_borrow(values, count);
+
+    ptl_writer_init(&writer, shard->node);
+    ptl_put_bytes(&writer, request, strlen(request));
+    put_name(&writer, name);
+    int err = put_reason(&writer, link, &rest);
+    if (err == PTL_OK) {
+        err = ptl_link_packet(shard, link, ptl_span(NULL, 0), ptl_writer_body(&writer),
+                              writer.count, NULL);
+    }
+    ptl_writer_drop(&writer);
+    return err;
+}
+
+int ptl_link_request(struct ptl_shard *shard, struct ptl_link *link, const char *request,
+                     struct ptl_span name)
+{
+    return ptl_link_request_values(shard, link, request, name, ptl_span(NULL, 0), 0);
+}

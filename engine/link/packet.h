@@ -1,0 +1,55 @@
+/*
+ * engine/link/packet.h - what a link is given to send: packets, and requests to the peer's node
+ * port.
+ *
+ *   UP                    --> outbox of the connection, sent at the end of the turn
+ *   DOWN (now DIALING)    --> waits, in order, until the link is up
+ *   FAILING               --> waits, for the next connection
+ *
+ * Thread: the link owner's.  Spec: AEMP protocol 3 and 4.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "io/base.h"
+
+struct ptl_link;
+struct ptl_shard;
+
+/* What a request has beside its values: its word and a name. */
+#define PTL_REQUEST_EXTRA (2 * (size_t)PTL_PORT_ID_MAX)
+
+/*
+ * Write a packet, or let it wait for the connection.  Errors: PTL_ENOMEM, PTL_ESIZE (the peer has
+ * said that it takes nothing so large).
+ */
+PTL_MUST_CHECK int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link,
+                                   struct ptl_span name, struct ptl_span body, uint32_t count,
+                                   const struct ptl_msg *whole);
+
+/* Write a request to the peer's node port: its word, and a name.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_link_request(struct ptl_shard *shard, struct ptl_link *link,
+                                    const char *request, struct ptl_span name);
+
+/*
+ * The same with `count` values behind the name: the reason of an end, or what a spawned port is
+ * given.  Those that the peer does not take are replaced by words that say so.
+ */
+PTL_MUST_CHECK int ptl_link_request_values(struct ptl_shard *shard, struct ptl_link *link,
+                                           const char *request, struct ptl_span name,
+                                           struct ptl_span values, uint32_t count);
+
+/* Write a packet that keeps the connection alive and says nothing.  The link is up. */
+void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link);
+
+/* The link has come up: what waited for that goes out, in order.  Errors: as of a packet. */
+PTL_MUST_CHECK int ptl_link_write_waiting(struct ptl_shard *shard, struct ptl_link *link);
+
+/* Free what waits, unsent. */
+void ptl_link_drop_waiting(struct ptl_shard *shard, struct ptl_link *link);
+
+/* Something is to be sent at the end of this turn. */
+void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link);
+
+/* The connection has sent something. */
+void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link);

@@ -1,0 +1,58 @@
+/*
+ * engine/link/shard_links.h - what a shard knows of links, connections and attempts to connect.
+ *
+ * Each list and count belongs to one file of the room, which alone changes it; they stand together
+ * so that a shard needs to know of this struct only.  Thread: the shard's.
+ */
+#pragma once
+
+#include "engine/link/stranger.h"
+#include "engine/shard/map.h"
+
+#include <stdint.h>
+
+struct ptl_connection;
+struct ptl_dial;
+struct ptl_link;
+struct ptl_link_listener;
+struct ptl_node;
+struct ptl_shard;
+
+/* Links of one shard that are up or down; beyond it no more are made for what is sent. */
+#define PTL_LINKS_MAX 4096u
+
+/* Attempts to connect that are under way, of one shard. */
+#define PTL_DIALS_MAX 64u
+
+struct ptl_links {
+    const struct ptl_allocator *allocator;
+    struct ptl_map by_id;
+    struct ptl_link *dirty;
+    struct ptl_link_listener *listeners;
+    struct ptl_connection *half_open_first, *half_open_last; /* by deadline */
+    struct ptl_strangers strangers;                          /* the accepted ones of them */
+    struct ptl_connection *all;                              /* every connection of this shard */
+    struct ptl_dial *dials;
+    uint32_t dial_count;
+    bool crowded; /* more links are wanted than there may be: idle ones are forgotten at once */
+    struct ptl_link *last;                         /* the one that the last op was for */
+    uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
+    struct ptl_link *failing_first, *failing_last; /* in the order they failed */
+    struct ptl_link *untold;                       /* the first of them that not all shards know */
+    uint64_t told_full;                            /* ports that peers know to be full, of all */
+    uint64_t weight;                               /* bytes that wait for all links */
+    uint32_t closing;                              /* streams that still have to say `closed` */
+    uint64_t tick_at;                              /* ns */
+};
+
+/* A link that has lasted for so long was a good one: the next attempt need not wait. */
+#define PTL_LINK_LASTED_NS UINT64_C(10000000000)
+
+/* How often links that are up are looked at. */
+#define PTL_LINKS_TICK_NS UINT64_C(100000000)
+
+/* ptl_links_tick() is wanted at this time at the latest. */
+static inline void ptl_links_tick_at(struct ptl_links *links, uint64_t at)
+{
+    links->tick_at = at < links->tick_at ? at : links->tick_at;
+}

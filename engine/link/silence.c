@@ -1,0 +1,41 @@
+#include "engine/link/silence.h"
+
+#include "engine/link/candidate.h"
+#include "engine/link/connection.h"
+#include "engine/link/failure.h"
+#include "engine/link/packet.h"
+#include "engine/link/receive.h"
+#include "engine/node/node.h"
+
+#define PROBE_NS UINT64_C(5000000000) /* a real node's silence */
+
+void ptl_link_look_at_silence(struct ptl_shard *shard, struct ptl_link *link)
+{
+    uint64_t silence = (uint64_t)shard->node->options.silence_ms * 1000000;
+    bool reading = link->connection->reading && !link->connection->paused;
+
+    /* From now on what the peer says shows that it lives; what lay unread until now does not. */
+    link->has_rivals = reading && ptl_candidates_have_rivals(link);
+
+    if (!link->peer_is_portolan) {
+        if (shard->now - link->received_at > PROBE_NS && shard->now - link->sent_at > PROBE_NS) {
+            ptl_link_keepalive(shard, link);
+        }
+        return;
+    }
+    if (!reading) {
+        ptl_connection_unblock(link->connection);
+        if (link->state != PTL_LINK_UP) {
+            return;
+        }
+        link->received_at = shard->now; /* we do not listen: that is not its silence */
+    } else if (shard->polled_at > link->received_at &&
+               shard->polled_at - link->received_at > silence) {
+        /* Not by the time now: while we worked, it may have said much that we have not read. */
+        ptl_link_fail(shard, link, PTL_ESILENT);
+        return;
+    }
+    if (shard->now - link->sent_at > silence / 4) {
+        ptl_link_keepalive(shard, link);
+    }
+}

@@ -1,0 +1,105 @@
+#include "engine/link/telling.h"
+
+#include "engine/link/addresses.h"
+#include "engine/link/failure.h"
+#include "engine/link/joining.h"
+#include "engine/message/message.h"
+#include "engine/node/node.h"
+#include "engine/shard/slice.h"
+
+/* Tell the shards outside of `blocked`; returns those that have no room now. */
+static uint64_t tell_failure(struct ptl_shard *shard, struct ptl_link *link, uint64_t blocked)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_LINK_DOWN,
+        .to = PTL_TO_SHARD,
+        .node = ptl_link_id(link),
+        .epoch = link->failed_at,
+        .watcher = shard->index,
+        .whole = link->reason,
+    };
+
+    if (link->reason != NULL) {
+        op.body = ptl_span(link->reason->body, link->reason->size);
+        op.count = link->reason->count;
+    }
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (ptl_directory_waits(&shard->directory, i)) {
+            blocked |= bit; /* what the link has announced goes before its end */
+        }
+        if ((link->untold & bit & ~blocked) != 0 && ptl_shard_post(shard, i, &op, true) == PTL_OK) {
+            link->untold &= ~bit;
+        }
+    }
+    return link->untold;
+}
+
+static bool all_answered(const struct ptl_shard *shard, const struct ptl_link *link)
+{
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        if (atomic_load(&shard->node->shards[i].answered[shard->index]) < link->failed_at) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All shards know, and what they send from now on is of the new epoch. */
+static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_msg_free(link->reason);
+    link->reason = NULL;
+    link->state = PTL_LINK_DOWN;
+    link->idle_at = shard->now;
+    if (link->again != PTL_OK) {
+        ptl_link_fail(shard, link, link->again);
+        return;
+    }
+    ptl_link_candidates_go_on(shard, link);
+    if (link->keep_until != 0) {
+        ptl_links_tick_at(&shard->links, link->keep_at);
+    }
+    if (link->state == PTL_LINK_DOWN && (link->waiting_first != NULL || link->watched.count != 0)) {
+        ptl_link_dial(shard, link);
+    }
+}
+
+/*
+ * A shard is told of failures in their order: having been told of one says that it knows of all
+ * before it.
+ */
+static void tell_failures(struct ptl_shard *shard, uint64_t *units)
+{
+    struct ptl_links *links = &shard->links;
+    uint64_t blocked = 0;
+
+    for (struct ptl_link *link = links->untold; link != NULL && *units > 0; --*units) {
+        blocked |= tell_failure(shard, link, blocked);
+        if (link == links->untold && link->untold == 0) {
+            links->untold = link->failing_next;
+        }
+        link = blocked == ptl_node_all_shards(shard->node) ? NULL : link->failing_next;
+    }
+}
+
+bool ptl_links_tell(struct ptl_shard *shard)
+{
+    struct ptl_links *links = &shard->links;
+    uint64_t units = PTL_SLICE;
+
+    tell_failures(shard, &units);
+    while (links->failing_first != NULL &&
+           ptl_leavings_clear(shard, links->failing_first, &units) &&
+           all_answered(shard, links->failing_first)) {
+        struct ptl_link *link = links->failing_first;
+        links->failing_first = link->failing_next;
+        if (links->failing_first == NULL) {
+            links->failing_last = NULL;
+        }
+        begin_anew(shard, link);
+        units -= units > 0;
+    }
+    shard->unfinished |= units == 0;
+    return links->failing_first != NULL;
+}

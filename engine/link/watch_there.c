@@ -1,0 +1,91 @@
+#include "engine/link/watch_there.h"
+
+#include "engine/link/addresses.h"
+#include "engine/link/packet.h"
+#include "engine/link/watched.h"
+#include "engine/message/message.h"
+#include "engine/node/node.h"
+#include "engine/shard/shard.h"
+
+int ptl_link_watch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
+    struct ptl_watched *watched = ptl_watched_get(&link->watched, op->name);
+    int err = watched == NULL ? PTL_ENOMEM : ptl_watched_add(shard->allocator, watched, watcher);
+
+    if (err < 0) {
+        if (watched != NULL && watched->count == 0) {
+            ptl_watched_forget(&link->watched, watched);
+        }
+        return err;
+    }
+    if (op->name.size != 0) {
+        if (watched->count == 1) {
+            err = ptl_link_request_values(shard, link, "mon1", op->name, ptl_span(NULL, 0), 0);
+        }
+    } else if (link->state == PTL_LINK_DOWN) {
+        ptl_link_dial(shard, link); /* a node port is watched by being linked */
+    }
+    if (err < 0) {
+        ptl_watched_forget(&link->watched, watched);
+    }
+    return err;
+}
+
+int ptl_link_unwatch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    struct ptl_watched *watched = ptl_watched_find(&link->watched, op->name);
+
+    for (uint32_t i = 0; watched != NULL && i < watched->count; i++) {
+        struct ptl_watcher *at = &watched->watchers[i];
+        if (at->watch == op->number && at->shard == op->watcher) {
+            *at = watched->watchers[--watched->count];
+            break;
+        }
+    }
+    if (watched == NULL || watched->count != 0) {
+        return PTL_OK;
+    }
+    ptl_watched_forget(&link->watched, watched);
+    if (op->name.size == 0) {
+        return PTL_OK;
+    }
+    return ptl_link_request_values(shard, link, "mon0", op->name, ptl_span(NULL, 0), 0);
+}
+
+/* Tell one watcher; `failure` is the number of the link's that it is told of, or 0. */
+int ptl_watcher_tell(struct ptl_shard *shard, struct ptl_watcher watcher, uint64_t failure,
+                     const struct ptl_msg *reason)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DOWN,
+        .to = PTL_TO_SHARD,
+        .epoch = failure,
+        .number = watcher.watch,
+        .body = ptl_span(reason->body, reason->size),
+        .count = reason->count,
+        .whole = reason->holds != 0 ? reason : NULL,
+    };
+    return ptl_shard_post(shard, watcher.shard, &op, true);
+}
+
+int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                       const struct ptl_msg *reason, struct ptl_port *to)
+{
+    struct ptl_watched *watched = name.size == 0 ? NULL : ptl_watched_find(&link->watched, name);
+
+    if (watched == NULL) {
+        return PTL_OK; /* not asked for, or taken back meanwhile */
+    }
+    while (watched->count != 0) {
+        struct ptl_watcher watcher = watched->watchers[watched->count - 1];
+        int err = ptl_watcher_tell(shard, watcher, 0, reason);
+        if (err < 0) {
+            ptl_port_make(&shard->node->self, watcher.shard, 0, 0, to); /* no port, but a way */
+            return err;
+        }
+        watched->count--;
+    }
+    ptl_watched_forget(&link->watched, watched);
+    return PTL_OK;
+}

@@ -1,0 +1,39 @@
+/*
+ * engine/link/watch_there.h - shards of ours watch ports of a link's node.
+ *
+ *   shard --PTL_OP_WATCH--> owner --mon1--> peer
+ *   shard <--PTL_OP_DOWN--- owner <--kil0-- peer
+ *
+ * The first watcher of a port asks the peer, the last one to leave takes that back.
+ * Thread: the link owner's.  Spec: AEMP protocol 4.
+ */
+#pragma once
+
+#include "engine/port/port.h"
+#include "engine/portolan.h"
+#include "engine/shard/op.h"
+
+struct ptl_link;
+struct ptl_shard;
+
+/* A shard watches a port there, and no longer: PTL_OP_WATCH and PTL_OP_UNWATCH.  Errors:
+ * PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_link_watch(struct ptl_shard *shard, struct ptl_link *link,
+                                  const struct ptl_op *op);
+PTL_MUST_CHECK int ptl_link_unwatch(struct ptl_shard *shard, struct ptl_link *link,
+                                    const struct ptl_op *op);
+
+/*
+ * The peer says that its port `name` is gone: PTL_OP_DOWN to whoever watches it.  Errors: PTL_EFULL
+ * when a shard has no room for that now (*to leads there; come again), PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link,
+                                      struct ptl_span name, const struct ptl_msg *reason,
+                                      struct ptl_port *to);
+
+/*
+ * Tell one watcher; `failure` is the number of the link's that it is told of, or 0.  Errors:
+ * PTL_EFULL, PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_watcher_tell(struct ptl_shard *shard, struct ptl_watcher watcher,
+                                    uint64_t failure, const struct ptl_msg *reason);

@@ -1,28 +1,59 @@
 #!/usr/bin/env python3
 """Tests tools/lint: each rule against a small tree that breaks it, and one that keeps them all."""
 
+import importlib.machinery
+import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True
 LINT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lint")
 HEADER = "/*\n * {} - a thing.\n */\n#pragma once\n"
 
 
+def load(path):
+    """tools/lint has no ending, so the import statement does not find it."""
+    loader = importlib.machinery.SourceFileLoader("lint", path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("lint", loader))
+    loader.exec_module(module)
+    return module
+
+
+lint_module = load(LINT)
+
+
+def write(root, files):
+    for path, text in files.items():
+        os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+        with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def compile_all(root, files, build="build/plain"):
+    """Object files where CMake would put them."""
+    for path in (path for path in files if path.endswith(".c")):
+        made = os.path.join(root, build, "CMakeFiles", "some.dir", path + ".o")
+        os.makedirs(os.path.dirname(made), exist_ok=True)
+        source = os.path.join(root, path)
+        subprocess.run(["cc", "-I", root, "-c", source, "-o", made], check=True)
+
+
 class LintTest(unittest.TestCase):
-    def lint(self, files):
+    def lint(self, files, **options):
         with tempfile.TemporaryDirectory() as root:
-            for path, text in files.items():
-                os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
-                with open(os.path.join(root, path), "w", encoding="utf-8") as file:
-                    file.write(text)
-            done = subprocess.run(
-                [sys.executable, LINT, root], stdout=subprocess.PIPE, text=True, check=False
-            )
-            self.assertEqual(done.returncode, 1 if done.stdout else 0)
-            return done.stdout
+            write(root, files)
+            wrong = lint_module.Lint(root, **options).run()
+        return "".join(f"{path}:{line}: {what}\n" for path, line, what in wrong)
+
+    def lint_built(self, files):
+        with tempfile.TemporaryDirectory() as root:
+            write(root, files)
+            compile_all(root, files)
+            wrong = lint_module.Lint(root, os.path.join(root, "build/plain"), rooms=True).run()
+        return "".join(f"{path}:{line}: {what}\n" for path, line, what in wrong)
 
     def assert_wrong(self, path, text, what):
         self.assertIn(what, self.lint({path: text}))
@@ -56,6 +87,67 @@ class LintTest(unittest.TestCase):
             }
         )
         self.assertIn("io/b.h:5: a circle of headers: io/a.h -> io/b.h -> io/a.h", out)
+
+    def test_lint_lets_a_room_include_only_those_below_it(self):
+        files = {"engine/port/a.h": HEADER.format("engine/port/a.h")}
+        files["engine/link/b.c"] = '#include "engine/port/a.h"\n#include "engine/portolan.h"\n'
+        self.assertEqual(self.lint(files, rooms=True), "")
+        files["engine/shard/c.c"] = '#include "engine/shard/d.h"\n#include "engine/port/a.h"\n'
+        self.assertEqual(
+            self.lint(files, rooms=True),
+            "engine/shard/c.c:2: engine/shard/ may not include engine/port/a.h, "
+            "which is above it\n",
+        )
+
+    def test_lint_gives_every_file_of_the_engine_a_room(self):
+        self.assertIn("engine/a.c:1: a file of", self.lint({"engine/a.c": ""}, rooms=True))
+        self.assertIn("engine/cellar/a.c:1:", self.lint({"engine/cellar/a.c": ""}, rooms=True))
+
+    def test_lint_lets_a_room_call_only_those_below_it(self):
+        files = {
+            "engine/shard/a.c": "void a(void);\nvoid a(void)\n{\n}\n",
+            "engine/port/b.c": "void a(void);\nvoid b(void);\nvoid b(void)\n{\n    a();\n}\n",
+        }
+        self.assertEqual(self.lint_built(files), "")
+        files["engine/message/c.c"] = "void a(void);\nvoid (*c)(void) = a;\n"
+        self.assertEqual(
+            self.lint_built(files),
+            "engine/message/c.c:1: engine/message/ may not call a() of engine/shard/a.c, "
+            "above it\n",
+        )
+        files = {"io/a.c": "void s(void);\nvoid (*a)(void) = s;\n", "store/s.c": "int s;\n"}
+        self.assertIn("io/ may not call s() of store/s.c", self.lint_built(files))
+
+    def test_lint_finds_a_circle_of_calls(self):
+        for folder in ("io", "store", "engine/port", "tools"):
+            files = {
+                f"{folder}/a.c": "void b(void);\nvoid (*a)(void) = b;\n",
+                f"{folder}/b.c": "extern void (*c)(void);\nvoid b(void)\n{\n    c();\n}\n",
+                f"{folder}/c.c": "extern void (*a)(void);\nvoid (**c)(void) = &a;\n",
+                f"{folder}/d.c": "void b(void);\nvoid (*d)(void) = b;\n",
+            }
+            self.assertEqual(
+                self.lint_built(files),
+                f"{folder}/a.c:1: a circle of calls, 3 files: calls b() of {folder}/b.c "
+                f"calls c() of {folder}/c.c calls a() of {folder}/a.c\n",
+            )
+
+    def test_lint_says_of_which_files_it_does_not_know_the_calls(self):
+        files = {"io/a.c": "int a;\n", "io/b.c": "int b;\n"}
+        with tempfile.TemporaryDirectory() as root:
+            write(root, files)
+            compile_all(root, files)
+            os.utime(os.path.join(root, "io/a.c"), (2**32, 2**32))
+            command = [sys.executable, LINT, "--rooms"]
+            loose = subprocess.run(command + [root], capture_output=True, text=True, check=False)
+            strict = subprocess.run(
+                command + ["--build", os.path.join(root, "build/plain"), root],
+                stdout=subprocess.PIPE, text=True, check=False,
+            )
+        self.assertEqual((loose.returncode, loose.stdout), (0, ""))
+        self.assertIn("no object file, or an old one, of 1 sources (io/a.c)", loose.stderr)
+        self.assertEqual(strict.returncode, 1)
+        self.assertRegex(strict.stdout, r"^io/a\.c:1: .* has no object file of it")
 
     def test_lint_allows_no_system_call_above_the_loop(self):
         for call in ("read(0, b, 1)", "time(NULL)", "rand()", "clock_gettime(0, &t)", "exit(1)"):

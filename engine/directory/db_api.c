@@ -2,9 +2,10 @@
  * The database as programs use it: each function checks its arguments and has the shard of the
  * family, or of the port, do the rest.
  */
-#include "engine/directory/directory_body.h"
-#include "engine/directory/directory_key.h"
+#include "engine/directory/body.h"
 #include "engine/directory/follower.h"
+#include "engine/directory/key.h"
+#include "engine/directory/outlet_follower.h"
 #include "engine/directory/question.h"
 #include "engine/directory/registration.h"
 #include "engine/message/name.h"

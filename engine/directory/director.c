@@ -1,5 +1,7 @@
 #include "engine/directory/director.h"
 
+#include "engine/directory/attachment.h"
+#include "engine/directory/post.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 
@@ -39,25 +41,6 @@ void ptl_director_drop(struct ptl_shard *shard)
     }
     ptl_free(shard->allocator, director, sizeof(*director));
     shard->directory.director = NULL;
-}
-
-/* No clock comes so far.  To outdo a number that was made up would lead to where none is left. */
-#define OUTDONE_MAX (PTL_ATTACHMENT_MAX / 2)
-
-uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known)
-{
-    uint64_t now = (uint64_t)(ptl_loop_wall(shard->loop) * 1000);
-    uint64_t last = atomic_load(&shard->node->attachment);
-    uint64_t next;
-
-    if (known > OUTDONE_MAX) {
-        known = 0;
-    }
-    do {
-        uint64_t above = last > known ? last : known;
-        next = now > above ? now : above + 1;
-    } while (!atomic_compare_exchange_weak(&shard->node->attachment, &last, next));
-    return next;
 }
 
 /* ---- Ordinary: a master among the seeds ------------------------------------------------------ */
@@ -157,9 +140,4 @@ void ptl_director_wanted(struct ptl_shard *shard)
     atomic_store(&shard->node->attaching, false);
     struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_GLOBAL};
     ptl_directory_post_all(shard, &op);
-}
-
-bool ptl_node_is_global(const struct ptl_node *node)
-{
-    return atomic_load(&node->global);
 }

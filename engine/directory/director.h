@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "engine/directory/directory.h"
+#include "engine/directory/database.h"
 
 /* Shard 0 has one; the others none.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_director_init(struct ptl_shard *shard);
@@ -24,10 +24,3 @@ void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node);
 
 /* Somebody wants us to be global. */
 void ptl_director_wanted(struct ptl_shard *shard);
-
-/*
- * A number for an attachment: the time, but always more than the last one and than `known`, where
- * that is a time that a clock may say.  No two attachments of one owner may have the same: a copy
- * of the later would begin with what is left of the earlier one.  Thread: any shard's.
- */
-uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known);

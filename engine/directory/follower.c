@@ -1,6 +1,6 @@
 #include "engine/directory/follower.h"
 
-#include "engine/directory/directory_body.h"
+#include "engine/directory/body.h"
 #include "engine/node/node.h"
 #include "engine/port/callback.h"
 

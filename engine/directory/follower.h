@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "engine/directory/outlet.h"
+#include "engine/directory/database.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
 

@@ -1,7 +1,8 @@
 #include "engine/directory/interest.h"
 
-#include "engine/directory/directory_key.h"
+#include "engine/directory/key.h"
 #include "engine/directory/outlet.h"
+#include "engine/directory/post.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "engine/port/send.h"
@@ -104,8 +105,8 @@ void ptl_interests_again(struct ptl_shard *shard)
 
 static void release_outlets(struct ptl_interest *interest)
 {
-    while (interest->held != NULL) {
-        ptl_outlet_release(interest->held);
+    while (!ptl_list_empty(&interest->held)) {
+        ptl_outlet_release(ptl_container(interest->held.next, struct ptl_outlet, listed));
     }
 }
 
@@ -129,6 +130,7 @@ static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family
     interest->hash = ptl_name_hash(family);
     interest->family_size = (uint8_t)family.size;
     memcpy(interest->owner + 1, family.bytes, family.size);
+    ptl_list_init(&interest->held);
     list_unasked(&shard->directory, interest);
     ptl_map_insert(&shard->directory.interests, interest->hash, interest);
     return interest;

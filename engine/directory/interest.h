@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "engine/directory/directory.h"
+#include "engine/directory/database.h"
 
 struct ptl_interest *ptl_interest_find(struct ptl_shard *shard, struct ptl_span family);
 

@@ -1,7 +1,11 @@
 #include "engine/directory/mesh.h"
 
-#include "engine/directory/directory_request.h"
+#include "engine/directory/addresses.h"
 #include "engine/directory/outlet.h"
+#include "engine/directory/own.h"
+#include "engine/directory/peer.h"
+#include "engine/directory/post.h"
+#include "engine/directory/whereabouts.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "io/cbor.h"
@@ -34,7 +38,7 @@ static void remember(struct ptl_shard *shard, struct ptl_span node, struct ptl_s
     struct ptl_buffer list;
 
     ptl_buffer_init(&list, shard->allocator, SIZE_MAX);
-    ptl_directory_list(&list, array);
+    ptl_addresses_list(&list, array);
     if (list.err == PTL_OK && list.size != 0) {
         list.bytes[list.size - 1] = 0; /* the last comma */
         int err = ptl_node_learn(shard->node, node, (const char *)list.bytes);
@@ -71,6 +75,73 @@ static void mirror_all(struct ptl_shard *shard)
     }
 }
 
+/* ---- Keeping links, mirroring ---------------------------------------------------------------- */
+
+static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
+{
+    if (ptl_span_equal(node, ptl_directory_self(&shard->node->self)) || !ptl_node_id_valid(node)) {
+        return;
+    }
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = on ? PTL_DIR_KEEP : PTL_DIR_LEAVE,
+        .node = node,
+    };
+    ptl_directory_post(shard, ptl_directory_owner(shard, node), &op);
+}
+
+static void keep_all(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    struct ptl_walk walk = ptl_watch_walk(outlet->watch);
+    struct ptl_item item;
+
+    while (ptl_store_next(&walk, &item)) {
+        keep(shard, item.key, true);
+    }
+}
+
+static enum ptl_drained drain_links(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    struct ptl_change change;
+
+    while (ptl_watch_take(outlet->watch, &change)) {
+        if (change.kind == PTL_CHANGE_ALL) {
+            keep_all(shard, outlet);
+        } else if (change.kind != PTL_CHANGE_CHANGED) {
+            keep(shard, change.key, change.kind == PTL_CHANGE_ADDED);
+        }
+    }
+    return PTL_DRAINED;
+}
+
+static enum ptl_drained drain_mirrors(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    struct ptl_change change;
+    uint8_t key[PTL_DB_KEY_MAX];
+
+    while (ptl_watch_take(outlet->watch, &change)) {
+        if (change.kind == PTL_CHANGE_ALL) {
+            mirror_all(shard);
+        } else {
+            struct ptl_span node = ptl_span(key, change.key.size);
+            memcpy(key, change.key.bytes, change.key.size);
+            mirror(shard, node); /* which changes the store, so the key is a copy */
+        }
+    }
+    return PTL_DRAINED;
+}
+
+static struct ptl_watch *open_family(struct ptl_outlet *outlet, ptl_wake_fn *wake)
+{
+    return ptl_watch_family(outlet->shard->directory.store, ptl_outlet_family(outlet), wake,
+                            outlet);
+}
+
+/* 'g, to the links that are to be kept; 'l, to our own mirrors of it. */
+static const struct ptl_outlet_kind to_links = {.open = open_family, .drain = drain_links};
+static const struct ptl_outlet_kind to_mirrors = {.open = open_family, .drain = drain_mirrors};
+
 /* ---- Beginning, peers ------------------------------------------------------------------------ */
 
 static void enter_own_addresses(struct ptl_shard *shard)
@@ -89,9 +160,12 @@ static void enter_own_addresses(struct ptl_shard *shard)
     ptl_buffer_drop(&addresses);
 }
 
-static void open_internal(struct ptl_shard *shard, enum ptl_outlet_kind kind)
+static void open_internal(struct ptl_shard *shard, const struct ptl_outlet_kind *kind,
+                          struct ptl_span family)
 {
-    if (ptl_outlet_internal(shard, kind) < 0) {
+    struct ptl_outlet *outlet = ptl_outlet_make(shard, kind, family);
+
+    if (outlet == NULL || ptl_outlet_begin(outlet) < 0) {
         ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: links to global nodes are not kept");
     }
 }
@@ -103,10 +177,10 @@ static void enter_global(struct ptl_shard *shard)
 
     if (has(shard, family_g())) {
         enter_g(shard, ptl_directory_self(&shard->node->self));
-        open_internal(shard, PTL_OUTLET_MESH);
+        open_internal(shard, &to_links, family_g());
     }
     if (has(shard, family_l())) {
-        open_internal(shard, PTL_OUTLET_MIRROR);
+        open_internal(shard, &to_mirrors, family_l());
     }
     while ((peer = ptl_map_next(&shard->directory.peers, &at)) != NULL) {
         if (peer->global) {
@@ -153,61 +227,4 @@ void ptl_mesh_peer_lost(struct ptl_shard *shard, struct ptl_span node)
     if (has(shard, family_l())) {
         ptl_directory_del(shard, family_l(), node);
     }
-}
-
-/* ---- Keeping links, mirroring ---------------------------------------------------------------- */
-
-static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
-{
-    if (ptl_span_equal(node, ptl_directory_self(&shard->node->self)) || !ptl_node_id_valid(node)) {
-        return;
-    }
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = on ? PTL_DIR_KEEP : PTL_DIR_LEAVE,
-        .node = node,
-    };
-    ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(node), shard->node->shard_count), &op);
-}
-
-static void keep_all(struct ptl_shard *shard, struct ptl_outlet *outlet)
-{
-    struct ptl_walk walk = ptl_watch_walk(outlet->watch);
-    struct ptl_item item;
-
-    while (ptl_store_next(&walk, &item)) {
-        keep(shard, item.key, true);
-    }
-}
-
-enum ptl_drained ptl_outlet_drain_mesh(struct ptl_shard *shard, struct ptl_outlet *outlet)
-{
-    struct ptl_change change;
-
-    while (ptl_watch_take(outlet->watch, &change)) {
-        if (change.kind == PTL_CHANGE_ALL) {
-            keep_all(shard, outlet);
-        } else if (change.kind != PTL_CHANGE_CHANGED) {
-            keep(shard, change.key, change.kind == PTL_CHANGE_ADDED);
-        }
-    }
-    return PTL_DRAINED;
-}
-
-enum ptl_drained ptl_outlet_drain_mirror(struct ptl_shard *shard, struct ptl_outlet *outlet)
-{
-    struct ptl_change change;
-    uint8_t key[PTL_DB_KEY_MAX];
-
-    while (ptl_watch_take(outlet->watch, &change)) {
-        if (change.kind == PTL_CHANGE_ALL) {
-            mirror_all(shard);
-        } else {
-            struct ptl_span node = ptl_span(key, change.key.size);
-            memcpy(key, change.key.bytes, change.key.size);
-            mirror(shard, node); /* which changes the store, so the key is a copy */
-        }
-    }
-    return PTL_DRAINED;
 }

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "engine/directory/directory.h"
+#include "engine/directory/database.h"
 
 /* The node begins, or has become global. */
 void ptl_mesh_begin(struct ptl_shard *shard);

@@ -5,109 +5,131 @@
  *   store --marks--> watch --take--> packet --room?--> peer's node port, or a follower's shard
  *
  * An outlet takes changes only while there is room on the way, so what a slow peer or watcher has
- * not taken is a set of keys in the store and never a queue.  Who has something to tell is on a
- * list; each turn works it off, a bounded piece of each.
+ * not taken is a set of keys in the store and never a queue.  Its state says whether it is among
+ * those that each turn works off, a bounded piece of each:
+ *
+ *   begin --> PENDING --hold--> HELD: what it is to tell of has not come --release--> PENDING
+ *               |  ^
+ *     its turn  |  | wake: a change, or there was no room, or its share of the turn is used up
+ *               v  |
+ *              QUIET ----wait--> WAITING: the follower has not taken it yet --taken--> PENDING
+ *
+ * And its copy, how far whoever is told has all that was there:
+ *
+ *   DUE --the first change, ALL--> BEGUN --(follower) all told--> WHOLE
+ *    ^                              |  ^---------ALL again----------'
+ *    '---all told--- ANEW <-(feed) once more
+ *
+ * Who is told, and how, are kinds of outlets; this file knows none of them: outlet_peer.h,
+ * outlet_follower.h, mesh.h.
  *
  * Thread: the shard's.  Spec: design section 8, "Replication is state"; AEMP protocol 5.
  */
 #pragma once
 
-#include "engine/directory/directory.h"
-
-enum ptl_outlet_kind {
-    PTL_OUTLET_OWNERS,   /* our part, by owner, to a global node of ours: portolan::db */
-    PTL_OUTLET_MERGED,   /* our part as one database, to a real global node or master: g_upd */
-    PTL_OUTLET_FAMILY,   /* a family, to a node attached to us: g_chg1, g_chg2 */
-    PTL_OUTLET_FOLLOWER, /* a family, to a watcher of this node: PTL_DIR_TOLD */
-    PTL_OUTLET_MESH,     /* 'g, to the links that are to be kept (mesh.h) */
-    PTL_OUTLET_MIRROR,   /* 'l, to our own mirrors of it (mesh.h) */
-};
+#include "engine/directory/database.h"
 
 /* How a piece of work has ended. */
 enum ptl_drained {
-    PTL_DRAINED,       /* nothing is left */
+    PTL_DRAINED,       /* nothing is left, or somebody else has to act first */
     PTL_DRAIN_MORE,    /* it has had its share of this turn */
     PTL_DRAIN_BLOCKED, /* no room: try again soon */
 };
 
-/* What a family watch looks at. */
-enum ptl_watch_how { PTL_WATCH_ALL, PTL_WATCH_ONE, PTL_WATCH_BEGINNING };
+enum ptl_outlet_state {
+    PTL_OUTLET_QUIET,   /* whoever is told knows all: woken by the next change */
+    PTL_OUTLET_PENDING, /* on the shard's list: it may have something to tell */
+    PTL_OUTLET_HELD,    /* on its interest's list: nothing may be told before the first copy */
+    PTL_OUTLET_WAITING, /* until the follower has taken what it was told */
+};
 
+enum ptl_copy_state {
+    PTL_COPY_DUE,   /* nothing was told yet */
+    PTL_COPY_BEGUN, /* PTL_CHANGE_ALL has been taken; to_copy changes of it are left */
+    PTL_COPY_WHOLE, /* and that all was told, too */
+    PTL_COPY_ANEW,  /* when all is told, all is to be told once more */
+};
+
+struct ptl_outlet;
+
+/* What differs between outlets. */
+struct ptl_outlet_kind {
+    /* Open what it tells of.  NULL: no memory.  `wake` is to be called with the outlet. */
+    struct ptl_watch *(*open)(struct ptl_outlet *outlet, ptl_wake_fn *wake);
+    /* Tell a bounded piece of it; closes no outlet. */
+    enum ptl_drained (*drain)(struct ptl_shard *shard, struct ptl_outlet *outlet);
+    /* It is being closed: whoever leads to it forgets it.  NULL: nobody does. */
+    void (*forget)(struct ptl_shard *shard, struct ptl_outlet *outlet);
+};
+
+/* Of its first half only outlet.c writes; the rest is its kind's. */
 struct ptl_outlet {
-    struct ptl_outlet *next, **link;                 /* on the shard's list of all */
-    struct ptl_outlet *pending_next, **pending_link; /* of those with something to tell */
-    struct ptl_outlet *held_next, **held_link;       /* FOLLOWER: of its interest's, while held */
-    bool pending;
-    uint8_t kind;
-    bool begun;       /* PTL_CHANGE_ALL has been taken */
-    bool again;       /* when all is told, all is to be told anew */
-    bool held;        /* FOLLOWER: the network's copy of the family has not come yet */
-    bool waiting;     /* FOLLOWER: it has not taken what it was told */
-    bool copied;      /* FOLLOWER: it was told that its first copy is whole */
-    uint8_t how;      /* FOLLOWER: enum ptl_watch_how */
-    uint32_t to_copy; /* FOLLOWER: changes that belong to the first copy */
+    const struct ptl_outlet_kind *kind;
     struct ptl_shard *shard;
+    struct ptl_list all;     /* among all of the shard */
+    struct ptl_list listed;  /* PENDING: among those; HELD: among its interest's */
+    uint8_t state;           /* enum ptl_outlet_state */
+    uint8_t copy;            /* enum ptl_copy_state */
     struct ptl_watch *watch; /* NULL: there was no memory to open it again */
-    struct ptl_peer *peer;
-    uint64_t follower;
-    uint64_t hash; /* FAMILY: of its name */
-    uint32_t follower_shard;
-    struct ptl_parcel *first, *last; /* packets that were made and found no room */
-    struct ptl_span filter;          /* FOLLOWER: the key or the beginning; a block of its own */
     uint8_t family_size;
     uint8_t family[PTL_FAMILY_MAX];
+
+    struct ptl_peer *peer;           /* who is told: a peer, or else a follower, or nobody else */
+    uint8_t form;                    /* enum ptl_packet_form: what the peer understands */
+    uint64_t hash;                   /* of the family's name, among the peer's watches */
+    struct ptl_parcel *first, *last; /* packets for the peer that were made and found no room */
+    uint64_t follower;
+    uint32_t follower_shard;
+    uint32_t to_copy;       /* changes for the follower that belong to its first copy */
+    uint8_t how;            /* enum ptl_watch_how: what of the family it watches */
+    struct ptl_span filter; /* the key or the beginning; a block of its own */
 };
 
 /* What a packet may grow to before it goes: an entry more may stand in it. */
 size_t ptl_outlet_packet_bytes(const struct ptl_shard *shard);
 
-/* Pieces that one outlet may make in one turn. */
-#define PTL_OUTLET_PIECES 16
+static inline struct ptl_span ptl_outlet_family(const struct ptl_outlet *outlet)
+{
+    return ptl_span(outlet->family, outlet->family_size);
+}
 
-/* Begin to feed a peer.  NULL: no memory. */
-struct ptl_outlet *ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *peer,
-                                   enum ptl_outlet_kind kind);
+/* An outlet that is not begun.  NULL: no memory. */
+struct ptl_outlet *ptl_outlet_make(struct ptl_shard *shard, const struct ptl_outlet_kind *kind,
+                                   struct ptl_span family);
 
-/*
- * Begin to tell a peer of a family, from the beginning if that goes on already.
- * Errors: PTL_ENOMEM, PTL_ELIMIT (it watches options.db_watches_max families here).
- */
-PTL_MUST_CHECK int ptl_outlet_watch(struct ptl_shard *shard, struct ptl_peer *peer,
-                                    struct ptl_span family);
-/* Whether it has not been told yet all that is so now of a family that it watches. */
-bool ptl_outlet_is_telling(const struct ptl_peer *peer, struct ptl_span family);
-void ptl_outlet_unwatch(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family);
+/* It begins to live; without memory it is freed.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_outlet_begin(struct ptl_outlet *outlet);
 
-/* Begin to tell a follower.  Errors: PTL_ENOMEM. */
-PTL_MUST_CHECK int ptl_outlet_follow(struct ptl_shard *shard, uint64_t follower, uint32_t of,
-                                     struct ptl_span family, enum ptl_watch_how how,
-                                     struct ptl_span filter);
+/* End one. */
+void ptl_outlet_close(struct ptl_outlet *outlet);
 
-/* The outlet to a follower, or NULL. */
-struct ptl_outlet *ptl_outlet_of(struct ptl_shard *shard, uint64_t follower);
-
-/* Begin one of those that are for this shard itself.  Errors: PTL_ENOMEM. */
-PTL_MUST_CHECK int ptl_outlet_internal(struct ptl_shard *shard, enum ptl_outlet_kind kind);
-
-/* End one; and all that are for a peer. */
-void ptl_outlet_close(struct ptl_shard *shard, struct ptl_outlet *outlet);
-void ptl_outlets_close(struct ptl_shard *shard, struct ptl_peer *peer);
-
-/* It waits until its interest has been copied; and does no longer. */
-void ptl_outlet_hold(struct ptl_outlet *outlet, struct ptl_outlet **list);
-void ptl_outlet_release(struct ptl_outlet *outlet);
-
-/* It may have something to tell. */
-void ptl_outlet_wake(struct ptl_outlet *outlet);
+/* Free one that has not begun. */
+void ptl_outlet_free(struct ptl_outlet *outlet);
 
 /* Open its watch anew: everything is told again. */
 void ptl_outlet_reopen(struct ptl_outlet *outlet);
 
+/* What was taken for it is lost: its watch is opened anew when there is memory. */
+void ptl_outlet_lose(struct ptl_outlet *outlet);
+
+/* It may have something to tell; nothing happens while it is held or waits. */
+void ptl_outlet_wake(struct ptl_outlet *outlet);
+
+/* It tells nothing before it is released; `list` is where it stands until then. */
+void ptl_outlet_hold(struct ptl_outlet *outlet, struct ptl_list *list);
+
+/* It has told its follower something, and tells no more before that is taken. */
+void ptl_outlet_wait(struct ptl_outlet *outlet);
+
+/* The end of either: it may tell.  Of one that does not wait nothing changes. */
+void ptl_outlet_release(struct ptl_outlet *outlet);
+void ptl_outlet_taken(struct ptl_outlet *outlet);
+
+/* Its copy goes on; see the picture. */
+void ptl_outlet_set_copy(struct ptl_outlet *outlet, enum ptl_copy_state copy);
+
 /* Work off what is to be told.  Returns whether something waits for room. */
 bool ptl_outlets_work(struct ptl_shard *shard);
 
-/* The pieces of work of each kind: outlet_peer.c, outlet_follower.c, mesh.c. */
-enum ptl_drained ptl_outlet_drain_peer(struct ptl_shard *shard, struct ptl_outlet *outlet);
-enum ptl_drained ptl_outlet_drain_follower(struct ptl_shard *shard, struct ptl_outlet *outlet);
-enum ptl_drained ptl_outlet_drain_mesh(struct ptl_shard *shard, struct ptl_outlet *outlet);
-enum ptl_drained ptl_outlet_drain_mirror(struct ptl_shard *shard, struct ptl_outlet *outlet);
+/* Close all: the shard is closing. */
+void ptl_outlets_drop(struct ptl_shard *shard);

@@ -1,10 +1,12 @@
-/*
- * What a watcher of this node is told: changes in one op, and no more until it has taken them.
- */
-#include "engine/directory/directory_body.h"
-#include "engine/directory/outlet.h"
+#include "engine/directory/outlet_follower.h"
+
+#include "engine/directory/body.h"
+#include "engine/directory/interest.h"
+#include "engine/directory/post.h"
 #include "engine/node/node.h"
 #include "engine/port/room.h"
+
+/* ---- Telling --------------------------------------------------------------------------------- */
 
 /* Changes of one op. */
 struct told {
@@ -36,11 +38,10 @@ static void copy_all(struct told *told)
     struct ptl_item item;
     bool good = true;
 
-    if (told->outlet->begun) {
-        put_mark(told, PTL_DB_RESET);
+    if (told->outlet->copy != PTL_COPY_DUE) {
+        put_mark(told, PTL_DB_RESET); /* there was no memory for a change, or for telling it */
     }
-    told->outlet->begun = true;
-    told->outlet->copied = false;
+    ptl_outlet_set_copy(told->outlet, PTL_COPY_BEGUN);
     while (good && ptl_store_next(&walk, &item)) {
         if (told->body->size < ptl_outlet_packet_bytes(told->shard)) {
             put(told, PTL_DB_ADDED, item.key, item.value);
@@ -73,13 +74,13 @@ static void gather(struct told *told)
     struct ptl_change change;
 
     while (told->body->size < ptl_outlet_packet_bytes(told->shard)) {
-        if (outlet->begun && !outlet->copied && outlet->to_copy == 0) {
-            outlet->copied = true;
+        if (outlet->copy == PTL_COPY_BEGUN && outlet->to_copy == 0) {
+            ptl_outlet_set_copy(outlet, PTL_COPY_WHOLE);
             put_mark(told, PTL_DB_COPIED);
         }
         if (!ptl_watch_take(outlet->watch, &change)) {
             outlet->to_copy = 0; /* those that are gone again are not told */
-            if (outlet->copied) {
+            if (outlet->copy == PTL_COPY_WHOLE) {
                 return;
             }
             continue;
@@ -109,16 +110,13 @@ static int tell(struct told *told)
                : ptl_shard_post(told->shard, told->outlet->follower_shard, &op, false);
 }
 
-enum ptl_drained ptl_outlet_drain_follower(struct ptl_shard *shard, struct ptl_outlet *outlet)
+static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
     struct told told = {.shard = shard, .outlet = outlet, .body = &shard->directory.packet};
     struct ptl_ring *ring = ptl_shard_ring(shard, outlet->follower_shard);
 
-    if (outlet->held || outlet->waiting) {
-        return PTL_DRAINED; /* woken when that is over */
-    }
     if (!ptl_ring_has_room(ring, PTL_RECORD_MAX, 1) ||
-        ptl_directory_waits(&shard->directory, outlet->follower_shard)) {
+        ptl_directory_waits(shard, outlet->follower_shard)) {
         return PTL_DRAIN_BLOCKED;
     }
     ptl_buffer_clear(told.body);
@@ -127,11 +125,140 @@ enum ptl_drained ptl_outlet_drain_follower(struct ptl_shard *shard, struct ptl_o
         return PTL_DRAINED;
     }
     if (tell(&told) < 0) {
-        /* What was taken is lost for want of memory: the copy is told anew. */
-        ptl_watch_free(outlet->watch);
-        outlet->watch = NULL;
+        ptl_outlet_lose(outlet); /* for want of memory: the copy is told anew */
         return PTL_DRAIN_BLOCKED;
     }
-    outlet->waiting = true;
+    ptl_outlet_wait(outlet);
     return PTL_DRAINED;
+}
+
+/* ---- Beginning and ending -------------------------------------------------------------------- */
+
+static struct ptl_watch *open_watch(struct ptl_outlet *outlet, ptl_wake_fn *wake)
+{
+    struct ptl_store *store = outlet->shard->directory.store;
+    struct ptl_span family = ptl_outlet_family(outlet);
+
+    switch ((enum ptl_watch_how)outlet->how) {
+    case PTL_WATCH_ONE:
+        return ptl_watch_key(store, family, outlet->filter, wake, outlet);
+    case PTL_WATCH_BEGINNING:
+        return ptl_watch_prefix(store, family, outlet->filter, wake, outlet);
+    case PTL_WATCH_ALL:
+        break;
+    }
+    return ptl_watch_family(store, family, wake, outlet);
+}
+
+static void forget(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    ptl_map_remove(&shard->directory.by_follower, ptl_map_spread(outlet->follower), outlet);
+}
+
+static const struct ptl_outlet_kind to_follower = {
+    .open = open_watch,
+    .drain = drain,
+    .forget = forget,
+};
+
+/* The outlet to a follower, or NULL. */
+static struct ptl_outlet *outlet_of(struct ptl_shard *shard, uint64_t follower)
+{
+    return ptl_map_find(&shard->directory.by_follower, ptl_map_spread(follower), NULL,
+                        ptl_span(NULL, 0));
+}
+
+static int set_filter(struct ptl_outlet *outlet, struct ptl_span filter)
+{
+    if (filter.size == 0) {
+        return PTL_OK;
+    }
+    uint8_t *copy = ptl_alloc_raw(outlet->shard->allocator, filter.size);
+    if (copy == NULL) {
+        return PTL_ENOMEM;
+    }
+    memcpy(copy, filter.bytes, filter.size);
+    outlet->filter = ptl_span(copy, filter.size);
+    return PTL_OK;
+}
+
+/* NULL: no memory. */
+static struct ptl_outlet *follow(struct ptl_shard *shard, const struct ptl_op *op,
+                                 const struct ptl_body_watch *what)
+{
+    if (ptl_map_reserve(&shard->directory.by_follower) < 0) {
+        return NULL;
+    }
+    struct ptl_outlet *outlet = ptl_outlet_make(shard, &to_follower, what->family);
+    if (outlet == NULL) {
+        return NULL;
+    }
+    outlet->follower = op->epoch;
+    outlet->follower_shard = op->watcher;
+    outlet->how = what->how;
+    if (set_filter(outlet, what->filter) < 0) {
+        ptl_outlet_free(outlet);
+        return NULL;
+    }
+    if (ptl_outlet_begin(outlet) < 0) {
+        return NULL;
+    }
+    ptl_map_insert(&shard->directory.by_follower, ptl_map_spread(outlet->follower), outlet);
+    return outlet;
+}
+
+/* On an ordinary node a family that is watched is an interest: its first copy comes first. */
+static int begin(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_body_watch what = ptl_body_watch(op->body);
+    bool global = shard->directory.global;
+
+    if (!global) {
+        int err = ptl_interest_add(shard, what.family);
+        if (err < 0) {
+            return err;
+        }
+    }
+    struct ptl_outlet *outlet = follow(shard, op, &what);
+    if (outlet == NULL) {
+        ptl_interest_remove(shard, what.family);
+        return PTL_ENOMEM;
+    }
+    struct ptl_interest *interest = global ? NULL : ptl_interest_find(shard, what.family);
+    if (interest != NULL && !interest->copied) {
+        ptl_outlet_hold(outlet, &interest->held);
+    }
+    return PTL_OK;
+}
+
+void ptl_outlet_take_watch(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    if (begin(shard, op) < 0) {
+        struct ptl_op again = {
+            .kind = PTL_OP_DIRECTORY,
+            .to = PTL_TO_SHARD,
+            .number = PTL_DIR_AGAIN,
+            .epoch = op->epoch,
+        };
+        ptl_directory_post(shard, op->watcher, &again);
+    }
+}
+
+void ptl_outlet_take_unwatch(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_outlet *outlet = outlet_of(shard, op->epoch);
+
+    if (outlet != NULL) {
+        ptl_interest_remove(shard, ptl_outlet_family(outlet));
+        ptl_outlet_close(outlet);
+    }
+}
+
+void ptl_outlet_take_next(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_outlet *outlet = outlet_of(shard, op->epoch);
+
+    if (outlet != NULL) {
+        ptl_outlet_taken(outlet);
+    }
 }

@@ -1,368 +1,212 @@
-/*
- * What a peer is told: changes of one owner and family, or of one family, gather in a packet.
- */
-#include "engine/directory/directory_key.h"
-#include "engine/directory/outlet.h"
+#include "engine/directory/outlet_peer.h"
+
+#include "engine/directory/key.h"
+#include "engine/directory/outlet_packet.h"
+#include "engine/directory/peer.h"
+#include "engine/directory/post.h"
+#include "engine/message/name.h"
 #include "engine/node/node.h"
-#include "engine/port/room.h"
-#include "engine/port/send.h"
 
-/* A first copy of a watched family may be so large; the rest of it follows as changes. */
-#define COPY_BYTES ((size_t)1 << 20)
+/* ---- Feeds ----------------------------------------------------------------------------------- */
 
-/* How often the log tells of a peer's entries that are left out. */
-#define LEFT_OUT_NS UINT64_C(60000000000)
+static struct ptl_watch *open_by_owner(struct ptl_outlet *outlet, ptl_wake_fn *wake)
+{
+    return ptl_feed_via(outlet->shard->directory.store,
+                        ptl_directory_self(&outlet->shard->node->self), wake, outlet);
+}
 
-/* Changes that go into one packet. */
-struct batch {
-    struct ptl_shard *shard;
-    struct ptl_outlet *outlet;
-    uint64_t attachment;
-    size_t entry_max;  /* a larger entry is left out: the peer does not take it */
-    size_t packet_max; /* a packet that has grown to this goes */
-    uint32_t set_count, del_count;
-    uint16_t owner_size;
-    uint16_t family_size;
-    uint8_t owner[PTL_OWNER_MAX];
-    uint8_t family[PTL_FAMILY_MAX];
+static struct ptl_watch *open_merged(struct ptl_outlet *outlet, ptl_wake_fn *wake)
+{
+    return ptl_feed_merged(outlet->shard->directory.store,
+                           ptl_directory_self(&outlet->shard->node->self), wake, outlet);
+}
+
+static void forget_feed(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    (void)shard;
+    ptl_assert(outlet->peer->feed == outlet);
+    outlet->peer->feed = NULL;
+}
+
+static const struct ptl_outlet_kind by_owner = {
+    .open = open_by_owner,
+    .drain = ptl_outlet_drain_packets,
+    .forget = forget_feed,
 };
 
-static size_t least(size_t a, size_t b)
+static const struct ptl_outlet_kind merged = {
+    .open = open_merged,
+    .drain = ptl_outlet_drain_packets,
+    .forget = forget_feed,
+};
+
+/* Only when it has taken what it lacks: what is deleted would stay there else. */
+static void feed_once_more(struct ptl_outlet *feed)
 {
-    return a < b ? a : b;
+    if (feed->copy == PTL_COPY_BEGUN) {
+        ptl_outlet_set_copy(feed, PTL_COPY_ANEW);
+    }
+    ptl_outlet_wake(feed);
 }
 
-/* ---- Sending -------------------------------------------------------------------------------- */
-
-static int route(struct ptl_shard *shard, const struct ptl_outlet *outlet, struct ptl_op *op)
+bool ptl_outlet_feeds_owners(const struct ptl_peer *peer)
 {
-    return ptl_route(shard->node, &outlet->peer->port, op, PTL_WAY_MESSAGE);
+    return peer->feed != NULL && peer->feed->form == PTL_PACKET_OWNED;
 }
 
-static void queue(struct ptl_shard *shard, struct ptl_outlet *outlet, const struct ptl_op *op)
+void ptl_outlet_end_feed(struct ptl_peer *peer)
 {
-    struct ptl_parcel *parcel = ptl_parcel_make(op, shard->allocator);
-
-    if (parcel == NULL) {
-        ptl_directory_fail(shard, ptl_port_node(&outlet->peer->port), PTL_ENOMEM);
-    } else if (outlet->last == NULL) {
-        outlet->first = outlet->last = parcel;
-    } else {
-        outlet->last->next = parcel;
-        outlet->last = parcel;
+    if (peer->feed != NULL) {
+        ptl_outlet_close(peer->feed);
     }
 }
 
-/* Send the packet that was made, `count` values, or keep it until there is room. */
-static void send_packet(struct ptl_shard *shard, struct ptl_outlet *outlet, uint32_t count)
+int ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *peer, bool owners)
 {
-    const struct ptl_buffer *packet = &shard->directory.packet;
-    struct ptl_op op = {
-        .kind = PTL_OP_MESSAGE,
-        .body = ptl_buffer_span(packet),
-        .count = count,
-    };
-
-    if (packet->err < 0) {
-        ptl_directory_fail(shard, ptl_port_node(&outlet->peer->port), packet->err);
-        return;
+    if (peer->feed != NULL && ptl_outlet_feeds_owners(peer) == owners) {
+        feed_once_more(peer->feed);
+        return PTL_OK;
     }
-    int err = outlet->first != NULL ? PTL_EFULL : route(shard, outlet, &op);
-    if (err == PTL_EFULL) {
-        queue(shard, outlet, &op);
+    ptl_outlet_end_feed(peer);
+    struct ptl_outlet *outlet =
+        ptl_outlet_make(shard, owners ? &by_owner : &merged, ptl_span(NULL, 0));
+    if (outlet == NULL) {
+        return PTL_ENOMEM;
+    }
+    outlet->peer = peer;
+    outlet->form = owners ? PTL_PACKET_OWNED : PTL_PACKET_MERGED;
+    int err = ptl_outlet_begin(outlet);
+    if (err == PTL_OK) {
+        peer->feed = outlet;
+    }
+    return err;
+}
+
+bool ptl_outlet_is_feeding(const struct ptl_peer *peer)
+{
+    return peer->feed != NULL && peer->feed->state == PTL_OUTLET_PENDING;
+}
+
+/* ---- Families that are watched --------------------------------------------------------------- */
+
+static struct ptl_watch *open_family(struct ptl_outlet *outlet, ptl_wake_fn *wake)
+{
+    return ptl_watch_family(outlet->shard->directory.store, ptl_outlet_family(outlet), wake,
+                            outlet);
+}
+
+static void forget_family(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    (void)shard;
+    ptl_map_remove(&outlet->peer->watches, outlet->hash, outlet);
+}
+
+static const struct ptl_outlet_kind of_family = {
+    .open = open_family,
+    .drain = ptl_outlet_drain_packets,
+    .forget = forget_family,
+};
+
+static bool same_family(const void *entry, struct ptl_span family)
+{
+    return ptl_span_equal(ptl_outlet_family(entry), family);
+}
+
+static struct ptl_outlet *find(const struct ptl_peer *peer, struct ptl_span family)
+{
+    return peer->watches.count == 0
+               ? NULL
+               : ptl_map_find(&peer->watches, ptl_name_hash(family), same_family, family);
+}
+
+/* Errors: PTL_ENOMEM, PTL_ELIMIT (it watches options.db_watches_max families here). */
+static int begin(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family)
+{
+    if (peer->watches.count >= shard->node->options.db_watches_max) {
+        return PTL_ELIMIT;
+    }
+    if (ptl_map_reserve(&peer->watches) < 0) {
+        return PTL_ENOMEM;
+    }
+    struct ptl_outlet *outlet = ptl_outlet_make(shard, &of_family, family);
+    if (outlet == NULL) {
+        return PTL_ENOMEM;
+    }
+    outlet->peer = peer;
+    outlet->form = PTL_PACKET_FAMILY;
+    outlet->hash = ptl_name_hash(family);
+    int err = ptl_outlet_begin(outlet);
+    if (err == PTL_OK) {
+        ptl_map_insert(&peer->watches, outlet->hash, outlet);
+    }
+    return err;
+}
+
+/* From the beginning if that goes on already: a first copy is what it waits for. */
+static int begin_or_reopen(struct ptl_shard *shard, struct ptl_peer *peer, struct ptl_span family)
+{
+    struct ptl_outlet *outlet = find(peer, family);
+
+    if (outlet == NULL) {
+        return begin(shard, peer, family);
+    }
+    ptl_outlet_reopen(outlet);
+    return PTL_OK;
+}
+
+bool ptl_outlet_is_telling(const struct ptl_peer *peer, struct ptl_span family)
+{
+    const struct ptl_outlet *outlet = find(peer, family);
+
+    return outlet != NULL && outlet->state == PTL_OUTLET_PENDING;
+}
+
+static struct ptl_span read_family(const struct ptl_op *op, uint8_t room[static PTL_KEY_ROOM])
+{
+    struct ptl_cursor cursor = ptl_cursor_of(op->body);
+    struct ptl_span family;
+    int err = ptl_key_next(&cursor, room, &family);
+
+    ptl_assert(err == PTL_OK); /* looked at by request.c */
+    return family;
+}
+
+void ptl_outlet_take_peer_watches(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    uint8_t room[PTL_KEY_ROOM];
+    struct ptl_span family = read_family(op, room);
+    struct ptl_peer *peer = ptl_peer_get(shard, op->node);
+    int err = peer == NULL ? PTL_ENOMEM : begin_or_reopen(shard, peer, family);
+
+    if (err == PTL_ELIMIT) {
+        ptl_log(shard->node, PTL_LOG_WARN, "%s watches too many families: %.*s: ignored",
+                ptl_port_id(&peer->port), (int)family.size, (const char *)family.bytes);
     } else if (err < 0) {
-        ptl_directory_fail(shard, ptl_port_node(&outlet->peer->port), err);
+        ptl_directory_fail(shard, op->node, err);
     }
 }
 
-/* Packets that found no room before.  False: there is still none. */
-static bool send_queued(struct ptl_shard *shard, struct ptl_outlet *outlet)
+void ptl_outlet_take_peer_leaves(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    while (outlet->first != NULL) {
-        struct ptl_parcel *parcel = outlet->first;
-        struct ptl_op op;
-        ptl_op_unpack(parcel->bytes, &op);
-        int err = route(shard, outlet, &op);
-        if (err == PTL_EFULL) {
-            return false;
-        }
-        if (err < 0) {
-            ptl_directory_fail(shard, ptl_port_node(&outlet->peer->port), err);
-        }
-        outlet->first = parcel->next;
-        if (outlet->first == NULL) {
-            outlet->last = NULL;
-        }
-        ptl_parcel_free(parcel, shard->allocator);
-    }
-    return true;
-}
+    uint8_t room[PTL_KEY_ROOM];
+    struct ptl_span family = read_family(op, room);
+    const struct ptl_peer *peer = ptl_peer_find(shard, op->node);
+    struct ptl_outlet *outlet = peer == NULL ? NULL : find(peer, family);
 
-static struct ptl_buffer *begin_packet(struct ptl_shard *shard, const char *request)
-{
-    struct ptl_buffer *packet = &shard->directory.packet;
-
-    ptl_buffer_clear(packet);
-    ptl_key_put(packet, ptl_span_text(request));
-    return packet;
-}
-
-/* ---- Gathering ------------------------------------------------------------------------------ */
-
-static void put_gathered(struct ptl_buffer *packet, const struct batch *batch)
-{
-    const struct ptl_directory *directory = &batch->shard->directory;
-    struct ptl_span sets = ptl_buffer_span(&directory->sets);
-    struct ptl_span dels = ptl_buffer_span(&directory->dels);
-
-    ptl_key_put(packet, ptl_span(batch->family, batch->family_size));
-    ptl_cbor_put_head(packet, PTL_CBOR_MAP, batch->set_count);
-    ptl_buffer_append(packet, sets.bytes, sets.size);
-    ptl_cbor_put_head(packet, PTL_CBOR_ARRAY, batch->del_count);
-    ptl_buffer_append(packet, dels.bytes, dels.size);
-    if (directory->sets.err < 0 || directory->dels.err < 0) {
-        packet->err = PTL_ENOMEM;
+    if (outlet != NULL) {
+        ptl_outlet_close(outlet);
     }
 }
 
-static void flush(struct batch *batch)
-{
-    struct ptl_shard *shard = batch->shard;
-    struct ptl_outlet *outlet = batch->outlet;
+/* ---- The end --------------------------------------------------------------------------------- */
 
-    if (batch->set_count + batch->del_count == 0) {
-        return;
+void ptl_outlets_close(struct ptl_peer *peer)
+{
+    struct ptl_outlet *outlet;
+
+    ptl_outlet_end_feed(peer);
+    while ((outlet = ptl_map_take(&peer->watches)) != NULL) {
+        ptl_outlet_close(outlet);
     }
-    if (outlet->kind == PTL_OUTLET_OWNERS) {
-        struct ptl_buffer *packet = begin_packet(shard, "portolan::db");
-        ptl_key_put(packet, ptl_span(batch->owner, batch->owner_size));
-        ptl_cbor_put_head(packet, PTL_CBOR_UINT, batch->attachment);
-        put_gathered(packet, batch);
-        send_packet(shard, outlet, 6);
-    } else {
-        const char *request = outlet->kind == PTL_OUTLET_FAMILY ? "g_chg2" : "g_upd";
-        put_gathered(begin_packet(shard, request), batch);
-        send_packet(shard, outlet, 4);
-    }
-    batch->set_count = batch->del_count = 0;
-    ptl_buffer_clear(&shard->directory.sets);
-    ptl_buffer_clear(&shard->directory.dels);
-}
-
-/* The number that others know an owner's attachment by: ours is not kept in the store. */
-static uint64_t attachment_of(const struct ptl_shard *shard, const struct ptl_source *source)
-{
-    bool own = ptl_span_equal(source->owner, ptl_directory_self(&shard->node->self));
-
-    return own ? atomic_load(&shard->node->attachment) : ptl_attachment_told(source->attachment);
-}
-
-static void regroup(struct batch *batch, const struct ptl_change *change)
-{
-    bool by_owner = batch->outlet->kind == PTL_OUTLET_OWNERS;
-
-    flush(batch);
-    batch->family_size = (uint16_t)change->family.size;
-    memcpy(batch->family, change->family.bytes, change->family.size);
-    if (by_owner) {
-        batch->owner_size = (uint16_t)change->source.owner.size;
-        memcpy(batch->owner, change->source.owner.bytes, change->source.owner.size);
-        batch->attachment = attachment_of(batch->shard, &change->source);
-    }
-}
-
-static bool belongs(const struct batch *batch, const struct ptl_change *change)
-{
-    return ptl_span_equal(ptl_span(batch->family, batch->family_size), change->family) &&
-           (batch->outlet->kind != PTL_OUTLET_OWNERS ||
-            ptl_span_equal(ptl_span(batch->owner, batch->owner_size), change->source.owner));
-}
-
-/* The log tells of them once a minute: they may be many, and be set again and again. */
-static void note_left_out(const struct batch *batch, struct ptl_span family, struct ptl_span key)
-{
-    struct ptl_shard *shard = batch->shard;
-    struct ptl_peer *peer = batch->outlet->peer;
-
-    peer->left_out++;
-    if (peer->left_out_at != 0 && shard->now - peer->left_out_at < LEFT_OUT_NS) {
-        return;
-    }
-    struct ptl_span node = ptl_port_node(&peer->port);
-    ptl_log(shard->node, PTL_LOG_WARN,
-            "%.*s takes no entries of more than %zu bytes: '%.*s' of '%.*s' is left out%s",
-            (int)node.size, (const char *)node.bytes, batch->entry_max, (int)key.size,
-            (const char *)key.bytes, (int)family.size, (const char *)family.bytes,
-            peer->left_out > 1 ? ", and others were" : "");
-    peer->left_out_at = shard->now;
-    peer->left_out = 0;
-}
-
-static bool fits(const struct batch *batch, struct ptl_span family, struct ptl_span key,
-                 struct ptl_span value)
-{
-    if (key.size + value.size <= batch->entry_max) {
-        return true;
-    }
-    note_left_out(batch, family, key);
-    return false;
-}
-
-static void gather(struct batch *batch, const struct ptl_change *change)
-{
-    struct ptl_directory *directory = &batch->shard->directory;
-
-    if (batch->set_count + batch->del_count == 0 || !belongs(batch, change)) {
-        regroup(batch, change);
-    }
-    /* An older value that it has must go, too. */
-    if (change->kind == PTL_CHANGE_DELETED ||
-        !fits(batch, change->family, change->key, change->value)) {
-        ptl_key_put(&directory->dels, change->key);
-        batch->del_count++;
-    } else {
-        ptl_key_put(&directory->sets, change->key);
-        ptl_buffer_append(&directory->sets, change->value.bytes, change->value.size);
-        batch->set_count++;
-    }
-}
-
-static size_t gathered(const struct batch *batch)
-{
-    return batch->shard->directory.sets.size + batch->shard->directory.dels.size;
-}
-
-/* ---- Whole owners and families ----------------------------------------------------------------
- */
-
-static void tell_owner(struct batch *batch, const struct ptl_change *change)
-{
-    bool lost = change->kind == PTL_CHANGE_LOST;
-
-    flush(batch);
-    struct ptl_buffer *packet =
-        begin_packet(batch->shard, lost ? "portolan::db_lost" : "portolan::db_owner");
-    ptl_key_put(packet, change->source.owner);
-    ptl_cbor_put_head(packet, PTL_CBOR_UINT, attachment_of(batch->shard, &change->source));
-    send_packet(batch->shard, batch->outlet, 3);
-}
-
-static struct ptl_span watched_family(const struct batch *batch)
-{
-    return ptl_span(batch->outlet->family, batch->outlet->family_size);
-}
-
-static size_t copy_bytes(const struct batch *batch)
-{
-    size_t ours = batch->shard->node->options.message_bytes_max;
-    size_t theirs = batch->entry_max > SIZE_MAX / 2 ? SIZE_MAX : batch->entry_max * 2;
-
-    return least(least(ours, theirs) / 4, COPY_BYTES);
-}
-
-/* The family now: as much as a packet may hold, the rest follows as changes. */
-static void tell_family(struct batch *batch)
-{
-    struct ptl_directory *directory = &batch->shard->directory;
-    struct ptl_watch *watch = batch->outlet->watch;
-    struct ptl_walk walk = ptl_watch_walk(watch);
-    struct ptl_item item;
-    size_t most = copy_bytes(batch);
-    uint32_t count = 0;
-    bool good = true;
-
-    flush(batch);
-    while (good && ptl_store_next(&walk, &item)) {
-        if (!fits(batch, watched_family(batch), item.key, item.value)) {
-            continue;
-        }
-        if (directory->sets.size > most) {
-            good = ptl_watch_defer(watch, item.key); /* else all is told once more */
-            continue;
-        }
-        ptl_key_put(&directory->sets, item.key);
-        ptl_buffer_append(&directory->sets, item.value.bytes, item.value.size);
-        count++;
-    }
-    struct ptl_buffer *packet = begin_packet(batch->shard, "g_chg1");
-    ptl_key_put(packet, watched_family(batch));
-    ptl_cbor_put_head(packet, PTL_CBOR_MAP, count);
-    ptl_buffer_append(packet, directory->sets.bytes, directory->sets.size);
-    packet->err = directory->sets.err < 0 ? PTL_ENOMEM : packet->err;
-    send_packet(batch->shard, batch->outlet, 3);
-    ptl_buffer_clear(&directory->sets);
-}
-
-static void tell_all(struct batch *batch)
-{
-    struct ptl_outlet *outlet = batch->outlet;
-
-    if (outlet->kind == PTL_OUTLET_FAMILY) {
-        tell_family(batch);
-    } else if (outlet->begun) {
-        /* There was no memory for what it has not taken: only a new link begins anew. */
-        ptl_directory_fail(batch->shard, ptl_port_node(&outlet->peer->port), PTL_ENOMEM);
-    }
-    outlet->begun = true;
-}
-
-/* ---- Draining ------------------------------------------------------------------------------- */
-
-/* Make one packet, or a few small ones.  False: nothing is left to take. */
-static bool make_some(struct batch *batch)
-{
-    struct ptl_watch *watch = batch->outlet->watch;
-    struct ptl_change change;
-
-    while (gathered(batch) < batch->packet_max && batch->outlet->first == NULL) {
-        if (!ptl_watch_take(watch, &change)) {
-            flush(batch);
-            return false;
-        }
-        switch (change.kind) {
-        case PTL_CHANGE_ALL:
-            tell_all(batch);
-            break;
-        case PTL_CHANGE_OWNER:
-        case PTL_CHANGE_LOST:
-            tell_owner(batch, &change);
-            break;
-        case PTL_CHANGE_ADDED:
-        case PTL_CHANGE_CHANGED:
-        case PTL_CHANGE_DELETED:
-            gather(batch, &change);
-            break;
-        }
-    }
-    flush(batch);
-    return true;
-}
-
-enum ptl_drained ptl_outlet_drain_peer(struct ptl_shard *shard, struct ptl_outlet *outlet)
-{
-    size_t takes = ptl_peer_takes(shard->node, ptl_port_node(&outlet->peer->port));
-    struct batch batch = {
-        .shard = shard,
-        .outlet = outlet,
-        .entry_max = takes == SIZE_MAX ? SIZE_MAX : takes / 2,
-        .packet_max = least(ptl_outlet_packet_bytes(shard), takes / 4),
-    };
-
-    ptl_buffer_clear(&shard->directory.sets);
-    ptl_buffer_clear(&shard->directory.dels);
-    for (unsigned i = 0; i < PTL_OUTLET_PIECES; i++) {
-        if (!send_queued(shard, outlet) || !ptl_room_for(shard, &outlet->peer->port, false)) {
-            return PTL_DRAIN_BLOCKED;
-        }
-        if (make_some(&batch)) {
-            continue;
-        }
-        if (!outlet->again) {
-            return outlet->first == NULL ? PTL_DRAINED : PTL_DRAIN_BLOCKED;
-        }
-        outlet->again = outlet->begun = false;
-        ptl_outlet_reopen(outlet);
-        return PTL_DRAIN_MORE;
-    }
-    return PTL_DRAIN_MORE;
+    ptl_map_drop(&peer->watches);
 }

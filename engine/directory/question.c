@@ -1,8 +1,10 @@
 #include "engine/directory/question.h"
 
-#include "engine/directory/directory_body.h"
-#include "engine/directory/directory_key.h"
-#include "engine/directory/outlet.h"
+#include "engine/directory/body.h"
+#include "engine/directory/key.h"
+#include "engine/directory/outlet_peer.h"
+#include "engine/directory/peer.h"
+#include "engine/directory/post.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "engine/port/room.h"
@@ -418,7 +420,7 @@ static bool may_ask(struct ptl_shard *shard, const struct ptl_question *q)
         return false;
     }
     const struct ptl_peer *master = ptl_peer_find(shard, ptl_port_node(&directory->master));
-    return master != NULL && master->feed != NULL && !master->feed->pending;
+    return master != NULL && master->feed != NULL && !ptl_outlet_is_feeding(master);
 }
 
 /* Its asker has something to do, perhaps the first thing. */

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "engine/directory/directory.h"
+#include "engine/directory/database.h"
 
 /* What is asked for. */
 enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_ASK_FIND };

@@ -1,6 +1,6 @@
 #include "engine/directory/registration.h"
 
-#include "engine/directory/directory_body.h"
+#include "engine/directory/body.h"
 #include "engine/node/node.h"
 
 struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned place,

@@ -1,7 +1,8 @@
 #include "engine/directory/whereabouts.h"
 
-#include "engine/directory/directory_key.h"
-#include "engine/directory/directory_request.h"
+#include "engine/directory/addresses.h"
+#include "engine/directory/key.h"
+#include "engine/directory/post.h"
 #include "engine/node/node.h"
 #include "io/address.h"
 
@@ -122,7 +123,7 @@ static void log_change(struct ptl_shard *shard)
     ptl_buffer_init(&array, shard->allocator, SIZE_MAX);
     ptl_buffer_init(&list, shard->allocator, SIZE_MAX);
     if (ptl_whereabouts_put(shard, &array) != 0) {
-        ptl_directory_list(&list, ptl_buffer_span(&array));
+        ptl_addresses_list(&list, ptl_buffer_span(&array));
     }
     size_t size = list.size == 0 ? 0 : list.size - 1; /* without the last comma */
     ptl_log(shard->node, PTL_LOG_INFO, "the interfaces have changed; now announced: %.*s",

@@ -3,6 +3,7 @@
 #include "engine/link/addresses.h"
 #include "engine/link/failure.h"
 #include "engine/link/joining.h"
+#include "engine/link/outside.h"
 #include "engine/message/message.h"
 #include "engine/node/node.h"
 #include "engine/shard/slice.h"
@@ -25,7 +26,7 @@ static uint64_t tell_failure(struct ptl_shard *shard, struct ptl_link *link, uin
     }
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
         uint64_t bit = UINT64_C(1) << i;
-        if (ptl_directory_waits(&shard->directory, i)) {
+        if (shard->node->link_outside->waits(shard, i)) {
             blocked |= bit; /* what the link has announced goes before its end */
         }
         if ((link->untold & bit & ~blocked) != 0 && ptl_shard_post(shard, i, &op, true) == PTL_OK) {

@@ -1,4 +1,5 @@
 #include "engine/node/node.h"
+#include "engine/directory/directory.h"
 #include "engine/port/fall.h"
 
 #include "engine/link/links_end.h"

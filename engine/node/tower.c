@@ -1,8 +1,11 @@
 #include "engine/node/tower.h"
 
-#include "engine/directory/directory_request.h"
+#include "engine/directory/attach.h"
+#include "engine/directory/find.h"
 #include "engine/directory/follower.h"
+#include "engine/directory/post.h"
 #include "engine/directory/registration.h"
+#include "engine/directory/request.h"
 #include "engine/link/connection.h"
 #include "engine/link/link_take.h"
 #include "engine/link/outside.h"
@@ -27,6 +30,7 @@ static const struct ptl_link_outside link_outside = {
     .up = ptl_directory_link_up,
     .is_seed = ptl_directory_link_is_seed,
     .find = ptl_directory_find,
+    .waits = ptl_directory_waits,
 };
 
 void ptl_tower_raise(struct ptl_node *node)

@@ -1,6 +1,7 @@
 #include "engine/shard/shard.h"
 
-#include "engine/directory/director.h"
+#include "engine/directory/attachment.h"
+#include "engine/directory/directory.h"
 #include "engine/directory/follower.h"
 #include "engine/directory/registration.h"
 #include "engine/link/connection.h"

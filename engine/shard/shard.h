@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "engine/directory/directory.h"
+#include "engine/directory/database.h"
 #include "engine/link/link.h"
 #include "engine/link/making.h"
 #include "engine/port/fullness.h"

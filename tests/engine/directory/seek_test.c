@@ -2,7 +2,7 @@
  * How much looking for other nodes may cost, counted in virtual time: names that nobody has,
  * addresses where nobody is, and peers that have us look.
  */
-#include "engine/directory/directory_request.h"
+#include "engine/directory/addresses.h"
 #include "engine/link/seek.h"
 #include "tests/common/village.h"
 
@@ -113,7 +113,7 @@ static void addresses_of_one_node_are_the_first_16(void **state)
         snprintf(text, sizeof(text), "127.0.0.1:%d", 1 + i);
         ptl_cbor_put_string(&array, PTL_CBOR_TEXT, ptl_span_text(text));
     }
-    assert_true(ptl_directory_list(&list, ptl_buffer_span(&array)));
+    assert_true(ptl_addresses_list(&list, ptl_buffer_span(&array)));
     for (size_t i = 0; i < list.size; i++) {
         count += list.bytes[i] == ',';
     }

@@ -2,6 +2,9 @@
  * What happens without memory to what was accepted before: it is kept, or what it was about fails,
  * so that whoever watches is told (G2, G4).
  */
+#include "engine/directory/directory.h"
+#include "engine/directory/peer.h"
+#include "engine/directory/post.h"
 #include "engine/link/peer_room.h"
 #include "engine/node/node.h"
 #include "tests/common/witness.h"

@@ -1,5 +1,5 @@
 /*
- * engine/directory/directory_body.h - what stands in the bodies of the database's ops.
+ * engine/directory/body.h - what stands in the bodies of the database's ops.
  *
  * Each kind of body is written and read here and nowhere else, so that what one shard packs is what
  * the other takes apart.  Bodies are made by this node only, so reading asserts their form; what

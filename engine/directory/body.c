@@ -1,6 +1,6 @@
-#include "engine/directory/directory_body.h"
+#include "engine/directory/body.h"
 
-#include "engine/directory/directory_key.h"
+#include "engine/directory/key.h"
 
 /* ---- What all have --------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-#include "engine/directory/directory_body.h"
+#include "engine/directory/body.h"
 
 #include "tests/common/memory.h"
 

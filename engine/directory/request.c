@@ -1,8 +1,10 @@
-#include "engine/directory/directory_request.h"
+#include "engine/directory/request.h"
 
-#include "engine/directory/director.h"
-#include "engine/directory/directory_body.h"
-#include "engine/directory/directory_key.h"
+#include "engine/directory/attach.h"
+#include "engine/directory/attachment.h"
+#include "engine/directory/body.h"
+#include "engine/directory/key.h"
+#include "engine/directory/post.h"
 #include "engine/directory/question.h"
 #include "engine/link/joining.h"
 #include "engine/message/words.h"
@@ -54,7 +56,7 @@ static int no_room(const struct ptl_inquiry *q, unsigned shard)
 
 static int pass(const struct ptl_inquiry *q, unsigned shard, const struct ptl_op *op)
 {
-    if (ptl_directory_waits(&q->shard->directory, shard)) {
+    if (ptl_directory_waits(q->shard, shard)) {
         return no_room(q, shard);
     }
     int err = ptl_shard_post(q->shard, shard, op, false);
@@ -68,7 +70,7 @@ static int pass_all(const struct ptl_inquiry *q, struct ptl_op *op)
     unsigned count = q->shard->node->shard_count;
 
     for (unsigned i = 0; i < count; i++) {
-        if (ptl_directory_waits(&q->shard->directory, i) ||
+        if (ptl_directory_waits(q->shard, i) ||
             !ptl_ring_has_room(ptl_shard_ring(q->shard, i), PTL_RECORD_MAX, 1)) {
             return no_room(q, i);
         }
@@ -195,7 +197,7 @@ static void number_attachment(const struct ptl_inquiry *q, uint64_t given)
     }
 }
 
-/* Whose database it is: for source_of() in directory_apply.c. */
+/* Whose database it is: for source_of() in apply.c. */
 static void set_source(const struct ptl_inquiry *q, struct ptl_op *op)
 {
     op->watcher =

@@ -1,5 +1,5 @@
 /*
- * engine/directory/directory_apply.h - what peers say of databases, into the store.
+ * engine/directory/apply.h - what peers say of databases, into the store.
  *
  * Of a node that is attached to us, or of a real global one, we take what is within the limits:
  * what is not is left out with a line in the log, and a database over the limit of entries costs
@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "engine/directory/directory.h"
+#include "engine/directory/database.h"
 
 /* PTL_DIR_REPLACE and PTL_DIR_UPDATE: of a node without owners. */
 void ptl_apply_replace(struct ptl_shard *shard, const struct ptl_op *op);

@@ -1,26 +1,11 @@
-/*
- * What a link says for the database by itself: roles at its beginning, and where nodes listen.
- */
-#include "engine/directory/director.h"
-#include "engine/directory/directory_key.h"
-#include "engine/directory/directory_request.h"
-#include "engine/link/addresses.h"
+#include "engine/directory/attach.h"
+
+#include "engine/directory/key.h"
+#include "engine/directory/post.h"
+#include "engine/directory/whereabouts.h"
 #include "engine/link/failure.h"
 #include "engine/link/packet.h"
-#include "engine/message/message.h"
 #include "engine/node/node.h"
-#include "engine/node/options.h"
-#include "engine/port/send.h"
-#include "io/address.h"
-
-/* A link to a global node that nobody knows of any more is tried for so long. */
-#define KEEP_LOST_NS UINT64_C(600000000000)
-
-/* Of a node's addresses in the database so many are tried. */
-#define PTL_ADDRESSES_MAX 16
-
-/* The node with the higher ID leaves the first attempt to the other. */
-#define KEEP_WAIT_NS UINT64_C(300000000)
 
 static struct ptl_span link_id(const struct ptl_link *link)
 {
@@ -177,118 +162,4 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
     master.number = PTL_DIR_MASTER;
     master.watcher = (link->peer_features & PTL_FEATURE_DATABASE) != 0;
     ptl_directory_post_all(shard, &master);
-}
-
-/* ---- Where nodes listen ---------------------------------------------------------------------- */
-
-static bool ask_master(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct ptl_buffer *packet = begin(shard, "g_find");
-
-    ptl_key_put(packet, link_id(link));
-    struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = ptl_buffer_span(packet), .count = 2};
-    return packet->err == PTL_OK &&
-           ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_OWN) == PTL_OK;
-}
-
-bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct ptl_directory *directory = &shard->directory;
-
-    if (!directory->global) {
-        ptl_directory_need(shard);
-        return directory->has_master &&
-               !ptl_span_equal(ptl_port_node(&directory->master), link_id(link)) &&
-               ask_master(shard, link);
-    }
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_FIND,
-        .node = link_id(link),
-    };
-    ptl_directory_post(shard, ptl_directory_place(shard, ptl_span_text("'l")), &op);
-    return true;
-}
-
-bool ptl_directory_list(struct ptl_buffer *out, struct ptl_span array)
-{
-    struct ptl_cursor cursor = ptl_cursor_of(array);
-    uint8_t room[PTL_KEY_ROOM];
-    struct ptl_value head;
-    struct ptl_span text;
-    struct ptl_host host;
-    char address[PTL_HOST_TEXT_MAX + 8];
-    bool all = true;
-
-    if (ptl_next(&cursor, &head) < 0 || head.type != PTL_ARRAY) {
-        return head.type == PTL_NULL;
-    }
-    for (uint32_t i = 0; i < head.count && i < PTL_ADDRESSES_MAX; i++) {
-        int err = ptl_key_next(&cursor, room, &text);
-        if (err < 0 || text.size >= sizeof(address)) {
-            all = false;
-            continue;
-        }
-        memcpy(address, text.bytes, text.size);
-        address[text.size] = 0;
-        if (memchr(address, ',', text.size) != NULL || ptl_host_parse(address, &host) < 0) {
-            all = false;
-            continue;
-        }
-        ptl_buffer_append(out, text.bytes, text.size);
-        ptl_buffer_byte(out, ',');
-    }
-    return all;
-}
-
-void ptl_directory_found(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    struct ptl_link *link = ptl_link_find(shard, op->node);
-    struct ptl_buffer *list = &shard->directory.packet;
-
-    if (link == NULL || link->state != PTL_LINK_DIALING || !link->asking) {
-        return;
-    }
-    ptl_buffer_clear(list);
-    if (!ptl_directory_list(list, op->body)) {
-        ptl_log_about(shard, PTL_LOG_WARN, op->node,
-                      "%s announces something that is not an address", link->id);
-    }
-    ptl_link_addresses(shard, link, list->err < 0 ? ptl_span(NULL, 0) : ptl_buffer_span(list));
-}
-
-void ptl_directory_find_again(struct ptl_shard *shard)
-{
-    struct ptl_link *link;
-    uint32_t at = 0;
-
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
-        if (link->state == PTL_LINK_DIALING) {
-            ptl_link_ask_again(shard, link);
-        }
-    }
-}
-
-/* ---- Links to keep --------------------------------------------------------------------------- */
-
-void ptl_directory_keep(struct ptl_shard *shard, struct ptl_span node, bool keep)
-{
-    struct ptl_link *link = keep ? ptl_link_get(shard, node) : ptl_link_find(shard, node);
-    struct ptl_span self = ptl_directory_self(&shard->node->self);
-    size_t common = self.size < node.size ? self.size : node.size;
-    bool first = memcmp(self.bytes, node.bytes, common) < 0;
-
-    if (link == NULL) {
-        return; /* without memory: tried again when it is next told of */
-    }
-    if (keep) {
-        link->keep_until = UINT64_MAX;
-    } else if (link->keep_until == UINT64_MAX) {
-        /* It may only be cut off, and all who knew it with it. */
-        link->keep_until = shard->now + KEEP_LOST_NS;
-    }
-    /* So that the two of them do not connect to each other at once. */
-    link->keep_at = shard->now + (first ? 0 : KEEP_WAIT_NS);
-    ptl_links_tick_at(&shard->links, link->keep_at);
 }

@@ -1,7 +1,10 @@
-#include "engine/directory/directory_apply.h"
+#include "engine/directory/apply.h"
 
-#include "engine/directory/directory_key.h"
+#include "engine/directory/attachment.h"
 #include "engine/directory/interest.h"
+#include "engine/directory/key.h"
+#include "engine/directory/peer.h"
+#include "engine/directory/post.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 

@@ -1,4 +1,4 @@
-#include "engine/directory/directory_key.h"
+#include "engine/directory/key.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /*
- * engine/directory/directory_key.h - names of families, keys and nodes as they stand in requests.
+ * engine/directory/key.h - names of families, keys and nodes as they stand in requests.
  *
  * A peer writes them as bytes or as text, now and then as a number; they mean the same characters.
  * Inside they are UTF-8, and go out again as real nodes write them.  Spec: AEMP protocol 3, 7.

@@ -1,0 +1,27 @@
+#include "engine/directory/attachment.h"
+
+#include "engine/node/node.h"
+
+/* No clock comes so far.  To outdo a number that was made up would lead to where none is left. */
+#define OUTDONE_MAX (PTL_ATTACHMENT_MAX / 2)
+
+uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known)
+{
+    uint64_t now = (uint64_t)(ptl_loop_wall(shard->loop) * 1000);
+    uint64_t last = atomic_load(&shard->node->attachment);
+    uint64_t next;
+
+    if (known > OUTDONE_MAX) {
+        known = 0;
+    }
+    do {
+        uint64_t above = last > known ? last : known;
+        next = now > above ? now : above + 1;
+    } while (!atomic_compare_exchange_weak(&shard->node->attachment, &last, next));
+    return next;
+}
+
+bool ptl_node_is_global(const struct ptl_node *node)
+{
+    return atomic_load(&node->global);
+}

@@ -1,0 +1,165 @@
+/*
+ * engine/directory/database.h - what a shard keeps of the replicated database: the families whose
+ * names hash to it, and who is told of them.
+ *
+ *   ports, threads --SET, ASK, WATCH--> the family's shard: store --outlets--> watchers, peers
+ *   a peer's link ----REPLACE, UPDATE ...----^                        (outlet.h)
+ *
+ * Who asks and who answers sit on different shards, so everything is an op (PTL_OP_DIRECTORY) to
+ * the shard that has the family; what concerns a whole node goes to all shards.  The owner of a
+ * link reads the peer's requests (request.h); shard 0 decides on our role (director.h).
+ *
+ * An ordinary node keeps of the network's database only the families that are watched here: each
+ * as the database of an owner of its own, NUL and the family's name, which ranks before all
+ * others.  Whose copy it is may change with the master; watchers see the difference.
+ *
+ * Thread: the shard's.  Spec: design section 8 and G7; AEMP protocol 5.
+ */
+#pragma once
+
+#include "engine/message/name.h"
+#include "engine/portolan.h"
+#include "engine/shard/list.h"
+#include "engine/shard/map.h"
+#include "engine/shard/op.h"
+#include "io/buffer.h"
+#include "store/watch.h"
+
+struct ptl_asker;
+struct ptl_follower;
+struct ptl_link;
+struct ptl_outlet;
+struct ptl_question;
+struct ptl_registration;
+struct ptl_shard;
+
+/* A bit of the greeting's features: understands portolan::db, _owner and _lost. */
+#define PTL_FEATURE_DATABASE UINT64_C(2)
+
+/* What an op of kind PTL_OP_DIRECTORY is about: its `number`. */
+enum ptl_directory_op {
+    /* From this node's ports and threads to the family's shard ... */
+    PTL_DIR_SET = 1, /* body: an entry (body.h) */
+    PTL_DIR_DEL,     /* body: an entry */
+    PTL_DIR_ASK,     /* body: a question of a reply port's */
+    PTL_DIR_WATCH,   /* epoch: the follower, watcher: its shard; body: what it watches */
+    PTL_DIR_NEXT,    /* epoch, watcher: it has taken what it was told */
+    PTL_DIR_UNWATCH, /* epoch, watcher: it has gone */
+    /* ... and to the follower's. */
+    PTL_DIR_TOLD,     /* epoch: the follower; body: changes */
+    PTL_DIR_AGAIN,    /* epoch: the follower: there was no memory, ask again */
+    PTL_DIR_UNFOLLOW, /* epoch: the follower: a thread ends it */
+    /* From the owner of a peer's link; node: the peer. */
+    PTL_DIR_PEER_GLOBAL,  /* to all; watcher: 1 when it knows owners */
+    PTL_DIR_REPLACE,      /* to all; epoch: attachment, watcher: PTL_BY_...; body: a map */
+    PTL_DIR_UPDATE,       /* epoch, watcher: the same; body: family, set, del */
+    PTL_DIR_OWNER,        /* to all; body: owner, attachment */
+    PTL_DIR_LOST,         /* to all; body: owner, attachment */
+    PTL_DIR_OWNED,        /* body: owner, attachment, family, set, del */
+    PTL_DIR_PEER_AGAIN,   /* to all: it wants to be told all once more */
+    PTL_DIR_PEER_ASKS,    /* body: a question of the peer's */
+    PTL_DIR_PEER_WATCHES, /* body: family */
+    PTL_DIR_PEER_LEAVES,  /* body: family */
+    PTL_DIR_COPY,         /* from the master; body: family, map or null */
+    PTL_DIR_CHANGE,       /* from the master; body: family, set, del */
+    PTL_DIR_ANSWER,       /* from the master; epoch: the question; body: the result */
+    /* Roles. */
+    PTL_DIR_SEED,      /* to shard 0: the node `node` is linked and a seed of ours */
+    PTL_DIR_NEEDED,    /* to shard 0: something here needs a master */
+    PTL_DIR_WANTED,    /* to shard 0: somebody wants us to be global */
+    PTL_DIR_ATTACH,    /* to the link's owner; epoch: attachment: attach to `node` */
+    PTL_DIR_MASTER,    /* to all; epoch: attachment: we are attached to `node` */
+    PTL_DIR_GLOBAL,    /* to all: we are global now */
+    PTL_DIR_ADDRESSES, /* to the shard of 'l: our addresses may have changed */
+    /* Links. */
+    PTL_DIR_FIND,  /* where does `node` listen? */
+    PTL_DIR_FOUND, /* to its link's owner; body: array of addresses or null */
+    PTL_DIR_KEEP,  /* to its link's owner: it is global, keep a link to it */
+    PTL_DIR_LEAVE, /* to its link's owner: nobody knows it as global any more */
+    PTL_DIR_FAIL,  /* to its link's owner; epoch: the error's absolute value; no node: all links */
+    PTL_DIR_OPS,   /* so many, and 0, which is none */
+};
+
+/* Of PTL_DIR_REPLACE and PTL_DIR_UPDATE: what the peer is. */
+#define PTL_BY_GLOBAL 1u /* a real global node, or one of ours that has just become one */
+#define PTL_BY_OURS 2u   /* it numbers its attachments itself */
+
+/* A node whose link is up and that takes part in the database, as every shard sees it. */
+struct ptl_peer {
+    uint64_t hash;
+    struct ptl_port port; /* its node port: where requests go */
+    bool global;          /* it said so */
+    bool knows_owners;
+    bool attached;           /* to us: its entries came through us */
+    bool ignored;            /* something that it brings was, for what counts more */
+    bool asking;             /* it is to be asked for all once more */
+    bool failing;            /* its link is to be failed: what it had to know is lost */
+    uint64_t left_out_at;    /* ns: when the log last told of entries that it does not take */
+    uint32_t left_out;       /* ... and how many there were since */
+    struct ptl_outlet *feed; /* of our part of the database, or NULL */
+    struct ptl_map watches;  /* outlets of the families that it watches, by their hash */
+};
+
+/* A family of the network's that is watched on this ordinary node. */
+struct ptl_interest {
+    struct ptl_interest *next, **link; /* on the list of those to be asked for, until `asked` */
+    struct ptl_list held;              /* outlets that wait for its first copy */
+    uint64_t hash;
+    uint32_t watchers;
+    bool asked;  /* the present master has been asked for it */
+    bool copied; /* a first copy has come, from this master or an earlier one */
+    bool fresh;  /* it has come from the present one */
+    uint8_t family_size;
+    uint8_t owner[1 + PTL_FAMILY_MAX]; /* NUL and the family: the copy's owner in the store */
+};
+
+/* What questions that went to a master take up. */
+struct ptl_asked {
+    uint32_t count; /* those that it has now */
+    uint64_t held;  /* bytes of its answers that wait for room */
+};
+
+struct ptl_director; /* shard 0 only: director.c */
+
+struct ptl_directory {
+    struct ptl_store *store;
+    bool global;
+    bool started;
+    bool needs_master; /* shard 0 knows */
+    bool closing;
+    bool has_master;          /* also for a while after we have become global */
+    struct ptl_port master;   /* its node port */
+    uint64_t master_until;    /* ns: we are global, and it is asked until then; else 0 */
+    uint64_t attachment;      /* to the master; grows */
+    uint64_t addresses;       /* the number of those of ours that stand in 'l */
+    struct ptl_map peers;     /* struct ptl_peer by node hash */
+    bool asking;              /* one of them is to be asked for all once more */
+    struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */
+    struct ptl_interest *unasked;
+    struct ptl_list outlets;    /* all of them */
+    struct ptl_map by_follower; /* outlets to followers, by the follower's ID */
+    struct ptl_list pending;    /* outlets with something to tell, in that order */
+    uint32_t pending_count;
+    struct ptl_list askers_due;      /* those with something to do; the next one first */
+    struct ptl_list questions_sent;  /* to the master, in that order: of growing IDs */
+    struct ptl_asker *own_questions; /* of this node: one for each shard that is to be answered */
+    struct ptl_map askers;           /* struct ptl_asker by node hash: of peers */
+    struct ptl_asked own_asked, peers_asked;
+    uint32_t own_waiting;  /* questions of this node */
+    uint32_t answer_bytes; /* of a master's answers, lately */
+    uint64_t last_question;
+    struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
+    struct ptl_follower *follower_dues;
+    struct ptl_registration *registration_dues;
+    struct ptl_parcel *first[PTL_SHARDS_MAX], *last[PTL_SHARDS_MAX]; /* no room in the ring yet */
+    uint64_t queued;                                                 /* a bit a shard */
+    bool failing;                                                    /* one of the peers is */
+    uint64_t failing_owners; /* a bit a shard: all its links are, nobody knows which it was */
+    struct ptl_director *director;
+    struct ptl_buffer sets, dels, packet; /* where packets are made */
+};
+
+static inline struct ptl_span ptl_directory_self(const struct ptl_identity *self)
+{
+    return ptl_span(self->id, self->id_size);
+}

@@ -1,0 +1,80 @@
+#include "engine/directory/keep.h"
+
+#include "engine/directory/database.h"
+#include "engine/link/failure.h"
+#include "engine/node/node.h"
+
+/* A link to a global node that nobody knows of any more is tried for so long. */
+#define KEEP_LOST_NS UINT64_C(600000000000)
+
+/* The node with the higher ID leaves the first attempt to the other. */
+#define KEEP_WAIT_NS UINT64_C(300000000)
+
+/* ---- Keeping --------------------------------------------------------------------------------- */
+
+/* So that the two of them do not connect to each other at once. */
+static void attempt(struct ptl_shard *shard, struct ptl_link *link)
+{
+    struct ptl_span self = ptl_directory_self(&shard->node->self);
+    size_t common = self.size < link->id_size ? self.size : link->id_size;
+    bool first = memcmp(self.bytes, link->id, common) < 0;
+
+    link->keep_at = shard->now + (first ? 0 : KEEP_WAIT_NS);
+    ptl_links_tick_at(&shard->links, link->keep_at);
+}
+
+void ptl_directory_take_keep(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_link *link = ptl_link_get(shard, op->node);
+
+    if (link == NULL) {
+        return; /* without memory: tried again when it is next told of */
+    }
+    link->keep_until = UINT64_MAX;
+    attempt(shard, link);
+}
+
+void ptl_directory_take_leave(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_link *link = ptl_link_find(shard, op->node);
+
+    if (link == NULL) {
+        return;
+    }
+    if (link->keep_until == UINT64_MAX) {
+        /* It may only be cut off, and all who knew it with it. */
+        link->keep_until = shard->now + KEEP_LOST_NS;
+    }
+    attempt(shard, link);
+}
+
+/* ---- Failing --------------------------------------------------------------------------------- */
+
+/* Some other shard has lost what it had to say of a link, and could not even keep of which. */
+static void fail_all(struct ptl_shard *shard)
+{
+    struct ptl_link *link;
+    uint32_t at = 0;
+
+    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+        if (link->state == PTL_LINK_UP) {
+            ptl_link_fail(shard, link, PTL_ENOMEM);
+            at = 0; /* whoever was told of it may have made links */
+        }
+    }
+}
+
+void ptl_directory_take_fail(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    if (op->node.size == 0) {
+        fail_all(shard);
+        return;
+    }
+    struct ptl_link *link = ptl_link_find(shard, op->node);
+    if (link != NULL && link->state == PTL_LINK_UP) {
+        int err = -(int)op->epoch;
+        ptl_log_about(shard, PTL_LOG_ERROR, op->node, "the database of %s: %s", link->id,
+                      ptl_err_text(err));
+        ptl_link_fail(shard, link, err);
+    }
+}

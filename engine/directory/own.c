@@ -1,0 +1,72 @@
+#include "engine/directory/own.h"
+
+#include "engine/directory/body.h"
+#include "engine/directory/post.h"
+#include "engine/node/node.h"
+
+struct ptl_source ptl_directory_own(const struct ptl_shard *shard)
+{
+    struct ptl_span self = ptl_directory_self(&shard->node->self);
+
+    /* Nothing that others say of us counts more. */
+    return (struct ptl_source){.owner = self, .via = self, .attachment = UINT64_MAX};
+}
+
+static void complain(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key, int err)
+{
+    ptl_log(shard->node, PTL_LOG_ERROR, "the key '%.*s' of family %.*s: %s", (int)key.size,
+            (const char *)key.bytes, (int)family.size, (const char *)family.bytes,
+            ptl_err_text(err));
+}
+
+/* Whether one more key of ours is too many.  That it is not the first to be set is looked at only
+ * near the limit. */
+static bool over_limit(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key)
+{
+    struct ptl_span self = ptl_directory_self(&shard->node->self);
+    struct ptl_item item;
+
+    return ptl_store_owner_count(shard->directory.store, self) >=
+               shard->node->options.db_entries_max &&
+           !(ptl_store_get(shard->directory.store, family, key, &item) &&
+             ptl_span_equal(item.owner, self));
+}
+
+void ptl_directory_set(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key,
+                       struct ptl_span value)
+{
+    struct ptl_source own = ptl_directory_own(shard);
+    int err = over_limit(shard, family, key)
+                  ? PTL_ELIMIT
+                  : ptl_store_set(shard->directory.store, &own, family, key, value);
+
+    if (err < 0) {
+        complain(shard, family, key, err);
+    }
+}
+
+void ptl_directory_del(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key)
+{
+    struct ptl_source own = ptl_directory_own(shard);
+    int err = ptl_store_del(shard->directory.store, &own, family, key);
+
+    if (err < 0) {
+        complain(shard, family, key, err);
+    }
+}
+
+void ptl_directory_take_set(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_body_entry entry = ptl_body_entry(op->body);
+
+    ptl_directory_need(shard);
+    ptl_directory_set(shard, entry.family, entry.key, entry.value);
+}
+
+void ptl_directory_take_del(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_body_entry entry = ptl_body_entry(op->body);
+
+    ptl_directory_need(shard);
+    ptl_directory_del(shard, entry.family, entry.key);
+}

@@ -1,0 +1,176 @@
+#include "engine/directory/roles.h"
+
+#include "engine/directory/attach.h"
+#include "engine/directory/director.h"
+#include "engine/directory/find.h"
+#include "engine/directory/interest.h"
+#include "engine/directory/mesh.h"
+#include "engine/directory/outlet_peer.h"
+#include "engine/directory/peer.h"
+#include "engine/directory/post.h"
+#include "engine/directory/question.h"
+#include "engine/node/node.h"
+
+/* One that becomes global asks its master for so long, while the others' databases come in. */
+#define MASTER_STAYS_NS UINT64_C(3000000000)
+
+/* ---- Peers ----------------------------------------------------------------------------------- */
+
+/* Tell it our part of the database, as it understands it; once more if that goes on already. */
+static void feed(struct ptl_shard *shard, struct ptl_peer *peer)
+{
+    bool by_owner = peer->knows_owners && peer->global && shard->directory.global;
+
+    ptl_mesh_addresses(shard); /* where others listen is never told as it was before the link */
+    if (ptl_outlet_feed(shard, peer, by_owner) < 0) {
+        ptl_directory_fail(shard, ptl_port_node(&peer->port), PTL_ENOMEM);
+    }
+}
+
+void ptl_roles_take_peer_again(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_peer *peer = ptl_peer_find(shard, op->node);
+
+    if (peer != NULL && ptl_outlet_feeds_owners(peer)) {
+        feed(shard, peer);
+    }
+}
+
+void ptl_roles_take_peer_global(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_peer *peer = ptl_peer_get(shard, op->node);
+    struct ptl_source attached = {
+        .owner = op->node,
+        .via = ptl_directory_self(&shard->node->self),
+        .attachment = UINT64_MAX,
+    };
+    struct ptl_source direct = {
+        .owner = op->node,
+        .via = op->node,
+        .attachment = UINT64_MAX,
+    };
+
+    if (peer == NULL) {
+        ptl_directory_fail(shard, op->node, PTL_ENOMEM);
+        return;
+    }
+    peer->global = true;
+    peer->attached = false;
+    peer->knows_owners = op->watcher != 0;
+    /* What it gave us as an ordinary node it brings itself from now on; and all it brought before
+     * it brings anew. */
+    ptl_store_drop(shard->directory.store, &attached);
+    ptl_store_drop_via(shard->directory.store, op->node);
+    ptl_peers_ask_again(shard);
+    if (!peer->knows_owners && ptl_store_attach(shard->directory.store, &direct) < 0) {
+        ptl_directory_fail(shard, op->node, PTL_ENOMEM);
+    }
+    if (shard->directory.global) {
+        feed(shard, peer);
+    }
+    ptl_mesh_peer(shard, peer);
+}
+
+/* ---- Our own --------------------------------------------------------------------------------- */
+
+void ptl_roles_take_master(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_directory *directory = &shard->directory;
+
+    if (op->epoch <= directory->attachment || directory->global) {
+        return; /* overtaken by a later one */
+    }
+    struct ptl_peer *peer = ptl_peer_get(shard, op->node);
+    if (peer == NULL) {
+        ptl_directory_fail(shard, op->node, PTL_ENOMEM);
+        return;
+    }
+    directory->attachment = op->epoch;
+    directory->has_master = true;
+    directory->master = peer->port;
+    peer->knows_owners = op->watcher != 0;
+    feed(shard, peer);
+    ptl_questions_again(shard);
+    ptl_interests_again(shard);
+    ptl_directory_find_again(shard);
+}
+
+void ptl_roles_take_global(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    (void)op;
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_peer *peer;
+    uint32_t at = 0;
+
+    directory->global = true;
+    directory->started = true;
+    if (directory->has_master) {
+        peer = ptl_peer_find(shard, ptl_port_node(&directory->master));
+        directory->has_master = peer != NULL && peer->global;
+        directory->master_until = shard->now + MASTER_STAYS_NS;
+        if (peer != NULL && !peer->global) {
+            ptl_outlet_end_feed(peer);
+        }
+    }
+    ptl_interests_end(shard);
+    ptl_questions_again(shard);
+    ptl_directory_say_global(shard);
+    while ((peer = ptl_map_next(&directory->peers, &at)) != NULL) {
+        if (peer->global) {
+            feed(shard, peer);
+        }
+    }
+    ptl_mesh_begin(shard);
+    ptl_directory_find_again(shard);
+}
+
+bool ptl_roles_work(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+
+    if (!directory->global || !directory->has_master) {
+        return false;
+    }
+    directory->has_master = shard->now < directory->master_until;
+    if (!directory->has_master) {
+        ptl_questions_again(shard); /* what it has not answered is answered here */
+    }
+    return ptl_questions_wait(shard);
+}
+
+/* ---- A link is down -------------------------------------------------------------------------- */
+
+void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node)
+{
+    struct ptl_directory *directory = &shard->directory;
+    struct ptl_peer *peer = ptl_peer_find(shard, node);
+    struct ptl_source attached = {
+        .owner = node,
+        .via = ptl_directory_self(&shard->node->self),
+        .attachment = UINT64_MAX,
+    };
+
+    if (directory->director != NULL) {
+        ptl_director_link_down(shard, node);
+    }
+    if (directory->has_master && ptl_span_equal(ptl_port_node(&directory->master), node)) {
+        directory->has_master = false;
+        ptl_questions_again(shard);
+        ptl_interests_again(shard);
+        ptl_directory_find_again(shard);
+    }
+    ptl_questions_forget(shard, node);
+    ptl_store_drop(directory->store, &attached);
+    ptl_store_drop_via(directory->store, node);
+    if (peer == NULL) {
+        ptl_peers_ask_again(shard);
+        return;
+    }
+    bool was_global = peer->global;
+    ptl_outlets_close(peer);
+    ptl_peer_remove(shard, peer);
+    ptl_peers_ask_again(shard);
+    if (was_global) {
+        ptl_mesh_peer_lost(shard, node);
+    }
+}

@@ -2,6 +2,7 @@
 
 #include "engine/directory/apply.h"
 #include "engine/directory/attach.h"
+#include "engine/directory/attachment.h"
 #include "engine/directory/director.h"
 #include "engine/directory/find.h"
 #include "engine/directory/follower.h"
@@ -18,6 +19,7 @@
 #include "engine/directory/registration.h"
 #include "engine/directory/roles.h"
 #include "engine/node/node.h"
+#include "engine/shard/tower.h"
 
 /* Entries of nodes that are gone, which may be millions. */
 #define DROPPED_A_TURN 2048
@@ -159,7 +161,7 @@ void ptl_directory_stop(struct ptl_shard *shard)
     ptl_questions_stop(shard, PTL_ESTOPPED);
 }
 
-int ptl_directory_init(struct ptl_shard *shard)
+static int init(struct ptl_shard *shard)
 {
     struct ptl_directory *directory = &shard->directory;
     const struct ptl_store_limits limits = {
@@ -190,7 +192,7 @@ int ptl_directory_init(struct ptl_shard *shard)
     return err < 0 ? err : ptl_director_init(shard);
 }
 
-void ptl_directory_drop(struct ptl_shard *shard)
+static void drop(struct ptl_shard *shard)
 {
     struct ptl_directory *directory = &shard->directory;
 
@@ -209,3 +211,24 @@ void ptl_directory_drop(struct ptl_shard *shard)
     ptl_buffer_drop(&directory->dels);
     ptl_buffer_drop(&directory->packet);
 }
+
+static int open_directory(struct ptl_shard *shard)
+{
+    if (shard->index == 0) {
+        ptl_attachment_next(shard, 0);
+    }
+    return PTL_OK;
+}
+
+/* Whoever is freed from now on tells nobody that it goes. */
+static void close_directory(struct ptl_shard *shard)
+{
+    shard->directory.closing = true;
+}
+
+const struct ptl_part ptl_directory_part = {
+    .init = init,
+    .open = open_directory,
+    .close = close_directory,
+    .drop = drop,
+};

@@ -18,11 +18,10 @@
 
 #include "engine/directory/database.h"
 
-/* Errors: PTL_ENOMEM. */
-PTL_MUST_CHECK int ptl_directory_init(struct ptl_shard *shard);
+struct ptl_part;
 
-/* Free all: the shard is closing, or never ran. */
-void ptl_directory_drop(struct ptl_shard *shard);
+/* What the database adds to a shard's life. */
+extern const struct ptl_part ptl_directory_part;
 
 /* An op of kind PTL_OP_DIRECTORY. */
 void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op);

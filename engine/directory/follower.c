@@ -159,6 +159,14 @@ int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
     return PTL_OK;
 }
 
+void ptl_follower_take(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    if (ptl_follower_add(shard, follower) < 0) {
+        ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a watch of the database is lost");
+        ptl_follower_free(shard, follower);
+    }
+}
+
 void ptl_follower_end(struct ptl_shard *shard, uint64_t id)
 {
     struct ptl_follower *follower = find(shard, id);

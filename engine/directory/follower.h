@@ -48,6 +48,9 @@ void ptl_follower_free(struct ptl_shard *shard, struct ptl_follower *follower);
 /* Begin: from now on it is the shard's.  Errors: PTL_ENOMEM; then it stays the caller's. */
 PTL_MUST_CHECK int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower);
 
+/* One of a thread has arrived.  Owns: the shard; without memory it is lost, and a line says so. */
+void ptl_follower_take(struct ptl_shard *shard, struct ptl_follower *follower);
+
 /* End one by its ID, if it is there. */
 void ptl_follower_end(struct ptl_shard *shard, uint64_t id);
 

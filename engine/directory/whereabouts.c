@@ -161,13 +161,13 @@ void ptl_whereabouts_link_up(struct ptl_shard *shard, const struct ptl_address *
     }
 }
 
-uint64_t ptl_whereabouts_work(struct ptl_shard *shard, uint64_t again)
+uint64_t ptl_whereabouts_work(struct ptl_shard *shard)
 {
     struct ptl_whereabouts *where = &shard->node->whereabouts;
 
     if (shard->index != 0 || !atomic_load_explicit(&where->vary, memory_order_relaxed) ||
         shard->stop_step != PTL_STOP_NOT) {
-        return again;
+        return UINT64_MAX;
     }
     if (shard->now >= where->look_at) {
         where->look_at = shard->now + LOOK_NS;
@@ -180,5 +180,5 @@ uint64_t ptl_whereabouts_work(struct ptl_shard *shard, uint64_t again)
         }
         tell(shard); /* also when nothing has: the last time there may have been no memory */
     }
-    return where->look_at < again ? where->look_at : again;
+    return where->look_at;
 }

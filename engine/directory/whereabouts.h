@@ -50,5 +50,5 @@ uint64_t ptl_whereabouts_put(struct ptl_shard *shard, struct ptl_buffer *out);
 /* A link to whoever is at `peer` is up, and has been told nothing yet.  Thread: its owner's. */
 void ptl_whereabouts_link_up(struct ptl_shard *shard, const struct ptl_address *peer);
 
-/* Look when it is time.  Returns when to be called again, `again` at the latest. */
-uint64_t ptl_whereabouts_work(struct ptl_shard *shard, uint64_t again);
+/* Look when it is time: a step of the turn.  Returns when it is due again. */
+uint64_t ptl_whereabouts_work(struct ptl_shard *shard);

@@ -426,3 +426,12 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
     }
     return is_function(&r, name) ? call(&r, msg) : unknown(&r, name);
 }
+
+void ptl_request_take(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    struct ptl_port to;
+
+    if (op->kind == PTL_OP_MESSAGE && ptl_request(shard, NULL, msg, &to) < 0) {
+        shard->counters.lost++;
+    }
+}

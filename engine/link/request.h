@@ -7,6 +7,7 @@
 #include "io/base.h"
 
 struct ptl_link;
+struct ptl_op;
 struct ptl_shard;
 
 /*
@@ -16,3 +17,9 @@ struct ptl_shard;
  */
 PTL_MUST_CHECK int ptl_request(struct ptl_shard *shard, struct ptl_link *link,
                                const struct ptl_msg *msg, struct ptl_port *to);
+
+/*
+ * The same for an operation of our own for our node port: only messages are requests, and what is
+ * refused is counted as lost.
+ */
+void ptl_request_take(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg);

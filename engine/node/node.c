@@ -1,17 +1,20 @@
 #include "engine/node/node.h"
-#include "engine/directory/directory.h"
-#include "engine/port/fall.h"
 
+#include "engine/directory/directory.h"
 #include "engine/link/links_end.h"
 #include "engine/message/message.h"
 #include "engine/node/options.h"
 #include "engine/node/tower.h"
+#include "engine/port/fall.h"
 #include "engine/shard/registry.h"
 #include "io/address.h"
 #include "io/thread.h"
 
 /* How long shards may take to let go of their connections, once all is told. */
 #define CLOSE_NS UINT64_C(500000000)
+
+/* Shards look this often whether they are done with the present step of stopping. */
+#define VOTE_NS UINT64_C(1000000)
 
 /* How long peers may take to confirm that they have got all, within the deadline: who is silent for
  * longer is gone. */
@@ -471,13 +474,13 @@ static bool is_done(struct ptl_shard *shard, unsigned step)
     return ptl_shard_quiet(shard);
 }
 
-uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again)
+uint64_t ptl_node_stop_work(struct ptl_shard *shard)
 {
     struct ptl_node *node = shard->node;
     unsigned step = atomic_load(&node->stop_step);
 
     if (step == PTL_STOP_NOT || step == PTL_STOP_CLOSE) {
-        return again;
+        return UINT64_MAX;
     }
     if (shard->stop_step != step) {
         enter(shard, step);
@@ -490,8 +493,7 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again)
         }
         next_step(node, step, flushing ? PTL_STOP_TELL : PTL_STOP_CLOSE);
     }
-    uint64_t soon = shard->now + UINT64_C(1000000);
-    return soon < again ? soon : again;
+    return shard->now + VOTE_NS;
 }
 
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)

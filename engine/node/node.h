@@ -51,6 +51,7 @@ enum ptl_stop_step {
 
 struct ptl_node {
     struct ptl_identity self; /* first: ptl_identity_of() */
+    const struct ptl_tower *tower;
     const struct ptl_port_outside *port_outside;
     const struct ptl_link_outside *link_outside;
     struct ptl_node_options options; /* defaults filled in; strings are ours */
@@ -121,9 +122,8 @@ bool ptl_node_stop_done(const struct ptl_node *node);
 void ptl_node_free(struct ptl_node *node);
 void ptl_node_crash(struct ptl_node *node);
 
-/* A shard's part in the stop, at the end of its turn.  Returns when it is to be called again, at
- * most `again`. */
-uint64_t ptl_node_stop_work(struct ptl_shard *shard, uint64_t again);
+/* A shard's part in the stop, a step of its turn.  Returns when it is due again. */
+uint64_t ptl_node_stop_work(struct ptl_shard *shard);
 
 /* Whether this answer of the resolver was for an address to listen on. */
 bool ptl_bind_resolved(struct ptl_node *node, void *request, int err,

@@ -1,18 +1,425 @@
 #include "engine/node/tower.h"
 
 #include "engine/directory/attach.h"
+#include "engine/directory/directory.h"
 #include "engine/directory/find.h"
 #include "engine/directory/follower.h"
 #include "engine/directory/post.h"
 #include "engine/directory/registration.h"
 #include "engine/directory/request.h"
+#include "engine/directory/whereabouts.h"
 #include "engine/link/connection.h"
+#include "engine/link/dial.h"
+#include "engine/link/failure.h"
 #include "engine/link/link_take.h"
+#include "engine/link/links.h"
+#include "engine/link/links_end.h"
+#include "engine/link/links_tick.h"
+#include "engine/link/listener.h"
 #include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
+#include "engine/link/request.h"
+#include "engine/link/telling.h"
 #include "engine/link/watch_here.h"
 #include "engine/node/node.h"
+#include "engine/port/estate.h"
+#include "engine/port/fall.h"
 #include "engine/port/outside.h"
+#include "engine/port/ports.h"
+#include "engine/port/put_off.h"
+#include "engine/port/spawn.h"
+#include "engine/shard/shard.h"
+#include "engine/shard/tower.h"
+
+/* Something is left that could not be done for lack of room: look again soon. */
+#define AGAIN_NS UINT64_C(1000000)
+
+/* ---- Operations: of a port's flow, wherever that port is ------------------------------------ */
+
+static void take_flow(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    if (op->to == PTL_TO_NODE) {
+        ptl_links_take(shard, op);
+    } else if (op->to == PTL_TO_NAME && op->name.size == 0) {
+        ptl_request_take(shard, op, msg);
+    } else {
+        ptl_port_take(shard, op);
+    }
+}
+
+static void take_spawn(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    (void)msg;
+    if (op->to == PTL_TO_NODE) {
+        ptl_links_take(shard, op);
+    } else {
+        ptl_spawn_take(shard, op);
+    }
+}
+
+static void drop_on(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_on_free(shard, op->pointer);
+}
+
+static void drop_register(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_registration_free(shard, op->pointer);
+}
+
+/* ---- Operations: about ports, for a shard --------------------------------------------------- */
+
+static void take_down(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    ptl_fall_target(shard, op->number, op->epoch, msg);
+}
+
+static void take_monitor(struct ptl_shard *shard, const struct ptl_op *op,
+                         const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_monitoring_take(shard, op->pointer);
+}
+
+static void drop_monitor(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_monitoring_free(shard, op->pointer);
+}
+
+static void take_unmonitor(struct ptl_shard *shard, const struct ptl_op *op,
+                           const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_monitoring_take_back(shard, op->number);
+}
+
+static void take_timer(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_timing_take(shard, op->pointer);
+}
+
+static void drop_timer(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_timing_free(shard, op->pointer);
+}
+
+static void take_untimer(struct ptl_shard *shard, const struct ptl_op *op,
+                         const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_timers_cancel(shard, op->number);
+}
+
+/* ---- Operations: about what is full --------------------------------------------------------- */
+
+static void take_full(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_fullness_told(shard, op->node, op->name, true);
+}
+
+static void take_room(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_fullness_told(shard, op->node, op->name, false);
+}
+
+static void take_on_room(struct ptl_shard *shard, const struct ptl_op *op,
+                         const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_waiters_take(shard, op->pointer);
+}
+
+static void drop_on_room(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_waiter_free(shard, op->pointer);
+}
+
+/* ---- Operations: about links ---------------------------------------------------------------- */
+
+/* The database first: whoever is told of the failure finds the node's entries gone. */
+static void take_link_down(struct ptl_shard *shard, const struct ptl_op *op,
+                           const struct ptl_msg *msg)
+{
+    ptl_directory_link_down(shard, op->node);
+    ptl_fall_link(shard, op, msg);
+}
+
+static void take_handover(struct ptl_shard *shard, const struct ptl_op *op,
+                          const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_connection_arrive(shard, op->pointer);
+}
+
+static void drop_handover(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_connection *connection = op->pointer;
+
+    ptl_loop_discard(shard->loop, connection->handle);
+    ptl_connection_free(connection);
+}
+
+static void take_on_link(struct ptl_shard *shard, const struct ptl_op *op,
+                         const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_links_listen(shard, op->pointer);
+}
+
+static void drop_on_link(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_link_listener_free(shard, op->pointer);
+}
+
+/* ---- Operations: about the database --------------------------------------------------------- */
+
+static void take_follow(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_follower_take(shard, op->pointer);
+}
+
+static void drop_follow(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_follower_free(shard, op->pointer);
+}
+
+static void take_directory(struct ptl_shard *shard, const struct ptl_op *op,
+                           const struct ptl_msg *msg)
+{
+    (void)msg;
+    ptl_directory_take(shard, op);
+}
+
+/* ---- The turn ------------------------------------------------------------------------------- */
+
+/* Of a step that could not do all for lack of room. */
+static uint64_t soon_if(const struct ptl_shard *shard, bool left)
+{
+    return left ? shard->now + AGAIN_NS : UINT64_MAX;
+}
+
+/* Of a step that has only used up its slice. */
+static uint64_t at_once_if(bool left)
+{
+    return left ? 0 : UINT64_MAX;
+}
+
+static uint64_t begin_ports(struct ptl_shard *shard)
+{
+    ptl_ports_begin(shard);
+    return UINT64_MAX;
+}
+
+static uint64_t take_put_off(struct ptl_shard *shard)
+{
+    ptl_put_off_resume(shard);
+    return UINT64_MAX;
+}
+
+static uint64_t retry_ports(struct ptl_shard *shard)
+{
+    ptl_ports_retry(shard, shard->now);
+    return UINT64_MAX;
+}
+
+static uint64_t look_at_waiters(struct ptl_shard *shard)
+{
+    ptl_waiters_look(shard);
+    return UINT64_MAX;
+}
+
+static uint64_t clear_estates(struct ptl_shard *shard)
+{
+    ptl_shard_lap(shard);
+    return at_once_if(ptl_estates_work(shard));
+}
+
+static uint64_t fire_monitors(struct ptl_shard *shard)
+{
+    return at_once_if(ptl_falls_work(shard));
+}
+
+static uint64_t run_ports(struct ptl_shard *shard)
+{
+    return at_once_if(ptl_ports_run(shard));
+}
+
+static uint64_t tick_links(struct ptl_shard *shard)
+{
+    if (shard->stop_step < PTL_STOP_TELL) {
+        ptl_links_tick(shard, shard->now);
+    }
+    return UINT64_MAX;
+}
+
+static uint64_t tell_of_ports(struct ptl_shard *shard)
+{
+    return soon_if(shard, ptl_ports_tell(shard));
+}
+
+static uint64_t retry_monitors(struct ptl_shard *shard)
+{
+    return soon_if(shard, ptl_monitors_retry(shard));
+}
+
+static uint64_t tell_of_links(struct ptl_shard *shard)
+{
+    return soon_if(shard, ptl_links_tell(shard));
+}
+
+static uint64_t tell_of_fullness(struct ptl_shard *shard)
+{
+    return soon_if(shard, ptl_fullness_tell(shard));
+}
+
+static uint64_t work_on_directory(struct ptl_shard *shard)
+{
+    return soon_if(shard, ptl_directory_work(shard));
+}
+
+static uint64_t ports_due(struct ptl_shard *shard)
+{
+    return ptl_ports_due(shard);
+}
+
+static uint64_t links_due(struct ptl_shard *shard)
+{
+    return shard->stop_step < PTL_STOP_TELL ? shard->links.tick_at : UINT64_MAX;
+}
+
+static uint64_t flush_links(struct ptl_shard *shard)
+{
+    ptl_links_flush(shard);
+    return UINT64_MAX;
+}
+
+static uint64_t waiters_due(struct ptl_shard *shard)
+{
+    return at_once_if(shard->waiters.news && ptl_waiters_any(&shard->waiters));
+}
+
+static uint64_t put_off_due(struct ptl_shard *shard)
+{
+    return at_once_if(ptl_put_off_may_resume(shard));
+}
+
+static ptl_step_fn *const turn[] = {
+    begin_ports,
+    ptl_shard_look,
+    take_put_off,
+    ptl_shard_take_inbox,
+    ptl_shard_take_rings,
+    retry_ports,
+    ptl_shard_fire_timers,
+    look_at_waiters,
+    clear_estates,
+    fire_monitors,
+    run_ports,
+    tick_links,
+    tell_of_ports,
+    retry_monitors,
+    tell_of_links,
+    tell_of_fullness,
+    work_on_directory,
+    ptl_node_stop_work,
+    ptl_log_work,
+    ptl_whereabouts_work,
+    /* Asked only now: what ran in this turn may wait for a time of its own. */
+    ports_due,
+    links_due,
+    flush_links,
+    ptl_shard_publish,
+    waiters_due,
+    put_off_due,
+    NULL,
+};
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+/* The node itself listens, and has its shards stop. */
+static int open_node(struct ptl_shard *shard)
+{
+    return ptl_node_listen(shard->node, shard);
+}
+
+static void unopen_node(struct ptl_shard *shard)
+{
+    ptl_node_unlisten(shard->node, shard);
+}
+
+static bool node_has_news(const struct ptl_shard *shard)
+{
+    return atomic_load(&shard->node->stop_step) != shard->stop_step;
+}
+
+static const struct ptl_part node_part = {
+    .open = open_node,
+    .unopen = unopen_node,
+    .news = node_has_news,
+};
+
+static const struct ptl_part *const parts[] = {
+    &ptl_ports_part,
+    &ptl_links_part,
+    &ptl_directory_part,
+    &node_part,
+};
+
+static void accepted(struct ptl_shard *shard, struct ptl_stream *stream,
+                     const struct ptl_address *peer)
+{
+    ptl_connection_accepted(shard, stream, peer);
+}
+
+/* An answer of the resolver: for an address to listen on, or to dial. */
+static void resolved(struct ptl_shard *shard, void *request, int err,
+                     const struct ptl_address addresses[], unsigned count)
+{
+    if (!ptl_bind_resolved(shard->node, request, count == 0 ? PTL_ERESOLVE : err, addresses)) {
+        ptl_dial_resolved(request, err, addresses, count);
+    }
+}
+
+/* ---- The tables ----------------------------------------------------------------------------- */
+
+static const struct ptl_tower tower = {
+    .ops =
+        {
+            [PTL_OP_MESSAGE] = {.take = take_flow},
+            [PTL_OP_KILL] = {.take = take_flow},
+            [PTL_OP_ON] = {.take = take_flow, .drop = drop_on},
+            [PTL_OP_WATCH] = {.take = take_flow},
+            [PTL_OP_NOTICE] = {.take = take_flow},
+            [PTL_OP_SPAWN] = {.take = take_spawn},
+            [PTL_OP_EVENT] = {.take = take_flow},
+            [PTL_OP_REGISTER] = {.take = take_flow, .drop = drop_register},
+            [PTL_OP_UNWATCH] = {.take = take_flow},
+            [PTL_OP_DOWN] = {.take = take_down},
+            [PTL_OP_LINK_DOWN] = {.take = take_link_down},
+            [PTL_OP_FULL] = {.take = take_full},
+            [PTL_OP_ROOM] = {.take = take_room},
+            [PTL_OP_HANDOVER] = {.take = take_handover, .drop = drop_handover, .embedded = true},
+            [PTL_OP_MONITOR] = {.take = take_monitor, .drop = drop_monitor},
+            [PTL_OP_UNMONITOR] = {.take = take_unmonitor},
+            [PTL_OP_TIMER] = {.take = take_timer, .drop = drop_timer},
+            [PTL_OP_UNTIMER] = {.take = take_untimer},
+            [PTL_OP_ON_ROOM] = {.take = take_on_room, .drop = drop_on_room},
+            [PTL_OP_ON_LINK] = {.take = take_on_link, .drop = drop_on_link},
+            [PTL_OP_FOLLOW] = {.take = take_follow, .drop = drop_follow},
+            [PTL_OP_DIRECTORY] = {.take = take_directory},
+        },
+    .message = ptl_port_take_message,
+    .turn = turn,
+    .parts = parts,
+    .part_count = sizeof(parts) / sizeof(parts[0]),
+    .accepted = accepted,
+    .resolved = resolved,
+    .starved = ptl_connections_starved,
+};
 
 static const struct ptl_port_outside port_outside = {
     .refuses = ptl_peer_refuses,
@@ -35,6 +442,7 @@ static const struct ptl_link_outside link_outside = {
 
 void ptl_tower_raise(struct ptl_node *node)
 {
+    node->tower = &tower;
     node->port_outside = &port_outside;
     node->link_outside = &link_outside;
 }

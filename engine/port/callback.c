@@ -4,11 +4,6 @@
 #include "engine/node/node.h"
 #include "engine/shard/shard.h"
 
-void ptl_callback_stamp(struct ptl_shard *shard)
-{
-    shard->coarse = ptl_loop_coarse(shard->loop);
-}
-
 /* The ID of a port, and its chosen name as long as it has one. */
 void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
                            uint32_t generation, uint64_t took, const char *kind,
@@ -34,7 +29,7 @@ void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
 void ptl_callback_begin(struct ptl_shard *shard, struct ptl_callback *callback,
                         struct ptl_slot *slot)
 {
-    ptl_callback_stamp(shard);
+    ptl_shard_lap(shard);
     *callback = (struct ptl_callback){
         .slot = slot,
         .outer = shard->self,
@@ -50,7 +45,7 @@ void ptl_callback_end(struct ptl_shard *shard, const struct ptl_callback *callba
                       const char *kind, struct ptl_span about)
 {
     shard->self = callback->outer;
-    ptl_callback_stamp(shard); /* and whoever called us is not blamed for it */
+    ptl_shard_lap(shard); /* and whoever called us is not blamed for it */
     if (shard->coarse - callback->since > PTL_CALLBACK_SLOW_NS) {
         ptl_callback_log_slow(shard, callback->slot, callback->generation,
                               shard->coarse - callback->since, kind, about);

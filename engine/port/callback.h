@@ -51,6 +51,3 @@ PTL_MUST_CHECK bool ptl_callback_done(struct ptl_shard *shard, const struct ptl_
 void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
                            uint32_t generation, uint64_t took, const char *kind,
                            struct ptl_span about);
-
-/* What has taken time until now was no callback: nobody is to be blamed for it. */
-void ptl_callback_stamp(struct ptl_shard *shard);

@@ -118,7 +118,7 @@ static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *
     shard->self = NULL;
     shard->counters.handled++;
     uint64_t before = shard->coarse;
-    ptl_callback_stamp(shard);
+    ptl_shard_lap(shard);
     if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
         ptl_callback_log_slow(shard, slot, generation, shard->coarse - before, "a handler",
                               first_string(msg));

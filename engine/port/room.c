@@ -189,6 +189,8 @@ void ptl_waiters_look(struct ptl_shard *shard)
 {
     struct ptl_waiters *waiters = &shard->waiters;
 
+    waiters->news |= shard->inbox_taken;
+    shard->inbox_taken = false;
     /* Also with nobody left: a ring that was waited for is news until it has been looked at. */
     bool news = rings_have_news(shard) || waiters->news;
     if (!ptl_list_empty(&waiters->looked)) {
@@ -213,6 +215,14 @@ void ptl_waiters_drop(struct ptl_shard *shard, bool tell_them)
             tell(shard, waiter);
         }
         ptl_waiter_free(shard, waiter);
+    }
+}
+
+void ptl_waiters_take(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    ptl_waiters_add(shard, waiter);
+    if (shard->stop_step != PTL_STOP_NOT) {
+        ptl_waiters_drop(shard, true); /* those before it have been told already */
     }
 }
 

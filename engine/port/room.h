@@ -61,6 +61,9 @@ static inline bool ptl_waiters_first(const struct ptl_waiters *waiters, unsigned
 /* Wait.  *known_at is set until it is told or freed.  Owns: the shard. */
 void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter);
 
+/* One of a thread has arrived.  Owns: the shard. */
+void ptl_waiters_take(struct ptl_shard *shard, struct ptl_waiter *waiter);
+
 /* Free one that does not wait (any more), and release its data; *known_at becomes NULL. */
 void ptl_waiter_free(struct ptl_shard *shard, struct ptl_waiter *waiter);
 

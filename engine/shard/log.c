@@ -214,13 +214,13 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-uint64_t ptl_log_work(struct ptl_shard *shard, uint64_t again)
+uint64_t ptl_log_work(struct ptl_shard *shard)
 {
     struct ptl_log_book *book = &shard->log;
     uint64_t due = UINT64_MAX;
 
     if (book->due == 0 || shard->now < book->due) {
-        return book->due == 0 ? again : sooner(again, book->due);
+        return book->due == 0 ? UINT64_MAX : book->due;
     }
     for (unsigned i = 0; i < PTL_LOG_TALLIES; i++) {
         struct ptl_log_tally *tally = &book->tallies[i];
@@ -236,7 +236,7 @@ uint64_t ptl_log_work(struct ptl_shard *shard, uint64_t again)
         due = sooner(due, shard->now + SECOND_NS);
     }
     book->due = due == UINT64_MAX ? 0 : due;
-    return sooner(again, due);
+    return due;
 }
 
 void ptl_log_end(struct ptl_shard *shard)

@@ -63,9 +63,8 @@ void ptl_log_about(struct ptl_shard *shard, enum ptl_log_level level, struct ptl
 void ptl_log(struct ptl_node *node, enum ptl_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Tell what was counted, once its span is over.  Returns when to be called again, `again` at the
- * latest. */
-uint64_t ptl_log_work(struct ptl_shard *shard, uint64_t again);
+/* Tell what was counted, once its span is over: a step of the turn.  Returns when it is due. */
+uint64_t ptl_log_work(struct ptl_shard *shard);
 
 /* Tell all that was counted: the shard ends. */
 void ptl_log_end(struct ptl_shard *shard);

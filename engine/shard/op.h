@@ -43,6 +43,8 @@ enum ptl_op_kind {
     PTL_OP_DIRECTORY,
 };
 
+#define PTL_OP_KINDS (PTL_OP_DIRECTORY + 1)
+
 /* The destination of the op is one of these. */
 enum ptl_to {
     PTL_TO_SHARD, /* the shard itself */

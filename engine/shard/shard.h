@@ -30,6 +30,7 @@
 #include "io/loop.h"
 
 struct ptl_node;
+struct ptl_tower;
 
 /* What a shard counts.  Name, unit and meaning stand here. */
 struct ptl_shard_counters {
@@ -41,10 +42,12 @@ struct ptl_shard_counters {
 struct ptl_shard {
     struct ptl_node *node;
     unsigned index;
+    const struct ptl_tower *tower; /* what the rooms above have handed us */
     const struct ptl_allocator *allocator;
     struct ptl_loop *loop; /* made, used and freed on the shard's thread */
 
     struct ptl_inbox inbox;
+    bool inbox_taken;       /* something of it, since those who wait for its room looked */
     _Atomic unsigned evict; /* so many strangers are to go: another shard needs descriptors */
     _Atomic bool sleeping;  /* set before it waits; whoever clears it wakes it */
     uint64_t failures;      /* of links that we own, ever */
@@ -81,17 +84,18 @@ struct ptl_shard {
     struct ptl_directory directory;
 
     uint64_t spawn_counter;
-    uint64_t now;          /* ns, read once a turn */
-    uint64_t polled_at;    /* ns: all that had come by then has been read */
-    uint64_t coarse;       /* ns, read after each handler */
-    uint64_t due;          /* ns: when the next turn is due, apart from timers */
-    uint64_t sent_in_turn; /* bytes, by handlers */
-    bool waited;           /* the loop has waited since the time was read */
-    bool unfinished;       /* work is left: the next poll does not wait */
-    uint64_t queued;       /* parcels that wait at ports */
-    uint64_t stop_at;      /* ns: the end of patience; shard 0 */
-    uint64_t close_at;     /* ns: peers that have all need not close themselves any more */
-    uint32_t stop_step;    /* that this shard has taken */
+    uint64_t now;       /* ns, read once a turn */
+    uint64_t polled_at; /* ns: all that had come by then has been read */
+    uint64_t coarse;    /* ns, read after each handler */
+    uint64_t due;       /* ns: when the next turn is due, apart from timers; 0: at once */
+    uint64_t tails[PTL_SHARDS_MAX]; /* how far the rings to us reached when this turn looked */
+    uint64_t sent_in_turn;          /* bytes, by handlers */
+    bool waited;                    /* the loop has waited since the time was read */
+    bool unfinished;                /* work is left: the next poll does not wait */
+    uint64_t queued;                /* parcels that wait at ports */
+    uint64_t stop_at;               /* ns: the end of patience; shard 0 */
+    uint64_t close_at;              /* ns: peers that have all need not close themselves any more */
+    uint32_t stop_step;             /* that this shard has taken */
     struct ptl_shard_counters counters;
     struct ptl_log_book log;
 };
@@ -108,6 +112,7 @@ struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to);
 /* The shard of `node` whose turn this thread is in, or NULL. */
 struct ptl_shard *ptl_shard_here(const struct ptl_node *node);
 
+/* Errors: PTL_ENOMEM; then ptl_shard_drop() frees what there is. */
 PTL_MUST_CHECK int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned index);
 
 /* Open the loop and listen.  Thread: the one that will run it. */
@@ -124,6 +129,23 @@ uint64_t ptl_shard_due(struct ptl_shard *shard);
 
 /* Read the time anew, if the loop has waited since: first thing in every hook of the loop. */
 void ptl_shard_stamp(struct ptl_shard *shard);
+
+/* What has taken time until now was no callback: nobody is to be blamed for it. */
+static inline void ptl_shard_lap(struct ptl_shard *shard)
+{
+    shard->coarse = ptl_loop_coarse(shard->loop);
+}
+
+/*
+ * The shard's own steps of the turn (engine/shard/tower.h).  First it looks how far the rings
+ * reach, then the inbox is taken, then the rings up to there; at the end what was sent is shown to
+ * the shards that it is for.
+ */
+uint64_t ptl_shard_look(struct ptl_shard *shard);
+uint64_t ptl_shard_take_inbox(struct ptl_shard *shard);
+uint64_t ptl_shard_take_rings(struct ptl_shard *shard);
+uint64_t ptl_shard_fire_timers(struct ptl_shard *shard);
+uint64_t ptl_shard_publish(struct ptl_shard *shard);
 
 /* Wake it if it sleeps.  Thread: any; `from` is the caller's own shard or NULL. */
 void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from);

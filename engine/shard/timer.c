@@ -162,6 +162,12 @@ void ptl_timers_accept(struct ptl_shard *shard, struct ptl_timing *timing)
     }
 }
 
+void ptl_timing_take(struct ptl_shard *shard, struct ptl_timing *timing)
+{
+    timing->due += shard->now;
+    ptl_timers_accept(shard, timing);
+}
+
 static struct ptl_timing *first_accepted(const struct ptl_timers *timers)
 {
     return ptl_list_empty(&timers->accepted)

@@ -52,6 +52,9 @@ PTL_MUST_CHECK int ptl_timers_add(struct ptl_shard *shard, struct ptl_timing *ti
 /* The same for one that a thread has been told is accepted: without memory it is added later. */
 void ptl_timers_accept(struct ptl_shard *shard, struct ptl_timing *timing);
 
+/* One of a thread has arrived; its `due` is the delay still. */
+void ptl_timing_take(struct ptl_shard *shard, struct ptl_timing *timing);
+
 /* Take one back by its ID, if it is there. */
 void ptl_timers_cancel(struct ptl_shard *shard, uint64_t id);
 

@@ -67,7 +67,7 @@ static void pass(unsigned seconds)
 {
     for (unsigned i = 0; i < SHARDS; i++) {
         node->shards[i].now += seconds * SECOND;
-        ptl_log_work(&node->shards[i], UINT64_MAX);
+        ptl_log_work(&node->shards[i]);
     }
 }
 
@@ -103,15 +103,15 @@ static void shard_wakes_by_itself_to_tell_what_was_counted(void **state)
 
     (void)state;
     shard->now = 10 * SECOND;
-    assert_true(ptl_log_work(shard, UINT64_MAX) == UINT64_MAX);
+    assert_true(ptl_log_work(shard) == UINT64_MAX);
     for (unsigned i = 0; i < PTL_LOG_KIND_MAX; i++) {
         complain_of(0, "snow", PTL_LOG_WARN);
     }
-    assert_true(ptl_log_work(shard, UINT64_MAX) == UINT64_MAX);
+    assert_true(ptl_log_work(shard) == UINT64_MAX);
     complain_of(0, "snow", PTL_LOG_WARN);
-    assert_true(ptl_log_work(shard, UINT64_MAX) == 15 * SECOND);
+    assert_true(ptl_log_work(shard) == 15 * SECOND);
     shard->now = 15 * SECOND;
-    assert_true(ptl_log_work(shard, UINT64_MAX) == UINT64_MAX);
+    assert_true(ptl_log_work(shard) == UINT64_MAX);
     assert_string_equal(last, "from snow: nonsense");
     assert_int_equal(lines, PTL_LOG_KIND_MAX + 1);
 }

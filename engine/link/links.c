@@ -1,0 +1,68 @@
+#include "engine/link/links.h"
+
+#include "engine/link/connection.h"
+#include "engine/link/dial.h"
+#include "engine/link/failure.h"
+#include "engine/link/link.h"
+#include "engine/link/link_take.h"
+#include "engine/link/links_end.h"
+#include "engine/link/losses.h"
+#include "engine/link/telling.h"
+#include "engine/node/node.h"
+#include "engine/shard/shard.h"
+
+void ptl_links_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    int err = ptl_link_take(shard, op);
+
+    if (err < 0) {
+        /* It was accepted, so it may not be lost silently: the link is, and tells. */
+        struct ptl_link *link = ptl_link_find(shard, op->node);
+        if (link != NULL) {
+            ptl_link_fail(shard, link, err);
+        } else if (op->kind == PTL_OP_WATCH) {
+            ptl_watch_fail(shard, op);
+        } else {
+            ptl_log_about(shard, PTL_LOG_ERROR, op->node, "for %.*s: %s", (int)op->node.size,
+                          (const char *)op->node.bytes, ptl_err_text(err));
+        }
+    }
+}
+
+static int init(struct ptl_shard *shard)
+{
+    ptl_links_init(&shard->links, shard->node);
+    return PTL_OK;
+}
+
+static void close_links(struct ptl_shard *shard)
+{
+    if (shard->stop_step == PTL_STOP_TELL) {
+        ptl_losses_at_close(shard);
+    }
+}
+
+/* The loop has closed the streams: nobody calls the connections any more. */
+static void closed(struct ptl_shard *shard)
+{
+    while (shard->links.all != NULL) {
+        struct ptl_connection *connection = shard->links.all;
+        shard->links.all = connection->all_next;
+        ptl_connection_free(connection);
+    }
+    ptl_dials_drop(shard);
+    ptl_links_drop(shard);
+}
+
+static bool news(const struct ptl_shard *shard)
+{
+    return shard->index == 0 && atomic_load(&shard->node->seed_news);
+}
+
+const struct ptl_part ptl_links_part = {
+    .init = init,
+    .close = close_links,
+    .closed = closed,
+    .quiet = ptl_links_flushed,
+    .news = news,
+};

@@ -1,0 +1,72 @@
+#include "engine/port/put_off.h"
+
+#include "engine/link/failure.h"
+#include "engine/link/link.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+#include "engine/port/monitor.h"
+#include "engine/shard/shard.h"
+
+/*
+ * A thread's monitor that was issued before a failure which the thread has not been told of: what
+ * it has sent behind it may have been issued before that failure or after.  So that nothing gets
+ * through behind what is lost, the link fails once more (G2).
+ */
+static void fail_for_stale(struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+{
+    struct ptl_link *link = monitoring->target.kind == PTL_PORT_REMOTE
+                                ? ptl_link_find(shard, ptl_port_node(&monitoring->target))
+                                : NULL;
+
+    if (link != NULL && monitoring->epoch < link->failed_at) {
+        ptl_link_fail(shard, link, PTL_ELOST);
+    }
+}
+
+static void set(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    if (monitoring->epoch == PTL_TELLING_OUTSIDE) {
+        /* Made while a failure was being told: it speaks for what is sent after that. */
+        monitoring->epoch = shard->told[shard->index];
+    }
+    fail_for_stale(shard, monitoring);
+    int err = ptl_monitoring_add(shard, monitoring);
+
+    if (err < 0) {
+        ptl_monitoring_refuse(shard, monitoring, err);
+    }
+}
+
+static bool tells_failures(const struct ptl_shard *shard)
+{
+    return shard->told[shard->index] != shard->failures;
+}
+
+/*
+ * One of another node's port waits until all failures have been told here, and behind those that
+ * wait.  One of a port of ours keeps its place before what the thread sends (G5).
+ */
+void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+{
+    bool waits = monitoring->target.kind == PTL_PORT_REMOTE &&
+                 (tells_failures(shard) || shard->monitors.put_off != NULL);
+
+    if (waits && !ptl_monitoring_put_off(shard, monitoring)) {
+        ptl_monitoring_refuse(shard, monitoring, PTL_ENOMEM);
+    } else if (!waits) {
+        set(shard, monitoring);
+    }
+}
+
+bool ptl_put_off_may_resume(const struct ptl_shard *shard)
+{
+    return shard->monitors.put_off != NULL && !tells_failures(shard);
+}
+
+void ptl_put_off_resume(struct ptl_shard *shard)
+{
+    /* One may fail its link once more: the others wait for that, too. */
+    while (ptl_put_off_may_resume(shard)) {
+        set(shard, ptl_monitoring_resume(shard));
+    }
+}

@@ -1,0 +1,24 @@
+/*
+ * engine/port/put_off.h - monitors of the program's threads that wait until failures are told.
+ *
+ *   thread --PTL_OP_MONITOR--> failures still being told here?  no: set at once
+ *                                     | yes: put off, in order --all told--> set
+ *
+ * A thread issues a monitor knowing of the failures that it has been told of.  Set while a later
+ * one is being told, it would stand on neither side of it.  Thread: the shard's.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct ptl_monitoring;
+struct ptl_shard;
+
+/* A thread's monitor has arrived: set it, or put it off.  Owns: the shard. */
+void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+
+/* Set those that were put off, as far as all failures have been told. */
+void ptl_put_off_resume(struct ptl_shard *shard);
+
+/* Whether there are some that ptl_put_off_resume() would set. */
+bool ptl_put_off_may_resume(const struct ptl_shard *shard);

@@ -41,24 +41,6 @@ enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_AS
 #define PTL_QUESTIONS_TURN_MAX 512
 #define PTL_QUESTIONS_ASKER_TURN_MAX 64
 
-/*
- * Whose questions they are: a peer, or all of this node's own that are answered on one shard.
- * Nobody is answered while the way there is full: an answer is made when there is room for it, and
- * not before.  Askers with something to do take turns.
- */
-struct ptl_asker {
-    uint64_t hash;
-    struct ptl_list due;      /* among those with something to do */
-    struct ptl_list to_do;    /* its questions that the master has not, in the order they came */
-    uint32_t waiting;         /* questions, those that the master has among them */
-    struct ptl_asked *places; /* this node's own, or those of all peers */
-    struct ptl_asked asked;   /* its own part of these */
-    uint64_t turn;            /* ns: `bytes` are of the turn at that time */
-    uint64_t bytes;
-    uint8_t id_size;
-    char id[PTL_NODE_ID_MAX];
-};
-
 /* Errors: PTL_ENOMEM; ptl_questions_drop() is to be called all the same. */
 PTL_MUST_CHECK int ptl_questions_init(struct ptl_shard *shard);
 

@@ -364,6 +364,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     shard->tower = tower;
     shard->allocator = node->allocator;
     for (unsigned i = 0; i < tower->part_count && err == PTL_OK; i++) {
+        shard->parts_made = i + 1; /* it is dropped whole, however far it comes */
         err = tower->parts[i]->init == NULL ? PTL_OK : tower->parts[i]->init(shard);
     }
     return err;
@@ -408,9 +409,9 @@ int ptl_shard_open(struct ptl_shard *shard)
     return err;
 }
 
-/* Call one of a part's functions in all parts, the highest room first. */
+/* Call one of a part's functions in all parts that were made, the highest room first. */
 #define EACH_PART_DOWN(shard, function)                                                            \
-    for (unsigned i_ = (shard)->tower->part_count; i_-- > 0;) {                                    \
+    for (unsigned i_ = (shard)->parts_made; i_-- > 0;) {                                           \
         if ((shard)->tower->parts[i_]->function != NULL) {                                         \
             (shard)->tower->parts[i_]->function(shard);                                            \
         }                                                                                          \
@@ -457,9 +458,6 @@ void ptl_shard_close(struct ptl_shard *shard)
 
 void ptl_shard_drop(struct ptl_shard *shard)
 {
-    if (shard->tower == NULL) {
-        return; /* never made: one before it could not be */
-    }
     drop_inbox(shard); /* what shards that closed later have handed over */
     EACH_PART_DOWN(shard, drop)
 }

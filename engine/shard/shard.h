@@ -43,6 +43,7 @@ struct ptl_shard {
     struct ptl_node *node;
     unsigned index;
     const struct ptl_tower *tower; /* what the rooms above have handed us */
+    unsigned parts_made;           /* the first so many of its parts are there */
     const struct ptl_allocator *allocator;
     struct ptl_loop *loop; /* made, used and freed on the shard's thread */
 

@@ -85,6 +85,21 @@ void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct p
 }
 
 /* Start with the next HOST:PORT.  False: there is none. */
+void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err)
+{
+    if (link->state == PTL_LINK_DIALING && link->dial == NULL) {
+        link->last_err = err;
+        link->next_at = shard->now;
+        ptl_links_tick_at(&shard->links, shard->now);
+    }
+}
+
+static void attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int seed, int err)
+{
+    (void)seed;
+    ptl_link_attempt_failed(shard, link, err);
+}
+
 bool ptl_link_dial_next(struct ptl_shard *shard, struct ptl_link *link)
 {
     while (link->addresses != NULL && link->addresses[link->addresses_at] != 0) {
@@ -93,9 +108,9 @@ bool ptl_link_dial_next(struct ptl_shard *shard, struct ptl_link *link)
         link->addresses_at += (uint32_t)size + (host_port[size] == ',');
         if (link->dial != NULL) {
             ptl_dial_abandon(link->dial);
-            link->dial = NULL;
         }
-        int err = ptl_dial_start(shard, host_port, size, link, -1, &link->dial);
+        struct ptl_dial_owner owner = {link, -1, &link->dial, attempt_failed};
+        int err = ptl_dial_start(shard, host_port, size, &owner);
         if (err == PTL_OK) {
             link->next_at = shard->now + NEXT_ADDRESS_NS;
             return true;
@@ -107,20 +122,8 @@ bool ptl_link_dial_next(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_link_dial_end(struct ptl_shard *shard, struct ptl_link *link)
 {
-    struct ptl_dial *dial = link->dial;
-
     drop_addresses(shard, link);
-    if (dial != NULL) {
-        link->dial = NULL;
-        ptl_dial_abandon(dial);
-    }
-}
-
-void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err)
-{
-    if (link->state == PTL_LINK_DIALING && link->dial == NULL) {
-        link->last_err = err;
-        link->next_at = shard->now;
-        ptl_links_tick_at(&shard->links, shard->now);
+    if (link->dial != NULL) {
+        ptl_dial_abandon(link->dial);
     }
 }

@@ -15,12 +15,12 @@
  */
 #pragma once
 
+#include "engine/link/backlog.h"
 #include "engine/link/making.h"
 #include "engine/link/outbox.h"
 #include "engine/link/stranger.h"
 #include "engine/portolan.h"
 #include "engine/shard/op.h"
-#include "io/buffer.h"
 #include "io/framing.h"
 #include "io/handshake.h"
 #include "io/loop.h"
@@ -31,6 +31,9 @@ struct ptl_shard;
 
 /* Unread bytes that a connection may hold before it stops reading: two receive buffers. */
 #define PTL_BACKLOG_MAX ((size_t)131072)
+
+/* A real node's silence is probed, and unacknowledged bytes may be out for so long. */
+#define PTL_REAL_USER_TIMEOUT_MS 10000
 
 enum ptl_connection_state {
     PTL_CONNECTION_CONNECTING,
@@ -79,9 +82,8 @@ struct ptl_connection {
     bool nonce_listed;          /* among those of the node */
     struct ptl_span opening[2]; /* our lines that still have to go out: greeting, proof */
     char proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
-    struct ptl_outbox out;     /* packets that have to go out; in use until `closed` */
-    struct ptl_buffer backlog; /* bytes not yet understood */
-    size_t backlog_at;
+    struct ptl_outbox out;      /* packets that have to go out; in use until `closed` */
+    struct ptl_backlog backlog; /* bytes not yet understood */
     struct ptl_decoder decoder;
     struct ptl_making making; /* what it holds of a message */
     struct ptl_waiter *waiter;
@@ -96,38 +98,43 @@ struct ptl_connection {
     uint64_t handover[16]; /* the parcel it moves as: no memory is needed for that */
 };
 
-/* Connect to an address.  Errors: PTL_ENOMEM or the loop's. */
+/*
+ * What a connection tells whoever uses it.  There is one table, in stream.c; a shard's links point
+ * there, so that this file stands below those that use it.
+ */
+struct ptl_connection_hooks {
+    const struct ptl_stream_hooks *stream; /* what the loop tells of its stream */
+    /* It is closed, for `err`, and was in state `was`; its link, dial and seed are still set. */
+    void (*closed)(struct ptl_connection *connection, enum ptl_connection_state was, int err);
+};
+
+/* Make one to or from this address, that has a stream soon.  NULL: no memory. */
+struct ptl_connection *ptl_connection_make(struct ptl_shard *shard, const struct ptl_address *peer);
+
+/*
+ * Connect to an address, for an attempt to reach `host_port` and perhaps that seed (or -1).
+ * Errors: PTL_ENOMEM or the loop's.
+ */
 PTL_MUST_CHECK int ptl_connection_open(struct ptl_shard *shard, const struct ptl_address *address,
-                                       struct ptl_dial *dial, struct ptl_connection **connection);
+                                       const char *host_port, int seed, struct ptl_dial *dial,
+                                       struct ptl_connection **connection);
 
-/* A peer has connected: a hook of the loop. */
-void ptl_connection_accepted(struct ptl_shard *shard, struct ptl_stream *stream,
-                             const struct ptl_address *peer);
+/* It is on the list of all of its shard from now on, and no longer: it moves, or is freed. */
+void ptl_connection_list(struct ptl_connection *connection);
+void ptl_connection_unlist(struct ptl_connection *connection);
 
-/* A connection has come over from the shard that accepted it. */
-void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *connection);
+/* It has a deadline for its opening from now on; and no longer. */
+void ptl_connection_half_open(struct ptl_connection *connection);
+void ptl_connection_half_open_end(struct ptl_connection *connection);
 
-/* Go on: read what is there, as far as state and room allow. */
-void ptl_connection_work(struct ptl_connection *connection);
-
-/* There are no more descriptors: strangers lose theirs, here or on other shards.  A hook of the
- * loop. */
-void ptl_connections_starved(struct ptl_shard *shard);
-
-/* Close up to so many strangers, if there are any.  Returns how many. */
-unsigned ptl_connections_evict(struct ptl_shard *shard, unsigned count);
-
-/* Send our proof, if it is time for it. */
-void ptl_connection_prove(struct ptl_connection *connection);
+/* It holds no place among the strangers any more, if it did: it is proved, moves, or is closed. */
+void ptl_connection_leave_place(struct ptl_connection *connection);
 
 /* Whether the peer has sent something that is not understood yet. */
 bool ptl_connection_has_bytes(const struct ptl_connection *connection);
 
-/* The link has taken this connection: read on, as its own. */
+/* The link has taken this connection: it carries packets from now on. */
 void ptl_connection_take_up(struct ptl_connection *connection);
-
-/* Send what the link's outbox has. */
-void ptl_connection_flush(struct ptl_connection *connection);
 
 /* Close a proved one as soon as the peer has our proof, if that is on its way. */
 void ptl_connection_refuse(struct ptl_connection *connection, int err);
@@ -135,17 +142,21 @@ void ptl_connection_refuse(struct ptl_connection *connection, int err);
 /* Close it, for `err` (logged at `level`).  It must not be the link's any more. */
 void ptl_connection_close(struct ptl_connection *connection, int err, enum ptl_log_level level);
 
+/* Say in the log that it is closed. */
+void ptl_connection_log_close(const struct ptl_connection *connection, int err,
+                              enum ptl_log_level level);
+
+/* It is closed, or goes on at once: it does not wait for room any more, if it did. */
+void ptl_connection_wait_no_more(struct ptl_connection *connection);
+
 /* Take no packet any more; what is to be sent still goes out. */
 void ptl_connection_deafen(struct ptl_connection *connection);
 
 /* Bytes that were sent and that the peer's system has not confirmed, of one that is finishing. */
-size_t ptl_connection_unconfirmed(const struct ptl_connection *c);
+size_t ptl_connection_unconfirmed(const struct ptl_connection *connection);
 
 /* Say goodbye: the node stops.  What the peer still sends is not heard. */
 void ptl_connection_finish(struct ptl_connection *connection);
-
-/* There may be room again for the packet that waits. */
-void ptl_connection_resume(struct ptl_connection *connection);
 
 /* Free it: the loop has let go, or is gone itself. */
 void ptl_connection_free(struct ptl_connection *connection);

@@ -1,6 +1,5 @@
 #include "engine/link/dial.h"
 
-#include "engine/link/addresses.h"
 #include "engine/link/connection.h"
 #include "engine/node/node.h"
 
@@ -28,7 +27,7 @@ static void free_dial(struct ptl_dial *dial)
 }
 
 int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
-                   struct ptl_link *link, int seed, struct ptl_dial **out)
+                   const struct ptl_dial_owner *owner)
 {
     struct ptl_dial *dial = ptl_alloc(shard->allocator, sizeof(*dial));
 
@@ -41,8 +40,7 @@ int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
     }
     memcpy(dial->host_port, host_port, size);
     dial->shard = shard;
-    dial->link = link;
-    dial->seed = seed;
+    dial->owner = *owner;
     dial->step_at = UINT64_MAX;
     list(dial);
     int err = ptl_loop_resolve(shard->loop, dial->host_port, dial);
@@ -51,7 +49,7 @@ int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
         return err;
     }
     dial->resolving = true;
-    *out = dial;
+    *owner->at = dial;
     return PTL_OK;
 }
 
@@ -59,33 +57,24 @@ int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
 static void give_up(struct ptl_dial *dial, int err)
 {
     struct ptl_shard *shard = dial->shard;
-    struct ptl_link *link = dial->link;
-    int seed = dial->seed;
+    struct ptl_dial_owner owner = dial->owner;
 
-    if (link != NULL) {
-        link->dial = NULL;
-    }
-    if (seed >= 0) {
-        shard->node->seeds[seed].dial = NULL;
-    }
-    if (err < 0 && seed < 0) {
+    *owner.at = NULL;
+    if (err < 0 && owner.seed < 0) { /* of seeds the operator is told elsewhere, and less often */
         ptl_log_about(shard, PTL_LOG_INFO, ptl_span_text(dial->host_port), "cannot reach %s: %s",
                       dial->host_port, ptl_err_text(err));
     }
     free_dial(dial);
-    if (err < 0 && link != NULL) {
-        ptl_link_attempt_failed(shard, link, err);
-    }
-    if (err < 0 && seed >= 0) {
-        ptl_seed_lost(shard->node, seed, err, shard);
+    if (err < 0) {
+        owner.failed(shard, owner.link, owner.seed, err);
     }
 }
 
 static void step(struct ptl_dial *dial, int last_err)
 {
     while (dial->tried < dial->count) {
-        int err = ptl_connection_open(dial->shard, &dial->addresses[dial->tried++], dial,
-                                      &dial->connection);
+        int err = ptl_connection_open(dial->shard, &dial->addresses[dial->tried++], dial->host_port,
+                                      dial->owner.seed, dial, &dial->connection);
         if (err == PTL_OK) {
             dial->step_at =
                 dial->tried < dial->count ? dial->shard->now + PTL_DIAL_STEP_NS : UINT64_MAX;
@@ -129,7 +118,8 @@ void ptl_dial_abandon(struct ptl_dial *dial)
 {
     struct ptl_connection *connection = dial->connection;
 
-    dial->link = NULL;
+    *dial->owner.at = NULL;
+    dial->owner.link = NULL;
     if (connection != NULL) {
         connection->dial = NULL;
         connection->seed = -1;

@@ -15,11 +15,19 @@ struct ptl_shard;
 /* Each numeric address gets so long before the next is tried. */
 #define PTL_DIAL_STEP_NS UINT64_C(1000000000)
 
+/* Who wants an attempt. */
+struct ptl_dial_owner {
+    struct ptl_link *link; /* NULL: none, or nobody wants it any more */
+    int seed;              /* or -1 */
+    struct ptl_dial **at;  /* where it keeps the attempt: NULL is put there when that is over */
+    /* It has led nowhere, for `err`, and is gone: told to the link or the seed. */
+    void (*failed)(struct ptl_shard *shard, struct ptl_link *link, int seed, int err);
+};
+
 struct ptl_dial {
     struct ptl_dial *next, **link_; /* on the shard's list */
     struct ptl_shard *shard;
-    struct ptl_link *link; /* for whom; NULL: for a seed, or nobody any more */
-    int seed;              /* or -1 */
+    struct ptl_dial_owner owner;
     bool resolving;
     bool abandoned; /* freed when the resolver has answered */
     unsigned count, tried;
@@ -30,11 +38,11 @@ struct ptl_dial {
 };
 
 /*
- * Begin.  `link` or `seed` is told of failure; a connection that gets through goes its own way.
+ * Begin.  The owner is told of failure; a connection that gets through goes its own way.
  * Errors: PTL_ENOMEM, PTL_EADDRESS.
  */
 PTL_MUST_CHECK int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
-                                  struct ptl_link *link, int seed, struct ptl_dial **dial);
+                                  const struct ptl_dial_owner *owner);
 
 /* The loop has an answer: a hook. */
 void ptl_dial_resolved(struct ptl_dial *dial, int err, const struct ptl_address addresses[],

@@ -6,7 +6,7 @@
 #include "engine/link/link_weight.h"
 #include "engine/link/listener.h"
 #include "engine/link/losses.h"
-#include "engine/link/peer_room.h"
+#include "engine/link/peer_full.h"
 #include "engine/message/message.h"
 #include "engine/node/node.h"
 
@@ -62,8 +62,10 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     if (connection != NULL) {
         ptl_connection_close(connection, err, PTL_LOG_DEBUG);
     }
-    ptl_leavings_begin(link);
-    ptl_peer_room_reset(shard, link);
+    ptl_leavings_begin(&link->leavings, &link->watched, link->waiting_first);
+    link->waiting_first = link->waiting_last = NULL;
+    link->weight = 0;
+    ptl_peer_full_reset(shard, link);
     ptl_link_weigh(shard, link);
     ptl_log_about(shard, weight_of(link, was_up, err), ptl_link_id(link), "%s %s: %s",
                   was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));

@@ -167,19 +167,3 @@ void ptl_link_heard(struct ptl_shard *shard, struct ptl_link *link)
         c = next;
     }
 }
-
-void ptl_link_candidates_go_on(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct ptl_connection *c = link->candidates;
-
-    (void)shard;
-    while (c != NULL) {
-        struct ptl_connection *next = c->candidate_next;
-        ptl_connection_prove(c);
-        if (c->state == PTL_CONNECTION_PROVING || c->state == PTL_CONNECTION_PROVED) {
-            ptl_connection_work(c);
-        }
-        /* Deciding one may close others: begin again as long as there are candidates to decide. */
-        c = link->state == PTL_LINK_UP || link->state == PTL_LINK_FAILING ? NULL : next;
-    }
-}

@@ -1,33 +1,33 @@
 #include "engine/link/leavings.h"
 
-#include "engine/link/link.h"
+#include "engine/link/watched.h"
 #include "engine/port/monitor.h"
 #include "engine/shard/shard.h"
 
-void ptl_leavings_begin(struct ptl_link *link)
+void ptl_leavings_init(struct ptl_leavings *leavings, const struct ptl_allocator *allocator)
 {
-    struct ptl_leavings *leavings = &link->leavings;
+    *leavings = (struct ptl_leavings){.waiting = NULL};
+    ptl_map_init(&leavings->watched, allocator);
+}
 
+void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_map *watched,
+                        struct ptl_parcel *waiting)
+{
+    /* A link fails anew only when those of its last failure are cleared away. */
     ptl_assert(leavings->watched.count == 0 && leavings->waiting == NULL);
     ptl_map_drop(&leavings->watched);
-    leavings->watched = link->watched;
-    ptl_map_init(&link->watched, leavings->watched.allocator);
-    leavings->waiting = link->waiting_first;
-    link->waiting_first = link->waiting_last = NULL;
-    link->weight = 0;
+    leavings->watched = *watched;
+    ptl_map_init(watched, leavings->watched.allocator);
+    leavings->waiting = waiting;
 }
 
 /* True: there was something, and it is gone. */
-static bool clear_one(struct ptl_shard *shard, struct ptl_link *link)
+static bool clear_one(struct ptl_shard *shard, struct ptl_leavings *leavings)
 {
-    struct ptl_leavings *leavings = &link->leavings;
-    struct ptl_monitoring *monitoring = ptl_map_take(&link->listeners);
-    struct ptl_watched *watched = monitoring != NULL ? NULL : ptl_map_take(&leavings->watched);
+    struct ptl_watched *watched = ptl_map_take(&leavings->watched);
     struct ptl_parcel *parcel = leavings->waiting;
 
-    if (monitoring != NULL) {
-        ptl_monitoring_take_back(shard, monitoring->id);
-    } else if (watched != NULL) {
+    if (watched != NULL) {
         ptl_watched_free(shard->allocator, watched);
     } else if (parcel != NULL) {
         leavings->waiting = parcel->next;
@@ -38,10 +38,21 @@ static bool clear_one(struct ptl_shard *shard, struct ptl_link *link)
     return true;
 }
 
-bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_link *link, uint64_t *units)
+static bool take_back_one(struct ptl_shard *shard, struct ptl_map *listeners)
+{
+    struct ptl_monitoring *monitoring = ptl_map_take(listeners);
+
+    if (monitoring != NULL) {
+        ptl_monitoring_take_back(shard, monitoring->id);
+    }
+    return monitoring != NULL;
+}
+
+bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_leavings *leavings,
+                        struct ptl_map *listeners, uint64_t *units)
 {
     while (*units > 0) {
-        if (!clear_one(shard, link)) {
+        if (!take_back_one(shard, listeners) && !clear_one(shard, leavings)) {
             return true;
         }
         --*units;
@@ -49,10 +60,9 @@ bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_link *link, uint64_t
     return false;
 }
 
-void ptl_leavings_drop(struct ptl_shard *shard, struct ptl_link *link)
+void ptl_leavings_drop(struct ptl_shard *shard, struct ptl_leavings *leavings)
 {
-    ptl_map_drop(&link->listeners); /* freed with the monitors */
-    while (clear_one(shard, link)) {
+    while (clear_one(shard, leavings)) {
     }
-    ptl_map_drop(&link->leavings.watched);
+    ptl_map_drop(&leavings->watched);
 }

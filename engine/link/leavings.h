@@ -9,7 +9,9 @@
 
 #include "engine/shard/map.h"
 
-struct ptl_link;
+#include <stdbool.h>
+#include <stdint.h>
+
 struct ptl_parcel;
 struct ptl_shard;
 
@@ -19,14 +21,18 @@ struct ptl_leavings {
     struct ptl_parcel *waiting; /* packets */
 };
 
-/* The link has failed: all that was watched there and all that waits are leavings. */
-void ptl_leavings_begin(struct ptl_link *link);
+void ptl_leavings_init(struct ptl_leavings *leavings, const struct ptl_allocator *allocator);
+
+/* The link has failed: all that was *watched there (emptied) and all that waits are leavings. */
+void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_map *watched,
+                        struct ptl_parcel *waiting);
 
 /*
- * Clear some away, and what the peer watched here; each thing costs one of *units.  True: nothing
- * is left.
+ * Clear some away, and of `listeners` (the peer's monitors on ports here); each thing costs one of
+ * *units.  True: nothing is left.
  */
-bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_link *link, uint64_t *units);
+bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_leavings *leavings,
+                        struct ptl_map *listeners, uint64_t *units);
 
-/* Free all: the shard is closing. */
-void ptl_leavings_drop(struct ptl_shard *shard, struct ptl_link *link);
+/* Free all: the shard is closing, and its monitors are gone. */
+void ptl_leavings_drop(struct ptl_shard *shard, struct ptl_leavings *leavings);

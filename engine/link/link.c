@@ -9,15 +9,6 @@ static bool same_link(const void *entry, struct ptl_span id)
     return ptl_span_equal(ptl_link_id(link), id);
 }
 
-void ptl_links_init(struct ptl_links *links, const struct ptl_node *node)
-{
-    *links = (struct ptl_links){.allocator = node->allocator};
-    ptl_map_init(&links->by_id, node->allocator);
-    ptl_strangers_init(&links->strangers, node->allocator,
-                       ptl_strangers_share(node->options.half_open_max, node->shard_count),
-                       node->options.half_open_per_address);
-}
-
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node)
 {
     return ptl_map_find(&shard->links.by_id, ptl_name_hash(node), same_link, node);
@@ -49,7 +40,7 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
     link->peer_bytes_max = UINT64_MAX;
     ptl_map_init(&link->watched, shard->allocator);
     ptl_map_init(&link->listeners, shard->allocator);
-    ptl_map_init(&link->leavings.watched, shard->allocator);
+    ptl_leavings_init(&link->leavings, shard->allocator);
     ptl_map_init(&link->told_full, shard->allocator);
     ptl_map_init(&link->remote_full, shard->allocator);
     link->fullness.node = ptl_link_id(link);

@@ -116,8 +116,6 @@ static inline bool ptl_link_is_to_stay(const struct ptl_link *link)
     return link->dialled || link->seeds != 0 || link->db.said_global;
 }
 
-void ptl_links_init(struct ptl_links *links, const struct ptl_node *node);
-
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node);
 
 /* The link to this node, made if need be.  NULL: no memory. */

@@ -4,9 +4,22 @@
 #include "engine/link/link_weight.h"
 #include "engine/link/listener.h"
 #include "engine/link/packet.h"
+#include "engine/link/peer_full.h"
 #include "engine/link/peer_limit.h"
-#include "engine/link/peer_room.h"
+#include "engine/link/stream.h"
 #include "engine/node/node.h"
+
+void ptl_links_init(struct ptl_links *links, const struct ptl_node *node)
+{
+    *links = (struct ptl_links){
+        .allocator = node->allocator,
+        .hooks = &ptl_connection_hooks,
+    };
+    ptl_map_init(&links->by_id, node->allocator);
+    ptl_strangers_init(&links->strangers, node->allocator,
+                       ptl_strangers_share(node->options.half_open_max, node->shard_count),
+                       node->options.half_open_per_address);
+}
 
 void ptl_links_flush(struct ptl_shard *shard)
 {
@@ -82,9 +95,10 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     ptl_free(shard->allocator, link->addresses, link->addresses_size);
     ptl_assert(!link->dirty && link->candidates == NULL && link->connection == NULL);
     ptl_link_drop_waiting(shard, link);
-    ptl_peer_room_drop(shard, link);
+    ptl_peer_full_drop(shard, link);
     ptl_watched_drop(&link->watched);
-    ptl_leavings_drop(shard, link);
+    ptl_map_drop(&link->listeners); /* the monitors themselves are gone already */
+    ptl_leavings_drop(shard, &link->leavings);
     ptl_msg_free(link->reason);
     if (shard->links.last == link) {
         shard->links.last = NULL;

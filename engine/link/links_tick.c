@@ -5,7 +5,8 @@
 #include "engine/link/dial.h"
 #include "engine/link/dialling.h"
 #include "engine/link/links_end.h"
-#include "engine/link/peer_room.h"
+#include "engine/link/peer_full.h"
+#include "engine/link/places.h"
 #include "engine/link/silence.h"
 #include "engine/node/node.h"
 
@@ -49,7 +50,7 @@ static uint64_t keep_link(struct ptl_shard *shard, struct ptl_link *link)
 /* Returns when the link wants to be looked at again. */
 static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
 {
-    if (!ptl_peer_room_sweep(shard, link) && link->state == PTL_LINK_DOWN) {
+    if (!ptl_peer_full_sweep(shard, link) && link->state == PTL_LINK_DOWN) {
         return shard->now + PTL_LINKS_TICK_NS;
     }
     switch ((enum ptl_link_state)link->state) {

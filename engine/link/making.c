@@ -1,67 +1,47 @@
 #include "engine/link/making.h"
 
-#include "engine/link/connection.h"
-#include "engine/link/failure.h"
-#include "engine/node/node.h"
+#include "io/base.h"
 
 #define SMALL ((size_t)65536) /* what is not counted */
 
-static void enlist(struct ptl_makings *all, struct ptl_connection *c)
+static void enlist(struct ptl_makings *all, struct ptl_making *making)
 {
-    c->making.next = NULL;
-    c->making.before = all->last;
-    if (all->last == NULL) {
-        all->first = c;
-    } else {
-        all->last->making.next = c;
-    }
-    all->last = c;
+    making->next = NULL;
+    making->before = all->last;
+    *(all->last == NULL ? &all->first : &all->last->next) = making;
+    all->last = making;
 }
 
-static void unlist(struct ptl_makings *all, struct ptl_connection *c)
+static void unlist(struct ptl_makings *all, struct ptl_making *making)
 {
-    struct ptl_making *making = &c->making;
-
-    if (making->before == NULL) {
-        all->first = making->next;
-    } else {
-        making->before->making.next = making->next;
-    }
-    if (making->next == NULL) {
-        all->last = making->before;
-    } else {
-        making->next->making.before = making->before;
-    }
+    *(making->before == NULL ? &all->first : &making->before->next) = making->next;
+    *(making->next == NULL ? &all->last : &making->next->before) = making->before;
 }
 
-static void set_held(struct ptl_connection *c, size_t held)
+/* Its place on the list is that of the time when it began, however much has come since. */
+static void set_held(struct ptl_makings *all, struct ptl_making *making, size_t held)
 {
-    struct ptl_makings *all = &c->shard->makings;
-
-    if (held != 0 && c->making.held == 0) {
-        enlist(all, c);
-    } else if (held == 0 && c->making.held != 0) {
-        unlist(all, c);
+    ptl_assert(all->held >= making->held);
+    if (held != 0 && making->held == 0) {
+        enlist(all, making);
+    } else if (held == 0 && making->held != 0) {
+        unlist(all, making);
     }
-    all->held += (uint64_t)held - c->making.held;
-    c->making.held = held;
+    all->held += (uint64_t)held - making->held;
+    making->held = held;
 }
 
-void ptl_making_end(struct ptl_connection *c)
+void ptl_making_count(struct ptl_makings *all, struct ptl_making *making, size_t held)
 {
-    set_held(c, 0);
+    set_held(all, making, held <= SMALL ? 0 : held);
 }
 
-void ptl_making_count(struct ptl_connection *c)
+void ptl_making_end(struct ptl_makings *all, struct ptl_making *making)
 {
-    struct ptl_shard *shard = c->shard;
-    size_t held = ptl_decoder_held(&c->decoder);
+    set_held(all, making, 0);
+}
 
-    set_held(c, held <= SMALL ? 0 : held);
-    while (shard->makings.held > shard->node->options.making_room &&
-           shard->makings.first != shard->makings.last) {
-        struct ptl_connection *longest = shard->makings.first;
-        ptl_making_end(longest);
-        ptl_link_fail(shard, longest->link, PTL_ENOMEM);
-    }
+struct ptl_making *ptl_makings_victim(const struct ptl_makings *all, uint64_t room)
+{
+    return all->held > room && all->first != all->last ? all->first : NULL;
 }

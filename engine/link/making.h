@@ -16,26 +16,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ptl_connection;
-struct ptl_shard;
-
 /* Embedded in a connection by value; only making.c touches the fields. */
 struct ptl_making {
-    struct ptl_connection *next, *before;
+    struct ptl_making *next, *before;
     size_t held; /* bytes; 0: it is on no list */
 };
 
 /* Of a shard; likewise. */
 struct ptl_makings {
-    struct ptl_connection *first, *last; /* the longest in the making first */
+    struct ptl_making *first, *last; /* the longest in the making first */
     uint64_t held;
 };
 
-/*
- * The connection has read: count what its decoder holds now.  May fail links that hold messages for
- * longer, and this connection's own.
- */
-void ptl_making_count(struct ptl_connection *connection);
+/* A connection has read: count the bytes that its decoder holds now. */
+void ptl_making_count(struct ptl_makings *all, struct ptl_making *making, size_t held);
 
 /* It reads no more. */
-void ptl_making_end(struct ptl_connection *connection);
+void ptl_making_end(struct ptl_makings *all, struct ptl_making *making);
+
+/*
+ * Whose message has to go, since all hold more than `room` bytes; NULL: nobody's.  The only one in
+ * the making may be as large as it likes.
+ */
+struct ptl_making *ptl_makings_victim(const struct ptl_makings *all, uint64_t room);

@@ -3,101 +3,35 @@
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/link/packet.h"
-#include "engine/message/name.h"
+#include "engine/link/peer_full.h"
 #include "engine/node/node.h"
-
-/* A port of ours that the peer knows to be full. */
-struct told {
-    uint64_t hash;
-    uint8_t name_size;
-    char name[];
-};
-
-/* A port of the peer's that is full, or was until all shards know better. */
-struct remote_full {
-    uint64_t hash;
-    struct ptl_fullness fullness;
-    uint8_t name_size;
-    char name[];
-};
-
-static void free_told(struct ptl_shard *shard, struct told *told)
-{
-    ptl_free(shard->allocator, told, sizeof(*told) + told->name_size);
-}
-
-static void free_remote(struct ptl_shard *shard, struct remote_full *remote)
-{
-    ptl_free(shard->allocator, remote, sizeof(*remote) + remote->name_size);
-}
-
-static bool same_told(const void *entry, struct ptl_span name)
-{
-    const struct told *told = entry;
-    return ptl_span_equal(ptl_span(told->name, told->name_size), name);
-}
-
-static bool same_remote(const void *entry, struct ptl_span name)
-{
-    const struct remote_full *remote = entry;
-    return ptl_span_equal(ptl_span(remote->name, remote->name_size), name);
-}
 
 /* ---- Our ports ----------------------------------------------------------------------------- */
 
-static struct told *make_told(struct ptl_shard *shard, uint64_t hash, struct ptl_span name)
-{
-    struct told *told = ptl_alloc_raw(shard->allocator, sizeof(*told) + name.size);
-
-    if (told != NULL) {
-        told->hash = hash;
-        told->name_size = (uint8_t)name.size;
-        memcpy(told->name, name.bytes, name.size);
-    }
-    return told;
-}
-
 bool ptl_peer_tell_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
-    uint64_t hash = ptl_name_hash(name);
-
-    if (ptl_map_find(&link->told_full, hash, same_told, name) != NULL) {
+    if (ptl_peer_is_told(link, name)) {
         return true;
     }
     if (link->told_full.count >= PTL_PEER_FULL_MAX) {
         return false;
     }
-    if (ptl_map_reserve(&link->told_full) < 0) {
-        return true; /* without memory the peer is told with a later message */
+    /* Without memory the peer is told with a later message. */
+    if (ptl_peer_told(shard, link, name) == PTL_OK &&
+        ptl_link_request(shard, link, PTL_REQUEST_FULL, name) < 0) {
+        ptl_peer_told_no_more(shard, link, name);
     }
-    struct told *told = make_told(shard, hash, name);
-    if (told == NULL) {
-        return true;
-    }
-    if (ptl_link_request(shard, link, PTL_REQUEST_FULL, name) < 0) {
-        free_told(shard, told);
-        return true;
-    }
-    ptl_map_insert(&link->told_full, hash, told);
-    shard->links.told_full++;
     return true;
 }
 
 void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name)
 {
-    uint64_t hash = ptl_name_hash(name);
     struct ptl_link *link;
     uint32_t at = 0;
 
     while (shard->links.told_full != 0 && (link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
-        struct told *told = ptl_map_find(&link->told_full, hash, same_told, name);
-        if (told == NULL) {
-            continue;
-        }
-        ptl_map_remove(&link->told_full, hash, told);
-        shard->links.told_full--;
-        free_told(shard, told);
-        if (ptl_link_request(shard, link, PTL_REQUEST_ROOM, name) < 0) {
+        if (ptl_peer_told_no_more(shard, link, name) &&
+            ptl_link_request(shard, link, PTL_REQUEST_ROOM, name) < 0) {
             ptl_link_fail(shard, link, PTL_ENOMEM); /* else it would wait for ever */
         }
     }
@@ -105,113 +39,35 @@ void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name)
 
 /* ---- The peer's ports ---------------------------------------------------------------------- */
 
-static struct remote_full *make_remote(struct ptl_shard *shard, struct ptl_link *link,
-                                       uint64_t hash, struct ptl_span name)
-{
-    if (ptl_map_reserve(&link->remote_full) < 0) {
-        return NULL;
-    }
-    struct remote_full *remote = ptl_alloc(shard->allocator, sizeof(*remote) + name.size);
-    if (remote != NULL) {
-        remote->hash = hash;
-        remote->name_size = (uint8_t)name.size;
-        memcpy(remote->name, name.bytes, name.size);
-        remote->fullness.node = ptl_span(link->id, link->id_size);
-        remote->fullness.name = ptl_span(remote->name, remote->name_size);
-        ptl_map_insert(&link->remote_full, hash, remote);
-    }
-    return remote;
-}
-
 int ptl_peer_says_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
-    uint64_t hash = ptl_name_hash(name);
-    struct remote_full *remote = ptl_map_find(&link->remote_full, hash, same_remote, name);
+    struct ptl_fullness *fullness = ptl_peer_full_find(link, name);
 
     if (link->id_size + 1 + name.size > PTL_PORT_ID_MAX) {
         return PTL_OK; /* nobody here can name that port */
     }
-    if (remote == NULL && link->remote_full.count >= PTL_PEER_FULL_MAX) {
+    if (fullness == NULL && link->remote_full.count >= PTL_PEER_FULL_MAX) {
         ptl_log(shard->node, PTL_LOG_WARN, "%s has too many ports that are full: %.*s: ignored",
                 link->id, (int)name.size, (const char *)name.bytes);
         return PTL_OK;
     }
-    if (remote == NULL) {
-        remote = make_remote(shard, link, hash, name);
+    if (fullness == NULL) {
+        fullness = ptl_peer_full_add(shard, link, name);
     }
-    if (remote == NULL) {
+    if (fullness == NULL) {
         return PTL_ENOMEM;
     }
-    if (!remote->fullness.full) {
-        ptl_fullness_set(shard, &remote->fullness, true);
+    if (!fullness->full) {
+        ptl_fullness_set(shard, fullness, true);
     }
     return PTL_OK;
 }
 
-static void has_room(struct ptl_shard *shard, struct remote_full *remote)
-{
-    if (remote->fullness.full) {
-        ptl_fullness_set(shard, &remote->fullness, false);
-    }
-}
-
 void ptl_peer_says_room(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
-    struct remote_full *remote =
-        ptl_map_find(&link->remote_full, ptl_name_hash(name), same_remote, name);
+    struct ptl_fullness *fullness = ptl_peer_full_find(link, name);
 
-    if (remote != NULL) {
-        has_room(shard, remote);
+    if (fullness != NULL && fullness->full) {
+        ptl_fullness_set(shard, fullness, false);
     }
-}
-
-/* ---- The end ------------------------------------------------------------------------------- */
-
-static void drop_told(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct told *told;
-    uint32_t at = 0;
-
-    shard->links.told_full -= link->told_full.count;
-    while ((told = ptl_map_next(&link->told_full, &at)) != NULL) {
-        free_told(shard, told);
-    }
-    ptl_map_drop(&link->told_full);
-}
-
-void ptl_peer_room_reset(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct remote_full *remote;
-    uint32_t at = 0;
-
-    drop_told(shard, link);
-    while ((remote = ptl_map_next(&link->remote_full, &at)) != NULL) {
-        has_room(shard, remote);
-    }
-}
-
-bool ptl_peer_room_sweep(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct remote_full *remote;
-    uint32_t at = 0;
-
-    while ((remote = ptl_map_next(&link->remote_full, &at)) != NULL) {
-        if (!remote->fullness.full && ptl_fullness_settled(&remote->fullness)) {
-            ptl_map_remove_last(&link->remote_full, &at);
-            free_remote(shard, remote);
-        }
-    }
-    return link->remote_full.count == 0;
-}
-
-void ptl_peer_room_drop(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct remote_full *remote;
-    uint32_t at = 0;
-
-    drop_told(shard, link);
-    while ((remote = ptl_map_next(&link->remote_full, &at)) != NULL) {
-        free_remote(shard, remote);
-    }
-    ptl_map_drop(&link->remote_full);
 }

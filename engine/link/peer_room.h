@@ -25,9 +25,6 @@ struct ptl_shard;
 #define PTL_REQUEST_FULL "portolan::full"
 #define PTL_REQUEST_ROOM "portolan::room"
 
-/* Ports of one node that another one takes for full, and is told of.  Names cost memory there. */
-#define PTL_PEER_FULL_MAX 4096
-
 /*
  * A message from this peer is for port `name` of ours, which is full: say so, unless it knows.
  * False: it knows of as many as it may, and is not to be read until the port has room.
@@ -43,12 +40,3 @@ void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name);
  */
 int ptl_peer_says_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
 void ptl_peer_says_room(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
-
-/* The link is lost: whoever waits for one of its ports may go on, and learns it in another way. */
-void ptl_peer_room_reset(struct ptl_shard *shard, struct ptl_link *link);
-
-/* Free what all shards have been told of.  True: nothing is left. */
-bool ptl_peer_room_sweep(struct ptl_shard *shard, struct ptl_link *link);
-
-/* Free all: the shard is closing. */
-void ptl_peer_room_drop(struct ptl_shard *shard, struct ptl_link *link);

@@ -164,13 +164,6 @@ static int pause(struct ptl_connection *c)
     return PTL_OK;
 }
 
-void ptl_connection_wait_no_more(struct ptl_connection *c)
-{
-    if (c->waiter != NULL) {
-        ptl_waiter_free(c->shard, c->waiter);
-    }
-}
-
 static int stall(struct ptl_connection *c, const struct ptl_packet *packet)
 {
     struct ptl_op op = {
@@ -221,6 +214,25 @@ static int share(struct ptl_connection *c, size_t bytes)
     return pause(c);
 }
 
+static struct ptl_connection *making_of(struct ptl_making *making)
+{
+    return (struct ptl_connection *)((char *)making - offsetof(struct ptl_connection, making));
+}
+
+/* What all hold of messages in the making may cost some of them their links: this one's, too. */
+static void count_making(struct ptl_connection *c)
+{
+    struct ptl_shard *shard = c->shard;
+    struct ptl_makings *all = &shard->makings;
+    struct ptl_making *victim;
+
+    ptl_making_count(all, &c->making, ptl_decoder_held(&c->decoder));
+    while ((victim = ptl_makings_victim(all, shard->node->options.making_room)) != NULL) {
+        ptl_making_end(all, victim);
+        ptl_link_fail(shard, making_of(victim)->link, PTL_ENOMEM);
+    }
+}
+
 bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
 {
     struct ptl_packet packet;
@@ -242,21 +254,17 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
             return false;
         }
     }
-    ptl_making_count(c);
+    count_making(c);
     return is_up(c);
 }
 
-void ptl_connection_unblock(struct ptl_connection *c)
+bool ptl_connection_waits_for_peer(const struct ptl_connection *c)
 {
     const struct ptl_link *link = c->link;
 
-    if (!c->paused || c->shard->stop_step != PTL_STOP_NOT || c->last_port.kind != PTL_PORT_REMOTE ||
-        c->last_port.node_hash != link->hash || c->shard->now - link->sent_at < ANSWERS_WAIT_NS) {
-        return;
-    }
-    c->answer_anyway = true; /* until it takes something */
-    ptl_connection_wait_no_more(c);
-    ptl_connection_resume(c);
+    return c->paused && c->shard->stop_step == PTL_STOP_NOT &&
+           c->last_port.kind == PTL_PORT_REMOTE && c->last_port.node_hash == link->hash &&
+           c->shard->now - link->sent_at >= ANSWERS_WAIT_NS;
 }
 
 bool ptl_connection_unstall(struct ptl_connection *c)

@@ -14,9 +14,6 @@
 
 struct ptl_connection;
 
-/* A real node's silence is probed, and unacknowledged bytes may be out for so long. */
-#define PTL_REAL_USER_TIMEOUT_MS 10000
-
 /*
  * Take packets from `input`, which moves on, until it is empty or the connection is paused.
  * False: the connection is not the link's any more.
@@ -24,13 +21,10 @@ struct ptl_connection;
 bool ptl_connection_read(struct ptl_connection *connection, struct ptl_span *input);
 
 /*
- * A connection of a node of ours that is not read because the peer takes no answers: two nodes may
- * wait for each other so, or one for a peer that is gone.  After a while it is read again.
+ * Whether a connection of a node of ours is not read because the peer has taken no answers for a
+ * while: two nodes may wait for each other so, or one for a peer that is gone.
  */
-void ptl_connection_unblock(struct ptl_connection *connection);
-
-/* It is closed, or goes on at once: it does not wait for room any more, if it did. */
-void ptl_connection_wait_no_more(struct ptl_connection *connection);
+bool ptl_connection_waits_for_peer(const struct ptl_connection *connection);
 
 /* Deliver the packet that found no room.  False: there is still none, or the link is lost. */
 bool ptl_connection_unstall(struct ptl_connection *connection);

@@ -62,11 +62,17 @@ static uint64_t jittered(struct ptl_shard *shard, uint64_t backoff)
     return backoff * 6 / 10 + backoff * 6 / 10 * random / UINT32_MAX;
 }
 
+static void attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int seed, int err)
+{
+    (void)link;
+    ptl_seed_lost(shard->node, seed, err, shard);
+}
+
 static void start(struct ptl_shard *shard, struct ptl_seed *seed, int index)
 {
     atomic_store(&seed->state, PTL_SEED_TRYING);
-    int err =
-        ptl_dial_start(shard, seed->host_port, strlen(seed->host_port), NULL, index, &seed->dial);
+    struct ptl_dial_owner owner = {NULL, index, &seed->dial, attempt_failed};
+    int err = ptl_dial_start(shard, seed->host_port, strlen(seed->host_port), &owner);
     if (err < 0) {
         ptl_seed_lost(shard->node, index, err, shard);
     }

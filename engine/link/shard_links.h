@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct ptl_connection;
+struct ptl_connection_hooks;
 struct ptl_dial;
 struct ptl_link;
 struct ptl_link_listener;
@@ -25,6 +26,7 @@ struct ptl_shard;
 #define PTL_DIALS_MAX 64u
 
 struct ptl_links {
+    const struct ptl_connection_hooks *hooks; /* what connections tell their users */
     const struct ptl_allocator *allocator;
     struct ptl_map by_id;
     struct ptl_link *dirty;

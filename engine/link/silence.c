@@ -4,7 +4,7 @@
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
 #include "engine/link/packet.h"
-#include "engine/link/receive.h"
+#include "engine/link/stream.h"
 #include "engine/node/node.h"
 
 #define PROBE_NS UINT64_C(5000000000) /* a real node's silence */

@@ -2,8 +2,9 @@
 
 #include "engine/link/addresses.h"
 #include "engine/link/failure.h"
-#include "engine/link/joining.h"
+#include "engine/link/opening.h"
 #include "engine/link/outside.h"
+#include "engine/link/stream.h"
 #include "engine/message/message.h"
 #include "engine/node/node.h"
 #include "engine/shard/slice.h"
@@ -46,6 +47,22 @@ static bool all_answered(const struct ptl_shard *shard, const struct ptl_link *l
     return true;
 }
 
+/* Candidates that were held back while the link was failing go on. */
+static void candidates_go_on(const struct ptl_link *link)
+{
+    struct ptl_connection *c = link->candidates;
+
+    while (c != NULL) {
+        struct ptl_connection *next = c->candidate_next;
+        ptl_connection_prove(c);
+        if (c->state == PTL_CONNECTION_PROVING || c->state == PTL_CONNECTION_PROVED) {
+            ptl_connection_work(c);
+        }
+        /* Deciding one may close others: begin again as long as there are candidates to decide. */
+        c = link->state == PTL_LINK_UP || link->state == PTL_LINK_FAILING ? NULL : next;
+    }
+}
+
 /* All shards know, and what they send from now on is of the new epoch. */
 static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
 {
@@ -57,7 +74,7 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
         ptl_link_fail(shard, link, link->again);
         return;
     }
-    ptl_link_candidates_go_on(shard, link);
+    candidates_go_on(link);
     if (link->keep_until != 0) {
         ptl_links_tick_at(&shard->links, link->keep_at);
     }
@@ -91,7 +108,8 @@ bool ptl_links_tell(struct ptl_shard *shard)
 
     tell_failures(shard, &units);
     while (links->failing_first != NULL &&
-           ptl_leavings_clear(shard, links->failing_first, &units) &&
+           ptl_leavings_clear(shard, &links->failing_first->leavings,
+                              &links->failing_first->listeners, &units) &&
            all_answered(shard, links->failing_first)) {
         struct ptl_link *link = links->failing_first;
         links->failing_first = link->failing_next;

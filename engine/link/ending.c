@@ -1,0 +1,61 @@
+#include "engine/link/ending.h"
+
+#include "engine/link/addresses.h"
+#include "engine/link/candidate.h"
+#include "engine/link/dial.h"
+#include "engine/link/failure.h"
+#include "engine/node/node.h"
+
+void ptl_connection_over(struct ptl_connection *c, int err)
+{
+    if (c->link != NULL && c->link->connection == c) {
+        ptl_link_fail(c->shard, c->link, err);
+        return;
+    }
+    bool ours = !c->accepted && c->state <= PTL_CONNECTION_GREETING;
+    if (ours && ptl_handshake_peer(&c->handshake)->own_id) {
+        ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR); /* no node keeps such a connection */
+        return;
+    }
+    if (c->refused < 0) {
+        err = c->refused;
+    } else if (!c->accepted && c->proof_sent && !c->proved && c->ended) {
+        err = PTL_EREFUSED; /* it says nothing of why */
+    }
+    ptl_connection_close(c, err, ours ? PTL_LOG_INFO : PTL_LOG_WARN);
+}
+
+/* A candidate is gone: perhaps it was all that its link was for. */
+static void lose_candidate(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c,
+                           int err)
+{
+    if (err != PTL_EDUPLICATE) {
+        ptl_candidate_failed(shard, link, c, err);
+    }
+    ptl_candidate_remove(link, c);
+    ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
+    if (!c->accepted || c->proved) {
+        ptl_link_attempt_failed(shard, link, err);
+    }
+}
+
+void ptl_connection_closed(struct ptl_connection *c, enum ptl_connection_state was, int err)
+{
+    struct ptl_link *link = c->link;
+    struct ptl_dial *dial = c->dial;
+
+    ptl_assert(link == NULL || link->connection != c);
+    if (c->seed >= 0 && link == NULL && dial == NULL) {
+        ptl_seed_lost(c->shard->node, c->seed, err, c->shard);
+        c->seed = -1;
+    }
+    c->dial = NULL;
+    c->link = NULL;
+    if (dial != NULL) {
+        dial->connection = NULL;
+        ptl_dial_failed(dial, err);
+    }
+    if (link != NULL && (was == PTL_CONNECTION_PROVING || was == PTL_CONNECTION_PROVED)) {
+        lose_candidate(c->shard, link, c, err);
+    }
+}

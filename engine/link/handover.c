@@ -1,0 +1,62 @@
+#include "engine/link/handover.h"
+
+#include "engine/link/connection.h"
+#include "engine/link/dial.h"
+#include "engine/message/name.h"
+#include "engine/node/node.h"
+
+void ptl_connection_start_detach(struct ptl_connection *c)
+{
+    if (!c->sending) {
+        ptl_stream_detach(c->shard->loop, c->stream);
+    }
+}
+
+void ptl_connection_detached(void *owner, int handle)
+{
+    struct ptl_connection *c = owner;
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+    struct ptl_node *node = c->shard->node;
+    struct ptl_shard *from = c->shard;
+    struct ptl_op op = {.kind = PTL_OP_HANDOVER, .to = PTL_TO_SHARD, .pointer = c};
+    struct ptl_parcel *parcel = (struct ptl_parcel *)c->handover;
+
+    c->handle = handle;
+    c->stream = NULL;
+    ptl_connection_unlist(c);
+    ptl_assert(sizeof(*parcel) + ptl_op_size(&op) <= sizeof(c->handover));
+    ptl_op_pack(&op, parcel->bytes);
+    unsigned owner_index = ptl_shard_of(ptl_name_hash(peer->node_id), node->shard_count);
+    c->shard = &node->shards[owner_index];
+    ptl_shard_hand(c->shard, parcel, from);
+}
+
+bool ptl_connection_find_owner(struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+    unsigned owner = ptl_shard_of(ptl_name_hash(peer->node_id), c->shard->node->shard_count);
+    struct ptl_dial *dial = c->dial;
+
+    if (dial != NULL) {
+        struct ptl_link *wanted = dial->owner.link;
+        c->dial = NULL;
+        dial->connection = NULL;
+        if (wanted != NULL &&
+            !ptl_span_equal(ptl_span(wanted->id, wanted->id_size), peer->node_id)) {
+            ptl_log_about(c->shard, PTL_LOG_WARN, ptl_span_text(wanted->id),
+                          "at %s is %.*s, not %s: check its address", c->dialled,
+                          (int)peer->node_id.size, (const char *)peer->node_id.bytes, wanted->id);
+            ptl_dial_failed(dial, PTL_ENOADDRESS);
+        } else {
+            ptl_dial_reached(dial);
+        }
+    }
+    if (owner == c->shard->index) {
+        return true;
+    }
+    c->state = PTL_CONNECTION_MOVING;
+    ptl_connection_half_open_end(c);
+    ptl_connection_leave_place(c);
+    ptl_connection_start_detach(c);
+    return false;
+}

@@ -1,0 +1,187 @@
+#include "engine/link/opening.h"
+
+#include "engine/link/candidate.h"
+#include "engine/link/dial.h"
+#include "engine/link/ending.h"
+#include "engine/link/handover.h"
+#include "engine/link/joining.h"
+#include "engine/link/peer_room.h"
+#include "engine/node/node.h"
+
+struct ptl_span *ptl_connection_next_line(struct ptl_connection *c)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (c->opening[i].size != 0) {
+            return &c->opening[i];
+        }
+    }
+    return NULL;
+}
+
+void ptl_connection_send_lines(struct ptl_connection *c)
+{
+    const struct ptl_span *line = ptl_connection_next_line(c);
+
+    if (c->sending || line == NULL) {
+        return;
+    }
+    int err = ptl_stream_send(c->shard->loop, c->stream, line, 1);
+    if (err < 0) {
+        ptl_connection_over(c, err);
+        return;
+    }
+    c->sending = true;
+}
+
+int ptl_connection_greet(struct ptl_connection *c)
+{
+    const struct ptl_node *node = c->shard->node;
+    uint8_t nonce[PTL_HANDSHAKE_NONCE_BYTES];
+    struct ptl_handshake_options options = {
+        .node_id = ptl_span(node->self.id, node->self.id_size),
+        .secret = ptl_span(node->options.secret, node->options.secret_size),
+        .framings = ptl_span_text(node->options.framings),
+        .provider = ptl_span_text("portolan-" PTL_VERSION),
+        .incarnation = node->self.incarnation,
+        .features = PTL_FEATURE_ROOM | PTL_FEATURE_DATABASE,
+        .message_bytes_max = node->options.message_bytes_max,
+    };
+
+    ptl_loop_random(c->shard->loop, nonce, sizeof(nonce));
+    int err = ptl_handshake_init(&c->handshake, c->shard->allocator, &options,
+                                 ptl_span(nonce, sizeof(nonce)), ptl_span_text(c->peer.text));
+    if (err < 0) {
+        return err;
+    }
+    c->state = PTL_CONNECTION_GREETING;
+    ptl_node_nonce(c->shard->node, c, true);
+    c->opening[0] = ptl_handshake_greeting(&c->handshake);
+    ptl_connection_send_lines(c);
+    return PTL_OK;
+}
+
+static void prove(struct ptl_connection *c, uint64_t session)
+{
+    int size = ptl_handshake_prove(&c->handshake, session, c->proof);
+
+    if (size < 0) {
+        ptl_connection_over(c, size);
+        return;
+    }
+    c->proof_sent = true;
+    c->opening[1] = ptl_span(c->proof, (size_t)size);
+    ptl_connection_send_lines(c);
+}
+
+void ptl_connection_prove(struct ptl_connection *c)
+{
+    if (!c->proof_sent && ptl_handshake_state(&c->handshake) >= PTL_HANDSHAKE_PROOF &&
+        ptl_candidate_may_prove(c->link, c)) {
+        prove(c, c->link->failed_at + 1);
+    }
+}
+
+/* Somebody goes by our own ID: ourselves, if the nonce is one of ours. */
+static void meet_own_id(struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+
+    if (!ptl_node_nonce_is_ours(c->shard->node, peer->nonce)) {
+        if (!c->accepted) {
+            prove(c, 0); /* whoever it is can tell then that there are two of us */
+        } else if (!peer->is_portolan) {
+            ptl_connection_close(c, PTL_ETWIN, PTL_LOG_WARN); /* as a real node would do */
+        }
+        return;
+    }
+    if (c->seed >= 0) {
+        ptl_seed_is_self(c->shard->node, c->seed);
+        c->seed = -1;
+        if (c->dial != NULL) {
+            struct ptl_dial *dial = c->dial;
+            c->dial = NULL;
+            dial->connection = NULL;
+            ptl_dial_reached(dial);
+        }
+    }
+    ptl_connection_close(c, PTL_ESELF, PTL_LOG_DEBUG); /* the seed has a line of its own */
+}
+
+static bool become_candidate(struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+    struct ptl_link *link = ptl_link_get(c->shard, peer->node_id);
+
+    if (link == NULL) {
+        ptl_connection_over(c, PTL_ENOMEM);
+        return false;
+    }
+    c->state = PTL_CONNECTION_PROVING;
+    c->link = link;
+    ptl_stranger_greeted(&c->shard->links.strangers, &c->stranger);
+    ptl_candidate_add(link, c);
+    return c->state == PTL_CONNECTION_PROVING;
+}
+
+/* The peer is who it says: none of the strangers any more.  True: there may be more to do. */
+static bool believe(struct ptl_connection *c)
+{
+    c->proved = true;
+    ptl_connection_leave_place(c);
+    if (ptl_handshake_peer(&c->handshake)->own_id) {
+        ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR);
+        return false;
+    }
+    return ptl_candidate_proved(c->shard, c->link, c);
+}
+
+/* Take one line of the peer.  True: there may be more to do. */
+static bool take_line(struct ptl_connection *c)
+{
+    enum ptl_handshake_state before = ptl_handshake_state(&c->handshake);
+    int used = ptl_handshake_feed(&c->handshake, ptl_backlog_bytes(&c->backlog));
+
+    if (used < 0) {
+        ptl_connection_over(c, used);
+        return false;
+    }
+    ptl_backlog_taken(&c->backlog, (size_t)used);
+    if (used == 0) {
+        if (c->ended) {
+            ptl_connection_over(c, c->end_err);
+        }
+        return false;
+    }
+    if (before == PTL_HANDSHAKE_NONCE && ptl_handshake_peer(&c->handshake)->own_id) {
+        meet_own_id(c);
+    } else if (before == PTL_HANDSHAKE_PROOF) {
+        return believe(c);
+    }
+    return c->state == PTL_CONNECTION_GREETING || c->state == PTL_CONNECTION_PROVING;
+}
+
+bool ptl_opening_step(struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+    enum ptl_handshake_state state = ptl_handshake_state(&c->handshake);
+
+    if (c->state == PTL_CONNECTION_GREETING && state != PTL_HANDSHAKE_GREETING && !peer->own_id) {
+        return ptl_connection_find_owner(c) && become_candidate(c);
+    }
+    if (state == PTL_HANDSHAKE_UP) {
+        /* Theirs is good; ours may still have to wait. */
+        ptl_connection_prove(c);
+        if (c->state == PTL_CONNECTION_PROVING && c->proof_sent) {
+            c->state = PTL_CONNECTION_PROVED;
+        }
+        return c->state == PTL_CONNECTION_PROVED;
+    }
+    if (!take_line(c)) {
+        return false;
+    }
+    if (c->state == PTL_CONNECTION_PROVING &&
+        ptl_handshake_state(&c->handshake) == PTL_HANDSHAKE_PROOF) {
+        ptl_connection_prove(c);
+    }
+    return c->state == PTL_CONNECTION_GREETING || c->state == PTL_CONNECTION_PROVING;
+}

@@ -1,0 +1,292 @@
+#include "engine/link/stream.h"
+
+#include "engine/link/ending.h"
+#include "engine/link/failure.h"
+#include "engine/link/handover.h"
+#include "engine/link/joining.h"
+#include "engine/link/opening.h"
+#include "engine/link/packet.h"
+#include "engine/link/places.h"
+#include "engine/link/receive.h"
+#include "engine/node/node.h"
+
+/* ---- Going on ------------------------------------------------------------------------------ */
+
+/* Returns whether something changed, so that another step may follow. */
+static bool step(struct ptl_connection *c)
+{
+    switch ((enum ptl_connection_state)c->state) {
+    case PTL_CONNECTION_GREETING:
+    case PTL_CONNECTION_PROVING:
+        return ptl_opening_step(c);
+    case PTL_CONNECTION_PROVED:
+        if (c->ended && !ptl_connection_has_bytes(c)) {
+            ptl_connection_over(c, c->end_err);
+            return false;
+        }
+        if (c->refused < 0) {
+            return false;
+        }
+        ptl_candidate_decide(c->shard, c->link, c);
+        return c->state == PTL_CONNECTION_UP;
+    case PTL_CONNECTION_UP: {
+        struct ptl_span input = ptl_backlog_bytes(&c->backlog);
+        if (c->paused || input.size == 0) {
+            return false;
+        }
+        size_t before = input.size;
+        if (!ptl_connection_read(c, &input)) {
+            return false;
+        }
+        ptl_backlog_taken(&c->backlog, before - input.size);
+        if (input.size == 0) {
+            ptl_backlog_ease(&c->backlog);
+        }
+        return false;
+    }
+    default:
+        return false;
+    }
+}
+
+void ptl_connection_work(struct ptl_connection *c)
+{
+    if (c->working) {
+        return;
+    }
+    c->working = true;
+    while (step(c)) {
+    }
+    c->working = false;
+    if (c->state != PTL_CONNECTION_UP || c->paused || ptl_connection_has_bytes(c)) {
+        return;
+    }
+    if (c->ended) {
+        ptl_connection_over(c, c->end_err);
+    } else if (!c->reading) {
+        c->reading = true;
+        ptl_stream_read(c->shard->loop, c->stream, true);
+    }
+}
+
+void ptl_connection_resume(struct ptl_connection *c)
+{
+    if (c->state == PTL_CONNECTION_UP && c->paused) {
+        c->paused = false;
+        if (ptl_connection_unstall(c)) {
+            ptl_connection_work(c);
+        }
+    }
+}
+
+void ptl_connection_unblock(struct ptl_connection *c)
+{
+    if (ptl_connection_waits_for_peer(c)) {
+        c->answer_anyway = true; /* until it takes something */
+        ptl_connection_wait_no_more(c);
+        ptl_connection_resume(c);
+    }
+}
+
+void ptl_connection_flush(struct ptl_connection *c)
+{
+    struct ptl_span spans[PTL_SEND_SPANS_MAX];
+
+    if (c->sending || ptl_connection_next_line(c) != NULL) {
+        return;
+    }
+    unsigned count = ptl_outbox_spans(&c->out, spans, PTL_SEND_SPANS_MAX);
+    if (count == 0) {
+        return;
+    }
+    int err = ptl_stream_send(c->shard->loop, c->stream, spans, count);
+    if (err < 0) {
+        ptl_connection_over(c, err);
+        return;
+    }
+    c->sending = true;
+}
+
+/* ---- What the loop tells ------------------------------------------------------------------- */
+
+static void on_connected(void *owner, int err)
+{
+    struct ptl_connection *c = owner;
+
+    ptl_shard_stamp(c->shard);
+    if (err == PTL_OK) {
+        err = ptl_connection_greet(c);
+    }
+    if (err < 0) {
+        ptl_connection_over(c, err);
+    }
+}
+
+/* Keep what cannot be taken now; when that is much, nothing more is read until it is taken. */
+static int keep(struct ptl_connection *c, struct ptl_span bytes)
+{
+    int err = ptl_backlog_keep(&c->backlog, bytes);
+
+    if (err == PTL_OK && c->reading && c->state != PTL_CONNECTION_MOVING &&
+        ptl_backlog_bytes(&c->backlog).size > PTL_BACKLOG_MAX / 2) {
+        c->reading = false;
+        ptl_stream_read(c->shard->loop, c->stream, false);
+    }
+    return err;
+}
+
+static void on_received(void *owner, struct ptl_span bytes)
+{
+    struct ptl_connection *c = owner;
+
+    ptl_shard_stamp(c->shard);
+    if (c->state == PTL_CONNECTION_FINISHING) {
+        return;
+    }
+    if (c->link != NULL && c->link->connection == c) {
+        c->link->received_at = c->shard->now;
+        if (c->link->has_rivals) {
+            ptl_link_heard(c->shard, c->link);
+        }
+    }
+    if (c->state == PTL_CONNECTION_UP && !c->paused && !ptl_connection_has_bytes(c)) {
+        if (!ptl_connection_read(c, &bytes) || bytes.size == 0) {
+            return;
+        }
+    }
+    if (keep(c, bytes) < 0) {
+        ptl_connection_over(c, PTL_ENOMEM);
+        return;
+    }
+    ptl_connection_work(c);
+}
+
+static void on_ended(void *owner, int err)
+{
+    struct ptl_connection *c = owner;
+
+    ptl_shard_stamp(c->shard);
+    c->ended = true;
+    c->end_err = err == 0 ? PTL_ECLOSED : err;
+    if (c->state == PTL_CONNECTION_MOVING) {
+        return; /* whoever gets it finds out again */
+    }
+    if (c->state == PTL_CONNECTION_FINISHING) {
+        ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG);
+        return;
+    }
+    /* What the peer said before it closed in order still counts. */
+    if (err == 0 && (c->paused || ptl_connection_has_bytes(c)) &&
+        c->state >= PTL_CONNECTION_PROVED) {
+        return;
+    }
+    ptl_connection_over(c, c->end_err);
+}
+
+static void on_sent(void *owner, int result)
+{
+    struct ptl_connection *c = owner;
+    struct ptl_span *line = ptl_connection_next_line(c);
+
+    ptl_shard_stamp(c->shard);
+    c->sending = false;
+    if (result < 0) {
+        if (c->state == PTL_CONNECTION_MOVING) {
+            ptl_connection_start_detach(c);
+        } else {
+            ptl_connection_over(c, result);
+        }
+        return;
+    }
+    if (line != NULL) {
+        *line = ptl_span_skip(*line, (size_t)result);
+    } else {
+        ptl_outbox_sent(&c->out, (size_t)result);
+    }
+    if (c->state == PTL_CONNECTION_MOVING) {
+        ptl_connection_start_detach(c);
+        return;
+    }
+    ptl_connection_send_lines(c);
+    if (c->link != NULL && c->link->connection == c) {
+        ptl_link_sent(c->shard, c->link);
+    } else if (c->refused < 0 && !c->sending) {
+        ptl_connection_close(c, c->refused, PTL_LOG_INFO);
+    }
+}
+
+static void on_closed(void *owner)
+{
+    struct ptl_connection *c = owner;
+
+    c->shard->links.closing--;
+    ptl_connection_unlist(c);
+    ptl_connection_free(c);
+}
+
+static const struct ptl_stream_hooks stream_hooks = {
+    .connected = on_connected,
+    .received = on_received,
+    .ended = on_ended,
+    .sent = on_sent,
+    .detached = ptl_connection_detached,
+    .closed = on_closed,
+};
+
+const struct ptl_connection_hooks ptl_connection_hooks = {
+    .stream = &stream_hooks,
+    .closed = ptl_connection_closed,
+};
+
+/* ---- Arrivals ------------------------------------------------------------------------------ */
+
+void ptl_connection_accepted(struct ptl_shard *shard, struct ptl_stream *stream,
+                             const struct ptl_address *peer)
+{
+    struct ptl_connection *c = ptl_connection_make(shard, peer);
+
+    if (c == NULL) {
+        ptl_stream_close(shard->loop, stream);
+        ptl_log(shard->node, PTL_LOG_ERROR, "connection from %s: %s", peer->text,
+                ptl_err_text(PTL_ENOMEM)); /* whoever it is: memory lacks for all */
+        return;
+    }
+    c->accepted = true;
+    c->stream = stream;
+    ptl_stream_adopt(shard->loop, stream, &stream_hooks, c);
+    int err = ptl_connection_take_place(c);
+    if (err == PTL_OK) {
+        err = ptl_connection_greet(c);
+    }
+    if (err < 0) {
+        ptl_connection_over(c, err);
+    }
+}
+
+void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *c)
+{
+    ptl_assert(c->shard == shard && c->state == PTL_CONNECTION_MOVING);
+    c->ended = false;
+    c->reading = true;
+    int err = shard->stop_step >= PTL_STOP_TELL
+                  ? PTL_ESTOPPED
+                  : ptl_loop_attach(shard->loop, c->handle, &stream_hooks, c, &c->stream);
+    if (err < 0) {
+        ptl_loop_discard(shard->loop, c->handle);
+        if (c->seed >= 0) {
+            ptl_seed_lost(c->shard->node, c->seed, err, shard);
+        }
+        ptl_connection_log_close(c, err, PTL_LOG_WARN);
+        ptl_connection_free(c);
+        return;
+    }
+    ptl_connection_list(c);
+    ptl_connection_half_open(c);
+    c->state = PTL_CONNECTION_GREETING;
+    if (c->accepted && ptl_connection_take_place(c) < 0) {
+        ptl_connection_over(c, PTL_ENOMEM);
+        return;
+    }
+    ptl_connection_send_lines(c);
+    ptl_connection_work(c);
+}

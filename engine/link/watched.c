@@ -15,11 +15,18 @@ struct ptl_watched *ptl_watched_find(const struct ptl_map *map, struct ptl_span 
     return ptl_map_find(map, ptl_name_hash(name), same_watched, name);
 }
 
+/* Those beyond the few. */
+static void free_watchers(const struct ptl_allocator *allocator, struct ptl_watched *watched)
+{
+    if (watched->watchers != watched->few) {
+        ptl_free(allocator, watched->watchers, watched->capacity * sizeof(*watched->watchers));
+    }
+}
+
 void ptl_watched_free(const struct ptl_allocator *allocator, struct ptl_watched *watched)
 {
-    ptl_free(allocator, watched->name, watched->name_size + 1);
-    ptl_free(allocator, watched->watchers, watched->capacity * sizeof(*watched->watchers));
-    ptl_free(allocator, watched, sizeof(*watched));
+    free_watchers(allocator, watched);
+    ptl_free(allocator, watched, sizeof(*watched) + watched->name_size);
 }
 
 struct ptl_watched *ptl_watched_get(struct ptl_map *map, struct ptl_span name)
@@ -33,18 +40,17 @@ struct ptl_watched *ptl_watched_get(struct ptl_map *map, struct ptl_span name)
     if (ptl_map_reserve(map) < 0) {
         return NULL;
     }
-    watched = ptl_alloc(map->allocator, sizeof(*watched));
-    char *text = watched == NULL ? NULL : ptl_alloc(map->allocator, name.size + 1);
-    if (text == NULL) {
-        ptl_free(map->allocator, watched, sizeof(*watched));
+    watched = ptl_alloc(map->allocator, sizeof(*watched) + name.size);
+    if (watched == NULL) {
         return NULL;
     }
-    if (name.size != 0) {
-        memcpy(text, name.bytes, name.size);
-    }
     watched->hash = hash;
-    watched->name = text;
+    watched->watchers = watched->few;
+    watched->capacity = PTL_WATCHED_FEW;
     watched->name_size = (uint32_t)name.size;
+    if (name.size != 0) {
+        memcpy(watched->name, name.bytes, name.size);
+    }
     ptl_map_insert(map, hash, watched);
     return watched;
 }
@@ -55,19 +61,27 @@ void ptl_watched_forget(struct ptl_map *map, struct ptl_watched *watched)
     ptl_watched_free(map->allocator, watched);
 }
 
+/* False: no memory. */
+static bool grow(const struct ptl_allocator *allocator, struct ptl_watched *watched)
+{
+    size_t size = watched->capacity * sizeof(*watched->watchers);
+    struct ptl_watcher *watchers = ptl_alloc_raw(allocator, 2 * size);
+
+    if (watchers == NULL) {
+        return false;
+    }
+    memcpy(watchers, watched->watchers, size);
+    free_watchers(allocator, watched);
+    watched->watchers = watchers;
+    watched->capacity *= 2;
+    return true;
+}
+
 int ptl_watched_add(const struct ptl_allocator *allocator, struct ptl_watched *watched,
                     struct ptl_watcher watcher)
 {
-    if (watched->count == watched->capacity) {
-        uint32_t capacity = watched->capacity == 0 ? 1 : watched->capacity * 2;
-        struct ptl_watcher *watchers =
-            ptl_grow(allocator, watched->watchers, watched->capacity * sizeof(*watchers),
-                     capacity * sizeof(*watchers));
-        if (watchers == NULL) {
-            return PTL_ENOMEM;
-        }
-        watched->watchers = watchers;
-        watched->capacity = capacity;
+    if (watched->count == watched->capacity && !grow(allocator, watched)) {
+        return PTL_ENOMEM;
     }
     watched->watchers[watched->count++] = watcher;
     return PTL_OK;

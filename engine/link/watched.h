@@ -7,15 +7,25 @@
 #include "engine/port/port.h"
 #include "engine/shard/map.h"
 
-/* One of them.  There is a watcher a shard, and for a moment one more. */
+/* So many watchers have their place in the block itself. */
+#define PTL_WATCHED_FEW 6
+
+/*
+ * One of them, in one block of memory as long as only a few shards watch it: there is a watcher a
+ * shard, and for a moment one more.  What is smaller than this the C library puts aside when it is
+ * freed, to put all together in one go some time later: with a million that is half a second.
+ */
 struct ptl_watched {
     uint64_t hash;
-    char *name;
-    uint32_t name_size;
     uint32_t count;
     uint32_t capacity;
-    struct ptl_watcher *watchers;
+    struct ptl_watcher *watchers; /* `few`, or memory of their own */
+    struct ptl_watcher few[PTL_WATCHED_FEW];
+    uint32_t name_size;
+    char name[];
 };
+
+_Static_assert(sizeof(struct ptl_watched) >= 120, "not what the C library takes for small");
 
 struct ptl_watched *ptl_watched_find(const struct ptl_map *map, struct ptl_span name);
 

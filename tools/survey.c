@@ -5,12 +5,12 @@
 
 static void ask_waiting(struct ptl_survey *survey);
 
-static void tell(struct ptl_probe *probe, int err, const struct ptl_msg *reply)
+static void tell(struct ptl_question *question, int err, const struct ptl_msg *reply)
 {
-    struct ptl_survey *survey = probe->survey;
+    struct ptl_survey *survey = question->survey;
 
     survey->open--;
-    survey->tell(survey, probe, err, reply);
+    survey->tell(survey, question, err, reply);
 }
 
 static void answered(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
@@ -29,17 +29,17 @@ static void has_room(struct ptl_node *node, const struct ptl_port *to, void *dat
     ask_waiting(survey);
 }
 
-static int ask(struct ptl_survey *survey, struct ptl_probe *probe)
+static int ask(struct ptl_survey *survey, struct ptl_question *question)
 {
     struct ptl_node *node = survey->client->node;
     struct ptl_msg *msg;
 
     int err = ptl_msg_make(node, &msg, "t", survey->tag);
     if (err == 0) {
-        err = ptl_call(node, &probe->to, msg, survey->timeout_ms, true, answered, probe);
+        err = ptl_call(node, &question->to, msg, survey->timeout_ms, true, answered, question);
         ptl_msg_free(msg);
     }
-    if (err == PTL_EFULL && ptl_on_room(node, &probe->to, has_room, survey) == 0) {
+    if (err == PTL_EFULL && ptl_on_room(node, &question->to, has_room, survey) == 0) {
         survey->waits = true;
         return PTL_LATER;
     }
@@ -54,38 +54,38 @@ static void ask_waiting(struct ptl_survey *survey)
     }
     survey->asking = true;
     while (survey->first) {
-        struct ptl_probe *probe = survey->first;
-        int err = ask(survey, probe);
+        struct ptl_question *question = survey->first;
+        int err = ask(survey, question);
         if (err == PTL_LATER) {
             break;
         }
-        survey->first = probe->next;
+        survey->first = question->next;
         if (err < 0) {
-            tell(probe, err, NULL);
+            tell(question, err, NULL);
         }
     }
     survey->asking = false;
 }
 
-void ptl_survey_ask(struct ptl_survey *survey, struct ptl_probe *probe, const char *node_id)
+void ptl_survey_ask(struct ptl_survey *survey, struct ptl_question *question, const char *node_id)
 {
     char id[PTL_PORT_ID_MAX + 1];
 
-    *probe = (struct ptl_probe){.survey = survey};
+    *question = (struct ptl_question){.survey = survey};
     survey->open++;
     int size = snprintf(id, sizeof id, "%s#%s", node_id, survey->port);
     int err = (size_t)size < sizeof id
-                  ? ptl_port_parse(survey->client->node, id, (size_t)size, &probe->to)
+                  ? ptl_port_parse(survey->client->node, id, (size_t)size, &question->to)
                   : PTL_ENAME;
     if (err < 0) {
-        tell(probe, err, NULL);
+        tell(question, err, NULL);
         return;
     }
     if (survey->first) {
-        survey->last->next = probe;
+        survey->last->next = question;
     } else {
-        survey->first = probe;
+        survey->first = question;
     }
-    survey->last = probe;
+    survey->last = question;
     ask_waiting(survey);
 }

@@ -83,7 +83,6 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
     case PTL_OP_UNWATCH:
         return ptl_link_unwatch(shard, link, op);
     case PTL_OP_ON:
-    case PTL_OP_NOTICE:
     default:
         ptl_unreachable("not an op for another node");
     }

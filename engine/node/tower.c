@@ -394,7 +394,6 @@ static const struct ptl_tower tower = {
             [PTL_OP_KILL] = {.take = take_flow},
             [PTL_OP_ON] = {.take = take_flow, .drop = drop_on},
             [PTL_OP_WATCH] = {.take = take_flow},
-            [PTL_OP_NOTICE] = {.take = take_flow},
             [PTL_OP_SPAWN] = {.take = take_spawn},
             [PTL_OP_EVENT] = {.take = take_flow},
             [PTL_OP_REGISTER] = {.take = take_flow, .drop = drop_register},

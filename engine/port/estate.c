@@ -12,7 +12,7 @@ static bool clear_one(struct ptl_shard *shard, struct ptl_port_more *dead)
 {
     struct ptl_belonging *belonging = dead->belongings;
 
-    if (dead->queue_first != NULL) {
+    if (!ptl_queue_empty(&dead->queue)) {
         ptl_port_drop_first(shard, dead);
     } else if (belonging != NULL) {
         ptl_belonging_remove(belonging);

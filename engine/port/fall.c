@@ -24,14 +24,11 @@ struct ptl_fall {
     struct ptl_target *watch;    /* the one in work, unlisted */
     struct ptl_monitoring *rest; /* LINK: gathered, and told when the failure is adopted */
     const struct ptl_msg *reason;
-    struct ptl_msg *kept; /* the same, held from turn to turn */
+    struct ptl_msg *kept; /* the same, held: from turn to turn, and for all notices together */
 };
 
-/* So many places of a map cost as much to make as a monitor does to tell. */
-#define PLACES_A_UNIT 4
-
-/* Of a slice: to queue a notice takes two allocations and touches its port, its watch and three
- * maps, some microseconds where there are a million. */
+/* Of a slice: to queue a notice touches its port, its watch and three maps, some microseconds where
+ * there are a million. */
 #define FALL_UNITS ((PTL_SLICE + 3) / 4)
 
 static const struct ptl_span no_key;
@@ -75,6 +72,19 @@ static bool next_route(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t 
     return fall->route != NULL;
 }
 
+/* The next one of the same route will be taken out of these maps, too. */
+static void expect(const struct ptl_shard *shard, const struct ptl_target *watch)
+{
+    const struct ptl_target *next = watch->route_next;
+
+    if (next != NULL) {
+        ptl_map_expect(&shard->monitors.by_target, next->target_hash);
+        ptl_map_expect(&shard->monitors.by_watch, ptl_map_spread(next->id));
+        __builtin_prefetch(next->route_next);
+        __builtin_prefetch(next->first);
+    }
+}
+
 /* The watch to go on with, out of all maps: nothing joins it any more. */
 static struct ptl_target *next_watch(struct ptl_shard *shard, struct ptl_fall *fall,
                                      uint64_t *units)
@@ -83,6 +93,7 @@ static struct ptl_target *next_watch(struct ptl_shard *shard, struct ptl_fall *f
         if (fall->route != NULL && fall->route->first != NULL) {
             fall->watch = fall->route->first;
             fall->watch->firing = true;
+            expect(shard, fall->watch);
             ptl_target_unlist(shard, fall->watch);
         } else if (!next_route(shard, fall, units)) {
             return NULL;
@@ -100,12 +111,24 @@ static bool kills_here(const struct ptl_monitoring *monitoring)
     return monitoring->kind == PTL_MONITOR_KILL && monitoring->to->kind != PTL_PORT_REMOTE;
 }
 
+/* Its notices share one reason.  Without memory each tries to have a copy of its own. */
+static void hold_reason(struct ptl_fall *fall)
+{
+    if (fall->kept == NULL) {
+        fall->kept = ptl_msg_keep(fall->reason);
+        fall->reason = fall->kept != NULL ? fall->kept : fall->reason;
+    }
+}
+
 static void gather(struct ptl_shard *shard, struct ptl_fall *fall,
                    struct ptl_monitoring *monitoring)
 {
     bool at_once = fall->kind != FALL_LINK || ptl_monitoring_is_notice(shard, monitoring) ||
                    kills_here(monitoring);
 
+    if (fall->failure != 0 || monitoring->next != NULL) {
+        hold_reason(fall);
+    }
     ptl_monitoring_list_remove(monitoring);
     monitoring->watch = NULL;
     if (at_once) {
@@ -113,24 +136,6 @@ static void gather(struct ptl_shard *shard, struct ptl_fall *fall,
     } else {
         ptl_monitoring_list_add(&fall->rest, monitoring); /* whoever takes it back finds it here */
     }
-}
-
-/* The places that a port has for its notices: making more of them is work, too. */
-static uint64_t places_of(const struct ptl_slot *owner)
-{
-    return owner == NULL || owner->more == NULL ? 0 : ptl_map_places(&owner->more->pending);
-}
-
-/* Gather one and return what it cost. */
-static uint64_t gather_next(struct ptl_shard *shard, struct ptl_fall *fall,
-                            struct ptl_monitoring *monitoring)
-{
-    const struct ptl_slot *owner = fall->kind == FALL_LINK ? monitoring->owner : NULL;
-    uint64_t before = places_of(owner);
-
-    gather(shard, fall, monitoring);
-    uint64_t after = places_of(owner);
-    return after > before ? 1 + (after - before) / PLACES_A_UNIT : 1;
 }
 
 /* False: more is left than there are units. */
@@ -143,8 +148,8 @@ static bool gather_all(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t 
             if (*units == 0) {
                 return false;
             }
-            uint64_t cost = gather_next(shard, fall, watch->first);
-            *units -= cost < *units ? cost : *units;
+            --*units;
+            gather(shard, fall, watch->first);
         }
         fall->watch = NULL;
         ptl_target_free(shard, watch);
@@ -215,17 +220,16 @@ static void free_fall(struct ptl_shard *shard, struct ptl_fall *fall)
 }
 
 /* Keep what is left of one for later turns.  NULL: no memory. */
-static struct ptl_fall *keep(struct ptl_shard *shard, const struct ptl_fall *fall)
+static struct ptl_fall *keep(struct ptl_shard *shard, struct ptl_fall *fall)
 {
     struct ptl_fall *kept = ptl_alloc(shard->allocator, sizeof(*kept));
-    struct ptl_msg *reason = kept == NULL ? NULL : ptl_msg_keep(fall->reason);
 
-    if (reason == NULL) {
+    hold_reason(fall);
+    if (kept == NULL || fall->kept == NULL) {
         ptl_free(shard->allocator, kept, sizeof(*kept));
         return NULL;
     }
     *kept = *fall;
-    kept->reason = kept->kept = reason;
     if (kept->rest != NULL) {
         kept->rest->link_ = &kept->rest;
     }
@@ -267,6 +271,7 @@ static void begin(struct ptl_shard *shard, struct ptl_fall *fall, bool in_order)
     uint64_t units = FALL_UNITS;
 
     if ((!in_order || monitors->falls == NULL) && go_on(shard, fall, &units)) {
+        ptl_msg_free(fall->kept);
         return;
     }
     struct ptl_fall *kept = keep(shard, fall);
@@ -278,6 +283,7 @@ static void begin(struct ptl_shard *shard, struct ptl_fall *fall, bool in_order)
     units = UINT64_MAX;
     bool done = work_off(shard, &units) && go_on(shard, fall, &units);
     ptl_assert(done);
+    ptl_msg_free(fall->kept);
 }
 
 void ptl_fall_link(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *reason)

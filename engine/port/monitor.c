@@ -43,9 +43,12 @@ struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind
 
 void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
+    ptl_assert(!ptl_listed(&monitoring->notice.listed));
     ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
     ptl_pending_remove(monitoring);
+    ptl_pending_unreserve(monitoring);
+    ptl_msg_free(monitoring->notice.reason);
     if (monitoring->prefix != NULL) {
         ptl_keep_no_more(shard, monitoring->prefix->size);
         ptl_msg_free(monitoring->prefix);
@@ -250,29 +253,21 @@ static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitori
                         const struct ptl_msg *reason, uint64_t failure)
 {
     struct ptl_msg instead = ptl_reason_short();
+
+    instead.allocator = shard->allocator; /* of a copy that is kept */
     if (reason->size > PTL_REASON_SMALL && is_slow(monitoring->owner)) {
         reason = &instead;
     }
-    struct ptl_op op = {
-        .kind = PTL_OP_NOTICE,
-        .to = PTL_TO_SLOT,
-        .slot = monitoring->owner->index,
-        .generation = monitoring->owner->generation,
-        .epoch = failure,
-        .pointer = monitoring,
-        .body = ptl_span(reason->body, reason->size),
-        .count = reason->count,
-        .whole = reason->holds != 0 ? reason : NULL,
-    };
-    monitoring->noticed = true;
     if (failure != 0) {
-        monitoring->epoch = failure - 1;
         /* A failed link's notices all wait before the first of them runs: until a port has run its
-         * own, what it sends to that node counts as sent before the failure. */
-        ptl_port_queue(shard, monitoring->owner, &op);
-    } else {
-        ptl_port_take(shard, &op);
+         * own, what it sends to that node counts as sent before the failure.  But one that was set
+         * while being told makes nothing stale: see notify_stale(). */
+        monitoring->epoch = failure - 1;
+        if (!monitoring->seen) {
+            ptl_pending_add(monitoring);
+        }
     }
+    ptl_port_notify(shard, monitoring, reason, failure);
 }
 
 /*
@@ -294,16 +289,17 @@ static bool is_stale_notice(const struct ptl_shard *shard, const struct ptl_moni
  */
 static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
-    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    struct ptl_msg lost = ptl_reason_lost();
     struct ptl_span node = ptl_port_node(&monitoring->target);
     struct ptl_msg *reason;
 
+    lost.allocator = shard->allocator; /* of a copy that is kept */
     if (ptl_msg_make(shard->node, &reason, "tTt", "transport_error", node.bytes, node.size,
                      ptl_err_text(PTL_ELOST)) < 0) {
         reason = NULL;
     }
     monitoring->seen = shard->noticing;
-    notify_port(shard, monitoring, reason != NULL ? reason : &empty, monitoring->epoch + 1);
+    notify_port(shard, monitoring, reason != NULL ? reason : &lost, monitoring->epoch + 1);
     ptl_msg_free(reason);
 }
 
@@ -311,7 +307,7 @@ static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitor
 
 static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
-    if (monitoring->noticed || monitoring->running) {
+    if (ptl_listed(&monitoring->notice.listed) || monitoring->running) {
         monitoring->taken_back = true;
         ptl_pending_remove(monitoring);
         ptl_belonging_remove(&monitoring->belonging);
@@ -385,7 +381,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
     }
     if (monitoring->owner != NULL) {
         more = ptl_port_more(shard, monitoring->owner);
-        if (more == NULL) {
+        if (more == NULL || ptl_pending_reserve(monitoring) < 0) {
             return PTL_ENOMEM;
         }
     }
@@ -396,6 +392,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
         monitoring->watch = watch_for(shard, monitoring, &err);
     }
     if (err < 0) {
+        ptl_pending_unreserve(monitoring);
         return err;
     }
     if (monitoring->watch != NULL) {
@@ -531,9 +528,16 @@ bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     return call(shard, monitoring, monitoring->owner, reason);
 }
 
+void ptl_notice_hold(struct ptl_monitoring *monitoring, const struct ptl_msg *reason,
+                     uint64_t failure)
+{
+    ptl_assert(monitoring->notice.reason == NULL);
+    monitoring->notice.reason = ptl_msg_keep(reason);
+    monitoring->notice.failure = failure;
+}
+
 void ptl_notice_begin(struct ptl_monitoring *monitoring)
 {
-    monitoring->noticed = false;
     monitoring->running = true;
 }
 
@@ -544,13 +548,8 @@ bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, 
         ptl_monitoring_free(shard, monitoring);
         return false;
     }
-    monitoring->noticed = monitoring->seen = true;
+    monitoring->seen = true;
     return true;
-}
-
-void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
-{
-    ptl_monitoring_free(shard, monitoring);
 }
 
 /* Returns whether it is done with, and freed: told, or taken back by what it told. */
@@ -590,15 +589,16 @@ void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitor
 
 void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err)
 {
-    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
+    struct ptl_msg lost = ptl_reason_lost();
     struct ptl_msg *reason;
     struct ptl_span node = ptl_port_node(&monitoring->target);
 
+    lost.allocator = shard->allocator; /* of a copy that is kept */
     if (ptl_msg_make(shard->node, &reason, "tTt", "transport_error", node.bytes, node.size,
                      ptl_err_text(err)) < 0) {
         reason = NULL;
     }
-    ptl_monitoring_fire(shard, monitoring, reason != NULL ? reason : &empty, 0);
+    ptl_monitoring_fire(shard, monitoring, reason != NULL ? reason : &lost, 0);
     ptl_msg_free(reason);
 }
 

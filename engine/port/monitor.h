@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "engine/port/queue.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/list.h"
@@ -35,9 +36,10 @@ struct ptl_monitoring {
     uint64_t id;
     struct ptl_target *watch;             /* NULL once fired */
     struct ptl_monitoring *next, **link_; /* among those of the watch, or of those not told yet */
+    struct ptl_notice notice;             /* listed while it waits in its port's queue to be run */
     struct ptl_list same; /* among its port's notices of one target: see engine/port/pending.h */
     uint8_t kind;
-    bool noticed;        /* waits in its port's queue to be run */
+    bool may_pend;       /* its port has a place for its notice: see engine/port/pending.h */
     bool running;        /* is being told */
     bool taken_back;     /* while it was one of these: freed when it would be told, or has been */
     bool seen;           /* makes nothing stale that its port issues: see notify_stale() */
@@ -129,14 +131,18 @@ bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                     const struct ptl_msg *reason);
 
 /*
+ * It is about to wait in its port's queue.  Takes a hold on the reason, and needs memory only where
+ * that can have none (a borrowed one); without memory it will be told that there was none.
+ */
+void ptl_notice_hold(struct ptl_monitoring *monitoring, const struct ptl_msg *reason,
+                     uint64_t failure);
+
+/*
  * It is about to be told; and has been.  `again`: its port said PTL_LATER, it waits for another
  * time, unless it was taken back meanwhile.  Returns whether it does; else it is freed.
  */
 void ptl_notice_begin(struct ptl_monitoring *monitoring);
 bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again);
-
-/* The notice is dropped with the port that it waited at. */
-void ptl_notice_drop(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
 
 /*
  * As ptl_monitor() from a handler, for what was sent when its issuer had been told of `since`

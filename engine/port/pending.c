@@ -26,21 +26,47 @@ const struct ptl_monitoring *ptl_pending_find(const struct ptl_map *pending,
     return pending->count == 0 ? NULL : first(pending, target);
 }
 
-int ptl_pending_add(struct ptl_monitoring *monitoring)
+/* Whether it may come to stand in its port's map. */
+static bool may_pend(const struct ptl_monitoring *monitoring)
 {
+    return monitoring->owner != NULL && monitoring->target.kind == PTL_PORT_REMOTE &&
+           (monitoring->kind == PTL_MONITOR_CALLBACK || monitoring->kind == PTL_MONITOR_MESSAGE);
+}
+
+int ptl_pending_reserve(struct ptl_monitoring *monitoring)
+{
+    if (!may_pend(monitoring)) {
+        return PTL_OK;
+    }
+    struct ptl_port_more *more = monitoring->owner->more;
+    if (ptl_map_reserve_all(&more->pending, more->may_pend + 1) < 0) {
+        return PTL_ENOMEM;
+    }
+    more->may_pend++;
+    monitoring->may_pend = true;
+    return PTL_OK;
+}
+
+void ptl_pending_unreserve(struct ptl_monitoring *monitoring)
+{
+    if (monitoring->may_pend && ptl_slot_lives(monitoring->owner, monitoring->generation)) {
+        monitoring->owner->more->may_pend--;
+    }
+    monitoring->may_pend = false;
+}
+
+void ptl_pending_add(struct ptl_monitoring *monitoring)
+{
+    ptl_assert(monitoring->may_pend); /* so there is room in the map */
     struct ptl_map *pending = &monitoring->owner->more->pending;
     struct ptl_monitoring *before = first(pending, &monitoring->target);
 
     if (before != NULL) {
         ptl_list_append(&before->same, &monitoring->same);
-        return PTL_OK;
-    }
-    if (ptl_map_reserve(pending) < 0) {
-        return PTL_ENOMEM;
+        return;
     }
     ptl_list_init(&monitoring->same);
     ptl_map_insert(pending, hash_of(&monitoring->target), monitoring);
-    return PTL_OK;
 }
 
 void ptl_pending_remove(struct ptl_monitoring *monitoring)

@@ -14,8 +14,15 @@
 struct ptl_monitoring;
 struct ptl_port;
 
-/* Its notice waits at its port, behind all others.  Errors: PTL_ENOMEM. */
-PTL_MUST_CHECK int ptl_pending_add(struct ptl_monitoring *monitoring);
+/*
+ * Have memory for its notice, now that it is being set: when its target's link has failed there may
+ * be none.  Errors: PTL_ENOMEM.  And it is not set, or about to be freed.
+ */
+PTL_MUST_CHECK int ptl_pending_reserve(struct ptl_monitoring *monitoring);
+void ptl_pending_unreserve(struct ptl_monitoring *monitoring);
+
+/* Its notice waits at its port, behind all others. */
+void ptl_pending_add(struct ptl_monitoring *monitoring);
 
 /* It waits no longer, or was taken back; if it waited. */
 void ptl_pending_remove(struct ptl_monitoring *monitoring);

@@ -202,10 +202,6 @@ static enum outcome run_notice_message(struct ptl_shard *shard, struct ptl_slot 
 static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
                                struct ptl_monitoring *monitoring, const struct ptl_msg *reason)
 {
-    if (monitoring->taken_back) {
-        ptl_monitoring_free(shard, monitoring);
-        return DONE;
-    }
     ptl_notice_begin(monitoring);
     shard->noticing = true;
     enum outcome outcome = monitoring->kind == PTL_MONITOR_MESSAGE
@@ -236,8 +232,6 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
     switch ((enum ptl_op_kind)op->kind) {
     case PTL_OP_MESSAGE:
         return run_message(shard, slot, msg);
-    case PTL_OP_NOTICE:
-        return run_notice(shard, slot, op->pointer, msg);
     case PTL_OP_KILL:
         ptl_port_die(shard, slot, msg);
         return DONE;
@@ -264,7 +258,7 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
 
 static void make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
 {
-    if (!ptl_listed(&more->listed) && !more->waiting && more->queue_first != NULL) {
+    if (!ptl_listed(&more->listed) && !more->waiting && !ptl_queue_empty(&more->queue)) {
         ptl_list_append(&shard->ready, &more->listed);
     }
 }
@@ -290,10 +284,10 @@ static void weigh(struct ptl_shard *shard, struct ptl_slot *slot)
     struct ptl_port_more *more = slot->more;
     size_t room = shard->node->options.port_room;
 
-    if (!more->fullness.full && more->queue_weight > room) {
+    if (!more->fullness.full && ptl_queue_weight(&more->queue) > room) {
         more->fullness.name = told_name(shard, slot);
         ptl_fullness_set(shard, &more->fullness, true);
-    } else if (more->fullness.full && more->queue_weight <= room / 2) {
+    } else if (more->fullness.full && ptl_queue_weight(&more->queue) <= room / 2) {
         ptl_fullness_set(shard, &more->fullness, false);
     }
 }
@@ -307,50 +301,35 @@ bool ptl_port_is_full(struct ptl_shard *shard, const struct ptl_port *port)
     return slot != NULL && slot->more != NULL && slot->more->fullness.full;
 }
 
+static bool waits(const struct ptl_slot *slot)
+{
+    return slot->more != NULL && !ptl_queue_empty(&slot->more->queue);
+}
+
 static void enqueue(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
                     bool first)
 {
-    struct ptl_port_more *more = slot->more;
-
-    if (first || more->queue_first == NULL) {
-        parcel->next = more->queue_first;
-        more->queue_first = parcel;
-        if (more->queue_last == NULL) {
-            more->queue_last = parcel;
-        }
-    } else {
-        parcel->next = NULL;
-        more->queue_last->next = parcel;
-        more->queue_last = parcel;
-    }
-    more->queue_weight += ptl_parcel_weight(parcel);
+    ptl_queue_put(&slot->more->queue, parcel, first);
     shard->queued++;
     weigh(shard, slot);
 }
 
-static struct ptl_parcel *dequeue(struct ptl_shard *shard, struct ptl_port_more *more)
+static void enqueue_notice(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool first)
 {
-    struct ptl_parcel *parcel = more->queue_first;
-
-    more->queue_first = parcel->next;
-    if (more->queue_first == NULL) {
-        more->queue_last = NULL;
-    }
-    more->queue_weight -= ptl_parcel_weight(parcel);
-    shard->queued--;
-    return parcel;
+    ptl_queue_put_notice(&monitoring->owner->more->queue, &monitoring->notice, first);
+    shard->queued++;
+    weigh(shard, monitoring->owner);
 }
 
-/*
- * A failed link's notice makes stale what its port issues until it has run; but one that was set
- * while being told does not (see notify_stale() in monitor.c).  False: no memory.
- */
-static bool note_pending(const struct ptl_op *op)
+static struct ptl_queued dequeue(struct ptl_shard *shard, struct ptl_port_more *more)
 {
-    struct ptl_monitoring *monitoring = op->pointer;
+    shard->queued--;
+    return ptl_queue_take(&more->queue);
+}
 
-    return op->kind != PTL_OP_NOTICE || op->epoch == 0 || monitoring->seen ||
-           ptl_pending_add(monitoring) == PTL_OK;
+static struct ptl_monitoring *monitoring_of(struct ptl_notice *notice)
+{
+    return ptl_container(notice, struct ptl_monitoring, notice);
 }
 
 /*
@@ -358,17 +337,15 @@ static bool note_pending(const struct ptl_op *op)
  * now, so that only one kill ever waits.  Notices stay, for what the port sends until then: see
  * ptl_port_pending_failure().
  */
-static bool comes_too_late(const struct ptl_port_more *more, const struct ptl_op *op)
+static bool comes_too_late(const struct ptl_port_more *more)
 {
-    return more != NULL && more->doomed && op->kind != PTL_OP_NOTICE;
+    return more != NULL && more->doomed;
 }
 
 /* Dropped with the port that it was for, or not even taken. */
 static void drop_op(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    if (op->kind == PTL_OP_NOTICE) {
-        ptl_notice_drop(shard, op->pointer);
-    } else if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
+    if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
         ptl_op_drop(shard, op);
     }
 }
@@ -380,10 +357,6 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
     struct ptl_port_more *more = ptl_port_more(shard, slot);
     struct ptl_parcel *parcel = more == NULL ? NULL : ptl_parcel_make(op, shard->allocator);
 
-    if (parcel != NULL && !note_pending(op)) {
-        ptl_parcel_free(parcel, shard->allocator);
-        parcel = NULL;
-    }
     if (parcel == NULL) {
         drop_op(shard, op);
         ptl_port_fail(shard, slot, PTL_ENOMEM);
@@ -451,18 +424,37 @@ static void absent(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
-void ptl_port_queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+/* It waits behind others. */
+static void queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
 {
     uint32_t generation = slot->generation;
 
-    if (comes_too_late(slot->more, op)) {
+    if (comes_too_late(slot->more)) {
         drop_op(shard, op);
         return;
     }
-
     keep(shard, slot, op, false);
     if (ptl_slot_lives(slot, generation)) {
         make_ready(shard, slot->more);
+    }
+}
+
+void ptl_port_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                     const struct ptl_msg *reason, uint64_t failure)
+{
+    struct ptl_slot *slot = monitoring->owner;
+    bool later = failure != 0 || waits(slot);
+
+    ptl_assert(slot->more != NULL && ptl_slot_lives(slot, monitoring->generation));
+    ptl_assert(later || shard->self == NULL);
+    if (later) {
+        ptl_notice_hold(monitoring, reason, failure);
+        enqueue_notice(shard, monitoring, false);
+        make_ready(shard, slot->more);
+    } else if (run_notice(shard, slot, monitoring, reason) == LATER) {
+        ptl_notice_hold(monitoring, reason, failure);
+        enqueue_notice(shard, monitoring, true);
+        start_waiting(shard, slot);
     }
 }
 
@@ -483,9 +475,8 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     uint32_t generation = slot->generation;
-    bool queued = slot->more != NULL && slot->more->queue_first != NULL;
-    if (queued) {
-        ptl_port_queue(shard, slot, op);
+    if (waits(slot)) {
+        queue(shard, slot, op);
     } else if (run_op(shard, slot, op) == LATER) {
         keep(shard, slot, op, true);
         if (ptl_slot_lives(slot, generation)) {
@@ -499,8 +490,7 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
 {
     struct ptl_slot *slot = ptl_slot_find(&shard->ports, index, generation);
 
-    if (slot != NULL && (slot->more == NULL || slot->more->queue_first == NULL) &&
-        run_message(shard, slot, msg) == DONE) {
+    if (slot != NULL && !waits(slot) && run_message(shard, slot, msg) == DONE) {
         return;
     }
     if (slot == NULL) {
@@ -515,10 +505,10 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
         .body = ptl_span(msg->body, msg->size),
         .count = msg->count,
     };
-    if (comes_too_late(slot->more, &op)) {
+    if (comes_too_late(slot->more)) {
         return;
     }
-    bool later = slot->more == NULL || slot->more->queue_first == NULL;
+    bool later = !waits(slot);
     keep(shard, slot, &op, false);
     if (ptl_slot_lives(slot, generation)) {
         if (later) {
@@ -529,46 +519,82 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
     }
 }
 
+static enum outcome run_parcel(struct ptl_shard *shard, struct ptl_slot *slot,
+                               struct ptl_parcel *parcel)
+{
+    uint32_t generation = slot->generation;
+    struct ptl_op op;
+
+    ptl_op_unpack(parcel->bytes, &op);
+    if (run_op(shard, slot, &op) == LATER && ptl_slot_lives(slot, generation)) {
+        enqueue(shard, slot, parcel, true);
+        return LATER;
+    }
+    ptl_parcel_free(parcel, shard->allocator);
+    return DONE;
+}
+
+static enum outcome run_queued_notice(struct ptl_shard *shard, struct ptl_slot *slot,
+                                      struct ptl_monitoring *monitoring)
+{
+    struct ptl_msg lost = ptl_reason_lost();
+    const struct ptl_msg *reason = monitoring->notice.reason;
+
+    ptl_pending_remove(monitoring);
+    if (monitoring->taken_back) {
+        ptl_monitoring_free(shard, monitoring);
+        return DONE;
+    }
+    if (run_notice(shard, slot, monitoring, reason != NULL ? reason : &lost) == LATER) {
+        enqueue_notice(shard, monitoring, true);
+        return LATER;
+    }
+    return DONE; /* freed */
+}
+
+/* A port that is told of a failed node has many notices: they are freed one by one. */
+static void expect_next(const struct ptl_shard *shard, const struct ptl_port_more *more)
+{
+    struct ptl_notice *next = ptl_queue_first(&more->queue).notice;
+
+    if (next != NULL) {
+        ptl_map_expect(&shard->monitors.by_id, ptl_map_spread(monitoring_of(next)->id));
+        __builtin_prefetch(next->listed.next);
+    }
+}
+
 /* Returns false when the port has died of it. */
 static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
 {
     uint32_t generation = slot->generation;
-    struct ptl_parcel *parcel = dequeue(shard, slot->more);
-    struct ptl_op op;
+    struct ptl_queued first = dequeue(shard, slot->more);
+    expect_next(shard, slot->more);
+    enum outcome outcome = first.notice != NULL
+                               ? run_queued_notice(shard, slot, monitoring_of(first.notice))
+                               : run_parcel(shard, slot, first.parcel);
 
-    ptl_op_unpack(parcel->bytes, &op);
-    if (op.kind == PTL_OP_NOTICE) {
-        ptl_pending_remove(op.pointer);
-    }
-    enum outcome outcome = run_op(shard, slot, &op);
     if (!ptl_slot_lives(slot, generation)) {
-        ptl_parcel_free(parcel, shard->allocator);
         return false;
     }
     if (outcome == LATER) {
-        enqueue(shard, slot, parcel, true);
         start_waiting(shard, slot);
-        return true;
+    } else {
+        weigh(shard, slot);
     }
-    ptl_parcel_free(parcel, shard->allocator);
-    weigh(shard, slot);
     return true;
 }
 
 /* Whether a port's next is a notice of a failure that the shard has not adopted yet. */
 static bool is_blocked(const struct ptl_shard *shard, const struct ptl_port_more *more)
 {
-    struct ptl_op op;
+    struct ptl_notice *notice = ptl_queue_first(&more->queue).notice;
 
-    if (more->pending.count == 0) {
+    if (notice == NULL || notice->failure == 0) {
         return false;
     }
-    ptl_op_unpack(more->queue_first->bytes, &op);
-    if (op.kind != PTL_OP_NOTICE || op.epoch == 0) {
-        return false;
-    }
-    const struct ptl_monitoring *monitoring = op.pointer;
-    return op.epoch > shard->told[ptl_place_of(shard->node, &monitoring->target)];
+    const struct ptl_monitoring *monitoring = monitoring_of(notice);
+    return !monitoring->taken_back &&
+           notice->failure > shard->told[ptl_place_of(shard->node, &monitoring->target)];
 }
 
 /* Returns how many units it took. */
@@ -578,7 +604,7 @@ static uint32_t run_port(struct ptl_shard *shard, struct ptl_slot *slot)
 
     while (run < RUN_BATCH) {
         struct ptl_port_more *more = slot->more;
-        if (more->waiting || more->queue_first == NULL) {
+        if (more->waiting || ptl_queue_empty(&more->queue)) {
             return run + 1;
         }
         if (is_blocked(shard, more)) {
@@ -672,12 +698,16 @@ struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *sl
 
 void ptl_port_drop_first(struct ptl_shard *shard, struct ptl_port_more *more)
 {
-    struct ptl_parcel *parcel = dequeue(shard, more);
+    struct ptl_queued first = dequeue(shard, more);
     struct ptl_op op;
 
-    ptl_op_unpack(parcel->bytes, &op);
+    if (first.notice != NULL) {
+        ptl_monitoring_free(shard, monitoring_of(first.notice));
+        return;
+    }
+    ptl_op_unpack(first.parcel->bytes, &op);
     drop_op(shard, &op);
-    ptl_parcel_free(parcel, shard->allocator);
+    ptl_parcel_free(first.parcel, shard->allocator);
 }
 
 static void retire(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "engine/port/fullness.h"
+#include "engine/port/queue.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/list.h"
@@ -21,6 +22,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct ptl_monitoring;
 struct ptl_shard;
 
 /* Handles one tag. */
@@ -47,10 +49,9 @@ struct ptl_port_more {
     struct ptl_tag *tags;
     struct ptl_belonging *belongings; /* the last one made comes first */
     struct ptl_map watchers;          /* as numbers: see pack() in port.c */
-    /* What waits, in order. */
-    struct ptl_parcel *queue_first, *queue_last;
-    uint64_t queue_weight;
+    struct ptl_queue queue;
     struct ptl_map pending;      /* notices of failed links, in the queue (pending.h) */
+    uint32_t may_pend;           /* so many monitors may come to stand there */
     struct ptl_spawner *spawner; /* the other node that has made it, or NULL */
     bool doomed;                 /* a kill waits in the queue */
     bool waiting;                /* PTL_LATER: the first message is not tried */
@@ -145,8 +146,13 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
 /* Run what waits at ports that have room to go on.  Returns whether more is left. */
 bool ptl_ports_run(struct ptl_shard *shard);
 
-/* Put a notice behind all that waits at the port; it runs in its turn, never in this call. */
-void ptl_port_queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op);
+/*
+ * A monitor of this living port has fired: run it, or let it wait behind what waits there already.
+ * `failure` not 0: that of a link, by its number; it waits in any case, and runs in a later call
+ * when the shard has adopted that.  Needs no memory.  Owns: the port, until it has run.
+ */
+void ptl_port_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                     const struct ptl_msg *reason, uint64_t failure);
 
 /* A failure has been adopted: ports whose notice of it waited for that may go on. */
 void ptl_ports_unblock(struct ptl_shard *shard);

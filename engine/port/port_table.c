@@ -83,6 +83,7 @@ struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator)
     if (more != NULL) {
         ptl_map_init(&more->watchers, allocator);
         ptl_map_init(&more->pending, allocator);
+        ptl_queue_init(&more->queue);
     }
     return more;
 }

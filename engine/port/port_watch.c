@@ -69,11 +69,7 @@ static int tell(struct ptl_shard *shard, struct ptl_watcher watcher, const struc
 
 void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    static const char values[] = "\x63"
-                                 "die"
-                                 "\x6d"
-                                 "out of memory";
-    struct ptl_msg reason = ptl_msg_borrow(ptl_span(values, sizeof(values) - 1), 2);
+    struct ptl_msg reason = ptl_reason_lost();
 
     if (tell(shard, watcher_of(op), &reason) < 0) {
         ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");

@@ -13,6 +13,16 @@ struct ptl_msg ptl_reason_short(void)
     return ptl_msg_borrow(ptl_span(values, sizeof(values) - 1), 2);
 }
 
+struct ptl_msg ptl_reason_lost(void)
+{
+    static const char values[] = "\x63"
+                                 "die"
+                                 "\x6d"
+                                 "out of memory";
+
+    return ptl_msg_borrow(ptl_span(values, sizeof(values) - 1), 2);
+}
+
 struct ptl_msg *ptl_reason_keep(struct ptl_shard *shard, const struct ptl_msg *reason)
 {
     struct ptl_msg instead = ptl_reason_short();

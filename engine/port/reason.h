@@ -20,6 +20,9 @@ struct ptl_shard;
 /* What is told instead: ["die", TEXT].  Lives for ever, and no hold on it can be taken. */
 struct ptl_msg ptl_reason_short(void);
 
+/* The same where there was no memory to keep the reason. */
+struct ptl_msg ptl_reason_lost(void);
+
 /*
  * A hold on the reason, or on what is told instead; NULL for an empty one and without memory.
  * Owns: the caller, until ptl_reason_let_go() on the same shard, for which NULL is allowed.

@@ -4,6 +4,9 @@
  * the new one, and is empty long before that is full. */
 #define MOVE_PLACES 16
 
+/* So far ahead of a walk entries are fetched: their owners look into them, or free them. */
+#define AHEAD 8
+
 void ptl_map_init(struct ptl_map *map, const struct ptl_allocator *allocator)
 {
     *map = (struct ptl_map){.allocator = allocator};
@@ -93,6 +96,9 @@ static struct ptl_map_place take_last(struct ptl_map_table *table, uint64_t *pla
     while (table->end > 0 && *places > 0) {
         --*places;
         last = table->places[table->end - 1];
+        if (table->end > AHEAD) {
+            __builtin_prefetch(table->places[table->end - AHEAD].entry); /* soon its turn */
+        }
         if (last.entry != NULL) {
             close_gap(table, table->end - 1);
             return last;
@@ -127,17 +133,31 @@ static void move_some(struct ptl_map *map, uint64_t places)
     }
 }
 
+/* Whether so many are at most three quarters of it. */
+static bool suffices(const struct ptl_map_table *table, uint32_t count)
+{
+    return count * (uint64_t)4 <= table->capacity * (uint64_t)3;
+}
+
 int ptl_map_reserve(struct ptl_map *map)
+{
+    return ptl_map_reserve_all(map, map->count + 1);
+}
+
+int ptl_map_reserve_all(struct ptl_map *map, uint32_t count)
 {
     if (map->old.capacity != 0) {
         move_some(map, MOVE_PLACES);
     }
-    if ((map->count + 1) * (uint64_t)4 <= map->table.capacity * (uint64_t)3) {
+    if (suffices(&map->table, count)) {
         return PTL_OK;
     }
     struct ptl_map_table bigger = {
         .capacity = map->table.capacity == 0 ? 8 : map->table.capacity * 2,
     };
+    while (!suffices(&bigger, count)) {
+        bigger.capacity *= 2;
+    }
     bigger.places = ptl_alloc(map->allocator, bigger.capacity * sizeof(*bigger.places));
     if (bigger.places == NULL) {
         return PTL_ENOMEM;
@@ -152,7 +172,7 @@ int ptl_map_reserve(struct ptl_map *map)
 void ptl_map_insert(struct ptl_map *map, uint64_t hash, void *entry)
 {
     ptl_assert(entry != NULL);
-    ptl_assert((map->count + 1) * (uint64_t)4 <= map->table.capacity * (uint64_t)3);
+    ptl_assert(suffices(&map->table, map->count + 1));
     put(&map->table, hash, entry);
     map->count++;
 }

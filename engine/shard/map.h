@@ -55,8 +55,20 @@ static inline uint64_t ptl_map_places(const struct ptl_map *map)
     return (uint64_t)map->table.capacity + map->old.capacity;
 }
 
-/* Make sure that one more entry fits.  Errors: PTL_ENOMEM. */
+/*
+ * This hash will soon be looked for: have its place fetched meanwhile.  In a map that is larger
+ * than the processor's caches most of a look is waiting for memory.
+ */
+static inline void ptl_map_expect(const struct ptl_map *map, uint64_t hash)
+{
+    if (map->table.capacity != 0) {
+        __builtin_prefetch(&map->table.places[(uint32_t)hash & (map->table.capacity - 1)]);
+    }
+}
+
+/* Make sure that one more entry fits; or that `count` fit in all.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_map_reserve(struct ptl_map *map);
+PTL_MUST_CHECK int ptl_map_reserve_all(struct ptl_map *map, uint32_t count);
 
 /* Put an entry in; a place must have been reserved. */
 void ptl_map_insert(struct ptl_map *map, uint64_t hash, void *entry);

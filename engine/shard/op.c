@@ -27,7 +27,6 @@ static bool has_pointer(uint8_t kind)
 {
     switch (kind) {
     case PTL_OP_ON:
-    case PTL_OP_NOTICE:
     case PTL_OP_HANDOVER:
     case PTL_OP_MONITOR:
     case PTL_OP_TIMER:

@@ -19,7 +19,6 @@ enum ptl_op_kind {
     PTL_OP_KILL,     /* body: the reason */
     PTL_OP_ON,       /* pointer: struct ptl_on */
     PTL_OP_WATCH,    /* number: the watch, watcher: its shard */
-    PTL_OP_NOTICE,   /* pointer: the monitor that fired; body: the reason */
     PTL_OP_SPAWN,    /* name: of the port to be; body: function, values */
     PTL_OP_EVENT,    /* number: the follower that is told; body: changes */
     PTL_OP_REGISTER, /* pointer: struct ptl_registration */

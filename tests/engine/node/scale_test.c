@@ -192,6 +192,30 @@ static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **stat
     ptl_node_crash(node);
 }
 
+/* A notice stands in its monitor, and its place among the failed was made with it. */
+static void notices_of_a_failed_node_need_no_memory(void **state)
+{
+    struct ptl_node *node = make(1);
+    unsigned first = 0;
+    struct ptl_port port = witness_port(node, NULL, monitor_many, &first);
+
+    (void)state;
+    told = 0;
+    while (first < 3000) {
+        tell(node, &port, "n");
+        turn_all(node);
+    }
+    settle(node);
+    witness_fail_memory(1, true);
+    lose_snow(node);
+    turn_until(node, &told, first, TURN_MAX);
+    witness_fail_memory(0, false);
+    tell(node, &port, "n"); /* it has not died of it */
+    settle(node);
+    assert_int_equal(first, 3500);
+    ptl_node_crash(node);
+}
+
 static uint64_t tried;
 static bool ready;
 
@@ -508,6 +532,7 @@ int main(int argc, char **argv)
         WITNESSED(thread_s_monitors_of_a_failed_node_are_told_slice_by_slice),
         WITNESSED(monitors_that_cannot_be_told_yet_are_tried_some_a_turn),
         WITNESSED(port_s_monitors_of_a_failed_node_are_told_slice_by_slice),
+        WITNESSED(notices_of_a_failed_node_need_no_memory),
         WITNESSED(port_with_100000_notices_sends_as_fast_as_any_other),
         WITNESSED(monitors_of_one_port_by_another_are_told_slice_by_slice),
         WITNESSED(peer_that_watches_100000_ports_leaves_slice_by_slice),

@@ -101,8 +101,8 @@ static void op_to_a_slot_keeps_slot_and_generation(void **state)
 
 static void op_carries_its_pointer_or_its_number(void **state)
 {
-    static const uint8_t pointed[] = {PTL_OP_ON,    PTL_OP_NOTICE,  PTL_OP_HANDOVER, PTL_OP_MONITOR,
-                                      PTL_OP_TIMER, PTL_OP_ON_ROOM, PTL_OP_ON_LINK};
+    static const uint8_t pointed[] = {PTL_OP_ON,    PTL_OP_HANDOVER, PTL_OP_MONITOR,
+                                      PTL_OP_TIMER, PTL_OP_ON_ROOM,  PTL_OP_ON_LINK};
     struct world *world = *state;
     struct ptl_op seen;
 

@@ -86,6 +86,25 @@ static void release_replies(void *data)
     ptl_replies_free(data);
 }
 
+/* Make the port of a service.  Owns: the port has `data`; when none is made it is released. */
+static int make_port(struct ptl_node *node, const char *name, ptl_handler_fn *handler, void *data,
+                     ptl_release_fn *release, struct ptl_port *port)
+{
+    struct ptl_port_options options = {
+        .size = sizeof options,
+        .name = name,
+        .handler = handler,
+        .data = data,
+        .release = release,
+    };
+    int err = ptl_port_new(node, &options, port);
+
+    if (err < 0) {
+        release(data);
+    }
+    return err;
+}
+
 static int start_echo(struct ptl_node *node, struct ptl_journal *journal)
 {
     struct ptl_replies *replies = ptl_replies_make("echo", journal);
@@ -94,19 +113,8 @@ static int start_echo(struct ptl_node *node, struct ptl_journal *journal)
     if (!replies) {
         return PTL_ENOMEM;
     }
-    struct ptl_port_options options = {
-        .size = sizeof options,
-        .name = "echo",
-        .handler = echo,
-        .data = replies,
-        .release = release_replies,
-    };
-    int err = ptl_port_new(node, &options, &port);
-    if (err < 0) {
-        release_replies(replies);
-        return err;
-    }
-    return ptl_db_register(node, "echo", &port, NULL);
+    int err = make_port(node, "echo", echo, replies, release_replies, &port);
+    return err < 0 ? err : ptl_db_register(node, "echo", &port, NULL);
 }
 
 static void release_sink(void *data)
@@ -139,16 +147,8 @@ static int start_sink(struct ptl_node *node, struct ptl_journal *journal)
     if (!sink) {
         return PTL_ENOMEM;
     }
-    struct ptl_port_options options = {
-        .size = sizeof options,
-        .name = "sink",
-        .handler = sink_count,
-        .data = sink,
-        .release = release_sink,
-    };
-    int err = ptl_port_new(node, &options, &port);
+    int err = make_port(node, "sink", sink_count, sink, release_sink, &port);
     if (err < 0) {
-        release_sink(sink);
         return err;
     }
     err = ptl_port_on(node, &port, "count", sink_answer, sink);

@@ -156,8 +156,8 @@ void ptl_whereabouts_link_up(struct ptl_shard *shard, const struct ptl_address *
     pthread_mutex_unlock(&where->lock);
     if (changed) {
         log_change(shard);
-        tell(
-            shard); /* in the same ring as what makes that shard tell the new peer, and before it */
+        /* In the same ring as what makes that shard tell the new peer, and before it. */
+        tell(shard);
     }
 }
 

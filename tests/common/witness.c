@@ -544,6 +544,19 @@ struct ptl_port witness_listener(struct ptl_node *node, const char *label)
     return witness_port(node, NULL, on_message, (void *)(uintptr_t)label);
 }
 
+struct ptl_port witness_port_on(struct ptl_node *node, unsigned shard, ptl_handler_fn *handler,
+                                void *data)
+{
+    struct ptl_port_options options = {.size = sizeof(options),
+                                       .handler = handler,
+                                       .data = data,
+                                       .shard_plus_one = 1 + shard % ptl_node_shards(node)};
+    struct ptl_port port;
+
+    assert_int_equal(ptl_port_new(node, &options, &port), 0);
+    return port;
+}
+
 void tell_values(struct ptl_node *node, const struct ptl_port *port, const char *format,
                  const struct ptl_argument values[])
 {
@@ -575,6 +588,21 @@ struct ptl_msg *witness_values(const char *json)
         }
     }
     assert_int_equal(ptl_writer_finish(&writer, &msg), 0);
+    return msg;
+}
+
+struct ptl_msg *witness_text(size_t size)
+{
+    char *text = malloc(size);
+    struct ptl_writer writer;
+    struct ptl_msg *msg;
+
+    assert_non_null(text);
+    memset(text, 'x', size);
+    ptl_writer_init(&writer, NULL);
+    ptl_put_text(&writer, text, size);
+    assert_int_equal(ptl_writer_finish(&writer, &msg), 0);
+    free(text);
     return msg;
 }
 

@@ -126,6 +126,10 @@ struct ptl_port witness_port(struct ptl_node *node, const char *name, ptl_handle
 /* One whose messages are noted under `label`. */
 struct ptl_port witness_listener(struct ptl_node *node, const char *label);
 
+/* One on that shard, counted round and round. */
+struct ptl_port witness_port_on(struct ptl_node *node, unsigned shard, ptl_handler_fn *handler,
+                                void *data);
+
 /* Send values as ptl_sendf() does; waits for room where there is none; no other error is taken. */
 #define tell(node, port, ...) tell_values(node, port, PTL_FORMAT(__VA_ARGS__))
 void tell_values(struct ptl_node *node, const struct ptl_port *port, const char *format,
@@ -133,6 +137,9 @@ void tell_values(struct ptl_node *node, const struct ptl_port *port, const char 
 
 /* A message of JSON values, "1, [2]".  Owns: the caller. */
 struct ptl_msg *witness_values(const char *json);
+
+/* A message of one text of that many bytes.  Owns: the caller. */
+struct ptl_msg *witness_text(size_t size);
 
 /* Kill with a reason of JSON values; "" is a normal death. */
 void witness_kill(struct ptl_node *node, const struct ptl_port *port, const char *reason);

@@ -291,40 +291,48 @@ static bool all_are_up(struct driver *driver)
     return clients_up(&driver->clients) && clients_know_all(&driver->clients);
 }
 
-static void start_rain(struct driver *driver)
+/* A node of its own process.  `own`: the arguments that only this one has, NULL at the end. */
+static void start_node(struct driver *driver, unsigned which, const char *id, unsigned seed_port,
+                       const struct process_options *options, char *const own[])
 {
     char seed[32];
+    char *arguments[32] = {(char *)driver->programs[0],
+                           "run",
+                           "--node",
+                           (char *)id,
+                           "--bind",
+                           "127.0.0.1:0",
+                           "--seed",
+                           seed,
+                           "--secret",
+                           SECRET,
+                           "--shards",
+                           "2",
+                           "--service",
+                           "echo",
+                           "--log",
+                           (char *)driver->log};
+    unsigned count = 16;
+
+    for (; *own != NULL; own++) {
+        arguments[count++] = *own;
+    }
+    snprintf(seed, sizeof(seed), "127.0.0.1:%u", seed_port);
+    process_start(&driver->processes[which], arguments, options, take_line, driver);
+}
+
+static void start_rain(struct driver *driver)
+{
+    static char *const own[] = {"--service", "sink", "--max-message", "4194304", NULL};
     struct process_options options = {
         .address_space = (uint64_t)driver->limit_mb << 20,
         .files_soft = 256,
         .files_hard = 2048,
         .nice = driver->nice,
     };
-    char *arguments[] = {(char *)driver->programs[0],
-                         "run",
-                         "--node",
-                         ATTACK_VICTIM,
-                         "--bind",
-                         "127.0.0.1:0",
-                         "--seed",
-                         seed,
-                         "--secret",
-                         SECRET,
-                         "--shards",
-                         "2",
-                         "--service",
-                         "echo",
-                         "--service",
-                         "sink",
-                         "--max-message",
-                         "4194304",
-                         "--log",
-                         (char *)driver->log,
-                         NULL};
 
     driver->lair = free_port();
-    snprintf(seed, sizeof(seed), "127.0.0.1:%u", driver->lair);
-    process_start(&driver->processes[RAIN], arguments, &options, take_line, driver);
+    start_node(driver, RAIN, ATTACK_VICTIM, driver->lair, &options, own);
     look_until(driver, rain_is_ready, READY_MS, "the node does not start");
     printf("idle: %llu MiB resident, %llu MiB of address space\n",
            (unsigned long long)process_memory(&driver->processes[RAIN], "VmRSS") / 1024,
@@ -333,30 +341,10 @@ static void start_rain(struct driver *driver)
 
 static void start_snow(struct driver *driver)
 {
-    char seed[32];
+    static char *const own[] = {"--max-message", "65536", NULL};
     struct process_options options = {.nice = driver->nice};
-    char *arguments[] = {(char *)driver->programs[0],
-                         "run",
-                         "--node",
-                         ATTACK_FRIEND,
-                         "--bind",
-                         "127.0.0.1:0",
-                         "--seed",
-                         seed,
-                         "--secret",
-                         SECRET,
-                         "--shards",
-                         "2",
-                         "--service",
-                         "echo",
-                         "--max-message",
-                         "65536",
-                         "--log",
-                         (char *)driver->log,
-                         NULL};
 
-    snprintf(seed, sizeof(seed), "127.0.0.1:%u", driver->ports[RAIN]);
-    process_start(&driver->processes[SNOW], arguments, &options, take_line, driver);
+    start_node(driver, SNOW, ATTACK_FRIEND, driver->ports[RAIN], &options, own);
     look_until(driver, snow_is_ready, READY_MS, "the friend does not start");
 }
 

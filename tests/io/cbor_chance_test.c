@@ -1,7 +1,6 @@
 /* Items made by chance, broken by chance, and shown to another implementation: seeded. */
-#include "io/cbor.h"
+#include "tests/io/cbor_world.h"
 
-#include "tests/common/memory.h"
 #include "tests/common/random.h"
 
 #include <setjmp.h>
@@ -19,44 +18,6 @@
 #else
 #define ROUNDS 20000
 #endif
-#define DEPTH PTL_CBOR_DEPTH_MAX
-#define LIMIT (UINT64_C(1) << 26)
-
-struct world {
-    struct test_memory memory;
-    struct ptl_buffer plain;
-    struct ptl_cbor_scan scan;
-    struct ptl_buffer input;
-};
-
-static int set_up(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-
-    test_memory_init(&world->memory);
-    ptl_buffer_init(&world->plain, &world->memory.allocator, LIMIT);
-    ptl_buffer_init(&world->input, &world->memory.allocator, LIMIT);
-    ptl_cbor_scan_init(&world->scan, &world->memory.allocator, DEPTH, LIMIT);
-    *state = world;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct world *world = *state;
-    ptl_buffer_drop(&world->plain);
-    ptl_buffer_drop(&world->input);
-    ptl_cbor_scan_drop(&world->scan);
-    size_t out_bytes = world->memory.out_bytes;
-    free(world);
-    return out_bytes == 0 ? 0 : -1;
-}
-
-static void restart(struct world *world, size_t size_max)
-{
-    ptl_cbor_scan_drop(&world->scan);
-    ptl_cbor_scan_init(&world->scan, &world->memory.allocator, DEPTH, size_max);
-}
 
 static void assert_bytes(struct ptl_span actual, struct ptl_span expected)
 {
@@ -228,10 +189,10 @@ static void cbor_broken_by_chance_is_scanned_the_same_in_any_pieces(void **state
         struct ptl_span item = ptl_buffer_span(&world->input);
         struct ptl_span rest = item;
         size_t size;
-        restart(world, LIMIT);
+        cbor_world_restart(world, LIMIT);
         int whole = ptl_cbor_scan_feed(&world->scan, &rest);
         bool plain = world->scan.plain;
-        restart(world, LIMIT);
+        cbor_world_restart(world, LIMIT);
         int pieces = scan_in_pieces(world, &random, item, &size);
         assert_int_equal(pieces, whole);
         if (whole <= 0) {
@@ -422,7 +383,7 @@ static void cbor_made_plain_says_the_same_to_another_implementation(void **state
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, cbor_world_set_up, cbor_world_tear_down)
         TEST(cbor_numbers_read_back_from_their_text),
         TEST(cbor_broken_by_chance_is_scanned_the_same_in_any_pieces),
         TEST(cbor_reading_survives_any_bytes),

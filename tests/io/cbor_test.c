@@ -1,6 +1,4 @@
-#include "io/cbor.h"
-
-#include "tests/common/memory.h"
+#include "tests/io/cbor_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,45 +6,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-#define DEPTH PTL_CBOR_DEPTH_MAX
-#define LIMIT (UINT64_C(1) << 26)
-
-struct world {
-    struct test_memory memory;
-    struct ptl_buffer plain;
-    struct ptl_cbor_scan scan;
-    struct ptl_buffer input;
-};
-
-static int set_up(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-
-    test_memory_init(&world->memory);
-    ptl_buffer_init(&world->plain, &world->memory.allocator, LIMIT);
-    ptl_buffer_init(&world->input, &world->memory.allocator, LIMIT);
-    ptl_cbor_scan_init(&world->scan, &world->memory.allocator, DEPTH, LIMIT);
-    *state = world;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct world *world = *state;
-    ptl_buffer_drop(&world->plain);
-    ptl_buffer_drop(&world->input);
-    ptl_cbor_scan_drop(&world->scan);
-    size_t out_bytes = world->memory.out_bytes;
-    free(world);
-    return out_bytes == 0 ? 0 : -1;
-}
-
-static void restart(struct world *world, size_t size_max)
-{
-    ptl_cbor_scan_drop(&world->scan);
-    ptl_cbor_scan_init(&world->scan, &world->memory.allocator, DEPTH, size_max);
-}
 
 /* The bytes that `hex` writes, in world->input. */
 static struct ptl_span bytes_of(struct world *world, const char *hex)
@@ -273,7 +232,7 @@ static int scan_hex(struct world *world, const char *hex, size_t size_max)
 {
     struct ptl_span input = bytes_of(world, hex);
 
-    restart(world, size_max);
+    cbor_world_restart(world, size_max);
     return ptl_cbor_scan_feed(&world->scan, &input);
 }
 
@@ -309,7 +268,7 @@ static void cbor_that_is_truncated_waits_for_more_and_reads_nothing_behind(void 
             uint8_t *bytes = malloc(size + (size == 0));
             memcpy(bytes, item.bytes, size);
             struct ptl_span input = ptl_span(bytes, size);
-            restart(world, LIMIT);
+            cbor_world_restart(world, LIMIT);
             assert_int_equal(ptl_cbor_scan_feed(&world->scan, &input), 0);
             assert_null(ptl_cbor_plain_end(bytes, bytes + size, 1, DEPTH));
             assert_null(ptl_cbor_skip(bytes, bytes + size, 1));
@@ -387,7 +346,7 @@ static void cbor_nests_500_deep_and_no_deeper(void **state)
             struct ptl_span item = nested(world, depth, kinds[i][0], kinds[i][1]);
             struct ptl_span input = item;
             bool good = depth <= DEPTH;
-            restart(world, LIMIT);
+            cbor_world_restart(world, LIMIT);
             assert_int_equal(ptl_cbor_scan_feed(&world->scan, &input), good ? 1 : PTL_EDEPTH);
             ptl_buffer_clear(&world->plain);
             assert_int_equal(ptl_cbor_normalise(&world->plain, item, DEPTH), good ? 0 : PTL_EDEPTH);
@@ -441,7 +400,7 @@ static void cbor_that_is_indefinite_for_ever_stops_at_the_limit(void **state)
     for (size_t i = 0; i < 4; i++) {
         struct world *world = *state;
         struct ptl_span input = ptl_span(beginnings[i], 1);
-        restart(world, 10000);
+        cbor_world_restart(world, 10000);
         int got = ptl_cbor_scan_feed(&world->scan, &input);
         for (int feeds = 0; got == 0 && feeds < 20000; feeds++) {
             input = ptl_span_text(more[i]);
@@ -552,7 +511,7 @@ static void cbor_without_memory_is_refused_and_nothing_leaks(void **state)
     int err = PTL_ENOMEM;
     for (size_t calls = 1; err != 0; calls++) {
         struct ptl_span input = item;
-        restart(world, LIMIT);
+        cbor_world_restart(world, LIMIT);
         ptl_buffer_drop(&world->plain);
         test_memory_fail(&world->memory, calls);
         int got = ptl_cbor_scan_feed(&world->scan, &input);
@@ -566,7 +525,7 @@ static void cbor_without_memory_is_refused_and_nothing_leaks(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, cbor_world_set_up, cbor_world_tear_down)
         TEST(cbor_heads_are_as_short_as_can_be),
         TEST(cbor_floats_are_single_where_that_is_exact),
         TEST(cbor_every_item_has_its_plain_form),

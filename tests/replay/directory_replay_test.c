@@ -25,11 +25,6 @@
 #define RECORDINGS 33 /* 4 and 29 */
 
 /* How a recording is played. */
-struct manner {
-    unsigned shards;
-    struct sim_random *cuts; /* NULL: what one side said at once comes at once */
-};
-
 /* ---- One recording -------------------------------------------------------------------------- */
 
 struct play {
@@ -619,11 +614,9 @@ static void play_client(const struct recording *recording, void *data)
 
 static void play_clients(unsigned shards, uint64_t seed)
 {
-    struct sim_random random;
-    struct manner manner = {.shards = shards, .cuts = seed != 0 ? &random : NULL};
+    struct manner manner = {.shards = shards};
 
-    sim_random_seed(&random, seed);
-    assert_int_equal(recordings_each(play_client, &manner), RECORDINGS);
+    assert_int_equal(recordings_play(play_client, manner, seed), RECORDINGS);
 }
 
 static void recorded_clients_share_one_shards_database(void **state)
@@ -684,11 +677,9 @@ static void play_server(const struct recording *recording, void *data)
 
 static void play_servers(unsigned shards, uint64_t seed)
 {
-    struct sim_random random;
-    struct manner manner = {.shards = shards, .cuts = seed != 0 ? &random : NULL};
+    struct manner manner = {.shards = shards};
 
-    sim_random_seed(&random, seed);
-    assert_int_equal(recordings_each(play_server, &manner), RECORDINGS);
+    assert_int_equal(recordings_play(play_server, manner, seed), RECORDINGS);
 }
 
 static void recorded_servers_get_what_one_shard_shares(void **state)

@@ -311,3 +311,15 @@ unsigned recordings_each(void (*play)(const struct recording *recording, void *d
     return each_of(joined, json_object_get(joined, "captures"), read_joined, play, data) +
            each_of(observed, observed, read_observed, play, data);
 }
+
+unsigned recordings_play(void (*play)(const struct recording *recording, void *data),
+                         struct manner manner, uint64_t seed)
+{
+    struct sim_random random;
+
+    if (seed != 0) {
+        sim_random_seed(&random, seed);
+        manner.cuts = &random;
+    }
+    return recordings_each(play, &manner);
+}

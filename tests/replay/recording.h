@@ -10,6 +10,7 @@
 #include "engine/message/message.h"
 #include "io/buffer.h"
 #include "io/framing.h"
+#include "tests/common/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,3 +67,14 @@ bool packet_requests(const struct packet *packet, const char *request);
 
 /* Call `play` for every recording that is not of TLS.  Returns how many there were. */
 unsigned recordings_each(void (*play)(const struct recording *recording, void *data), void *data);
+
+/* How a test plays them. */
+struct manner {
+    unsigned shards;
+    bool in_turn;            /* the client waits for what the server said before */
+    struct sim_random *cuts; /* NULL: what one side said at once comes at once */
+};
+
+/* The same in a manner, which `play` gets as its data.  `seed`: of the cuts, 0: none. */
+unsigned recordings_play(void (*play)(const struct recording *recording, void *data),
+                         struct manner manner, uint64_t seed);

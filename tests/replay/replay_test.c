@@ -23,12 +23,6 @@
 #define RECORDINGS 33 /* 4 and 29 */
 
 /* How a recording is played. */
-struct manner {
-    unsigned shards;
-    bool in_turn;            /* the client waits for what the server said before */
-    struct sim_random *cuts; /* NULL: what one side said at once comes at once */
-};
-
 static void keep_quiet(void *data, enum ptl_log_level level, const char *line)
 {
     if (getenv("REPLAY_LOG") != NULL) {
@@ -249,14 +243,9 @@ static void play_client(const struct recording *recording, void *data)
 
 static void play_clients(unsigned shards, bool in_turn, uint64_t seed)
 {
-    struct sim_random random;
     struct manner manner = {.shards = shards, .in_turn = in_turn};
 
-    if (seed != 0) {
-        sim_random_seed(&random, seed);
-        manner.cuts = &random;
-    }
-    assert_int_equal(recordings_each(play_client, &manner), RECORDINGS);
+    assert_int_equal(recordings_play(play_client, manner, seed), RECORDINGS);
 }
 
 static void recorded_clients_get_the_same_answers_from_one_shard(void **state)
@@ -677,11 +666,9 @@ static void play_server(const struct recording *recording, void *data)
 
 static void play_servers(unsigned shards, uint64_t seed)
 {
-    struct sim_random random;
-    struct manner manner = {.shards = shards, .cuts = seed != 0 ? &random : NULL};
+    struct manner manner = {.shards = shards};
 
-    sim_random_seed(&random, seed);
-    assert_int_equal(recordings_each(play_server, &manner), RECORDINGS);
+    assert_int_equal(recordings_play(play_server, manner, seed), RECORDINGS);
 }
 
 static void recorded_servers_get_the_same_requests_from_one_shard(void **state)

@@ -73,21 +73,9 @@ static struct ptl_node_options options_of(const char *id, const char *framings)
     return options;
 }
 
-static struct ptl_msg *text_of(struct ptl_node *node, size_t size)
-{
-    struct ptl_msg *msg;
-    char *text = malloc(size + 1);
-
-    memset(text, 'x', size);
-    text[size] = 0;
-    assert_int_equal(ptl_msg_make(node, &msg, "t", text), 0);
-    free(text);
-    return msg;
-}
-
 static void fill_family(struct ptl_node *node, unsigned entries)
 {
-    struct ptl_msg *value = text_of(node, ENTRY);
+    struct ptl_msg *value = witness_text(ENTRY);
     char key[16];
 
     for (unsigned i = 0; i < entries; i++) {
@@ -205,7 +193,7 @@ static void peer_that_asks_for_the_time_and_reads_nothing_loses_its_link(void **
     (void)state;
     join(&greedy, node, "greedy", ";portolan=ff.3");
     join(&other, node, "other", "");
-    struct ptl_msg *text = text_of(node, 100000);
+    struct ptl_msg *text = witness_text(100000);
     assert_int_equal(ptl_msg_make(node, &request, "ttm", "time", "greedy#x", text), 0);
     struct ptl_buffer packets = packets_of(&greedy, request, 20);
     count_from_now();
@@ -340,7 +328,7 @@ static void large_message_in_json_leaves_nothing_of_its_size_behind(void **state
     tell(rain, &hut, "t", "small");
     assert_next("heard", "[\"small\"]");
     size_t before = atomic_load(&bytes);
-    struct ptl_msg *large = text_of(rain, (size_t)8 << 20);
+    struct ptl_msg *large = witness_text((size_t)8 << 20);
     assert_int_equal(ptl_send(rain, &hut, large), 0);
     ptl_msg_free(large);
     (void)witness_next("heard");

@@ -58,21 +58,9 @@ static struct ptl_node *start_snow(struct ptl_node *rain, bool ordinary)
     return witness_start(&options);
 }
 
-static struct ptl_msg *text_of(struct ptl_node *node, size_t size)
-{
-    struct ptl_msg *msg;
-    char *text = malloc(size + 1);
-
-    memset(text, 'x', size);
-    text[size] = 0;
-    assert_int_equal(ptl_msg_make(node, &msg, "t", text), 0);
-    free(text);
-    return msg;
-}
-
 static void set_large(struct ptl_node *node, const char *key, size_t size)
 {
-    struct ptl_msg *value = text_of(node, size);
+    struct ptl_msg *value = witness_text(size);
 
     assert_int_equal(ptl_db_set(node, "fam", key, value), 0);
     ptl_msg_free(value);
@@ -137,7 +125,7 @@ static void answer_that_the_asking_node_cannot_take_is_an_error(void **state)
 static void message_larger_than_the_linked_node_takes_is_refused_at_once(void **state)
 {
     struct ptl_node *rain = start_rain(), *snow = start_snow(rain, false);
-    struct ptl_msg *large = text_of(rain, TOO_LARGE);
+    struct ptl_msg *large = witness_text(TOO_LARGE);
     struct ptl_port self;
 
     (void)state;
@@ -168,7 +156,7 @@ static void message_that_waited_and_is_too_large_is_told_as_a_loss_once(void **s
     rain = start_rain();
     struct ptl_port hut = witness_parse(rain, "snow#hut");
     (void)witness_port(snow, "hut", on_message, "heard");
-    struct ptl_msg *large = text_of(rain, TOO_LARGE);
+    struct ptl_msg *large = witness_text(TOO_LARGE);
     /* Nobody has told it of snow's limit yet. */
     assert_int_equal(ptl_node_known(rain, "snow", address), 0);
     assert_int_equal(ptl_monitor(rain, &hut, on_gone, "gone", NULL), 0);
@@ -188,7 +176,7 @@ static void message_that_waited_and_is_too_large_is_told_as_a_loss_once(void **s
 static void reason_that_the_node_cannot_take_is_told_in_other_words(void **state)
 {
     struct ptl_node *rain = start_rain(), *snow = start_snow(rain, false);
-    struct ptl_msg *large = text_of(rain, TOO_LARGE);
+    struct ptl_msg *large = witness_text(TOO_LARGE);
 
     (void)state;
     struct ptl_port house = witness_port(rain, "house", on_message, "house");

@@ -27,34 +27,6 @@ static struct ptl_node *small_node(void)
     return witness_start(&options);
 }
 
-/* Values of `size` bytes. */
-static struct ptl_msg *large(size_t size)
-{
-    char *text = malloc(size);
-    struct ptl_writer writer;
-    struct ptl_msg *msg;
-
-    memset(text, 'x', size);
-    ptl_writer_init(&writer, NULL);
-    ptl_put_text(&writer, text, size);
-    assert_int_equal(ptl_writer_finish(&writer, &msg), 0);
-    free(text);
-    return msg;
-}
-
-static struct ptl_port place(struct ptl_node *node, unsigned shard, ptl_handler_fn *handler,
-                             void *data)
-{
-    struct ptl_port_options options = {.size = sizeof(options),
-                                       .handler = handler,
-                                       .data = data,
-                                       .shard_plus_one = 1 + shard % witness_shards};
-    struct ptl_port port;
-
-    assert_int_equal(ptl_port_new(node, &options, &port), 0);
-    return port;
-}
-
 static _Atomic bool held;
 
 static int hold(struct ptl_node *node, const struct ptl_msg *msg, void *data)
@@ -70,7 +42,7 @@ static int hold(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 /* Have the last shard stand still until `held` is false. */
 static void hold_shard(struct ptl_node *node)
 {
-    struct ptl_port holder = place(node, witness_shards - 1, hold, "holder");
+    struct ptl_port holder = witness_port_on(node, witness_shards - 1, hold, "holder");
 
     atomic_store(&held, true);
     tell(node, &holder, "t", "hold");
@@ -127,7 +99,7 @@ static int ask_on_and_on(struct ptl_node *node, const struct ptl_port *port, ask
     int err = 0;
 
     for (int i = 0; i < ASKED && err == 0; i++) {
-        struct ptl_msg *msg = large(LARGE);
+        struct ptl_msg *msg = witness_text(LARGE);
         struct ptl_writer writer;
         struct ptl_msg *counted;
         ptl_writer_init(&writer, node); /* in memory that is counted */
@@ -171,7 +143,7 @@ static void assert_refused_within(struct ptl_node *node, const struct ptl_port *
     static struct asking asking;
 
     asking = (struct asking){.port = *port, .ask = ask};
-    struct ptl_port asker = place(node, 0, ask_within, &asking);
+    struct ptl_port asker = witness_port_on(node, 0, ask_within, &asking);
     tell(node, &asker, "t", "ask");
     assert_next("refused", err);
     assert_bounded();
@@ -189,7 +161,7 @@ static void assert_refused_outside(struct ptl_node *node, const struct ptl_port 
 static void threads_ask_a_sleeping_shard_for_a_bounded_number_of_bytes(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, witness_shards - 1, on_message, "port");
+    struct ptl_port port = witness_port_on(node, witness_shards - 1, on_message, "port");
 
     (void)state;
     hold_shard(node);
@@ -207,7 +179,7 @@ static void threads_ask_a_sleeping_shard_for_a_bounded_number_of_bytes(void **st
 static void handlers_ask_a_sleeping_shard_for_a_bounded_number_of_bytes(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, witness_shards - 1, on_message, "port");
+    struct ptl_port port = witness_port_on(node, witness_shards - 1, on_message, "port");
 
     (void)state;
     if (witness_shards == 1) {
@@ -257,14 +229,14 @@ static int behind_gate(struct ptl_node *node, const struct ptl_msg *msg, void *d
 static void ports_that_wait_hold_one_kill_and_a_bounded_number_of_wishes(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 0, behind_gate, NULL);
+    struct ptl_port port = witness_port_on(node, 0, behind_gate, NULL);
 
     (void)state;
     atomic_store(&gate, false);
     assert_int_equal(ptl_monitor(node, &port, on_gone, "gone", NULL), 0);
     tell(node, &port, "t", "wait");
     for (int i = 0; i < 1000; i++) { /* slowly, so that neither inbox nor ring is what is full */
-        struct ptl_msg *msg = large(LARGE);
+        struct ptl_msg *msg = witness_text(LARGE);
         int err = ask_on(node, &port, msg);
         ptl_msg_free(msg);
         if (err == PTL_EFULL) {
@@ -277,7 +249,7 @@ static void ports_that_wait_hold_one_kill_and_a_bounded_number_of_wishes(void **
     }
     size_t before = witness_bytes();
     for (int i = 0; i < ASKED / 4; i++) {
-        struct ptl_msg *msg = large(LARGE);
+        struct ptl_msg *msg = witness_text(LARGE);
         int err = ptl_kill(node, &port, msg);
         ptl_msg_free(msg);
         assert_true(err == 0 || err == PTL_EFULL);
@@ -301,9 +273,9 @@ static void death_that_cannot_be_told_yet_costs_a_bounded_number_of_bytes(void *
     }
     /* Watched by a handler on the last shard. */
     for (int i = 0; i < DEATHS; i++) {
-        ports[i] = place(node, 0, on_message, "port");
+        ports[i] = witness_port_on(node, 0, on_message, "port");
     }
-    struct ptl_port keeper = place(node, witness_shards - 1, on_message, "down");
+    struct ptl_port keeper = witness_port_on(node, witness_shards - 1, on_message, "down");
     for (int i = 0; i < DEATHS; i++) {
         assert_int_equal(ptl_monitor_message(node, &ports[i], &keeper, NULL, NULL), 0);
     }
@@ -312,7 +284,7 @@ static void death_that_cannot_be_told_yet_costs_a_bounded_number_of_bytes(void *
     hold_shard(node);
     size_t before = witness_bytes();
     for (int i = 0; i < DEATHS; i++) {
-        struct ptl_msg *msg = large(LARGE);
+        struct ptl_msg *msg = witness_text(LARGE);
         int err;
         while ((err = ptl_kill(node, &ports[i], msg)) == PTL_EFULL) {
             assert_int_equal(ptl_on_room(node, &ports[i], on_room, "room"), 0);
@@ -342,10 +314,10 @@ static void timers_and_monitors_keep_a_bounded_number_of_bytes(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
         struct ptl_node *node = small_node();
-        port = place(node, 0, on_message, "port");
+        port = witness_port_on(node, 0, on_message, "port");
         assert_refused_outside(node, &port, asks[i], PTL_ELIMIT);
         if (witness_shards > 1) {
-            port = place(node, 1, on_message, "port");
+            port = witness_port_on(node, 1, on_message, "port");
             assert_refused_within(node, &port, asks[i],
                                   "PTL_ELIMIT"); /* shard 0 keeps what threads ask, too */
         }
@@ -356,8 +328,8 @@ static void timers_and_monitors_keep_a_bounded_number_of_bytes(void **state)
 static void what_is_not_kept_any_more_makes_room(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 0, on_message, "port");
-    struct ptl_msg *msg = large((size_t)1 << 20);
+    struct ptl_port port = witness_port_on(node, 0, on_message, "port");
+    struct ptl_msg *msg = witness_text((size_t)1 << 20);
     struct ptl_timer timer;
     struct ptl_monitor monitor;
 
@@ -387,8 +359,8 @@ static void message_for_later_is_refused_now_when_it_could_not_be_sent_then(void
     (void)state;
     options.message_bytes_max = LARGE;
     struct ptl_node *node = witness_start(&options);
-    port = place(node, 0, on_message, "port");
-    struct ptl_msg *small = large(10), *msg = large(LARGE);
+    port = witness_port_on(node, 0, on_message, "port");
+    struct ptl_msg *small = witness_text(10), *msg = witness_text(LARGE);
     assert_int_equal(ptl_after_send(node, 1, &port, msg, NULL), PTL_ESIZE);
     assert_int_equal(ptl_monitor_message(node, &port, &port, msg, NULL), PTL_ESIZE);
     assert_int_equal(ptl_after_send(node, 1, &none, small, NULL), PTL_EINVAL);
@@ -420,8 +392,8 @@ static int behind_gate_in_order(struct ptl_node *node, const struct ptl_msg *msg
 static void messages_of_timers_wait_in_order_for_a_port_without_room(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 1, behind_gate_in_order, "port");
-    struct ptl_msg *msg = large(LARGE);
+    struct ptl_port port = witness_port_on(node, 1, behind_gate_in_order, "port");
+    struct ptl_msg *msg = witness_text(LARGE);
 
     (void)state;
     atomic_store(&gate, false);

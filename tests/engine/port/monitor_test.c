@@ -15,24 +15,12 @@ static void monitor_or_die(struct ptl_node *node, const struct ptl_port *port, c
 /* A port on the last shard, so that with several shards others are elsewhere. */
 static struct ptl_port far_port(struct ptl_node *node, ptl_handler_fn *handler, void *data)
 {
-    struct ptl_port_options options = {.size = sizeof(options),
-                                       .handler = handler,
-                                       .data = data,
-                                       .shard_plus_one = witness_shards};
-    struct ptl_port port;
-
-    assert_int_equal(ptl_port_new(node, &options, &port), 0);
-    return port;
+    return witness_port_on(node, witness_shards - 1, handler, data);
 }
 
 static struct ptl_port near_port(struct ptl_node *node, ptl_handler_fn *handler, void *data)
 {
-    struct ptl_port_options options = {
-        .size = sizeof(options), .handler = handler, .data = data, .shard_plus_one = 1};
-    struct ptl_port port;
-
-    assert_int_equal(ptl_port_new(node, &options, &port), 0);
-    return port;
+    return witness_port_on(node, 0, handler, data);
 }
 
 /* ---- Set by threads ------------------------------------------------------------------------ */

@@ -49,19 +49,6 @@ static struct ptl_node *small_node(void)
     return witness_start(&options);
 }
 
-static struct ptl_port place(struct ptl_node *node, unsigned shard, ptl_handler_fn *handler,
-                             void *data)
-{
-    struct ptl_port_options options = {.size = sizeof(options),
-                                       .handler = handler,
-                                       .data = data,
-                                       .shard_plus_one = 1 + shard % witness_shards};
-    struct ptl_port port;
-
-    assert_int_equal(ptl_port_new(node, &options, &port), 0);
-    return port;
-}
-
 /* Send numbered messages until there is no room; returns how many were accepted in all. */
 static uint64_t flood(struct ptl_node *node, const struct ptl_port *port, uint64_t number)
 {
@@ -98,7 +85,7 @@ static void assert_all_came(uint64_t count)
 static void message_that_is_for_later_stays_the_first(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 1, behind_gate, &gate);
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
 
     (void)state;
     for (uint64_t i = 0; i < 5; i++) {
@@ -113,7 +100,7 @@ static void message_that_is_for_later_stays_the_first(void **state)
 static void kill_waits_behind_a_message_that_is_for_later(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 1, behind_gate, &gate);
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
 
     (void)state;
     assert_int_equal(ptl_monitor(node, &port, on_gone, "gone", NULL), 0);
@@ -132,7 +119,7 @@ static void kill_waits_behind_a_message_that_is_for_later(void **state)
 static void thread_is_told_when_a_full_port_has_room_again(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 1, behind_gate, &gate);
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
     struct ptl_port other = witness_listener(node, "other");
 
     (void)state;
@@ -152,7 +139,7 @@ static void thread_is_told_when_a_full_port_has_room_again(void **state)
 static void full_port_takes_no_more_than_its_room(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 1, behind_gate, &gate);
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
     size_t before = witness_bytes(), rings = witness_shards * ((size_t)32 << 10);
 
     (void)state;
@@ -219,7 +206,7 @@ static struct ptl_port start_pump(struct ptl_node *node, const struct ptl_port *
     pump.number = 0;
     pump.end = end;
     atomic_store(&pump.refused, 0);
-    struct ptl_port port = place(node, 0, pump_all, &pump);
+    struct ptl_port port = witness_port_on(node, 0, pump_all, &pump);
     tell(node, &port, "t", "go");
     return port;
 }
@@ -227,7 +214,7 @@ static struct ptl_port start_pump(struct ptl_node *node, const struct ptl_port *
 static void handler_is_told_when_a_full_port_has_room_again(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 1, behind_gate, &gate);
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
 
     (void)state;
     start_pump(node, &port, 2000);
@@ -240,7 +227,7 @@ static void handler_is_told_when_a_full_port_has_room_again(void **state)
 static void handler_that_has_died_is_not_told_of_room(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port port = place(node, 1, behind_gate, &gate);
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
 
     (void)state;
     struct ptl_port sender = start_pump(node, &port, 2000);
@@ -267,9 +254,9 @@ static void port_that_says_later_goes_on_when_its_target_has_room(void **state)
     struct ptl_node *node = small_node();
 
     (void)state;
-    targets[0] = place(node, 1, behind_gate, &gate);
-    targets[1] = place(node, 2, relay, &targets[0]);
-    targets[2] = place(node, 3, relay, &targets[1]);
+    targets[0] = witness_port_on(node, 1, behind_gate, &gate);
+    targets[1] = witness_port_on(node, 2, relay, &targets[0]);
+    targets[2] = witness_port_on(node, 3, relay, &targets[1]);
     start_pump(node, &targets[2], 2000);
     witness_reach(&pump.refused, 1); /* it has backed up over both */
     atomic_store(&gate.open, true);
@@ -282,8 +269,8 @@ static void port_that_said_later_may_die_or_its_target_may(void **state)
     struct ptl_node *node = small_node();
 
     (void)state;
-    targets[0] = place(node, 1, behind_gate, &gate);
-    targets[1] = place(node, 2, relay, &targets[0]);
+    targets[0] = witness_port_on(node, 1, behind_gate, &gate);
+    targets[1] = witness_port_on(node, 2, relay, &targets[0]);
     start_pump(node, &targets[1], 2000);
     witness_reach(&pump.refused, 1);
     assert_int_equal(ptl_monitor(node, &targets[0], on_gone, "gone", NULL), 0);
@@ -313,8 +300,8 @@ static int hold_the_shard(struct ptl_node *node, const struct ptl_msg *msg, void
 static void thread_is_told_when_a_busy_shard_has_room_again(void **state)
 {
     struct ptl_node *node = small_node();
-    struct ptl_port holder = place(node, 1, hold_the_shard, "holder");
-    struct ptl_port port = place(node, 1, behind_gate, &gate);
+    struct ptl_port holder = witness_port_on(node, 1, hold_the_shard, "holder");
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
 
     (void)state;
     atomic_store(&gate.open, true);
@@ -338,8 +325,8 @@ static void handler_is_told_when_a_busy_shard_has_room_again(void **state)
     if (witness_shards < 2) {
         return;
     }
-    struct ptl_port holder = place(node, 1, hold_the_shard, "holder");
-    struct ptl_port port = place(node, 1, behind_gate, &gate);
+    struct ptl_port holder = witness_port_on(node, 1, hold_the_shard, "holder");
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
     atomic_store(&gate.open, true);
     atomic_store(&held, true);
     tell(node, &holder, "t", "hold");
@@ -393,8 +380,8 @@ static void shard_sleeps_when_whoever_waited_for_room_has_died(void **state)
     atomic_store(&gate.open, true);
     atomic_store(&gate.come, 0);
     atomic_store(&gate.wrong, 0);
-    struct ptl_port target = place(node, 1, behind_gate, &gate);
-    struct ptl_port sender = place(node, 0, flood_and_wait, &target);
+    struct ptl_port target = witness_port_on(node, 1, behind_gate, &gate);
+    struct ptl_port sender = witness_port_on(node, 0, flood_and_wait, &target);
     tell(node, &sender, "t", "go");
     assert_false(turn(node, 0));
     assert_int_equal(ptl_kill(node, &sender, NULL), 0);
@@ -421,7 +408,7 @@ static void node_that_stops_tells_those_who_wait_for_room(void **state)
     struct ptl_node *node = small_node();
 
     (void)state;
-    full_port = place(node, 1, behind_gate, &gate);
+    full_port = witness_port_on(node, 1, behind_gate, &gate);
     fill(node, &full_port, 1);
     assert_int_equal(ptl_on_room(node, &full_port, send_when_stopping, "sender"), 0);
     assert_int_equal(witness_stop(node, 50), PTL_ETIMEOUT);

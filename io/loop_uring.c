@@ -23,7 +23,7 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-uint64_t ptl_uring_clock(void)
+static uint64_t monotonic(void)
 {
     return read_clock(CLOCK_MONOTONIC);
 }
@@ -31,7 +31,7 @@ uint64_t ptl_uring_clock(void)
 static uint64_t uring_now(struct ptl_loop *base)
 {
     (void)base;
-    return ptl_uring_clock();
+    return monotonic();
 }
 
 static uint64_t uring_coarse(struct ptl_loop *base)
@@ -237,7 +237,7 @@ static void tell_resolved(struct ptl_uring_loop *loop)
 
 static uint64_t time_until(uint64_t until_ns)
 {
-    uint64_t now = ptl_uring_clock();
+    uint64_t now = monotonic();
 
     return until_ns > now ? until_ns - now : 0;
 }
@@ -249,7 +249,7 @@ static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
 
     if (loop->listeners_paused > 0) {
         /* Where one was given back, all pauses are over. */
-        uint64_t now_ns = loop->freed ? UINT64_MAX : ptl_uring_clock();
+        uint64_t now_ns = loop->freed ? UINT64_MAX : monotonic();
         uint64_t resume_ns = ptl_uring_resume_listeners(loop, now_ns);
         until_ns = resume_ns < until_ns ? resume_ns : until_ns;
     }

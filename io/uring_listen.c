@@ -82,7 +82,7 @@ static void take_connection(struct ptl_listener *listener, int fd)
 
 static void pause_listener(struct ptl_listener *listener)
 {
-    listener->resume_ns = ptl_uring_clock() + PAUSE_NS;
+    listener->resume_ns = ptl_loop_now(&listener->loop->base) + PAUSE_NS;
     listener->loop->listeners_paused++;
 }
 

@@ -109,6 +109,3 @@ uint64_t ptl_uring_resume_listeners(struct ptl_uring_loop *loop, uint64_t now_ns
 void ptl_uring_fill_spares(struct ptl_uring_loop *loop);
 bool ptl_uring_release_spare(struct ptl_uring_loop *loop);
 void ptl_uring_drop_spares(struct ptl_uring_loop *loop);
-
-/* CLOCK_MONOTONIC in nanoseconds. */
-uint64_t ptl_uring_clock(void);

@@ -1,75 +1,7 @@
 /*
- * Entries, and which of those with one key shows.
+ * Entries: into the store and out of it, which of those with one key shows, and who is told.
  */
-#include "io/hash.h"
 #include "store/inside.h"
-
-uint32_t ptl_key_hash(const struct ptl_family *family, struct ptl_span key)
-{
-    /* The other half of the hash than its family's: a key may be called like its family. */
-    return (uint32_t)(ptl_hash(key) >> 32) ^ family->node.hash;
-}
-
-static struct ptl_entry *next_of(const struct ptl_entry *entry)
-{
-    return (struct ptl_entry *)entry->node.next;
-}
-
-static bool has_key(const struct ptl_entry *entry, const struct ptl_family *family, uint32_t hash,
-                    struct ptl_span key)
-{
-    return entry->node.hash == hash && entry->part->family == family &&
-           ptl_span_equal(ptl_entry_key(entry), key);
-}
-
-struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct ptl_family *family,
-                                  uint32_t hash, struct ptl_span key)
-{
-    struct ptl_entry *entry = (struct ptl_entry *)ptl_table_chain(&store->entries, hash);
-
-    while (entry != NULL && !has_key(entry, family, hash, key)) {
-        entry = next_of(entry);
-    }
-    return entry;
-}
-
-void ptl_entry_expect(const struct ptl_store *store, uint32_t hash)
-{
-    const struct ptl_entry *entry = (struct ptl_entry *)ptl_table_chain(&store->entries, hash);
-
-    if (entry != NULL) {
-        __builtin_prefetch(entry);
-        __builtin_prefetch(entry->bytes + PTL_CACHE_LINE / 2); /* it is rarely in one line */
-    }
-}
-
-struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
-                               uint32_t hash, struct ptl_span key)
-{
-    struct ptl_entry *entry = ptl_entry_shown(store, part->family, hash, key);
-
-    while (entry != NULL && has_key(entry, part->family, hash, key)) {
-        if (entry->part == part) {
-            return entry;
-        }
-        entry = next_of(entry);
-    }
-    return NULL;
-}
-
-struct ptl_entry *ptl_entry_via(const struct ptl_store *store, const struct ptl_family *family,
-                                const struct ptl_via *via, uint32_t hash, struct ptl_span key)
-{
-    struct ptl_entry *entry = ptl_entry_shown(store, family, hash, key);
-
-    while (entry != NULL && has_key(entry, family, hash, key)) {
-        if (entry->part->owner->via == via) {
-            return entry;
-        }
-        entry = next_of(entry);
-    }
-    return NULL;
-}
 
 static size_t size_of(const struct ptl_entry *entry)
 {
@@ -156,12 +88,10 @@ static void put_beside(struct ptl_store *store, struct ptl_entry *entry, struct 
         return;
     }
     struct ptl_entry *before = shown;
-    struct ptl_entry *next = next_of(before);
-    while (next != NULL &&
-           has_key(next, shown->part->family, shown->node.hash, ptl_entry_key(shown)) &&
-           beats(next, entry)) {
+    struct ptl_entry *next = ptl_entry_next(before);
+    while (next != NULL && beats(next, entry)) {
         before = next;
-        next = next_of(before);
+        next = ptl_entry_next(before);
     }
     ptl_table_insert_after(&store->entries, &before->node, &entry->node);
     entry->hidden = 1;
@@ -191,7 +121,7 @@ void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t ha
         tell_entry(entry, fed, false, true);
         return;
     }
-    ptl_cursors_pass(old);
+    ptl_copies_pass(old);
     ptl_list_remove(&old->part->entries, old, in_part);
     ptl_list_add(&entry->part->entries, entry, in_part);
     ptl_table_replace(&store->entries, &old->node, &entry->node);
@@ -217,12 +147,8 @@ void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value)
 static void uncover(struct ptl_store *store, struct ptl_entry *shown)
 {
     struct ptl_family *family = shown->part->family;
-    struct ptl_entry *next = next_of(shown);
-    struct ptl_span key = ptl_entry_key(shown);
+    struct ptl_entry *next = ptl_entry_next(shown);
 
-    if (next != NULL && !has_key(next, family, shown->node.hash, key)) {
-        next = NULL;
-    }
     ptl_table_remove(&store->entries, &shown->node);
     if (next == NULL) {
         family->keys--;
@@ -240,7 +166,7 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
     struct ptl_part *part = entry->part;
 
     part->node.size++; /* it may lose its last mark on the way */
-    ptl_cursors_pass(entry);
+    ptl_copies_pass(entry);
     ptl_list_remove(&part->entries, entry, in_part);
     part->owner->entries--;
     if (entry->hidden) {

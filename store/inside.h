@@ -9,6 +9,15 @@
  *   their chain, the one that shows first; all others are marked as hidden.
  *
  * Everything here is found through a table, by name, and freed once nothing needs it.
+ *
+ *   store.c  attachments, changes, replaces     read.c  answers
+ *   entry.c  puts and takes entries             watch.c, take.c  watches and feeds, for their users
+ *   note.c   leaves marks of changes
+ *   mark.c   what a watch has not taken
+ *   copy.c   how far a feed has copied          find.c  entries by key
+ *   name.c   vias, owners, families, parts      table.c  everything by hash
+ *
+ * Each of these files calls only what stands below it.
  */
 #pragma once
 
@@ -240,8 +249,9 @@ void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner);
 void ptl_family_tidy(struct ptl_store *store, struct ptl_family *family);
 void ptl_part_tidy(struct ptl_store *store, struct ptl_part *part);
 
-/* ---- Entries (store/entry.c) -------------------------------------------------------------- */
+/* ---- Finding entries (store/find.c) ------------------------------------------------------- */
 
+/* What all entries of the key are found by, and marks of it. */
 uint32_t ptl_key_hash(const struct ptl_family *family, struct ptl_span key);
 
 /* The entry that shows, or NULL. */
@@ -251,6 +261,9 @@ struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct pt
 /* A hint, after one for its chain, that the first entry there will be looked at soon. */
 void ptl_entry_expect(const struct ptl_store *store, uint32_t hash);
 
+/* The entry of the same key that comes behind this one, or NULL. */
+struct ptl_entry *ptl_entry_next(const struct ptl_entry *entry);
+
 /* The entry of this very owner, or NULL. */
 struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
                                uint32_t hash, struct ptl_span key);
@@ -259,20 +272,41 @@ struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_p
 struct ptl_entry *ptl_entry_via(const struct ptl_store *store, const struct ptl_family *family,
                                 const struct ptl_via *via, uint32_t hash, struct ptl_span key);
 
-/* An entry that is nowhere yet; NULL when there is no memory. */
-struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
-                                struct ptl_span value);
-void ptl_entry_free(struct ptl_store *store, struct ptl_entry *entry);
+/* ---- The copies of feeds (store/copy.c) --------------------------------------------------- */
 
-/* Put it into the store, in place of the owner's `old` one if any.  `fed`: feeds are told. */
-void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t hash,
-                   struct ptl_entry *old, bool fed);
+static inline bool ptl_is_feed(const struct ptl_watch *watch)
+{
+    return watch->kind == PTL_FEED_VIA || watch->kind == PTL_FEED_MERGED;
+}
 
-/* Give it another value of the same size. */
-void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value);
+/* Whether the copy is at an entry of this owner. */
+static inline bool ptl_copy_is_at(const struct ptl_watch *feed, const struct ptl_owner *owner)
+{
+    return feed->cursor != NULL && feed->cursor->part->owner == owner;
+}
 
-/* Take it out and free it.  Its part stays, even without entries. */
-void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed);
+/* Whether the copy has not come to this owner, which is of the feed's via. */
+static inline bool ptl_copy_is_before(const struct ptl_watch *feed, const struct ptl_owner *owner)
+{
+    return feed->ahead != NULL && owner->joined <= feed->ahead->joined;
+}
+
+/* The first entry of this part or the next one of its owner that has any; and the one behind an
+ * entry, in its part or the next one of its owner.  NULL: the owner has no more. */
+struct ptl_entry *ptl_copy_first(const struct ptl_part *part);
+struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry);
+
+/* The copy begins, with all owners; goes on at this entry (NULL: with the next owner); is given
+ * up. */
+void ptl_copy_begin(struct ptl_watch *feed);
+void ptl_copy_stand_at(struct ptl_watch *feed, struct ptl_entry *entry);
+void ptl_copy_stop(struct ptl_watch *feed);
+
+/* The owner leaves the feed's via: nothing of it is left to copy. */
+void ptl_copy_leave(struct ptl_watch *feed, const struct ptl_owner *owner);
+
+/* This entry is about to leave its place: feeds that stand there step over it. */
+void ptl_copies_pass(const struct ptl_entry *entry);
 
 /* ---- Marks (store/mark.c) ----------------------------------------------------------------- */
 
@@ -308,29 +342,14 @@ void ptl_mark_note(struct ptl_watch *watch, void *of, uint32_t hash, struct ptl_
 bool ptl_mark_tell(const struct ptl_mark *mark, const struct ptl_entry *entry,
                    struct ptl_change *change);
 
-/* ---- Watches (store/watch.c) -------------------------------------------------------------- */
-
-/* Open one that watches nothing yet, and give up one that does not yet; NULL: no memory. */
-struct ptl_watch *ptl_watch_new(struct ptl_store *store, enum ptl_watch_kind kind,
-                                struct ptl_span filter, ptl_wake_fn *wake, void *data);
-void ptl_watch_forget(struct ptl_watch *watch);
-
-/* Free up to `max` marks of those that were freed with many.  Returns how many. */
-uint32_t ptl_watches_work(struct ptl_store *store, uint32_t max);
-
-/* The merged family has changed at this key.  `had`, `has`: it showed a value before, and now. */
-void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had,
-                  bool has);
+/* ---- Noting (store/note.c) ---------------------------------------------------------------- */
 
 /* Whether a key is what this watch watches for. */
 bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key);
 
-/* ---- Feeds (store/feed.c) ----------------------------------------------------------------- */
-
-static inline bool ptl_is_feed(const struct ptl_watch *watch)
-{
-    return watch->kind == PTL_FEED_VIA || watch->kind == PTL_FEED_MERGED;
-}
+/* The merged family has changed at this key.  `had`, `has`: it showed a value before, and now. */
+void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had,
+                  bool has);
 
 /* An owner's entry has changed.  `had`, `has`: there was one before, and is now. */
 void ptl_note_entry(const struct ptl_entry *entry, bool had, bool has);
@@ -344,17 +363,24 @@ void ptl_note_all_merged(const struct ptl_via *via, const struct ptl_owner *owne
 /* An owner comes to this via, goes or comes anew.  Called before its attachment changes. */
 void ptl_note_owner(const struct ptl_via *via, const struct ptl_owner *owner, bool had, bool has);
 
-/* This entry is about to leave its place: feeds that stand there step over it. */
-void ptl_cursors_pass(const struct ptl_entry *entry);
+/* ---- Entries (store/entry.c) -------------------------------------------------------------- */
 
-/* The copy begins, with all owners, or is given up. */
-void ptl_feed_begin(struct ptl_watch *feed);
-void ptl_feed_stop(struct ptl_watch *feed);
+/* An entry that is nowhere yet; NULL when there is no memory. */
+struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
+                                struct ptl_span value);
+void ptl_entry_free(struct ptl_store *store, struct ptl_entry *entry);
 
-/* Take a piece of the copy; false when none is under way. */
-bool ptl_feed_take_copy(struct ptl_watch *feed, struct ptl_change *change);
+/* Put it into the store, in place of the owner's `old` one if any.  `fed`: feeds are told. */
+void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t hash,
+                   struct ptl_entry *old, bool fed);
 
-/* What is to be told now of a mark; false: nothing. */
-bool ptl_feed_take_mark(struct ptl_watch *feed, const struct ptl_mark *mark,
-                        struct ptl_change *change);
-void ptl_feed_close(struct ptl_watch *feed);
+/* Give it another value of the same size. */
+void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value);
+
+/* Take it out and free it.  Its part stays, even without entries. */
+void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed);
+
+/* ---- Watches (store/watch.c) -------------------------------------------------------------- */
+
+/* Free up to `max` marks of those that were freed with many.  Returns how many. */
+uint32_t ptl_watches_work(struct ptl_store *store, uint32_t max);

@@ -155,7 +155,7 @@ static void put_last(struct ptl_watch *watch, struct ptl_mark *mark)
 static void mark_all(struct ptl_watch *watch)
 {
     free_untaken(watch);
-    ptl_feed_stop(watch);
+    ptl_copy_stop(watch);
     watch->all = true;
     ptl_watch_wake(watch);
 }

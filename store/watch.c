@@ -1,11 +1,16 @@
+/*
+ * Watches and feeds: opened, asked and closed.  What becomes of them meanwhile is in note.c and
+ * take.c.
+ */
 #include "store/watch.h"
 
 #include "store/inside.h"
 
-/* ---- Opening and closing ------------------------------------------------------------------ */
+/* ---- Opening ------------------------------------------------------------------------------ */
 
-struct ptl_watch *ptl_watch_new(struct ptl_store *store, enum ptl_watch_kind kind,
-                                struct ptl_span filter, ptl_wake_fn *wake, void *data)
+/* One that watches nothing yet; NULL: no memory. */
+static struct ptl_watch *new_watch(struct ptl_store *store, enum ptl_watch_kind kind,
+                                   struct ptl_span filter, ptl_wake_fn *wake, void *data)
 {
     struct ptl_watch *watch = ptl_alloc(store->allocator, sizeof(*watch) + filter.size);
 
@@ -25,7 +30,7 @@ struct ptl_watch *ptl_watch_new(struct ptl_store *store, enum ptl_watch_kind kin
     return watch;
 }
 
-void ptl_watch_forget(struct ptl_watch *watch)
+static void forget(struct ptl_watch *watch)
 {
     ptl_free(watch->store->allocator, watch, sizeof(*watch) + watch->filter_size);
 }
@@ -39,13 +44,13 @@ static struct ptl_watch *open_on_family(struct ptl_store *store, enum ptl_watch_
     if (!ptl_family_fits(name) || filter.size > PTL_KEY_MAX) {
         return NULL;
     }
-    watch = ptl_watch_new(store, kind, filter, wake, data);
+    watch = new_watch(store, kind, filter, wake, data);
     if (watch == NULL) {
         return NULL;
     }
     watch->family = ptl_family_get(store, name);
     if (watch->family == NULL) {
-        ptl_watch_forget(watch);
+        forget(watch);
         return NULL;
     }
     ptl_list_add(&watch->family->watches, watch, in_watched);
@@ -71,6 +76,44 @@ struct ptl_watch *ptl_watch_prefix(struct ptl_store *store, struct ptl_span fami
     return open_on_family(store, PTL_WATCH_PREFIX, family, prefix, wake, data);
 }
 
+static struct ptl_watch **feeds_of(const struct ptl_watch *feed)
+{
+    return feed->kind == PTL_FEED_VIA ? &feed->via->feeds : &feed->via->merged;
+}
+
+static struct ptl_watch *open_feed(struct ptl_store *store, enum ptl_watch_kind kind,
+                                   struct ptl_span via, ptl_wake_fn *wake, void *data)
+{
+    bool valid = via.size > 0 && via.size <= PTL_OWNER_MAX;
+    struct ptl_watch *feed = valid ? new_watch(store, kind, ptl_span(NULL, 0), wake, data) : NULL;
+
+    if (feed == NULL) {
+        return NULL;
+    }
+    feed->via = ptl_via_get(store, via);
+    if (feed->via == NULL) {
+        forget(feed);
+        return NULL;
+    }
+    ptl_list_add(feeds_of(feed), feed, in_watched);
+    store->watches++;
+    return feed;
+}
+
+struct ptl_watch *ptl_feed_via(struct ptl_store *store, struct ptl_span via, ptl_wake_fn *wake,
+                               void *data)
+{
+    return open_feed(store, PTL_FEED_VIA, via, wake, data);
+}
+
+struct ptl_watch *ptl_feed_merged(struct ptl_store *store, struct ptl_span via, ptl_wake_fn *wake,
+                                  void *data)
+{
+    return open_feed(store, PTL_FEED_MERGED, via, wake, data);
+}
+
+/* ---- Closing ------------------------------------------------------------------------------ */
+
 /* Nothing notes anything with it any more. */
 static void end(struct ptl_watch *watch)
 {
@@ -81,7 +124,14 @@ static void end(struct ptl_watch *watch)
     if (store->watches == 0) {
         ptl_spares_free(store);
     }
-    ptl_watch_forget(watch);
+    forget(watch);
+}
+
+static void close_feed(struct ptl_watch *feed)
+{
+    ptl_copy_stop(feed);
+    ptl_list_remove(feeds_of(feed), feed, in_watched);
+    ptl_via_tidy(feed->store, feed->via);
 }
 
 void ptl_watch_free(struct ptl_watch *watch)
@@ -91,7 +141,7 @@ void ptl_watch_free(struct ptl_watch *watch)
     }
     struct ptl_store *store = watch->store;
     if (ptl_is_feed(watch)) {
-        ptl_feed_close(watch);
+        close_feed(watch);
     } else {
         ptl_list_remove(&watch->family->watches, watch, in_watched);
         ptl_family_tidy(store, watch->family);
@@ -118,33 +168,7 @@ uint32_t ptl_watches_work(struct ptl_store *store, uint32_t max)
     return freed;
 }
 
-/* ---- Noting ------------------------------------------------------------------------------- */
-
-bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key)
-{
-    struct ptl_span filter = ptl_span(watch->filter, watch->filter_size);
-
-    switch (watch->kind) {
-    case PTL_WATCH_KEY:
-        return ptl_span_equal(key, filter);
-    case PTL_WATCH_PREFIX:
-        return key.size >= filter.size && memcmp(key.bytes, filter.bytes, filter.size) == 0;
-    case PTL_WATCH_FAMILY:
-    case PTL_FEED_VIA:
-    case PTL_FEED_MERGED:
-        break;
-    }
-    return true;
-}
-
-void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had, bool has)
-{
-    for (struct ptl_watch *watch = family->watches; watch != NULL; watch = watch->in_watched.next) {
-        if (ptl_watch_matches(watch, key)) {
-            ptl_mark_note(watch, NULL, hash, key, had, has);
-        }
-    }
-}
+/* ---- What is to be taken ------------------------------------------------------------------ */
 
 bool ptl_watch_defer(struct ptl_watch *watch, struct ptl_span key)
 {
@@ -156,53 +180,6 @@ bool ptl_watch_defer(struct ptl_watch *watch, struct ptl_span key)
     /* The copy lacks it, as it does a key that is new: a mark that had none before. */
     return ptl_mark_find(watch, false, NULL, hash, key) != NULL ||
            ptl_mark_add(watch, false, NULL, hash, key) != NULL;
-}
-
-/* ---- Taking ------------------------------------------------------------------------------- */
-
-static bool take_key(const struct ptl_watch *watch, const struct ptl_mark *mark,
-                     struct ptl_change *change)
-{
-    change->family = ptl_family_name(watch->family);
-    return ptl_mark_tell(mark,
-                         ptl_entry_shown(watch->store, watch->family, mark->node.hash,
-                                         ptl_span(mark->bytes, mark->node.size)),
-                         change);
-}
-
-static bool take_all(struct ptl_watch *watch)
-{
-    bool all = watch->all;
-
-#ifdef PTL_PLANT_FIRST_COPY
-    watch->just_copied |= all && !ptl_is_feed(watch);
-#endif
-    if (all) {
-        watch->all = false;
-        if (ptl_is_feed(watch)) {
-            ptl_feed_begin(watch);
-        }
-    }
-    return all;
-}
-
-bool ptl_watch_take(struct ptl_watch *watch, struct ptl_change *change)
-{
-    struct ptl_mark *mark;
-
-    *change = (struct ptl_change){.kind = PTL_CHANGE_ALL};
-    if (take_all(watch) || ptl_feed_take_copy(watch, change)) {
-        return true;
-    }
-    while ((mark = ptl_mark_take(watch)) != NULL) {
-        if (ptl_is_feed(watch) ? ptl_feed_take_mark(watch, mark, change)
-                               : take_key(watch, mark, change)) {
-            return true;
-        }
-        *change = (struct ptl_change){.kind = PTL_CHANGE_ALL};
-    }
-    watch->drained = true;
-    return false;
 }
 
 uint32_t ptl_watch_pending(const struct ptl_watch *watch)

@@ -17,7 +17,7 @@ enum state {
 };
 
 struct row {
-    struct ptl_question question;
+    struct ptl_probe probe;
     char *id;
     struct ptl_cursor addresses; /* in family 'l; at its end when there are none */
     bool global;
@@ -207,10 +207,10 @@ static void print(struct nodes *nodes)
 
 /* ---- Asking --------------------------------------------------------------------------------- */
 
-static void take_time(struct ptl_survey *survey, struct ptl_question *question, int err,
+static void take_time(struct ptl_survey *survey, struct ptl_probe *probe, int err,
                       const struct ptl_msg *reply)
 {
-    struct row *row = (struct row *)question; /* its first member */
+    struct row *row = (struct row *)probe; /* its first member */
 
     (void)reply;
     row->state = err == 0 ? STATE_UP : STATE_DOWN;
@@ -233,7 +233,7 @@ static void ask_all(struct nodes *nodes)
     };
     for (size_t i = 0; i < nodes->count; i++) {
         if (has_address(&nodes->rows[i])) {
-            ptl_survey_ask(survey, &nodes->rows[i].question, nodes->rows[i].id);
+            ptl_survey_ask(survey, &nodes->rows[i].probe, nodes->rows[i].id);
         }
     }
     if (--survey->open == 0) {

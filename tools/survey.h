@@ -1,7 +1,7 @@
 /*
  * tools/survey.h - one question to many nodes at once, each with its own time to answer.
  *
- *   ptl_survey_ask() --> [ question, question ] --ptl_call()--> "NODE#PORT"
+ *   ptl_survey_ask() --> [ probe, probe ] --ptl_call()--> "NODE#PORT"
  *                                                                 |
  *                                 tell() <--- reply, or none -----'
  *
@@ -13,15 +13,15 @@
 
 struct ptl_survey;
 
-/* One node's question: part of what the caller knows of that node.  Only survey.c touches it. */
-struct ptl_question {
+/* What one node is asked: part of what the caller knows of that node.  Only survey.c touches it. */
+struct ptl_probe {
     struct ptl_survey *survey;
-    struct ptl_question *next;
+    struct ptl_probe *next;
     struct ptl_port to;
 };
 
 /* The answer, as of ptl_call(); or another error, and no reply. */
-typedef void ptl_survey_fn(struct ptl_survey *survey, struct ptl_question *question, int err,
+typedef void ptl_survey_fn(struct ptl_survey *survey, struct ptl_probe *probe, int err,
                            const struct ptl_msg *reply);
 
 struct ptl_survey {
@@ -33,11 +33,11 @@ struct ptl_survey {
     size_t open; /* asked and not told; counted down before `tell` is called */
 
     /* The rest is survey.c's: what finds no room yet. */
-    struct ptl_question *first;
-    struct ptl_question *last;
+    struct ptl_probe *first;
+    struct ptl_probe *last;
     bool asking;
     bool waits;
 };
 
 /* Ask one more node; `tell` may be called inside of this call where there can be no answer. */
-void ptl_survey_ask(struct ptl_survey *survey, struct ptl_question *question, const char *node_id);
+void ptl_survey_ask(struct ptl_survey *survey, struct ptl_probe *probe, const char *node_id);

@@ -22,7 +22,7 @@ enum answer {
 };
 
 struct place {
-    struct ptl_question question;
+    struct ptl_probe probe;
     char id[PTL_NODE_ID_MAX + 1];
     unsigned depth;
     enum answer answer;
@@ -91,7 +91,7 @@ static void ask_place(struct trace *trace, struct place *place)
     if (place->depth > DEPTH_MAX) {
         place->answer = ANSWER_UNASKED;
     } else if (!ptl_client_is_id(place->id)) { /* clients answer nobody */
-        ptl_survey_ask(&trace->survey, &place->question, place->id);
+        ptl_survey_ask(&trace->survey, &place->probe, place->id);
     }
 }
 
@@ -236,11 +236,11 @@ static void complain(struct trace *trace, int err, const struct ptl_msg *reply)
     }
 }
 
-static void take_answer(struct ptl_survey *survey, struct ptl_question *question, int err,
+static void take_answer(struct ptl_survey *survey, struct ptl_probe *probe, int err,
                         const struct ptl_msg *reply)
 {
     struct trace *trace = survey->client->data;
-    struct place *place = (struct place *)question; /* its first member */
+    struct place *place = (struct place *)probe; /* its first member */
 
     if (err < 0 && place == trace->root) {
         complain(trace, err, reply);
@@ -265,7 +265,7 @@ static int begin(struct ptl_node *node, void *data)
     (void)node;
     trace->root = find_place(trace, id, strlen(id), &new);
     if (trace->root) {
-        ptl_survey_ask(&trace->survey, &trace->root->question, id);
+        ptl_survey_ask(&trace->survey, &trace->root->probe, id);
     } else {
         fail(trace, PTL_EXIT_OTHER, ptl_err_text(PTL_ENOMEM));
     }

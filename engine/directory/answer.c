@@ -115,7 +115,11 @@ static void put_family(struct ptl_shard *shard, const struct ptl_question *q,
     }
 }
 
-/* Whether a family is too large for an answer: looked at before a byte of it is copied. */
+/*
+ * Whether a family is too large for an answer: looked at before a byte of it is copied.  What was
+ * looked at counts as made in this turn, so that asking for what is too large is no cheap way to
+ * keep a shard busy.
+ */
 static bool exceeds(struct ptl_shard *shard, const struct ptl_question *q, size_t max)
 {
     struct ptl_walk walk = ptl_store_walk_family(shard->directory.store, ptl_question_family(q));

@@ -71,6 +71,11 @@ static bool takes_part(const struct ptl_link *link)
     return link->peer_speaks_global;
 }
 
+/*
+ * Whoever listens somewhere says `be global` at once, before it knows whether this seed becomes its
+ * master: its seeds have to be global for others, too.  Any packet may fail the link, so after each
+ * one it is looked at again whether it is up.
+ */
 void ptl_directory_link_is_seed(struct ptl_shard *shard, struct ptl_link *link)
 {
     if (!takes_part(link) || link->db.told_seed || link->state != PTL_LINK_UP) {
@@ -93,6 +98,7 @@ void ptl_directory_link_is_seed(struct ptl_shard *shard, struct ptl_link *link)
     ptl_directory_post(shard, 0, &op);
 }
 
+/* Once a link; g_global goes before our part, which the outlets tell behind it. */
 static void say_global(struct ptl_shard *shard, struct ptl_link *link)
 {
     if (link->db.said_we_are_global || !takes_part(link)) {
@@ -157,6 +163,7 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
     if (link->state != PTL_LINK_UP) {
         return;
     }
+    /* Our database is on its way: from now on its answers and copies are heard on all shards. */
     link->db.master = true;
     struct ptl_op master = *op;
     master.number = PTL_DIR_MASTER;

@@ -14,10 +14,12 @@ uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known)
     if (known > OUTDONE_MAX) {
         known = 0;
     }
+    /* Any shard may number an attachment, so each takes its number from all others. */
     do {
         uint64_t above = last > known ? last : known;
         next = now > above ? now : above + 1;
     } while (!atomic_compare_exchange_weak(&shard->node->attachment, &last, next));
+    ptl_assert(next > known && next <= PTL_ATTACHMENT_MAX);
     return next;
 }
 

@@ -59,6 +59,7 @@ static void choose(struct ptl_shard *shard)
         atomic_store(&shard->node->attaching, director->first != NULL);
         return;
     }
+    /* The one that is linked longest; it stays the master until its link is lost. */
     director->master = director->first;
     atomic_store(&shard->node->attaching, director->master != NULL);
     if (director->master == NULL) {

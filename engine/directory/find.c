@@ -12,6 +12,7 @@ static struct ptl_span link_id(const struct ptl_link *link)
     return ptl_span(link->id, link->id_size);
 }
 
+/* Behind what else goes to the master, and not again: a new master is asked by find_again(). */
 static bool ask_master(struct ptl_shard *shard, struct ptl_link *link)
 {
     struct ptl_buffer *packet = &shard->directory.packet;
@@ -68,7 +69,7 @@ void ptl_directory_take_found(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_buffer *list = &shard->directory.packet;
 
     if (link == NULL || link->state != PTL_LINK_DIALING || !link->asking) {
-        return;
+        return; /* nobody waits for it any more */
     }
     ptl_buffer_clear(list);
     if (!ptl_addresses_list(list, op->body)) {

@@ -62,6 +62,7 @@ static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follo
 
 static void list(struct ptl_shard *shard, struct ptl_follower *follower)
 {
+    ptl_assert(!follower->listed && follower->due != DUE_NOTHING);
     follower->listed = true;
     follower->next = shard->directory.follower_dues;
     shard->directory.follower_dues = follower;
@@ -87,13 +88,9 @@ static void work(struct ptl_shard *shard, struct ptl_follower *follower)
 static void make_due(struct ptl_shard *shard, struct ptl_follower *follower,
                      enum ptl_follower_due due)
 {
-    bool never_begun = follower->due == DUE_WATCH && due == DUE_UNWATCH;
-
+    /* The last thing is told alone: UNWATCH of an outlet that is not there does no harm. */
     follower->due = (uint8_t)due;
     if (follower->listed) {
-        if (never_begun) {
-            follower->due = DUE_UNWATCH; /* of what is not there: no harm */
-        }
         return;
     }
     work(shard, follower);
@@ -115,8 +112,13 @@ bool ptl_followers_work(struct ptl_shard *shard)
 
 /* ---- Beginning and ending -------------------------------------------------------------------- */
 
+/*
+ * It is told nothing more.  It is freed when its outlet knows, or at once where nobody is left to
+ * tell: the shard is closing.  While its callback runs it stays, whoever ends it.
+ */
 static void end(struct ptl_shard *shard, struct ptl_follower *follower)
 {
+    ptl_assert(!follower->gone);
     ptl_map_remove(&shard->directory.followers, ptl_map_spread(follower->id), follower);
     ptl_belonging_remove(&follower->belonging);
     follower->gone = true;

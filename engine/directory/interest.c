@@ -49,6 +49,7 @@ static int request(struct ptl_shard *shard, const char *word, struct ptl_span fa
     return ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_OWN);
 }
 
+/* On the list, and not `asked`, are the same; unlist() keeps that. */
 static void list_unasked(struct ptl_directory *directory, struct ptl_interest *interest)
 {
     interest->asked = false;
@@ -147,6 +148,7 @@ int ptl_interest_add(struct ptl_shard *shard, struct ptl_span family)
         return PTL_ENOMEM;
     }
     interest->watchers++;
+    ptl_assert(interest->watchers != 0);
     ptl_directory_need(shard);
     return PTL_OK;
 }
@@ -194,6 +196,7 @@ void ptl_interests_drop(struct ptl_shard *shard)
     uint32_t at = 0;
 
     while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+        ptl_assert(ptl_list_empty(&interest->held)); /* outlets lead to it */
         ptl_free(shard->allocator, interest, sizeof(*interest));
     }
     ptl_map_drop(&shard->directory.interests);

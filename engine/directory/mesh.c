@@ -22,6 +22,7 @@ static struct ptl_span family_l(void)
     return ptl_span_text("'l");
 }
 
+/* Each of the two families has one shard; everything here is done there. */
 static bool has(const struct ptl_shard *shard, struct ptl_span family)
 {
     return ptl_directory_place(shard, family) == shard->index;
@@ -91,6 +92,8 @@ static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
     ptl_directory_post(shard, ptl_directory_owner(shard, node), &op);
 }
 
+/* At first, and again when there was no memory for a change: the link of who has left 'g since is
+ * kept then, since nobody says that it has. */
 static void keep_all(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
     struct ptl_walk walk = ptl_watch_walk(outlet->watch);

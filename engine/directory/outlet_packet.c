@@ -78,7 +78,7 @@ static void send_packet(struct ptl_shard *shard, struct ptl_outlet *outlet, uint
     }
 }
 
-/* Packets that found no room before.  False: there is still none. */
+/* Packets that found no room before, which go before all others.  False: there is still none. */
 static bool send_queued(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
     while (outlet->first != NULL) {
@@ -128,6 +128,7 @@ static void put_gathered(struct ptl_buffer *packet, const struct batch *batch)
     }
 }
 
+/* The store does not change while a packet is made: no key is in `sets` and in `dels`. */
 static void flush(struct batch *batch)
 {
     struct ptl_shard *shard = batch->shard;

@@ -19,8 +19,10 @@ static void complain(struct ptl_shard *shard, struct ptl_span family, struct ptl
             ptl_err_text(err));
 }
 
-/* Whether one more key of ours is too many.  That it is not the first to be set is looked at only
- * near the limit. */
+/*
+ * Whether one more key of ours is too many.  Whether it is one more, or has a value already, is
+ * looked at only at the limit: that costs a look into the store.
+ */
 static bool over_limit(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key)
 {
     struct ptl_span self = ptl_directory_self(&shard->node->self);
@@ -35,6 +37,7 @@ static bool over_limit(struct ptl_shard *shard, struct ptl_span family, struct p
 void ptl_directory_set(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key,
                        struct ptl_span value)
 {
+    ptl_assert(ptl_directory_place(shard, family) == shard->index);
     struct ptl_source own = ptl_directory_own(shard);
     int err = over_limit(shard, family, key)
                   ? PTL_ELIMIT
@@ -47,6 +50,7 @@ void ptl_directory_set(struct ptl_shard *shard, struct ptl_span family, struct p
 
 void ptl_directory_del(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key)
 {
+    ptl_assert(ptl_directory_place(shard, family) == shard->index);
     struct ptl_source own = ptl_directory_own(shard);
     int err = ptl_store_del(shard->directory.store, &own, family, key);
 

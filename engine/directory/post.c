@@ -33,6 +33,7 @@ static void lose(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
+/* Behind all that waits for that ring: ops between two shards never overtake each other. */
 static void let_wait(struct ptl_shard *shard, unsigned to, const struct ptl_op *op)
 {
     struct ptl_directory *directory = &shard->directory;
@@ -42,6 +43,7 @@ static void let_wait(struct ptl_shard *shard, unsigned to, const struct ptl_op *
         lose(shard, op);
         return;
     }
+    ptl_assert((directory->last[to] == NULL) == !ptl_directory_waits(shard, to));
     if (directory->last[to] == NULL) {
         directory->first[to] = parcel;
     } else {
@@ -85,6 +87,7 @@ static bool post_waiting(struct ptl_shard *shard, unsigned to)
         directory->first[to] = parcel->next;
         ptl_parcel_free(parcel, shard->allocator);
     }
+    ptl_assert(ptl_directory_waits(shard, to));
     directory->last[to] = NULL;
     directory->queued &= ~(UINT64_C(1) << to);
     return true;
@@ -105,8 +108,10 @@ static bool post_all_waiting(struct ptl_shard *shard)
 
 /* ---- Failing --------------------------------------------------------------------------------- */
 
+/* An error is negative, and an op's number is not. */
 static struct ptl_op failure(struct ptl_span node, int err)
 {
+    ptl_assert(err < 0);
     return (struct ptl_op){
         .kind = PTL_OP_DIRECTORY,
         .to = PTL_TO_SHARD,
@@ -142,6 +147,7 @@ static bool fail_peers(struct ptl_shard *shard)
     return directory->failing;
 }
 
+/* Without a node it means all links of that shard: which one it was is not known any more. */
 static bool fail_owners(struct ptl_shard *shard)
 {
     struct ptl_op op = failure(ptl_span(NULL, 0), PTL_ENOMEM);
@@ -160,6 +166,7 @@ void ptl_directory_need(struct ptl_shard *shard)
 {
     struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_NEEDED};
 
+    /* Said once: shard 0 remembers it through all masters that come and go. */
     if (!shard->directory.needs_master && !shard->directory.global) {
         shard->directory.needs_master = true;
         ptl_directory_post(shard, 0, &op);

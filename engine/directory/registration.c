@@ -50,6 +50,7 @@ static void tell(struct ptl_shard *shard, struct ptl_registration *registration)
     }
 }
 
+/* Its port is gone: the entry goes, behind whatever was told of it before. */
 static void end(struct ptl_shard *shard, struct ptl_belonging *belonging)
 {
     struct ptl_registration *registration =
@@ -92,6 +93,7 @@ int ptl_registration_take(struct ptl_shard *shard, struct ptl_slot *slot,
     }
     struct ptl_registration *old = earlier(more, registration);
     if (old != NULL) {
+        /* A port stands once in a family: the new value takes the place of the old one. */
         struct ptl_msg *entry = old->entry;
         old->entry = registration->entry;
         registration->entry = entry;

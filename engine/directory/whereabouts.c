@@ -63,6 +63,7 @@ static uint32_t put_interfaces(struct ptl_shard *shard, bool loopback, struct pt
     return count;
 }
 
+/* What the program says; else what we listen on, and loopback only where nothing else is. */
 static void put_all(struct ptl_shard *shard, struct ptl_buffer *out)
 {
     size_t place = ptl_cbor_open(out);

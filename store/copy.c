@@ -1,0 +1,77 @@
+/*
+ * Copies: the place of a feed in what there is of its via.
+ *
+ *   via ---owners---> told | told | ahead --> not told | not told
+ *                            '-- cursor: the next of its entries
+ *
+ * Who joins and what is put goes in before the place, and leaves marks.
+ */
+#include "store/inside.h"
+
+void ptl_copy_stand_at(struct ptl_watch *feed, struct ptl_entry *entry)
+{
+    if (feed->cursor != NULL) {
+        feed->via->cursors--;
+    }
+    if (entry != NULL) {
+        feed->via->cursors++;
+    }
+    feed->cursor = entry;
+}
+
+struct ptl_entry *ptl_copy_first(const struct ptl_part *part)
+{
+    while (part != NULL && part->entries == NULL) {
+        part = part->in_owner.next;
+    }
+    return part == NULL ? NULL : part->entries;
+}
+
+struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry)
+{
+    struct ptl_entry *next = entry->in_part.next;
+
+    return next != NULL ? next : ptl_copy_first(entry->part->in_owner.next);
+}
+
+static void pass(struct ptl_watch *feeds, const struct ptl_entry *entry)
+{
+    for (struct ptl_watch *feed = feeds; feed != NULL; feed = feed->in_watched.next) {
+        if (feed->cursor == entry) {
+            ptl_copy_stand_at(feed, ptl_copy_behind(entry));
+        }
+    }
+}
+
+void ptl_copies_pass(const struct ptl_entry *entry)
+{
+    const struct ptl_via *via = entry->part->owner->via;
+
+    if (via->cursors > 0) {
+        pass(via->feeds, entry);
+        pass(via->merged, entry);
+    }
+}
+
+void ptl_copy_begin(struct ptl_watch *feed)
+{
+    feed->ahead = feed->via->owners;
+}
+
+void ptl_copy_stop(struct ptl_watch *feed)
+{
+    if (feed->cursor != NULL) {
+        ptl_copy_stand_at(feed, NULL);
+    }
+    feed->ahead = NULL;
+}
+
+void ptl_copy_leave(struct ptl_watch *feed, const struct ptl_owner *owner)
+{
+    if (ptl_copy_is_at(feed, owner)) {
+        ptl_copy_stand_at(feed, NULL);
+    }
+    if (feed->ahead == owner) {
+        feed->ahead = owner->in_via.next;
+    }
+}

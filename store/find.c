@@ -1,0 +1,75 @@
+/*
+ * Finding entries: those of one key stand side by side in their chain, the one that shows first.
+ */
+#include "io/hash.h"
+#include "store/inside.h"
+
+uint32_t ptl_key_hash(const struct ptl_family *family, struct ptl_span key)
+{
+    /* The other half of the hash than its family's: a key may be called like its family. */
+    return (uint32_t)(ptl_hash(key) >> 32) ^ family->node.hash;
+}
+
+static struct ptl_entry *in_chain(struct ptl_table_node *node)
+{
+    return (struct ptl_entry *)node;
+}
+
+static bool has_key(const struct ptl_entry *entry, const struct ptl_family *family, uint32_t hash,
+                    struct ptl_span key)
+{
+    return entry->node.hash == hash && entry->part->family == family &&
+           ptl_span_equal(ptl_entry_key(entry), key);
+}
+
+struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct ptl_family *family,
+                                  uint32_t hash, struct ptl_span key)
+{
+    struct ptl_entry *entry = in_chain(ptl_table_chain(&store->entries, hash));
+
+    while (entry != NULL && !has_key(entry, family, hash, key)) {
+        entry = in_chain(entry->node.next);
+    }
+    return entry;
+}
+
+struct ptl_entry *ptl_entry_next(const struct ptl_entry *entry)
+{
+    struct ptl_entry *next = in_chain(entry->node.next);
+    bool alike =
+        next != NULL && has_key(next, entry->part->family, entry->node.hash, ptl_entry_key(entry));
+
+    return alike ? next : NULL;
+}
+
+struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
+                               uint32_t hash, struct ptl_span key)
+{
+    struct ptl_entry *entry = ptl_entry_shown(store, part->family, hash, key);
+
+    while (entry != NULL && entry->part != part) {
+        entry = ptl_entry_next(entry);
+    }
+    return entry;
+}
+
+struct ptl_entry *ptl_entry_via(const struct ptl_store *store, const struct ptl_family *family,
+                                const struct ptl_via *via, uint32_t hash, struct ptl_span key)
+{
+    struct ptl_entry *entry = ptl_entry_shown(store, family, hash, key);
+
+    while (entry != NULL && entry->part->owner->via != via) {
+        entry = ptl_entry_next(entry);
+    }
+    return entry;
+}
+
+void ptl_entry_expect(const struct ptl_store *store, uint32_t hash)
+{
+    const struct ptl_entry *entry = in_chain(ptl_table_chain(&store->entries, hash));
+
+    if (entry != NULL) {
+        __builtin_prefetch(entry);
+        __builtin_prefetch(entry->bytes + PTL_CACHE_LINE / 2); /* it is rarely in one line */
+    }
+}

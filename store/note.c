@@ -1,0 +1,118 @@
+/*
+ * Noting: who watches a key, an owner or a via is left a mark of what has changed there.
+ */
+#include "store/inside.h"
+
+/* ---- Watches ------------------------------------------------------------------------------ */
+
+bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key)
+{
+    struct ptl_span filter = ptl_span(watch->filter, watch->filter_size);
+
+    switch (watch->kind) {
+    case PTL_WATCH_KEY:
+        return ptl_span_equal(key, filter);
+    case PTL_WATCH_PREFIX:
+        return key.size >= filter.size && memcmp(key.bytes, filter.bytes, filter.size) == 0;
+    case PTL_WATCH_FAMILY:
+    case PTL_FEED_VIA:
+    case PTL_FEED_MERGED:
+        break;
+    }
+    return true;
+}
+
+void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had, bool has)
+{
+    for (struct ptl_watch *watch = family->watches; watch != NULL; watch = watch->in_watched.next) {
+        if (ptl_watch_matches(watch, key)) {
+            ptl_mark_note(watch, NULL, hash, key, had, has);
+        }
+    }
+}
+
+/* ---- Feeds -------------------------------------------------------------------------------- */
+
+static struct ptl_mark *find_owner_mark(const struct ptl_watch *feed, const struct ptl_owner *owner)
+{
+    if (feed->owner_marks == 0) {
+        return NULL;
+    }
+    return ptl_mark_find(feed, true, NULL, owner->node.hash, ptl_owner_id(owner));
+}
+
+void ptl_note_entry(const struct ptl_entry *entry, bool had, bool has)
+{
+    struct ptl_part *part = entry->part;
+    const struct ptl_owner *owner = part->owner;
+
+    for (struct ptl_watch *feed = owner->via->feeds; feed != NULL; feed = feed->in_watched.next) {
+        /* An owner that is to be copied whole needs no marks of its keys. */
+        if (ptl_copy_is_before(feed, owner) || find_owner_mark(feed, owner) != NULL) {
+            continue;
+        }
+        /* Whether its copy has the key already, nobody knows: it may, so that all is told. */
+        ptl_mark_note(feed, part, entry->node.hash, ptl_entry_key(entry),
+                      had || ptl_copy_is_at(feed, owner), has);
+    }
+}
+
+/*
+ * Marks of a merged feed say no more than "look there": so a copy under way, and who of several
+ * owners had the key before, need no thought.
+ */
+void ptl_note_merged(const struct ptl_via *via, const struct ptl_entry *entry)
+{
+    for (struct ptl_watch *feed = via->merged; feed != NULL; feed = feed->in_watched.next) {
+        ptl_mark_note(feed, entry->part->family, entry->node.hash, ptl_entry_key(entry), true,
+                      true);
+    }
+}
+
+void ptl_note_all_merged(const struct ptl_via *via, const struct ptl_owner *owner)
+{
+    const struct ptl_entry *entry = via->merged == NULL ? NULL : ptl_copy_first(owner->parts);
+
+    while (entry != NULL) {
+        ptl_note_merged(via, entry);
+        entry = ptl_copy_behind(entry);
+    }
+}
+
+static void note_owner(struct ptl_watch *feed, const struct ptl_owner *owner, bool had, bool has)
+{
+    /* What the copy has not come to it will tell itself, if it stays. */
+    bool untold = had && ptl_copy_is_before(feed, owner);
+
+    if (!has) {
+        ptl_copy_leave(feed, owner);
+    } else if (ptl_copy_is_at(feed, owner)) {
+        ptl_copy_stand_at(feed, NULL); /* its mark begins its copy again */
+    }
+    if (untold || ptl_watch_swallows(feed)) {
+        return;
+    }
+    struct ptl_mark *mark = find_owner_mark(feed, owner);
+    if (mark == NULL) {
+        mark = ptl_mark_add(feed, true, NULL, owner->node.hash, ptl_owner_id(owner));
+        if (mark == NULL) {
+            return;
+        }
+        mark->had = had;
+    }
+    if (!has) {
+        mark->attachment = owner->attachment;
+    }
+    ptl_mark_settle(feed, mark, has);
+}
+
+void ptl_note_owner(const struct ptl_via *via, const struct ptl_owner *owner, bool had, bool has)
+{
+    for (struct ptl_watch *feed = via->feeds; feed != NULL; feed = feed->in_watched.next) {
+        note_owner(feed, owner, had, has);
+    }
+    for (struct ptl_watch *feed = has ? NULL : via->merged; feed != NULL;
+         feed = feed->in_watched.next) {
+        ptl_copy_leave(feed, owner); /* what it had is told key by key */
+    }
+}

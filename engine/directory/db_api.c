@@ -11,6 +11,7 @@
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "engine/port/call.h"
+#include "engine/port/room.h"
 #include "engine/port/send.h"
 
 static unsigned place_of(const struct ptl_node *node, const char *family)
@@ -62,7 +63,7 @@ static int post(struct ptl_node *node, unsigned place, const struct ptl_op *op)
     }
     int err = ptl_shard_post(shard, place, op, false);
     if (err == PTL_EFULL) {
-        ptl_port_make(&node->self, place, 0, 0, &shard->full_target); /* no port, but a way */
+        ptl_bottleneck_at_ring(&shard->bottleneck, place);
     }
     return err;
 }
@@ -169,13 +170,13 @@ int ptl_db_on_room(struct ptl_node *node, const char *family, ptl_room_fn *tell,
 int ptl_db_on_room_owned(struct ptl_node *node, const char *family, ptl_room_fn *tell, void *data,
                          ptl_release_fn *release)
 {
-    struct ptl_port way;
+    struct ptl_bottleneck at;
 
     if (!ptl_family_valid(ptl_span_text(family))) {
         return PTL_EINVAL;
     }
-    ptl_port_make(&node->self, place_of(node, family), 0, 0, &way);
-    return ptl_on_room_owned(node, &way, tell, data, release);
+    ptl_bottleneck_at_ring(&at, place_of(node, family));
+    return ptl_on_room_at(node, &at, tell, data, release);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

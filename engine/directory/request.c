@@ -9,6 +9,7 @@
 #include "engine/link/joining.h"
 #include "engine/message/words.h"
 #include "engine/node/node.h"
+#include "engine/port/bottleneck.h"
 #include "engine/port/send.h"
 #include "io/address.h"
 
@@ -50,7 +51,7 @@ static struct ptl_op make_op(const struct ptl_inquiry *q, enum ptl_directory_op 
 
 static int no_room(const struct ptl_inquiry *q, unsigned shard)
 {
-    ptl_port_make(&q->shard->node->self, shard, 0, 0, q->to); /* no port, but a way */
+    ptl_bottleneck_at_ring(q->full, shard);
     return PTL_EFULL;
 }
 

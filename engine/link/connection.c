@@ -82,6 +82,7 @@ struct ptl_connection *ptl_connection_make(struct ptl_shard *shard, const struct
     }
     c->shard = shard;
     c->seed = -1;
+    c->toward = -1;
     c->peer = *peer;
     c->source = ptl_address_source(peer);
     c->reading = true;

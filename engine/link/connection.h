@@ -62,12 +62,11 @@ struct ptl_connection {
     bool proved;    /* the peer's proof is good */
     bool sending;   /* a send is under way: of our lines, while some are left, else the outbox */
     bool proof_sent;
-    bool paused;         /* no packet is taken; `waiter` says what for, or NULL: for good */
-    bool waits_for_ring; /* paused: for a ring, and not for the port to have room */
-    bool answer_anyway;  /* whatever waits for the peer, until it takes something */
-    bool reading;        /* the stream is */
-    bool ended;          /* the peer has closed, or the stream failed, with `end_err` */
-    bool working;        /* in ptl_connection_work() */
+    bool paused;        /* no packet is taken; `waiter` says what for, or NULL: for good */
+    bool answer_anyway; /* whatever waits for the peer, until it takes something */
+    bool reading;       /* the stream is */
+    bool ended;         /* the peer has closed, or the stream failed, with `end_err` */
+    bool working;       /* in ptl_connection_work() */
     int end_err;
     uint64_t answered_anyway;                 /* bytes of answers made since then */
     int refused;                              /* closed for this error when our proof is out */
@@ -90,10 +89,11 @@ struct ptl_connection {
     uint64_t turn; /* ns: of the turn in which `taken` bytes have been taken */
     size_t taken;
     struct ptl_parcel *stalled; /* a packet decoded, with no room to deliver it */
-    /* The destination of the last packet: most go where the one before went. */
+    /* The port of the last message: most go where the one before went. */
     char last_name[64];
     uint8_t last_name_size;
     struct ptl_port last_port;
+    int toward;            /* the shard that it brings something for, as far as known; else -1 */
     int handle;            /* while it moves */
     uint64_t handover[16]; /* the parcel it moves as: no memory is needed for that */
 };

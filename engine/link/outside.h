@@ -11,6 +11,7 @@
 #include "engine/portolan.h"
 
 struct ptl_address;
+struct ptl_bottleneck;
 struct ptl_link;
 struct ptl_shard;
 
@@ -21,7 +22,7 @@ struct ptl_inquiry {
     const char *name;      /* its word */
     struct ptl_span values;
     uint32_t count;                   /* of the values, which stand behind the word */
-    struct ptl_port *to;              /* out, with PTL_EFULL: the way that has no room */
+    struct ptl_bottleneck *full;      /* out, with PTL_EFULL */
     uint8_t room[2 * PTL_DB_KEY_MAX]; /* for the string last taken from the values */
 };
 
@@ -29,7 +30,7 @@ struct ptl_inquiry {
 struct ptl_inquiry_word {
     struct ptl_word word;
     /*
-     * PTL_EFULL: a shard has no room, *to leads there; nothing was done, come again with the same.
+     * PTL_EFULL: a shard has no room, *full says which; nothing was done, come again with the same.
      * Other errors fail the link.
      */
     int (*take)(struct ptl_inquiry *inquiry);

@@ -70,9 +70,9 @@ static bool is_full(struct ptl_shard *shard, const struct ptl_port *port)
             ptl_port_is_full(shard, port));
 }
 
-/* PTL_EFULL: c->last_port says where. */
+/* PTL_EFULL: *full says where; so with all that deliver. */
 static int deliver_message(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
-                           uint32_t count, const struct ptl_msg *whole)
+                           uint32_t count, const struct ptl_msg *whole, struct ptl_bottleneck *full)
 {
     struct ptl_shard *shard = c->shard;
     struct ptl_op op = {
@@ -82,77 +82,86 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         .whole = whole,
     };
 
-    c->waits_for_ring = false;
     if (find_port(c, name) < 0) {
         shard->counters.dropped++; /* longer than any name: nobody has it */
         return PTL_OK;
     }
     if (is_full(shard, &c->last_port) &&
         (!is_told(c) || !ptl_peer_tell_full(shard, c->link, name))) {
+        ptl_bottleneck_at_port(full, &c->last_port);
         return PTL_EFULL;
     }
     ptl_op_address(&op, &c->last_port);
     unsigned place = c->last_port.shard;
+    c->toward = (int)place;
     if (place == shard->index) {
         ptl_port_take(shard, &op);
         return PTL_OK;
     }
     int err = ptl_waiters_first(&shard->waiters, place) ? PTL_EFULL
                                                         : ptl_shard_post(shard, place, &op, false);
-    c->waits_for_ring = err == PTL_EFULL;
+    if (err == PTL_EFULL) {
+        ptl_bottleneck_at_ring(full, place);
+    }
     return err;
 }
 
+/* It has to take answers first: it waits for room on the way to its own node port. */
+static int wait_for_peer(const struct ptl_connection *c, struct ptl_bottleneck *full)
+{
+    const struct ptl_link *link = c->link;
+
+    full->kind = PTL_BOTTLENECK_PORT;
+    int err = ptl_port_at(&c->shard->node->self, ptl_span(link->id, link->id_size),
+                          ptl_span(NULL, 0), &full->port);
+    return err < 0 ? err : PTL_EFULL;
+}
+
 static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint32_t count,
-                           const struct ptl_msg *whole)
+                           const struct ptl_msg *whole, struct ptl_bottleneck *full)
 {
     struct ptl_msg borrowed = ptl_msg_borrow(body, count);
     struct ptl_link *link = c->link;
     uint64_t limit = ptl_link_room(c->shard) * ANSWERS_MAX_ROOMS;
 
-    c->waits_for_ring = false;
     if (c->out.size > limit && !c->answer_anyway) {
-        c->last_name_size = UINT8_MAX;
-        int err = ptl_port_at(&c->shard->node->self, ptl_span(link->id, link->id_size),
-                              ptl_span(NULL, 0), &c->last_port);
-        return err < 0 ? err : PTL_EFULL;
+        return wait_for_peer(c, full);
     }
     if (c->answered_anyway > c->shard->node->options.link_room * ANSWERS_END_ROOMS) {
         return PTL_EUNREAD;
     }
-    struct ptl_port full;
     size_t before = c->out.size;
-    int err = ptl_request(c->shard, link, whole != NULL ? whole : &borrowed, &full);
+    int err = ptl_request(c->shard, link, whole != NULL ? whole : &borrowed, full);
     if (c->answer_anyway && c->out.size > before) {
         c->answered_anyway += c->out.size - before;
     }
-    if (err == PTL_EFULL) {
-        c->last_name_size = UINT8_MAX;
-        c->last_port = full;
+    if (err == PTL_EFULL && full->kind == PTL_BOTTLENECK_RING) {
+        c->toward = (int)full->shard;
     }
     return err;
 }
 
 static int deliver(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
-                   uint32_t count, const struct ptl_msg *whole)
+                   uint32_t count, const struct ptl_msg *whole, struct ptl_bottleneck *full)
 {
+    full->kind = PTL_BOTTLENECK_NONE;
     if (name.size == 0) {
-        return deliver_request(c, body, count, whole);
+        return deliver_request(c, body, count, whole, full);
     }
-    return deliver_message(c, name, body, count, whole);
+    return deliver_message(c, name, body, count, whole, full);
 }
 
-/* Wait until there is room on the way to c->last_port. */
-static int pause(struct ptl_connection *c)
+/* Wait until there is room there. */
+static int pause(struct ptl_connection *c, const struct ptl_bottleneck *full)
 {
+    ptl_assert(full->kind != PTL_BOTTLENECK_NONE); /* whoever found no room has said where */
     struct ptl_waiter *waiter = ptl_alloc(c->shard->allocator, sizeof(*waiter));
 
     if (waiter == NULL) {
         return PTL_ENOMEM;
     }
     waiter->kind = PTL_WAITER_CONNECTION;
-    waiter->to = c->last_port;
-    waiter->for_ring = c->waits_for_ring;
+    waiter->at = *full;
     waiter->connection = c;
     waiter->known_at = &c->waiter;
     ptl_waiters_add(c->shard, waiter);
@@ -164,7 +173,8 @@ static int pause(struct ptl_connection *c)
     return PTL_OK;
 }
 
-static int stall(struct ptl_connection *c, const struct ptl_packet *packet)
+static int stall(struct ptl_connection *c, const struct ptl_packet *packet,
+                 const struct ptl_bottleneck *full)
 {
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
@@ -175,11 +185,13 @@ static int stall(struct ptl_connection *c, const struct ptl_packet *packet)
     };
 
     c->stalled = ptl_parcel_make(&op, c->shard->allocator);
-    return c->stalled == NULL ? PTL_ENOMEM : pause(c);
+    return c->stalled == NULL ? PTL_ENOMEM : pause(c, full);
 }
 
 static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet)
 {
+    struct ptl_bottleneck full;
+
     if (packet->oddity != 0) {
         ptl_log_about(c->shard, PTL_LOG_WARN, ptl_span_text(c->link->id), "from %s: %s",
                       c->link->id, ptl_err_text(packet->oddity));
@@ -192,13 +204,13 @@ static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet
         c->shard->counters.dropped++;
         return PTL_OK;
     }
-    int err = deliver(c, packet->name, packet->body, packet->count, NULL);
-    return err == PTL_EFULL ? stall(c, packet) : err;
+    int err = deliver(c, packet->name, packet->body, packet->count, NULL, &full);
+    return err == PTL_EFULL ? stall(c, packet, &full) : err;
 }
 
 /*
- * So many bytes more were taken: let others have their turn, if some wait for the same.  Who is
- * told what is full waits for its turn alone: the port may be full for ever.
+ * So many bytes more were taken: let others have their turn, if some wait for the same ring.  It
+ * waits for its turn alone: the port that the last message was for may be full for ever.
  */
 static int share(struct ptl_connection *c, size_t bytes)
 {
@@ -206,12 +218,15 @@ static int share(struct ptl_connection *c, size_t bytes)
 
     c->taken = c->turn == c->shard->now ? c->taken + bytes : bytes;
     c->turn = c->shard->now;
-    bool others = waiters->telling || (waiters->rings >> c->last_port.shard & 1) != 0;
-    if (!others || c->taken <= SHARE_BYTES || c->last_port.kind == PTL_PORT_NONE || c->paused) {
+    if (c->toward < 0 || c->taken <= SHARE_BYTES || c->paused) {
         return PTL_OK;
     }
-    c->waits_for_ring = is_told(c);
-    return pause(c);
+    if (!waiters->telling && (waiters->rings >> c->toward & 1) == 0) {
+        return PTL_OK;
+    }
+    struct ptl_bottleneck ring;
+    ptl_bottleneck_at_ring(&ring, (unsigned)c->toward);
+    return pause(c, &ring);
 }
 
 static struct ptl_connection *making_of(struct ptl_making *making)
@@ -258,27 +273,34 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
     return is_up(c);
 }
 
+/* Whether that is the way to this link's own node. */
+static bool is_for_peer(const struct ptl_bottleneck *at, const struct ptl_link *link)
+{
+    return at->kind == PTL_BOTTLENECK_PORT && at->port.kind == PTL_PORT_REMOTE &&
+           at->port.node_hash == link->hash;
+}
+
 bool ptl_connection_waits_for_peer(const struct ptl_connection *c)
 {
     const struct ptl_link *link = c->link;
 
-    return c->paused && c->shard->stop_step == PTL_STOP_NOT &&
-           c->last_port.kind == PTL_PORT_REMOTE && c->last_port.node_hash == link->hash &&
-           c->shard->now - link->sent_at >= ANSWERS_WAIT_NS;
+    return c->paused && c->waiter != NULL && c->shard->stop_step == PTL_STOP_NOT &&
+           is_for_peer(&c->waiter->at, link) && c->shard->now - link->sent_at >= ANSWERS_WAIT_NS;
 }
 
 bool ptl_connection_unstall(struct ptl_connection *c)
 {
     struct ptl_parcel *parcel = c->stalled;
+    struct ptl_bottleneck full;
     struct ptl_op op;
 
     if (parcel == NULL) {
         return true;
     }
     ptl_op_unpack(parcel->bytes, &op);
-    int err = deliver(c, op.name, op.body, op.count, op.whole);
+    int err = deliver(c, op.name, op.body, op.count, op.whole, &full);
     if (err == PTL_EFULL) {
-        err = pause(c);
+        err = pause(c, &full);
         if (err == PTL_OK) {
             return false;
         }

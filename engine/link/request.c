@@ -18,8 +18,9 @@ struct request {
     struct ptl_shard *shard;
     struct ptl_link *link; /* NULL: from this node itself */
     struct ptl_cursor rest;
-    uint32_t count; /* values in `rest` */
-    struct ptl_port *to;
+    uint32_t count;      /* values in `rest` */
+    struct ptl_port *to; /* the port that it names, once that was taken */
+    struct ptl_bottleneck *full;
     uint8_t *room; /* PTL_STRING_NAME_ROOM bytes, for the string last taken */
 };
 
@@ -93,7 +94,11 @@ static int send_values(struct request *r, struct ptl_span body, uint32_t count)
     /* A peer's request waits for room with its connection; our own was accepted already, and what
      * goes back to the peer itself has its own limit (receive.c). */
     bool accepted = r->link == NULL || r->to->node_hash == r->link->hash;
-    return ptl_route(r->shard->node, r->to, &op, accepted ? PTL_WAY_OWN : PTL_WAY_MESSAGE);
+    int err = ptl_route(r->shard->node, r->to, &op, accepted ? PTL_WAY_OWN : PTL_WAY_MESSAGE);
+    if (err == PTL_EFULL) {
+        ptl_bottleneck_at_port(r->full, r->to);
+    }
+    return err;
 }
 
 static bool take_port(struct request *r)
@@ -184,8 +189,7 @@ static int devnull(struct request *r)
 static int wait_for_ring(struct request *r, int err)
 {
     if (err == PTL_EFULL) {
-        unsigned place = ptl_place_of(r->shard->node, r->to);
-        ptl_port_make(&r->shard->node->self, place, 0, 0, r->to); /* no port, but a way */
+        ptl_bottleneck_at_ring(r->full, ptl_place_of(r->shard->node, r->to));
     }
     return err;
 }
@@ -227,7 +231,7 @@ static int kil0(struct request *r)
         return malformed(r, "kil0");
     }
     struct ptl_msg reason = ptl_msg_borrow(rest_of(r), r->count);
-    return ptl_link_port_down(r->shard, r->link, name, &reason, r->to);
+    return ptl_link_port_down(r->shard, r->link, name, &reason, r->full);
 }
 
 /* An op for a port of this node, named by the request. */
@@ -344,7 +348,7 @@ static int inquire(const struct request *r, const struct ptl_inquiry_word *word)
         .name = word->word.text,
         .values = rest_of(r),
         .count = r->count,
-        .to = r->to,
+        .full = r->full,
     };
 
     return word->take(&inquiry);
@@ -397,15 +401,17 @@ static int unknown(const struct request *r, struct ptl_span name)
 }
 
 int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_msg *msg,
-                struct ptl_port *to)
+                struct ptl_bottleneck *full)
 {
     uint8_t room[PTL_STRING_NAME_ROOM];
+    struct ptl_port to;
     struct request r = {
         .shard = shard,
         .link = link,
         .rest = ptl_msg_begin(msg),
         .count = ptl_msg_count(msg),
-        .to = to,
+        .to = &to,
+        .full = full,
         .room = room,
     };
     struct ptl_span name;
@@ -429,9 +435,9 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
 
 void ptl_request_take(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
 {
-    struct ptl_port to;
+    struct ptl_bottleneck full;
 
-    if (op->kind == PTL_OP_MESSAGE && ptl_request(shard, NULL, msg, &to) < 0) {
+    if (op->kind == PTL_OP_MESSAGE && ptl_request(shard, NULL, msg, &full) < 0) {
         shard->counters.lost++;
     }
 }

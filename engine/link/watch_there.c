@@ -5,6 +5,7 @@
 #include "engine/link/watched.h"
 #include "engine/message/message.h"
 #include "engine/node/node.h"
+#include "engine/port/bottleneck.h"
 #include "engine/shard/shard.h"
 
 int ptl_link_watch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
@@ -70,7 +71,7 @@ int ptl_watcher_tell(struct ptl_shard *shard, struct ptl_watcher watcher, uint64
 }
 
 int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
-                       const struct ptl_msg *reason, struct ptl_port *to)
+                       const struct ptl_msg *reason, struct ptl_bottleneck *full)
 {
     struct ptl_watched *watched = name.size == 0 ? NULL : ptl_watched_find(&link->watched, name);
 
@@ -81,7 +82,7 @@ int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct pt
         struct ptl_watcher watcher = watched->watchers[watched->count - 1];
         int err = ptl_watcher_tell(shard, watcher, 0, reason);
         if (err < 0) {
-            ptl_port_make(&shard->node->self, watcher.shard, 0, 0, to); /* no port, but a way */
+            ptl_bottleneck_at_ring(full, watcher.shard);
             return err;
         }
         watched->count--;

@@ -13,6 +13,7 @@
 #include "engine/portolan.h"
 #include "engine/shard/op.h"
 
+struct ptl_bottleneck;
 struct ptl_link;
 struct ptl_shard;
 
@@ -25,11 +26,11 @@ PTL_MUST_CHECK int ptl_link_unwatch(struct ptl_shard *shard, struct ptl_link *li
 
 /*
  * The peer says that its port `name` is gone: PTL_OP_DOWN to whoever watches it.  Errors: PTL_EFULL
- * when a shard has no room for that now (*to leads there; come again), PTL_ENOMEM.
+ * when a shard has no room for that now (*full says which; come again), PTL_ENOMEM.
  */
 PTL_MUST_CHECK int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link,
                                       struct ptl_span name, const struct ptl_msg *reason,
-                                      struct ptl_port *to);
+                                      struct ptl_bottleneck *full);
 
 /*
  * Tell one watcher; `failure` is the number of the link's that it is told of, or 0.  Errors:

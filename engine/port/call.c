@@ -25,10 +25,11 @@ struct call {
     unsigned timeout_ms;
     bool monitor;
     bool asks;              /* the database: PTL_DIR_ASK, and replies as question.c makes them */
+    unsigned place;         /* asks: the shard that has the family */
     uint64_t epoch;         /* that the request is of: the monitor speaks for it */
     _Atomic uint8_t state;  /* enum state */
     _Atomic uint32_t holds; /* the reply port's, and that of ptl_call() while it runs outside */
-    struct ptl_port to;
+    struct ptl_port to;     /* asks: names nothing */
     ptl_reply_fn *tell;
     void *data;
     ptl_release_fn *release; /* of `data`, or NULL */
@@ -180,11 +181,11 @@ static int ask(struct call *call, const struct ptl_msg *request)
         return PTL_ESTOPPED;
     }
     if (shard == NULL) {
-        return ptl_submit(call->node, call->to.shard, &op, PTL_WAY_MESSAGE);
+        return ptl_submit(call->node, call->place, &op, PTL_WAY_MESSAGE);
     }
-    int err = ptl_shard_post(shard, call->to.shard, &op, false);
+    int err = ptl_shard_post(shard, call->place, &op, false);
     if (err == PTL_EFULL) {
-        shard->full_target = call->to;
+        ptl_bottleneck_at_ring(&shard->bottleneck, call->place);
     }
     return err;
 }
@@ -358,14 +359,14 @@ int ptl_call_owned(struct ptl_node *node, const struct ptl_port *to, const struc
 int ptl_call_directory(struct ptl_node *node, unsigned place, const struct ptl_msg *msg,
                        ptl_reply_fn *tell, void *data, ptl_release_fn *release)
 {
-    struct ptl_port way;
+    static const struct ptl_port none;
+    struct call *call = make_call(node, &none, 0, false, tell, data);
 
-    ptl_port_make(&node->self, place, 0, 0, &way); /* no port, but a way */
-    struct call *call = make_call(node, &way, 0, false, tell, data);
     if (call == NULL) {
         return PTL_ENOMEM;
     }
     call->asks = true;
+    call->place = place;
     call->release = release;
     return begin(call, msg);
 }

@@ -38,7 +38,7 @@ void ptl_callback_begin(struct ptl_shard *shard, struct ptl_callback *callback,
     };
     shard->self = slot;
     shard->fail_text[0] = 0;
-    shard->full_target.kind = PTL_PORT_NONE;
+    shard->bottleneck.kind = PTL_BOTTLENECK_NONE;
 }
 
 void ptl_callback_end(struct ptl_shard *shard, const struct ptl_callback *callback,

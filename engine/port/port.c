@@ -113,7 +113,7 @@ static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *
 
     shard->self = slot;
     shard->fail_text[0] = 0;
-    shard->full_target.kind = PTL_PORT_NONE;
+    shard->bottleneck.kind = PTL_BOTTLENECK_NONE;
     int result = handler(shard->node, msg, data);
     shard->self = NULL;
     shard->counters.handled++;
@@ -133,7 +133,7 @@ static void start_waiting(struct ptl_shard *shard, struct ptl_slot *slot)
     struct ptl_waiter *waiter = NULL;
 
     more->waiting = true;
-    if (shard->full_target.kind != PTL_PORT_NONE) {
+    if (shard->bottleneck.kind != PTL_BOTTLENECK_NONE) {
         waiter = ptl_alloc(shard->allocator, sizeof(*waiter));
     }
     if (waiter == NULL) {
@@ -142,7 +142,7 @@ static void start_waiting(struct ptl_shard *shard, struct ptl_slot *slot)
         return;
     }
     waiter->kind = PTL_WAITER_PORT;
-    waiter->to = shard->full_target;
+    waiter->at = shard->bottleneck;
     waiter->slot = slot;
     waiter->generation = slot->generation;
     ptl_waiters_add(shard, waiter);

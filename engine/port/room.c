@@ -56,6 +56,14 @@ void ptl_waiter_free(struct ptl_shard *shard, struct ptl_waiter *waiter)
     ptl_free(shard->allocator, waiter, sizeof(*waiter));
 }
 
+/* The port that it asked about; one that names nothing where it waits for a ring. */
+static const struct ptl_port *port_of(const struct ptl_waiter *waiter)
+{
+    static const struct ptl_port none;
+
+    return waiter->at.kind == PTL_BOTTLENECK_PORT ? &waiter->at.port : &none;
+}
+
 static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
     struct ptl_callback callback;
@@ -71,8 +79,8 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
             break;
         }
         ptl_callback_begin(shard, &callback, waiter->slot);
-        waiter->tell(shard->node, &waiter->to, waiter->data);
-        ptl_callback_end(shard, &callback, "a callback for room", ptl_port_span(&waiter->to));
+        waiter->tell(shard->node, port_of(waiter), waiter->data);
+        ptl_callback_end(shard, &callback, "a callback for room", ptl_port_span(port_of(waiter)));
         break;
     case PTL_WAITER_CONNECTION:
         be_unknown(waiter); /* it may wait once more, or be closed */
@@ -81,39 +89,58 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
     }
 }
 
-static bool has_room(struct ptl_shard *shard, const struct ptl_waiter *waiter)
+/* The shard that has what is waited for, or the way to it. */
+static unsigned place_of(const struct ptl_node *node, const struct ptl_bottleneck *at)
 {
-    return waiter->for_ring
-               ? ptl_ring_ample(ptl_shard_ring(shard, ptl_place_of(shard->node, &waiter->to)))
-               : ptl_room_for(shard, &waiter->to, true);
+    return at->kind == PTL_BOTTLENECK_RING ? at->shard : ptl_place_of(node, &at->port);
+}
+
+static bool is_full(const struct ptl_shard *shard, const struct ptl_bottleneck *at)
+{
+    return at->kind == PTL_BOTTLENECK_PORT && ptl_is_full(shard, &at->port);
+}
+
+static bool has_room(struct ptl_shard *shard, const struct ptl_bottleneck *at)
+{
+    return at->kind == PTL_BOTTLENECK_RING ? ptl_ring_ample(ptl_shard_ring(shard, at->shard))
+                                           : ptl_room_for(shard, &at->port, true);
+}
+
+static bool is_remote(const struct ptl_bottleneck *at)
+{
+    return at->kind == PTL_BOTTLENECK_PORT && at->port.kind == PTL_PORT_REMOTE;
+}
+
+/* The same for a thread of the program: what it sends comes here through the inbox. */
+static bool may_go_outside(struct ptl_shard *shard, const struct ptl_bottleneck *at)
+{
+    if (is_remote(at) && atomic_load(&shard->told_outside) == PTL_TELLING_OUTSIDE) {
+        return false;
+    }
+    return at->kind == PTL_BOTTLENECK_RING || !ptl_is_full_outside(shard, &at->port);
 }
 
 /* Whether it may go on; else make sure that whoever makes room tells. */
 static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
 {
-    if (waiter->outside && waiter->to.kind == PTL_PORT_REMOTE &&
-        atomic_load(&shard->told_outside) == PTL_TELLING_OUTSIDE) {
-        return false;
-    }
+    unsigned place = place_of(shard->node, &waiter->at);
+
     if (waiter->outside &&
         atomic_load(&shard->inbox.weight) > shard->node->options.inbox_room / 2) {
         return false;
     }
-    if (waiter->outside && (waiter->to.kind == PTL_PORT_REMOTE ||
-                            ptl_place_of(shard->node, &waiter->to) == shard->index)) {
-        return !ptl_is_full_outside(shard, &waiter->to);
+    if (waiter->outside) {
+        return may_go_outside(shard, &waiter->at);
     }
-    if (has_room(shard, waiter)) {
+    if (has_room(shard, &waiter->at)) {
         return true;
     }
-    if (!waiter->for_ring && ptl_is_full(shard, &waiter->to)) {
+    if (is_full(shard, &waiter->at)) {
         return false; /* the ring is not what it waits for: its owner tells */
     }
-    unsigned place = ptl_place_of(shard->node, &waiter->to);
-    struct ptl_ring *ring = ptl_shard_ring(shard, place);
     shard->waiters.rings |= UINT64_C(1) << place;
-    ptl_ring_wait_for_room(ring);
-    return has_room(shard, waiter); /* made just before we asked to be told */
+    ptl_ring_wait_for_room(ptl_shard_ring(shard, place));
+    return has_room(shard, &waiter->at); /* made just before we asked to be told */
 }
 
 static bool rings_have_news(struct ptl_shard *shard)
@@ -234,6 +261,74 @@ static void end_waiter(struct ptl_shard *shard, struct ptl_belonging *belonging)
     shard->waiters.news = true;
 }
 
+/* The waiter of a callback, with what it waits for and its data.  NULL: no memory. */
+static struct ptl_waiter *make_callback(struct ptl_node *node, const struct ptl_bottleneck *at,
+                                        ptl_room_fn *tell_room, void *data)
+{
+    struct ptl_waiter *waiter = ptl_alloc(node->allocator, sizeof(*waiter));
+
+    if (waiter != NULL) {
+        waiter->kind = PTL_WAITER_CALLBACK;
+        waiter->at = *at;
+        waiter->tell = tell_room;
+        waiter->data = data;
+        waiter->belonging.end = end_waiter;
+    }
+    return waiter;
+}
+
+/* Behind all that this thread has sent there: when it is taken, the inbox has drained. */
+static int wait_outside(struct ptl_node *node, struct ptl_waiter *waiter)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_ON_ROOM,
+        .to = PTL_TO_SHARD,
+        .pointer = waiter,
+        .carried = sizeof(*waiter),
+    };
+
+    waiter->outside = true;
+    return ptl_submit(node, place_of(node, &waiter->at), &op, PTL_WAY_OWN);
+}
+
+/* As the port that runs, if one does. */
+static int wait_inside(struct ptl_shard *shard, struct ptl_waiter *waiter)
+{
+    struct ptl_slot *self = shard->self;
+
+    if (self != NULL) {
+        struct ptl_port_more *more = ptl_port_more(shard, self);
+        if (more == NULL) {
+            return PTL_ENOMEM;
+        }
+        waiter->slot = self;
+        waiter->generation = self->generation;
+        ptl_belonging_add(&more->belongings, &waiter->belonging);
+    }
+    ptl_waiters_add(shard, waiter);
+    return PTL_OK;
+}
+
+int ptl_on_room_at(struct ptl_node *node, const struct ptl_bottleneck *at, ptl_room_fn *tell_room,
+                   void *data, ptl_release_fn *release)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    if (ptl_node_stopping(node)) {
+        return PTL_ESTOPPED;
+    }
+    struct ptl_waiter *waiter = make_callback(node, at, tell_room, data);
+    if (waiter == NULL) {
+        return PTL_ENOMEM;
+    }
+    waiter->release = release;
+    int err = shard == NULL ? wait_outside(node, waiter) : wait_inside(shard, waiter);
+    if (err < 0) {
+        ptl_free(node->allocator, waiter, sizeof(*waiter)); /* its data stays the caller's */
+    }
+    return err;
+}
+
 int ptl_on_room(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *tell_room,
                 void *data)
 {
@@ -243,51 +338,13 @@ int ptl_on_room(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *t
 int ptl_on_room_owned(struct ptl_node *node, const struct ptl_port *to, ptl_room_fn *tell_room,
                       void *data, ptl_release_fn *release)
 {
+    struct ptl_bottleneck at;
     struct ptl_port own;
+
     to = ptl_port_own_view(&node->self, to, &own);
     if (to == NULL) {
         return PTL_EINVAL;
     }
-    if (ptl_node_stopping(node)) {
-        return PTL_ESTOPPED;
-    }
-    struct ptl_waiter *waiter = ptl_alloc(node->allocator, sizeof(*waiter));
-    if (waiter == NULL) {
-        return PTL_ENOMEM;
-    }
-    waiter->kind = PTL_WAITER_CALLBACK;
-    waiter->to = *to;
-    waiter->tell = tell_room;
-    waiter->data = data;
-    waiter->release = release;
-    waiter->belonging.end = end_waiter;
-
-    struct ptl_shard *shard = ptl_shard_here(node);
-    if (shard == NULL) {
-        /* Behind all that this thread has sent there: when it is taken, the inbox has drained. */
-        struct ptl_op op = {
-            .kind = PTL_OP_ON_ROOM,
-            .to = PTL_TO_SHARD,
-            .pointer = waiter,
-            .carried = sizeof(*waiter),
-        };
-        waiter->outside = true;
-        int err = ptl_submit(node, ptl_place_of(node, to), &op, PTL_WAY_OWN);
-        if (err < 0) {
-            ptl_free(node->allocator, waiter, sizeof(*waiter));
-        }
-        return err;
-    }
-    waiter->slot = shard->self;
-    if (shard->self != NULL) {
-        waiter->generation = shard->self->generation;
-        struct ptl_port_more *more = ptl_port_more(shard, shard->self);
-        if (more == NULL) {
-            ptl_free(node->allocator, waiter, sizeof(*waiter));
-            return PTL_ENOMEM;
-        }
-        ptl_belonging_add(&more->belongings, &waiter->belonging);
-    }
-    ptl_waiters_add(shard, waiter);
-    return PTL_OK;
+    ptl_bottleneck_at_port(&at, to);
+    return ptl_on_room_at(node, &at, tell_room, data, release);
 }

@@ -1,11 +1,12 @@
 /*
- * engine/port/room.h - those who wait until there is room on the way to a port.
+ * engine/port/room.h - those who wait until there is room where they found none.
  *
  * Three kinds wait: a port whose handler said PTL_LATER, a callback of ptl_on_room(), and a
  * connection whose next packet has no room.  First come, first told.
  */
 #pragma once
 
+#include "engine/port/bottleneck.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/list.h"
@@ -20,10 +21,9 @@ struct ptl_waiter {
     struct ptl_belonging belonging;
     struct ptl_list listed;
     uint8_t kind;
-    bool outside;  /* the callback of a program's thread: it waits for the inbox too */
-    bool for_ring; /* however full the port is: what comes for it is taken once it is there */
-    bool ended;    /* the port it belonged to is gone: freed at the next look */
-    struct ptl_port to;
+    bool outside; /* the callback of a program's thread: it waits for the inbox too */
+    bool ended;   /* the port it belonged to is gone: freed at the next look */
+    struct ptl_bottleneck at;
     struct ptl_slot *slot;             /* port: the waiting one; callback: its owner or NULL */
     uint32_t generation;               /* of that port */
     struct ptl_connection *connection; /* whose next packet waits */
@@ -75,6 +75,10 @@ void ptl_waiters_look(struct ptl_shard *shard);
 
 /* Tell everybody: the node stops.  And free all. */
 void ptl_waiters_drop(struct ptl_shard *shard, bool tell);
+
+/* As ptl_on_room_owned(), for room wherever something found none. */
+PTL_MUST_CHECK int ptl_on_room_at(struct ptl_node *node, const struct ptl_bottleneck *at,
+                                  ptl_room_fn *tell, void *data, ptl_release_fn *release);
 
 /* Whether a message from this shard to `to` would find room now; `ample`: and some more behind. */
 bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample);

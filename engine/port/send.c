@@ -168,7 +168,7 @@ int ptl_note_full(struct ptl_node *node, const struct ptl_port *port, int err)
     if (err == PTL_EFULL) {
         struct ptl_shard *shard = ptl_shard_here(node);
         if (shard != NULL) {
-            shard->full_target = *port;
+            ptl_bottleneck_at_port(&shard->bottleneck, port);
         }
     }
     return err;

@@ -59,16 +59,16 @@ struct ptl_shard {
     _Atomic uint64_t told_outside;
 
     struct ptl_port_table ports;
-    struct ptl_list ready;       /* ports with waiting work */
-    struct ptl_list blocked;     /* ports whose next is a notice of a failure not adopted yet */
-    struct ptl_list dead;        /* ports whose watchers are still to be told */
-    struct ptl_list estates;     /* dead ports that have left something (estate.h) */
-    uint64_t estate_units;       /* so much of what dies in this turn goes at once */
-    struct ptl_list retry;       /* ports that wait for time, the first to go on first */
-    struct ptl_slot *self;       /* whose handler is running, or NULL */
-    bool noticing;               /* it is being told of a failure */
-    struct ptl_port full_target; /* where its last send found no room */
-    char fail_text[256];         /* what it said to ptl_fail() */
+    struct ptl_list ready;   /* ports with waiting work */
+    struct ptl_list blocked; /* ports whose next is a notice of a failure not adopted yet */
+    struct ptl_list dead;    /* ports whose watchers are still to be told */
+    struct ptl_list estates; /* dead ports that have left something (estate.h) */
+    uint64_t estate_units;   /* so much of what dies in this turn goes at once */
+    struct ptl_list retry;   /* ports that wait for time, the first to go on first */
+    struct ptl_slot *self;   /* whose handler is running, or NULL */
+    bool noticing;           /* it is being told of a failure */
+    struct ptl_bottleneck bottleneck; /* where its last send found no room */
+    char fail_text[256];              /* what it said to ptl_fail() */
 
     struct ptl_spawners spawners;
     uint64_t reasons;      /* bytes of large ones, of what could not be told yet */

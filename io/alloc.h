@@ -35,6 +35,12 @@ void *ptl_grow(const struct ptl_allocator *allocator, void *block, size_t old_si
 /* `block` may be NULL.  `size` is what it was allocated with. */
 void ptl_free(const struct ptl_allocator *allocator, void *block, size_t size);
 
+/* A copy of a text of `size` bytes, and its end.  NULL when there is no memory. */
+char *ptl_text_copy(const struct ptl_allocator *allocator, const char *text, size_t size);
+
+/* Free such a copy; NULL is none. */
+void ptl_text_free(const struct ptl_allocator *allocator, char *text);
+
 #ifdef __cplusplus
 }
 #endif

@@ -51,3 +51,21 @@ _Noreturn void ptl_assert_failed(const char *fact, const char *file, int line)
     fprintf(stderr, "portolan: broken invariant at %s:%d: %s\n", file, line, fact);
     abort();
 }
+
+char *ptl_text_copy(const struct ptl_allocator *allocator, const char *text, size_t size)
+{
+    char *copy = ptl_alloc_raw(allocator, size + 1);
+
+    if (copy != NULL) {
+        memcpy(copy, text, size);
+        copy[size] = 0;
+    }
+    return copy;
+}
+
+void ptl_text_free(const struct ptl_allocator *allocator, char *text)
+{
+    if (text != NULL) {
+        ptl_free(allocator, text, strlen(text) + 1);
+    }
+}

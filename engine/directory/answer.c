@@ -2,10 +2,11 @@
 
 #include "engine/directory/key.h"
 #include "engine/directory/question.h"
+#include "engine/link/peer_limit.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/room.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 

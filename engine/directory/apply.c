@@ -6,7 +6,7 @@
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* Keys that the store is told to expect, ahead of the one that is being set. */
 #define AHEAD 8

@@ -1,11 +1,12 @@
 #include "engine/directory/attach.h"
 
 #include "engine/directory/key.h"
+#include "engine/directory/node_directory.h"
 #include "engine/directory/post.h"
 #include "engine/directory/whereabouts.h"
 #include "engine/link/failure.h"
 #include "engine/link/packet.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 static struct ptl_span link_id(const struct ptl_link *link)
 {
@@ -83,9 +84,10 @@ void ptl_directory_link_is_seed(struct ptl_shard *shard, struct ptl_link *link)
     }
     link->db.told_seed = true;
     if (!ptl_node_is_global(shard->node)) {
-        atomic_store(&shard->node->attaching, true); /* shard 0 may attach to it, or to another */
+        atomic_store(&shard->node->directory->attaching,
+                     true); /* shard 0 may attach to it, or to another */
     }
-    if (ptl_node_is_global(shard->node) || ptl_node_is_to_be_found(shard->node)) {
+    if (ptl_node_is_global(shard->node) || ptl_is_to_be_found(shard->node)) {
         begin(shard, "g_slave");
         say_or_fail(shard, link, 1);
     }
@@ -150,7 +152,7 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
     if (link == NULL || link->state != PTL_LINK_UP || shard->directory.global) {
         return; /* lost meanwhile: shard 0 is told so, or has been */
     }
-    if (!ptl_node_is_to_be_found(shard->node)) {
+    if (!ptl_is_to_be_found(shard->node)) {
         begin(shard, "g_slave"); /* be global: it was not said yet */
         say_or_fail(shard, link, 1);
     }

@@ -9,10 +9,10 @@
 #include "engine/directory/question.h"
 #include "engine/directory/registration.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/call.h"
 #include "engine/port/room.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 static unsigned place_of(const struct ptl_node *node, const char *family)
 {

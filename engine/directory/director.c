@@ -1,9 +1,11 @@
 #include "engine/directory/director.h"
 
 #include "engine/directory/attachment.h"
+#include "engine/directory/node_directory.h"
 #include "engine/directory/post.h"
+#include "engine/directory/whereabouts.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* A seed that is linked. */
 struct seat {
@@ -49,19 +51,19 @@ static void choose(struct ptl_shard *shard)
 {
     struct ptl_director *director = shard->directory.director;
 
-    bool needed = director->needed || ptl_node_is_to_be_found(shard->node);
+    bool needed = director->needed || ptl_is_to_be_found(shard->node);
 
     if (director->master != NULL || shard->directory.global) {
         return;
     }
     if (!needed) {
         /* It listens nowhere and asks nothing: nobody has to know of it. */
-        atomic_store(&shard->node->attaching, director->first != NULL);
+        atomic_store(&shard->node->directory->attaching, director->first != NULL);
         return;
     }
     /* The one that is linked longest; it stays the master until its link is lost. */
     director->master = director->first;
-    atomic_store(&shard->node->attaching, director->master != NULL);
+    atomic_store(&shard->node->directory->attaching, director->master != NULL);
     if (director->master == NULL) {
         return;
     }
@@ -132,13 +134,13 @@ void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node)
 
 void ptl_director_wanted(struct ptl_shard *shard)
 {
-    if (atomic_load(&shard->node->global) || ptl_node_stopping(shard->node)) {
+    if (atomic_load(&shard->node->directory->global) || ptl_node_stopping(shard->node)) {
         return;
     }
     ptl_log(shard->node, PTL_LOG_INFO, "another node has this one as its seed: global from now on");
     ptl_attachment_next(shard, 0);
-    atomic_store(&shard->node->global, true);
-    atomic_store(&shard->node->attaching, false);
+    atomic_store(&shard->node->directory->global, true);
+    atomic_store(&shard->node->directory->attaching, false);
     struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_GLOBAL};
     ptl_directory_post_all(shard, &op);
 }

@@ -18,7 +18,7 @@
 #include "engine/directory/question.h"
 #include "engine/directory/registration.h"
 #include "engine/directory/roles.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/tower.h"
 
 /* Entries of nodes that are gone, which may be millions. */

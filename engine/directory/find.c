@@ -2,10 +2,11 @@
 
 #include "engine/directory/addresses.h"
 #include "engine/directory/key.h"
+#include "engine/directory/node_directory.h"
 #include "engine/directory/post.h"
 #include "engine/link/addresses.h"
-#include "engine/node/node.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 static struct ptl_span link_id(const struct ptl_link *link)
 {
@@ -77,6 +78,11 @@ void ptl_directory_take_found(struct ptl_shard *shard, const struct ptl_op *op)
                       "%s announces something that is not an address", link->id);
     }
     ptl_link_addresses(shard, link, list->err < 0 ? ptl_span(NULL, 0) : ptl_buffer_span(list));
+}
+
+bool ptl_directory_may_find(const struct ptl_node *node)
+{
+    return atomic_load(&node->directory->attaching);
 }
 
 void ptl_directory_find_again(struct ptl_shard *shard)

@@ -13,6 +13,9 @@
 /* Ask where this link's node listens: PTL_DIR_FOUND answers.  False: there is nobody to ask. */
 bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link);
 
+/* Whether a seed is linked that can be our master: there will be somebody to ask.  Thread: any. */
+bool ptl_directory_may_find(const struct ptl_node *node);
+
 /* There is another master to ask where nodes listen; or none. */
 void ptl_directory_find_again(struct ptl_shard *shard);
 

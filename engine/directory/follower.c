@@ -1,8 +1,8 @@
 #include "engine/directory/follower.h"
 
 #include "engine/directory/body.h"
-#include "engine/node/node.h"
 #include "engine/port/callback.h"
+#include "engine/shard/node.h"
 
 /* What its outlet is still to be told; or it itself, the rest. */
 enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH, DUE_REST };

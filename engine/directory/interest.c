@@ -4,8 +4,8 @@
 #include "engine/directory/outlet.h"
 #include "engine/directory/post.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 static bool same_family(const void *entry, struct ptl_span family)
 {

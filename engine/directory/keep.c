@@ -2,7 +2,7 @@
 
 #include "engine/directory/database.h"
 #include "engine/link/failure.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* A link to a global node that nobody knows of any more is tried for so long. */
 #define KEEP_LOST_NS UINT64_C(600000000000)

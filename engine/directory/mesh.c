@@ -6,8 +6,9 @@
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/directory/whereabouts.h"
+#include "engine/link/known.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "io/cbor.h"
 
 static const uint8_t null_value = PTL_CBOR_NULL;

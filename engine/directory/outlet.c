@@ -1,6 +1,6 @@
 #include "engine/directory/outlet.h"
 
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 #define PACKET_BYTES ((size_t)16384)
 

@@ -3,8 +3,8 @@
 #include "engine/directory/body.h"
 #include "engine/directory/interest.h"
 #include "engine/directory/post.h"
-#include "engine/node/node.h"
 #include "engine/port/room.h"
+#include "engine/shard/node.h"
 
 /* ---- Telling --------------------------------------------------------------------------------- */
 

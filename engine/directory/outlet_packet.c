@@ -2,10 +2,12 @@
 
 #include "engine/directory/attachment.h"
 #include "engine/directory/key.h"
+#include "engine/directory/node_directory.h"
 #include "engine/directory/post.h"
-#include "engine/node/node.h"
+#include "engine/link/peer_limit.h"
 #include "engine/port/room.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 /* Pieces that one outlet may make in one turn. */
 #define PIECES_A_TURN 16
@@ -158,7 +160,8 @@ static uint64_t attachment_of(const struct ptl_shard *shard, const struct ptl_so
 {
     bool own = ptl_span_equal(source->owner, ptl_directory_self(&shard->node->self));
 
-    return own ? atomic_load(&shard->node->attachment) : ptl_attachment_told(source->attachment);
+    return own ? atomic_load(&shard->node->directory->attachment)
+               : ptl_attachment_told(source->attachment);
 }
 
 static void regroup(struct batch *batch, const struct ptl_change *change)

@@ -5,7 +5,7 @@
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* ---- Feeds ----------------------------------------------------------------------------------- */
 

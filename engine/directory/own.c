@@ -2,7 +2,7 @@
 
 #include "engine/directory/body.h"
 #include "engine/directory/post.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 struct ptl_source ptl_directory_own(const struct ptl_shard *shard)
 {

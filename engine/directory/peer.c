@@ -2,8 +2,8 @@
 
 #include "engine/directory/key.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 static bool same_peer(const void *entry, struct ptl_span node)
 {

@@ -2,7 +2,7 @@
 
 #include "engine/directory/peer.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 unsigned ptl_directory_place(const struct ptl_shard *shard, struct ptl_span family)
 {

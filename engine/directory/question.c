@@ -2,14 +2,15 @@
 
 #include "engine/directory/answer.h"
 #include "engine/directory/key.h"
+#include "engine/directory/node_directory.h"
 #include "engine/directory/outlet_peer.h"
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/directory/question_book.h"
 #include "engine/directory/question_master.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 /* ---- Whether it can be answered here --------------------------------------------------------- */
 
@@ -49,7 +50,7 @@ static bool has_whole_database(struct ptl_shard *shard, const struct ptl_questio
         return ptl_question_is_peers(q) && ptl_port_equal(&q->to, &directory->master);
     }
     return directory->global || (ptl_question_is_peers(q) && !waits_for_role(shard, q) &&
-                                 !atomic_load(&shard->node->attaching));
+                                 !atomic_load(&shard->node->directory->attaching));
 }
 
 /* A peer that watches the family, too, is told of it in the order in which it changes. */

@@ -1,7 +1,7 @@
 #include "engine/directory/question_book.h"
 
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* What a master's answers are taken to be like before there was one, in bytes. */
 #define ANSWER_GUESS ((uint32_t)128 << 10)

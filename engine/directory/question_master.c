@@ -6,8 +6,8 @@
 #include "engine/directory/peer.h"
 #include "engine/directory/question.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 #include "engine/directory/registration.h"
 
 #include "engine/directory/body.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned place,
                                                struct ptl_msg *entry)

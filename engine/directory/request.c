@@ -8,9 +8,9 @@
 #include "engine/directory/question.h"
 #include "engine/link/joining.h"
 #include "engine/message/words.h"
-#include "engine/node/node.h"
 #include "engine/port/bottleneck.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 #include "io/address.h"
 
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/directory/question.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* One that becomes global asks its master for so long, while the others' databases come in. */
 #define MASTER_STAYS_NS UINT64_C(3000000000)

@@ -2,8 +2,9 @@
 
 #include "engine/directory/addresses.h"
 #include "engine/directory/key.h"
+#include "engine/directory/node_directory.h"
 #include "engine/directory/post.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "io/address.h"
 
 /* How long it may take until a change of the interfaces shows. */
@@ -12,49 +13,103 @@
 /* Links that come up look themselves, but no oftener than this, however many they are. */
 #define LOOK_AT_LINKS_NS UINT64_C(1000000000)
 
-void ptl_whereabouts_init(struct ptl_node *node)
+static unsigned count_texts(const char *const *texts)
 {
-    struct ptl_whereabouts *where = &node->whereabouts;
+    unsigned count = 0;
+
+    while (texts != NULL && texts[count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static int copy_announces(struct ptl_node *node, const char *const *announces)
+{
+    struct ptl_whereabouts *where = &node->directory->whereabouts;
+    unsigned count = count_texts(announces);
+
+    where->announces = ptl_alloc(node->allocator, (count + 1) * sizeof(*where->announces));
+    if (where->announces == NULL) {
+        return PTL_ENOMEM;
+    }
+    where->announce_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        where->announces[i] = ptl_text_copy(node->allocator, announces[i], strlen(announces[i]));
+        if (where->announces[i] == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    return PTL_OK;
+}
+
+int ptl_whereabouts_init(struct ptl_node *node, const struct ptl_node_options *options)
+{
+    struct ptl_whereabouts *where = &node->directory->whereabouts;
+    unsigned binds = count_texts(options->binds);
 
     pthread_mutex_init(&where->lock, NULL);
     ptl_buffer_init(&where->said, node->allocator, SIZE_MAX);
     ptl_buffer_init(&where->seen, node->allocator, SIZE_MAX);
+    where->binds = ptl_alloc(node->allocator, (binds + 1) * sizeof(*where->binds));
+    if (where->binds == NULL) {
+        return PTL_ENOMEM;
+    }
+    where->bind_count = binds;
+    return copy_announces(node, options->announces);
 }
 
 void ptl_whereabouts_drop(struct ptl_node *node)
 {
-    struct ptl_whereabouts *where = &node->whereabouts;
+    struct ptl_whereabouts *where = &node->directory->whereabouts;
 
+    for (unsigned i = 0; i < where->announce_count; i++) {
+        ptl_text_free(node->allocator, where->announces[i]);
+    }
+    ptl_free(node->allocator, where->announces,
+             (where->announce_count + 1) * sizeof(*where->announces));
+    ptl_free(node->allocator, where->binds, (where->bind_count + 1) * sizeof(*where->binds));
     ptl_buffer_drop(&where->said);
     ptl_buffer_drop(&where->seen);
     pthread_mutex_destroy(&where->lock);
 }
 
-void ptl_whereabouts_listen(struct ptl_node *node, const struct ptl_address *address)
+void ptl_whereabouts_listen(struct ptl_node *node, unsigned index,
+                            const struct ptl_address *address)
 {
-    if (node->announce_count == 0 && ptl_address_is_any(address)) {
-        atomic_store(&node->whereabouts.vary, true);
+    struct ptl_whereabouts *where = &node->directory->whereabouts;
+
+    ptl_assert(index < where->bind_count);
+    where->binds[index] = *address;
+    if (where->announce_count == 0 && ptl_address_is_any(address)) {
+        atomic_store(&where->vary, true);
     }
+}
+
+bool ptl_is_to_be_found(const struct ptl_node *node)
+{
+    const struct ptl_whereabouts *where = &node->directory->whereabouts;
+
+    return where->bind_count + where->announce_count != 0;
 }
 
 /* ---- Looking --------------------------------------------------------------------------------- */
 
-static uint32_t put_announced(const struct ptl_node *node, struct ptl_buffer *out)
+static uint32_t put_announced(const struct ptl_whereabouts *where, struct ptl_buffer *out)
 {
-    for (unsigned i = 0; i < node->announce_count; i++) {
-        ptl_key_put(out, ptl_span_text(node->announces[i]));
+    for (unsigned i = 0; i < where->announce_count; i++) {
+        ptl_key_put(out, ptl_span_text(where->announces[i]));
     }
-    return node->announce_count;
+    return where->announce_count;
 }
 
 static uint32_t put_interfaces(struct ptl_shard *shard, bool loopback, struct ptl_buffer *out)
 {
-    const struct ptl_node *node = shard->node;
+    const struct ptl_whereabouts *where = &shard->node->directory->whereabouts;
     uint32_t count = 0;
 
-    for (unsigned i = 0; i < node->bind_count; i++) {
+    for (unsigned i = 0; i < where->bind_count; i++) {
         struct ptl_address found[PTL_INTERFACES_MAX];
-        unsigned more = ptl_loop_interfaces(shard->loop, &node->binds[i].address, loopback, found);
+        unsigned more = ptl_loop_interfaces(shard->loop, &where->binds[i], loopback, found);
         for (unsigned j = 0; j < more; j++) {
             ptl_key_put(out, ptl_span_text(found[j].text));
         }
@@ -67,12 +122,12 @@ static uint32_t put_interfaces(struct ptl_shard *shard, bool loopback, struct pt
 static void put_all(struct ptl_shard *shard, struct ptl_buffer *out)
 {
     size_t place = ptl_cbor_open(out);
-    uint32_t count = put_announced(shard->node, out);
+    uint32_t count = put_announced(&shard->node->directory->whereabouts, out);
 
     if (count == 0) {
         count = put_interfaces(shard, false, out);
     }
-    if (count == 0 && !shard->node->whereabouts.met_others) {
+    if (count == 0 && !shard->node->directory->whereabouts.met_others) {
         count = put_interfaces(shard, true, out);
     }
     ptl_cbor_close(out, place, PTL_CBOR_ARRAY, count);
@@ -81,7 +136,7 @@ static void put_all(struct ptl_shard *shard, struct ptl_buffer *out)
 /* Under the lock.  Returns whether something has changed; without memory nothing does. */
 static bool look(struct ptl_shard *shard)
 {
-    struct ptl_whereabouts *where = &shard->node->whereabouts;
+    struct ptl_whereabouts *where = &shard->node->directory->whereabouts;
 
     where->looked_at = shard->now;
     ptl_buffer_clear(&where->seen);
@@ -99,7 +154,7 @@ static bool look(struct ptl_shard *shard)
 
 uint64_t ptl_whereabouts_put(struct ptl_shard *shard, struct ptl_buffer *out)
 {
-    struct ptl_whereabouts *where = &shard->node->whereabouts;
+    struct ptl_whereabouts *where = &shard->node->directory->whereabouts;
 
     pthread_mutex_lock(&where->lock);
     if (where->number == 0) {
@@ -142,7 +197,7 @@ static void tell(struct ptl_shard *shard)
 
 void ptl_whereabouts_link_up(struct ptl_shard *shard, const struct ptl_address *peer)
 {
-    struct ptl_whereabouts *where = &shard->node->whereabouts;
+    struct ptl_whereabouts *where = &shard->node->directory->whereabouts;
 
     if (!atomic_load(&where->vary)) {
         return;
@@ -164,7 +219,7 @@ void ptl_whereabouts_link_up(struct ptl_shard *shard, const struct ptl_address *
 
 uint64_t ptl_whereabouts_work(struct ptl_shard *shard)
 {
-    struct ptl_whereabouts *where = &shard->node->whereabouts;
+    struct ptl_whereabouts *where = &shard->node->directory->whereabouts;
 
     if (shard->index != 0 || !atomic_load_explicit(&where->vary, memory_order_relaxed) ||
         shard->stop_step != PTL_STOP_NOT) {

@@ -14,32 +14,42 @@
  */
 #pragma once
 
+#include "engine/portolan.h"
+#include "io/address.h"
 #include "io/buffer.h"
 #include "io/loop.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct ptl_node;
 struct ptl_shard;
 
-/* Touched by whereabouts.c only. */
+/* Only whereabouts.c touches the fields. */
 struct ptl_whereabouts {
-    _Atomic bool vary;      /* we listen on an address that stands for all */
-    uint64_t look_at;       /* ns; shard 0's */
-    pthread_mutex_t lock;   /* guards what follows, also while somebody looks */
-    struct ptl_buffer said; /* an array, as it stands in 'l; empty: nobody has looked yet */
-    struct ptl_buffer seen; /* where the next one is made */
-    uint64_t number;        /* of changes of `said` */
-    uint64_t looked_at;     /* ns */
-    bool met_others;        /* a link has led to another machine */
+    char **announces; /* what the program says; constant */
+    unsigned announce_count, bind_count;
+    struct ptl_address *binds; /* that we listen on; constant once the node is open */
+    _Atomic bool vary;         /* we listen on an address that stands for all */
+    uint64_t look_at;          /* ns; shard 0's */
+    pthread_mutex_t lock;      /* guards what follows, also while somebody looks */
+    struct ptl_buffer said;    /* an array, as it stands in 'l; empty: nobody has looked yet */
+    struct ptl_buffer seen;    /* where the next one is made */
+    uint64_t number;           /* of changes of `said` */
+    uint64_t looked_at;        /* ns */
+    bool met_others;           /* a link has led to another machine */
 };
 
-void ptl_whereabouts_init(struct ptl_node *node);
+/* Errors: PTL_ENOMEM: what was made is to be freed too. */
+PTL_MUST_CHECK int ptl_whereabouts_init(struct ptl_node *node,
+                                        const struct ptl_node_options *options);
 void ptl_whereabouts_drop(struct ptl_node *node);
 
-/* We listen on this address.  Thread: any shard's, before the first turn. */
-void ptl_whereabouts_listen(struct ptl_node *node, const struct ptl_address *address);
+/* We listen on this one of options.binds.  Thread: any shard's, before the first turn. */
+void ptl_whereabouts_listen(struct ptl_node *node, unsigned index,
+                            const struct ptl_address *address);
+
+/* Whether others are to find this node: it is told to listen somewhere.  Thread: any. */
+bool ptl_is_to_be_found(const struct ptl_node *node);
 
 /*
  * Append our addresses, as they stand in 'l: an array.  Returns the number of their last change, or

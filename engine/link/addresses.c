@@ -1,8 +1,9 @@
 #include "engine/link/addresses.h"
 
 #include "engine/link/dial.h"
+#include "engine/link/known.h"
 #include "engine/link/outside.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 #define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
 #define NEXT_ADDRESS_NS UINT64_C(1000000000)

@@ -2,7 +2,8 @@
 
 #include "engine/link/connection.h"
 #include "engine/link/outside.h"
-#include "engine/node/node.h"
+#include "engine/link/seed.h"
+#include "engine/shard/node.h"
 
 #define STRANGERS_MAX 16 /* candidates of a name that anybody may have made */
 

@@ -1,8 +1,19 @@
 #include "engine/link/connection.h"
 
+#include "engine/link/addresses.h"
+#include "engine/link/candidate.h"
+#include "engine/link/dial.h"
+#include "engine/link/failure.h"
+#include "engine/link/joining.h"
+#include "engine/link/node_links.h"
+#include "engine/link/nonce.h"
+#include "engine/link/packet.h"
+#include "engine/link/peer_room.h"
+#include "engine/link/receive.h"
 #include "engine/link/shard_links.h"
 #include "engine/message/message.h"
-#include "engine/node/node.h"
+#include "engine/message/name.h"
+#include "engine/shard/node.h"
 #include "io/address.h"
 
 #include <stdio.h>

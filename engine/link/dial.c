@@ -1,7 +1,8 @@
 #include "engine/link/dial.h"
 
 #include "engine/link/connection.h"
-#include "engine/node/node.h"
+#include "engine/link/node_links.h"
+#include "engine/shard/node.h"
 
 static void list(struct ptl_dial *dial)
 {

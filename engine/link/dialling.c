@@ -3,7 +3,9 @@
 #include "engine/link/addresses.h"
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
-#include "engine/node/node.h"
+#include "engine/link/outside.h"
+#include "engine/link/seed.h"
+#include "engine/shard/node.h"
 
 #define SEEDS_AGAIN_NS UINT64_C(50000000) /* look again whether a seed has led there */
 #define CANDIDATE_NS UINT64_C(3000000000) /* to prove itself, until we try something else, too */
@@ -36,7 +38,7 @@ static bool is_under_way(const struct ptl_shard *shard, const struct ptl_link *l
 static bool may_learn(const struct ptl_shard *shard, const struct ptl_link *link)
 {
     return (link->addresses == NULL && ptl_seeds_unsettled(shard->node)) ||
-           (!link->asked && atomic_load(&shard->node->attaching));
+           (!link->asked && shard->node->link_outside->may_find(shard->node));
 }
 
 void ptl_link_dial_on(struct ptl_shard *shard, struct ptl_link *link)

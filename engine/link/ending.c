@@ -4,7 +4,8 @@
 #include "engine/link/candidate.h"
 #include "engine/link/dial.h"
 #include "engine/link/failure.h"
-#include "engine/node/node.h"
+#include "engine/link/seed.h"
+#include "engine/shard/node.h"
 
 void ptl_connection_over(struct ptl_connection *c, int err)
 {

@@ -4,11 +4,12 @@
 #include "engine/link/candidate.h"
 #include "engine/link/connection.h"
 #include "engine/link/link_weight.h"
+#include "engine/link/linked.h"
 #include "engine/link/listener.h"
 #include "engine/link/losses.h"
 #include "engine/link/peer_full.h"
 #include "engine/message/message.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_link *link, int err)
 {

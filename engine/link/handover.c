@@ -3,7 +3,7 @@
 #include "engine/link/connection.h"
 #include "engine/link/dial.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 void ptl_connection_start_detach(struct ptl_connection *c)
 {

@@ -4,11 +4,13 @@
 #include "engine/link/candidate.h"
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
+#include "engine/link/known.h"
+#include "engine/link/linked.h"
 #include "engine/link/listener.h"
 #include "engine/link/outside.h"
 #include "engine/link/packet.h"
 #include "engine/link/peer_limit.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 #define TELL_AGAIN_NS UINT64_C(60000000000) /* of two nodes of one ID */
 

@@ -4,8 +4,8 @@
 #include "engine/link/packet.h"
 #include "engine/link/watch_there.h"
 #include "engine/message/message.h"
-#include "engine/node/node.h"
 #include "engine/port/spawn.h"
+#include "engine/shard/node.h"
 
 /* An op is lost; a monitor is told so, as of this failure (0: of none). */
 static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failure, int why)

@@ -1,7 +1,7 @@
 #include "engine/link/link_weight.h"
 
 #include "engine/link/connection.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* A link may hold so much, however much others do. */
 #define ROOM_LEAST ((uint64_t)65536)

@@ -7,8 +7,9 @@
 #include "engine/link/link_take.h"
 #include "engine/link/links_end.h"
 #include "engine/link/losses.h"
+#include "engine/link/node_links.h"
 #include "engine/link/telling.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
 void ptl_links_take(struct ptl_shard *shard, const struct ptl_op *op)
@@ -56,7 +57,7 @@ static void closed(struct ptl_shard *shard)
 
 static bool news(const struct ptl_shard *shard)
 {
-    return shard->index == 0 && atomic_load(&shard->node->seed_news);
+    return shard->index == 0 && atomic_load(&shard->node->links->seed_news);
 }
 
 const struct ptl_part ptl_links_part = {

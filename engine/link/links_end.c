@@ -2,12 +2,14 @@
 
 #include "engine/link/connection.h"
 #include "engine/link/link_weight.h"
+#include "engine/link/linked.h"
 #include "engine/link/listener.h"
 #include "engine/link/packet.h"
 #include "engine/link/peer_full.h"
 #include "engine/link/peer_limit.h"
+#include "engine/link/peer_room.h"
 #include "engine/link/stream.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 void ptl_links_init(struct ptl_links *links, const struct ptl_node *node)
 {

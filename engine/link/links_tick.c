@@ -5,10 +5,13 @@
 #include "engine/link/dial.h"
 #include "engine/link/dialling.h"
 #include "engine/link/links_end.h"
+#include "engine/link/node_links.h"
 #include "engine/link/peer_full.h"
+#include "engine/link/peer_room.h"
 #include "engine/link/places.h"
+#include "engine/link/seed.h"
 #include "engine/link/silence.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 #define IDLE_NS UINT64_C(60000000000)     /* a link that nobody wants is forgotten after this */
 #define KEEP_FIRST_NS UINT64_C(300000000) /* between attempts at a link that is to be kept */
@@ -99,7 +102,7 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     if (atomic_load_explicit(&shard->evict, memory_order_relaxed) != 0) {
         ptl_connections_evict(shard, atomic_exchange(&shard->evict, 0));
     }
-    bool seed_news = shard->index == 0 && atomic_load(&shard->node->seed_news);
+    bool seed_news = shard->index == 0 && atomic_load(&shard->node->links->seed_news);
     if (now < links->tick_at && !seed_news) {
         return;
     }

@@ -1,8 +1,8 @@
 #include "engine/link/listener.h"
 
 #include "engine/link/link.h"
-#include "engine/node/node.h"
 #include "engine/port/callback.h"
+#include "engine/shard/node.h"
 
 void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listener)
 {

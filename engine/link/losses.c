@@ -1,7 +1,8 @@
 #include "engine/link/losses.h"
 
 #include "engine/link/connection.h"
-#include "engine/node/node.h"
+#include "engine/link/node_links.h"
+#include "engine/shard/node.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ static void add_name(struct ptl_losses *losses, struct ptl_span name)
 
 void ptl_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link)
 {
-    struct ptl_losses *losses = &shard->node->losses;
+    struct ptl_losses *losses = &shard->node->links->losses;
     uint64_t messages = 0, bytes = 0;
 
     for (const struct ptl_parcel *p = link->waiting_first; p != NULL; p = p->next) {
@@ -39,34 +40,34 @@ void ptl_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link)
     if (messages == 0) {
         return;
     }
-    pthread_mutex_lock(&shard->node->lock);
+    pthread_mutex_lock(&shard->node->links->lock);
     losses->messages += messages;
     losses->bytes += bytes;
     losses->nodes++;
     add_name(losses, ptl_span(link->id, link->id_size));
-    pthread_mutex_unlock(&shard->node->lock);
+    pthread_mutex_unlock(&shard->node->links->lock);
 }
 
 void ptl_losses_of_shard(struct ptl_shard *shard)
 {
-    struct ptl_losses *losses = &shard->node->losses;
+    struct ptl_losses *losses = &shard->node->links->losses;
     const struct ptl_link *link;
     uint32_t at = 0;
 
     while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
         ptl_losses_of_link(shard, link);
     }
-    pthread_mutex_lock(&shard->node->lock);
+    pthread_mutex_lock(&shard->node->links->lock);
     losses->messages += shard->queued;
     losses->at_ports += shard->queued;
-    pthread_mutex_unlock(&shard->node->lock);
+    pthread_mutex_unlock(&shard->node->links->lock);
 }
 
 void ptl_losses_at_close(struct ptl_shard *shard)
 {
-    struct ptl_losses *losses = &shard->node->losses;
+    struct ptl_losses *losses = &shard->node->links->losses;
 
-    pthread_mutex_lock(&shard->node->lock);
+    pthread_mutex_lock(&shard->node->links->lock);
     for (const struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
         if (ptl_connection_unconfirmed(c) != 0) {
             losses->silent++;
@@ -74,12 +75,12 @@ void ptl_losses_at_close(struct ptl_shard *shard)
             add_name(losses, ptl_handshake_peer(&c->handshake)->node_id);
         }
     }
-    pthread_mutex_unlock(&shard->node->lock);
+    pthread_mutex_unlock(&shard->node->links->lock);
 }
 
 int ptl_losses_tell(struct ptl_node *node)
 {
-    const struct ptl_losses *losses = &node->losses;
+    const struct ptl_losses *losses = &node->links->losses;
 
     if (losses->messages != 0) {
         ptl_log(node, PTL_LOG_WARN,
@@ -92,7 +93,5 @@ int ptl_losses_tell(struct ptl_node *node)
                 " nodes may be lost: %s",
                 losses->unconfirmed, losses->silent, losses->names);
     }
-    return losses->messages != 0 || losses->silent != 0 || atomic_load(&node->cut_short)
-               ? PTL_ETIMEOUT
-               : PTL_OK;
+    return losses->messages != 0 || losses->silent != 0 ? PTL_ETIMEOUT : PTL_OK;
 }

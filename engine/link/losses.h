@@ -17,7 +17,7 @@ struct ptl_shard;
 
 #define PTL_LOSSES_NAMES 160 /* bytes of names of nodes that the line shows */
 
-/* Under the node's lock. */
+/* Under the links' lock. */
 struct ptl_losses {
     uint64_t messages; /* for ports; one that is partly out counts, and so do its neighbours */
     uint64_t bytes;

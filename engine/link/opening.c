@@ -5,8 +5,10 @@
 #include "engine/link/ending.h"
 #include "engine/link/handover.h"
 #include "engine/link/joining.h"
+#include "engine/link/nonce.h"
 #include "engine/link/peer_room.h"
-#include "engine/node/node.h"
+#include "engine/link/seed.h"
+#include "engine/shard/node.h"
 
 struct ptl_span *ptl_connection_next_line(struct ptl_connection *c)
 {

@@ -51,4 +51,7 @@ struct ptl_link_outside {
 
     /* Whether something that links have announced still waits for room in the ring to a shard. */
     bool (*waits)(const struct ptl_shard *shard, unsigned to);
+
+    /* Whether there will be somebody to ask before long.  Thread: any. */
+    bool (*may_find)(const struct ptl_node *node);
 };

@@ -4,7 +4,7 @@
 #include "engine/link/connection.h"
 #include "engine/link/link_weight.h"
 #include "engine/message/message.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
 {

@@ -2,7 +2,7 @@
 
 #include "engine/link/link.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* A port of ours that the peer knows to be full. */
 struct told {

@@ -1,7 +1,8 @@
 #include "engine/link/peer_limit.h"
 
+#include "engine/link/node_links.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 /* "\u0000" for one byte. */
 #define JSON_TIMES 6
@@ -22,14 +23,14 @@ static bool same_node(const void *entry, struct ptl_span id)
 
 void ptl_peer_limits_init(struct ptl_node *node)
 {
-    ptl_map_init(&node->peer_limits.by_node, node->allocator);
-    atomic_init(&node->peer_limits.count, 0);
-    atomic_init(&node->peer_limits.least, UINT64_MAX);
+    ptl_map_init(&node->links->peer_limits.by_node, node->allocator);
+    atomic_init(&node->links->peer_limits.count, 0);
+    atomic_init(&node->links->peer_limits.least, UINT64_MAX);
 }
 
 void ptl_peer_limits_drop(struct ptl_node *node)
 {
-    struct ptl_map *map = &node->peer_limits.by_node;
+    struct ptl_map *map = &node->links->peer_limits.by_node;
     struct limit *limit;
     uint32_t at = 0;
 
@@ -42,7 +43,7 @@ void ptl_peer_limits_drop(struct ptl_node *node)
 /* Under the lock. */
 static void remove_limit(struct ptl_node *node, struct limit *limit)
 {
-    struct ptl_peer_limits *limits = &node->peer_limits;
+    struct ptl_peer_limits *limits = &node->links->peer_limits;
 
     ptl_map_remove(&limits->by_node, limit->hash, limit);
     ptl_free(node->allocator, limit, sizeof(*limit));
@@ -54,13 +55,13 @@ static void remove_limit(struct ptl_node *node, struct limit *limit)
 
 static struct limit *find(struct ptl_node *node, struct ptl_span peer)
 {
-    return ptl_map_find(&node->peer_limits.by_node, ptl_name_hash(peer), same_node, peer);
+    return ptl_map_find(&node->links->peer_limits.by_node, ptl_name_hash(peer), same_node, peer);
 }
 
 /* Under the lock.  The entry for this node, made if need be; NULL: no memory. */
 static struct limit *get(struct ptl_node *node, struct ptl_span peer)
 {
-    struct ptl_peer_limits *limits = &node->peer_limits;
+    struct ptl_peer_limits *limits = &node->links->peer_limits;
     struct limit *limit = find(node, peer);
 
     if (limit != NULL || ptl_map_reserve(&limits->by_node) < 0) {
@@ -81,7 +82,7 @@ static struct limit *get(struct ptl_node *node, struct ptl_span peer)
 void ptl_peer_limit_set(struct ptl_node *node, struct ptl_span peer, uint64_t bytes,
                         enum ptl_framing framing)
 {
-    struct ptl_peer_limits *limits = &node->peer_limits;
+    struct ptl_peer_limits *limits = &node->links->peer_limits;
     uint64_t sure = framing == PTL_FRAMING_JSON ? bytes / JSON_TIMES : bytes;
 
     if (bytes == 0 || (bytes >= node->options.message_bytes_max &&
@@ -89,7 +90,7 @@ void ptl_peer_limit_set(struct ptl_node *node, struct ptl_span peer, uint64_t by
         ptl_peer_limit_forget(node, peer);
         return;
     }
-    pthread_mutex_lock(&node->lock);
+    pthread_mutex_lock(&node->links->lock);
     struct limit *limit = get(node, peer);
     if (limit != NULL) {
         limit->bytes = bytes;
@@ -98,42 +99,42 @@ void ptl_peer_limit_set(struct ptl_node *node, struct ptl_span peer, uint64_t by
             atomic_store(&limits->least, bytes);
         }
     }
-    pthread_mutex_unlock(&node->lock);
+    pthread_mutex_unlock(&node->links->lock);
 }
 
 void ptl_peer_limit_forget(struct ptl_node *node, struct ptl_span peer)
 {
-    if (atomic_load(&node->peer_limits.count) == 0) {
+    if (atomic_load(&node->links->peer_limits.count) == 0) {
         return;
     }
-    pthread_mutex_lock(&node->lock);
+    pthread_mutex_lock(&node->links->lock);
     struct limit *limit = find(node, peer);
     if (limit != NULL) {
         remove_limit(node, limit);
     }
-    pthread_mutex_unlock(&node->lock);
+    pthread_mutex_unlock(&node->links->lock);
 }
 
 bool ptl_peer_refuses(struct ptl_node *node, struct ptl_span peer, size_t size)
 {
-    if (size <= atomic_load_explicit(&node->peer_limits.least, memory_order_relaxed)) {
+    if (size <= atomic_load_explicit(&node->links->peer_limits.least, memory_order_relaxed)) {
         return false;
     }
-    pthread_mutex_lock(&node->lock);
+    pthread_mutex_lock(&node->links->lock);
     const struct limit *limit = find(node, peer);
     bool refuses = limit != NULL && size > limit->bytes;
-    pthread_mutex_unlock(&node->lock);
+    pthread_mutex_unlock(&node->links->lock);
     return refuses;
 }
 
 size_t ptl_peer_takes(struct ptl_node *node, struct ptl_span peer)
 {
-    if (atomic_load_explicit(&node->peer_limits.count, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&node->links->peer_limits.count, memory_order_relaxed) == 0) {
         return SIZE_MAX;
     }
-    pthread_mutex_lock(&node->lock);
+    pthread_mutex_lock(&node->links->lock);
     const struct limit *limit = find(node, peer);
     size_t sure = limit != NULL ? limit->sure : SIZE_MAX;
-    pthread_mutex_unlock(&node->lock);
+    pthread_mutex_unlock(&node->links->lock);
     return sure;
 }

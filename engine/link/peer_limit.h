@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 
 struct ptl_peer_limits {
-    struct ptl_map by_node; /* guarded by the node's lock */
+    struct ptl_map by_node; /* guarded by the links' lock */
     _Atomic uint32_t count; /* of the map; read without the lock */
     _Atomic uint64_t least; /* of all that were ever set while there was one */
 };

@@ -4,7 +4,8 @@
 #include "engine/link/link.h"
 #include "engine/link/packet.h"
 #include "engine/link/peer_full.h"
-#include "engine/node/node.h"
+#include "engine/message/name.h"
+#include "engine/shard/node.h"
 
 /* ---- Our ports ----------------------------------------------------------------------------- */
 

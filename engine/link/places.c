@@ -1,7 +1,8 @@
 #include "engine/link/places.h"
 
 #include "engine/link/connection.h"
-#include "engine/node/node.h"
+#include "engine/link/node_links.h"
+#include "engine/shard/node.h"
 
 #define STARVED_CLOSE 16 /* strangers closed at a time when there are no descriptors */
 #define STARVED_AGAIN_NS UINT64_C(60000000000)
@@ -30,10 +31,10 @@ int ptl_connection_take_place(struct ptl_connection *c)
 /* Told to the operator once in a while, whatever strangers do. */
 static void tell_starved(struct ptl_shard *shard)
 {
-    uint64_t told = atomic_load(&shard->node->starved_told_at);
+    uint64_t told = atomic_load(&shard->node->links->starved_told_at);
 
     if ((told == 0 || shard->now - told >= STARVED_AGAIN_NS) &&
-        atomic_compare_exchange_strong(&shard->node->starved_told_at, &told, shard->now)) {
+        atomic_compare_exchange_strong(&shard->node->links->starved_told_at, &told, shard->now)) {
         ptl_log(shard->node, PTL_LOG_ERROR,
                 "no descriptor is left for a connection: strangers are closed to make room; "
                 "allow more open files");

@@ -8,8 +8,8 @@
 #include "engine/link/request.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 /* When what waits for a peer exceeds its room so many times, by answers to its own requests, it is
  * not read until it has taken some ... */

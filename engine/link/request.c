@@ -1,6 +1,7 @@
 #include "engine/link/request.h"
 
 #include "engine/link/link.h"
+#include "engine/link/linked.h"
 #include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/seek.h"
@@ -9,9 +10,10 @@
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/message/words.h"
-#include "engine/node/node.h"
+#include "engine/port/function.h"
 #include "engine/port/send.h"
 #include "engine/port/spawn.h"
+#include "engine/shard/node.h"
 
 /* One request, half taken apart: what stands behind its name. */
 struct request {

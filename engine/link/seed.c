@@ -1,52 +1,85 @@
 #include "engine/link/seed.h"
 
 #include "engine/link/dial.h"
-#include "engine/node/node.h"
+#include "engine/link/node_links.h"
+#include "engine/shard/node.h"
 
 #define BACKOFF_FIRST_NS UINT64_C(1000000000)
 #define BACKOFF_LAST_NS UINT64_C(30000000000)
 #define TELL_AGAIN_NS UINT64_C(60000000000)
 
+int ptl_seeds_init(struct ptl_node *node, const char *const *seeds)
+{
+    struct ptl_node_links *links = node->links;
+    unsigned count = 0;
+
+    while (seeds != NULL && seeds[count] != NULL) {
+        count++;
+    }
+    links->seeds = ptl_alloc(node->allocator, (count + 1) * sizeof(*links->seeds));
+    if (links->seeds == NULL) {
+        return PTL_ENOMEM;
+    }
+    links->seed_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        links->seeds[i].host_port = ptl_text_copy(node->allocator, seeds[i], strlen(seeds[i]));
+        if (links->seeds[i].host_port == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    return PTL_OK;
+}
+
+void ptl_seeds_drop(struct ptl_node *node)
+{
+    struct ptl_node_links *links = node->links;
+
+    for (unsigned i = 0; i < links->seed_count; i++) {
+        ptl_text_free(node->allocator, links->seeds[i].host_port);
+    }
+    ptl_free(node->allocator, links->seeds, (links->seed_count + 1) * sizeof(*links->seeds));
+}
+
 void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash)
 {
     struct ptl_node *node = from->node;
-    struct ptl_seed *its = &node->seeds[seed];
+    struct ptl_seed *its = &node->links->seeds[seed];
 
     atomic_store(&its->led_to, hash);
     atomic_store(&its->settled, true);
     if (atomic_exchange(&its->state, PTL_SEED_LINKED) != PTL_SEED_LINKED) {
         atomic_store(&its->linked_at, from->now);
-        atomic_store(&node->seed_news, true);
+        atomic_store(&node->links->seed_news, true);
         ptl_shard_wake(&node->shards[0], from);
     }
 }
 
 void ptl_seed_is_self(struct ptl_node *node, int seed)
 {
-    atomic_store(&node->seeds[seed].state, PTL_SEED_SELF);
-    atomic_store(&node->seeds[seed].settled, true);
-    ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", node->seeds[seed].host_port);
+    atomic_store(&node->links->seeds[seed].state, PTL_SEED_SELF);
+    atomic_store(&node->links->seeds[seed].settled, true);
+    ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", node->links->seeds[seed].host_port);
 }
 
 void ptl_seed_lost(struct ptl_node *node, int seed, int err, struct ptl_shard *from)
 {
-    atomic_store(&node->seeds[seed].lost_err, err);
+    atomic_store(&node->links->seeds[seed].lost_err, err);
     /* Whoever says so may be another shard: shard 0 finds the state and sets the time. */
-    atomic_store(&node->seeds[seed].state, PTL_SEED_LOST);
-    atomic_store(&node->seeds[seed].settled, true);
-    atomic_store(&node->seed_news, true);
+    atomic_store(&node->links->seeds[seed].state, PTL_SEED_LOST);
+    atomic_store(&node->links->seeds[seed].settled, true);
+    atomic_store(&node->links->seed_news, true);
     ptl_shard_wake(&node->shards[0], from);
 }
 
 bool ptl_seed_has_led_to(const struct ptl_node *node, int seed, uint64_t hash)
 {
-    return atomic_load(&node->seeds[seed].led_to) == hash;
+    return atomic_load(&node->links->seeds[seed].led_to) == hash;
 }
 
 bool ptl_seeds_unsettled(const struct ptl_node *node)
 {
-    for (unsigned i = 0; i < node->seed_count; i++) {
-        if (!atomic_load(&node->seeds[i].settled)) {
+    for (unsigned i = 0; i < node->links->seed_count; i++) {
+        if (!atomic_load(&node->links->seeds[i].settled)) {
             return true;
         }
     }
@@ -94,8 +127,8 @@ static void look_back(struct ptl_seed *seed, uint64_t now)
 /* All have been tried, and none is linked. */
 static bool is_alone(const struct ptl_node *node)
 {
-    for (unsigned i = 0; i < node->seed_count; i++) {
-        if (atomic_load(&node->seeds[i].state) == PTL_SEED_LINKED) {
+    for (unsigned i = 0; i < node->links->seed_count; i++) {
+        if (atomic_load(&node->links->seeds[i].state) == PTL_SEED_LINKED) {
             return false;
         }
     }
@@ -159,9 +192,9 @@ uint64_t ptl_seeds_tick(struct ptl_shard *shard, uint64_t now)
     struct ptl_node *node = shard->node;
     uint64_t next = UINT64_MAX;
 
-    atomic_store(&node->seed_news, false);
-    for (unsigned i = 0; i < node->seed_count; i++) {
-        struct ptl_seed *seed = &node->seeds[i];
+    atomic_store(&node->links->seed_news, false);
+    for (unsigned i = 0; i < node->links->seed_count; i++) {
+        struct ptl_seed *seed = &node->links->seeds[i];
         if (seed->backoff_ns == 0) {
             seed->backoff_ns = BACKOFF_FIRST_NS;
         }

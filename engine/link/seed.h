@@ -40,6 +40,13 @@ struct ptl_seed {
         linked_at; /* ns: since when it is linked, or was; 0: not since the last loss */
 };
 
+/*
+ * Keep a copy of the node's seeds, at most PTL_SEEDS_MAX (`seeds` ends with NULL, or is NULL), and
+ * free it.  Errors: PTL_ENOMEM: what was made is to be freed too.
+ */
+PTL_MUST_CHECK int ptl_seeds_init(struct ptl_node *node, const char *const *seeds);
+void ptl_seeds_drop(struct ptl_node *node);
+
 /* Say what became of a seed; `hash` is that of the node that was proved to be behind it.  Thread:
  * any shard of the node. */
 void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash);

@@ -4,8 +4,9 @@
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
 #include "engine/link/packet.h"
+#include "engine/link/receive.h"
 #include "engine/link/stream.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 #define PROBE_NS UINT64_C(5000000000) /* a real node's silence */
 

@@ -8,7 +8,8 @@
 #include "engine/link/packet.h"
 #include "engine/link/places.h"
 #include "engine/link/receive.h"
-#include "engine/node/node.h"
+#include "engine/link/seed.h"
+#include "engine/shard/node.h"
 
 /* ---- Going on ------------------------------------------------------------------------------ */
 

@@ -6,7 +6,7 @@
 #include "engine/link/outside.h"
 #include "engine/link/stream.h"
 #include "engine/message/message.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/slice.h"
 
 /* Tell the shards outside of `blocked`; returns those that have no room now. */

@@ -5,10 +5,10 @@
 #include "engine/link/packet.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/monitor.h"
 #include "engine/port/reason.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 static bool same_listener(const void *entry, struct ptl_span name)
 {

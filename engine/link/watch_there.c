@@ -4,8 +4,8 @@
 #include "engine/link/packet.h"
 #include "engine/link/watched.h"
 #include "engine/message/message.h"
-#include "engine/node/node.h"
 #include "engine/port/bottleneck.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
 int ptl_link_watch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)

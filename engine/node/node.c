@@ -1,12 +1,16 @@
 #include "engine/node/node.h"
 
 #include "engine/directory/directory.h"
+#include "engine/directory/node_directory.h"
 #include "engine/link/links_end.h"
+#include "engine/link/losses.h"
+#include "engine/link/node_links.h"
 #include "engine/message/message.h"
+#include "engine/node/node_own.h"
 #include "engine/node/options.h"
 #include "engine/node/tower.h"
 #include "engine/port/fall.h"
-#include "engine/shard/registry.h"
+#include "engine/port/node_ports.h"
 #include "io/address.h"
 #include "io/thread.h"
 
@@ -40,9 +44,9 @@ unsigned ptl_node_shards(const struct ptl_node *node)
 
 const char *ptl_node_address(const struct ptl_node *node, unsigned index)
 {
-    bool listens = index < node->bind_count && node->binds[index].listener != NULL;
+    bool listens = index < node->own->bind_count && node->own->binds[index].listener != NULL;
 
-    return listens ? node->binds[index].address.text : NULL;
+    return listens ? node->own->binds[index].address.text : NULL;
 }
 
 /* ---- Making -------------------------------------------------------------------------------- */
@@ -51,12 +55,13 @@ static int make_rings(struct ptl_node *node)
 {
     size_t count = (size_t)node->shard_count * node->shard_count;
 
-    node->rings_block = ptl_alloc(node->allocator, count * sizeof(*node->rings) + PTL_CACHE_LINE);
-    if (node->rings_block == NULL) {
+    node->own->rings_block =
+        ptl_alloc(node->allocator, count * sizeof(*node->rings) + PTL_CACHE_LINE);
+    if (node->own->rings_block == NULL) {
         return PTL_ENOMEM;
     }
     uintptr_t start =
-        ((uintptr_t)node->rings_block + PTL_CACHE_LINE - 1) & ~(uintptr_t)(PTL_CACHE_LINE - 1);
+        ((uintptr_t)node->own->rings_block + PTL_CACHE_LINE - 1) & ~(uintptr_t)(PTL_CACHE_LINE - 1);
     node->rings = (struct ptl_ring *)start;
     for (size_t i = 0; i < count; i++) {
         int err = ptl_ring_init(&node->rings[i], node->allocator, node->options.ring_bytes);
@@ -90,17 +95,39 @@ static unsigned default_shards(void)
 
 static void free_threads(struct ptl_node *node)
 {
-    ptl_free(node->allocator, node->threads, node->shard_count * sizeof(*node->threads));
-    node->threads = NULL;
+    struct ptl_node_own *own = node->own;
+
+    ptl_free(node->allocator, own->threads, node->shard_count * sizeof(*own->threads));
+    own->threads = NULL;
 }
 
-/* Drop what was made, on any thread; loops are gone. */
-static void drop_node(struct ptl_node *node)
+static int make_own(struct ptl_node *node)
 {
-    const struct ptl_allocator *allocator = node->allocator;
-    size_t ring_count = (size_t)node->shard_count * node->shard_count;
+    node->own = ptl_alloc(node->allocator, sizeof(*node->own));
+    if (node->own == NULL) {
+        return PTL_ENOMEM;
+    }
+    pthread_mutex_init(&node->own->lock, NULL);
+    pthread_cond_init(&node->own->changed, NULL);
+    return PTL_OK;
+}
 
-    for (size_t i = 0; node->rings != NULL && i < ring_count; i++) {
+static void drop_own(struct ptl_node *node)
+{
+    if (node->own == NULL) {
+        return;
+    }
+    free_threads(node);
+    pthread_cond_destroy(&node->own->changed);
+    pthread_mutex_destroy(&node->own->lock);
+    ptl_free(node->allocator, node->own, sizeof(*node->own));
+}
+
+static void drop_rings(struct ptl_node *node)
+{
+    size_t count = (size_t)node->shard_count * node->shard_count;
+
+    for (size_t i = 0; node->rings != NULL && i < count; i++) {
         struct ptl_ring *ring = &node->rings[i];
         void *record;
         ptl_ring_publish(ring); /* what closing has added */
@@ -112,15 +139,27 @@ static void drop_node(struct ptl_node *node)
         }
         ptl_ring_drop(ring);
     }
-    ptl_free(allocator, node->rings_block, ring_count * sizeof(*node->rings) + PTL_CACHE_LINE);
+    if (node->rings != NULL) {
+        ptl_free(node->allocator, node->own->rings_block,
+                 count * sizeof(*node->rings) + PTL_CACHE_LINE);
+    }
+}
+
+/* Drop what was made, on any thread; loops are gone. */
+static void drop_node(struct ptl_node *node)
+{
+    const struct ptl_allocator *allocator = node->allocator;
+
+    drop_rings(node);
     for (unsigned i = 0; node->shards != NULL && i < node->shard_count; i++) {
         ptl_shard_drop(&node->shards[i]);
     }
     ptl_free(allocator, node->shards, node->shard_count * sizeof(*node->shards));
-    free_threads(node);
-    ptl_registry_drop(node);
-    ptl_whereabouts_drop(node);
+    ptl_node_directory_drop(node);
+    ptl_node_links_drop(node);
+    ptl_node_ports_drop(node);
     ptl_options_drop(node);
+    drop_own(node);
     ptl_free(allocator, node, sizeof(*node));
 }
 
@@ -132,6 +171,17 @@ static int give_identity(struct ptl_node *node, const char *id)
 
     maker->random(maker->maker, &incarnation, sizeof(incarnation));
     return ptl_identity_init(&node->self, id, incarnation, node->shard_count, node->allocator);
+}
+
+/* Each room's own. */
+static int make_parts(struct ptl_node *node, const struct ptl_node_options *options)
+{
+    int err = ptl_node_ports_init(node);
+
+    if (err == PTL_OK) {
+        err = ptl_node_links_init(node, options->seeds);
+    }
+    return err < 0 ? err : ptl_node_directory_init(node, options);
 }
 
 int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
@@ -149,12 +199,15 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
     node->allocator = allocator;
     node->shard_count = options->shards != 0 ? options->shards : default_shards();
     ptl_tower_raise(node);
-    ptl_registry_init(node);
-    ptl_whereabouts_init(node);
-    int err = ptl_options_take(node, options);
+    int err = make_own(node);
+    if (err == PTL_OK) {
+        err = ptl_options_take(node, options);
+    }
     if (err == PTL_OK) {
         err = give_identity(node, options->id);
-        atomic_store(&node->global, !options->ordinary);
+    }
+    if (err == PTL_OK) {
+        err = make_parts(node, options);
     }
     if (err == PTL_OK) {
         err = make_shards(node);
@@ -172,11 +225,11 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
 bool ptl_bind_resolved(struct ptl_node *node, void *request, int err,
                        const struct ptl_address addresses[])
 {
-    for (unsigned i = 0; i < node->bind_count; i++) {
-        if (request == &node->binds[i]) {
-            node->binds[i].resolved = err < 0 ? err : 1;
+    for (unsigned i = 0; i < node->own->bind_count; i++) {
+        if (request == &node->own->binds[i]) {
+            node->own->binds[i].resolved = err < 0 ? err : 1;
             if (err == PTL_OK) {
-                node->binds[i].address = addresses[0];
+                node->own->binds[i].address = addresses[0];
             }
             return true;
         }
@@ -216,25 +269,25 @@ int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard)
 {
     /* All names first: nobody may be accepted while the loop is polled for one of them, since no
      * shard runs yet. */
-    for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
-        int err = resolve_bind(shard, &node->binds[i]);
-        node->binds[i].resolved = err < 0 ? err : 1;
+    for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
+        int err = resolve_bind(shard, &node->own->binds[i]);
+        node->own->binds[i].resolved = err < 0 ? err : 1;
     }
-    for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
-        int err = listen_on(node, shard, &node->binds[i]);
+    for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
+        int err = listen_on(node, shard, &node->own->binds[i]);
         if (err < 0) {
             return err;
         }
-        ptl_whereabouts_listen(node, &node->binds[i].address);
+        ptl_whereabouts_listen(node, i, &node->own->binds[i].address);
     }
     return PTL_OK;
 }
 
 void ptl_node_unlisten(struct ptl_node *node, struct ptl_shard *shard)
 {
-    for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
-        node->binds[i].listener = NULL;
-        node->binds[i].resolved = 0;
+    for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
+        node->own->binds[i].listener = NULL;
+        node->own->binds[i].resolved = 0;
     }
 }
 
@@ -259,45 +312,45 @@ uint64_t ptl_node_next(struct ptl_node *node, unsigned shard)
 
 static void report_open(struct ptl_node *node, int err)
 {
-    pthread_mutex_lock(&node->lock);
-    node->opened++;
-    if (err < 0 && node->open_err == PTL_OK) {
-        node->open_err = err;
+    pthread_mutex_lock(&node->own->lock);
+    node->own->opened++;
+    if (err < 0 && node->own->open_err == PTL_OK) {
+        node->own->open_err = err;
     }
-    pthread_cond_broadcast(&node->changed);
-    pthread_mutex_unlock(&node->lock);
+    pthread_cond_broadcast(&node->own->changed);
+    pthread_mutex_unlock(&node->own->lock);
 }
 
 /* All or none: a shard runs only when every shard is open.  Returns the first error. */
 static int wait_until_open(struct ptl_node *node)
 {
-    pthread_mutex_lock(&node->lock);
-    while (node->opened < node->shard_count) {
-        pthread_cond_wait(&node->changed, &node->lock);
+    pthread_mutex_lock(&node->own->lock);
+    while (node->own->opened < node->shard_count) {
+        pthread_cond_wait(&node->own->changed, &node->own->lock);
     }
-    int err = node->open_err;
-    pthread_mutex_unlock(&node->lock);
+    int err = node->own->open_err;
+    pthread_mutex_unlock(&node->own->lock);
     return err;
 }
 
 /* One more will wake no shard from now on. */
 static void finish(struct ptl_node *node)
 {
-    pthread_mutex_lock(&node->lock);
-    node->finished++;
-    pthread_cond_broadcast(&node->changed);
-    pthread_mutex_unlock(&node->lock);
+    pthread_mutex_lock(&node->own->lock);
+    node->own->finished++;
+    pthread_cond_broadcast(&node->own->changed);
+    pthread_mutex_unlock(&node->own->lock);
 }
 
 /* No shard frees its loop while another, or the thread that stops the node, may still wake it. */
 static void wait_until_finished(struct ptl_node *node)
 {
     finish(node);
-    pthread_mutex_lock(&node->lock);
-    while (node->finished < node->running) {
-        pthread_cond_wait(&node->changed, &node->lock);
+    pthread_mutex_lock(&node->own->lock);
+    while (node->own->finished < node->own->running) {
+        pthread_cond_wait(&node->own->changed, &node->own->lock);
     }
-    pthread_mutex_unlock(&node->lock);
+    pthread_mutex_unlock(&node->own->lock);
 }
 
 static void *run_shard(void *argument)
@@ -323,11 +376,11 @@ static int start_threads(struct ptl_node *node)
     unsigned started = 0;
     int err = PTL_OK;
 
-    node->opened = 0;
-    node->open_err = PTL_OK;
-    node->running = node->shard_count + 1;
+    node->own->opened = 0;
+    node->own->open_err = PTL_OK;
+    node->own->running = node->shard_count + 1;
     while (started < node->shard_count && err == PTL_OK) {
-        err = ptl_thread_start(&node->threads[started], run_shard, &node->shards[started]);
+        err = ptl_thread_start(&node->own->threads[started], run_shard, &node->shards[started]);
         started += err == PTL_OK;
     }
     for (unsigned i = started; i < node->shard_count; i++) {
@@ -335,18 +388,19 @@ static int start_threads(struct ptl_node *node)
     }
     err = wait_until_open(node);
     for (unsigned i = 0; err < 0 && i < started; i++) {
-        pthread_join(node->threads[i], NULL);
+        pthread_join(node->own->threads[i], NULL);
     }
     return err;
 }
 
 int ptl_node_open(struct ptl_node *node)
 {
-    if (node->threads != NULL) {
+    if (node->own->threads != NULL) {
         return PTL_EINVAL;
     }
-    node->threads = ptl_alloc(node->allocator, node->shard_count * sizeof(*node->threads));
-    int err = node->threads == NULL ? PTL_ENOMEM : start_threads(node);
+    node->own->threads =
+        ptl_alloc(node->allocator, node->shard_count * sizeof(*node->own->threads));
+    int err = node->own->threads == NULL ? PTL_ENOMEM : start_threads(node);
     if (err < 0) {
         ptl_log(node, PTL_LOG_ERROR, "cannot start: %s", ptl_err_text(err));
         free_threads(node);
@@ -382,13 +436,13 @@ static void wake_all(struct ptl_node *node)
 
 static void next_step(struct ptl_node *node, unsigned from, unsigned to)
 {
-    pthread_mutex_lock(&node->lock);
+    pthread_mutex_lock(&node->own->lock);
     bool first = atomic_load(&node->stop_step) == from; /* or another shard was */
     if (first) {
-        node->stopped = 0;
+        node->own->stopped = 0;
         atomic_store(&node->stop_step, to);
     }
-    pthread_mutex_unlock(&node->lock);
+    pthread_mutex_unlock(&node->own->lock);
     if (first) {
         wake_all(node);
     }
@@ -402,13 +456,13 @@ static void vote(struct ptl_node *node, unsigned shard, unsigned step, bool done
 {
     uint64_t all = ptl_node_all_shards(node);
 
-    pthread_mutex_lock(&node->lock);
+    pthread_mutex_lock(&node->own->lock);
     bool current = atomic_load(&node->stop_step) == step;
     if (current) {
-        node->stopped = done ? node->stopped | UINT64_C(1) << shard : 0;
+        node->own->stopped = done ? node->own->stopped | UINT64_C(1) << shard : 0;
     }
-    bool agreed = current && node->stopped == all;
-    pthread_mutex_unlock(&node->lock);
+    bool agreed = current && node->own->stopped == all;
+    pthread_mutex_unlock(&node->own->lock);
     if (agreed) {
         next_step(node, step, step + 1);
     }
@@ -416,7 +470,7 @@ static void vote(struct ptl_node *node, unsigned shard, unsigned step, bool done
 
 void ptl_node_stop_begin(struct ptl_node *node, unsigned deadline_ms)
 {
-    atomic_store(&node->patience_ns, (uint64_t)deadline_ms * 1000000);
+    atomic_store(&node->own->patience_ns, (uint64_t)deadline_ms * 1000000);
     next_step(node, PTL_STOP_NOT, PTL_STOP_FLUSH);
 }
 
@@ -430,10 +484,10 @@ static void begin_flush(struct ptl_shard *shard)
     struct ptl_node *node = shard->node;
 
     if (shard->index == 0) {
-        shard->stop_at = shard->now + atomic_load(&node->patience_ns);
+        shard->stop_at = shard->now + atomic_load(&node->own->patience_ns);
     }
-    for (unsigned i = shard->index; i < node->bind_count; i += node->shard_count) {
-        ptl_loop_unlisten(shard->loop, node->binds[i].listener);
+    for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
+        ptl_loop_unlisten(shard->loop, node->own->binds[i].listener);
     }
     ptl_waiters_drop(shard, true);
     ptl_links_deafen(shard);
@@ -449,7 +503,7 @@ static void enter(struct ptl_shard *shard, unsigned step)
         begin_flush(shard);
     }
     if (step == PTL_STOP_TELL) {
-        if (atomic_load(&shard->node->cut_short)) {
+        if (atomic_load(&shard->node->own->cut_short)) {
             ptl_losses_of_shard(shard);
         }
         ptl_fall_all(shard);
@@ -489,7 +543,7 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard)
     if (shard->index == 0 && shard->now >= shard->stop_at) {
         bool flushing = step < PTL_STOP_TELL;
         if (flushing) {
-            atomic_store(&node->cut_short, true);
+            atomic_store(&node->own->cut_short, true);
         }
         next_step(node, step, flushing ? PTL_STOP_TELL : PTL_STOP_CLOSE);
     }
@@ -498,16 +552,19 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard)
 
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
 {
-    if (node->threads == NULL) { /* it has never run */
+    if (node->own->threads == NULL) { /* it has never run */
         ptl_node_crash(node);
         return PTL_OK;
     }
     ptl_node_stop_begin(node, deadline_ms);
     finish(node);
     for (unsigned i = 0; i < node->shard_count; i++) {
-        pthread_join(node->threads[i], NULL);
+        pthread_join(node->own->threads[i], NULL);
     }
     int result = ptl_losses_tell(node);
+    if (result == PTL_OK && atomic_load(&node->own->cut_short)) {
+        result = PTL_ETIMEOUT;
+    }
     drop_node(node);
     return result;
 }

@@ -1,30 +1,14 @@
 #include "engine/node/options.h"
 
-#include "engine/node/node.h"
+#include "engine/link/seed.h"
+#include "engine/node/node_own.h"
+#include "engine/shard/node.h"
 #include "io/address.h"
 #include "io/framing.h"
 
 #define STDERR 2
 #define LOG_PATIENCE_MS 200 /* for the last lines, when nobody reads them */
 #define SECRET_SIZE_MIN 16  /* bytes; for addresses that others can reach */
-
-char *ptl_text_copy(const struct ptl_allocator *allocator, const char *text, size_t size)
-{
-    char *copy = ptl_alloc_raw(allocator, size + 1);
-
-    if (copy != NULL) {
-        memcpy(copy, text, size);
-        copy[size] = 0;
-    }
-    return copy;
-}
-
-void ptl_text_free(const struct ptl_allocator *allocator, char *text)
-{
-    if (text != NULL) {
-        ptl_free(allocator, text, strlen(text) + 1);
-    }
-}
 
 static void set_default(size_t *option, size_t value)
 {
@@ -138,39 +122,19 @@ static int copy_secret(struct ptl_node *node, const struct ptl_node_options *fro
     return PTL_OK;
 }
 
-static int copy_lists(struct ptl_node *node, const struct ptl_node_options *from)
+static int copy_binds(struct ptl_node *node, const char *const *from)
 {
-    unsigned binds = count_texts(from->binds), seeds = count_texts(from->seeds);
-    unsigned announces = count_texts(from->announces);
+    struct ptl_node_own *own = node->own;
+    unsigned count = count_texts(from);
 
-    /* Each count as soon as its block is there: ptl_options_drop() frees by them. */
-    node->binds = ptl_alloc(node->allocator, (binds + 1) * sizeof(*node->binds));
-    node->bind_count = node->binds == NULL ? 0 : binds;
-    node->seeds = ptl_alloc(node->allocator, (seeds + 1) * sizeof(*node->seeds));
-    node->seed_count = node->seeds == NULL ? 0 : seeds;
-    node->announces = ptl_alloc(node->allocator, (announces + 1) * sizeof(*node->announces));
-    node->announce_count = node->announces == NULL ? 0 : announces;
-    if (node->binds == NULL || node->seeds == NULL || node->announces == NULL) {
+    own->binds = ptl_alloc(node->allocator, (count + 1) * sizeof(*own->binds));
+    if (own->binds == NULL) {
         return PTL_ENOMEM;
     }
-    for (unsigned i = 0; i < binds; i++) {
-        node->binds[i].wish =
-            ptl_text_copy(node->allocator, from->binds[i], strlen(from->binds[i]));
-        if (node->binds[i].wish == NULL) {
-            return PTL_ENOMEM;
-        }
-    }
-    for (unsigned i = 0; i < announces; i++) {
-        node->announces[i] =
-            ptl_text_copy(node->allocator, from->announces[i], strlen(from->announces[i]));
-        if (node->announces[i] == NULL) {
-            return PTL_ENOMEM;
-        }
-    }
-    for (unsigned i = 0; i < seeds; i++) {
-        node->seeds[i].host_port =
-            ptl_text_copy(node->allocator, from->seeds[i], strlen(from->seeds[i]));
-        if (node->seeds[i].host_port == NULL) {
+    own->bind_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        own->binds[i].wish = ptl_text_copy(node->allocator, from[i], strlen(from[i]));
+        if (own->binds[i].wish == NULL) {
             return PTL_ENOMEM;
         }
     }
@@ -183,9 +147,9 @@ static int open_log(struct ptl_node *node)
     if (node->options.log != NULL) {
         return PTL_OK;
     }
-    int err = ptl_log_writer_open(node->allocator, STDERR, &node->log_writer);
+    int err = ptl_log_writer_open(node->allocator, STDERR, &node->own->log_writer);
     node->options.log = ptl_log_write;
-    node->options.log_data = node->log_writer;
+    node->options.log_data = node->own->log_writer;
     return err;
 }
 
@@ -211,7 +175,7 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
     }
     err = copy_secret(node, from);
     if (err == PTL_OK) {
-        err = copy_lists(node, from);
+        err = copy_binds(node, from->binds);
     }
     return err < 0 ? err : open_log(node);
 }
@@ -220,19 +184,14 @@ void ptl_options_drop(struct ptl_node *node)
 {
     const struct ptl_allocator *allocator = node->allocator;
 
-    ptl_log_writer_close(node->log_writer, LOG_PATIENCE_MS);
-    for (unsigned i = 0; i < node->bind_count; i++) {
-        ptl_text_free(allocator, node->binds[i].wish);
+    if (node->own == NULL) {
+        return;
     }
-    ptl_free(allocator, node->binds, (node->bind_count + 1) * sizeof(*node->binds));
-    for (unsigned i = 0; i < node->seed_count; i++) {
-        ptl_text_free(allocator, node->seeds[i].host_port);
+    ptl_log_writer_close(node->own->log_writer, LOG_PATIENCE_MS);
+    for (unsigned i = 0; i < node->own->bind_count; i++) {
+        ptl_text_free(allocator, node->own->binds[i].wish);
     }
-    ptl_free(allocator, node->seeds, (node->seed_count + 1) * sizeof(*node->seeds));
-    for (unsigned i = 0; i < node->announce_count; i++) {
-        ptl_text_free(allocator, node->announces[i]);
-    }
-    ptl_free(allocator, node->announces, (node->announce_count + 1) * sizeof(*node->announces));
+    ptl_free(allocator, node->own->binds, (node->own->bind_count + 1) * sizeof(*node->own->binds));
     ptl_text_free(allocator, (char *)node->options.framings);
     if (node->options.secret != NULL) {
         memset((void *)node->options.secret, 0, node->options.secret_size);

@@ -14,7 +14,3 @@ struct ptl_node;
 PTL_MUST_CHECK int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from);
 
 void ptl_options_drop(struct ptl_node *node);
-
-/* A copy of a text in memory of the node; and back again. */
-char *ptl_text_copy(const struct ptl_allocator *allocator, const char *text, size_t size);
-void ptl_text_free(const struct ptl_allocator *allocator, char *text);

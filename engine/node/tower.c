@@ -16,6 +16,7 @@
 #include "engine/link/links_tick.h"
 #include "engine/link/listener.h"
 #include "engine/link/outside.h"
+#include "engine/link/peer_limit.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/places.h"
 #include "engine/link/request.h"
@@ -23,6 +24,7 @@
 #include "engine/link/telling.h"
 #include "engine/link/watch_here.h"
 #include "engine/node/node.h"
+#include "engine/node/node_own.h"
 #include "engine/port/estate.h"
 #include "engine/port/fall.h"
 #include "engine/port/outside.h"
@@ -438,6 +440,7 @@ static const struct ptl_link_outside link_outside = {
     .is_seed = ptl_directory_link_is_seed,
     .find = ptl_directory_find,
     .waits = ptl_directory_waits,
+    .may_find = ptl_directory_may_find,
 };
 
 void ptl_tower_raise(struct ptl_node *node)

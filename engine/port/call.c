@@ -6,9 +6,9 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/callback.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 /* Whose the answer is.  Only one comes about, whoever is first. */
 enum state {

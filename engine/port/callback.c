@@ -1,7 +1,7 @@
 #include "engine/port/callback.h"
 
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
 /* The ID of a port, and its chosen name as long as it has one. */

@@ -2,7 +2,7 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/slice.h"
 
 #ifdef PTL_SIMULATED

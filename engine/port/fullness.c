@@ -1,9 +1,9 @@
 #include "engine/port/fullness.h"
 
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/outside.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 #include "engine/shard/slice.h"
 
 /*

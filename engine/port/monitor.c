@@ -2,13 +2,13 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/callback.h"
 #include "engine/port/fall.h"
 #include "engine/port/outside.h"
 #include "engine/port/pending.h"
 #include "engine/port/reason.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 

@@ -1,8 +1,8 @@
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/monitor.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 static void free_made(struct ptl_node *node, unsigned home, struct ptl_monitoring *monitoring)
 {

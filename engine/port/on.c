@@ -1,8 +1,8 @@
 #include "engine/port/on.h"
 
 #include "engine/message/message.h"
-#include "engine/node/node.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 static void free_on(const struct ptl_allocator *allocator, struct ptl_on *on)
 {

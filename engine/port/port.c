@@ -2,7 +2,6 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/callback.h"
 #include "engine/port/estate.h"
 #include "engine/port/on.h"
@@ -13,6 +12,7 @@
 #include "engine/port/send.h"
 #include "engine/port/spawn.h"
 #include "engine/port/spawner.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 

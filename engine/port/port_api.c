@@ -1,8 +1,9 @@
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/port/node_ports.h"
 #include "engine/port/port.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,8 +33,8 @@ static int choose_shard(struct ptl_node *node, const struct ptl_port_options *op
         *shard = options->shard_plus_one - 1;
         return *shard < node->shard_count ? PTL_OK : PTL_EINVAL;
     }
-    *shard =
-        here != NULL ? here->index : atomic_fetch_add(&node->next_shard, 1) % node->shard_count;
+    *shard = here != NULL ? here->index
+                          : atomic_fetch_add(&node->ports->next_shard, 1) % node->shard_count;
     return PTL_OK;
 }
 

@@ -1,6 +1,6 @@
 #include "engine/port/ports.h"
 
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 

@@ -3,8 +3,8 @@
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/monitor.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
 /*

@@ -1,6 +1,6 @@
 #include "engine/port/reason.h"
 
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
 struct ptl_msg ptl_reason_short(void)

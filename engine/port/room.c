@@ -1,10 +1,10 @@
 #include "engine/port/room.h"
 
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/callback.h"
 #include "engine/port/outside.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 

@@ -2,8 +2,8 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/outside.h"
+#include "engine/shard/node.h"
 
 unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port)
 {

@@ -2,11 +2,12 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/callback.h"
+#include "engine/port/function.h"
 #include "engine/port/outside.h"
 #include "engine/port/send.h"
 #include "engine/port/spawner.h"
+#include "engine/shard/node.h"
 
 /* The name of the function, at the front of the body.  Returns whether there is one. */
 static bool read_name(struct ptl_cursor *cursor, uint8_t room[static PTL_STRING_NAME_ROOM],

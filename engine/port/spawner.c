@@ -1,7 +1,7 @@
 #include "engine/port/spawner.h"
 
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
 static bool same_node(const void *entry, struct ptl_span node)

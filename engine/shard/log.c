@@ -1,7 +1,7 @@
 #include "engine/shard/log.h"
 
 #include "engine/message/name.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 #include "engine/shard/shard.h"
 
 #include "engine/message/message.h"
-#include "engine/node/node.h"
+#include "engine/shard/node.h"
 #include "engine/shard/tower.h"
 
 /* Give the producer its room back after so many records, not only at the end. */

@@ -3,9 +3,9 @@
 #include "engine/link/failure.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/node/node.h"
 #include "engine/port/callback.h"
 #include "engine/port/send.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 

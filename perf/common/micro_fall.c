@@ -1,6 +1,7 @@
 #include "perf/common/micro_fall.h"
 
 #include "engine/link/failure.h"
+#include "engine/link/known.h"
 #include "engine/link/link.h"
 #include "engine/node/node.h"
 

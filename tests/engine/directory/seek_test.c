@@ -4,6 +4,7 @@
  */
 #include "engine/directory/addresses.h"
 #include "engine/link/seek.h"
+#include "io/cbor.h"
 #include "tests/common/village.h"
 
 #include <setjmp.h>

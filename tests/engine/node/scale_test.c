@@ -3,6 +3,7 @@
  * stepped by hand, turn by turn, and what a turn did is counted.
  */
 #include "engine/link/failure.h"
+#include "engine/link/known.h"
 #include "engine/link/link.h"
 #include "engine/link/watch_here.h"
 #include "engine/message/message.h"

@@ -1,0 +1,35 @@
+/*
+ * engine/link/node_links.h - what all shards of a node share of the room of links.
+ */
+#pragma once
+
+#include "engine/link/losses.h"
+#include "engine/link/peer_limit.h"
+#include "engine/link/seed.h"
+#include "engine/shard/map.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct ptl_node;
+
+struct ptl_node_links {
+    struct ptl_seed *seeds;
+    unsigned seed_count;
+    _Atomic bool seed_news;           /* the state of one has changed: shard 0 looks */
+    _Atomic uint64_t starved_told_at; /* ns: that there are no descriptors; 0: never */
+
+    pthread_mutex_t lock;  /* guards what follows: rarely touched, never for long */
+    struct ptl_map known;  /* where nodes listen: known.c */
+    struct ptl_map linked; /* char *: IDs of linked nodes, by hash: linked.c */
+    struct ptl_map nonces; /* struct ptl_connection: by hash of our nonce: nonce.c */
+    struct ptl_peer_limits peer_limits;
+    struct ptl_losses losses;
+};
+
+/*
+ * Make it, with these seeds (`seeds` ends with NULL, or is NULL), and free it, if there is one.
+ * Errors: PTL_ENOMEM: what was made is to be freed too.  Thread: the node's maker.
+ */
+PTL_MUST_CHECK int ptl_node_links_init(struct ptl_node *node, const char *const *seeds);
+void ptl_node_links_drop(struct ptl_node *node);

@@ -45,8 +45,12 @@ static void pass(struct ptl_watch *feeds, const struct ptl_entry *entry)
 
 void ptl_copies_pass(const struct ptl_entry *entry)
 {
-    const struct ptl_via *via = entry->part->owner->via;
+    struct ptl_owner *owner = entry->part->owner;
+    const struct ptl_via *via = owner->via;
 
+    if (owner->sweep == entry) {
+        owner->sweep = ptl_copy_behind(entry);
+    }
     if (via->cursors > 0) {
         pass(via->feeds, entry);
         pass(via->merged, entry);

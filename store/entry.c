@@ -21,6 +21,7 @@ struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, 
     entry->part = part;
     entry->key_size = (uint16_t)key.size;
     entry->hidden = 0;
+    entry->age = part->owner->age & PTL_AGE_MAX;
     memcpy(entry->bytes, key.bytes, key.size);
     if (value.size > 0) {
         memcpy(entry->bytes + key.size, value.bytes, value.size);

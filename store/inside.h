@@ -80,9 +80,19 @@ struct ptl_owner {
     uint32_t epoch;  /* changes with every attachment: marks of an earlier one are void */
     uint32_t entries;
     struct ptl_part *parts;
-    bool held;    /* by the function that is at work on it */
-    bool leaving; /* in the store's list of these, through in_via, and in no table */
+    struct ptl_entry *sweep; /* the end of a replacement goes on here */
+    uint8_t age;             /* of what was set since the last replacement began */
+    bool held;               /* by the function that is at work on it */
+    bool leaving;            /* in the store's list of these, through in_via, and in no table */
+    uint8_t replacing;       /* enum ptl_replacing */
     uint8_t id[];
+};
+
+/* Where the replacement of an owner's database has got to. */
+enum ptl_replacing {
+    PTL_REPLACING_NOT,  /* all of its entries are of its age */
+    PTL_REPLACING_SETS, /* what is of another age is stale, unless it is still set */
+    PTL_REPLACING_SWEEPS
 };
 
 /* Stays while it has parts, is watched or marked. */
@@ -111,9 +121,12 @@ struct ptl_entry {
     struct ptl_part *part;
     PTL_LIST_OF(ptl_entry) in_part;
     uint16_t key_size;
-    uint8_t hidden;
+    uint8_t hidden : 1;
+    uint8_t age : 7; /* the owner's when it was set */
     uint8_t bytes[]; /* the key, then the value */
 };
+
+#define PTL_AGE_MAX 127
 
 #define PTL_SPARE_MAX 64 /* marks that wait for their next use while any watch is open */
 
@@ -305,7 +318,7 @@ void ptl_copy_stop(struct ptl_watch *feed);
 /* The owner leaves the feed's via: nothing of it is left to copy. */
 void ptl_copy_leave(struct ptl_watch *feed, const struct ptl_owner *owner);
 
-/* This entry is about to leave its place: feeds that stand there step over it. */
+/* This entry is about to leave its place: whoever stands there steps over it. */
 void ptl_copies_pass(const struct ptl_entry *entry);
 
 /* ---- Marks (store/mark.c) ----------------------------------------------------------------- */

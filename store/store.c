@@ -162,6 +162,7 @@ static void move(struct ptl_store *store, struct ptl_owner *owner, struct ptl_vi
     }
     owner->attachment = attachment;
     owner->epoch = ++store->epochs;
+    owner->replacing = PTL_REPLACING_NOT;
     if (old == via) {
         return;
     }
@@ -397,6 +398,9 @@ static int put(struct ptl_store *store, struct ptl_part *part, struct ptl_span k
     uint32_t hash = ptl_key_hash(part->family, key);
     struct ptl_entry *old = ptl_entry_of(store, part, hash, key);
 
+    if (old != NULL) {
+        old->age = part->owner->age & PTL_AGE_MAX;
+    }
     if (old != NULL && ptl_span_equal(ptl_entry_value(old), value)) {
         return PTL_STORE_SAME;
     }
@@ -575,6 +579,7 @@ static void put_what_is_staged(struct ptl_store *store, struct ptl_table *staged
         uint32_t hash = entry->node.hash;
         struct ptl_entry *old = ptl_entry_of(store, part, hash, ptl_entry_key(entry));
         if (old != NULL && ptl_span_equal(ptl_entry_value(old), ptl_entry_value(entry))) {
+            old->age = entry->age;
             ptl_entry_free(store, entry);
         } else {
             ptl_entry_put(store, entry, hash, old, fed);
@@ -618,6 +623,7 @@ int ptl_store_replace(struct ptl_store *store, const struct ptl_source *source,
             move(store, owner, via, source->attachment);
         }
         put_what_is_staged(store, &staged, !fresh);
+        owner->replacing = PTL_REPLACING_NOT;
     }
     owner->held = false;
     ptl_owner_tidy(store, owner);
@@ -625,4 +631,94 @@ int ptl_store_replace(struct ptl_store *store, const struct ptl_source *source,
         ptl_via_tidy(store, via);
     }
     return err;
+}
+
+/* ---- A whole database, piece by piece ------------------------------------------------------ */
+
+/*
+ *   begin      the owner's age grows: all that it has is stale, and still shows
+ *   set ...    gives its entry the new age, also where it has that value already
+ *   end        sweeps over all entries and takes the stale ones
+ */
+
+/* There is an age of which no entry is: that of a replacement that was begun and never ended. */
+static void forget_ages(struct ptl_owner *owner)
+{
+    struct ptl_entry *entry = ptl_copy_first(owner->parts);
+
+    for (; entry != NULL; entry = ptl_copy_behind(entry)) {
+        entry->age = 0;
+    }
+    owner->age = 0;
+}
+
+/* Only after so many replacements in a row that were not ended, ages would meet again. */
+static void grow_older(struct ptl_owner *owner)
+{
+    if (owner->age < PTL_AGE_MAX) {
+        owner->age++;
+    } else if (owner->replacing == PTL_REPLACING_NOT) {
+        owner->age = 0; /* all are of the last age */
+    } else {
+        forget_ages(owner);
+        owner->age++;
+    }
+}
+
+int ptl_store_replace_begin(struct ptl_store *store, const struct ptl_source *source)
+{
+    struct ptl_owner *owner = ptl_owner_find(store, source->owner);
+    struct ptl_via *via;
+    int err = check_source(source);
+
+    if (err < 0) {
+        return err;
+    }
+    int order = compare(source, owner);
+    if (order < 0) {
+        return PTL_STORE_OLD;
+    }
+    if (order > 0 && owner != NULL && owner->via != NULL &&
+        owner->entries > store->limits.drop_max) {
+        return attach_another(store, owner, source); /* nothing of it is stale */
+    }
+    if (order > 0) {
+        err = prepare(store, source, &owner, &via);
+        if (err < 0) {
+            return err;
+        }
+        owner->held = true;
+        move(store, owner, via, source->attachment);
+        owner->held = false;
+    }
+    grow_older(owner);
+    owner->replacing = PTL_REPLACING_SETS;
+    owner->sweep = NULL;
+    return PTL_STORE_DONE;
+}
+
+bool ptl_store_replace_end(struct ptl_store *store, const struct ptl_source *source, uint32_t *max)
+{
+    struct ptl_owner *owner = ptl_owner_find(store, source->owner);
+
+    if (owner == NULL || compare(source, owner) != 0 || owner->replacing == PTL_REPLACING_NOT) {
+        return false; /* it has gone, or come anew, meanwhile */
+    }
+    if (owner->replacing == PTL_REPLACING_SETS) {
+        owner->replacing = PTL_REPLACING_SWEEPS;
+        owner->sweep = ptl_copy_first(owner->parts);
+    }
+    for (; owner->sweep != NULL && *max > 0; --*max) {
+        struct ptl_entry *entry = owner->sweep;
+        struct ptl_part *part = entry->part;
+        owner->sweep = ptl_copy_behind(entry);
+        if (entry->age != owner->age) {
+            ptl_entry_take(store, entry, true);
+            ptl_part_tidy(store, part);
+        }
+    }
+    if (owner->sweep == NULL) {
+        owner->replacing = PTL_REPLACING_NOT;
+    }
+    return owner->sweep != NULL;
 }

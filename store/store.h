@@ -22,7 +22,7 @@
  * lower ID of who brings it; what still comes through the other one is ignored.
  *
  * Cost: an entry takes 51 to 59 bytes beside its key and value (43, and 8 to 16 for its chain:
- * chains double).  An owner takes 81 to 89 beside its ID, a family 49 to 57 beside its name, and
+ * chains double).  An owner takes 92 to 100 beside its ID, a family 49 to 57 beside its name, and
  * what one owner has in one family 80 to 88 beside the entries.  What the allocator adds to each
  * block is not counted.  tests/store/store_test.c holds these figures.
  *
@@ -99,10 +99,27 @@ PTL_MUST_CHECK int ptl_store_attach(struct ptl_store *store, const struct ptl_so
 /*
  * The owner's whole database (its part in this slice): attaches if need be; what is not in it
  * vanishes, what is in it unchanged is no change.  Of two items for one key the later counts.
- * All or nothing.  Errors: PTL_EINVAL, PTL_ESIZE, PTL_ELIMIT, PTL_ENOMEM.
+ * All or nothing, and at once.  Errors: PTL_EINVAL, PTL_ESIZE, PTL_ELIMIT, PTL_ENOMEM.
  */
 PTL_MUST_CHECK int ptl_store_replace(struct ptl_store *store, const struct ptl_source *source,
                                      const struct ptl_item items[], size_t count);
+
+/*
+ * The same for a database of any size, piece by piece: begin, then ptl_store_set() of each entry,
+ * then end, until nothing is left.  What the owner had shows until it is set again (unchanged is
+ * no change) or end takes it; of an owner with many entries that attaches anew it goes with
+ * ptl_store_work() instead.
+ *
+ * An attachment that counts more, or a drop, ends it, too: all other calls then say so, as always.
+ * What was begun and not ended may be begun again.
+ * Errors of begin: PTL_EINVAL, PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_store_replace_begin(struct ptl_store *store,
+                                           const struct ptl_source *source);
+
+/* Look at up to *max entries, and take what is stale: *max is less by these then.  Returns whether
+ * some are left. */
+bool ptl_store_replace_end(struct ptl_store *store, const struct ptl_source *source, uint32_t *max);
 
 /*
  * The owner is lost there: its entries vanish, unless it has attached elsewhere since.  Needs no

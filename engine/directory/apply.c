@@ -13,76 +13,12 @@
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Entries as a peer wrote them, for ptl_store_replace(). */
-struct items {
-    struct ptl_shard *shard;
-    struct ptl_buffer entries; /* struct ptl_item */
-    struct ptl_buffer names;   /* keys that had to be rewritten; never moves */
-    size_t names_max;
-    size_t count;
-    const char *trouble;    /* why one was left out, or NULL */
-    struct ptl_span family; /* of which */
-};
-
-static void begin_items(struct items *items, struct ptl_shard *shard, struct ptl_span body)
-{
-    *items = (struct items){.shard = shard, .names_max = 2 * body.size};
-    ptl_buffer_init(&items->entries, shard->allocator, SIZE_MAX);
-    ptl_buffer_init(&items->names, shard->allocator, SIZE_MAX);
-}
-
-static void drop_items(struct items *items)
-{
-    ptl_buffer_drop(&items->entries);
-    ptl_buffer_drop(&items->names);
-}
-
-static const char *trouble_of(int err)
+const char *ptl_apply_trouble(int err)
 {
     return err == PTL_ESIZE ? "a key of more than 1024 bytes" : "a key that is none";
 }
 
-/* Keep a key that was rewritten: room for all of them is taken with the first. */
-static struct ptl_span keep_name(struct items *items, struct ptl_span name)
-{
-    if (items->names.capacity == 0) {
-        ptl_buffer_reserve(&items->names, items->names_max);
-    }
-    size_t at = items->names.size;
-    if (ptl_buffer_append(&items->names, name.bytes, name.size) < 0) {
-        return name; /* the error is looked at in the end */
-    }
-    return ptl_span(items->names.bytes + at, name.size);
-}
-
-static struct ptl_span keep_if_rewritten(struct items *items, struct ptl_span name,
-                                         const uint8_t room[static PTL_KEY_ROOM])
-{
-    bool rewritten = name.bytes >= room && name.bytes < room + PTL_KEY_ROOM;
-
-    return rewritten ? keep_name(items, name) : name;
-}
-
-static void note_trouble(struct items *items, const char *trouble, struct ptl_span family)
-{
-    items->trouble = trouble;
-    items->family = family;
-}
-
-static void add_item(struct items *items, struct ptl_span family, struct ptl_span key,
-                     struct ptl_span value)
-{
-    struct ptl_item item = {.family = family, .key = key, .value = value};
-
-    if (value.size > items->shard->node->options.db_value_bytes_max) {
-        note_trouble(items, "a value over the limit", family);
-    } else if (ptl_buffer_append(&items->entries, &item, sizeof(item)) == PTL_OK) {
-        items->count++;
-    }
-}
-
-/* Whether an entry of a real global node is one that it had from us: see take_pairs(). */
-static bool is_echo(const struct ptl_shard *shard, struct ptl_span key)
+bool ptl_apply_is_echo(const struct ptl_shard *shard, struct ptl_span key)
 {
     struct ptl_span self = ptl_directory_self(&shard->node->self);
 
@@ -97,72 +33,8 @@ static void skip_map(struct ptl_cursor *cursor)
     (void)err; /* the message is well-formed */
 }
 
-/* A map of keys and values, which is stepped over whatever it is. */
-static void read_map(struct items *items, struct ptl_span family, struct ptl_cursor *cursor,
-                     bool skip_echoes)
-{
-    struct ptl_cursor ahead = *cursor;
-    struct ptl_value head;
-    uint8_t room[PTL_KEY_ROOM];
-    struct ptl_span key, value;
-
-    int err = ptl_next(&ahead, &head);
-    if (err < 0 || head.type != PTL_MAP) {
-        note_trouble(items, "entries that are not a map", family);
-        skip_map(cursor);
-        return;
-    }
-    *cursor = ahead;
-    for (uint32_t i = 0; i < head.count; i++) {
-        err = ptl_key_next(cursor, room, &key);
-        if (err == PTL_EEND || ptl_next_span(cursor, &value) < 0) {
-            return;
-        }
-        if (err < 0) {
-            note_trouble(items, trouble_of(err), family);
-            continue;
-        }
-        if (skip_echoes && is_echo(items->shard, key)) {
-            continue;
-        }
-        add_item(items, family, keep_if_rewritten(items, key, room), value);
-    }
-}
-
-/* The families of a whole database that are this shard's. */
-static void read_database(struct items *items, struct ptl_span body, bool skip_echoes)
-{
-    struct ptl_cursor cursor = ptl_cursor_of(body);
-    struct ptl_value head;
-    uint8_t room[PTL_KEY_ROOM];
-
-    int err = ptl_next(&cursor, &head);
-    for (uint32_t i = 0; err == PTL_OK && i < head.count; i++) {
-        struct ptl_span family = ptl_span(NULL, 0);
-        err = ptl_key_next(&cursor, room, &family);
-        if (err == PTL_EEND) {
-            return;
-        }
-        bool named = err == PTL_OK, valid = named && ptl_family_fits(family);
-        /* One shard takes it, or says that it cannot. */
-        bool here = (named ? ptl_directory_place(items->shard, family) : 0) == items->shard->index;
-        err = PTL_OK;
-        if (here) {
-            family = keep_if_rewritten(items, family, room);
-        }
-        if (here && !valid) {
-            note_trouble(items, "a family whose name is not one", family);
-        }
-        if (here && valid) {
-            read_map(items, family, &cursor, skip_echoes);
-        } else {
-            skip_map(&cursor);
-        }
-    }
-}
-
-static void warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
-                 const char *trouble)
+void ptl_apply_warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
+                    const char *trouble)
 {
     struct ptl_span shown = ptl_key_shown(family);
 
@@ -175,16 +47,6 @@ static void warn_of_owner(struct ptl_shard *shard, struct ptl_span node)
 {
     ptl_log_about(shard, PTL_LOG_WARN, node, "from %.*s: an owner that is none: ignored",
                   (int)node.size, (const char *)node.bytes);
-}
-
-static int replace(struct items *items, const struct ptl_source *source)
-{
-    const struct ptl_item *entries = (const struct ptl_item *)(const void *)items->entries.bytes;
-
-    if (items->entries.err < 0 || items->names.err < 0) {
-        return PTL_ENOMEM;
-    }
-    return ptl_store_replace(items->shard->directory.store, source, entries, items->count);
 }
 
 /* ---- Nodes without owners -------------------------------------------------------------------- */
@@ -204,7 +66,7 @@ static struct ptl_source source_of(const struct ptl_shard *shard, const struct p
     };
 }
 
-static bool over_limit(const struct ptl_shard *shard, struct ptl_span owner)
+bool ptl_apply_over_limit(const struct ptl_shard *shard, struct ptl_span owner)
 {
     return ptl_store_owner_count(shard->directory.store, owner) >
            shard->node->options.db_entries_max;
@@ -212,36 +74,11 @@ static bool over_limit(const struct ptl_shard *shard, struct ptl_span owner)
 
 static void judge(struct ptl_shard *shard, const struct ptl_op *op, int result)
 {
-    if (over_limit(shard, op->node)) {
+    if (ptl_apply_over_limit(shard, op->node)) {
         ptl_directory_fail(shard, op->node, PTL_ELIMIT);
     } else if (result < 0 && result != PTL_EOWNER) {
         ptl_directory_fail(shard, op->node, result);
     }
-}
-
-void ptl_apply_replace(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    struct ptl_source source = source_of(shard, op);
-    struct ptl_peer *peer = ptl_peer_get(shard, op->node);
-    struct items items;
-
-    if (peer == NULL) {
-        ptl_directory_fail(shard, op->node, PTL_ENOMEM);
-        return;
-    }
-    peer->attached = !by_global(op);
-    peer->knows_owners |= (op->watcher & PTL_BY_OURS) != 0;
-    begin_items(&items, shard, op->body);
-    read_database(&items, op->body, by_global(op));
-    if (items.count > shard->node->options.db_entries_max) {
-        ptl_directory_fail(shard, op->node, PTL_ELIMIT);
-    } else {
-        judge(shard, op, replace(&items, &source));
-    }
-    if (items.trouble != NULL) {
-        warn(shard, op->node, items.family, items.trouble);
-    }
-    drop_items(&items);
 }
 
 /* One update, taken apart. */
@@ -413,10 +250,10 @@ static void take_sets(struct taking *taking, const struct update *update)
             return;
         }
         if (err < 0) {
-            taking->trouble = trouble_of(err);
+            taking->trouble = ptl_apply_trouble(err);
         } else if (value.size > taking->value_max) {
             taking->trouble = "a value over the limit";
-        } else if (!taking->skip_echoes || !is_echo(taking->shard, key)) {
+        } else if (!taking->skip_echoes || !ptl_apply_is_echo(taking->shard, key)) {
             note_result(taking, ptl_store_set(taking->shard->directory.store, taking->source,
                                               update->family, key, value));
         }
@@ -432,7 +269,7 @@ static void take_dels(struct taking *taking, const struct update *update)
     for (uint32_t i = 0; i < update->del_count; i++) {
         int err = ptl_key_next(&cursor, room, &key);
         if (err < 0) {
-            taking->trouble = trouble_of(err);
+            taking->trouble = ptl_apply_trouble(err);
             continue;
         }
         note_result(taking, ptl_store_del(taking->shard->directory.store, taking->source,
@@ -474,7 +311,7 @@ void ptl_apply_update(struct ptl_shard *shard, const struct ptl_op *op)
         take_update(&taking, &update);
     }
     if (taking.trouble != NULL) {
-        warn(shard, op->node, update.family, taking.trouble);
+        ptl_apply_warn(shard, op->node, update.family, taking.trouble);
     }
     judge(shard, op, taking.result);
 }
@@ -566,7 +403,7 @@ static void take_trusted(struct taking *taking, struct ptl_cursor cursor, const 
         take_sets(taking, &update);
     }
     if (taking->trouble != NULL) {
-        warn(taking->shard, op->node, update.family, taking->trouble);
+        ptl_apply_warn(taking->shard, op->node, update.family, taking->trouble);
     }
     /* An owner that is not attached was lost meanwhile, as another shard of the peer's told. */
     if (taking->result < 0 && taking->result != PTL_EOWNER) {
@@ -590,13 +427,6 @@ void ptl_apply_owned(struct ptl_shard *shard, const struct ptl_op *op)
 
 /* ---- The master ------------------------------------------------------------------------------ */
 
-static bool is_master(const struct ptl_shard *shard, struct ptl_span node)
-{
-    const struct ptl_directory *directory = &shard->directory;
-
-    return directory->has_master && ptl_span_equal(ptl_port_node(&directory->master), node);
-}
-
 static struct ptl_interest *interest_in(struct ptl_shard *shard, const struct ptl_op *op,
                                         struct ptl_cursor *cursor)
 {
@@ -604,45 +434,10 @@ static struct ptl_interest *interest_in(struct ptl_shard *shard, const struct pt
     struct ptl_span family;
     int err = ptl_key_next(cursor, room, &family);
 
-    if (err < 0 || !is_master(shard, op->node)) {
+    if (err < 0 || !ptl_directory_is_master(&shard->directory, op->node)) {
         return NULL; /* from one that was the master until just now */
     }
     return ptl_interest_find(shard, family);
-}
-
-void ptl_apply_copy(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    struct ptl_cursor cursor = ptl_cursor_of(op->body);
-    struct ptl_interest *interest = interest_in(shard, op, &cursor);
-    struct ptl_cursor ahead = cursor;
-    struct ptl_value head;
-    struct items items;
-
-    if (interest == NULL) {
-        return; /* nobody watches it any more */
-    }
-    int err = ptl_next(&ahead, &head);
-    bool filled = err == PTL_OK && head.type == PTL_MAP;
-    if (err == PTL_OK && !filled && head.type != PTL_NULL) {
-        warn(shard, op->node, ptl_interest_family(interest), "a copy that is not a map");
-        return;
-    }
-    struct ptl_source source = ptl_interest_source(interest);
-    begin_items(&items, shard, op->body);
-    if (filled) {
-        read_map(&items, ptl_interest_family(interest), &cursor, false);
-    }
-    int result = replace(&items, &source);
-    if (items.trouble != NULL) {
-        warn(shard, op->node, items.family, items.trouble);
-    }
-    drop_items(&items);
-    if (result < 0) {
-        ptl_directory_fail(shard, op->node, result);
-        return;
-    }
-    interest->fresh = true;
-    ptl_interest_copied(interest);
 }
 
 void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op)
@@ -654,7 +449,8 @@ void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     if (!interest->fresh) {
-        warn(shard, op->node, ptl_interest_family(interest), "a change before its first copy");
+        ptl_apply_warn(shard, op->node, ptl_interest_family(interest),
+                       "a change before its first copy");
         return;
     }
     struct ptl_source source = ptl_interest_source(interest);

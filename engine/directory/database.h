@@ -31,6 +31,7 @@ struct ptl_link;
 struct ptl_outlet;
 struct ptl_question;
 struct ptl_registration;
+struct ptl_replacing;
 struct ptl_shard;
 
 /* A bit of the greeting's features: understands portolan::db, _owner and _lost. */
@@ -51,7 +52,7 @@ enum ptl_directory_op {
     PTL_DIR_UNFOLLOW, /* epoch: the follower: a thread ends it */
     /* From the owner of a peer's link; node: the peer. */
     PTL_DIR_PEER_GLOBAL,  /* to all; watcher: 1 when it knows owners */
-    PTL_DIR_REPLACE,      /* to all; epoch: attachment, watcher: PTL_BY_...; body: a map */
+    PTL_DIR_REPLACE,      /* to all; epoch: attachment, watcher: PTL_BY_..., number; body: a map */
     PTL_DIR_UPDATE,       /* epoch, watcher: the same; body: family, set, del */
     PTL_DIR_OWNER,        /* to all; body: owner, attachment */
     PTL_DIR_LOST,         /* to all; body: owner, attachment */
@@ -60,9 +61,10 @@ enum ptl_directory_op {
     PTL_DIR_PEER_ASKS,    /* body: a question of the peer's */
     PTL_DIR_PEER_WATCHES, /* body: family */
     PTL_DIR_PEER_LEAVES,  /* body: family */
-    PTL_DIR_COPY,         /* from the master; body: family, map or null */
+    PTL_DIR_COPY,         /* from the master; watcher: the number; body: family, map or null */
     PTL_DIR_CHANGE,       /* from the master; body: family, set, del */
     PTL_DIR_ANSWER,       /* from the master; epoch: the question; body: the result */
+    PTL_DIR_TAKEN,        /* to its link's owner; watcher: the number of what was taken whole */
     /* Roles. */
     PTL_DIR_SEED,      /* to shard 0: the node `node` is linked and a seed of ours */
     PTL_DIR_NEEDED,    /* to shard 0: something here needs a master */
@@ -83,6 +85,7 @@ enum ptl_directory_op {
 /* Of PTL_DIR_REPLACE and PTL_DIR_UPDATE: what the peer is. */
 #define PTL_BY_GLOBAL 1u /* a real global node, or one of ours that has just become one */
 #define PTL_BY_OURS 2u   /* it numbers its attachments itself */
+#define PTL_BY_BITS 2    /* the number of a whole database stands above these */
 
 /* A node whose link is up and that takes part in the database, as every shard sees it. */
 struct ptl_peer {
@@ -90,14 +93,15 @@ struct ptl_peer {
     struct ptl_port port; /* its node port: where requests go */
     bool global;          /* it said so */
     bool knows_owners;
-    bool attached;           /* to us: its entries came through us */
-    bool ignored;            /* something that it brings was, for what counts more */
-    bool asking;             /* it is to be asked for all once more */
-    bool failing;            /* its link is to be failed: what it had to know is lost */
-    uint64_t left_out_at;    /* ns: when the log last told of entries that it does not take */
-    uint32_t left_out;       /* ... and how many there were since */
-    struct ptl_outlet *feed; /* of our part of the database, or NULL */
-    struct ptl_map watches;  /* outlets of the families that it watches, by their hash */
+    bool attached;        /* to us: its entries came through us */
+    bool ignored;         /* something that it brings was, for what counts more */
+    bool asking;          /* it is to be asked for all once more */
+    bool failing;         /* its link is to be failed: what it had to know is lost */
+    uint64_t left_out_at; /* ns: when the log last told of entries that it does not take */
+    uint32_t left_out;    /* ... and how many there were since */
+    struct ptl_replacing *replacing; /* a whole database or copy that it brings, or NULL */
+    struct ptl_outlet *feed;         /* of our part of the database, or NULL */
+    struct ptl_map watches;          /* outlets of the families that it watches, by their hash */
 };
 
 /* A family of the network's that is watched on this ordinary node. */
@@ -154,10 +158,20 @@ struct ptl_directory {
     struct ptl_parcel *first[PTL_SHARDS_MAX], *last[PTL_SHARDS_MAX]; /* no room in the ring yet */
     uint64_t queued;                                                 /* a bit a shard */
     bool failing;                                                    /* one of the peers is */
-    uint64_t failing_owners; /* a bit a shard: all its links are, nobody knows which it was */
+    uint64_t failing_owners;    /* a bit a shard: all its links are, nobody knows which it was */
+    struct ptl_list replacings; /* whole databases that come in: the next one first */
+    uint32_t replacing_units;   /* so much of them is still taken in this turn */
+    uint32_t last_replacing;    /* number given to one that a link of this shard has brought */
     struct ptl_director *director;
     struct ptl_buffer sets, dels, packet; /* where packets are made */
 };
+
+/* Whether this node is our master now. */
+static inline bool ptl_directory_is_master(const struct ptl_directory *directory,
+                                           struct ptl_span node)
+{
+    return directory->has_master && ptl_span_equal(ptl_port_node(&directory->master), node);
+}
 
 static inline struct ptl_span ptl_directory_self(const struct ptl_identity *self)
 {

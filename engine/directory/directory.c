@@ -17,8 +17,11 @@
 #include "engine/directory/post.h"
 #include "engine/directory/question.h"
 #include "engine/directory/registration.h"
+#include "engine/directory/replacing.h"
+#include "engine/directory/request.h"
 #include "engine/directory/roles.h"
 #include "engine/shard/node.h"
+#include "engine/shard/slice.h"
 #include "engine/shard/tower.h"
 
 /* Entries of nodes that are gone, which may be millions. */
@@ -76,7 +79,7 @@ static take_fn *const takers[] = {
     [PTL_DIR_AGAIN] = take_follower_again,
     [PTL_DIR_UNFOLLOW] = take_unfollow,
     [PTL_DIR_PEER_GLOBAL] = ptl_roles_take_peer_global,
-    [PTL_DIR_REPLACE] = ptl_apply_replace,
+    [PTL_DIR_REPLACE] = ptl_replacing_take,
     [PTL_DIR_UPDATE] = ptl_apply_update,
     [PTL_DIR_OWNER] = ptl_apply_owner,
     [PTL_DIR_LOST] = ptl_apply_lost,
@@ -85,9 +88,10 @@ static take_fn *const takers[] = {
     [PTL_DIR_PEER_ASKS] = ptl_question_take_peer,
     [PTL_DIR_PEER_WATCHES] = ptl_outlet_take_peer_watches,
     [PTL_DIR_PEER_LEAVES] = ptl_outlet_take_peer_leaves,
-    [PTL_DIR_COPY] = ptl_apply_copy,
+    [PTL_DIR_COPY] = ptl_replacing_take,
     [PTL_DIR_CHANGE] = ptl_apply_change,
     [PTL_DIR_ANSWER] = ptl_question_answered,
+    [PTL_DIR_TAKEN] = ptl_directory_take_taken,
     [PTL_DIR_SEED] = take_seed,
     [PTL_DIR_NEEDED] = take_needed,
     [PTL_DIR_WANTED] = take_wanted,
@@ -147,6 +151,7 @@ bool ptl_directory_work(struct ptl_shard *shard)
     }
     start(shard);
     left |= ptl_roles_work(shard);
+    ptl_replacings_work(shard);
     left |= directory->registration_dues != NULL && ptl_registrations_work(shard);
     left |= directory->follower_dues != NULL && ptl_followers_work(shard);
     left |= !ptl_list_empty(&directory->pending) && ptl_outlets_work(shard);
@@ -172,6 +177,8 @@ static int init(struct ptl_shard *shard)
 
     ptl_list_init(&directory->outlets);
     ptl_list_init(&directory->pending);
+    ptl_list_init(&directory->replacings);
+    directory->replacing_units = PTL_SLICE;
     ptl_map_init(&directory->peers, shard->allocator);
     ptl_map_init(&directory->interests, shard->allocator);
     ptl_map_init(&directory->by_follower, shard->allocator);
@@ -201,6 +208,7 @@ static void drop(struct ptl_shard *shard)
     ptl_registrations_drop(shard);
     ptl_questions_drop(shard);
     ptl_interests_drop(shard);
+    ptl_replacings_drop(shard);
     ptl_peers_drop(shard);
     ptl_map_drop(&directory->by_follower);
     ptl_directory_post_drop(shard);

@@ -6,7 +6,9 @@
 #include "engine/directory/key.h"
 #include "engine/directory/post.h"
 #include "engine/directory/question.h"
+#include "engine/link/connection.h"
 #include "engine/link/joining.h"
+#include "engine/link/stream.h"
 #include "engine/message/words.h"
 #include "engine/port/bottleneck.h"
 #include "engine/port/send.h"
@@ -228,6 +230,38 @@ static int take_global(struct ptl_inquiry *q)
     return PTL_OK;
 }
 
+/* What may be millions of entries is taken slice by slice, and nothing behind it before. */
+static uint32_t next_replacing(const struct ptl_inquiry *q)
+{
+    uint32_t last = q->shard->directory.last_replacing;
+
+    q->shard->directory.last_replacing = (last + 1) & (UINT32_MAX >> PTL_BY_BITS);
+    return last;
+}
+
+static int await(const struct ptl_inquiry *q, int err, uint32_t number, unsigned shards)
+{
+    if (err == PTL_OK) {
+        q->link->db.replacing = number;
+        q->link->db.untaken = shards;
+        ptl_connection_deafen(q->link->connection);
+    }
+    return err;
+}
+
+void ptl_directory_take_taken(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_link *link = ptl_link_find(shard, op->node);
+
+    if (link == NULL || link->state != PTL_LINK_UP || link->db.untaken == 0 ||
+        link->db.replacing != op->watcher) {
+        return; /* it has begun anew */
+    }
+    if (--link->db.untaken == 0 && shard->stop_step == 0) {
+        ptl_connection_resume(link->connection);
+    }
+}
+
 /* A whole database: a map, and from a node of ours the number of its attachment. */
 static int take_database(struct ptl_inquiry *q)
 {
@@ -247,7 +281,9 @@ static int take_database(struct ptl_inquiry *q)
     }
     number_attachment(q, given);
     set_source(q, &op);
-    return pass_all(q, &op);
+    uint32_t number = next_replacing(q);
+    op.watcher |= number << PTL_BY_BITS;
+    return await(q, pass_all(q, &op), number, q->shard->node->shard_count);
 }
 
 static bool has_database(const struct ptl_inquiry *q)
@@ -422,7 +458,18 @@ static int not_master(const struct ptl_inquiry *q)
 
 static int take_copy(struct ptl_inquiry *q)
 {
-    return q->link->db.master ? pass_by_family(q, PTL_DIR_COPY) : not_master(q);
+    struct ptl_op op = make_op(q, PTL_DIR_COPY);
+    struct ptl_span family;
+
+    if (!q->link->db.master) {
+        return not_master(q);
+    }
+    if (!first_family(q, &family)) {
+        return no_family(q);
+    }
+    uint32_t number = next_replacing(q);
+    op.watcher = number << PTL_BY_BITS;
+    return await(q, pass(q, ptl_directory_place(q->shard, family), &op), number, 1);
 }
 
 static int take_change(struct ptl_inquiry *q)

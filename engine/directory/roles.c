@@ -9,6 +9,7 @@
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/directory/question.h"
+#include "engine/directory/replacing.h"
 #include "engine/shard/node.h"
 
 /* One that becomes global asks its master for so long, while the others' databases come in. */
@@ -153,7 +154,7 @@ void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node)
     if (directory->director != NULL) {
         ptl_director_link_down(shard, node);
     }
-    if (directory->has_master && ptl_span_equal(ptl_port_node(&directory->master), node)) {
+    if (ptl_directory_is_master(directory, node)) {
         directory->has_master = false;
         ptl_questions_again(shard);
         ptl_interests_again(shard);
@@ -167,6 +168,7 @@ void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node)
         return;
     }
     bool was_global = peer->global;
+    ptl_replacing_drop(shard, peer);
     ptl_outlets_close(peer);
     ptl_peer_remove(shard, peer);
     ptl_peers_ask_again(shard);

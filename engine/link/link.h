@@ -41,6 +41,8 @@ struct ptl_link_database {
     bool said_we_are_global; /* we said so */
     uint64_t attachment;     /* of the peer to us, or 0 */
     bool numbered;           /* ... which is not its own number but one of ours */
+    uint32_t replacing;      /* the number of the last whole database or copy that it brought */
+    unsigned untaken;        /* shards that have not taken theirs: it is not read until they have */
 };
 
 struct ptl_link {

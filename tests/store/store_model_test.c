@@ -80,6 +80,21 @@ static void *resize(void *user, void *block, size_t old_size, size_t new_size)
 
 /* ---- Feeds between global nodes ------------------------------------------------------------ */
 
+/* Without memory it is begun, and tried once more. */
+static int replace_in_pieces(struct ptl_store *store, const struct ptl_source *source,
+                             const struct ptl_item items[], size_t count)
+{
+    int result = ptl_store_replace_begin(store, source);
+
+    for (size_t i = 0; i < count && result == PTL_STORE_DONE; i++) {
+        int err = ptl_store_set(store, source, items[i].family, items[i].key, items[i].value);
+        result = err < 0 ? err : result;
+    }
+    while (result == PTL_STORE_DONE && ptl_store_replace_end(store, source, &(uint32_t){2})) {
+    }
+    return result;
+}
+
 static int replace(struct world *world, struct ptl_store *store, const struct ptl_source *source,
                    const struct database *whole)
 {
@@ -100,7 +115,9 @@ static int replace(struct world *world, struct ptl_store *store, const struct pt
             }
         }
     }
-    int result = ptl_store_replace(store, source, items, count);
+    int result = sim_random_chance(&world->chance.random, 500)
+                     ? replace_in_pieces(store, source, items, count)
+                     : ptl_store_replace(store, source, items, count);
     check(&world->chance, result >= 0 || (world->chance.scarce && result == PTL_ENOMEM));
     return result;
 }

@@ -14,6 +14,7 @@
 #define FAMILIES 200000
 #define PORTS 100000
 #endif
+#define ENTRIES 50000
 #define WATCHES 1000
 #define FULL_MAX 4096  /* ports of one peer that are taken for full */
 #define FULL_BYTES 700 /* for each of them, beside what a shard remembers */
@@ -161,6 +162,57 @@ static void family_that_is_no_map_leaves_those_behind_it_as_they_are(void **stat
     join(&wire, rain, "peer", "");
     wire_say(&wire, "[\"\", \"g_slave\", {\"fam\": [\"a\", {}], \"good\": {\"key\": 3}}]");
     assert_family(&wire, "good", "[\"g_reply\",\"b\",{\"key\":3}]");
+    wire_close(&wire);
+    assert_int_equal(witness_stop(rain, 5000), 0);
+}
+
+/* ---- Whole databases ------------------------------------------------------------------------ */
+
+/* Many entries, and behind them two families of one. */
+static void say_database(struct wire *wire)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_text(&writer, "g_slave", 7);
+    ptl_put_map(&writer, 3);
+    ptl_put_text(&writer, "many", 4);
+    ptl_put_map(&writer, ENTRIES);
+    for (int i = 0; i < ENTRIES; i++) {
+        char key[16];
+        int size = snprintf(key, sizeof key, "%d", i);
+        ptl_put_text(&writer, key, (size_t)size);
+        ptl_put_int(&writer, i);
+    }
+    ptl_put_text(&writer, "fam", 3);
+    ptl_put_map(&writer, 1);
+    ptl_put_text(&writer, "k", 1);
+    ptl_put_int(&writer, 1);
+    ptl_put_text(&writer, "last", 4);
+    ptl_put_map(&writer, 1);
+    ptl_put_text(&writer, "k", 1);
+    ptl_put_int(&writer, 3);
+    say(wire, &writer);
+}
+
+/* However long that takes. */
+static void what_comes_behind_a_large_database_finds_it_whole(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct wire wire;
+
+    (void)state;
+    join(&wire, rain, "peer", "");
+    say_database(&wire);
+    wire_say(&wire, "[\"\", \"g_upd\", \"fam\", {\"k\": 2}]");
+    assert_family(&wire, "fam", "[\"g_reply\",\"b\",{\"k\":2}]");
+    assert_family(&wire, "last", "[\"g_reply\",\"b\",{\"k\":3}]");
+    say_database(&wire);
+    assert_family(&wire, "last", "[\"g_reply\",\"b\",{\"k\":3}]");
+    assert_family(&wire, "fam", "[\"g_reply\",\"b\",{\"k\":1}]");
+    wire_say(&wire, "[\"\", \"g_slave\", {\"fam\": {\"k\": 4}}]");
+    assert_family(&wire, "many", "[\"g_reply\",\"b\",{}]");
+    assert_family(&wire, "fam", "[\"g_reply\",\"b\",{\"k\":4}]");
     wire_close(&wire);
     assert_int_equal(witness_stop(rain, 5000), 0);
 }
@@ -419,6 +471,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WITNESSED(update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once),
+        WITNESSED(what_comes_behind_a_large_database_finds_it_whole),
         WITNESSED(family_that_is_no_map_leaves_those_behind_it_as_they_are),
         WITNESSED(families_of_any_name_are_set_watched_and_asked_for),
         WITNESSED(node_that_is_not_global_speaks_for_itself_alone),

@@ -507,6 +507,75 @@ static void timers_that_are_due_at_once_fire_slice_by_slice_in_their_order(void 
     ptl_node_crash(node);
 }
 
+/* ---- A whole database ----------------------------------------------------------------------- */
+
+/* Snow, which is attached, brings {"many": {"0": 0, "1": 1, ...}}. */
+static void take_database(struct ptl_node *node, int count)
+{
+    struct ptl_writer writer;
+    struct ptl_msg *msg;
+    char key[16];
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_map(&writer, 1);
+    ptl_put_text(&writer, "many", 4);
+    ptl_put_map(&writer, (uint32_t)count);
+    for (int i = 0; i < count; i++) {
+        int size = snprintf(key, sizeof key, "%d", i);
+        ptl_put_text(&writer, key, (size_t)size);
+        ptl_put_int(&writer, i);
+    }
+    assert_int_equal(ptl_writer_finish(&writer, &msg), 0);
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = PTL_DIR_REPLACE,
+        .epoch = 7,
+        .node = ptl_span_text("snow"),
+        .body = ptl_msg_body(msg),
+        .count = 1,
+        .whole = msg,
+    };
+    assert_int_equal(ptl_shard_post(&node->shards[0], 0, &op, true), 0);
+    node->shards[0].unfinished = true;
+    ptl_msg_free(msg);
+}
+
+static uint32_t entries_of_snow(const struct ptl_node *node)
+{
+    return ptl_store_owner_count(node->shards[0].directory.store, ptl_span_text("snow"));
+}
+
+/* Turn until snow has so many entries; no turn makes many more or less of them. */
+static void turn_until_snow_has(struct ptl_node *node, uint32_t count)
+{
+    uint32_t before, now = entries_of_snow(node);
+
+    do {
+        before = now;
+        assert_true(turn_all(node) || now == count);
+        now = entries_of_snow(node);
+        assert_true((now > before ? now - before : before - now) <= TURN_MAX);
+    } while (now != count);
+}
+
+static void whole_database_comes_and_goes_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+
+    (void)state;
+    settle(node);
+    take_database(node, MANY);
+    turn_until_snow_has(node, MANY);
+    settle(node);
+    take_database(node, 10);
+    turn_until_snow_has(node, 10);
+    settle(node);
+    take_database(node, MANY);
+    turn_until_snow_has(node, MANY);
+    ptl_node_crash(node); /* while it looks for what is stale */
+}
+
 /* ---- The end -------------------------------------------------------------------------------- */
 
 /* A walk that began again for each of them would take longer than any test may. */
@@ -540,6 +609,7 @@ int main(int argc, char **argv)
         WITNESSED(watchers_of_one_port_leave_at_once_however_many_they_are),
         WITNESSED(port_with_100000_belongings_ends_slice_by_slice),
         WITNESSED(timers_that_are_due_at_once_fire_slice_by_slice_in_their_order),
+        WITNESSED(whole_database_comes_and_goes_slice_by_slice),
         WITNESSED(node_with_half_a_million_monitors_stops_at_once),
     };
 

@@ -1,0 +1,372 @@
+#include "engine/directory/replacing.h"
+
+#include "engine/directory/apply.h"
+#include "engine/directory/attachment.h"
+#include "engine/directory/interest.h"
+#include "engine/directory/key.h"
+#include "engine/directory/peer.h"
+#include "engine/directory/post.h"
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+#include "engine/shard/node.h"
+#include "engine/shard/slice.h"
+
+struct ptl_replacing {
+    struct ptl_list listed; /* among those of the shard, the next one first */
+    struct ptl_peer *peer;
+    struct ptl_msg *held; /* what `cursor` reads */
+    struct ptl_cursor cursor;
+    uint32_t number;   /* by which the link's owner knows it */
+    bool is_copy;      /* of one family, from our master */
+    bool by_global;    /* a real global node's own */
+    bool here;         /* the family that is being read is this shard's, and has a name */
+    uint32_t families; /* that are still to be read ... */
+    uint32_t entries;  /* ... and entries of the present one */
+    uint32_t count;    /* entries that were taken */
+    uint64_t attachment;
+    const char *trouble; /* why an entry was left out, or NULL; of which family: */
+    uint8_t trouble_size, trouble_family[PTL_FAMILY_MAX];
+    uint8_t family_size, family[PTL_FAMILY_MAX];
+};
+
+/* What a piece of the work came to. */
+enum { GOES_ON = 1, IS_DONE = 0 /* below: the link is to fail */ };
+
+/* Something that counts more has come between: the rest is nobody's. */
+#define OVERTAKEN PTL_EOWNER
+
+static struct ptl_span peer_id(const struct ptl_replacing *r)
+{
+    return ptl_port_node(&r->peer->port);
+}
+
+static struct ptl_span family_of(const struct ptl_replacing *r)
+{
+    return ptl_span(r->family, r->family_size);
+}
+
+static void note_trouble(struct ptl_replacing *r, const char *trouble, struct ptl_span family)
+{
+    r->trouble = trouble;
+    r->trouble_size = (uint8_t)(family.size < PTL_FAMILY_MAX ? family.size : PTL_FAMILY_MAX);
+    memcpy(r->trouble_family, family.bytes, r->trouble_size);
+}
+
+/* Whose entries they are now; false: nobody's any more. */
+static bool find_source(struct ptl_shard *shard, const struct ptl_replacing *r,
+                        struct ptl_source *source)
+{
+    if (r->is_copy) {
+        struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
+        if (interest == NULL || !ptl_directory_is_master(&shard->directory, peer_id(r))) {
+            return false; /* nobody watches it any more, or there is another master */
+        }
+        *source = ptl_interest_source(interest);
+        return true;
+    }
+    *source = (struct ptl_source){
+        .owner = peer_id(r),
+        .via = r->by_global ? peer_id(r) : ptl_directory_self(&shard->node->self),
+        .attachment = r->attachment,
+    };
+    return true;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+static void skip(struct ptl_cursor *cursor)
+{
+    int err = ptl_skip(cursor);
+
+    (void)err; /* the message is well-formed */
+}
+
+/* A map of keys and values, which is stepped over when it is none. */
+static void begin_family(struct ptl_replacing *r)
+{
+    struct ptl_cursor ahead = r->cursor;
+    struct ptl_value head;
+
+    if (ptl_next(&ahead, &head) == PTL_OK && head.type == PTL_MAP) {
+        r->cursor = ahead;
+        r->entries = head.count;
+        return;
+    }
+    if (r->here) {
+        note_trouble(r, "entries that are not a map", family_of(r));
+    }
+    skip(&r->cursor);
+}
+
+/* One shard takes a family, or says that it cannot. */
+static void next_family(struct ptl_shard *shard, struct ptl_replacing *r)
+{
+    uint8_t room[PTL_KEY_ROOM];
+    struct ptl_span family = ptl_span(NULL, 0);
+    int err = ptl_key_next(&r->cursor, room, &family);
+
+    r->families--;
+    bool named = err == PTL_OK;
+    unsigned place = named ? ptl_directory_place(shard, family) : 0;
+    r->here = place == shard->index && named && ptl_family_fits(family);
+    if (r->here) {
+        r->family_size = (uint8_t)family.size;
+        memcpy(r->family, family.bytes, family.size);
+    } else if (place == shard->index) {
+        note_trouble(r, "a family whose name is not one", named ? family : ptl_span("", 0));
+    }
+    begin_family(r);
+}
+
+static int set(struct ptl_shard *shard, struct ptl_replacing *r, const struct ptl_source *source,
+               struct ptl_span key, struct ptl_span value)
+{
+    if (!r->is_copy && r->count >= shard->node->options.db_entries_max) {
+        return PTL_ELIMIT;
+    }
+    r->count++;
+    int result = ptl_store_set(shard->directory.store, source, family_of(r), key, value);
+    return result == PTL_STORE_OLD ? OVERTAKEN : result;
+}
+
+static int next_entry(struct ptl_shard *shard, struct ptl_replacing *r,
+                      const struct ptl_source *source)
+{
+    uint8_t room[PTL_KEY_ROOM];
+    struct ptl_span key, value;
+    int err = ptl_key_next(&r->cursor, room, &key);
+
+    if (err == PTL_EEND || ptl_next_span(&r->cursor, &value) < 0) {
+        r->entries = r->families = 0;
+        return PTL_OK;
+    }
+    r->entries--;
+    if (!r->here) {
+        return PTL_OK;
+    }
+    if (err < 0) {
+        note_trouble(r, ptl_apply_trouble(err), family_of(r));
+    } else if (value.size > shard->node->options.db_value_bytes_max) {
+        note_trouble(r, "a value over the limit", family_of(r));
+    } else if (!r->by_global || !ptl_apply_is_echo(shard, key)) {
+        return set(shard, r, source, key, value);
+    }
+    return PTL_OK;
+}
+
+/* ---- Working --------------------------------------------------------------------------------- */
+
+/* Up to *units entries or families.  Returns GOES_ON, IS_DONE or an error. */
+static int go_on(struct ptl_shard *shard, struct ptl_replacing *r, uint32_t *units)
+{
+    struct ptl_source source;
+
+    if (!find_source(shard, r, &source)) {
+        return OVERTAKEN;
+    }
+    for (; *units > 0 && r->entries + r->families > 0; --*units) {
+        int err = PTL_OK;
+        if (r->entries > 0) {
+            err = next_entry(shard, r, &source);
+        } else {
+            next_family(shard, r);
+        }
+        if (err < 0) {
+            return err;
+        }
+    }
+    if (r->entries + r->families > 0 || *units == 0) {
+        return GOES_ON;
+    }
+    return ptl_store_replace_end(shard->directory.store, &source, units) ? GOES_ON : IS_DONE;
+}
+
+static void forget(struct ptl_shard *shard, struct ptl_replacing *r)
+{
+    ptl_list_remove(&r->listed);
+    r->peer->replacing = NULL;
+    ptl_msg_free(r->held);
+    ptl_free(shard->allocator, r, sizeof(*r));
+}
+
+/* The peer may be listened to again. */
+static void tell_taken(struct ptl_shard *shard, const struct ptl_replacing *r)
+{
+    struct ptl_op op = {
+        .kind = PTL_OP_DIRECTORY,
+        .to = PTL_TO_SHARD,
+        .number = PTL_DIR_TAKEN,
+        .watcher = r->number,
+        .node = peer_id(r),
+    };
+
+    ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(op.node), shard->node->shard_count), &op);
+}
+
+static void finish(struct ptl_shard *shard, struct ptl_replacing *r, int result)
+{
+    if (r->trouble != NULL) {
+        ptl_apply_warn(shard, peer_id(r), ptl_span(r->trouble_family, r->trouble_size), r->trouble);
+    }
+    if (result == IS_DONE && r->is_copy) {
+        struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
+        interest->fresh = true;
+        ptl_interest_copied(interest);
+    }
+    if (!r->is_copy && ptl_apply_over_limit(shard, peer_id(r))) {
+        result = PTL_ELIMIT;
+    }
+    if (result < 0 && result != OVERTAKEN) {
+        ptl_directory_fail(shard, peer_id(r), result);
+    }
+    tell_taken(shard, r);
+    forget(shard, r);
+}
+
+/* With what this turn's slice has left. */
+static void work(struct ptl_shard *shard, struct ptl_replacing *r)
+{
+    uint32_t *units = &shard->directory.replacing_units;
+    int result = *units == 0 ? GOES_ON : go_on(shard, r, units);
+
+    if (result != GOES_ON) {
+        finish(shard, r, result);
+    }
+}
+
+void ptl_replacings_work(struct ptl_shard *shard)
+{
+    struct ptl_directory *directory = &shard->directory;
+
+    while (!ptl_list_empty(&directory->replacings) && directory->replacing_units > 0) {
+        struct ptl_list *first = directory->replacings.next;
+        ptl_list_remove(first);
+        ptl_list_append(&directory->replacings, first); /* the next turn is another's */
+        work(shard, ptl_container(first, struct ptl_replacing, listed));
+    }
+    directory->replacing_units = PTL_SLICE;
+    shard->unfinished |= !ptl_list_empty(&directory->replacings);
+}
+
+/* ---- Beginning ------------------------------------------------------------------------------- */
+
+/* Hold what it reads. */
+static int hold(struct ptl_shard *shard, struct ptl_replacing *r, const struct ptl_op *op)
+{
+    int err = PTL_OK;
+
+    if (op->whole != NULL) {
+        r->held = ptl_msg_keep(op->whole);
+        r->cursor = ptl_cursor_of(op->body);
+        return r->held == NULL ? PTL_ENOMEM : PTL_OK;
+    }
+    err = ptl_msg_from(shard->allocator, op->body, op->count, &r->held);
+    if (err == PTL_OK) {
+        r->cursor = ptl_cursor_of(ptl_msg_body(r->held));
+    }
+    return err;
+}
+
+/* The family's name stands before its map; null is an empty one. */
+static int begin_copy(struct ptl_shard *shard, struct ptl_replacing *r)
+{
+    uint8_t room[PTL_KEY_ROOM];
+    struct ptl_span family;
+    struct ptl_value head;
+    int err = ptl_key_next(&r->cursor, room, &family);
+
+    if (err < 0 || !ptl_family_fits(family)) {
+        return OVERTAKEN;
+    }
+    r->here = true;
+    r->family_size = (uint8_t)family.size;
+    memcpy(r->family, family.bytes, family.size);
+    struct ptl_cursor ahead = r->cursor;
+    err = ptl_next(&ahead, &head);
+    if (err == PTL_OK && head.type != PTL_MAP && head.type != PTL_NULL) {
+        if (ptl_interest_find(shard, family) != NULL) {
+            note_trouble(r, "a copy that is not a map", family);
+        }
+        return OVERTAKEN;
+    }
+    if (err == PTL_OK && head.type == PTL_MAP) {
+        begin_family(r);
+    }
+    return PTL_OK;
+}
+
+static int begin_database(struct ptl_replacing *r, const struct ptl_op *op)
+{
+    struct ptl_value head;
+    int err = ptl_next(&r->cursor, &head);
+
+    r->by_global = (op->watcher & PTL_BY_GLOBAL) != 0;
+    r->attachment = r->by_global ? UINT64_MAX : op->epoch | PTL_ATTACHMENT_HERE;
+    r->peer->attached = !r->by_global;
+    r->peer->knows_owners |= (op->watcher & PTL_BY_OURS) != 0;
+    r->families = err == PTL_OK ? head.count : 0;
+    return PTL_OK;
+}
+
+static int begin(struct ptl_shard *shard, struct ptl_replacing *r, const struct ptl_op *op)
+{
+    struct ptl_source source;
+    int err = hold(shard, r, op);
+
+    if (err == PTL_OK) {
+        err = r->is_copy ? begin_copy(shard, r) : begin_database(r, op);
+    }
+    if (err < 0 || !find_source(shard, r, &source)) {
+        return err < 0 ? err : OVERTAKEN;
+    }
+    err = ptl_store_replace_begin(shard->directory.store, &source);
+    return err == PTL_STORE_OLD ? OVERTAKEN : err;
+}
+
+void ptl_replacing_drop(struct ptl_shard *shard, struct ptl_peer *peer)
+{
+    if (peer->replacing != NULL) {
+        forget(shard, peer->replacing);
+    }
+}
+
+void ptl_replacings_drop(struct ptl_shard *shard)
+{
+    struct ptl_list *all = &shard->directory.replacings;
+
+    while (!ptl_list_empty(all)) {
+        forget(shard, ptl_container(all->next, struct ptl_replacing, listed));
+    }
+}
+
+static struct ptl_replacing *make(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_peer *peer = ptl_peer_get(shard, op->node);
+    struct ptl_replacing *r = peer == NULL ? NULL : ptl_alloc(shard->allocator, sizeof(*r));
+
+    if (r != NULL) {
+        ptl_replacing_drop(shard, peer); /* of a link that we have not heard the end of */
+        r->peer = peer;
+        r->is_copy = op->number == PTL_DIR_COPY;
+        r->number = op->watcher >> PTL_BY_BITS;
+        peer->replacing = r;
+        ptl_list_append(&shard->directory.replacings, &r->listed);
+    }
+    return r;
+}
+
+void ptl_replacing_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    struct ptl_replacing *r = make(shard, op);
+
+    if (r == NULL) {
+        ptl_directory_fail(shard, op->node, PTL_ENOMEM);
+        return;
+    }
+    int result = begin(shard, r, op);
+    if (result < 0) {
+        finish(shard, r, result);
+    } else {
+        work(shard, r);
+    }
+}

@@ -1,0 +1,29 @@
+/*
+ * engine/directory/replacing.h - a whole database, or a family's whole copy, that comes in.
+ *
+ *   link's owner --REPLACE, COPY--> begin --> entry, entry ... --> sweep --TAKEN--> link's owner
+ *                                      a slice a turn
+ *
+ * It may have millions of entries, and replace as many.  What the same peer says behind it must
+ * not be applied before: so its link is not read until all shards that have a part of it have said
+ * that they have taken theirs.  It is one for a peer, therefore.
+ *
+ * What is wrong with an entry leaves it out, with a line in the log; what is wrong with the whole
+ * costs the peer its link, and with that all of its entries.
+ * Thread: the shard's.  Spec: design section 8, G7.
+ */
+#pragma once
+
+#include "engine/directory/database.h"
+
+struct ptl_replacing;
+
+/* PTL_DIR_REPLACE and PTL_DIR_COPY. */
+void ptl_replacing_take(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* Go on with those that are under way: a slice of them all. */
+void ptl_replacings_work(struct ptl_shard *shard);
+
+/* Its link is down: forget it, if there is one; what it has set goes as all does.  And all. */
+void ptl_replacing_drop(struct ptl_shard *shard, struct ptl_peer *peer);
+void ptl_replacings_drop(struct ptl_shard *shard);

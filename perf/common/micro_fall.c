@@ -4,11 +4,10 @@
 #include "engine/link/known.h"
 #include "engine/link/link.h"
 #include "engine/node/node.h"
+#include "tests/common/listener.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,22 +62,6 @@ static int monitor_some(struct ptl_node *node, const struct ptl_msg *msg, void *
     return PTL_OK;
 }
 
-/* Somebody accepts there and says nothing, so that the link fails when we want it to. */
-static int silent_listener(char address[32])
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(at);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (bind(listener, (struct sockaddr *)&at, size) < 0 || listen(listener, 8) < 0 ||
-        getsockname(listener, (struct sockaddr *)&at, &size) < 0) {
-        perror("listening");
-        exit(1);
-    }
-    snprintf(address, 32, "127.0.0.1:%u", ntohs(at.sin_port));
-    return listener;
-}
-
 static struct ptl_node *make_node(const char *address)
 {
     struct ptl_node_options options = {
@@ -130,7 +113,8 @@ static void make_monitors(struct ptl_node *node, bool by_ports)
 void fall_measure(uint64_t count, bool by_ports, struct fall *fall)
 {
     char address[32];
-    int listener = silent_listener(address);
+    /* Somebody accepts there and says nothing, so that the link fails when we want it to. */
+    int listener = listener_open(address);
     struct ptl_node *node = make_node(address);
     struct ptl_shard *shard = &node->shards[0];
 

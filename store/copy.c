@@ -10,7 +10,9 @@
 
 void ptl_copy_stand_at(struct ptl_watch *feed, struct ptl_entry *entry)
 {
+    ptl_assert(ptl_is_feed(feed));
     if (feed->cursor != NULL) {
+        ptl_assert(feed->via->cursors > 0);
         feed->via->cursors--;
     }
     if (entry != NULL) {
@@ -34,6 +36,7 @@ struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry)
     return next != NULL ? next : ptl_copy_first(entry->part->in_owner.next);
 }
 
+/* Only feeds of the entry's own via stand at it: `cursors` says whether any of these does. */
 static void pass(struct ptl_watch *feeds, const struct ptl_entry *entry)
 {
     for (struct ptl_watch *feed = feeds; feed != NULL; feed = feed->in_watched.next) {
@@ -59,6 +62,7 @@ void ptl_copies_pass(const struct ptl_entry *entry)
 
 void ptl_copy_begin(struct ptl_watch *feed)
 {
+    ptl_assert(feed->cursor == NULL); /* given up when all was marked */
     feed->ahead = feed->via->owners;
 }
 

@@ -17,6 +17,7 @@ struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, 
     if (entry == NULL) {
         return NULL;
     }
+    ptl_assert(key.size > 0 && key.size <= PTL_KEY_MAX && value.size <= UINT32_MAX);
     entry->node = (struct ptl_table_node){.size = (uint32_t)value.size};
     entry->part = part;
     entry->key_size = (uint16_t)key.size;
@@ -67,8 +68,9 @@ static void tell_key(const struct ptl_entry *entry, bool had, bool has)
 
 static void tell_entry(const struct ptl_entry *entry, bool fed, bool had, bool has)
 {
-    const struct ptl_via *via = entry->part->owner->via; /* who has entries is attached */
+    const struct ptl_via *via = entry->part->owner->via;
 
+    ptl_assert(via != NULL); /* who has entries is attached */
     if (fed && via->feeds != NULL) {
         ptl_note_entry(entry, had, has);
     }
@@ -77,9 +79,13 @@ static void tell_entry(const struct ptl_entry *entry, bool fed, bool had, bool h
     }
 }
 
-/* Into its rank among the entries of its key, `shown` first. */
+/*
+ * Into its rank among the entries of its key.  These stand side by side in their chain, in the
+ * order of their ranks: the first shows, all behind it are hidden.
+ */
 static void put_beside(struct ptl_store *store, struct ptl_entry *entry, struct ptl_entry *shown)
 {
+    ptl_assert(!shown->hidden);
     if (beats(entry, shown)) {
         ptl_table_insert_before(&store->entries, &shown->node, &entry->node);
         shown->hidden = 1;
@@ -122,6 +128,7 @@ void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t ha
         tell_entry(entry, fed, false, true);
         return;
     }
+    ptl_assert(old->part == entry->part); /* so its rank is the old one's */
     ptl_copies_pass(old);
     ptl_list_remove(&old->part->entries, old, in_part);
     ptl_list_add(&entry->part->entries, entry, in_part);
@@ -150,12 +157,14 @@ static void uncover(struct ptl_store *store, struct ptl_entry *shown)
     struct ptl_family *family = shown->part->family;
     struct ptl_entry *next = ptl_entry_next(shown);
 
+    ptl_assert(family->keys > 0);
     ptl_table_remove(&store->entries, &shown->node);
     if (next == NULL) {
         family->keys--;
         tell_key(shown, true, false);
         return;
     }
+    ptl_assert(next->hidden);
     next->hidden = 0;
     if (!same_value(shown, next)) {
         tell_key(shown, true, true);
@@ -166,6 +175,7 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
 {
     struct ptl_part *part = entry->part;
 
+    ptl_assert(part->owner->entries > 0);
     part->node.size++; /* it may lose its last mark on the way */
     ptl_copies_pass(entry);
     ptl_list_remove(&part->entries, entry, in_part);

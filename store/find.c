@@ -1,5 +1,6 @@
 /*
  * Finding entries: those of one key stand side by side in their chain, the one that shows first.
+ * Chains are of the key's hash mixed with its family's, so they may hold other keys beside.
  */
 #include "io/hash.h"
 #include "store/inside.h"

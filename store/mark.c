@@ -24,9 +24,11 @@ static void release(const struct ptl_watch *watch, void *of)
         return;
     }
     if (watch->kind == PTL_FEED_VIA) {
+        ptl_assert(((struct ptl_part *)of)->node.size > 0);
         ((struct ptl_part *)of)->node.size--;
         ptl_part_tidy(watch->store, of);
     } else {
+        ptl_assert(((struct ptl_family *)of)->marks > 0);
         ((struct ptl_family *)of)->marks--;
         ptl_family_tidy(watch->store, of);
     }
@@ -94,6 +96,7 @@ void ptl_spares_free(struct ptl_store *store)
 
 static void unlink_mark(struct ptl_watch *watch, struct ptl_mark *mark)
 {
+    ptl_assert(watch->owner_marks >= mark->is_owner);
     if (watch->newest == mark) {
         watch->newest = mark->in_watch.previous;
     }
@@ -140,6 +143,7 @@ struct ptl_mark *ptl_mark_find(const struct ptl_watch *watch, bool is_owner, con
     return NULL;
 }
 
+/* Marks are taken in the order in which they were made; a later change of their key moves none. */
 static void put_last(struct ptl_watch *watch, struct ptl_mark *mark)
 {
     mark->in_watch.previous = watch->newest;

@@ -98,9 +98,12 @@ struct ptl_family *ptl_family_get(struct ptl_store *store, struct ptl_span name)
     return family;
 }
 
+/* ---- What nothing needs any more ----------------------------------------------------------- */
+
 void ptl_via_tidy(struct ptl_store *store, struct ptl_via *via)
 {
     if (via->owners == NULL && via->feeds == NULL && via->merged == NULL && via->leaving == 0) {
+        ptl_assert(via->cursors == 0); /* they are of its feeds */
         forget(&store->vias, &via->node, offsetof(struct ptl_via, id));
     }
 }
@@ -110,6 +113,7 @@ void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
     if (owner->via != NULL || owner->parts != NULL || owner->held) {
         return;
     }
+    ptl_assert(owner->entries == 0);
     if (owner->leaving) {
         ptl_free(store->allocator, owner, offsetof(struct ptl_owner, id) + owner->node.size);
     } else {
@@ -120,6 +124,7 @@ void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
 void ptl_family_tidy(struct ptl_store *store, struct ptl_family *family)
 {
     if (family->parts == NULL && family->watches == NULL && family->marks == 0) {
+        ptl_assert(family->keys == 0);
         forget(&store->families, &family->node, offsetof(struct ptl_family, name));
     }
 }

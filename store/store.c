@@ -196,11 +196,16 @@ static int prepare(struct ptl_store *store, const struct ptl_source *source,
     return compare(source, *owner) > 0;
 }
 
-/* It is gone for all who ask and all who are fed; its entries go piece by piece. */
+/*
+ * The owner is lost, and has too many entries to take them at once.  Whoever asks for the owner, or
+ * is fed, finds it gone from now on.  Its entries still show to readers, and go piece by piece in
+ * ptl_store_work().
+ */
 static void let_leave(struct ptl_store *store, struct ptl_owner *owner)
 {
     struct ptl_via *via = owner->via;
 
+    ptl_assert(via != NULL && !owner->leaving);
     ptl_note_owner(via, owner, true, false);
     owner->epoch = ++store->epochs;
     ptl_list_remove(&via->owners, owner, in_via);
@@ -235,6 +240,7 @@ static void end_leaving(struct ptl_store *store, struct ptl_owner *owner)
 {
     struct ptl_via *via = owner->via;
 
+    ptl_assert(owner->leaving && via->leaving > 0);
     ptl_list_remove(&store->leaving, owner, in_via);
     owner->via = NULL; /* parts that marks name may keep it for a while */
     via->leaving--;
@@ -309,10 +315,15 @@ int ptl_store_attach(struct ptl_store *store, const struct ptl_source *source)
     return PTL_STORE_DONE;
 }
 
+/*
+ * Feeds are told of the owner first and of none of its entries; the epoch makes void the marks of
+ * entries that they have not taken.
+ */
 static void lose(struct ptl_store *store, struct ptl_owner *owner)
 {
     struct ptl_via *via = owner->via;
 
+    ptl_assert(via != NULL && !owner->leaving);
     ptl_note_owner(via, owner, true, false);
     ptl_list_remove(&via->owners, owner, in_via);
     owner->epoch = ++store->epochs;

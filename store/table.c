@@ -120,6 +120,7 @@ static void shrink(struct ptl_table *table)
     while (*end != NULL) {
         end = &(*end)->next;
     }
+    ptl_assert(index >= PTL_TABLE_FIRST); /* the first chains stand in the table itself, for good */
     *end = *chain_at(table, index);
     *chain_at(table, index) = NULL;
     table->chains--;
@@ -177,6 +178,7 @@ void ptl_table_insert_before(struct ptl_table *table, struct ptl_table_node *aft
 
 void ptl_table_remove(struct ptl_table *table, struct ptl_table_node *node)
 {
+    ptl_assert(table->count > 0);
     *link_to(table, node) = node->next;
     node->next = NULL;
     table->count--;

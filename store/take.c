@@ -55,6 +55,7 @@ static bool take_copy(struct ptl_watch *feed, struct ptl_change *change)
         /* Tell what ranks first: so no take passes by many entries to find one to tell. */
         entry = ptl_entry_via(feed->store, entry->part->family, feed->via, entry->node.hash,
                               ptl_entry_key(entry));
+        ptl_assert(entry != NULL); /* this one, at least */
     }
     tell_entry(entry, change);
     return true;
@@ -67,6 +68,8 @@ static bool take_owner(struct ptl_watch *feed, const struct ptl_mark *mark,
     const struct ptl_owner *owner = ptl_owner_find(feed->store, id);
 
     if (owner != NULL && owner->via == feed->via) {
+        /* A mark is taken when no copy is under way: the cursor is free for this owner's. */
+        ptl_assert(feed->cursor == NULL && feed->ahead == NULL);
         ptl_copy_stand_at(feed, ptl_copy_first(owner->parts));
         tell_owner(owner, change);
         return true;

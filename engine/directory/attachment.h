@@ -8,9 +8,13 @@
 struct ptl_shard;
 
 /*
- * The numbers of attachments.  What others may say is bounded, so that nobody can give one that
- * cannot be outdone.  In our own store a node that is attached to us counts more than what any
- * other says of it: its link tells us when it is gone, and then we ask again whom we have ignored.
+ * A node that attaches gives its attachment a number, higher than that of any earlier one.  Of two
+ * nodes that both bring the database of one owner, the one with the higher number counts (store.h).
+ *
+ * On the wire numbers end at PTL_ATTACHMENT_MAX: whoever could say the highest of all could never
+ * be outdone.  In our own store the attachments to us have one bit more, so that they count more
+ * than what any other node says of the same owner: it is we who know first when such a link is
+ * lost, and then we ask those again whom we did not listen to.
  */
 #define PTL_ATTACHMENT_MAX ((UINT64_C(1) << 62) - 1) /* on the wire */
 #define PTL_ATTACHMENT_HERE (UINT64_C(1) << 63)      /* a bit: it is attached to us */

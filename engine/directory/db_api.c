@@ -68,7 +68,10 @@ static int post(struct ptl_node *node, unsigned place, const struct ptl_op *op)
     return err;
 }
 
-/* It will be looked at in the next turn: on its own shard what for can be fetched until then. */
+/*
+ * The key will be looked up in the family's shard, in its next turn.  If we are on that very shard,
+ * what the look-up touches first can be fetched into the processor's caches until then.
+ */
 static void announce(struct ptl_node *node, unsigned place, const char *family, const char *key)
 {
     struct ptl_shard *shard = ptl_shard_here(node);

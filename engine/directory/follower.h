@@ -31,8 +31,8 @@ struct ptl_follower {
     void *data;
     ptl_release_fn *release; /* of `data`, or NULL */
     struct ptl_msg *what;    /* family, how, filter */
-    size_t taken;            /* bytes of the changes that it is being told, PTL_LATER behind them */
-    /* Of no port: what it still has to take; held, or copied to memory that it has for that. */
+    size_t taken;            /* bytes of the changes at hand that it has taken before PTL_LATER */
+    /* A port has a queue; others keep here what they said PTL_LATER to: held, or a copy. */
     struct ptl_span rest;
     struct ptl_msg *rest_held;
     uint8_t *rest_room; /* PTL_OP_INLINE_MAX bytes, or NULL */

@@ -4,8 +4,9 @@
  *   'g: SELF and every global node that is linked     'l: SELF, and mirrors of theirs
  *   who stands in 'g is kept linked
  *
- * So nodes that only know each other by a third one find each other, though nobody passes on what
- * comes from a global node.  Thread: the shards of 'g and of 'l.  Spec: AEMP protocol 5.
+ * No global node passes on what another one tells it.  So that two nodes that know only a third
+ * one still find each other, each says which global nodes it is linked to, and their addresses.
+ * Thread: the shards of 'g and of 'l.  Spec: AEMP protocol 5.
  */
 #pragma once
 

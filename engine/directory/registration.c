@@ -39,7 +39,7 @@ static int post(struct ptl_shard *shard, const struct ptl_registration *registra
 static void tell(struct ptl_shard *shard, struct ptl_registration *registration)
 {
     if (registration->listed) {
-        return; /* what is told then is what is so then */
+        return; /* it is told in its turn, and then what is so by then */
     }
     if (post(shard, registration) < 0) {
         registration->listed = true;

@@ -30,6 +30,24 @@ void ptl_links_take(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
+void ptl_links_fail(struct ptl_shard *shard, struct ptl_span node, int err)
+{
+    struct ptl_link *link = ptl_link_find(shard, node);
+
+    if (link != NULL) {
+        ptl_link_fail(shard, link, err);
+    }
+}
+
+void ptl_links_fail_once_more(struct ptl_shard *shard, struct ptl_span node, uint64_t known)
+{
+    struct ptl_link *link = ptl_link_find(shard, node);
+
+    if (link != NULL && known < link->failed_at) {
+        ptl_link_fail(shard, link, PTL_ELOST);
+    }
+}
+
 static int init(struct ptl_shard *shard)
 {
     ptl_links_init(&shard->links, shard->node);

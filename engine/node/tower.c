@@ -99,19 +99,19 @@ static void take_unmonitor(struct ptl_shard *shard, const struct ptl_op *op,
 static void take_timer(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_timing_take(shard, op->pointer);
+    ptl_after_take(shard, op->pointer);
 }
 
 static void drop_timer(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_timing_free(shard, op->pointer);
+    ptl_after_free(shard, op->pointer);
 }
 
 static void take_untimer(struct ptl_shard *shard, const struct ptl_op *op,
                          const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_timers_cancel(shard, op->number);
+    ptl_after_cancel(shard, op->number);
 }
 
 /* ---- Operations: about what is full --------------------------------------------------------- */
@@ -229,6 +229,12 @@ static uint64_t retry_ports(struct ptl_shard *shard)
     return UINT64_MAX;
 }
 
+static uint64_t retry_afters(struct ptl_shard *shard)
+{
+    ptl_afters_retry(shard, shard->now);
+    return UINT64_MAX;
+}
+
 static uint64_t look_at_waiters(struct ptl_shard *shard)
 {
     ptl_waiters_look(shard);
@@ -289,6 +295,11 @@ static uint64_t ports_due(struct ptl_shard *shard)
     return ptl_ports_due(shard);
 }
 
+static uint64_t afters_due(struct ptl_shard *shard)
+{
+    return ptl_afters_due(shard);
+}
+
 static uint64_t links_due(struct ptl_shard *shard)
 {
     return shard->stop_step < PTL_STOP_TELL ? shard->links.tick_at : UINT64_MAX;
@@ -317,6 +328,7 @@ static ptl_step_fn *const turn[] = {
     ptl_shard_take_inbox,
     ptl_shard_take_rings,
     retry_ports,
+    retry_afters,
     ptl_shard_fire_timers,
     look_at_waiters,
     clear_estates,
@@ -333,6 +345,7 @@ static ptl_step_fn *const turn[] = {
     ptl_whereabouts_work,
     /* Asked only now: what ran in this turn may wait for a time of its own. */
     ports_due,
+    afters_due,
     links_due,
     flush_links,
     ptl_shard_publish,
@@ -426,6 +439,8 @@ static const struct ptl_tower tower = {
 static const struct ptl_port_outside port_outside = {
     .refuses = ptl_peer_refuses,
     .take = ptl_link_take,
+    .fail = ptl_links_fail,
+    .fail_once_more = ptl_links_fail_once_more,
     .resume = ptl_connection_resume,
     .has_room = ptl_peers_tell_room,
     .died = ptl_link_peer_died,

@@ -28,6 +28,12 @@ struct ptl_port_outside {
     /* An op for a port of a node whose link this shard owns.  Errors: PTL_ENOMEM. */
     int (*take)(struct ptl_shard *shard, const struct ptl_op *op);
 
+    /* Fail the link to that node, if this shard has one. */
+    void (*fail)(struct ptl_shard *shard, struct ptl_span node, int err);
+
+    /* The same, if it has failed since the failure `known`. */
+    void (*fail_once_more)(struct ptl_shard *shard, struct ptl_span node, uint64_t known);
+
     /* The connection whose next packet waited for room may go on. */
     void (*resume)(struct ptl_connection *connection);
 

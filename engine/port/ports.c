@@ -21,7 +21,7 @@ static int init(struct ptl_shard *shard)
     ptl_waiters_init(&shard->waiters);
     ptl_map_init(&shard->full, shard->allocator);
     ptl_monitors_init(&shard->monitors, shard->allocator);
-    ptl_timers_init(&shard->timers, shard->allocator);
+    ptl_afters_init(&shard->afters, shard->allocator);
     ptl_spawners_init(&shard->spawners, shard->allocator);
     int err = ptl_full_board_init(&shard->board, shard->allocator);
     return err < 0 ? err : ptl_port_table_init(&shard->ports, shard->allocator);
@@ -31,7 +31,7 @@ static int init(struct ptl_shard *shard)
 static void close_ports(struct ptl_shard *shard)
 {
     ptl_waiters_drop(shard, false);
-    ptl_timers_drop(shard);
+    ptl_afters_drop(shard);
     ptl_ports_drop(shard);
     ptl_spawners_drop(&shard->spawners);
     ptl_monitors_drop(shard);

@@ -1,9 +1,8 @@
 #include "engine/port/put_off.h"
 
-#include "engine/link/failure.h"
-#include "engine/link/link.h"
 #include "engine/message/name.h"
 #include "engine/port/monitor.h"
+#include "engine/port/outside.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
@@ -14,12 +13,9 @@
  */
 static void fail_for_stale(struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
 {
-    struct ptl_link *link = monitoring->target.kind == PTL_PORT_REMOTE
-                                ? ptl_link_find(shard, ptl_port_node(&monitoring->target))
-                                : NULL;
-
-    if (link != NULL && monitoring->epoch < link->failed_at) {
-        ptl_link_fail(shard, link, PTL_ELOST);
+    if (monitoring->target.kind == PTL_PORT_REMOTE) {
+        shard->node->port_outside->fail_once_more(shard, ptl_port_node(&monitoring->target),
+                                                  monitoring->epoch);
     }
 }
 

@@ -33,7 +33,7 @@ enum ptl_op_kind {
     PTL_OP_HANDOVER,  /* pointer: struct ptl_connection, now the receiver's */
     PTL_OP_MONITOR,   /* pointer: struct ptl_monitoring */
     PTL_OP_UNMONITOR, /* number: the monitor */
-    PTL_OP_TIMER,     /* pointer: struct ptl_timing */
+    PTL_OP_TIMER,     /* pointer: struct ptl_after */
     PTL_OP_UNTIMER,   /* number: the timer */
     PTL_OP_ON_ROOM,   /* pointer: struct ptl_waiter */
     PTL_OP_ON_LINK,   /* pointer: struct ptl_link_listener */

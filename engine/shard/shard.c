@@ -180,8 +180,7 @@ uint64_t ptl_shard_take_rings(struct ptl_shard *shard)
 
 uint64_t ptl_shard_fire_timers(struct ptl_shard *shard)
 {
-    ptl_timers_fire(shard, shard->now);
-    return UINT64_MAX;
+    return ptl_timers_fire(shard, shard->now) ? 0 : UINT64_MAX;
 }
 
 uint64_t ptl_shard_publish(struct ptl_shard *shard)
@@ -363,6 +362,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     shard->index = index;
     shard->tower = tower;
     shard->allocator = node->allocator;
+    ptl_timers_init(&shard->timers, shard->allocator);
     for (unsigned i = 0; i < tower->part_count && err == PTL_OK; i++) {
         shard->parts_made = i + 1; /* it is dropped whole, however far it comes */
         err = tower->parts[i]->init == NULL ? PTL_OK : tower->parts[i]->init(shard);
@@ -460,4 +460,5 @@ void ptl_shard_drop(struct ptl_shard *shard)
 {
     drop_inbox(shard); /* what shards that closed later have handed over */
     EACH_PART_DOWN(shard, drop)
+    ptl_timers_drop(&shard->timers);
 }

@@ -17,6 +17,7 @@
 #include "engine/directory/database.h"
 #include "engine/link/link.h"
 #include "engine/link/making.h"
+#include "engine/port/after.h"
 #include "engine/port/fullness.h"
 #include "engine/port/monitor.h"
 #include "engine/port/on.h"
@@ -76,6 +77,7 @@ struct ptl_shard {
 
     struct ptl_monitors monitors;
     struct ptl_timers timers;
+    struct ptl_afters afters;
     struct ptl_links links;
     struct ptl_makings makings;
     struct ptl_map full;     /* keys of what is full, as told by their owners */

@@ -5,176 +5,131 @@
 #include "tests/common/random.h"
 
 #include <setjmp.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
-#define TIMERS 2000
+#define TIMINGS 3000
 
-static uint64_t no_time(struct ptl_loop *loop)
-{
-    (void)loop;
-    return 0;
-}
-
-static const struct ptl_loop_ops ops = {.coarse = no_time};
-static struct ptl_loop loop = {.ops = &ops};
-
-/* A shard that does nothing but keep timers. */
+/* A shard that has nothing but a heap. */
 struct world {
     struct test_memory memory;
     struct ptl_shard shard;
-    uint64_t fired[TIMERS];
+    struct ptl_timing timings[TIMINGS];
+    uint64_t fired[TIMINGS]; /* IDs */
     unsigned fired_count;
-    uint64_t cancel; /* the next callback takes this one back */
+    bool again; /* what fires is postponed instead, by 10 */
 };
 
-struct wish {
-    struct world *world;
-    uint64_t number;
-};
-
-static struct wish wishes[TIMERS];
+static struct world *world;
 
 static int set_up(void **state)
 {
-    struct world *world = calloc(1, sizeof(*world));
-
+    (void)state;
+    world = calloc(1, sizeof(*world));
     test_memory_init(&world->memory);
-    world->shard.allocator = &world->memory.allocator;
-    world->shard.loop = &loop;
     ptl_timers_init(&world->shard.timers, &world->memory.allocator);
-    *state = world;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct world *world = *state;
-
-    ptl_timers_drop(&world->shard);
+    (void)state;
+    ptl_timers_drop(&world->shard.timers);
     size_t out_bytes = world->memory.out_bytes;
     free(world);
     return out_bytes == 0 ? 0 : -1;
 }
 
-static int on_time(struct ptl_node *node, void *data)
+static void fire(struct ptl_shard *shard, struct ptl_timing *timing, uint64_t now)
 {
-    const struct wish *wish = data;
-    struct world *world = wish->world;
-
-    (void)node;
-    world->fired[world->fired_count++] = wish->number;
-    if (world->cancel != 0) {
-        ptl_timers_cancel(&world->shard, world->cancel);
-        world->cancel = 0;
+    world->fired[world->fired_count++] = timing->id;
+    if (world->again) {
+        ptl_timers_postpone(&shard->timers, timing, now + 10);
+    } else {
+        ptl_timers_remove(&shard->timers, timing);
     }
-    return 0;
 }
 
-static int add(struct world *world, uint64_t number, uint64_t due)
+static void add(uint64_t id, uint64_t due)
 {
-    struct ptl_timing *timing = ptl_alloc(&world->memory.allocator, sizeof(*timing));
+    struct ptl_timing *timing = &world->timings[id];
 
-    assert_non_null(timing);
-    wishes[number] = (struct wish){.world = world, .number = number};
-    timing->id = number + 1;
-    timing->due = due;
-    timing->tell = on_time;
-    timing->data = &wishes[number];
-    int err = ptl_timers_add(&world->shard, timing);
-    if (err < 0) {
-        ptl_timing_free(&world->shard, timing);
-    }
-    return err;
+    *timing = (struct ptl_timing){.due = due, .id = id, .fire = fire};
+    assert_int_equal(ptl_timers_reserve(&world->shard.timers), 0);
+    ptl_timers_add(&world->shard.timers, timing);
 }
 
-static void timer_fires_when_it_is_due_and_not_before(void **state)
+static void timings_of_one_moment_fire_in_the_order_of_their_numbers(void **state)
 {
-    struct world *world = *state;
-
-    assert_true(ptl_timers_due(&world->shard.timers) == UINT64_MAX);
-    assert_int_equal(add(world, 0, 100), 0);
-    assert_int_equal(ptl_timers_due(&world->shard.timers), 100);
-    ptl_timers_fire(&world->shard, 99);
+    (void)state;
+    for (uint64_t i = 100; i-- > 0;) {
+        add(i, 50 + i / 10);
+    }
+    assert_int_equal(ptl_timers_due(&world->shard.timers), 50);
+    assert_false(ptl_timers_fire(&world->shard, 49));
     assert_int_equal(world->fired_count, 0);
-    ptl_timers_fire(&world->shard, 100);
-    assert_int_equal(world->fired_count, 1);
-    ptl_timers_fire(&world->shard, 1000);
-    assert_int_equal(world->fired_count, 1);
+    assert_false(ptl_timers_fire(&world->shard, 60));
+    assert_int_equal(world->fired_count, 100);
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_int_equal(world->fired[i], i);
+    }
     assert_true(ptl_timers_due(&world->shard.timers) == UINT64_MAX);
+    assert_null(ptl_timers_first(&world->shard.timers));
 }
 
-static void timers_fire_in_the_order_of_their_time_but_those_taken_back(void **state)
+static void timing_that_is_removed_leaves_the_order_of_the_others(void **state)
 {
-    static uint64_t due[TIMERS];
-    struct world *world = *state;
     struct sim_random random;
-    unsigned left = TIMERS;
+    uint64_t left = 0;
 
-    sim_random_seed(&random, 2);
-    for (uint64_t i = 0; i < TIMERS; i++) {
-        due[i] = 1 + sim_random_below(&random, 500);
-        assert_int_equal(add(world, i, due[i]), 0);
+    (void)state;
+    sim_random_seed(&random, 5);
+    for (uint64_t i = 0; i < TIMINGS; i++) {
+        add(i, 1 + sim_random_below(&random, 700));
     }
-    for (uint64_t i = 0; i < TIMERS; i += 1 + sim_random_below(&random, 4)) {
-        ptl_timers_cancel(&world->shard, i + 1);
-        ptl_timers_cancel(&world->shard, i + 1);
-        due[i] = 0;
-        left--;
+    for (uint64_t i = 0; i < TIMINGS; i++) {
+        if (sim_random_below(&random, 2) == 0) {
+            ptl_timers_remove(&world->shard.timers, &world->timings[i]);
+        } else {
+            left++;
+        }
     }
-    for (uint64_t now = 0; now <= 500; now += 5) {
-        ptl_timers_fire(&world->shard, now);
-        assert_true(ptl_timers_due(&world->shard.timers) > now);
-    }
+    assert_false(ptl_timers_fire(&world->shard, 1000));
     assert_int_equal(world->fired_count, left);
-    for (unsigned i = 0; i < left; i++) {
-        assert_true(due[world->fired[i]] != 0);
-        assert_true(i == 0 || due[world->fired[i - 1]] <= due[world->fired[i]]);
+    for (uint64_t i = 1; i < left; i++) {
+        const struct ptl_timing *before = &world->timings[world->fired[i - 1]];
+        const struct ptl_timing *after = &world->timings[world->fired[i]];
+        assert_true(before->due < after->due ||
+                    (before->due == after->due && before->id < after->id));
     }
 }
 
-static void timer_may_take_back_another_or_itself_while_it_fires(void **state)
+static void timing_that_is_postponed_fires_once_a_turn(void **state)
 {
-    struct world *world = *state;
-
-    for (uint64_t i = 0; i < 3; i++) {
-        assert_int_equal(add(world, i, 10 + i), 0);
-    }
-    world->cancel = 2;
-    ptl_timers_fire(&world->shard, 10);
-    world->cancel = 3; /* the one that fires now: gone already, which is no error */
-    ptl_timers_fire(&world->shard, 100);
+    (void)state;
+    world->again = true;
+    add(0, 5);
+    assert_false(ptl_timers_fire(&world->shard, 100)); /* it is due at 110, not before */
+    assert_int_equal(world->fired_count, 1);
+    assert_int_equal(ptl_timers_due(&world->shard.timers), 110);
+    assert_false(ptl_timers_fire(&world->shard, 109));
+    assert_int_equal(world->fired_count, 1);
+    assert_false(ptl_timers_fire(&world->shard, 110));
     assert_int_equal(world->fired_count, 2);
-    assert_int_equal(world->fired[0], 0);
-    assert_int_equal(world->fired[1], 2);
 }
 
-static void timers_that_are_dropped_fire_never(void **state)
+/* Without memory it says so before anything is put in. */
+static void heap_without_memory_takes_no_more(void **state)
 {
-    struct world *world = *state;
-
-    for (uint64_t i = 0; i < 50; i++) {
-        assert_int_equal(add(world, i, i), 0);
-    }
-    ptl_timers_drop(&world->shard);
-    ptl_timers_fire(&world->shard, 1000);
-    assert_int_equal(world->fired_count, 0);
-    assert_int_equal(world->memory.out_bytes, 0);
-}
-
-static void timer_without_memory_is_refused(void **state)
-{
-    struct world *world = *state;
-
-    for (size_t nth = 2; nth <= 3; nth++) { /* the first is the timer's own */
-        test_memory_fail(&world->memory, nth);
-        assert_int_equal(add(world, 0, 1), PTL_ENOMEM);
-    }
+    (void)state;
+    test_memory_fail(&world->memory, 1);
+    assert_int_equal(ptl_timers_reserve(&world->shard.timers), PTL_ENOMEM);
     test_memory_fail(&world->memory, 0);
-    ptl_timers_fire(&world->shard, 1000);
-    assert_int_equal(world->fired_count, 0);
+    add(0, 1);
+    assert_false(ptl_timers_fire(&world->shard, 1));
+    assert_int_equal(world->fired_count, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -182,11 +137,10 @@ static void timer_without_memory_is_refused(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(timer_fires_when_it_is_due_and_not_before),
-        TEST(timers_fire_in_the_order_of_their_time_but_those_taken_back),
-        TEST(timer_may_take_back_another_or_itself_while_it_fires),
-        TEST(timers_that_are_dropped_fire_never),
-        TEST(timer_without_memory_is_refused),
+        TEST(timings_of_one_moment_fire_in_the_order_of_their_numbers),
+        TEST(timing_that_is_removed_leaves_the_order_of_the_others),
+        TEST(timing_that_is_postponed_fires_once_a_turn),
+        TEST(heap_without_memory_takes_no_more),
     };
 
     if (argc > 1) {

@@ -1,5 +1,5 @@
 /*
- * engine/shard/jam.h - messages of timers whose time has come, and that find no room or no memory.
+ * engine/port/jam.h - messages of timers whose time has come, and that find no room or no memory.
  *
  *   firsts --> first for "snow#a" --behind--> next --behind--> last
  *         '--> first for "rain#b"
@@ -13,14 +13,14 @@
 #include "engine/shard/list.h"
 #include "engine/shard/map.h"
 
-struct ptl_timing;
+struct ptl_after;
 
-/* A timer's place in a line.  Only engine/shard/jam.c touches the fields. */
+/* A timer's place in a line.  Only engine/port/jam.c touches the fields. */
 struct ptl_jam_place {
-    struct ptl_list listed;            /* of the first: among the firsts */
-    struct ptl_timing *last;           /* of the first: the end of its line */
-    struct ptl_timing *ahead, *behind; /* NULL at the ends */
-    bool stands;                       /* in a line */
+    struct ptl_list listed;           /* of the first: among the firsts */
+    struct ptl_after *last;           /* of the first: the end of its line */
+    struct ptl_after *ahead, *behind; /* NULL at the ends */
+    bool stands;                      /* in a line */
 };
 
 struct ptl_jams {
@@ -32,17 +32,17 @@ void ptl_jams_init(struct ptl_jams *jams, const struct ptl_allocator *allocator)
 void ptl_jams_drop(struct ptl_jams *jams);
 
 /* Whether others wait for the same target. */
-bool ptl_jam_is_for(const struct ptl_jams *jams, const struct ptl_timing *timing);
+bool ptl_jam_is_for(const struct ptl_jams *jams, const struct ptl_after *after);
 
 /* Have memory for one line more: when it is needed there may be none.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_jam_reserve(struct ptl_jams *jams);
 
 /* Stand in line.  False: no memory; never so where there is a line for the target already. */
-bool ptl_jam_enter(struct ptl_jams *jams, struct ptl_timing *timing);
-void ptl_jam_leave(struct ptl_jams *jams, struct ptl_timing *timing);
+bool ptl_jam_enter(struct ptl_jams *jams, struct ptl_after *after);
+void ptl_jam_leave(struct ptl_jams *jams, struct ptl_after *after);
 
 /* The first that was tried longest ago, or NULL; and it counts as tried now. */
-struct ptl_timing *ptl_jam_next(struct ptl_jams *jams);
+struct ptl_after *ptl_jam_next(struct ptl_jams *jams);
 
 /* Whether anybody waits. */
 static inline bool ptl_jams_empty(const struct ptl_jams *jams)

@@ -1,17 +1,17 @@
-#include "engine/shard/jam.h"
+#include "engine/port/jam.h"
 
 #include "engine/message/name.h"
+#include "engine/port/after.h"
 #include "engine/shard/belonging.h"
-#include "engine/shard/timer.h"
 
 static bool same_target(const void *entry, struct ptl_span target)
 {
-    return ptl_span_equal(ptl_port_span(&((const struct ptl_timing *)entry)->to), target);
+    return ptl_span_equal(ptl_port_span(&((const struct ptl_after *)entry)->to), target);
 }
 
-static uint64_t hash_of(const struct ptl_timing *timing)
+static uint64_t hash_of(const struct ptl_after *after)
 {
-    return ptl_name_hash(ptl_port_span(&timing->to));
+    return ptl_name_hash(ptl_port_span(&after->to));
 }
 
 void ptl_jams_init(struct ptl_jams *jams, const struct ptl_allocator *allocator)
@@ -25,16 +25,16 @@ void ptl_jams_drop(struct ptl_jams *jams)
     ptl_map_drop(&jams->by_target);
 }
 
-static struct ptl_timing *first_for(const struct ptl_jams *jams, const struct ptl_timing *timing)
+static struct ptl_after *first_for(const struct ptl_jams *jams, const struct ptl_after *after)
 {
     return jams->by_target.count == 0 ? NULL
-                                      : ptl_map_find(&jams->by_target, hash_of(timing), same_target,
-                                                     ptl_port_span(&timing->to));
+                                      : ptl_map_find(&jams->by_target, hash_of(after), same_target,
+                                                     ptl_port_span(&after->to));
 }
 
-bool ptl_jam_is_for(const struct ptl_jams *jams, const struct ptl_timing *timing)
+bool ptl_jam_is_for(const struct ptl_jams *jams, const struct ptl_after *after)
 {
-    return first_for(jams, timing) != NULL;
+    return first_for(jams, after) != NULL;
 }
 
 int ptl_jam_reserve(struct ptl_jams *jams)
@@ -42,31 +42,31 @@ int ptl_jam_reserve(struct ptl_jams *jams)
     return ptl_map_reserve(&jams->by_target);
 }
 
-bool ptl_jam_enter(struct ptl_jams *jams, struct ptl_timing *timing)
+bool ptl_jam_enter(struct ptl_jams *jams, struct ptl_after *after)
 {
-    struct ptl_timing *first = first_for(jams, timing);
+    struct ptl_after *first = first_for(jams, after);
 
-    ptl_assert(!timing->jam.stands);
+    ptl_assert(!after->jam.stands);
     if (first == NULL) {
         if (ptl_map_reserve(&jams->by_target) < 0) {
             return false;
         }
-        ptl_map_insert(&jams->by_target, hash_of(timing), timing);
-        ptl_list_append(&jams->firsts, &timing->jam.listed);
-        timing->jam.last = timing;
+        ptl_map_insert(&jams->by_target, hash_of(after), after);
+        ptl_list_append(&jams->firsts, &after->jam.listed);
+        after->jam.last = after;
     } else {
-        timing->jam.ahead = first->jam.last;
-        first->jam.last->jam.behind = timing;
-        first->jam.last = timing;
+        after->jam.ahead = first->jam.last;
+        first->jam.last->jam.behind = after;
+        first->jam.last = after;
     }
-    timing->jam.stands = true;
+    after->jam.stands = true;
     return true;
 }
 
 /* The next one takes the place of the first, in the map and among the firsts. */
-static void step_up(struct ptl_jams *jams, struct ptl_timing *first)
+static void step_up(struct ptl_jams *jams, struct ptl_after *first)
 {
-    struct ptl_timing *next = first->jam.behind;
+    struct ptl_after *next = first->jam.behind;
     uint64_t hash = hash_of(first);
 
     ptl_map_remove(&jams->by_target, hash, first);
@@ -79,25 +79,25 @@ static void step_up(struct ptl_jams *jams, struct ptl_timing *first)
     ptl_list_remove(&first->jam.listed);
 }
 
-void ptl_jam_leave(struct ptl_jams *jams, struct ptl_timing *timing)
+void ptl_jam_leave(struct ptl_jams *jams, struct ptl_after *after)
 {
-    struct ptl_jam_place *place = &timing->jam;
+    struct ptl_jam_place *place = &after->jam;
 
     ptl_assert(place->stands);
     if (place->ahead == NULL) {
-        step_up(jams, timing);
+        step_up(jams, after);
     } else {
         place->ahead->jam.behind = place->behind;
         if (place->behind != NULL) {
             place->behind->jam.ahead = place->ahead;
         } else {
-            first_for(jams, timing)->jam.last = place->ahead;
+            first_for(jams, after)->jam.last = place->ahead;
         }
     }
     *place = (struct ptl_jam_place){.stands = false};
 }
 
-struct ptl_timing *ptl_jam_next(struct ptl_jams *jams)
+struct ptl_after *ptl_jam_next(struct ptl_jams *jams)
 {
     if (ptl_list_empty(&jams->firsts)) {
         return NULL;
@@ -105,5 +105,5 @@ struct ptl_timing *ptl_jam_next(struct ptl_jams *jams)
     struct ptl_list *listed = jams->firsts.next;
     ptl_list_remove(listed);
     ptl_list_append(&jams->firsts, listed);
-    return ptl_container(listed, struct ptl_timing, jam.listed);
+    return ptl_container(listed, struct ptl_after, jam.listed);
 }

@@ -1,36 +1,15 @@
 #include "engine/node/node.h"
 
-#include "engine/directory/directory.h"
 #include "engine/directory/node_directory.h"
-#include "engine/link/links_end.h"
 #include "engine/link/losses.h"
 #include "engine/link/node_links.h"
 #include "engine/message/message.h"
 #include "engine/node/node_own.h"
 #include "engine/node/options.h"
+#include "engine/node/stop.h"
 #include "engine/node/tower.h"
-#include "engine/port/fall.h"
 #include "engine/port/node_ports.h"
-#include "io/address.h"
 #include "io/thread.h"
-
-/* How long shards may take to let go of their connections, once all is told. */
-#define CLOSE_NS UINT64_C(500000000)
-
-/* Shards look this often whether they are done with the present step of stopping. */
-#define VOTE_NS UINT64_C(1000000)
-
-/* How long peers may take to confirm that they have got all, within the deadline: who is silent for
- * longer is gone. */
-static uint64_t confirm_ns(const struct ptl_node *node)
-{
-    return (uint64_t)node->options.silence_ms * 1000000;
-}
-
-static uint64_t sooner(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 const char *ptl_node_id(const struct ptl_node *node)
 {
@@ -222,75 +201,6 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
 
 /* ---- Opening ------------------------------------------------------------------------------- */
 
-bool ptl_bind_resolved(struct ptl_node *node, void *request, int err,
-                       const struct ptl_address addresses[])
-{
-    for (unsigned i = 0; i < node->own->bind_count; i++) {
-        if (request == &node->own->binds[i]) {
-            node->own->binds[i].resolved = err < 0 ? err : 1;
-            if (err == PTL_OK) {
-                node->own->binds[i].address = addresses[0];
-            }
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The address that a host's name stands for.  The node is not running yet, so this may wait. */
-static int resolve_bind(struct ptl_shard *shard, struct ptl_bind *bind)
-{
-    if (ptl_address_parse(bind->wish, &bind->address) == PTL_OK) {
-        return PTL_OK;
-    }
-    int err = ptl_loop_resolve(shard->loop, bind->wish, bind);
-
-    while (err == PTL_OK && bind->resolved == 0) {
-        ptl_loop_poll(shard->loop, UINT64_MAX);
-    }
-    return err < 0 ? err : bind->resolved < 0 ? bind->resolved : PTL_OK;
-}
-
-static int listen_on(struct ptl_node *node, struct ptl_shard *shard, struct ptl_bind *bind)
-{
-    struct ptl_address wanted = bind->address;
-    int err = bind->resolved < 0 ? bind->resolved : PTL_OK;
-
-    if (err == PTL_OK) {
-        err = ptl_loop_listen(shard->loop, &wanted, &bind->listener, &bind->address);
-    }
-    if (err < 0) {
-        ptl_log(node, PTL_LOG_ERROR, "cannot listen on %s: %s", bind->wish, ptl_err_text(err));
-    }
-    return err;
-}
-
-int ptl_node_listen(struct ptl_node *node, struct ptl_shard *shard)
-{
-    /* All names first: nobody may be accepted while the loop is polled for one of them, since no
-     * shard runs yet. */
-    for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
-        int err = resolve_bind(shard, &node->own->binds[i]);
-        node->own->binds[i].resolved = err < 0 ? err : 1;
-    }
-    for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
-        int err = listen_on(node, shard, &node->own->binds[i]);
-        if (err < 0) {
-            return err;
-        }
-        ptl_whereabouts_listen(node, i, &node->own->binds[i].address);
-    }
-    return PTL_OK;
-}
-
-void ptl_node_unlisten(struct ptl_node *node, struct ptl_shard *shard)
-{
-    for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
-        node->own->binds[i].listener = NULL;
-        node->own->binds[i].resolved = 0;
-    }
-}
-
 int ptl_node_open_shard(struct ptl_node *node, unsigned shard)
 {
     return ptl_shard_open(&node->shards[shard]);
@@ -426,129 +336,6 @@ int ptl_node_start(const struct ptl_node_options *options, struct ptl_node **out
 }
 
 /* ---- Stopping ------------------------------------------------------------------------------ */
-
-static void wake_all(struct ptl_node *node)
-{
-    for (unsigned i = 0; i < node->shard_count; i++) {
-        ptl_shard_wake(&node->shards[i], NULL);
-    }
-}
-
-static void next_step(struct ptl_node *node, unsigned from, unsigned to)
-{
-    pthread_mutex_lock(&node->own->lock);
-    bool first = atomic_load(&node->stop_step) == from; /* or another shard was */
-    if (first) {
-        node->own->stopped = 0;
-        atomic_store(&node->stop_step, to);
-    }
-    pthread_mutex_unlock(&node->own->lock);
-    if (first) {
-        wake_all(node);
-    }
-}
-
-/*
- * A shard says whether it is done with a step.  One that is not makes all look again.  Under the
- * lock, so that a word about one step is never counted for the next.
- */
-static void vote(struct ptl_node *node, unsigned shard, unsigned step, bool done)
-{
-    uint64_t all = ptl_node_all_shards(node);
-
-    pthread_mutex_lock(&node->own->lock);
-    bool current = atomic_load(&node->stop_step) == step;
-    if (current) {
-        node->own->stopped = done ? node->own->stopped | UINT64_C(1) << shard : 0;
-    }
-    bool agreed = current && node->own->stopped == all;
-    pthread_mutex_unlock(&node->own->lock);
-    if (agreed) {
-        next_step(node, step, step + 1);
-    }
-}
-
-void ptl_node_stop_begin(struct ptl_node *node, unsigned deadline_ms)
-{
-    atomic_store(&node->own->patience_ns, (uint64_t)deadline_ms * 1000000);
-    next_step(node, PTL_STOP_NOT, PTL_STOP_FLUSH);
-}
-
-bool ptl_node_stop_done(const struct ptl_node *node)
-{
-    return atomic_load(&node->stop_step) == PTL_STOP_CLOSE;
-}
-
-static void begin_flush(struct ptl_shard *shard)
-{
-    struct ptl_node *node = shard->node;
-
-    if (shard->index == 0) {
-        shard->stop_at = shard->now + atomic_load(&node->own->patience_ns);
-    }
-    for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
-        ptl_loop_unlisten(shard->loop, node->own->binds[i].listener);
-    }
-    ptl_waiters_drop(shard, true);
-    ptl_links_deafen(shard);
-}
-
-/* A shard that was busy may have missed the steps between. */
-static void enter(struct ptl_shard *shard, unsigned step)
-{
-    unsigned before = shard->stop_step;
-
-    shard->stop_step = step;
-    if (before < PTL_STOP_FLUSH) {
-        begin_flush(shard);
-    }
-    if (step == PTL_STOP_TELL) {
-        if (atomic_load(&shard->node->own->cut_short)) {
-            ptl_losses_of_shard(shard);
-        }
-        ptl_fall_all(shard);
-        ptl_directory_stop(shard);
-        ptl_links_close(shard);
-        shard->close_at = shard->now + CLOSE_NS;
-        if (shard->index == 0) {
-            uint64_t confirmed = sooner(shard->stop_at, shard->now + confirm_ns(shard->node));
-            shard->stop_at = shard->now + CLOSE_NS;
-            shard->stop_at = confirmed > shard->stop_at ? confirmed : shard->stop_at;
-        }
-    }
-}
-
-static bool is_done(struct ptl_shard *shard, unsigned step)
-{
-    if (step == PTL_STOP_TELL) {
-        /* What monitors were told may be a message to a port of another shard. */
-        return ptl_links_closed(shard) && !ptl_monitors_untold(&shard->monitors) &&
-               ptl_shard_drained(shard);
-    }
-    return ptl_shard_quiet(shard);
-}
-
-uint64_t ptl_node_stop_work(struct ptl_shard *shard)
-{
-    struct ptl_node *node = shard->node;
-    unsigned step = atomic_load(&node->stop_step);
-
-    if (step == PTL_STOP_NOT || step == PTL_STOP_CLOSE) {
-        return UINT64_MAX;
-    }
-    if (shard->stop_step != step) {
-        enter(shard, step);
-    }
-    vote(node, shard->index, step, is_done(shard, step));
-    if (shard->index == 0 && shard->now >= shard->stop_at) {
-        bool flushing = step < PTL_STOP_TELL;
-        if (flushing) {
-            atomic_store(&node->own->cut_short, true);
-        }
-        next_step(node, step, flushing ? PTL_STOP_TELL : PTL_STOP_CLOSE);
-    }
-    return shard->now + VOTE_NS;
-}
 
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
 {

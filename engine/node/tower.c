@@ -23,14 +23,16 @@
 #include "engine/link/stream.h"
 #include "engine/link/telling.h"
 #include "engine/link/watch_here.h"
-#include "engine/node/node.h"
+#include "engine/node/bind.h"
 #include "engine/node/node_own.h"
+#include "engine/node/stop.h"
 #include "engine/port/estate.h"
 #include "engine/port/fall.h"
 #include "engine/port/outside.h"
 #include "engine/port/ports.h"
 #include "engine/port/put_off.h"
 #include "engine/port/spawn.h"
+#include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/tower.h"
 
@@ -359,12 +361,12 @@ static ptl_step_fn *const turn[] = {
 /* The node itself listens, and has its shards stop. */
 static int open_node(struct ptl_shard *shard)
 {
-    return ptl_node_listen(shard->node, shard);
+    return ptl_binds_listen(shard);
 }
 
 static void unopen_node(struct ptl_shard *shard)
 {
-    ptl_node_unlisten(shard->node, shard);
+    ptl_binds_forget(shard);
 }
 
 static bool node_has_news(const struct ptl_shard *shard)

@@ -1,6 +1,7 @@
 #include "tests/sim/world.h"
 
 #include "engine/node/node.h"
+#include "engine/node/stop.h"
 #include "engine/shard/slice.h"
 #include "tests/sim/workload.h"
 

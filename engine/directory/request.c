@@ -244,7 +244,7 @@ static int await(const struct ptl_inquiry *q, int err, uint32_t number, unsigned
     if (err == PTL_OK) {
         q->link->db.replacing = number;
         q->link->db.untaken = shards;
-        ptl_connection_deafen(q->link->connection);
+        ptl_connection_hold(q->link->connection);
     }
     return err;
 }

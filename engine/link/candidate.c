@@ -54,7 +54,7 @@ static bool has_led_to_link(const struct ptl_shard *shard, const struct ptl_link
                             const struct ptl_connection *c)
 {
     return link->state == PTL_LINK_UP && c->seed >= 0 &&
-           (c->proved || ptl_seed_has_led_to(shard->node, c->seed, link->hash));
+           (ptl_connection_is_proved(c) || ptl_seed_has_led_to(shard->node, c->seed, link->hash));
 }
 
 void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c,
@@ -72,7 +72,7 @@ static unsigned count_strangers(const struct ptl_link *link, uint64_t source, bo
     unsigned count = 0;
 
     for (const struct ptl_connection *c = link->candidates; c != NULL; c = c->candidate_next) {
-        count += c->accepted && !c->proved && (of_any || c->source == source);
+        count += c->accepted && !ptl_connection_is_proved(c) && (of_any || c->source == source);
     }
     return count;
 }
@@ -84,7 +84,9 @@ static struct ptl_connection *worst_stranger(const struct ptl_link *link)
     unsigned most = 0;
 
     for (struct ptl_connection *c = link->candidates; c != NULL; c = c->candidate_next) {
-        unsigned count = c->accepted && !c->proved ? count_strangers(link, c->source, false) : 0;
+        unsigned count = c->accepted && !ptl_connection_is_proved(c)
+                             ? count_strangers(link, c->source, false)
+                             : 0;
         if (count != 0 && count >= most) { /* those behind are older */
             most = count;
             worst = c;
@@ -119,7 +121,7 @@ bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_conne
     if (link->state == PTL_LINK_FAILING) {
         return false;
     }
-    if (!c->proved) {
+    if (!ptl_connection_is_proved(c)) {
         return !c->accepted &&
                !ptl_candidate_is_real(c); /* of two nodes of ours the one that dials begins */
     }
@@ -134,8 +136,8 @@ void ptl_candidates_refuse_duplicates(struct ptl_shard *shard, struct ptl_link *
 
     while (c != NULL) {
         struct ptl_connection *next = c->candidate_next;
-        if (c->proved && c->refused == 0 && !ptl_candidate_is_rival(link, c) &&
-            !ptl_candidate_is_newer(link, c)) {
+        if (ptl_connection_is_proved(c) && c->state != PTL_CONNECTION_REFUSED &&
+            !ptl_candidate_is_rival(link, c) && !ptl_candidate_is_newer(link, c)) {
             ptl_candidate_note_seed(shard, link, c);
             ptl_connection_refuse(c, PTL_EDUPLICATE);
             next = link->candidates; /* closing one may have closed others */
@@ -176,7 +178,7 @@ bool ptl_candidates_have_rivals(const struct ptl_link *link)
 {
     const struct ptl_connection *c = link->candidates;
 
-    while (c != NULL && !(c->proved && ptl_candidate_is_rival(link, c))) {
+    while (c != NULL && !(ptl_connection_is_proved(c) && ptl_candidate_is_rival(link, c))) {
         c = c->candidate_next;
     }
     return c != NULL;

@@ -42,8 +42,33 @@ void ptl_connection_unlist(struct ptl_connection *c)
     }
 }
 
+/* ---- States -------------------------------------------------------------------------------- */
+
+#define BIT(state) (1u << PTL_CONNECTION_##state)
+
+/* What may follow each state. */
+static const uint16_t follows[] = {
+    [PTL_CONNECTION_CONNECTING] = BIT(GREETING) | BIT(CLOSING),
+    [PTL_CONNECTION_GREETING] = BIT(TWIN) | BIT(MOVING) | BIT(PROVING) | BIT(CLOSING),
+    [PTL_CONNECTION_TWIN] = BIT(BELIEVED) | BIT(CLOSING),
+    [PTL_CONNECTION_MOVING] = BIT(GREETING) | BIT(CLOSING),
+    [PTL_CONNECTION_PROVING] = BIT(BELIEVED) | BIT(CLOSING),
+    [PTL_CONNECTION_BELIEVED] = BIT(PROVED) | BIT(REFUSED) | BIT(CLOSING),
+    [PTL_CONNECTION_PROVED] = BIT(REFUSED) | BIT(UP) | BIT(CLOSING),
+    [PTL_CONNECTION_REFUSED] = BIT(CLOSING),
+    [PTL_CONNECTION_UP] = BIT(FINISHING) | BIT(CLOSING),
+    [PTL_CONNECTION_FINISHING] = BIT(CLOSING),
+    [PTL_CONNECTION_CLOSING] = 0,
+};
+
+/* Whether it stands on the list of those that have to be up before a deadline. */
+static bool is_half_open(enum ptl_connection_state state)
+{
+    return state < PTL_CONNECTION_UP && state != PTL_CONNECTION_MOVING;
+}
+
 /* By deadline: one that comes from another shard has used some of its time there. */
-void ptl_connection_half_open(struct ptl_connection *c)
+static void list_half_open(struct ptl_connection *c)
 {
     struct ptl_links *links = &c->shard->links;
     struct ptl_connection *before = links->half_open_last;
@@ -52,7 +77,6 @@ void ptl_connection_half_open(struct ptl_connection *c)
         before = before->half_before;
     }
     struct ptl_connection *after = before == NULL ? links->half_open_first : before->half_next;
-    c->half_open = true;
     c->half_before = before;
     c->half_next = after;
     *(before == NULL ? &links->half_open_first : &before->half_next) = c;
@@ -60,25 +84,28 @@ void ptl_connection_half_open(struct ptl_connection *c)
     ptl_links_tick_at(links, c->deadline);
 }
 
-void ptl_connection_half_open_end(struct ptl_connection *c)
+static void unlist_half_open(struct ptl_connection *c)
 {
     struct ptl_links *links = &c->shard->links;
 
-    if (!c->half_open) {
-        return;
-    }
-    c->half_open = false;
-    if (c->half_before == NULL) {
-        links->half_open_first = c->half_next;
-    } else {
-        c->half_before->half_next = c->half_next;
-    }
-    if (c->half_next == NULL) {
-        links->half_open_last = c->half_before;
-    } else {
-        c->half_next->half_before = c->half_before;
+    *(c->half_before == NULL ? &links->half_open_first : &c->half_before->half_next) = c->half_next;
+    *(c->half_next == NULL ? &links->half_open_last : &c->half_next->half_before) = c->half_before;
+}
+
+void ptl_connection_enter(struct ptl_connection *c, enum ptl_connection_state state)
+{
+    bool was_half_open = is_half_open(c->state);
+
+    ptl_assert((follows[c->state] & 1u << state) != 0);
+    c->state = (uint8_t)state;
+    if (was_half_open && !is_half_open(state)) {
+        unlist_half_open(c);
+    } else if (!was_half_open && is_half_open(state)) {
+        list_half_open(c);
     }
 }
+
+/* ---- Birth and death ----------------------------------------------------------------------- */
 
 void ptl_connection_leave_place(struct ptl_connection *c)
 {
@@ -102,7 +129,7 @@ struct ptl_connection *ptl_connection_make(struct ptl_shard *shard, const struct
     ptl_backlog_init(&c->backlog, shard->allocator);
     ptl_outbox_init(&c->out, shard->allocator);
     ptl_connection_list(c);
-    ptl_connection_half_open(c);
+    list_half_open(c);
     return c;
 }
 
@@ -122,7 +149,7 @@ int ptl_connection_open(struct ptl_shard *shard, const struct ptl_address *addre
     snprintf(c->dialled, sizeof(c->dialled), "%s", host_port);
     int err = ptl_loop_connect(shard->loop, address, shard->links.hooks->stream, c, &c->stream);
     if (err < 0) {
-        ptl_connection_half_open_end(c);
+        ptl_connection_enter(c, PTL_CONNECTION_CLOSING);
         ptl_connection_unlist(c);
         ptl_connection_free(c);
         return err;
@@ -148,9 +175,11 @@ void ptl_connection_log_close(const struct ptl_connection *c, int err, enum ptl_
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
 
+    bool proved = ptl_connection_is_proved(c);
+
     /* What strangers do is of no weight, and the name that one gives is nobody's. */
-    ptl_log_about(c->shard, c->accepted && !c->proved ? PTL_LOG_DEBUG : level,
-                  c->proved ? peer->node_id : ptl_address_host(&c->peer),
+    ptl_log_about(c->shard, c->accepted && !proved ? PTL_LOG_DEBUG : level,
+                  proved ? peer->node_id : ptl_address_host(&c->peer),
                   "connection %s %s%s%.*s%s: %s", c->accepted ? "from" : "to", c->peer.text,
                   peer->node_id.size != 0 ? " (" : "", (int)peer->node_id.size,
                   peer->node_id.size != 0 ? (const char *)peer->node_id.bytes : "",
@@ -172,9 +201,8 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
         return;
     }
     ptl_connection_log_close(c, err, level);
-    c->state = PTL_CONNECTION_CLOSING;
+    ptl_connection_enter(c, PTL_CONNECTION_CLOSING);
     ptl_making_end(&c->shard->makings, &c->making);
-    ptl_connection_half_open_end(c);
     ptl_connection_leave_place(c);
     ptl_connection_wait_no_more(c);
     c->shard->links.closing++;
@@ -184,8 +212,11 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
 
 void ptl_connection_refuse(struct ptl_connection *c, int err)
 {
+    ptl_assert(err < 0);
     if (c->sending) {
-        c->refused = err; /* then it can believe that this is us, and where our address leads */
+        /* With our proof it can believe that this is us, and where our address leads. */
+        ptl_connection_enter(c, PTL_CONNECTION_REFUSED);
+        c->refused = err;
     } else {
         ptl_connection_close(c, err, PTL_LOG_INFO);
     }
@@ -200,8 +231,7 @@ void ptl_connection_take_up(struct ptl_connection *c)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
 
-    c->state = PTL_CONNECTION_UP;
-    ptl_connection_half_open_end(c);
+    ptl_connection_enter(c, PTL_CONNECTION_UP);
     ptl_node_nonce(c->shard->node, c, false);
     ptl_decoder_init(&c->decoder, c->shard->allocator, (enum ptl_framing)peer->receive_framing,
                      c->shard->node->options.message_bytes_max + PACKET_EXTRA_MAX);
@@ -214,13 +244,24 @@ void ptl_connection_take_up(struct ptl_connection *c)
     }
 }
 
-void ptl_connection_deafen(struct ptl_connection *c)
+static void stop_hearing(struct ptl_connection *c, enum ptl_hearing instead)
 {
-    c->paused = true;
-    if (c->reading && !c->ended) {
+    ptl_assert(c->hearing != PTL_DEAF || instead == PTL_DEAF);
+    c->hearing = (uint8_t)instead;
+    if (c->reading && c->end_err == PTL_OK) {
         c->reading = false;
         ptl_stream_read(c->shard->loop, c->stream, false);
     }
+}
+
+void ptl_connection_hold(struct ptl_connection *c)
+{
+    stop_hearing(c, PTL_HEARS_LATER);
+}
+
+void ptl_connection_deafen(struct ptl_connection *c)
+{
+    stop_hearing(c, PTL_DEAF);
 }
 
 size_t ptl_connection_unconfirmed(const struct ptl_connection *c)
@@ -231,11 +272,11 @@ size_t ptl_connection_unconfirmed(const struct ptl_connection *c)
 
 void ptl_connection_finish(struct ptl_connection *c)
 {
-    if (c->state != PTL_CONNECTION_UP || c->sending || c->ended) {
+    if (c->state != PTL_CONNECTION_UP || c->sending || c->end_err != PTL_OK) {
         ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG);
         return;
     }
-    c->state = PTL_CONNECTION_FINISHING;
+    ptl_connection_enter(c, PTL_CONNECTION_FINISHING);
     ptl_making_end(&c->shard->makings, &c->making);
     ptl_connection_wait_no_more(c);
     ptl_stream_finish(c->shard->loop, c->stream);

@@ -1,9 +1,10 @@
 /*
  * engine/link/connection.h - one connection of a link, from the first byte to the last.
  *
- *   CONNECTING -> GREETING -> (moves to the owner's shard) -> PROVING -> PROVED -> UP -> CLOSING
- *                                                 |              |
- *                                     proof held back      waits for the link
+ *   CONNECTING --> GREETING ----> PROVING --> BELIEVED --> PROVED --> UP --> FINISHING
+ *                   |  ^  |       (a candidate of the link)   |
+ *                   v  |  '--> TWIN --'      '--> REFUSED <---'
+ *                  MOVING (to the owner's shard)                    any of them --> CLOSING
  *
  * After the peer's first line it is known whom it says it is, and the connection moves to the
  * shard that owns that node, before any proof is sent: reading is cancelled, its last bytes are
@@ -35,41 +36,49 @@ struct ptl_shard;
 /* A real node's silence is probed, and unacknowledged bytes may be out for so long. */
 #define PTL_REAL_USER_TIMEOUT_MS 10000
 
+/* In this order: a connection goes on or is closed, but for one that moves and greets once more. */
 enum ptl_connection_state {
-    PTL_CONNECTION_CONNECTING,
-    PTL_CONNECTION_GREETING,  /* our greeting is out, theirs is awaited */
-    PTL_CONNECTION_MOVING,    /* to the shard that owns the peer */
-    PTL_CONNECTION_PROVING,   /* on the owner's shard; proofs are exchanged */
-    PTL_CONNECTION_PROVED,    /* the peer is who it says; waits for the link */
-    PTL_CONNECTION_UP,        /* the link's own */
-    PTL_CONNECTION_FINISHING, /* all is sent; the peer's end is awaited */
-    PTL_CONNECTION_CLOSING,   /* until the loop has let go */
+    PTL_CONNECTION_CONNECTING, /* the stream is not there yet, or nothing was said */
+    PTL_CONNECTION_GREETING,   /* our greeting is out, theirs is awaited */
+    PTL_CONNECTION_TWIN,       /* it goes by our own ID: ourselves, a twin, or a liar */
+    PTL_CONNECTION_MOVING,     /* to the shard that owns the peer */
+    PTL_CONNECTION_PROVING,    /* on the owner's shard: the peer's proof is awaited */
+    PTL_CONNECTION_BELIEVED,   /* that is good; ours is held back until the link allows it */
+    PTL_CONNECTION_PROVED,     /* ours is given, too; waits for the link to decide */
+    PTL_CONNECTION_REFUSED,    /* not wanted: closed as soon as the peer has our proof */
+    PTL_CONNECTION_UP,         /* the link's own: carries packets */
+    PTL_CONNECTION_FINISHING,  /* all is sent; the peer's end is awaited */
+    PTL_CONNECTION_CLOSING,    /* until the loop has let go */
+};
+
+/* Whether one that is UP takes packets. */
+enum ptl_hearing {
+    PTL_HEARS,
+    PTL_HEARS_LATER, /* held: ptl_connection_hold() says for what */
+    PTL_DEAF,        /* the node stops: never again */
 };
 
 struct ptl_waiter;
 
 struct ptl_connection {
     struct ptl_connection *all_next, **all_link;    /* of the shard */
-    struct ptl_connection *half_next, *half_before; /* half-open ones, by deadline */
+    struct ptl_connection *half_next, *half_before; /* until it is UP, but MOVING: by deadline */
     struct ptl_connection *candidate_next;          /* of the link */
     struct ptl_shard *shard;
     struct ptl_stream *stream;
     struct ptl_link *link; /* from PROVING on */
     struct ptl_dial *dial; /* the attempt that it belongs to, until it moves */
-    uint8_t state;
-    bool half_open; /* on that list */
-    bool accepted;  /* the peer connected to us */
-    bool proved;    /* the peer's proof is good */
-    bool sending;   /* a send is under way: of our lines, while some are left, else the outbox */
-    bool proof_sent;
-    bool paused;        /* no packet is taken; `waiter` says what for, or NULL: for good */
+    uint8_t state;         /* enum ptl_connection_state: ptl_connection_enter() alone sets it */
+    uint8_t hearing;       /* enum ptl_hearing */
+    bool accepted;         /* the peer connected to us */
+    bool sending;    /* a send is under way: of our lines, while some are left, else the outbox */
+    bool proof_sent; /* which proof is first depends on who dialled: so it is no state */
     bool answer_anyway; /* whatever waits for the peer, until it takes something */
-    bool reading;       /* the stream is */
-    bool ended;         /* the peer has closed, or the stream failed, with `end_err` */
-    bool working;       /* in ptl_connection_work() */
-    int end_err;
+    bool reading;       /* the loop reads the stream */
+    bool working;       /* in ptl_connection_work(), which is not begun inside itself */
+    int end_err;        /* the peer has closed (PTL_ECLOSED), or the stream failed; 0: neither */
     uint64_t answered_anyway;                 /* bytes of answers made since then */
-    int refused;                              /* closed for this error when our proof is out */
+    int refused;                              /* REFUSED: for this error */
     int seed;                                 /* the seed that it was made for, or -1 */
     uint64_t made_at;                         /* ns */
     uint64_t deadline;                        /* ns: of the handshake, on whatever shard */
@@ -123,9 +132,23 @@ PTL_MUST_CHECK int ptl_connection_open(struct ptl_shard *shard, const struct ptl
 void ptl_connection_list(struct ptl_connection *connection);
 void ptl_connection_unlist(struct ptl_connection *connection);
 
-/* It has a deadline for its opening from now on; and no longer. */
-void ptl_connection_half_open(struct ptl_connection *connection);
-void ptl_connection_half_open_end(struct ptl_connection *connection);
+/*
+ * Go over to another state, which follows from the one it is in (asserted).  The shard's list of
+ * those that have to be UP before a deadline is kept by that.
+ */
+void ptl_connection_enter(struct ptl_connection *connection, enum ptl_connection_state state);
+
+/* The peer has proved that it knows the secret, and so is who it says.  Remains true at the end. */
+static inline bool ptl_connection_is_proved(const struct ptl_connection *connection)
+{
+    return ptl_handshake_state(&connection->handshake) == PTL_HANDSHAKE_UP;
+}
+
+/* It says that it is from or to its link's node, and is not the link's own, yet. */
+static inline bool ptl_connection_is_candidate(enum ptl_connection_state state)
+{
+    return state >= PTL_CONNECTION_PROVING && state <= PTL_CONNECTION_REFUSED;
+}
 
 /* It holds no place among the strangers any more, if it did: it is proved, moves, or is closed. */
 void ptl_connection_leave_place(struct ptl_connection *connection);
@@ -148,6 +171,10 @@ void ptl_connection_log_close(const struct ptl_connection *connection, int err,
 
 /* It is closed, or goes on at once: it does not wait for room any more, if it did. */
 void ptl_connection_wait_no_more(struct ptl_connection *connection);
+
+/* Take no packet until ptl_connection_resume(): there is no room for the one that is `stalled`, and
+ * `waiter` says where; or what the last one brought is still being taken. */
+void ptl_connection_hold(struct ptl_connection *connection);
 
 /* Take no packet any more; what is to be sent still goes out. */
 void ptl_connection_deafen(struct ptl_connection *connection);

@@ -17,7 +17,7 @@
 static bool is_awaited(const struct ptl_shard *shard, const struct ptl_link *link,
                        const struct ptl_connection *c)
 {
-    if (c->proved) {
+    if (ptl_connection_is_proved(c)) {
         return true;
     }
     return c->accepted ? shard->now < link->dialled_at + STRANGER_NS

@@ -9,18 +9,19 @@
 
 void ptl_connection_over(struct ptl_connection *c, int err)
 {
-    if (c->link != NULL && c->link->connection == c) {
+    if (ptl_link_runs_on(c->link, c)) {
         ptl_link_fail(c->shard, c->link, err);
         return;
     }
-    bool ours = !c->accepted && c->state <= PTL_CONNECTION_GREETING;
+    bool ours = !c->accepted && c->state <= PTL_CONNECTION_TWIN;
     if (ours && ptl_handshake_peer(&c->handshake)->own_id) {
         ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR); /* no node keeps such a connection */
         return;
     }
-    if (c->refused < 0) {
+    if (c->state == PTL_CONNECTION_REFUSED) {
         err = c->refused;
-    } else if (!c->accepted && c->proof_sent && !c->proved && c->ended) {
+    } else if (!c->accepted && c->proof_sent && !ptl_connection_is_proved(c) &&
+               c->end_err != PTL_OK) {
         err = PTL_EREFUSED; /* it says nothing of why */
     }
     ptl_connection_close(c, err, ours ? PTL_LOG_INFO : PTL_LOG_WARN);
@@ -30,12 +31,13 @@ void ptl_connection_over(struct ptl_connection *c, int err)
 static void lose_candidate(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c,
                            int err)
 {
+    /* First off the list: what follows may fail the link, which looks through it. */
+    ptl_candidate_remove(link, c);
     if (err != PTL_EDUPLICATE) {
         ptl_candidate_failed(shard, link, c, err);
     }
-    ptl_candidate_remove(link, c);
     ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
-    if (!c->accepted || c->proved) {
+    if (!c->accepted || ptl_connection_is_proved(c)) {
         ptl_link_attempt_failed(shard, link, err);
     }
 }
@@ -56,7 +58,7 @@ void ptl_connection_closed(struct ptl_connection *c, enum ptl_connection_state w
         dial->connection = NULL;
         ptl_dial_failed(dial, err);
     }
-    if (link != NULL && (was == PTL_CONNECTION_PROVING || was == PTL_CONNECTION_PROVED)) {
+    if (link != NULL && ptl_connection_is_candidate(was)) {
         lose_candidate(c->shard, link, c, err);
     }
 }

@@ -54,8 +54,7 @@ bool ptl_connection_find_owner(struct ptl_connection *c)
     if (owner == c->shard->index) {
         return true;
     }
-    c->state = PTL_CONNECTION_MOVING;
-    ptl_connection_half_open_end(c);
+    ptl_connection_enter(c, PTL_CONNECTION_MOVING);
     ptl_connection_leave_place(c);
     ptl_connection_start_detach(c);
     return false;

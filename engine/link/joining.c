@@ -161,7 +161,7 @@ void ptl_link_heard(struct ptl_shard *shard, struct ptl_link *link)
     link->has_rivals = false;
     while (c != NULL) {
         struct ptl_connection *next = c->candidate_next;
-        if (c->proved && ptl_candidate_is_rival(link, c)) {
+        if (ptl_connection_is_proved(c) && ptl_candidate_is_rival(link, c)) {
             tell_of_rival(shard, link, c);
             ptl_connection_close(c, PTL_ERIVAL, PTL_LOG_INFO);
             next = link->candidates;

@@ -111,6 +111,13 @@ static inline struct ptl_span ptl_link_id(const struct ptl_link *link)
     return ptl_span(link->id, link->id_size);
 }
 
+/* Whether this connection is the one that carries the link's packets.  NULL: a link of none. */
+static inline bool ptl_link_runs_on(const struct ptl_link *link,
+                                    const struct ptl_connection *connection)
+{
+    return link != NULL && link->connection == connection;
+}
+
 /* Programs come and go, and it is they who connect: whom we call, or who holds the network
  * together, should stay. */
 static inline bool ptl_link_is_to_stay(const struct ptl_link *link)

@@ -65,7 +65,7 @@ void ptl_links_close(struct ptl_shard *shard)
 
     while (c != NULL) {
         struct ptl_connection *next = c->all_next;
-        if (c->link != NULL && c->link->connection == c) {
+        if (ptl_link_runs_on(c->link, c)) {
             c->link->connection = NULL;
             c->link->state = PTL_LINK_DOWN;
             ptl_node_linked(shard->node, ptl_link_id(c->link), false);

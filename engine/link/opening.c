@@ -55,7 +55,7 @@ int ptl_connection_greet(struct ptl_connection *c)
     if (err < 0) {
         return err;
     }
-    c->state = PTL_CONNECTION_GREETING;
+    ptl_connection_enter(c, PTL_CONNECTION_GREETING);
     ptl_node_nonce(c->shard->node, c, true);
     c->opening[0] = ptl_handshake_greeting(&c->handshake);
     ptl_connection_send_lines(c);
@@ -118,7 +118,7 @@ static bool become_candidate(struct ptl_connection *c)
         ptl_connection_over(c, PTL_ENOMEM);
         return false;
     }
-    c->state = PTL_CONNECTION_PROVING;
+    ptl_connection_enter(c, PTL_CONNECTION_PROVING);
     c->link = link;
     ptl_stranger_greeted(&c->shard->links.strangers, &c->stranger);
     ptl_candidate_add(link, c);
@@ -128,13 +128,21 @@ static bool become_candidate(struct ptl_connection *c)
 /* The peer is who it says: none of the strangers any more.  True: there may be more to do. */
 static bool believe(struct ptl_connection *c)
 {
-    c->proved = true;
+    ptl_assert(ptl_connection_is_proved(c));
+    ptl_connection_enter(c, PTL_CONNECTION_BELIEVED);
     ptl_connection_leave_place(c);
     if (ptl_handshake_peer(&c->handshake)->own_id) {
         ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR);
         return false;
     }
     return ptl_candidate_proved(c->shard, c->link, c);
+}
+
+/* Lines of the peer are awaited, or our proof may go out. */
+static bool is_opening(enum ptl_connection_state state)
+{
+    return state == PTL_CONNECTION_GREETING || state == PTL_CONNECTION_TWIN ||
+           state == PTL_CONNECTION_PROVING || state == PTL_CONNECTION_BELIEVED;
 }
 
 /* Take one line of the peer.  True: there may be more to do. */
@@ -149,7 +157,7 @@ static bool take_line(struct ptl_connection *c)
     }
     ptl_backlog_taken(&c->backlog, (size_t)used);
     if (used == 0) {
-        if (c->ended) {
+        if (c->end_err != PTL_OK) {
             ptl_connection_over(c, c->end_err);
         }
         return false;
@@ -159,31 +167,56 @@ static bool take_line(struct ptl_connection *c)
     } else if (before == PTL_HANDSHAKE_PROOF) {
         return believe(c);
     }
-    return c->state == PTL_CONNECTION_GREETING || c->state == PTL_CONNECTION_PROVING;
+    return is_opening(c->state);
+}
+
+/* The peer has greeted: what for depends on who it says it is. */
+static bool take_greeting(struct ptl_connection *c)
+{
+    if (ptl_handshake_peer(&c->handshake)->own_id) {
+        ptl_connection_enter(c, PTL_CONNECTION_TWIN);
+        return true;
+    }
+    return ptl_connection_find_owner(c) && become_candidate(c);
+}
+
+/* Lines of a candidate: its nonce, after which we may have to be the first to prove; its proof. */
+static bool take_proving_line(struct ptl_connection *c)
+{
+    bool more = take_line(c);
+
+    if (more && c->state == PTL_CONNECTION_PROVING &&
+        ptl_handshake_state(&c->handshake) == PTL_HANDSHAKE_PROOF) {
+        ptl_connection_prove(c);
+    }
+    return more && is_opening(c->state);
+}
+
+/* Theirs is good; ours may still have to wait. */
+static bool prove_at_last(struct ptl_connection *c)
+{
+    ptl_connection_prove(c);
+    if (c->state == PTL_CONNECTION_BELIEVED && c->proof_sent) {
+        ptl_connection_enter(c, PTL_CONNECTION_PROVED);
+    }
+    return c->state == PTL_CONNECTION_PROVED;
 }
 
 bool ptl_opening_step(struct ptl_connection *c)
 {
-    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
-    enum ptl_handshake_state state = ptl_handshake_state(&c->handshake);
-
-    if (c->state == PTL_CONNECTION_GREETING && state != PTL_HANDSHAKE_GREETING && !peer->own_id) {
-        return ptl_connection_find_owner(c) && become_candidate(c);
-    }
-    if (state == PTL_HANDSHAKE_UP) {
-        /* Theirs is good; ours may still have to wait. */
-        ptl_connection_prove(c);
-        if (c->state == PTL_CONNECTION_PROVING && c->proof_sent) {
-            c->state = PTL_CONNECTION_PROVED;
+    switch ((enum ptl_connection_state)c->state) {
+    case PTL_CONNECTION_GREETING:
+        if (ptl_handshake_state(&c->handshake) == PTL_HANDSHAKE_GREETING) {
+            return take_line(c);
         }
-        return c->state == PTL_CONNECTION_PROVED;
+        return take_greeting(c);
+    case PTL_CONNECTION_TWIN:
+        return take_line(c);
+    case PTL_CONNECTION_PROVING:
+        return take_proving_line(c);
+    case PTL_CONNECTION_BELIEVED:
+        return prove_at_last(c);
+    default:
+        ptl_unreachable("not in its opening");
     }
-    if (!take_line(c)) {
-        return false;
-    }
-    if (c->state == PTL_CONNECTION_PROVING &&
-        ptl_handshake_state(&c->handshake) == PTL_HANDSHAKE_PROOF) {
-        ptl_connection_prove(c);
-    }
-    return c->state == PTL_CONNECTION_GREETING || c->state == PTL_CONNECTION_PROVING;
 }

@@ -33,7 +33,7 @@
 
 static bool is_up(const struct ptl_connection *c)
 {
-    return c->link != NULL && c->link->connection == c;
+    return ptl_link_runs_on(c->link, c);
 }
 
 /* The port that a packet is for; most are for the same one as the packet before. */
@@ -154,9 +154,10 @@ static int deliver(struct ptl_connection *c, struct ptl_span name, struct ptl_sp
 /* Wait until there is room there. */
 static int pause(struct ptl_connection *c, const struct ptl_bottleneck *full)
 {
-    ptl_assert(full->kind != PTL_BOTTLENECK_NONE); /* whoever found no room has said where */
     struct ptl_waiter *waiter = ptl_alloc(c->shard->allocator, sizeof(*waiter));
 
+    ptl_assert(full->kind != PTL_BOTTLENECK_NONE); /* whoever found no room has said where */
+    ptl_assert(c->hearing == PTL_HEARS && c->waiter == NULL);
     if (waiter == NULL) {
         return PTL_ENOMEM;
     }
@@ -165,11 +166,7 @@ static int pause(struct ptl_connection *c, const struct ptl_bottleneck *full)
     waiter->connection = c;
     waiter->known_at = &c->waiter;
     ptl_waiters_add(c->shard, waiter);
-    c->paused = true;
-    if (c->reading && !c->ended) {
-        c->reading = false;
-        ptl_stream_read(c->shard->loop, c->stream, false);
-    }
+    ptl_connection_hold(c);
     return PTL_OK;
 }
 
@@ -218,7 +215,7 @@ static int share(struct ptl_connection *c, size_t bytes)
 
     c->taken = c->turn == c->shard->now ? c->taken + bytes : bytes;
     c->turn = c->shard->now;
-    if (c->toward < 0 || c->taken <= SHARE_BYTES || c->paused) {
+    if (c->toward < 0 || c->taken <= SHARE_BYTES || c->hearing != PTL_HEARS) {
         return PTL_OK;
     }
     if (!waiters->telling && (waiters->rings >> c->toward & 1) == 0) {
@@ -252,7 +249,7 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
 {
     struct ptl_packet packet;
 
-    while (!c->paused) {
+    while (c->hearing == PTL_HEARS) {
         size_t before = input->size;
         int got = ptl_decoder_next(&c->decoder, input, &packet);
         if (got == 0) {
@@ -284,8 +281,9 @@ bool ptl_connection_waits_for_peer(const struct ptl_connection *c)
 {
     const struct ptl_link *link = c->link;
 
-    return c->paused && c->waiter != NULL && c->shard->stop_step == PTL_STOP_NOT &&
-           is_for_peer(&c->waiter->at, link) && c->shard->now - link->sent_at >= ANSWERS_WAIT_NS;
+    return c->hearing == PTL_HEARS_LATER && c->waiter != NULL &&
+           c->shard->stop_step == PTL_STOP_NOT && is_for_peer(&c->waiter->at, link) &&
+           c->shard->now - link->sent_at >= ANSWERS_WAIT_NS;
 }
 
 bool ptl_connection_unstall(struct ptl_connection *c)

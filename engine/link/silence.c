@@ -13,7 +13,7 @@
 void ptl_link_look_at_silence(struct ptl_shard *shard, struct ptl_link *link)
 {
     uint64_t silence = (uint64_t)shard->node->options.silence_ms * 1000000;
-    bool reading = link->connection->reading && !link->connection->paused;
+    bool reading = link->connection->reading && link->connection->hearing == PTL_HEARS;
 
     /* From now on what the peer says shows that it lives; what lay unread until now does not. */
     link->has_rivals = reading && ptl_candidates_have_rivals(link);

@@ -13,41 +13,70 @@
 
 /* ---- Going on ------------------------------------------------------------------------------ */
 
-/* Returns whether something changed, so that another step may follow. */
+static bool is_over(const struct ptl_connection *c)
+{
+    return c->end_err != PTL_OK && !ptl_connection_has_bytes(c);
+}
+
+/* Both sides are proved: the link takes it, has it wait, or closes it. */
+static bool decide(struct ptl_connection *c)
+{
+    if (is_over(c)) {
+        ptl_connection_over(c, c->end_err);
+        return false;
+    }
+    ptl_candidate_decide(c->shard, c->link, c);
+    return c->state == PTL_CONNECTION_UP;
+}
+
+/* It is closed as soon as the peer has our proof, which may still have to be sent. */
+static bool wait_for_proof(struct ptl_connection *c)
+{
+    ptl_connection_prove(c);
+    if (c->state == PTL_CONNECTION_REFUSED && is_over(c)) {
+        ptl_connection_over(c, c->end_err);
+    }
+    return false;
+}
+
+/* Take packets out of the backlog. */
+static bool read_backlog(struct ptl_connection *c)
+{
+    struct ptl_span input = ptl_backlog_bytes(&c->backlog);
+    size_t before = input.size;
+
+    if (c->hearing != PTL_HEARS || input.size == 0 || !ptl_connection_read(c, &input)) {
+        return false;
+    }
+    ptl_backlog_taken(&c->backlog, before - input.size);
+    if (input.size == 0) {
+        ptl_backlog_ease(&c->backlog);
+    }
+    return false;
+}
+
+/* One step of the machine.  Returns whether something changed, so that another may follow. */
 static bool step(struct ptl_connection *c)
 {
     switch ((enum ptl_connection_state)c->state) {
     case PTL_CONNECTION_GREETING:
+    case PTL_CONNECTION_TWIN:
     case PTL_CONNECTION_PROVING:
+    case PTL_CONNECTION_BELIEVED:
         return ptl_opening_step(c);
     case PTL_CONNECTION_PROVED:
-        if (c->ended && !ptl_connection_has_bytes(c)) {
-            ptl_connection_over(c, c->end_err);
-            return false;
-        }
-        if (c->refused < 0) {
-            return false;
-        }
-        ptl_candidate_decide(c->shard, c->link, c);
-        return c->state == PTL_CONNECTION_UP;
-    case PTL_CONNECTION_UP: {
-        struct ptl_span input = ptl_backlog_bytes(&c->backlog);
-        if (c->paused || input.size == 0) {
-            return false;
-        }
-        size_t before = input.size;
-        if (!ptl_connection_read(c, &input)) {
-            return false;
-        }
-        ptl_backlog_taken(&c->backlog, before - input.size);
-        if (input.size == 0) {
-            ptl_backlog_ease(&c->backlog);
-        }
-        return false;
+        return decide(c);
+    case PTL_CONNECTION_REFUSED:
+        return wait_for_proof(c);
+    case PTL_CONNECTION_UP:
+        return read_backlog(c);
+    case PTL_CONNECTION_CONNECTING:
+    case PTL_CONNECTION_MOVING:
+    case PTL_CONNECTION_FINISHING:
+    case PTL_CONNECTION_CLOSING:
+        break;
     }
-    default:
-        return false;
-    }
+    return false;
 }
 
 void ptl_connection_work(struct ptl_connection *c)
@@ -59,10 +88,10 @@ void ptl_connection_work(struct ptl_connection *c)
     while (step(c)) {
     }
     c->working = false;
-    if (c->state != PTL_CONNECTION_UP || c->paused || ptl_connection_has_bytes(c)) {
+    if (c->state != PTL_CONNECTION_UP || c->hearing != PTL_HEARS || ptl_connection_has_bytes(c)) {
         return;
     }
-    if (c->ended) {
+    if (c->end_err != PTL_OK) {
         ptl_connection_over(c, c->end_err);
     } else if (!c->reading) {
         c->reading = true;
@@ -72,8 +101,8 @@ void ptl_connection_work(struct ptl_connection *c)
 
 void ptl_connection_resume(struct ptl_connection *c)
 {
-    if (c->state == PTL_CONNECTION_UP && c->paused) {
-        c->paused = false;
+    if (c->state == PTL_CONNECTION_UP && c->hearing == PTL_HEARS_LATER) {
+        c->hearing = PTL_HEARS;
         if (ptl_connection_unstall(c)) {
             ptl_connection_work(c);
         }
@@ -144,13 +173,13 @@ static void on_received(void *owner, struct ptl_span bytes)
     if (c->state == PTL_CONNECTION_FINISHING) {
         return;
     }
-    if (c->link != NULL && c->link->connection == c) {
+    if (ptl_link_runs_on(c->link, c)) {
         c->link->received_at = c->shard->now;
         if (c->link->has_rivals) {
             ptl_link_heard(c->shard, c->link);
         }
     }
-    if (c->state == PTL_CONNECTION_UP && !c->paused && !ptl_connection_has_bytes(c)) {
+    if (c->state == PTL_CONNECTION_UP && c->hearing == PTL_HEARS && !ptl_connection_has_bytes(c)) {
         if (!ptl_connection_read(c, &bytes) || bytes.size == 0) {
             return;
         }
@@ -167,7 +196,6 @@ static void on_ended(void *owner, int err)
     struct ptl_connection *c = owner;
 
     ptl_shard_stamp(c->shard);
-    c->ended = true;
     c->end_err = err == 0 ? PTL_ECLOSED : err;
     if (c->state == PTL_CONNECTION_MOVING) {
         return; /* whoever gets it finds out again */
@@ -177,7 +205,7 @@ static void on_ended(void *owner, int err)
         return;
     }
     /* What the peer said before it closed in order still counts. */
-    if (err == 0 && (c->paused || ptl_connection_has_bytes(c)) &&
+    if (err == 0 && (c->hearing != PTL_HEARS || ptl_connection_has_bytes(c)) &&
         c->state >= PTL_CONNECTION_PROVED) {
         return;
     }
@@ -209,9 +237,9 @@ static void on_sent(void *owner, int result)
         return;
     }
     ptl_connection_send_lines(c);
-    if (c->link != NULL && c->link->connection == c) {
+    if (ptl_link_runs_on(c->link, c)) {
         ptl_link_sent(c->shard, c->link);
-    } else if (c->refused < 0 && !c->sending) {
+    } else if (c->state == PTL_CONNECTION_REFUSED && !c->sending) {
         ptl_connection_close(c, c->refused, PTL_LOG_INFO);
     }
 }
@@ -267,7 +295,7 @@ void ptl_connection_accepted(struct ptl_shard *shard, struct ptl_stream *stream,
 void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *c)
 {
     ptl_assert(c->shard == shard && c->state == PTL_CONNECTION_MOVING);
-    c->ended = false;
+    c->end_err = PTL_OK; /* the loop finds out again */
     c->reading = true;
     int err = shard->stop_step >= PTL_STOP_TELL
                   ? PTL_ESTOPPED
@@ -282,8 +310,7 @@ void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *c)
         return;
     }
     ptl_connection_list(c);
-    ptl_connection_half_open(c);
-    c->state = PTL_CONNECTION_GREETING;
+    ptl_connection_enter(c, PTL_CONNECTION_GREETING);
     if (c->accepted && ptl_connection_take_place(c) < 0) {
         ptl_connection_over(c, PTL_ENOMEM);
         return;

@@ -55,7 +55,7 @@ static void candidates_go_on(const struct ptl_link *link)
     while (c != NULL) {
         struct ptl_connection *next = c->candidate_next;
         ptl_connection_prove(c);
-        if (c->state == PTL_CONNECTION_PROVING || c->state == PTL_CONNECTION_PROVED) {
+        if (ptl_connection_is_candidate(c->state)) {
             ptl_connection_work(c);
         }
         /* Deciding one may close others: begin again as long as there are candidates to decide. */

@@ -217,8 +217,6 @@ typedef int ptl_handler_fn(struct ptl_node *node, const struct ptl_msg *msg, voi
 /* Releases something that a port owned. */
 typedef void ptl_release_fn(void *data);
 
-#define PTL_SHARD_ANY UINT32_MAX
-
 /* A handler for the messages whose first value is `tag`. */
 struct ptl_port_tag {
     const char *tag; /* copied; NULL ends a table */

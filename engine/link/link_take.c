@@ -12,7 +12,6 @@ static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failu
 {
     char id[PTL_NODE_ID_MAX + 1] = "";
 
-    shard->counters.lost++;
     if (op->kind != PTL_OP_WATCH) {
         return PTL_OK;
     }

@@ -116,7 +116,6 @@ static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *
     shard->bottleneck.kind = PTL_BOTTLENECK_NONE;
     int result = handler(shard->node, msg, data);
     shard->self = NULL;
-    shard->counters.handled++;
     uint64_t before = shard->coarse;
     ptl_shard_lap(shard);
     if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
@@ -419,7 +418,6 @@ static void absent(struct ptl_shard *shard, const struct ptl_op *op)
         break;
     default:
         drop_op(shard, op);
-        shard->counters.dropped++;
         break;
     }
 }
@@ -494,7 +492,6 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
         return;
     }
     if (slot == NULL) {
-        shard->counters.dropped++;
         return;
     }
     struct ptl_op op = {

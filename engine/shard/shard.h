@@ -33,13 +33,6 @@
 struct ptl_node;
 struct ptl_tower;
 
-/* What a shard counts.  Name, unit and meaning stand here. */
-struct ptl_shard_counters {
-    uint64_t handled; /* messages given to handlers */
-    uint64_t dropped; /* messages for ports that do not exist */
-    uint64_t lost;    /* operations of an epoch that is over */
-};
-
 struct ptl_shard {
     struct ptl_node *node;
     unsigned index;
@@ -99,7 +92,6 @@ struct ptl_shard {
     uint64_t stop_at;               /* ns: the end of patience; shard 0 */
     uint64_t close_at;              /* ns: peers that have all need not close themselves any more */
     uint32_t stop_step;             /* that this shard has taken */
-    struct ptl_shard_counters counters;
     struct ptl_log_book log;
 };
 

@@ -500,7 +500,6 @@ static void timers_that_are_due_at_once_fire_slice_by_slice_in_their_order(void 
     assert_true(fired <= TURN_MAX);
     tell(node, &port, "i", 1);
     turn_all(node);
-    turn_all(node);
     assert_next("other", "[1]");
     assert_true(fired < MANY);
     turn_until(node, &fired, MANY, TURN_MAX);

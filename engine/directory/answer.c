@@ -53,7 +53,7 @@ bool ptl_answer_has_room(struct ptl_shard *shard, const struct ptl_question *q)
  */
 static struct ptl_buffer *begin(struct ptl_shard *shard, const struct ptl_question *q, int err)
 {
-    struct ptl_buffer *packet = &shard->directory.packet;
+    struct ptl_buffer *packet = &shard->directory->packet;
 
     ptl_buffer_clear(packet);
     if (!ptl_question_is_peers(q)) {
@@ -105,7 +105,7 @@ static void put_item(struct ptl_buffer *out, const struct ptl_question *q,
 static void put_family(struct ptl_shard *shard, const struct ptl_question *q,
                        struct ptl_buffer *out)
 {
-    const struct ptl_store *store = shard->directory.store;
+    const struct ptl_store *store = shard->directory->store;
     struct ptl_walk walk = ptl_store_walk_family(store, ptl_question_family(q));
     uint32_t count = ptl_store_family_count(store, ptl_question_family(q));
     struct ptl_item item;
@@ -123,7 +123,7 @@ static void put_family(struct ptl_shard *shard, const struct ptl_question *q,
  */
 static bool exceeds(struct ptl_shard *shard, const struct ptl_question *q, size_t max)
 {
-    struct ptl_walk walk = ptl_store_walk_family(shard->directory.store, ptl_question_family(q));
+    struct ptl_walk walk = ptl_store_walk_family(shard->directory->store, ptl_question_family(q));
     struct ptl_item item;
     size_t size = 0;
 
@@ -148,7 +148,7 @@ static int put_result(struct ptl_shard *shard, const struct ptl_question *q, str
         return PTL_OK;
     }
     bool found =
-        ptl_store_get(shard->directory.store, ptl_question_family(q), ptl_question_key(q), &item);
+        ptl_store_get(shard->directory->store, ptl_question_family(q), ptl_question_key(q), &item);
     if (q->what == PTL_ASK_FAMILY || q->what == PTL_ASK_KEYS || q->what == PTL_ASK_VALUES) {
         /* A peer that wants one key only. */
         ptl_cbor_put_head(out, q->what == PTL_ASK_FAMILY ? PTL_CBOR_MAP : PTL_CBOR_ARRAY, found);

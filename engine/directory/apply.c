@@ -68,7 +68,7 @@ static struct ptl_source source_of(const struct ptl_shard *shard, const struct p
 
 bool ptl_apply_over_limit(const struct ptl_shard *shard, struct ptl_span owner)
 {
-    return ptl_store_owner_count(shard->directory.store, owner) >
+    return ptl_store_owner_count(shard->directory->store, owner) >
            shard->node->options.db_entries_max;
 }
 
@@ -229,7 +229,7 @@ static void look_ahead(struct taking *taking, const struct update *update, struc
     struct ptl_span key, value;
 
     if (ptl_next_string(ahead, &key) == PTL_OK && ptl_next_span(ahead, &value) == PTL_OK) {
-        ptl_store_expect(taking->shard->directory.store, update->family, key);
+        ptl_store_expect(taking->shard->directory->store, update->family, key);
     }
 }
 
@@ -254,7 +254,7 @@ static void take_sets(struct taking *taking, const struct update *update)
         } else if (value.size > taking->value_max) {
             taking->trouble = "a value over the limit";
         } else if (!taking->skip_echoes || !ptl_apply_is_echo(taking->shard, key)) {
-            note_result(taking, ptl_store_set(taking->shard->directory.store, taking->source,
+            note_result(taking, ptl_store_set(taking->shard->directory->store, taking->source,
                                               update->family, key, value));
         }
     }
@@ -272,7 +272,7 @@ static void take_dels(struct taking *taking, const struct update *update)
             taking->trouble = ptl_apply_trouble(err);
             continue;
         }
-        note_result(taking, ptl_store_del(taking->shard->directory.store, taking->source,
+        note_result(taking, ptl_store_del(taking->shard->directory->store, taking->source,
                                           update->family, key));
     }
 }
@@ -350,7 +350,7 @@ static void note_displaced(struct ptl_shard *shard, const struct ptl_source *sou
 {
     struct ptl_source known;
 
-    if (ptl_store_owner(shard->directory.store, source->owner, &known) &&
+    if (ptl_store_owner(shard->directory->store, source->owner, &known) &&
         !ptl_span_equal(known.via, source->via)) {
         note_ignored(shard, known.via);
     }
@@ -367,7 +367,7 @@ void ptl_apply_owner(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     note_displaced(shard, &source);
-    int result = ptl_store_attach(shard->directory.store, &source);
+    int result = ptl_store_attach(shard->directory->store, &source);
     if (result == PTL_STORE_OLD) {
         note_ignored(shard, op->node);
     } else if (result < 0) {
@@ -385,7 +385,7 @@ void ptl_apply_lost(struct ptl_shard *shard, const struct ptl_op *op)
         warn_of_owner(shard, op->node);
         return;
     }
-    if (ptl_store_drop(shard->directory.store, &source) == PTL_STORE_DONE) {
+    if (ptl_store_drop(shard->directory->store, &source) == PTL_STORE_DONE) {
         ptl_peers_ask_again(shard);
     }
 }
@@ -434,7 +434,7 @@ static struct ptl_interest *interest_in(struct ptl_shard *shard, const struct pt
     struct ptl_span family;
     int err = ptl_key_next(cursor, room, &family);
 
-    if (err < 0 || !ptl_directory_is_master(&shard->directory, op->node)) {
+    if (err < 0 || !ptl_directory_is_master(shard->directory, op->node)) {
         return NULL; /* from one that was the master until just now */
     }
     return ptl_interest_find(shard, family);

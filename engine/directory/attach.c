@@ -6,6 +6,7 @@
 #include "engine/directory/whereabouts.h"
 #include "engine/link/failure.h"
 #include "engine/link/packet.h"
+#include "engine/link/peer_room.h"
 #include "engine/shard/node.h"
 
 static struct ptl_span link_id(const struct ptl_link *link)
@@ -17,7 +18,7 @@ static struct ptl_span link_id(const struct ptl_link *link)
 
 static struct ptl_buffer *begin(struct ptl_shard *shard, const char *request)
 {
-    struct ptl_buffer *packet = &shard->directory.packet;
+    struct ptl_buffer *packet = &shard->directory->packet;
 
     ptl_buffer_clear(packet);
     ptl_key_put(packet, ptl_span_text(request));
@@ -27,7 +28,7 @@ static struct ptl_buffer *begin(struct ptl_shard *shard, const char *request)
 /* Write the packet that was made: `count` values.  Errors: PTL_ENOMEM. */
 static int say(struct ptl_shard *shard, struct ptl_link *link, uint32_t count)
 {
-    const struct ptl_buffer *packet = &shard->directory.packet;
+    const struct ptl_buffer *packet = &shard->directory->packet;
 
     return packet->err < 0 ? PTL_ENOMEM
                            : ptl_link_packet(shard, link, ptl_span(NULL, 0),
@@ -127,7 +128,7 @@ void ptl_directory_link_up(struct ptl_shard *shard, struct ptl_link *link,
     if (link->seeds != 0) {
         ptl_directory_link_is_seed(shard, link);
     }
-    if (shard->directory.global && link->state == PTL_LINK_UP) {
+    if (shard->directory->global && link->state == PTL_LINK_UP) {
         say_global(shard, link);
     }
 }
@@ -149,7 +150,7 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_link *link = ptl_link_find(shard, op->node);
 
-    if (link == NULL || link->state != PTL_LINK_UP || shard->directory.global) {
+    if (link == NULL || link->state != PTL_LINK_UP || shard->directory->global) {
         return; /* lost meanwhile: shard 0 is told so, or has been */
     }
     if (!ptl_is_to_be_found(shard->node)) {

@@ -34,9 +34,6 @@ struct ptl_registration;
 struct ptl_replacing;
 struct ptl_shard;
 
-/* A bit of the greeting's features: understands portolan::db, _owner and _lost. */
-#define PTL_FEATURE_DATABASE UINT64_C(2)
-
 /* What an op of kind PTL_OP_DIRECTORY is about: its `number`. */
 enum ptl_directory_op {
     /* From this node's ports and threads to the family's shard ... */
@@ -125,12 +122,11 @@ struct ptl_asked {
 
 struct ptl_director; /* shard 0 only: director.c */
 
-struct ptl_directory {
+struct ptl_shard_directory {
     struct ptl_store *store;
     bool global;
     bool started;
-    bool needs_master; /* shard 0 knows */
-    bool closing;
+    bool needs_master;        /* shard 0 knows */
     bool has_master;          /* also for a while after we have become global */
     struct ptl_port master;   /* its node port */
     uint64_t master_until;    /* ns: we are global, and it is asked until then; else 0 */
@@ -167,7 +163,7 @@ struct ptl_directory {
 };
 
 /* Whether this node is our master now. */
-static inline bool ptl_directory_is_master(const struct ptl_directory *directory,
+static inline bool ptl_directory_is_master(const struct ptl_shard_directory *directory,
                                            struct ptl_span node)
 {
     return directory->has_master && ptl_span_equal(ptl_port_node(&directory->master), node);

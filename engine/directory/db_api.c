@@ -77,7 +77,7 @@ static void announce(struct ptl_node *node, unsigned place, const char *family, 
     struct ptl_shard *shard = ptl_shard_here(node);
 
     if (shard != NULL && shard->index == place) {
-        ptl_store_expect(shard->directory.store, ptl_span_text(family), ptl_span_text(key));
+        ptl_store_expect(shard->directory->store, ptl_span_text(family), ptl_span_text(key));
     }
 }
 
@@ -201,7 +201,8 @@ static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, con
                           key != NULL ? ptl_span_text(key) : ptl_span(NULL, 0));
     int err = ptl_writer_finish(&writer, &msg);
     if (err == PTL_OK) {
-        err = ptl_call_directory(node, place_of(node, family), msg, tell, data, release);
+        err =
+            ptl_call_directory(node, place_of(node, family), PTL_DIR_ASK, msg, tell, data, release);
         ptl_msg_free(msg);
     }
     return err;

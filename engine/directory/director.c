@@ -25,13 +25,13 @@ int ptl_director_init(struct ptl_shard *shard)
     if (shard->index != 0) {
         return PTL_OK;
     }
-    shard->directory.director = ptl_alloc(shard->allocator, sizeof(struct ptl_director));
-    return shard->directory.director == NULL ? PTL_ENOMEM : PTL_OK;
+    shard->directory->director = ptl_alloc(shard->allocator, sizeof(struct ptl_director));
+    return shard->directory->director == NULL ? PTL_ENOMEM : PTL_OK;
 }
 
 void ptl_director_drop(struct ptl_shard *shard)
 {
-    struct ptl_director *director = shard->directory.director;
+    struct ptl_director *director = shard->directory->director;
 
     if (director == NULL) {
         return;
@@ -42,18 +42,18 @@ void ptl_director_drop(struct ptl_shard *shard)
         ptl_free(shard->allocator, seat, sizeof(*seat));
     }
     ptl_free(shard->allocator, director, sizeof(*director));
-    shard->directory.director = NULL;
+    shard->directory->director = NULL;
 }
 
 /* ---- Ordinary: a master among the seeds ------------------------------------------------------ */
 
 static void choose(struct ptl_shard *shard)
 {
-    struct ptl_director *director = shard->directory.director;
+    struct ptl_director *director = shard->directory->director;
 
     bool needed = director->needed || ptl_is_to_be_found(shard->node);
 
-    if (director->master != NULL || shard->directory.global) {
+    if (director->master != NULL || shard->directory->global) {
         return;
     }
     if (!needed) {
@@ -80,7 +80,7 @@ static void choose(struct ptl_shard *shard)
 
 void ptl_director_needed(struct ptl_shard *shard)
 {
-    shard->directory.director->needed = true;
+    shard->directory->director->needed = true;
     choose(shard);
 }
 
@@ -96,7 +96,7 @@ static struct seat **find(struct ptl_director *director, struct ptl_span node)
 
 void ptl_director_seed(struct ptl_shard *shard, struct ptl_span node)
 {
-    struct ptl_director *director = shard->directory.director;
+    struct ptl_director *director = shard->directory->director;
     struct seat **at = find(director, node);
 
     if (*at == NULL) {
@@ -115,7 +115,7 @@ void ptl_director_seed(struct ptl_shard *shard, struct ptl_span node)
 
 void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node)
 {
-    struct ptl_director *director = shard->directory.director;
+    struct ptl_director *director = shard->directory->director;
     struct seat **at = find(director, node);
     struct seat *seat = *at;
 

@@ -111,8 +111,8 @@ _Static_assert(sizeof(takers) / sizeof(takers[0]) == PTL_DIR_OPS, "each op has a
 /* Our own entries come before anything that others ask or say. */
 static void start(struct ptl_shard *shard)
 {
-    if (!shard->directory.started) {
-        shard->directory.started = true;
+    if (!shard->directory->started) {
+        shard->directory->started = true;
         ptl_mesh_begin(shard);
     }
 }
@@ -132,7 +132,7 @@ void ptl_directory_link_down(struct ptl_shard *shard, struct ptl_span node)
 /* ---- Work and life --------------------------------------------------------------------------- */
 
 /* A large answer or entry has made them larger than others will need. */
-static void ease_buffers(struct ptl_directory *directory)
+static void ease_buffers(struct ptl_shard_directory *directory)
 {
     ptl_buffer_ease(&directory->packet, BUFFER_KEPT_MAX);
     ptl_buffer_ease(&directory->sets, BUFFER_KEPT_MAX);
@@ -141,7 +141,7 @@ static void ease_buffers(struct ptl_directory *directory)
 
 bool ptl_directory_work(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     bool left = ptl_directory_post_work(shard);
 
     shard->unfinished |= ptl_store_work(directory->store, DROPPED_A_TURN);
@@ -168,13 +168,17 @@ void ptl_directory_stop(struct ptl_shard *shard)
 
 static int init(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = ptl_alloc(shard->allocator, sizeof(*directory));
     const struct ptl_store_limits limits = {
         .key_bytes_max = PTL_DB_KEY_MAX,
         .value_bytes_max = UINT32_MAX,
         .owner_entries_max = UINT32_MAX, /* those of peers are counted where they come in */
     };
 
+    shard->directory = directory;
+    if (directory == NULL) {
+        return PTL_ENOMEM;
+    }
     ptl_list_init(&directory->outlets);
     ptl_list_init(&directory->pending);
     ptl_list_init(&directory->replacings);
@@ -201,8 +205,11 @@ static int init(struct ptl_shard *shard)
 
 static void drop(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
+    if (directory == NULL) {
+        return;
+    }
     ptl_outlets_drop(shard);
     ptl_followers_drop(shard);
     ptl_registrations_drop(shard);
@@ -214,10 +221,11 @@ static void drop(struct ptl_shard *shard)
     ptl_directory_post_drop(shard);
     ptl_director_drop(shard);
     ptl_store_free(directory->store);
-    directory->store = NULL;
     ptl_buffer_drop(&directory->sets);
     ptl_buffer_drop(&directory->dels);
     ptl_buffer_drop(&directory->packet);
+    ptl_free(shard->allocator, directory, sizeof(*directory));
+    shard->directory = NULL;
 }
 
 static int open_directory(struct ptl_shard *shard)
@@ -228,15 +236,8 @@ static int open_directory(struct ptl_shard *shard)
     return PTL_OK;
 }
 
-/* Whoever is freed from now on tells nobody that it goes. */
-static void close_directory(struct ptl_shard *shard)
-{
-    shard->directory.closing = true;
-}
-
 const struct ptl_part ptl_directory_part = {
     .init = init,
     .open = open_directory,
-    .close = close_directory,
     .drop = drop,
 };

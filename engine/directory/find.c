@@ -16,19 +16,24 @@ static struct ptl_span link_id(const struct ptl_link *link)
 /* Behind what else goes to the master, and not again: a new master is asked by find_again(). */
 static bool ask_master(struct ptl_shard *shard, struct ptl_link *link)
 {
-    struct ptl_buffer *packet = &shard->directory.packet;
+    struct ptl_buffer *packet = &shard->directory->packet;
 
     ptl_buffer_clear(packet);
     ptl_key_put(packet, ptl_span_text("g_find"));
     ptl_key_put(packet, link_id(link));
     struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = ptl_buffer_span(packet), .count = 2};
     return packet->err == PTL_OK &&
-           ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_OWN) == PTL_OK;
+           ptl_route(shard->node, &shard->directory->master, &op, PTL_WAY_OWN) == PTL_OK;
+}
+
+bool ptl_directory_knows(const struct ptl_shard *shard)
+{
+    return shard->directory->global;
 }
 
 bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     if (!directory->global) {
         ptl_directory_need(shard);
@@ -56,7 +61,7 @@ void ptl_directory_take_find(struct ptl_shard *shard, const struct ptl_op *op)
         .number = PTL_DIR_FOUND,
         .node = op->node,
     };
-    bool known = ptl_store_get(shard->directory.store, ptl_span_text("'l"), op->node, &item);
+    bool known = ptl_store_get(shard->directory->store, ptl_span_text("'l"), op->node, &item);
 
     (void)known; /* null says that it is not */
     found.body = item.value;
@@ -67,7 +72,7 @@ void ptl_directory_take_find(struct ptl_shard *shard, const struct ptl_op *op)
 void ptl_directory_take_found(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_link *link = ptl_link_find(shard, op->node);
-    struct ptl_buffer *list = &shard->directory.packet;
+    struct ptl_buffer *list = &shard->directory->packet;
 
     if (link == NULL || link->state != PTL_LINK_DIALING || !link->asking) {
         return; /* nobody waits for it any more */

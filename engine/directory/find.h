@@ -10,6 +10,9 @@
 
 #include "engine/link/link.h"
 
+/* Whether this node is global: then it is this node itself that is asked. */
+bool ptl_directory_knows(const struct ptl_shard *shard);
+
 /* Ask where this link's node listens: PTL_DIR_FOUND answers.  False: there is nobody to ask. */
 bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link);
 

@@ -9,7 +9,7 @@ enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH, DUE_REST 
 
 static struct ptl_follower *find(struct ptl_shard *shard, uint64_t id)
 {
-    return ptl_map_find(&shard->directory.followers, ptl_map_spread(id), NULL, ptl_span(NULL, 0));
+    return ptl_map_find(&shard->directory->followers, ptl_map_spread(id), NULL, ptl_span(NULL, 0));
 }
 
 struct ptl_follower *ptl_follower_make(struct ptl_node *node, unsigned place, struct ptl_msg *what,
@@ -64,8 +64,8 @@ static void list(struct ptl_shard *shard, struct ptl_follower *follower)
 {
     ptl_assert(!follower->listed && follower->due != DUE_NOTHING);
     follower->listed = true;
-    follower->next = shard->directory.follower_dues;
-    shard->directory.follower_dues = follower;
+    follower->next = shard->directory->follower_dues;
+    shard->directory->follower_dues = follower;
 }
 
 /* Tell what is due; what finds no room is listed and tried again.  It may be freed. */
@@ -98,16 +98,16 @@ static void make_due(struct ptl_shard *shard, struct ptl_follower *follower,
 
 bool ptl_followers_work(struct ptl_shard *shard)
 {
-    struct ptl_follower *list = shard->directory.follower_dues;
+    struct ptl_follower *list = shard->directory->follower_dues;
 
-    shard->directory.follower_dues = NULL;
+    shard->directory->follower_dues = NULL;
     while (list != NULL) {
         struct ptl_follower *follower = list;
         list = follower->next;
         follower->listed = false;
         work(shard, follower);
     }
-    return shard->directory.follower_dues != NULL;
+    return shard->directory->follower_dues != NULL;
 }
 
 /* ---- Beginning and ending -------------------------------------------------------------------- */
@@ -119,10 +119,10 @@ bool ptl_followers_work(struct ptl_shard *shard)
 static void end(struct ptl_shard *shard, struct ptl_follower *follower)
 {
     ptl_assert(!follower->gone);
-    ptl_map_remove(&shard->directory.followers, ptl_map_spread(follower->id), follower);
+    ptl_map_remove(&shard->directory->followers, ptl_map_spread(follower->id), follower);
     ptl_belonging_remove(&follower->belonging);
     follower->gone = true;
-    if (shard->directory.closing && !follower->listed && !follower->running) {
+    if (shard->closing && !follower->listed && !follower->running) {
         ptl_follower_free(shard, follower);
         return;
     }
@@ -138,7 +138,7 @@ int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
 {
     struct ptl_port_more *more = NULL;
 
-    if (ptl_map_reserve(&shard->directory.followers) < 0) {
+    if (ptl_map_reserve(&shard->directory->followers) < 0) {
         return PTL_ENOMEM;
     }
     if (shard->self != NULL) {
@@ -156,7 +156,7 @@ int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
             return PTL_ENOMEM;
         }
     }
-    ptl_map_insert(&shard->directory.followers, ptl_map_spread(follower->id), follower);
+    ptl_map_insert(&shard->directory->followers, ptl_map_spread(follower->id), follower);
     make_due(shard, follower, DUE_WATCH);
     return PTL_OK;
 }
@@ -193,19 +193,19 @@ void ptl_followers_drop(struct ptl_shard *shard)
     struct ptl_follower *follower;
     uint32_t at = 0;
 
-    while ((follower = ptl_map_next(&shard->directory.followers, &at)) != NULL) {
+    while ((follower = ptl_map_next(&shard->directory->followers, &at)) != NULL) {
         if (!follower->listed) {
             ptl_belonging_remove(&follower->belonging);
             ptl_follower_free(shard, follower);
         }
     }
-    while (shard->directory.follower_dues != NULL) {
-        follower = shard->directory.follower_dues;
-        shard->directory.follower_dues = follower->next;
+    while (shard->directory->follower_dues != NULL) {
+        follower = shard->directory->follower_dues;
+        shard->directory->follower_dues = follower->next;
         ptl_belonging_remove(&follower->belonging);
         ptl_follower_free(shard, follower);
     }
-    ptl_map_drop(&shard->directory.followers);
+    ptl_map_drop(&shard->directory->followers);
 }
 
 /* ---- Being told ------------------------------------------------------------------------------ */

@@ -14,7 +14,7 @@ static bool same_family(const void *entry, struct ptl_span family)
 
 struct ptl_interest *ptl_interest_find(struct ptl_shard *shard, struct ptl_span family)
 {
-    return ptl_map_find(&shard->directory.interests, ptl_name_hash(family), same_family, family);
+    return ptl_map_find(&shard->directory->interests, ptl_name_hash(family), same_family, family);
 }
 
 struct ptl_span ptl_interest_family(const struct ptl_interest *interest)
@@ -33,7 +33,7 @@ struct ptl_source ptl_interest_source(const struct ptl_interest *interest)
 
 static int request(struct ptl_shard *shard, const char *word, struct ptl_span family)
 {
-    struct ptl_buffer *packet = &shard->directory.packet;
+    struct ptl_buffer *packet = &shard->directory->packet;
 
     ptl_buffer_clear(packet);
     ptl_key_put(packet, ptl_span_text(word));
@@ -46,11 +46,11 @@ static int request(struct ptl_shard *shard, const char *word, struct ptl_span fa
         .body = ptl_buffer_span(packet),
         .count = 2,
     };
-    return ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_OWN);
+    return ptl_route(shard->node, &shard->directory->master, &op, PTL_WAY_OWN);
 }
 
 /* On the list, and not `asked`, are the same; unlist() keeps that. */
-static void list_unasked(struct ptl_directory *directory, struct ptl_interest *interest)
+static void list_unasked(struct ptl_shard_directory *directory, struct ptl_interest *interest)
 {
     interest->asked = false;
     interest->next = directory->unasked;
@@ -74,7 +74,7 @@ static void unlist(struct ptl_interest *interest)
 
 bool ptl_interests_work(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     if (!directory->has_master) {
         return false;
@@ -94,10 +94,10 @@ void ptl_interests_again(struct ptl_shard *shard)
     struct ptl_interest *interest;
     uint32_t at = 0;
 
-    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+    while ((interest = ptl_map_next(&shard->directory->interests, &at)) != NULL) {
         interest->fresh = false;
         if (interest->asked) {
-            list_unasked(&shard->directory, interest);
+            list_unasked(shard->directory, interest);
         }
     }
 }
@@ -121,7 +121,7 @@ void ptl_interest_copied(struct ptl_interest *interest)
 
 static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family)
 {
-    if (ptl_map_reserve(&shard->directory.interests) < 0) {
+    if (ptl_map_reserve(&shard->directory->interests) < 0) {
         return NULL;
     }
     struct ptl_interest *interest = ptl_alloc(shard->allocator, sizeof(*interest));
@@ -132,8 +132,8 @@ static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family
     interest->family_size = (uint8_t)family.size;
     memcpy(interest->owner + 1, family.bytes, family.size);
     ptl_list_init(&interest->held);
-    list_unasked(&shard->directory, interest);
-    ptl_map_insert(&shard->directory.interests, interest->hash, interest);
+    list_unasked(shard->directory, interest);
+    ptl_map_insert(&shard->directory->interests, interest->hash, interest);
     return interest;
 }
 
@@ -157,7 +157,7 @@ static void drop_copy(struct ptl_shard *shard, const struct ptl_interest *intere
 {
     struct ptl_source source = ptl_interest_source(interest);
 
-    ptl_store_drop(shard->directory.store, &source);
+    ptl_store_drop(shard->directory->store, &source);
 }
 
 void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
@@ -167,14 +167,14 @@ void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
     if (interest == NULL || --interest->watchers != 0) {
         return;
     }
-    if (interest->asked && shard->directory.has_master) {
+    if (interest->asked && shard->directory->has_master) {
         int err = request(shard, "g_mon0", family);
         (void)err; /* then it goes on telling us, and we do not listen */
     }
     unlist(interest);
     release_outlets(interest); /* of one that is about to be closed */
     drop_copy(shard, interest);
-    ptl_map_remove(&shard->directory.interests, interest->hash, interest);
+    ptl_map_remove(&shard->directory->interests, interest->hash, interest);
     ptl_free(shard->allocator, interest, sizeof(*interest));
 }
 
@@ -183,7 +183,7 @@ void ptl_interests_end(struct ptl_shard *shard)
     struct ptl_interest *interest;
     uint32_t at = 0;
 
-    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+    while ((interest = ptl_map_next(&shard->directory->interests, &at)) != NULL) {
         drop_copy(shard, interest);
         release_outlets(interest);
     }
@@ -195,10 +195,10 @@ void ptl_interests_drop(struct ptl_shard *shard)
     struct ptl_interest *interest;
     uint32_t at = 0;
 
-    while ((interest = ptl_map_next(&shard->directory.interests, &at)) != NULL) {
+    while ((interest = ptl_map_next(&shard->directory->interests, &at)) != NULL) {
         ptl_assert(ptl_list_empty(&interest->held)); /* outlets lead to it */
         ptl_free(shard->allocator, interest, sizeof(*interest));
     }
-    ptl_map_drop(&shard->directory.interests);
-    shard->directory.unasked = NULL;
+    ptl_map_drop(&shard->directory->interests);
+    shard->directory->unasked = NULL;
 }

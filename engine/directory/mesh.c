@@ -58,7 +58,7 @@ static void mirror(struct ptl_shard *shard, struct ptl_span node)
     if (peer == NULL || !peer->global) {
         return;
     }
-    if (ptl_store_get(shard->directory.store, family_l(), node, &item) &&
+    if (ptl_store_get(shard->directory->store, family_l(), node, &item) &&
         ptl_span_equal(item.owner, node)) {
         remember(shard, node, item.value);
         ptl_directory_set(shard, family_l(), node, item.value);
@@ -72,7 +72,7 @@ static void mirror_all(struct ptl_shard *shard)
     const struct ptl_peer *peer;
     uint32_t at = 0;
 
-    while ((peer = ptl_map_next(&shard->directory.peers, &at)) != NULL) {
+    while ((peer = ptl_map_next(&shard->directory->peers, &at)) != NULL) {
         mirror(shard, ptl_port_node(&peer->port));
     }
 }
@@ -138,7 +138,7 @@ static enum ptl_drained drain_mirrors(struct ptl_shard *shard, struct ptl_outlet
 
 static struct ptl_watch *open_family(struct ptl_outlet *outlet, ptl_wake_fn *wake)
 {
-    return ptl_watch_family(outlet->shard->directory.store, ptl_outlet_family(outlet), wake,
+    return ptl_watch_family(outlet->shard->directory->store, ptl_outlet_family(outlet), wake,
                             outlet);
 }
 
@@ -154,8 +154,8 @@ static void enter_own_addresses(struct ptl_shard *shard)
 
     ptl_buffer_init(&addresses, shard->allocator, SIZE_MAX);
     uint64_t number = ptl_whereabouts_put(shard, &addresses);
-    if (number != 0 && number != shard->directory.addresses) {
-        shard->directory.addresses = number;
+    if (number != 0 && number != shard->directory->addresses) {
+        shard->directory->addresses = number;
         ptl_directory_set(shard, family_l(), ptl_directory_self(&shard->node->self),
                           ptl_buffer_span(&addresses));
     } else if (number == 0) {
@@ -186,7 +186,7 @@ static void enter_global(struct ptl_shard *shard)
     if (has(shard, family_l())) {
         open_internal(shard, &to_mirrors, family_l());
     }
-    while ((peer = ptl_map_next(&shard->directory.peers, &at)) != NULL) {
+    while ((peer = ptl_map_next(&shard->directory->peers, &at)) != NULL) {
         if (peer->global) {
             ptl_mesh_peer(shard, peer);
         }
@@ -203,7 +203,7 @@ void ptl_mesh_addresses(struct ptl_shard *shard)
 void ptl_mesh_begin(struct ptl_shard *shard)
 {
     ptl_mesh_addresses(shard);
-    if (shard->directory.global) {
+    if (shard->directory->global) {
         enter_global(shard);
     }
 }
@@ -212,7 +212,7 @@ void ptl_mesh_peer(struct ptl_shard *shard, const struct ptl_peer *peer)
 {
     struct ptl_span node = ptl_port_node(&peer->port);
 
-    if (!shard->directory.global) {
+    if (!shard->directory->global) {
         return;
     }
     if (has(shard, family_g())) {

@@ -30,13 +30,13 @@ static bool may_enter(enum ptl_outlet_state from, enum ptl_outlet_state to)
 /* Each state has its list, or none: PENDING and HELD are on one, the others on none. */
 static void leave_list(struct ptl_outlet *outlet)
 {
-    outlet->shard->directory.pending_count -= outlet->state == PTL_OUTLET_PENDING;
+    outlet->shard->directory->pending_count -= outlet->state == PTL_OUTLET_PENDING;
     ptl_list_remove(&outlet->listed);
 }
 
 static void enter(struct ptl_outlet *outlet, enum ptl_outlet_state state)
 {
-    struct ptl_directory *directory = &outlet->shard->directory;
+    struct ptl_shard_directory *directory = outlet->shard->directory;
 
     ptl_assert(may_enter(outlet->state, state));
     leave_list(outlet);
@@ -144,7 +144,7 @@ int ptl_outlet_begin(struct ptl_outlet *outlet)
         ptl_outlet_free(outlet);
         return PTL_ENOMEM;
     }
-    ptl_list_append(&outlet->shard->directory.outlets, &outlet->all);
+    ptl_list_append(&outlet->shard->directory->outlets, &outlet->all);
     ptl_outlet_wake(outlet);
     return PTL_OK;
 }
@@ -175,7 +175,7 @@ void ptl_outlet_close(struct ptl_outlet *outlet)
 
 void ptl_outlets_drop(struct ptl_shard *shard)
 {
-    struct ptl_list *all = &shard->directory.outlets;
+    struct ptl_list *all = &shard->directory->outlets;
 
     while (!ptl_list_empty(all)) {
         ptl_outlet_close(ptl_container(all->next, struct ptl_outlet, all));
@@ -197,7 +197,7 @@ static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet
 
 bool ptl_outlets_work(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_list now;
     uint32_t blocked = 0;
 

@@ -112,7 +112,7 @@ static int tell(struct told *told)
 
 static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
-    struct told told = {.shard = shard, .outlet = outlet, .body = &shard->directory.packet};
+    struct told told = {.shard = shard, .outlet = outlet, .body = &shard->directory->packet};
     struct ptl_ring *ring = ptl_shard_ring(shard, outlet->follower_shard);
 
     if (!ptl_ring_has_room(ring, PTL_RECORD_MAX, 1) ||
@@ -136,7 +136,7 @@ static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet
 
 static struct ptl_watch *open_watch(struct ptl_outlet *outlet, ptl_wake_fn *wake)
 {
-    struct ptl_store *store = outlet->shard->directory.store;
+    struct ptl_store *store = outlet->shard->directory->store;
     struct ptl_span family = ptl_outlet_family(outlet);
 
     switch ((enum ptl_watch_how)outlet->how) {
@@ -152,7 +152,7 @@ static struct ptl_watch *open_watch(struct ptl_outlet *outlet, ptl_wake_fn *wake
 
 static void forget(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
-    ptl_map_remove(&shard->directory.by_follower, ptl_map_spread(outlet->follower), outlet);
+    ptl_map_remove(&shard->directory->by_follower, ptl_map_spread(outlet->follower), outlet);
 }
 
 static const struct ptl_outlet_kind to_follower = {
@@ -164,7 +164,7 @@ static const struct ptl_outlet_kind to_follower = {
 /* The outlet to a follower, or NULL. */
 static struct ptl_outlet *outlet_of(struct ptl_shard *shard, uint64_t follower)
 {
-    return ptl_map_find(&shard->directory.by_follower, ptl_map_spread(follower), NULL,
+    return ptl_map_find(&shard->directory->by_follower, ptl_map_spread(follower), NULL,
                         ptl_span(NULL, 0));
 }
 
@@ -186,7 +186,7 @@ static int set_filter(struct ptl_outlet *outlet, struct ptl_span filter)
 static struct ptl_outlet *follow(struct ptl_shard *shard, const struct ptl_op *op,
                                  const struct ptl_body_watch *what)
 {
-    if (ptl_map_reserve(&shard->directory.by_follower) < 0) {
+    if (ptl_map_reserve(&shard->directory->by_follower) < 0) {
         return NULL;
     }
     struct ptl_outlet *outlet = ptl_outlet_make(shard, &to_follower, what->family);
@@ -203,7 +203,7 @@ static struct ptl_outlet *follow(struct ptl_shard *shard, const struct ptl_op *o
     if (ptl_outlet_begin(outlet) < 0) {
         return NULL;
     }
-    ptl_map_insert(&shard->directory.by_follower, ptl_map_spread(outlet->follower), outlet);
+    ptl_map_insert(&shard->directory->by_follower, ptl_map_spread(outlet->follower), outlet);
     return outlet;
 }
 
@@ -211,7 +211,7 @@ static struct ptl_outlet *follow(struct ptl_shard *shard, const struct ptl_op *o
 static int begin(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_body_watch what = ptl_body_watch(op->body);
-    bool global = shard->directory.global;
+    bool global = shard->directory->global;
 
     if (!global) {
         int err = ptl_interest_add(shard, what.family);

@@ -61,7 +61,7 @@ static void queue(struct ptl_shard *shard, struct ptl_outlet *outlet, const stru
 /* Send the packet that was made, `count` values, or keep it until there is room. */
 static void send_packet(struct ptl_shard *shard, struct ptl_outlet *outlet, uint32_t count)
 {
-    const struct ptl_buffer *packet = &shard->directory.packet;
+    const struct ptl_buffer *packet = &shard->directory->packet;
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
         .body = ptl_buffer_span(packet),
@@ -105,7 +105,7 @@ static bool send_queued(struct ptl_shard *shard, struct ptl_outlet *outlet)
 
 static struct ptl_buffer *begin_packet(struct ptl_shard *shard, const char *request)
 {
-    struct ptl_buffer *packet = &shard->directory.packet;
+    struct ptl_buffer *packet = &shard->directory->packet;
 
     ptl_buffer_clear(packet);
     ptl_key_put(packet, ptl_span_text(request));
@@ -116,7 +116,7 @@ static struct ptl_buffer *begin_packet(struct ptl_shard *shard, const char *requ
 
 static void put_gathered(struct ptl_buffer *packet, const struct batch *batch)
 {
-    const struct ptl_directory *directory = &batch->shard->directory;
+    const struct ptl_shard_directory *directory = batch->shard->directory;
     struct ptl_span sets = ptl_buffer_span(&directory->sets);
     struct ptl_span dels = ptl_buffer_span(&directory->dels);
 
@@ -151,8 +151,8 @@ static void flush(struct batch *batch)
         send_packet(shard, outlet, 4);
     }
     batch->set_count = batch->del_count = 0;
-    ptl_buffer_clear(&shard->directory.sets);
-    ptl_buffer_clear(&shard->directory.dels);
+    ptl_buffer_clear(&shard->directory->sets);
+    ptl_buffer_clear(&shard->directory->dels);
 }
 
 /* The number that others know an owner's attachment by: ours is not kept in the store. */
@@ -215,7 +215,7 @@ static bool fits(const struct batch *batch, struct ptl_span family, struct ptl_s
 
 static void gather(struct batch *batch, const struct ptl_change *change)
 {
-    struct ptl_directory *directory = &batch->shard->directory;
+    struct ptl_shard_directory *directory = batch->shard->directory;
 
     if (batch->set_count + batch->del_count == 0 || !belongs(batch, change)) {
         regroup(batch, change);
@@ -234,7 +234,7 @@ static void gather(struct batch *batch, const struct ptl_change *change)
 
 static size_t gathered(const struct batch *batch)
 {
-    return batch->shard->directory.sets.size + batch->shard->directory.dels.size;
+    return batch->shard->directory->sets.size + batch->shard->directory->dels.size;
 }
 
 /* ---- Whole owners and families --------------------------------------------------------------- */
@@ -262,7 +262,7 @@ static size_t copy_bytes(const struct batch *batch)
 /* The family now: as much as a packet may hold, the rest follows as changes. */
 static void tell_family(struct batch *batch)
 {
-    struct ptl_directory *directory = &batch->shard->directory;
+    struct ptl_shard_directory *directory = batch->shard->directory;
     struct ptl_watch *watch = batch->outlet->watch;
     struct ptl_walk walk = ptl_watch_walk(watch);
     struct ptl_item item;
@@ -349,8 +349,8 @@ enum ptl_drained ptl_outlet_drain_packets(struct ptl_shard *shard, struct ptl_ou
         .packet_max = least(ptl_outlet_packet_bytes(shard), takes / 4),
     };
 
-    ptl_buffer_clear(&shard->directory.sets);
-    ptl_buffer_clear(&shard->directory.dels);
+    ptl_buffer_clear(&shard->directory->sets);
+    ptl_buffer_clear(&shard->directory->dels);
     for (unsigned i = 0; i < PIECES_A_TURN; i++) {
         if (!send_queued(shard, outlet) || !ptl_room_for(shard, &outlet->peer->port, false)) {
             return PTL_DRAIN_BLOCKED;

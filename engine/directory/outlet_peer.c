@@ -11,13 +11,13 @@
 
 static struct ptl_watch *open_by_owner(struct ptl_outlet *outlet, ptl_wake_fn *wake)
 {
-    return ptl_feed_via(outlet->shard->directory.store,
+    return ptl_feed_via(outlet->shard->directory->store,
                         ptl_directory_self(&outlet->shard->node->self), wake, outlet);
 }
 
 static struct ptl_watch *open_merged(struct ptl_outlet *outlet, ptl_wake_fn *wake)
 {
-    return ptl_feed_merged(outlet->shard->directory.store,
+    return ptl_feed_merged(outlet->shard->directory->store,
                            ptl_directory_self(&outlet->shard->node->self), wake, outlet);
 }
 
@@ -91,7 +91,7 @@ bool ptl_outlet_is_feeding(const struct ptl_peer *peer)
 
 static struct ptl_watch *open_family(struct ptl_outlet *outlet, ptl_wake_fn *wake)
 {
-    return ptl_watch_family(outlet->shard->directory.store, ptl_outlet_family(outlet), wake,
+    return ptl_watch_family(outlet->shard->directory->store, ptl_outlet_family(outlet), wake,
                             outlet);
 }
 

@@ -28,9 +28,9 @@ static bool over_limit(struct ptl_shard *shard, struct ptl_span family, struct p
     struct ptl_span self = ptl_directory_self(&shard->node->self);
     struct ptl_item item;
 
-    return ptl_store_owner_count(shard->directory.store, self) >=
+    return ptl_store_owner_count(shard->directory->store, self) >=
                shard->node->options.db_entries_max &&
-           !(ptl_store_get(shard->directory.store, family, key, &item) &&
+           !(ptl_store_get(shard->directory->store, family, key, &item) &&
              ptl_span_equal(item.owner, self));
 }
 
@@ -41,7 +41,7 @@ void ptl_directory_set(struct ptl_shard *shard, struct ptl_span family, struct p
     struct ptl_source own = ptl_directory_own(shard);
     int err = over_limit(shard, family, key)
                   ? PTL_ELIMIT
-                  : ptl_store_set(shard->directory.store, &own, family, key, value);
+                  : ptl_store_set(shard->directory->store, &own, family, key, value);
 
     if (err < 0) {
         complain(shard, family, key, err);
@@ -52,7 +52,7 @@ void ptl_directory_del(struct ptl_shard *shard, struct ptl_span family, struct p
 {
     ptl_assert(ptl_directory_place(shard, family) == shard->index);
     struct ptl_source own = ptl_directory_own(shard);
-    int err = ptl_store_del(shard->directory.store, &own, family, key);
+    int err = ptl_store_del(shard->directory->store, &own, family, key);
 
     if (err < 0) {
         complain(shard, family, key, err);

@@ -12,7 +12,7 @@ static bool same_peer(const void *entry, struct ptl_span node)
 
 struct ptl_peer *ptl_peer_find(struct ptl_shard *shard, struct ptl_span node)
 {
-    return ptl_map_find(&shard->directory.peers, ptl_name_hash(node), same_peer, node);
+    return ptl_map_find(&shard->directory->peers, ptl_name_hash(node), same_peer, node);
 }
 
 struct ptl_peer *ptl_peer_get(struct ptl_shard *shard, struct ptl_span node)
@@ -22,7 +22,7 @@ struct ptl_peer *ptl_peer_get(struct ptl_shard *shard, struct ptl_span node)
     if (peer != NULL) {
         return peer;
     }
-    if (ptl_map_reserve(&shard->directory.peers) < 0) {
+    if (ptl_map_reserve(&shard->directory->peers) < 0) {
         return NULL;
     }
     peer = ptl_alloc(shard->allocator, sizeof(*peer));
@@ -31,7 +31,7 @@ struct ptl_peer *ptl_peer_get(struct ptl_shard *shard, struct ptl_span node)
         ptl_assert(err == PTL_OK); /* a linked node's ID */
         peer->hash = ptl_name_hash(node);
         ptl_map_init(&peer->watches, shard->allocator);
-        ptl_map_insert(&shard->directory.peers, peer->hash, peer);
+        ptl_map_insert(&shard->directory->peers, peer->hash, peer);
     }
     return peer;
 }
@@ -39,7 +39,7 @@ struct ptl_peer *ptl_peer_get(struct ptl_shard *shard, struct ptl_span node)
 void ptl_peer_remove(struct ptl_shard *shard, struct ptl_peer *peer)
 {
     ptl_assert(peer->feed == NULL && peer->watches.count == 0); /* its outlets lead to it */
-    ptl_map_remove(&shard->directory.peers, peer->hash, peer);
+    ptl_map_remove(&shard->directory->peers, peer->hash, peer);
     ptl_free(shard->allocator, peer, sizeof(*peer));
 }
 
@@ -50,7 +50,7 @@ void ptl_peer_remove(struct ptl_shard *shard, struct ptl_peer *peer)
  */
 void ptl_peers_ask_again(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_peer *peer;
     uint32_t at = 0;
 
@@ -63,7 +63,7 @@ void ptl_peers_ask_again(struct ptl_shard *shard)
 
 bool ptl_peers_work(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_peer *peer;
     uint32_t at = 0;
 
@@ -91,9 +91,9 @@ void ptl_peers_drop(struct ptl_shard *shard)
     struct ptl_peer *peer;
     uint32_t at = 0;
 
-    while ((peer = ptl_map_next(&shard->directory.peers, &at)) != NULL) {
+    while ((peer = ptl_map_next(&shard->directory->peers, &at)) != NULL) {
         ptl_map_drop(&peer->watches);
         ptl_free(shard->allocator, peer, sizeof(*peer));
     }
-    ptl_map_drop(&shard->directory.peers);
+    ptl_map_drop(&shard->directory->peers);
 }

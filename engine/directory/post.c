@@ -20,7 +20,7 @@ unsigned ptl_directory_owner(const struct ptl_shard *shard, struct ptl_span node
  */
 static void lose(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_peer *peer = op->node.size == 0 ? NULL : ptl_peer_find(shard, op->node);
 
     ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: the database may be out of step");
@@ -36,7 +36,7 @@ static void lose(struct ptl_shard *shard, const struct ptl_op *op)
 /* Behind all that waits for that ring: ops between two shards never overtake each other. */
 static void let_wait(struct ptl_shard *shard, unsigned to, const struct ptl_op *op)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_parcel *parcel = ptl_parcel_make(op, shard->allocator);
 
     if (parcel == NULL) {
@@ -55,7 +55,7 @@ static void let_wait(struct ptl_shard *shard, unsigned to, const struct ptl_op *
 
 bool ptl_directory_waits(const struct ptl_shard *shard, unsigned to)
 {
-    return (shard->directory.queued >> to & 1) != 0;
+    return (shard->directory->queued >> to & 1) != 0;
 }
 
 void ptl_directory_post(struct ptl_shard *shard, unsigned to, const struct ptl_op *op)
@@ -75,7 +75,7 @@ void ptl_directory_post_all(struct ptl_shard *shard, const struct ptl_op *op)
 /* Returns whether all that waited for this shard is posted. */
 static bool post_waiting(struct ptl_shard *shard, unsigned to)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     while (directory->first[to] != NULL) {
         struct ptl_parcel *parcel = directory->first[to];
@@ -95,7 +95,7 @@ static bool post_waiting(struct ptl_shard *shard, unsigned to)
 
 static bool post_all_waiting(struct ptl_shard *shard)
 {
-    uint64_t queued = shard->directory.queued;
+    uint64_t queued = shard->directory->queued;
     bool all = true;
 
     for (unsigned i = 0; queued != 0; i++, queued >>= 1) {
@@ -131,7 +131,7 @@ void ptl_directory_fail(struct ptl_shard *shard, struct ptl_span node, int err)
 /* Those whose bit stands.  Returns whether some are left. */
 static bool fail_peers(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_peer *peer;
     uint32_t at = 0;
 
@@ -154,12 +154,12 @@ static bool fail_owners(struct ptl_shard *shard)
 
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
         uint64_t bit = UINT64_C(1) << i;
-        if ((shard->directory.failing_owners & bit) != 0 &&
+        if ((shard->directory->failing_owners & bit) != 0 &&
             ptl_shard_post(shard, i, &op, true) == PTL_OK) {
-            shard->directory.failing_owners &= ~bit;
+            shard->directory->failing_owners &= ~bit;
         }
     }
-    return shard->directory.failing_owners != 0;
+    return shard->directory->failing_owners != 0;
 }
 
 void ptl_directory_need(struct ptl_shard *shard)
@@ -167,15 +167,15 @@ void ptl_directory_need(struct ptl_shard *shard)
     struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_NEEDED};
 
     /* Said once: shard 0 remembers it through all masters that come and go. */
-    if (!shard->directory.needs_master && !shard->directory.global) {
-        shard->directory.needs_master = true;
+    if (!shard->directory->needs_master && !shard->directory->global) {
+        shard->directory->needs_master = true;
         ptl_directory_post(shard, 0, &op);
     }
 }
 
 bool ptl_directory_post_work(struct ptl_shard *shard)
 {
-    const struct ptl_directory *directory = &shard->directory;
+    const struct ptl_shard_directory *directory = shard->directory;
     bool left = !post_all_waiting(shard);
 
     left |= directory->failing && fail_peers(shard);
@@ -185,7 +185,7 @@ bool ptl_directory_post_work(struct ptl_shard *shard)
 
 void ptl_directory_post_drop(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     for (unsigned i = 0; i < PTL_SHARDS_MAX; i++) {
         while (directory->first[i] != NULL) {

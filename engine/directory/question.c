@@ -18,7 +18,7 @@ static bool knows_address(const struct ptl_shard *shard, const struct ptl_questi
 {
     struct ptl_item item;
 
-    return ptl_store_get(shard->directory.store, ptl_question_family(q), ptl_question_key(q),
+    return ptl_store_get(shard->directory->store, ptl_question_family(q), ptl_question_key(q),
                          &item);
 }
 
@@ -28,7 +28,7 @@ static bool knows_address(const struct ptl_shard *shard, const struct ptl_questi
  */
 static bool waits_for_role(struct ptl_shard *shard, const struct ptl_question *q)
 {
-    if (shard->directory.global || !ptl_question_is_peers(q)) {
+    if (shard->directory->global || !ptl_question_is_peers(q)) {
         return false;
     }
     const struct ptl_peer *peer = ptl_peer_find(shard, ptl_port_node(&q->to));
@@ -41,7 +41,7 @@ static bool waits_for_role(struct ptl_shard *shard, const struct ptl_question *q
  */
 static bool has_whole_database(struct ptl_shard *shard, const struct ptl_question *q)
 {
-    const struct ptl_directory *directory = &shard->directory;
+    const struct ptl_shard_directory *directory = shard->directory;
 
     if (q->what == PTL_ASK_FIND && knows_address(shard, q)) {
         return true;
@@ -90,7 +90,7 @@ static void refuse(struct ptl_shard *shard, struct ptl_question *q, int err)
 static bool too_many_wait(const struct ptl_shard *shard, const struct ptl_question *q)
 {
     return ptl_question_is_peers(q) ? q->asker->waiting >= PTL_QUESTIONS_PEER_MAX
-                                    : shard->directory.own_waiting >= PTL_QUESTIONS_MAX;
+                                    : shard->directory->own_waiting >= PTL_QUESTIONS_MAX;
 }
 
 static void begin(struct ptl_shard *shard, struct ptl_question *q)
@@ -196,7 +196,7 @@ static bool serve(struct ptl_shard *shard, struct ptl_asker *asker, uint32_t *le
 
 bool ptl_questions_work(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_list *last = directory->askers_due.before;
     uint32_t looks = PTL_QUESTIONS_TURN_MAX;
     bool left = false, done = false, ends = false;
@@ -218,14 +218,14 @@ bool ptl_questions_work(struct ptl_shard *shard)
 
 bool ptl_questions_wait(const struct ptl_shard *shard)
 {
-    return !ptl_list_empty(&shard->directory.askers_due) ||
-           !ptl_list_empty(&shard->directory.questions_sent);
+    return !ptl_list_empty(&shard->directory->askers_due) ||
+           !ptl_list_empty(&shard->directory->questions_sent);
 }
 
 /* A node that has just become global has asked once more: the first answer is none. */
 static void log_strange_answer(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    enum ptl_log_level level = shard->directory.global ? PTL_LOG_DEBUG : PTL_LOG_WARN;
+    enum ptl_log_level level = shard->directory->global ? PTL_LOG_DEBUG : PTL_LOG_WARN;
 
     ptl_log_about(shard, level, op->node, "from %.*s: an answer to no question: ignored",
                   (int)op->node.size, (const char *)op->node.bytes);
@@ -247,7 +247,7 @@ void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
 
 void ptl_questions_again(struct ptl_shard *shard)
 {
-    struct ptl_list *sent = &shard->directory.questions_sent;
+    struct ptl_list *sent = &shard->directory->questions_sent;
 
     /* The last one first: each goes before those of its asker that were sent later. */
     while (!ptl_list_empty(sent)) {
@@ -272,7 +272,7 @@ static void drop_all(struct ptl_shard *shard, struct ptl_asker *asker)
 void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer)
 {
     struct ptl_asker *asker = ptl_asker_find(shard, peer);
-    struct ptl_list *sent = &shard->directory.questions_sent, *at = sent->next;
+    struct ptl_list *sent = &shard->directory->questions_sent, *at = sent->next;
 
     if (asker == NULL) {
         return;
@@ -309,14 +309,14 @@ void ptl_questions_stop(struct ptl_shard *shard, int err)
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
         stop_own(shard, ptl_asker_own(shard, i), err);
     }
-    while ((asker = ptl_map_next(&shard->directory.askers, &at)) != NULL) {
+    while ((asker = ptl_map_next(&shard->directory->askers, &at)) != NULL) {
         drop_all(shard, asker);
     }
 }
 
 void ptl_questions_drop(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_asker *asker;
     uint32_t at = 0;
 

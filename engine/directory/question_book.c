@@ -22,12 +22,12 @@ static void init_asker(struct ptl_asker *asker, struct ptl_asked *places)
 
 struct ptl_asker *ptl_asker_find(struct ptl_shard *shard, struct ptl_span node)
 {
-    return ptl_map_find(&shard->directory.askers, ptl_name_hash(node), same_asker, node);
+    return ptl_map_find(&shard->directory->askers, ptl_name_hash(node), same_asker, node);
 }
 
 struct ptl_asker *ptl_asker_get(struct ptl_shard *shard, struct ptl_span node)
 {
-    struct ptl_map *askers = &shard->directory.askers;
+    struct ptl_map *askers = &shard->directory->askers;
     uint64_t hash = ptl_name_hash(node);
     struct ptl_asker *asker = ptl_asker_find(shard, node);
 
@@ -37,7 +37,7 @@ struct ptl_asker *ptl_asker_get(struct ptl_shard *shard, struct ptl_span node)
     asker = ptl_alloc(shard->allocator, sizeof(*asker));
     if (asker != NULL) {
         asker->hash = hash;
-        init_asker(asker, &shard->directory.peers_asked);
+        init_asker(asker, &shard->directory->peers_asked);
         asker->id_size = (uint8_t)node.size;
         memcpy(asker->id, node.bytes, node.size);
         ptl_map_insert(askers, hash, asker);
@@ -48,7 +48,7 @@ struct ptl_asker *ptl_asker_get(struct ptl_shard *shard, struct ptl_span node)
 struct ptl_asker *ptl_asker_own(struct ptl_shard *shard, unsigned place)
 {
     ptl_assert(place < shard->node->shard_count);
-    return &shard->directory.own_questions[place];
+    return &shard->directory->own_questions[place];
 }
 
 void ptl_asker_remove(struct ptl_shard *shard, struct ptl_asker *asker)
@@ -56,7 +56,7 @@ void ptl_asker_remove(struct ptl_shard *shard, struct ptl_asker *asker)
     ptl_assert(asker->id_size != 0 && asker->waiting == 0);
     ptl_assert(asker->asked.count == 0 && asker->asked.held == 0);
     ptl_list_remove(&asker->due);
-    ptl_map_remove(&shard->directory.askers, asker->hash, asker);
+    ptl_map_remove(&shard->directory->askers, asker->hash, asker);
     ptl_free(shard->allocator, asker, sizeof(*asker));
 }
 
@@ -64,7 +64,7 @@ void ptl_asker_due(struct ptl_shard *shard, struct ptl_asker *asker)
 {
     ptl_assert(!ptl_list_empty(&asker->to_do));
     if (!ptl_listed(&asker->due)) {
-        ptl_list_append(&shard->directory.askers_due, &asker->due);
+        ptl_list_append(&shard->directory->askers_due, &asker->due);
     }
 }
 
@@ -75,7 +75,7 @@ static size_t own_size(const struct ptl_shard *shard)
 
 int ptl_askers_init(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     ptl_list_init(&directory->askers_due);
     ptl_list_init(&directory->questions_sent);
@@ -93,7 +93,7 @@ int ptl_askers_init(struct ptl_shard *shard)
 
 void ptl_askers_drop(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_asker *asker;
 
     while ((asker = ptl_map_take(&directory->askers)) != NULL) {
@@ -185,13 +185,13 @@ void ptl_question_wait(struct ptl_shard *shard, struct ptl_question *q)
     enter(q, PTL_QUESTION_WAITS);
     ptl_list_append(&q->asker->to_do, &q->listed);
     q->asker->waiting++;
-    shard->directory.own_waiting += !ptl_question_is_peers(q);
+    shard->directory->own_waiting += !ptl_question_is_peers(q);
     ptl_asker_due(shard, q->asker);
 }
 
 void ptl_question_sent(struct ptl_shard *shard, struct ptl_question *q)
 {
-    struct ptl_list *sent = &shard->directory.questions_sent;
+    struct ptl_list *sent = &shard->directory->questions_sent;
 
     ptl_assert(ptl_list_empty(sent) || ptl_question_of(sent->before)->id < q->id);
     enter(q, PTL_QUESTION_SENT);
@@ -223,7 +223,7 @@ void ptl_question_end(struct ptl_shard *shard, struct ptl_question *q)
     ptl_assert(asker->waiting > 0);
     enter(q, PTL_QUESTION_NEW);
     ptl_list_remove(&q->listed);
-    shard->directory.own_waiting -= !ptl_question_is_peers(q);
+    shard->directory->own_waiting -= !ptl_question_is_peers(q);
     asker->waiting--;
     ptl_question_free(shard, q);
     if (ptl_list_empty(&asker->to_do)) {
@@ -234,7 +234,7 @@ void ptl_question_end(struct ptl_shard *shard, struct ptl_question *q)
 /* From the first on: the master answers in their order, most often. */
 struct ptl_question *ptl_question_find_sent(struct ptl_shard *shard, uint64_t id)
 {
-    struct ptl_list *sent = &shard->directory.questions_sent, *at = sent->next;
+    struct ptl_list *sent = &shard->directory->questions_sent, *at = sent->next;
 
     while (at != sent && ptl_question_of(at)->id < id) {
         at = at->next;

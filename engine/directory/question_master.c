@@ -20,7 +20,7 @@
  * Questions that the master may have at once: as many as bring about what may be held here, by what
  * its answers were like lately.
  */
-static uint32_t asked_max(const struct ptl_directory *directory)
+static uint32_t asked_max(const struct ptl_shard_directory *directory)
 {
     uint64_t each = directory->answer_bytes + 1;
     uint64_t max = PTL_ANSWERS_HELD_MAX / each;
@@ -34,7 +34,7 @@ static uint32_t asked_max(const struct ptl_directory *directory)
  * Peers have three quarters of these places, each an eighth: those who ask much or take nothing
  * leave some for others, and for this node.
  */
-static bool has_place(const struct ptl_directory *directory, const struct ptl_asker *asker)
+static bool has_place(const struct ptl_shard_directory *directory, const struct ptl_asker *asker)
 {
     uint32_t max = asked_max(directory);
 
@@ -49,7 +49,7 @@ static bool has_place(const struct ptl_directory *directory, const struct ptl_as
 
 bool ptl_master_may_ask(struct ptl_shard *shard, const struct ptl_question *q)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     if (!directory->has_master || !has_place(directory, q->asker)) {
         return false;
@@ -72,10 +72,10 @@ static const char *request_of(const struct ptl_question *q)
 
 int ptl_master_ask(struct ptl_shard *shard, struct ptl_question *q)
 {
-    struct ptl_buffer *packet = &shard->directory.packet;
+    struct ptl_buffer *packet = &shard->directory->packet;
     char id[40];
 
-    q->id = ++shard->directory.last_question;
+    q->id = ++shard->directory->last_question;
     int size = snprintf(id, sizeof(id), "%x.%llx", shard->index, (unsigned long long)q->id);
     ptl_buffer_clear(packet);
     ptl_key_put(packet, ptl_span_text(request_of(q)));
@@ -92,7 +92,7 @@ int ptl_master_ask(struct ptl_shard *shard, struct ptl_question *q)
         .body = ptl_buffer_span(packet),
         .count = q->key_size != 0 ? 4 : 3,
     };
-    int err = ptl_route(shard->node, &shard->directory.master, &op, PTL_WAY_MESSAGE);
+    int err = ptl_route(shard->node, &shard->directory->master, &op, PTL_WAY_MESSAGE);
     if (err == PTL_OK) {
         ptl_question_sent(shard, q);
     }
@@ -102,7 +102,7 @@ int ptl_master_ask(struct ptl_shard *shard, struct ptl_question *q)
 /* ---- Its answers ----------------------------------------------------------------------------- */
 
 /* The largest of late: quick to rise, slow to fall. */
-static void note_answer(struct ptl_directory *directory, size_t size)
+static void note_answer(struct ptl_shard_directory *directory, size_t size)
 {
     uint32_t before = directory->answer_bytes - directory->answer_bytes / 8;
     uint32_t bytes = size < UINT32_MAX / 2 ? (uint32_t)size : UINT32_MAX / 2;
@@ -110,7 +110,8 @@ static void note_answer(struct ptl_directory *directory, size_t size)
     directory->answer_bytes = bytes > before ? bytes : before;
 }
 
-static bool too_much_waits(const struct ptl_directory *directory, const struct ptl_asker *asker)
+static bool too_much_waits(const struct ptl_shard_directory *directory,
+                           const struct ptl_asker *asker)
 {
     bool own = asker->places == &directory->own_asked;
 
@@ -121,8 +122,8 @@ bool ptl_master_take_answer(struct ptl_shard *shard, struct ptl_question *q, str
 {
     struct ptl_msg *answer;
 
-    note_answer(&shard->directory, body.size);
-    if (too_much_waits(&shard->directory, q->asker) ||
+    note_answer(shard->directory, body.size);
+    if (too_much_waits(shard->directory, q->asker) ||
         ptl_answer_from_master(shard, q, body, &answer) < 0) {
         return false;
     }

@@ -1,6 +1,7 @@
 #include "engine/directory/registration.h"
 
 #include "engine/directory/body.h"
+#include "engine/directory/database.h"
 #include "engine/shard/node.h"
 
 struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned place,
@@ -43,8 +44,8 @@ static void tell(struct ptl_shard *shard, struct ptl_registration *registration)
     }
     if (post(shard, registration) < 0) {
         registration->listed = true;
-        registration->next = shard->directory.registration_dues;
-        shard->directory.registration_dues = registration;
+        registration->next = shard->directory->registration_dues;
+        shard->directory->registration_dues = registration;
     } else if (registration->gone) {
         ptl_registration_free(shard, registration);
     }
@@ -57,7 +58,7 @@ static void end(struct ptl_shard *shard, struct ptl_belonging *belonging)
         ptl_container(belonging, struct ptl_registration, belonging);
 
     registration->gone = true;
-    if (shard->directory.closing && !registration->listed) {
+    if (shard->closing && !registration->listed) {
         ptl_registration_free(shard, registration);
     } else {
         tell(shard, registration);
@@ -109,23 +110,23 @@ int ptl_registration_take(struct ptl_shard *shard, struct ptl_slot *slot,
 
 bool ptl_registrations_work(struct ptl_shard *shard)
 {
-    struct ptl_registration *list = shard->directory.registration_dues;
+    struct ptl_registration *list = shard->directory->registration_dues;
 
-    shard->directory.registration_dues = NULL;
+    shard->directory->registration_dues = NULL;
     while (list != NULL) {
         struct ptl_registration *registration = list;
         list = registration->next;
         registration->listed = false;
         tell(shard, registration);
     }
-    return shard->directory.registration_dues != NULL;
+    return shard->directory->registration_dues != NULL;
 }
 
 void ptl_registrations_drop(struct ptl_shard *shard)
 {
-    while (shard->directory.registration_dues != NULL) {
-        struct ptl_registration *registration = shard->directory.registration_dues;
-        shard->directory.registration_dues = registration->next;
+    while (shard->directory->registration_dues != NULL) {
+        struct ptl_registration *registration = shard->directory->registration_dues;
+        shard->directory->registration_dues = registration->next;
         ptl_belonging_remove(&registration->belonging);
         ptl_registration_free(shard, registration);
     }

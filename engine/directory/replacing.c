@@ -58,7 +58,7 @@ static bool find_source(struct ptl_shard *shard, const struct ptl_replacing *r,
 {
     if (r->is_copy) {
         struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
-        if (interest == NULL || !ptl_directory_is_master(&shard->directory, peer_id(r))) {
+        if (interest == NULL || !ptl_directory_is_master(shard->directory, peer_id(r))) {
             return false; /* nobody watches it any more, or there is another master */
         }
         *source = ptl_interest_source(interest);
@@ -125,7 +125,7 @@ static int set(struct ptl_shard *shard, struct ptl_replacing *r, const struct pt
         return PTL_ELIMIT;
     }
     r->count++;
-    int result = ptl_store_set(shard->directory.store, source, family_of(r), key, value);
+    int result = ptl_store_set(shard->directory->store, source, family_of(r), key, value);
     return result == PTL_STORE_OLD ? OVERTAKEN : result;
 }
 
@@ -178,7 +178,7 @@ static int go_on(struct ptl_shard *shard, struct ptl_replacing *r, uint32_t *uni
     if (r->entries + r->families > 0 || *units == 0) {
         return GOES_ON;
     }
-    return ptl_store_replace_end(shard->directory.store, &source, units) ? GOES_ON : IS_DONE;
+    return ptl_store_replace_end(shard->directory->store, &source, units) ? GOES_ON : IS_DONE;
 }
 
 static void forget(struct ptl_shard *shard, struct ptl_replacing *r)
@@ -226,7 +226,7 @@ static void finish(struct ptl_shard *shard, struct ptl_replacing *r, int result)
 /* With what this turn's slice has left. */
 static void work(struct ptl_shard *shard, struct ptl_replacing *r)
 {
-    uint32_t *units = &shard->directory.replacing_units;
+    uint32_t *units = &shard->directory->replacing_units;
     int result = *units == 0 ? GOES_ON : go_on(shard, r, units);
 
     if (result != GOES_ON) {
@@ -236,7 +236,7 @@ static void work(struct ptl_shard *shard, struct ptl_replacing *r)
 
 void ptl_replacings_work(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     while (!ptl_list_empty(&directory->replacings) && directory->replacing_units > 0) {
         struct ptl_list *first = directory->replacings.next;
@@ -319,7 +319,7 @@ static int begin(struct ptl_shard *shard, struct ptl_replacing *r, const struct 
     if (err < 0 || !find_source(shard, r, &source)) {
         return err < 0 ? err : OVERTAKEN;
     }
-    err = ptl_store_replace_begin(shard->directory.store, &source);
+    err = ptl_store_replace_begin(shard->directory->store, &source);
     return err == PTL_STORE_OLD ? OVERTAKEN : err;
 }
 
@@ -332,7 +332,7 @@ void ptl_replacing_drop(struct ptl_shard *shard, struct ptl_peer *peer)
 
 void ptl_replacings_drop(struct ptl_shard *shard)
 {
-    struct ptl_list *all = &shard->directory.replacings;
+    struct ptl_list *all = &shard->directory->replacings;
 
     while (!ptl_list_empty(all)) {
         forget(shard, ptl_container(all->next, struct ptl_replacing, listed));
@@ -350,7 +350,7 @@ static struct ptl_replacing *make(struct ptl_shard *shard, const struct ptl_op *
         r->is_copy = op->number == PTL_DIR_COPY;
         r->number = op->watcher >> PTL_BY_BITS;
         peer->replacing = r;
-        ptl_list_append(&shard->directory.replacings, &r->listed);
+        ptl_list_append(&shard->directory->replacings, &r->listed);
     }
     return r;
 }

@@ -8,6 +8,7 @@
 #include "engine/directory/question.h"
 #include "engine/link/connection.h"
 #include "engine/link/joining.h"
+#include "engine/link/peer_room.h"
 #include "engine/link/stream.h"
 #include "engine/message/words.h"
 #include "engine/port/bottleneck.h"
@@ -174,7 +175,7 @@ static void want_global(struct ptl_inquiry *q)
 static uint64_t known_elsewhere(const struct ptl_inquiry *q)
 {
     struct ptl_source known;
-    bool is_known = ptl_store_owner(q->shard->directory.store, link_id(q->link), &known);
+    bool is_known = ptl_store_owner(q->shard->directory->store, link_id(q->link), &known);
 
     return is_known && known.attachment <= PTL_ATTACHMENT_MAX ? known.attachment : 0;
 }
@@ -233,9 +234,9 @@ static int take_global(struct ptl_inquiry *q)
 /* What may be millions of entries is taken slice by slice, and nothing behind it before. */
 static uint32_t next_replacing(const struct ptl_inquiry *q)
 {
-    uint32_t last = q->shard->directory.last_replacing;
+    uint32_t last = q->shard->directory->last_replacing;
 
-    q->shard->directory.last_replacing = (last + 1) & (UINT32_MAX >> PTL_BY_BITS);
+    q->shard->directory->last_replacing = (last + 1) & (UINT32_MAX >> PTL_BY_BITS);
     return last;
 }
 

@@ -20,7 +20,7 @@
 /* Tell it our part of the database, as it understands it; once more if that goes on already. */
 static void feed(struct ptl_shard *shard, struct ptl_peer *peer)
 {
-    bool by_owner = peer->knows_owners && peer->global && shard->directory.global;
+    bool by_owner = peer->knows_owners && peer->global && shard->directory->global;
 
     ptl_mesh_addresses(shard); /* where others listen is never told as it was before the link */
     if (ptl_outlet_feed(shard, peer, by_owner) < 0) {
@@ -60,13 +60,13 @@ void ptl_roles_take_peer_global(struct ptl_shard *shard, const struct ptl_op *op
     peer->knows_owners = op->watcher != 0;
     /* What it gave us as an ordinary node it brings itself from now on; and all it brought before
      * it brings anew. */
-    ptl_store_drop(shard->directory.store, &attached);
-    ptl_store_drop_via(shard->directory.store, op->node);
+    ptl_store_drop(shard->directory->store, &attached);
+    ptl_store_drop_via(shard->directory->store, op->node);
     ptl_peers_ask_again(shard);
-    if (!peer->knows_owners && ptl_store_attach(shard->directory.store, &direct) < 0) {
+    if (!peer->knows_owners && ptl_store_attach(shard->directory->store, &direct) < 0) {
         ptl_directory_fail(shard, op->node, PTL_ENOMEM);
     }
-    if (shard->directory.global) {
+    if (shard->directory->global) {
         feed(shard, peer);
     }
     ptl_mesh_peer(shard, peer);
@@ -76,7 +76,7 @@ void ptl_roles_take_peer_global(struct ptl_shard *shard, const struct ptl_op *op
 
 void ptl_roles_take_master(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     if (op->epoch <= directory->attachment || directory->global) {
         return; /* overtaken by a later one */
@@ -99,7 +99,7 @@ void ptl_roles_take_master(struct ptl_shard *shard, const struct ptl_op *op)
 void ptl_roles_take_global(struct ptl_shard *shard, const struct ptl_op *op)
 {
     (void)op;
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_peer *peer;
     uint32_t at = 0;
 
@@ -127,7 +127,7 @@ void ptl_roles_take_global(struct ptl_shard *shard, const struct ptl_op *op)
 
 bool ptl_roles_work(struct ptl_shard *shard)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
 
     if (!directory->global || !directory->has_master) {
         return false;
@@ -143,7 +143,7 @@ bool ptl_roles_work(struct ptl_shard *shard)
 
 void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node)
 {
-    struct ptl_directory *directory = &shard->directory;
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_peer *peer = ptl_peer_find(shard, node);
     struct ptl_source attached = {
         .owner = node,

@@ -29,7 +29,7 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
         ptl_node_known_addresses(shard->node, ptl_link_id(link), &link->addresses_size);
     link->addresses_at = 0;
     link->asking = link->asked = false;
-    if (shard->directory.global) {
+    if (shard->node->link_outside->knows(shard)) {
         /* Our own copy of the database knows best, and at once. */
         link->asking = shard->node->link_outside->find(shard, link);
     }

@@ -46,6 +46,9 @@ struct ptl_link_outside {
     /* A seed of ours has turned out to lead to this link's node. */
     void (*is_seed)(struct ptl_shard *shard, struct ptl_link *link);
 
+    /* Whether what every node says of itself is known here: then find() is answered at once. */
+    bool (*knows)(const struct ptl_shard *shard);
+
     /* Ask where this link's node listens: ptl_link_found() answers.  False: nobody to ask. */
     bool (*find)(struct ptl_shard *shard, struct ptl_link *link);
 

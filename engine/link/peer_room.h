@@ -22,6 +22,9 @@ struct ptl_shard;
 /* A bit of the greeting's features: understands portolan::full and portolan::room. */
 #define PTL_FEATURE_ROOM UINT64_C(1)
 
+/* Another one: understands portolan::db, _owner and _lost, the database by owner. */
+#define PTL_FEATURE_DATABASE UINT64_C(2)
+
 #define PTL_REQUEST_FULL "portolan::full"
 #define PTL_REQUEST_ROOM "portolan::room"
 

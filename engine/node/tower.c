@@ -455,6 +455,7 @@ static const struct ptl_link_outside link_outside = {
     .word_count = PTL_DIRECTORY_WORDS,
     .up = ptl_directory_link_up,
     .is_seed = ptl_directory_link_is_seed,
+    .knows = ptl_directory_knows,
     .find = ptl_directory_find,
     .waits = ptl_directory_waits,
     .may_find = ptl_directory_may_find,

@@ -24,8 +24,9 @@ struct call {
     struct ptl_port reply; /* the temporary port */
     unsigned timeout_ms;
     bool monitor;
-    bool asks;              /* the database: PTL_DIR_ASK, and replies as question.c makes them */
+    bool asks;              /* the database; it replies with an error, and a value after PTL_OK */
     unsigned place;         /* asks: the shard that has the family */
+    uint64_t number;        /* asks: what the op is about */
     uint64_t epoch;         /* that the request is of: the monitor speaks for it */
     _Atomic uint8_t state;  /* enum state */
     _Atomic uint32_t holds; /* the reply port's, and that of ptl_call() while it runs outside */
@@ -92,7 +93,7 @@ static void release_call(void *data)
     struct ptl_msg nothing = ptl_msg_borrow(ptl_span(NULL, 0), 0);
     struct call *call = data;
 
-    if (call->asks && !ptl_shard_here(call->node)->directory.closing) {
+    if (call->asks && !ptl_shard_here(call->node)->closing) {
         finish(call, PTL_ENOPORT, NULL);
     } else if (!call->asks && !ptl_node_stopping(call->node)) {
         finish(call, PTL_ENOPORT, &nothing);
@@ -171,7 +172,7 @@ static int ask(struct call *call, const struct ptl_msg *request)
     struct ptl_op op = {
         .kind = PTL_OP_DIRECTORY,
         .to = PTL_TO_SHARD,
-        .number = PTL_DIR_ASK,
+        .number = call->number,
         .body = ptl_msg_body(request),
         .count = request->count,
         .whole = request,
@@ -356,8 +357,9 @@ int ptl_call_owned(struct ptl_node *node, const struct ptl_port *to, const struc
     return begin(call, msg);
 }
 
-int ptl_call_directory(struct ptl_node *node, unsigned place, const struct ptl_msg *msg,
-                       ptl_reply_fn *tell, void *data, ptl_release_fn *release)
+int ptl_call_directory(struct ptl_node *node, unsigned place, uint64_t number,
+                       const struct ptl_msg *msg, ptl_reply_fn *tell, void *data,
+                       ptl_release_fn *release)
 {
     static const struct ptl_port none;
     struct call *call = make_call(node, &none, 0, false, tell, data);
@@ -367,6 +369,7 @@ int ptl_call_directory(struct ptl_node *node, unsigned place, const struct ptl_m
     }
     call->asks = true;
     call->place = place;
+    call->number = number;
     call->release = release;
     return begin(call, msg);
 }

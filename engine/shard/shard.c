@@ -447,6 +447,7 @@ void ptl_shard_close(struct ptl_shard *shard)
 {
     turning = shard;
     ptl_log_end(shard);
+    shard->closing = true;
     EACH_PART_DOWN(shard, close)
     if (shard->loop != NULL) {
         drop_inbox(shard);

@@ -14,7 +14,6 @@
  */
 #pragma once
 
-#include "engine/directory/database.h"
 #include "engine/link/link.h"
 #include "engine/link/making.h"
 #include "engine/port/after.h"
@@ -31,6 +30,7 @@
 #include "io/loop.h"
 
 struct ptl_node;
+struct ptl_shard_directory;
 struct ptl_tower;
 
 struct ptl_shard {
@@ -77,7 +77,7 @@ struct ptl_shard {
     struct ptl_list to_tell; /* whose being full, or not, not all shards know */
     struct ptl_full_board board;
     struct ptl_waiters waiters;
-    struct ptl_directory directory;
+    struct ptl_shard_directory *directory; /* the room of the database */
 
     uint64_t spawn_counter;
     uint64_t now;       /* ns, read once a turn */
@@ -92,6 +92,7 @@ struct ptl_shard {
     uint64_t stop_at;               /* ns: the end of patience; shard 0 */
     uint64_t close_at;              /* ns: peers that have all need not close themselves any more */
     uint32_t stop_step;             /* that this shard has taken */
+    bool closing;                   /* whoever is freed from now on tells nobody that it goes */
     struct ptl_log_book log;
 };
 

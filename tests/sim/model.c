@@ -1,3 +1,4 @@
+#include "engine/directory/database.h"
 #include "engine/node/node.h"
 #include "store/store.h"
 #include "tests/sim/database.h"
@@ -340,7 +341,7 @@ static struct sim_view held(const struct sim_node *node, unsigned family,
     struct ptl_span name = ptl_span_text(sim_family_name(family));
     struct sim_view view = {0};
     for (unsigned i = 0; i < node->shards; i++) {
-        const struct ptl_store *store = node->node->shards[i].directory.store;
+        const struct ptl_store *store = node->node->shards[i].directory->store;
         walk(owner == NULL ? ptl_store_walk_family(store, name)
                            : ptl_store_walk_owner(store, ptl_span_text(owner->id)),
              family, &view);
@@ -406,7 +407,7 @@ void sim_model_observe(struct sim_database *database)
     for (unsigned i = 0; i < world->node_count; i++) {
         const struct sim_node *node = &world->nodes[i];
         for (unsigned shard = 0; shard < node->shards && is_global(node); shard++) {
-            observe_store(database, node, node->node->shards[shard].directory.store);
+            observe_store(database, node, node->node->shards[shard].directory->store);
         }
     }
 }

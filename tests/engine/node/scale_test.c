@@ -2,6 +2,7 @@
  * A hundred thousand of something that goes at once: how much of it is done in one turn.  Nodes are
  * stepped by hand, turn by turn, and what a turn did is counted.
  */
+#include "engine/directory/database.h"
 #include "engine/link/failure.h"
 #include "engine/link/known.h"
 #include "engine/link/link.h"
@@ -542,7 +543,7 @@ static void take_database(struct ptl_node *node, int count)
 
 static uint32_t entries_of_snow(const struct ptl_node *node)
 {
-    return ptl_store_owner_count(node->shards[0].directory.store, ptl_span_text("snow"));
+    return ptl_store_owner_count(node->shards[0].directory->store, ptl_span_text("snow"));
 }
 
 /* Turn until snow has so many entries; no turn makes many more or less of them. */

@@ -62,12 +62,11 @@ static bool is_told(const struct ptl_connection *c)
     return (c->link->peer_features & PTL_FEATURE_ROOM) != 0;
 }
 
-/* A port of this shard may have become full in this turn, and that is told at its end. */
+/* A port of this shard may have become full just now: we hear of it by our ring, like others. */
 static bool is_full(struct ptl_shard *shard, const struct ptl_port *port)
 {
-    return ptl_is_full(shard, port) ||
-           (!ptl_list_empty(&shard->to_tell) && port->shard == shard->index &&
-            ptl_port_is_full(shard, port));
+    return ptl_is_full(shard, port) || (ptl_fullness_any(shard) && port->shard == shard->index &&
+                                        ptl_port_is_full(shard, port));
 }
 
 /* PTL_EFULL: *full says where; so with all that deliver. */

@@ -267,11 +267,6 @@ static uint64_t tick_links(struct ptl_shard *shard)
     return UINT64_MAX;
 }
 
-static uint64_t tell_of_ports(struct ptl_shard *shard)
-{
-    return soon_if(shard, ptl_ports_tell(shard));
-}
-
 static uint64_t retry_monitors(struct ptl_shard *shard)
 {
     return soon_if(shard, ptl_monitors_retry(shard));
@@ -280,11 +275,6 @@ static uint64_t retry_monitors(struct ptl_shard *shard)
 static uint64_t tell_of_links(struct ptl_shard *shard)
 {
     return soon_if(shard, ptl_links_tell(shard));
-}
-
-static uint64_t tell_of_fullness(struct ptl_shard *shard)
-{
-    return soon_if(shard, ptl_fullness_tell(shard));
 }
 
 static uint64_t work_on_directory(struct ptl_shard *shard)
@@ -337,10 +327,9 @@ static ptl_step_fn *const turn[] = {
     fire_monitors,
     run_ports,
     tick_links,
-    tell_of_ports,
     retry_monitors,
     tell_of_links,
-    tell_of_fullness,
+    ptl_shard_tell,
     work_on_directory,
     ptl_node_stop_work,
     ptl_log_work,

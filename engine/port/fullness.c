@@ -3,8 +3,9 @@
 #include "engine/message/name.h"
 #include "engine/port/outside.h"
 #include "engine/port/send.h"
+#include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
-#include "engine/shard/slice.h"
+#include "engine/shard/shard.h"
 
 /*
  * What a shard remembers of what is full, by a text: "rain" is the link to that node, "#x" a port
@@ -110,27 +111,9 @@ static void show(struct ptl_shard *shard, struct ptl_fullness *fullness)
     fullness->on_board = fullness->full;
 }
 
-void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bool full)
+int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullness *fullness, struct ptl_due *due)
 {
-    fullness->full = full;
-    show(shard, fullness);
-    if (!full) {
-        shard->waiters.news = true;
-    }
-    if (!ptl_listed(&fullness->listed)) {
-        ptl_list_append(&shard->to_tell, &fullness->listed);
-    }
-}
-
-bool ptl_fullness_settled(const struct ptl_fullness *fullness)
-{
-    return !ptl_listed(&fullness->listed);
-}
-
-/* Returns whether all shards know. */
-static bool tell(struct ptl_shard *shard, struct ptl_fullness *fullness)
-{
-    bool all = true;
+    int err = PTL_OK;
 
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
         uint64_t bit = UINT64_C(1) << i;
@@ -143,32 +126,44 @@ static bool tell(struct ptl_shard *shard, struct ptl_fullness *fullness)
             .node = fullness->node,
             .name = fullness->name,
         };
-        if (ptl_shard_post(shard, i, &op, true) < 0) {
-            all = false;
+        int posted = ptl_due_post(shard, due, i, &op);
+        if (posted < 0) {
+            err = posted; /* others may have room */
         } else {
             fullness->told ^= bit;
         }
     }
-    return all;
+    return err;
 }
 
-bool ptl_fullness_tell(struct ptl_shard *shard)
+static int tell_due(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
 {
-    struct ptl_list kept; /* some shard has no room now: others go on with what is behind */
-    uint32_t units = PTL_SLICE;
+    (void)units;
+    return ptl_fullness_tell(shard, ptl_container(due, struct ptl_fullness, due), due);
+}
 
-    ptl_list_init(&kept);
-    while (units-- > 0 && !ptl_list_empty(&shard->to_tell)) {
-        struct ptl_fullness *fullness =
-            ptl_container(shard->to_tell.next, struct ptl_fullness, listed);
-        ptl_list_remove(&fullness->listed);
-        if (!tell(shard, fullness)) {
-            ptl_list_append(&kept, &fullness->listed);
-        }
+void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bool full)
+{
+    fullness->full = full;
+    show(shard, fullness);
+    if (!full) {
+        shard->waiters.news = true;
     }
-    shard->unfinished |= !ptl_list_empty(&shard->to_tell);
-    ptl_list_append_all(&shard->to_tell, &kept);
-    return !ptl_list_empty(&shard->to_tell);
+    if (!ptl_due_waits(&fullness->due)) {
+        fullness->due.tell = tell_due;
+        ptl_due_tell(shard, &fullness->due);
+    }
+}
+
+void ptl_fullness_end(struct ptl_shard *shard, struct ptl_fullness *fullness)
+{
+    ptl_assert(!fullness->full);
+    ptl_due_cancel(shard, &fullness->due);
+}
+
+bool ptl_fullness_any(const struct ptl_shard *shard)
+{
+    return atomic_load_explicit(&shard->board.count, memory_order_relaxed) != 0;
 }
 
 void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name,

@@ -6,12 +6,12 @@
  *
  * A queue that passes its mark says so to all shards; what is under way by then still arrives, and
  * is bounded by the rings it comes through.  Who has been told what is a bit a shard, so telling
- * needs no memory and is tried again each turn until it fits into the rings.
+ * needs no memory; who has not waits for the ring (engine/shard/due.h).
  */
 #pragma once
 
 #include "engine/portolan.h"
-#include "engine/shard/list.h"
+#include "engine/shard/due.h"
 #include "engine/shard/map.h"
 
 #include <pthread.h>
@@ -21,10 +21,10 @@ struct ptl_shard;
 
 /* Embedded in what can be full.  Only engine/port/fullness.c touches the fields. */
 struct ptl_fullness {
-    struct ptl_list listed; /* on the shard's list of those with something to tell */
-    struct ptl_span node;   /* of the link, or of the other node's port; empty: our own port */
-    struct ptl_span name;   /* of the port; empty: the link.  Memory of whoever embeds this */
-    uint64_t told;          /* a bit a shard: knows that it is full */
+    struct ptl_due due;   /* while not all shards know */
+    struct ptl_span node; /* of the link, or of the other node's port; empty: our own port */
+    struct ptl_span name; /* of the port; empty: the link.  Memory of whoever embeds this */
+    uint64_t told;        /* a bit a shard: knows that it is full */
     bool full;
     bool on_board; /* shown to the program's threads */
 };
@@ -36,16 +36,25 @@ struct ptl_full_board {
     _Atomic uint32_t count; /* of keys: read without the lock */
 };
 
-/* Say whether it is full now.  Telling follows, at the latest with the turn's end. */
+/* Say whether it is full now.  The shards are told as their rings have room. */
 void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bool full);
 
-/*
- * Tell the shards that do not know yet.  Returns whether some are left for the next turn.
- */
-bool ptl_fullness_tell(struct ptl_shard *shard);
+/* False while shards still have to be told: it may not be freed. */
+static inline bool ptl_fullness_settled(const struct ptl_fullness *fullness)
+{
+    return !ptl_due_waits(&fullness->due);
+}
 
-/* It is about to be freed and is not full any more; false while shards still have to be told. */
-bool ptl_fullness_settled(const struct ptl_fullness *fullness);
+/*
+ * Who has it is going, and it is not full: from now on it tells nothing by itself, but those shards
+ * that do not know yet when asked to.  As a ptl_due_fn of `due`.
+ */
+void ptl_fullness_end(struct ptl_shard *shard, struct ptl_fullness *fullness);
+PTL_MUST_CHECK int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullness *fullness,
+                                     struct ptl_due *due);
+
+/* Whether any port or link of this shard's is full. */
+bool ptl_fullness_any(const struct ptl_shard *shard);
 
 /* A shard has been told: PTL_OP_FULL or PTL_OP_ROOM. */
 void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name,

@@ -62,7 +62,8 @@ struct ptl_port_more {
     void *release_data;
     char made_name[22];           /* of a node-made port: what shards were told is full */
     struct ptl_fullness fullness; /* who has been told that the queue is full */
-    struct ptl_msg *reason;       /* of death, until all watchers are told */
+    struct ptl_due due;           /* of a dead one, until all watchers are told */
+    struct ptl_msg *reason;       /* of death, as long */
 };
 
 enum ptl_slot_state { PTL_SLOT_FREE, PTL_SLOT_ALIVE };
@@ -188,9 +189,6 @@ const char *ptl_fail_text(const struct ptl_shard *shard, int result);
 
 /* The watch of this op cannot be kept for lack of memory: it is told so. */
 void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op);
-
-/* Tell watchers of the dead who could not be told yet.  Returns whether some are left. */
-bool ptl_ports_tell(struct ptl_shard *shard);
 
 /* Drop all ports without telling anybody: the shard is closing. */
 void ptl_ports_drop(struct ptl_shard *shard);

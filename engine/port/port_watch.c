@@ -43,8 +43,7 @@ bool ptl_watcher_add(struct ptl_port_more *more, const struct ptl_op *op)
     return true;
 }
 
-/* Tell one at once, as if it had been a watcher. */
-static int tell(struct ptl_shard *shard, struct ptl_watcher watcher, const struct ptl_msg *reason)
+static struct ptl_op down(struct ptl_watcher watcher, const struct ptl_msg *reason)
 {
     struct ptl_op op = {
         .kind = PTL_OP_DOWN,
@@ -57,21 +56,16 @@ static int tell(struct ptl_shard *shard, struct ptl_watcher watcher, const struc
         op.body = ptl_span(reason->body, reason->size);
         op.count = reason->count;
     }
-#ifdef PTL_PLANT_REPLY_ORDER
-    struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
-    if (parcel != NULL) {
-        ptl_shard_hand(&shard->node->shards[watcher.shard], parcel, shard);
-        return PTL_OK;
-    }
-#endif
-    return ptl_shard_post(shard, watcher.shard, &op, true);
+    return op;
 }
 
 void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_msg reason = ptl_reason_lost();
+    struct ptl_watcher watcher = watcher_of(op);
+    struct ptl_op answer = down(watcher, &reason);
 
-    if (tell(shard, watcher_of(op), &reason) < 0) {
+    if (ptl_shard_post(shard, watcher.shard, &answer, true) < 0) {
         ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");
     }
 }
@@ -99,50 +93,52 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
     ptl_free(allocator, more, sizeof(*more));
 }
 
-/* False: there is no room, or the units do not suffice. */
-static bool tell_all(struct ptl_shard *shard, struct ptl_port_more *more, uint32_t *units)
+/* As a ptl_due_fn. */
+static int tell_watchers(struct ptl_shard *shard, struct ptl_port_more *dead, uint64_t *units)
 {
     void *entry;
 
-    while (*units > 0 && (entry = ptl_map_take(&more->watchers)) != NULL) {
-        --*units;
-        if (tell(shard, unpack(entry), more->reason) < 0) {
-            put(more, unpack(entry));
-            return false;
+    while ((entry = ptl_map_take(&dead->watchers)) != NULL) {
+        struct ptl_watcher watcher = unpack(entry);
+        struct ptl_op op = down(watcher, dead->reason);
+#ifdef PTL_PLANT_REPLY_ORDER
+        struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
+        if (parcel != NULL) {
+            ptl_shard_hand(&shard->node->shards[watcher.shard], parcel, shard);
+            continue;
         }
+#endif
+        int err = *units > 0 ? ptl_due_post(shard, &dead->due, watcher.shard, &op) : PTL_LATER;
+        if (err < 0) {
+            put(dead, watcher);
+            return err;
+        }
+        --*units;
     }
-    return more->watchers.count == 0;
+    return PTL_OK;
 }
 
-bool ptl_ports_tell(struct ptl_shard *shard)
+static int tell_of_death(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
 {
-    struct ptl_list kept; /* those for whom there is no room now: others may have some */
-    uint32_t units = PTL_SLICE;
+    struct ptl_port_more *dead = ptl_container(due, struct ptl_port_more, due);
+    int err = tell_watchers(shard, dead, units);
 
-    ptl_list_init(&kept);
-    while (units > 0 && !ptl_list_empty(&shard->dead)) {
-        struct ptl_port_more *more = ptl_container(shard->dead.next, struct ptl_port_more, listed);
-        ptl_list_remove(&more->listed);
-        units--;
-        if (tell_all(shard, more, &units) && ptl_fullness_settled(&more->fullness)) {
-            free_more(shard, more);
-        } else {
-            ptl_list_append(&kept, &more->listed);
-        }
+    if (err == PTL_OK) {
+        err = ptl_fullness_tell(shard, &dead->fullness, due);
     }
-    shard->unfinished |= units == 0;
-    ptl_list_append_all(&shard->dead, &kept);
-    return !ptl_list_empty(&shard->dead);
+    if (err == PTL_OK) {
+        ptl_list_remove(&dead->listed);
+        free_more(shard, dead);
+    }
+    return err;
 }
 
 void ptl_port_bury(struct ptl_shard *shard, struct ptl_port_more *dead)
 {
-    bool others = !ptl_list_empty(&shard->dead);
-
     ptl_list_append(&shard->dead, &dead->listed);
-    if (!others) {
-        ptl_ports_tell(shard);
-    }
+    ptl_fullness_end(shard, &dead->fullness);
+    dead->due.tell = tell_of_death;
+    ptl_due_tell(shard, &dead->due);
 }
 
 void ptl_ports_forget(struct ptl_shard *shard)

@@ -1,7 +1,7 @@
 /*
  * engine/port/port_watch.h - who wants to know when a port is gone, and telling them.
  *
- *   port --dies--> dead --a slice a turn, as there is room--> PTL_OP_DOWN to every watcher
+ *   port --dies--> dead --as rings have room: shard/due.h--> PTL_OP_DOWN to every watcher
  *
  * It is told when all that belonged to the port has been released: see engine/port/estate.h.
  * Thread: the shard's.
@@ -16,10 +16,7 @@ PTL_MUST_CHECK bool ptl_watcher_add(struct ptl_port_more *more, const struct ptl
 /* PTL_OP_UNWATCH. */
 void ptl_watcher_remove(struct ptl_slot *slot, const struct ptl_op *op);
 
-/*
- * It is of no port any more: tell its watchers now, or when others have been told who wait for that
- * already, and free it.
- */
+/* It is of no port any more: its watchers are told, and it is freed. */
 void ptl_port_bury(struct ptl_shard *shard, struct ptl_port_more *dead);
 
 /* Free all that are dead, telling nobody: the shard is closing. */

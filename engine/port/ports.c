@@ -17,7 +17,6 @@ static int init(struct ptl_shard *shard)
     ptl_list_init(&shard->dead);
     ptl_list_init(&shard->estates);
     ptl_list_init(&shard->retry);
-    ptl_list_init(&shard->to_tell);
     ptl_waiters_init(&shard->waiters);
     ptl_map_init(&shard->full, shard->allocator);
     ptl_monitors_init(&shard->monitors, shard->allocator);
@@ -45,7 +44,7 @@ static void drop(struct ptl_shard *shard)
 
 static bool quiet(struct ptl_shard *shard)
 {
-    return shard->queued == 0 && ptl_list_empty(&shard->dead) && ptl_list_empty(&shard->estates) &&
+    return shard->queued == 0 && ptl_list_empty(&shard->estates) &&
            !ptl_monitors_untold(&shard->monitors) && shard->monitors.put_off == NULL;
 }
 

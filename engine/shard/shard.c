@@ -214,7 +214,7 @@ static bool has_news(const struct ptl_shard *shard)
 {
     const struct ptl_tower *tower = shard->tower;
 
-    if (has_input(shard)) {
+    if (has_input(shard) || ptl_dues_have_news(shard)) {
         return true;
     }
     for (unsigned i = 0; i < tower->part_count; i++) {
@@ -252,7 +252,7 @@ bool ptl_shard_quiet(struct ptl_shard *shard)
 
 bool ptl_shard_drained(const struct ptl_shard *shard)
 {
-    if (has_input(shard)) {
+    if (has_input(shard) || ptl_dues_any(&shard->dues)) {
         return false;
     }
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
@@ -363,6 +363,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     shard->tower = tower;
     shard->allocator = node->allocator;
     ptl_timers_init(&shard->timers, shard->allocator);
+    ptl_dues_init(&shard->dues);
     for (unsigned i = 0; i < tower->part_count && err == PTL_OK; i++) {
         shard->parts_made = i + 1; /* it is dropped whole, however far it comes */
         err = tower->parts[i]->init == NULL ? PTL_OK : tower->parts[i]->init(shard);
@@ -448,6 +449,7 @@ void ptl_shard_close(struct ptl_shard *shard)
     turning = shard;
     ptl_log_end(shard);
     shard->closing = true;
+    ptl_dues_close(&shard->dues);
     EACH_PART_DOWN(shard, close)
     if (shard->loop != NULL) {
         drop_inbox(shard);

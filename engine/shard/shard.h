@@ -23,6 +23,7 @@
 #include "engine/port/port.h"
 #include "engine/port/room.h"
 #include "engine/port/spawner.h"
+#include "engine/shard/due.h"
 #include "engine/shard/inbox.h"
 #include "engine/shard/log.h"
 #include "engine/shard/ring.h"
@@ -42,6 +43,7 @@ struct ptl_shard {
     struct ptl_loop *loop; /* made, used and freed on the shard's thread */
 
     struct ptl_inbox inbox;
+    struct ptl_dues dues;   /* what other shards must be told, and had no room for */
     bool inbox_taken;       /* something of it, since those who wait for its room looked */
     _Atomic unsigned evict; /* so many strangers are to go: another shard needs descriptors */
     _Atomic bool sleeping;  /* set before it waits; whoever clears it wakes it */
@@ -55,7 +57,7 @@ struct ptl_shard {
     struct ptl_port_table ports;
     struct ptl_list ready;   /* ports with waiting work */
     struct ptl_list blocked; /* ports whose next is a notice of a failure not adopted yet */
-    struct ptl_list dead;    /* ports whose watchers are still to be told */
+    struct ptl_list dead;    /* ports that still have to tell it */
     struct ptl_list estates; /* dead ports that have left something (estate.h) */
     uint64_t estate_units;   /* so much of what dies in this turn goes at once */
     struct ptl_list retry;   /* ports that wait for time, the first to go on first */
@@ -73,8 +75,7 @@ struct ptl_shard {
     struct ptl_afters afters;
     struct ptl_links links;
     struct ptl_makings makings;
-    struct ptl_map full;     /* keys of what is full, as told by their owners */
-    struct ptl_list to_tell; /* whose being full, or not, not all shards know */
+    struct ptl_map full; /* keys of what is full, as told by their owners */
     struct ptl_full_board board;
     struct ptl_waiters waiters;
     struct ptl_shard_directory *directory; /* the room of the database */

@@ -7,13 +7,6 @@
 /* Give the producer its room back after so many records, not only at the end. */
 #define RELEASE_EVERY 256
 
-static _Thread_local struct ptl_shard *turning;
-
-struct ptl_shard *ptl_shard_here(const struct ptl_node *node)
-{
-    return turning != NULL && turning->node == node ? turning : NULL;
-}
-
 struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to)
 {
     return &from->node->rings[from->index * from->node->shard_count + to];
@@ -297,10 +290,9 @@ static void work(struct ptl_shard *shard)
 
 void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
 {
-    struct ptl_shard *interrupted = turning; /* by the simulator only */
+    struct ptl_shard *interrupted = ptl_shard_enter(shard);
     uint64_t until = 0;
 
-    turning = shard;
     if (may_wait) {
         until = ptl_shard_due(shard);
         if (until != 0) {
@@ -315,7 +307,7 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
     ptl_loop_poll(shard->loop, until);
     atomic_store(&shard->sleeping, false);
     work(shard);
-    turning = interrupted;
+    (void)ptl_shard_enter(interrupted);
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */
@@ -396,7 +388,7 @@ int ptl_shard_open(struct ptl_shard *shard)
 {
     const struct ptl_loop_maker *maker = shard->node->options.loops;
 
-    turning = shard;
+    (void)ptl_shard_enter(shard);
     int err =
         maker->open(maker->maker, shard->index, shard->allocator, &loop_hooks, shard, &shard->loop);
     if (err == PTL_OK) {
@@ -406,7 +398,7 @@ int ptl_shard_open(struct ptl_shard *shard)
         }
         err = open_parts(shard);
     }
-    turning = NULL;
+    (void)ptl_shard_enter(NULL);
     return err;
 }
 
@@ -446,7 +438,7 @@ static void drop_inbox(struct ptl_shard *shard)
 
 void ptl_shard_close(struct ptl_shard *shard)
 {
-    turning = shard;
+    (void)ptl_shard_enter(shard);
     ptl_log_end(shard);
     shard->closing = true;
     ptl_dues_close(&shard->dues);
@@ -456,7 +448,7 @@ void ptl_shard_close(struct ptl_shard *shard)
         ptl_loop_free(shard->loop);
     }
     EACH_PART_DOWN(shard, closed)
-    turning = NULL;
+    (void)ptl_shard_enter(NULL);
 }
 
 void ptl_shard_drop(struct ptl_shard *shard)

@@ -24,6 +24,7 @@
 #include "engine/port/room.h"
 #include "engine/port/spawner.h"
 #include "engine/shard/due.h"
+#include "engine/shard/here.h"
 #include "engine/shard/inbox.h"
 #include "engine/shard/log.h"
 #include "engine/shard/ring.h"
@@ -105,9 +106,6 @@ struct ptl_shard {
 
 /* The ring from one shard to another of the same node. */
 struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to);
-
-/* The shard of `node` whose turn this thread is in, or NULL. */
-struct ptl_shard *ptl_shard_here(const struct ptl_node *node);
 
 /* Errors: PTL_ENOMEM; then ptl_shard_drop() frees what there is. */
 PTL_MUST_CHECK int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned index);

@@ -1,0 +1,17 @@
+/*
+ * engine/shard/here.h - which shard's turn a thread is in, if any: so what a handler calls knows
+ * its own shard, and what any other thread calls knows that it has none.
+ */
+#pragma once
+
+struct ptl_node;
+struct ptl_shard;
+
+/* The shard of `node` whose turn this thread is in, or NULL. */
+struct ptl_shard *ptl_shard_here(const struct ptl_node *node);
+
+/*
+ * This thread begins a turn of that shard (NULL: it is in none any more).  Returns the shard whose
+ * turn this interrupts, which only the simulator does: it is entered again at the end.
+ */
+struct ptl_shard *ptl_shard_enter(struct ptl_shard *shard);

@@ -7,6 +7,7 @@
 #include "engine/link/failure.h"
 #include "engine/link/packet.h"
 #include "engine/link/peer_room.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 static struct ptl_span link_id(const struct ptl_link *link)
@@ -138,7 +139,7 @@ void ptl_directory_say_global(struct ptl_shard *shard)
     struct ptl_link *link;
     uint32_t at = 0;
 
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
         if (link->state == PTL_LINK_UP) {
             say_global(shard, link); /* a master goes on answering for a while */
         }

@@ -12,6 +12,7 @@
 #include "engine/port/call.h"
 #include "engine/port/room.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 static unsigned place_of(const struct ptl_node *node, const char *family)
@@ -63,7 +64,7 @@ static int post(struct ptl_node *node, unsigned place, const struct ptl_op *op)
     }
     int err = ptl_shard_post(shard, place, op, false);
     if (err == PTL_EFULL) {
-        ptl_bottleneck_at_ring(&shard->bottleneck, place);
+        ptl_bottleneck_at_ring(&shard->ports->bottleneck, place);
     }
     return err;
 }

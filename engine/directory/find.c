@@ -5,6 +5,7 @@
 #include "engine/directory/node_directory.h"
 #include "engine/directory/post.h"
 #include "engine/link/addresses.h"
+#include "engine/link/shard_links.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"
 
@@ -95,7 +96,7 @@ void ptl_directory_find_again(struct ptl_shard *shard)
     struct ptl_link *link;
     uint32_t at = 0;
 
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
         if (link->state == PTL_LINK_DIALING) {
             ptl_link_ask_again(shard, link);
         }

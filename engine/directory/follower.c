@@ -2,6 +2,7 @@
 
 #include "engine/directory/body.h"
 #include "engine/port/callback.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 /* What its outlet is still to be told; or it itself, the rest. */
@@ -141,13 +142,13 @@ int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
     if (ptl_map_reserve(&shard->directory->followers) < 0) {
         return PTL_ENOMEM;
     }
-    if (shard->self != NULL) {
-        more = ptl_port_more(shard, shard->self);
+    if (shard->ports->self != NULL) {
+        more = ptl_port_more(shard, shard->ports->self);
         if (more == NULL) {
             return PTL_ENOMEM;
         }
-        follower->owner = shard->self;
-        follower->generation = shard->self->generation;
+        follower->owner = shard->ports->self;
+        follower->generation = shard->ports->self->generation;
         follower->belonging.end = end_belonging;
         ptl_belonging_add(&more->belongings, &follower->belonging);
     } else {

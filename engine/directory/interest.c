@@ -4,7 +4,9 @@
 #include "engine/directory/outlet.h"
 #include "engine/directory/post.h"
 #include "engine/message/name.h"
+#include "engine/port/monitor.h"
 #include "engine/port/send.h"
+#include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
 
 static bool same_family(const void *entry, struct ptl_span family)

@@ -2,6 +2,8 @@
 
 #include "engine/directory/database.h"
 #include "engine/link/failure.h"
+#include "engine/link/link.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 /* A link to a global node that nobody knows of any more is tried for so long. */
@@ -20,7 +22,7 @@ static void attempt(struct ptl_shard *shard, struct ptl_link *link)
     bool first = memcmp(self.bytes, link->id, common) < 0;
 
     link->keep_at = shard->now + (first ? 0 : KEEP_WAIT_NS);
-    ptl_links_tick_at(&shard->links, link->keep_at);
+    ptl_links_tick_at(shard->links, link->keep_at);
 }
 
 void ptl_directory_take_keep(struct ptl_shard *shard, const struct ptl_op *op)
@@ -56,7 +58,7 @@ static void fail_all(struct ptl_shard *shard)
     struct ptl_link *link;
     uint32_t at = 0;
 
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
         if (link->state == PTL_LINK_UP) {
             ptl_link_fail(shard, link, PTL_ENOMEM);
             at = 0; /* whoever was told of it may have made links */

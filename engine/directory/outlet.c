@@ -1,5 +1,7 @@
 #include "engine/directory/outlet.h"
 
+#include "engine/port/monitor.h"
+#include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
 
 #define PACKET_BYTES ((size_t)16384)

@@ -2,6 +2,7 @@
 
 #include "engine/directory/body.h"
 #include "engine/directory/database.h"
+#include "engine/port/port.h"
 #include "engine/shard/node.h"
 
 struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned place,

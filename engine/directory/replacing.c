@@ -8,6 +8,8 @@
 #include "engine/directory/post.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
+#include "engine/port/monitor.h"
+#include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
 #include "engine/shard/slice.h"
 

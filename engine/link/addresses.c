@@ -2,7 +2,9 @@
 
 #include "engine/link/dial.h"
 #include "engine/link/known.h"
+#include "engine/link/link.h"
 #include "engine/link/outside.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 #define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
@@ -33,7 +35,7 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
         /* Our own copy of the database knows best, and at once. */
         link->asking = shard->node->link_outside->find(shard, link);
     }
-    ptl_links_tick_at(&shard->links, shard->now);
+    ptl_links_tick_at(shard->links, shard->now);
 }
 
 void ptl_link_calm(const struct ptl_shard *shard, struct ptl_link *link)
@@ -62,7 +64,7 @@ void ptl_link_ask_again(struct ptl_shard *shard, struct ptl_link *link)
 {
     link->asking = link->asked = false;
     link->next_at = shard->now;
-    ptl_links_tick_at(&shard->links, shard->now);
+    ptl_links_tick_at(shard->links, shard->now);
 }
 
 void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span list)
@@ -74,7 +76,7 @@ void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct p
     link->asking = false;
     link->asked = true;
     link->next_at = shard->now;
-    ptl_links_tick_at(&shard->links, shard->now);
+    ptl_links_tick_at(shard->links, shard->now);
     if (all == NULL) {
         return; /* without memory, too, there is what was known */
     }
@@ -91,7 +93,7 @@ void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int
     if (link->state == PTL_LINK_DIALING && link->dial == NULL) {
         link->last_err = err;
         link->next_at = shard->now;
-        ptl_links_tick_at(&shard->links, shard->now);
+        ptl_links_tick_at(shard->links, shard->now);
     }
 }
 

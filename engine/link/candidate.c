@@ -1,6 +1,7 @@
 #include "engine/link/candidate.h"
 
 #include "engine/link/connection.h"
+#include "engine/link/link.h"
 #include "engine/link/outside.h"
 #include "engine/link/seed.h"
 #include "engine/shard/node.h"

@@ -13,6 +13,7 @@
 #include "engine/link/shard_links.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
+#include "engine/port/room.h"
 #include "engine/shard/node.h"
 #include "io/address.h"
 
@@ -24,7 +25,7 @@
 
 void ptl_connection_list(struct ptl_connection *c)
 {
-    struct ptl_links *links = &c->shard->links;
+    struct ptl_shard_links *links = c->shard->links;
 
     c->all_next = links->all;
     c->all_link = &links->all;
@@ -70,7 +71,7 @@ static bool is_half_open(enum ptl_connection_state state)
 /* By deadline: one that comes from another shard has used some of its time there. */
 static void list_half_open(struct ptl_connection *c)
 {
-    struct ptl_links *links = &c->shard->links;
+    struct ptl_shard_links *links = c->shard->links;
     struct ptl_connection *before = links->half_open_last;
 
     while (before != NULL && before->deadline > c->deadline) {
@@ -86,7 +87,7 @@ static void list_half_open(struct ptl_connection *c)
 
 static void unlist_half_open(struct ptl_connection *c)
 {
-    struct ptl_links *links = &c->shard->links;
+    struct ptl_shard_links *links = c->shard->links;
 
     *(c->half_before == NULL ? &links->half_open_first : &c->half_before->half_next) = c->half_next;
     *(c->half_next == NULL ? &links->half_open_last : &c->half_next->half_before) = c->half_before;
@@ -109,7 +110,7 @@ void ptl_connection_enter(struct ptl_connection *c, enum ptl_connection_state st
 
 void ptl_connection_leave_place(struct ptl_connection *c)
 {
-    ptl_stranger_remove(&c->shard->links.strangers, &c->stranger);
+    ptl_stranger_remove(&c->shard->links->strangers, &c->stranger);
 }
 
 struct ptl_connection *ptl_connection_make(struct ptl_shard *shard, const struct ptl_address *peer)
@@ -147,7 +148,7 @@ int ptl_connection_open(struct ptl_shard *shard, const struct ptl_address *addre
     c->dial = dial;
     c->seed = seed;
     snprintf(c->dialled, sizeof(c->dialled), "%s", host_port);
-    int err = ptl_loop_connect(shard->loop, address, shard->links.hooks->stream, c, &c->stream);
+    int err = ptl_loop_connect(shard->loop, address, shard->links->hooks->stream, c, &c->stream);
     if (err < 0) {
         ptl_connection_enter(c, PTL_CONNECTION_CLOSING);
         ptl_connection_unlist(c);
@@ -202,12 +203,12 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
     }
     ptl_connection_log_close(c, err, level);
     ptl_connection_enter(c, PTL_CONNECTION_CLOSING);
-    ptl_making_end(&c->shard->makings, &c->making);
+    ptl_making_end(&c->shard->links->makings, &c->making);
     ptl_connection_leave_place(c);
     ptl_connection_wait_no_more(c);
-    c->shard->links.closing++;
+    c->shard->links->closing++;
     ptl_stream_close(c->shard->loop, c->stream);
-    c->shard->links.hooks->closed(c, was, err); /* last: it may open and close others */
+    c->shard->links->hooks->closed(c, was, err); /* last: it may open and close others */
 }
 
 void ptl_connection_refuse(struct ptl_connection *c, int err)
@@ -277,7 +278,7 @@ void ptl_connection_finish(struct ptl_connection *c)
         return;
     }
     ptl_connection_enter(c, PTL_CONNECTION_FINISHING);
-    ptl_making_end(&c->shard->makings, &c->making);
+    ptl_making_end(&c->shard->links->makings, &c->making);
     ptl_connection_wait_no_more(c);
     ptl_stream_finish(c->shard->loop, c->stream);
     if (!c->reading) {

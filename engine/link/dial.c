@@ -2,11 +2,12 @@
 
 #include "engine/link/connection.h"
 #include "engine/link/node_links.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 static void list(struct ptl_dial *dial)
 {
-    struct ptl_links *links = &dial->shard->links;
+    struct ptl_shard_links *links = dial->shard->links;
 
     dial->next = links->dials;
     dial->link_ = &links->dials;
@@ -19,7 +20,7 @@ static void list(struct ptl_dial *dial)
 
 static void free_dial(struct ptl_dial *dial)
 {
-    dial->shard->links.dial_count--;
+    dial->shard->links->dial_count--;
     *dial->link_ = dial->next;
     if (dial->next != NULL) {
         dial->next->link_ = dial->link_;
@@ -79,7 +80,7 @@ static void step(struct ptl_dial *dial, int last_err)
         if (err == PTL_OK) {
             dial->step_at =
                 dial->tried < dial->count ? dial->shard->now + PTL_DIAL_STEP_NS : UINT64_MAX;
-            ptl_links_tick_at(&dial->shard->links, dial->step_at);
+            ptl_links_tick_at(dial->shard->links, dial->step_at);
             return;
         }
         last_err = err;
@@ -137,14 +138,14 @@ void ptl_dial_abandon(struct ptl_dial *dial)
 uint64_t ptl_dials_tick(struct ptl_shard *shard, uint64_t now)
 {
     uint64_t next = UINT64_MAX;
-    struct ptl_dial *dial = shard->links.dials;
+    struct ptl_dial *dial = shard->links->dials;
 
     while (dial != NULL) {
         struct ptl_dial *after = dial->next;
         if (dial->step_at <= now && dial->connection != NULL) {
             /* Slow to answer: the next address; closing this one steps on. */
             ptl_connection_close(dial->connection, PTL_ETIMEOUT, PTL_LOG_INFO);
-            after = shard->links.dials; /* the list may have changed */
+            after = shard->links->dials; /* the list may have changed */
         } else if (dial->step_at < next) {
             next = dial->step_at;
         }
@@ -155,7 +156,7 @@ uint64_t ptl_dials_tick(struct ptl_shard *shard, uint64_t now)
 
 void ptl_dials_drop(struct ptl_shard *shard)
 {
-    while (shard->links.dials != NULL) {
-        free_dial(shard->links.dials);
+    while (shard->links->dials != NULL) {
+        free_dial(shard->links->dials);
     }
 }

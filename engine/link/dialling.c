@@ -3,8 +3,10 @@
 #include "engine/link/addresses.h"
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
+#include "engine/link/link.h"
 #include "engine/link/outside.h"
 #include "engine/link/seed.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 #define SEEDS_AGAIN_NS UINT64_C(50000000) /* look again whether a seed has led there */
@@ -50,7 +52,7 @@ void ptl_link_dial_on(struct ptl_shard *shard, struct ptl_link *link)
         link->next_at = link->redial_at;
     } else if (link->asking) {
         link->next_at = link->give_up_at; /* the answer ends this */
-    } else if (shard->links.dial_count >= PTL_DIALS_MAX && link->dial == NULL &&
+    } else if (shard->links->dial_count >= PTL_DIALS_MAX && link->dial == NULL &&
                link->addresses != NULL && link->addresses[link->addresses_at] != 0) {
         link->next_at = shard->now + SEEDS_AGAIN_NS; /* others are at it: in turn */
     } else if (ptl_link_dial_next(shard, link)) {

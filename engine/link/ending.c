@@ -4,7 +4,9 @@
 #include "engine/link/candidate.h"
 #include "engine/link/dial.h"
 #include "engine/link/failure.h"
+#include "engine/link/link.h"
 #include "engine/link/seed.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 void ptl_connection_over(struct ptl_connection *c, int err)
@@ -36,7 +38,7 @@ static void lose_candidate(struct ptl_shard *shard, struct ptl_link *link, struc
     if (err != PTL_EDUPLICATE) {
         ptl_candidate_failed(shard, link, c, err);
     }
-    ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
+    ptl_links_tick_at(shard->links, shard->now + PTL_LINKS_TICK_NS);
     if (!c->accepted || ptl_connection_is_proved(c)) {
         ptl_link_attempt_failed(shard, link, err);
     }

@@ -3,12 +3,15 @@
 #include "engine/link/addresses.h"
 #include "engine/link/candidate.h"
 #include "engine/link/connection.h"
+#include "engine/link/link.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/linked.h"
 #include "engine/link/listener.h"
 #include "engine/link/losses.h"
 #include "engine/link/peer_full.h"
+#include "engine/link/shard_links.h"
 #include "engine/message/message.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_link *link, int err)
@@ -54,8 +57,8 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     ptl_link_dial_end(shard, link);
     link->state = PTL_LINK_FAILING;
     link->connection = NULL;
-    link->failed_at = ++shard->failures;
-    atomic_store(&shard->told_outside, PTL_TELLING_OUTSIDE);
+    link->failed_at = ++shard->ports->failures;
+    atomic_store(&shard->ports->told_outside, PTL_TELLING_OUTSIDE);
     link->inherited = false;
     link->again = PTL_OK;
     link->untold = ptl_node_all_shards(shard->node);
@@ -77,13 +80,13 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     }
     ptl_link_lose_seeds(shard, link);
     link->failing_next = NULL;
-    if (shard->links.failing_last == NULL) {
-        shard->links.failing_first = link;
+    if (shard->links->failing_last == NULL) {
+        shard->links->failing_first = link;
     } else {
-        shard->links.failing_last->failing_next = link;
+        shard->links->failing_last->failing_next = link;
     }
-    shard->links.failing_last = link; /* told at the end of this turn */
-    if (shard->links.untold == NULL) {
-        shard->links.untold = link;
+    shard->links->failing_last = link; /* told at the end of this turn */
+    if (shard->links->untold == NULL) {
+        shard->links->untold = link;
     }
 }

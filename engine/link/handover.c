@@ -2,6 +2,7 @@
 
 #include "engine/link/connection.h"
 #include "engine/link/dial.h"
+#include "engine/link/link.h"
 #include "engine/message/name.h"
 #include "engine/shard/node.h"
 

@@ -5,11 +5,13 @@
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
 #include "engine/link/known.h"
+#include "engine/link/link.h"
 #include "engine/link/linked.h"
 #include "engine/link/listener.h"
 #include "engine/link/outside.h"
 #include "engine/link/packet.h"
 #include "engine/link/peer_limit.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 #define TELL_AGAIN_NS UINT64_C(60000000000) /* of two nodes of one ID */
@@ -59,7 +61,7 @@ static void come_up(struct ptl_shard *shard, struct ptl_link *link,
     note_limit(shard, link, peer);
     link->up_at = link->received_at = link->sent_at = shard->now;
     link->has_rivals = false;
-    ptl_links_tick_at(&shard->links, shard->now + PTL_LINKS_TICK_NS);
+    ptl_links_tick_at(shard->links, shard->now + PTL_LINKS_TICK_NS);
     link->dialled = !connection->accepted;
     log_up(shard, link);
     ptl_node_linked(shard->node, ptl_link_id(link), true);

@@ -8,6 +8,7 @@
 #include "engine/link/outside.h"
 #include "engine/link/peer_limit.h"
 #include "engine/link/peer_room.h"
+#include "engine/link/shard_links.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/callback.h"
@@ -25,7 +26,7 @@ static bool same_link(const void *entry, struct ptl_span id)
 
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node)
 {
-    return ptl_map_find(&shard->links.by_id, ptl_name_hash(node), same_link, node);
+    return ptl_map_find(&shard->links->by_id, ptl_name_hash(node), same_link, node);
 }
 
 struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
@@ -36,7 +37,7 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
         return link;
     }
     ptl_assert(node.size != 0 && node.size <= PTL_NODE_ID_MAX);
-    if (ptl_map_reserve(&shard->links.by_id) < 0) {
+    if (ptl_map_reserve(&shard->links->by_id) < 0) {
         return NULL;
     }
     link = ptl_alloc(shard->allocator, sizeof(*link));
@@ -48,7 +49,7 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
     link->id_size = (uint8_t)node.size;
     /* What was issued before an earlier link to this node failed and was forgotten is stale, too:
      * such an op counts as a failure of this one (ptl_link_take). */
-    link->failed_at = shard->links.forgotten_at;
+    link->failed_at = shard->links->forgotten_at;
     link->inherited = link->failed_at != 0;
     link->idle_at = shard->now;
     link->peer_bytes_max = UINT64_MAX;
@@ -58,6 +59,6 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
     ptl_map_init(&link->told_full, shard->allocator);
     ptl_map_init(&link->remote_full, shard->allocator);
     link->fullness.node = ptl_link_id(link);
-    ptl_map_insert(&shard->links.by_id, link->hash, link);
+    ptl_map_insert(&shard->links->by_id, link->hash, link);
     return link;
 }

@@ -1,7 +1,9 @@
 #include "engine/link/link_take.h"
 
 #include "engine/link/failure.h"
+#include "engine/link/link.h"
 #include "engine/link/packet.h"
+#include "engine/link/shard_links.h"
 #include "engine/link/watch_there.h"
 #include "engine/message/message.h"
 #include "engine/port/spawn.h"
@@ -29,7 +31,7 @@ static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failu
 /* Whether one more link may be made for what is sent.  Else those that nobody wants go soon. */
 static bool has_place(struct ptl_shard *shard)
 {
-    struct ptl_links *links = &shard->links;
+    struct ptl_shard_links *links = shard->links;
 
     if (links->by_id.count < PTL_LINKS_MAX) {
         return true;
@@ -49,7 +51,7 @@ static int spawn(struct ptl_shard *shard, struct ptl_link *link, const struct pt
 
 int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_link *link = shard->links.last;
+    struct ptl_link *link = shard->links->last;
 
     if (link == NULL || !ptl_span_equal(ptl_link_id(link), op->node)) {
         if (ptl_link_find(shard, op->node) == NULL && !has_place(shard)) {
@@ -59,7 +61,7 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
         if (link == NULL) {
             return PTL_ENOMEM;
         }
-        shard->links.last = link;
+        shard->links->last = link;
     }
 #ifndef PTL_PLANT_STALE_EPOCH
     if (op->epoch < link->failed_at && op->kind != PTL_OP_UNWATCH) {

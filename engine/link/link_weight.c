@@ -1,6 +1,9 @@
 #include "engine/link/link_weight.h"
 
 #include "engine/link/connection.h"
+#include "engine/link/link.h"
+#include "engine/link/shard_links.h"
+#include "engine/port/fullness.h"
 #include "engine/shard/node.h"
 
 /* A link may hold so much, however much others do. */
@@ -9,7 +12,7 @@
 uint64_t ptl_link_room(const struct ptl_shard *shard)
 {
     const struct ptl_node_options *options = &shard->node->options;
-    uint64_t held = shard->links.weight;
+    uint64_t held = shard->links->weight;
     uint64_t left = options->links_room > held ? options->links_room - held : 0;
 
     left = left < ROOM_LEAST ? ROOM_LEAST : left;
@@ -25,7 +28,7 @@ void ptl_link_weigh(struct ptl_shard *shard, struct ptl_link *link)
 {
     uint64_t weight = link->weight + ptl_link_unsent(link);
 
-    shard->links.weight += weight - link->weighed;
+    shard->links->weight += weight - link->weighed;
     link->weighed = weight;
     uint64_t room = ptl_link_room(shard);
 
@@ -38,6 +41,6 @@ void ptl_link_weigh(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_link_weigh_no_more(struct ptl_shard *shard, struct ptl_link *link)
 {
-    shard->links.weight -= link->weighed;
+    shard->links->weight -= link->weighed;
     link->weighed = 0;
 }

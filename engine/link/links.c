@@ -8,6 +8,7 @@
 #include "engine/link/links_end.h"
 #include "engine/link/losses.h"
 #include "engine/link/node_links.h"
+#include "engine/link/shard_links.h"
 #include "engine/link/telling.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
@@ -50,7 +51,11 @@ void ptl_links_fail_once_more(struct ptl_shard *shard, struct ptl_span node, uin
 
 static int init(struct ptl_shard *shard)
 {
-    ptl_links_init(&shard->links, shard->node);
+    shard->links = ptl_alloc(shard->allocator, sizeof(*shard->links));
+    if (shard->links == NULL) {
+        return PTL_ENOMEM;
+    }
+    ptl_links_init(shard->links, shard->node);
     return PTL_OK;
 }
 
@@ -64,13 +69,19 @@ static void close_links(struct ptl_shard *shard)
 /* The loop has closed the streams: nobody calls the connections any more. */
 static void closed(struct ptl_shard *shard)
 {
-    while (shard->links.all != NULL) {
-        struct ptl_connection *connection = shard->links.all;
-        shard->links.all = connection->all_next;
+    while (shard->links->all != NULL) {
+        struct ptl_connection *connection = shard->links->all;
+        shard->links->all = connection->all_next;
         ptl_connection_free(connection);
     }
     ptl_dials_drop(shard);
     ptl_links_drop(shard);
+}
+
+static void drop(struct ptl_shard *shard)
+{
+    ptl_free(shard->allocator, shard->links, sizeof(*shard->links));
+    shard->links = NULL;
 }
 
 static bool news(const struct ptl_shard *shard)
@@ -82,6 +93,7 @@ const struct ptl_part ptl_links_part = {
     .init = init,
     .close = close_links,
     .closed = closed,
+    .drop = drop,
     .quiet = ptl_links_flushed,
     .news = news,
 };

@@ -1,6 +1,7 @@
 #include "engine/link/links_end.h"
 
 #include "engine/link/connection.h"
+#include "engine/link/link.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/linked.h"
 #include "engine/link/listener.h"
@@ -8,12 +9,13 @@
 #include "engine/link/peer_full.h"
 #include "engine/link/peer_limit.h"
 #include "engine/link/peer_room.h"
+#include "engine/link/shard_links.h"
 #include "engine/link/stream.h"
 #include "engine/shard/node.h"
 
-void ptl_links_init(struct ptl_links *links, const struct ptl_node *node)
+void ptl_links_init(struct ptl_shard_links *links, const struct ptl_node *node)
 {
-    *links = (struct ptl_links){
+    *links = (struct ptl_shard_links){
         .allocator = node->allocator,
         .hooks = &ptl_connection_hooks,
     };
@@ -25,9 +27,9 @@ void ptl_links_init(struct ptl_links *links, const struct ptl_node *node)
 
 void ptl_links_flush(struct ptl_shard *shard)
 {
-    while (shard->links.dirty != NULL) {
-        struct ptl_link *link = shard->links.dirty;
-        shard->links.dirty = link->dirty_next;
+    while (shard->links->dirty != NULL) {
+        struct ptl_link *link = shard->links->dirty;
+        shard->links->dirty = link->dirty_next;
         link->dirty = false;
         if (link->state == PTL_LINK_UP && ptl_link_unsent(link) != 0) {
             ptl_connection_flush(link->connection);
@@ -40,7 +42,7 @@ bool ptl_links_flushed(struct ptl_shard *shard)
     const struct ptl_link *link;
     uint32_t at = 0;
 
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
         bool wanted = link->state == PTL_LINK_DIALING && link->watched.count != 0;
         if (link->state == PTL_LINK_FAILING || wanted || link->weight != 0 ||
             ptl_link_unsent(link) != 0) {
@@ -52,7 +54,7 @@ bool ptl_links_flushed(struct ptl_shard *shard)
 
 void ptl_links_deafen(struct ptl_shard *shard)
 {
-    for (struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
+    for (struct ptl_connection *c = shard->links->all; c != NULL; c = c->all_next) {
         if (c->state == PTL_CONNECTION_UP) {
             ptl_connection_deafen(c);
         }
@@ -61,7 +63,7 @@ void ptl_links_deafen(struct ptl_shard *shard)
 
 void ptl_links_close(struct ptl_shard *shard)
 {
-    struct ptl_connection *c = shard->links.all;
+    struct ptl_connection *c = shard->links->all;
 
     while (c != NULL) {
         struct ptl_connection *next = c->all_next;
@@ -80,8 +82,8 @@ void ptl_links_close(struct ptl_shard *shard)
 
 bool ptl_links_closed(const struct ptl_shard *shard)
 {
-    for (const struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
-        bool waits = shard->now < shard->close_at || c->state != PTL_CONNECTION_FINISHING ||
+    for (const struct ptl_connection *c = shard->links->all; c != NULL; c = c->all_next) {
+        bool waits = shard->now < shard->links->close_at || c->state != PTL_CONNECTION_FINISHING ||
                      ptl_connection_unconfirmed(c) != 0;
         if (c->state != PTL_CONNECTION_MOVING && waits) {
             return false;
@@ -102,18 +104,18 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     ptl_map_drop(&link->listeners); /* the monitors themselves are gone already */
     ptl_leavings_drop(shard, &link->leavings);
     ptl_msg_free(link->reason);
-    if (shard->links.last == link) {
-        shard->links.last = NULL;
+    if (shard->links->last == link) {
+        shard->links->last = NULL;
     }
-    ptl_map_remove(&shard->links.by_id, link->hash, link);
+    ptl_map_remove(&shard->links->by_id, link->hash, link);
     ptl_peer_limit_forget(shard->node, ptl_link_id(link));
     ptl_free(shard->allocator, link, sizeof(*link));
 }
 
 void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link)
 {
-    if (link->failed_at > shard->links.forgotten_at) {
-        shard->links.forgotten_at = link->failed_at;
+    if (link->failed_at > shard->links->forgotten_at) {
+        shard->links->forgotten_at = link->failed_at;
     }
     ptl_link_weigh_no_more(shard, link);
     free_link(shard, link);
@@ -123,18 +125,18 @@ void ptl_links_drop(struct ptl_shard *shard)
 {
     struct ptl_link *link;
 
-    shard->links.dirty = NULL;
-    while ((link = ptl_map_take(&shard->links.by_id)) != NULL) {
+    shard->links->dirty = NULL;
+    while ((link = ptl_map_take(&shard->links->by_id)) != NULL) {
         link->dirty = false;
         link->candidates = NULL;
         link->connection = NULL;
         free_link(shard, link);
     }
-    ptl_map_drop(&shard->links.by_id);
-    ptl_strangers_drop(&shard->links.strangers);
-    while (shard->links.listeners != NULL) {
-        struct ptl_link_listener *listener = shard->links.listeners;
-        shard->links.listeners = listener->next;
+    ptl_map_drop(&shard->links->by_id);
+    ptl_strangers_drop(&shard->links->strangers);
+    while (shard->links->listeners != NULL) {
+        struct ptl_link_listener *listener = shard->links->listeners;
+        shard->links->listeners = listener->next;
         ptl_link_listener_free(shard, listener);
     }
 }

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 
 struct ptl_link;
-struct ptl_links;
+struct ptl_shard_links;
 struct ptl_node;
 struct ptl_shard;
 
-void ptl_links_init(struct ptl_links *links, const struct ptl_node *node);
+void ptl_links_init(struct ptl_shard_links *links, const struct ptl_node *node);
 
 /* Send all that has gathered: one send a link. */
 void ptl_links_flush(struct ptl_shard *shard);

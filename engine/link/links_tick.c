@@ -4,12 +4,14 @@
 #include "engine/link/connection.h"
 #include "engine/link/dial.h"
 #include "engine/link/dialling.h"
+#include "engine/link/link.h"
 #include "engine/link/links_end.h"
 #include "engine/link/node_links.h"
 #include "engine/link/peer_full.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/places.h"
 #include "engine/link/seed.h"
+#include "engine/link/shard_links.h"
 #include "engine/link/silence.h"
 #include "engine/shard/node.h"
 
@@ -82,7 +84,7 @@ static uint64_t tick_half_open(struct ptl_shard *shard)
 {
     struct ptl_connection *c;
 
-    while ((c = shard->links.half_open_first) != NULL && c->deadline <= shard->now) {
+    while ((c = shard->links->half_open_first) != NULL && c->deadline <= shard->now) {
         ptl_connection_close(c, PTL_EHANDSHAKE, PTL_LOG_WARN);
     }
     return c == NULL ? UINT64_MAX : c->deadline;
@@ -95,12 +97,12 @@ static void sooner(uint64_t *next, uint64_t at)
 
 void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
 {
-    struct ptl_links *links = &shard->links;
+    struct ptl_shard_links *links = shard->links;
     struct ptl_link *link, *idle = NULL;
     uint32_t at = 0;
 
-    if (atomic_load_explicit(&shard->evict, memory_order_relaxed) != 0) {
-        ptl_connections_evict(shard, atomic_exchange(&shard->evict, 0));
+    if (atomic_load_explicit(&shard->links->evict, memory_order_relaxed) != 0) {
+        ptl_connections_evict(shard, atomic_exchange(&shard->links->evict, 0));
     }
     bool seed_news = shard->index == 0 && atomic_load(&shard->node->links->seed_news);
     if (now < links->tick_at && !seed_news) {

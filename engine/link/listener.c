@@ -1,6 +1,7 @@
 #include "engine/link/listener.h"
 
 #include "engine/link/link.h"
+#include "engine/link/shard_links.h"
 #include "engine/port/callback.h"
 #include "engine/shard/node.h"
 
@@ -9,9 +10,9 @@ void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listene
     struct ptl_link *link;
     uint32_t at = 0;
 
-    listener->next = shard->links.listeners;
-    shard->links.listeners = listener;
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    listener->next = shard->links->listeners;
+    shard->links->listeners = listener;
+    while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
         if (link->state == PTL_LINK_UP) {
             listener->tell(shard->node, link->id, true, NULL, listener->data);
         }
@@ -22,7 +23,7 @@ void ptl_links_tell_listeners(struct ptl_shard *shard, struct ptl_link *link, bo
 {
     struct ptl_callback callback;
 
-    for (struct ptl_link_listener *l = shard->links.listeners; l != NULL; l = l->next) {
+    for (struct ptl_link_listener *l = shard->links->listeners; l != NULL; l = l->next) {
         ptl_callback_begin(shard, &callback, NULL); /* whoever's sending found the link gone */
         l->tell(shard->node, link->id, up, link->reason, l->data);
         ptl_callback_end(shard, &callback, "a listener to links", ptl_link_id(link));

@@ -1,7 +1,10 @@
 #include "engine/link/losses.h"
 
 #include "engine/link/connection.h"
+#include "engine/link/link.h"
 #include "engine/link/node_links.h"
+#include "engine/link/shard_links.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 #include <inttypes.h>
@@ -54,12 +57,12 @@ void ptl_losses_of_shard(struct ptl_shard *shard)
     const struct ptl_link *link;
     uint32_t at = 0;
 
-    while ((link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
         ptl_losses_of_link(shard, link);
     }
     pthread_mutex_lock(&shard->node->links->lock);
-    losses->messages += shard->queued;
-    losses->at_ports += shard->queued;
+    losses->messages += shard->ports->queued;
+    losses->at_ports += shard->ports->queued;
     pthread_mutex_unlock(&shard->node->links->lock);
 }
 
@@ -68,7 +71,7 @@ void ptl_losses_at_close(struct ptl_shard *shard)
     struct ptl_losses *losses = &shard->node->links->losses;
 
     pthread_mutex_lock(&shard->node->links->lock);
-    for (const struct ptl_connection *c = shard->links.all; c != NULL; c = c->all_next) {
+    for (const struct ptl_connection *c = shard->links->all; c != NULL; c = c->all_next) {
         if (ptl_connection_unconfirmed(c) != 0) {
             losses->silent++;
             losses->unconfirmed += ptl_connection_unconfirmed(c);

@@ -5,9 +5,11 @@
 #include "engine/link/ending.h"
 #include "engine/link/handover.h"
 #include "engine/link/joining.h"
+#include "engine/link/link.h"
 #include "engine/link/nonce.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/seed.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 struct ptl_span *ptl_connection_next_line(struct ptl_connection *c)
@@ -120,7 +122,7 @@ static bool become_candidate(struct ptl_connection *c)
     }
     ptl_connection_enter(c, PTL_CONNECTION_PROVING);
     c->link = link;
-    ptl_stranger_greeted(&c->shard->links.strangers, &c->stranger);
+    ptl_stranger_greeted(&c->shard->links->strangers, &c->stranger);
     ptl_candidate_add(link, c);
     return c->state == PTL_CONNECTION_PROVING;
 }

@@ -2,7 +2,9 @@
 
 #include "engine/link/addresses.h"
 #include "engine/link/connection.h"
+#include "engine/link/link.h"
 #include "engine/link/link_weight.h"
+#include "engine/link/shard_links.h"
 #include "engine/message/message.h"
 #include "engine/shard/node.h"
 
@@ -10,8 +12,8 @@ void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
 {
     if (!link->dirty) {
         link->dirty = true;
-        link->dirty_next = shard->links.dirty;
-        shard->links.dirty = link;
+        link->dirty_next = shard->links->dirty;
+        shard->links->dirty = link;
     }
 }
 

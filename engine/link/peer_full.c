@@ -1,6 +1,7 @@
 #include "engine/link/peer_full.h"
 
 #include "engine/link/link.h"
+#include "engine/link/shard_links.h"
 #include "engine/message/name.h"
 #include "engine/shard/node.h"
 
@@ -73,7 +74,7 @@ int ptl_peer_told(struct ptl_shard *shard, struct ptl_link *link, struct ptl_spa
         return PTL_ENOMEM;
     }
     ptl_map_insert(&link->told_full, hash, told);
-    shard->links.told_full++;
+    shard->links->told_full++;
     return PTL_OK;
 }
 
@@ -85,9 +86,9 @@ bool ptl_peer_told_no_more(struct ptl_shard *shard, struct ptl_link *link, struc
     if (told == NULL) {
         return false;
     }
-    ptl_assert(shard->links.told_full != 0);
+    ptl_assert(shard->links->told_full != 0);
     ptl_map_remove(&link->told_full, hash, told);
-    shard->links.told_full--;
+    shard->links->told_full--;
     free_told(shard, told);
     return true;
 }
@@ -136,7 +137,7 @@ static void drop_told(struct ptl_shard *shard, struct ptl_link *link)
     struct told *told;
     uint32_t at = 0;
 
-    shard->links.told_full -= link->told_full.count;
+    shard->links->told_full -= link->told_full.count;
     while ((told = ptl_map_next(&link->told_full, &at)) != NULL) {
         free_told(shard, told);
     }

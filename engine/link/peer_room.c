@@ -4,6 +4,7 @@
 #include "engine/link/link.h"
 #include "engine/link/packet.h"
 #include "engine/link/peer_full.h"
+#include "engine/link/shard_links.h"
 #include "engine/message/name.h"
 #include "engine/shard/node.h"
 
@@ -30,7 +31,8 @@ void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name)
     struct ptl_link *link;
     uint32_t at = 0;
 
-    while (shard->links.told_full != 0 && (link = ptl_map_next(&shard->links.by_id, &at)) != NULL) {
+    while (shard->links->told_full != 0 &&
+           (link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
         if (ptl_peer_told_no_more(shard, link, name) &&
             ptl_link_request(shard, link, PTL_REQUEST_ROOM, name) < 0) {
             ptl_link_fail(shard, link, PTL_ENOMEM); /* else it would wait for ever */

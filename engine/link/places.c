@@ -2,6 +2,7 @@
 
 #include "engine/link/connection.h"
 #include "engine/link/node_links.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 #define STARVED_CLOSE 16 /* strangers closed at a time when there are no descriptors */
@@ -19,7 +20,7 @@ static void evict(struct ptl_stranger *stranger)
 /* An accepted connection takes one of the shard's places; perhaps another loses it. */
 int ptl_connection_take_place(struct ptl_connection *c)
 {
-    struct ptl_strangers *strangers = &c->shard->links.strangers;
+    struct ptl_strangers *strangers = &c->shard->links->strangers;
     struct ptl_stranger *victim;
 
     while ((victim = ptl_strangers_victim(strangers, c->source)) != NULL) {
@@ -49,7 +50,7 @@ void ptl_connections_starved(struct ptl_shard *shard)
     tell_starved(shard);
     for (unsigned i = 0; missing != 0 && i < node->shard_count; i++) {
         if (i != shard->index) {
-            atomic_store(&node->shards[i].evict, missing);
+            atomic_store(&node->shards[i].links->evict, missing);
             ptl_shard_wake(&node->shards[i], shard);
         }
     }
@@ -60,7 +61,7 @@ unsigned ptl_connections_evict(struct ptl_shard *shard, unsigned count)
     struct ptl_stranger *victim;
     unsigned evicted = 0;
 
-    while (evicted < count && (victim = ptl_strangers_worst(&shard->links.strangers)) != NULL) {
+    while (evicted < count && (victim = ptl_strangers_worst(&shard->links->strangers)) != NULL) {
         evict(victim);
         evicted++;
     }

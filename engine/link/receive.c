@@ -2,13 +2,16 @@
 
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
+#include "engine/link/link.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/making.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/request.h"
+#include "engine/link/shard_links.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 /* When what waits for a peer exceeds its room so many times, by answers to its own requests, it is
@@ -96,8 +99,9 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         ptl_port_take(shard, &op);
         return PTL_OK;
     }
-    int err = ptl_waiters_first(&shard->waiters, place) ? PTL_EFULL
-                                                        : ptl_shard_post(shard, place, &op, false);
+    int err = ptl_waiters_first(&shard->ports->waiters, place)
+                  ? PTL_EFULL
+                  : ptl_shard_post(shard, place, &op, false);
     if (err == PTL_EFULL) {
         ptl_bottleneck_at_ring(full, place);
     }
@@ -208,7 +212,7 @@ static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet
  */
 static int share(struct ptl_connection *c, size_t bytes)
 {
-    const struct ptl_waiters *waiters = &c->shard->waiters;
+    const struct ptl_waiters *waiters = &c->shard->ports->waiters;
 
     c->taken = c->turn == c->shard->now ? c->taken + bytes : bytes;
     c->turn = c->shard->now;
@@ -232,7 +236,7 @@ static struct ptl_connection *making_of(struct ptl_making *making)
 static void count_making(struct ptl_connection *c)
 {
     struct ptl_shard *shard = c->shard;
-    struct ptl_makings *all = &shard->makings;
+    struct ptl_makings *all = &shard->links->makings;
     struct ptl_making *victim;
 
     ptl_making_count(all, &c->making, ptl_decoder_held(&c->decoder));

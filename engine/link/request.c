@@ -12,6 +12,7 @@
 #include "engine/message/words.h"
 #include "engine/port/function.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/port/spawn.h"
 #include "engine/shard/node.h"
 
@@ -385,7 +386,8 @@ static int call(struct request *r, const struct ptl_msg *msg)
 {
     char name[PTL_NAME_SPAWNED_SIZE];
 
-    ptl_name_spawned(&r->shard->node->self, r->shard->index, ++r->shard->spawn_counter, name);
+    ptl_name_spawned(&r->shard->node->self, r->shard->index, ++r->shard->ports->spawn_counter,
+                     name);
     r->rest = ptl_msg_begin(msg); /* the function's name goes first */
     r->count = ptl_msg_count(msg);
     return pass(r, PTL_OP_SPAWN, ptl_span(name, sizeof(name)));

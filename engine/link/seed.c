@@ -1,6 +1,7 @@
 #include "engine/link/seed.h"
 
 #include "engine/link/dial.h"
+#include "engine/link/link.h"
 #include "engine/link/node_links.h"
 #include "engine/shard/node.h"
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "engine/link/making.h"
 #include "engine/link/stranger.h"
 #include "engine/shard/map.h"
 
@@ -25,7 +26,7 @@ struct ptl_shard;
 /* Attempts to connect that are under way, of one shard. */
 #define PTL_DIALS_MAX 64u
 
-struct ptl_links {
+struct ptl_shard_links {
     const struct ptl_connection_hooks *hooks; /* what connections tell their users */
     const struct ptl_allocator *allocator;
     struct ptl_map by_id;
@@ -45,6 +46,9 @@ struct ptl_links {
     uint64_t weight;                               /* bytes that wait for all links */
     uint32_t closing;                              /* streams that still have to say `closed` */
     uint64_t tick_at;                              /* ns */
+    uint64_t close_at;      /* ns: peers that have all need not close themselves any more */
+    _Atomic unsigned evict; /* so many strangers are to go: another shard needs descriptors */
+    struct ptl_makings makings;
 };
 
 /* A link that has lasted for so long was a good one: the next attempt need not wait. */
@@ -54,7 +58,7 @@ struct ptl_links {
 #define PTL_LINKS_TICK_NS UINT64_C(100000000)
 
 /* ptl_links_tick() is wanted at this time at the latest. */
-static inline void ptl_links_tick_at(struct ptl_links *links, uint64_t at)
+static inline void ptl_links_tick_at(struct ptl_shard_links *links, uint64_t at)
 {
     links->tick_at = at < links->tick_at ? at : links->tick_at;
 }

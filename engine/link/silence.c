@@ -3,6 +3,7 @@
 #include "engine/link/candidate.h"
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
+#include "engine/link/link.h"
 #include "engine/link/packet.h"
 #include "engine/link/receive.h"
 #include "engine/link/stream.h"

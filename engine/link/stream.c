@@ -4,11 +4,13 @@
 #include "engine/link/failure.h"
 #include "engine/link/handover.h"
 #include "engine/link/joining.h"
+#include "engine/link/link.h"
 #include "engine/link/opening.h"
 #include "engine/link/packet.h"
 #include "engine/link/places.h"
 #include "engine/link/receive.h"
 #include "engine/link/seed.h"
+#include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 
 /* ---- Going on ------------------------------------------------------------------------------ */
@@ -248,7 +250,7 @@ static void on_closed(void *owner)
 {
     struct ptl_connection *c = owner;
 
-    c->shard->links.closing--;
+    c->shard->links->closing--;
     ptl_connection_unlist(c);
     ptl_connection_free(c);
 }

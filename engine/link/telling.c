@@ -2,10 +2,13 @@
 
 #include "engine/link/addresses.h"
 #include "engine/link/failure.h"
+#include "engine/link/link.h"
 #include "engine/link/opening.h"
 #include "engine/link/outside.h"
+#include "engine/link/shard_links.h"
 #include "engine/link/stream.h"
 #include "engine/message/message.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/slice.h"
 
@@ -40,7 +43,7 @@ static uint64_t tell_failure(struct ptl_shard *shard, struct ptl_link *link, uin
 static bool all_answered(const struct ptl_shard *shard, const struct ptl_link *link)
 {
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
-        if (atomic_load(&shard->node->shards[i].answered[shard->index]) < link->failed_at) {
+        if (atomic_load(&shard->node->shards[i].ports->answered[shard->index]) < link->failed_at) {
             return false;
         }
     }
@@ -76,7 +79,7 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
     }
     candidates_go_on(link);
     if (link->keep_until != 0) {
-        ptl_links_tick_at(&shard->links, link->keep_at);
+        ptl_links_tick_at(shard->links, link->keep_at);
     }
     if (link->state == PTL_LINK_DOWN && (link->waiting_first != NULL || link->watched.count != 0)) {
         ptl_link_dial(shard, link);
@@ -89,7 +92,7 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
  */
 static void tell_failures(struct ptl_shard *shard, uint64_t *units)
 {
-    struct ptl_links *links = &shard->links;
+    struct ptl_shard_links *links = shard->links;
     uint64_t blocked = 0;
 
     for (struct ptl_link *link = links->untold; link != NULL && *units > 0; --*units) {
@@ -103,7 +106,7 @@ static void tell_failures(struct ptl_shard *shard, uint64_t *units)
 
 bool ptl_links_tell(struct ptl_shard *shard)
 {
-    struct ptl_links *links = &shard->links;
+    struct ptl_shard_links *links = shard->links;
     uint64_t units = PTL_SLICE;
 
     tell_failures(shard, &units);

@@ -1,6 +1,7 @@
 #include "engine/link/watch_here.h"
 
 #include "engine/link/failure.h"
+#include "engine/link/link.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/packet.h"
 #include "engine/message/message.h"

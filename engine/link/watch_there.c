@@ -1,6 +1,7 @@
 #include "engine/link/watch_there.h"
 
 #include "engine/link/addresses.h"
+#include "engine/link/link.h"
 #include "engine/link/packet.h"
 #include "engine/link/watched.h"
 #include "engine/message/message.h"

@@ -3,9 +3,11 @@
 #include "engine/directory/directory.h"
 #include "engine/link/links_end.h"
 #include "engine/link/losses.h"
+#include "engine/link/shard_links.h"
 #include "engine/node/bind.h"
 #include "engine/node/node_own.h"
 #include "engine/port/fall.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 /* How long shards may take to let go of their connections, once all is told. */
@@ -106,7 +108,7 @@ static void enter(struct ptl_shard *shard, unsigned step)
         ptl_fall_all(shard);
         ptl_directory_stop(shard);
         ptl_links_close(shard);
-        shard->close_at = shard->now + CLOSE_NS;
+        shard->links->close_at = shard->now + CLOSE_NS;
         if (shard->index == 0) {
             uint64_t confirmed = sooner(shard->stop_at, shard->now + confirm_ns(shard->node));
             shard->stop_at = shard->now + CLOSE_NS;
@@ -119,7 +121,7 @@ static bool is_done(struct ptl_shard *shard, unsigned step)
 {
     if (step == PTL_STOP_TELL) {
         /* What monitors were told may be a message to a port of another shard. */
-        return ptl_links_closed(shard) && !ptl_monitors_untold(&shard->monitors) &&
+        return ptl_links_closed(shard) && !ptl_monitors_untold(&shard->ports->monitors) &&
                ptl_shard_drained(shard);
     }
     return ptl_shard_quiet(shard);

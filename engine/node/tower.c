@@ -20,6 +20,7 @@
 #include "engine/link/peer_room.h"
 #include "engine/link/places.h"
 #include "engine/link/request.h"
+#include "engine/link/shard_links.h"
 #include "engine/link/stream.h"
 #include "engine/link/telling.h"
 #include "engine/link/watch_here.h"
@@ -31,6 +32,7 @@
 #include "engine/port/outside.h"
 #include "engine/port/ports.h"
 #include "engine/port/put_off.h"
+#include "engine/port/shard_ports.h"
 #include "engine/port/spawn.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
@@ -294,7 +296,7 @@ static uint64_t afters_due(struct ptl_shard *shard)
 
 static uint64_t links_due(struct ptl_shard *shard)
 {
-    return shard->stop_step < PTL_STOP_TELL ? shard->links.tick_at : UINT64_MAX;
+    return shard->stop_step < PTL_STOP_TELL ? shard->links->tick_at : UINT64_MAX;
 }
 
 static uint64_t flush_links(struct ptl_shard *shard)
@@ -305,7 +307,7 @@ static uint64_t flush_links(struct ptl_shard *shard)
 
 static uint64_t waiters_due(struct ptl_shard *shard)
 {
-    return at_once_if(shard->waiters.news && ptl_waiters_any(&shard->waiters));
+    return at_once_if(shard->ports->waiters.news && ptl_waiters_any(&shard->ports->waiters));
 }
 
 static uint64_t put_off_due(struct ptl_shard *shard)

@@ -6,6 +6,7 @@
 #include "engine/port/outside.h"
 #include "engine/port/port.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
@@ -38,7 +39,7 @@ void ptl_after_free(struct ptl_shard *shard, struct ptl_after *after)
 /* Nobody finds it any more.  It stands in line or in the heap, never in both. */
 static void take_out(struct ptl_shard *shard, struct ptl_after *after)
 {
-    struct ptl_afters *afters = &shard->afters;
+    struct ptl_afters *afters = &shard->ports->afters;
 
     if (after->jam.stands) {
         ptl_jam_leave(&afters->jams, after);
@@ -79,9 +80,9 @@ static bool send_now(struct ptl_shard *shard, struct ptl_after *after)
     if (ptl_node_stopping(shard->node)) {
         return true;
     }
-    shard->self = after->owner;
+    shard->ports->self = after->owner;
     int err = ptl_route(shard->node, &after->to, &op, PTL_WAY_MESSAGE);
-    shard->self = NULL;
+    shard->ports->self = NULL;
     if (err == PTL_ESIZE) {
         /* The peer has said only now how little it takes. */
         shard->node->port_outside->fail(shard, ptl_port_node(&after->to), err);
@@ -122,7 +123,7 @@ static bool try(struct ptl_shard *shard, struct ptl_after *after)
 static void fire(struct ptl_shard *shard, struct ptl_timing *timing, uint64_t now)
 {
     struct ptl_after *after = ptl_container(timing, struct ptl_after, timing);
-    struct ptl_jams *jams = &shard->afters.jams;
+    struct ptl_jams *jams = &shard->ports->afters.jams;
     bool sends = after->tell == NULL;
 
     ptl_assert(!after->firing && !after->jam.stands);
@@ -138,14 +139,14 @@ static void fire(struct ptl_shard *shard, struct ptl_timing *timing, uint64_t no
     }
     if (ptl_jam_enter(jams, after)) {
         ptl_timers_remove(&shard->timers, timing);
-        shard->afters.retry_at = now + RETRY_NS;
+        shard->ports->afters.retry_at = now + RETRY_NS;
     }
 }
 
 /* Whatever it will need later is reserved now: when its time comes there may be no memory. */
 int ptl_after_add(struct ptl_shard *shard, struct ptl_after *after)
 {
-    struct ptl_afters *afters = &shard->afters;
+    struct ptl_afters *afters = &shard->ports->afters;
 
     if (ptl_timers_reserve(&shard->timers) < 0 || ptl_map_reserve(&afters->by_id) < 0 ||
         (after->msg != NULL && ptl_jam_reserve(&afters->jams) < 0)) {
@@ -169,7 +170,7 @@ int ptl_after_add(struct ptl_shard *shard, struct ptl_after *after)
 
 void ptl_after_take(struct ptl_shard *shard, struct ptl_after *after)
 {
-    struct ptl_afters *afters = &shard->afters;
+    struct ptl_afters *afters = &shard->ports->afters;
 
     after->timing.due += shard->now;
     if (!ptl_list_empty(&afters->accepted) || ptl_after_add(shard, after) < 0) {
@@ -191,7 +192,7 @@ static bool add_accepted(struct ptl_shard *shard)
     struct ptl_after *after = NULL;
 
     for (uint32_t i = 0; i < PTL_SLICE; i++) {
-        after = first_accepted(&shard->afters);
+        after = first_accepted(&shard->ports->afters);
         if (after == NULL || ptl_after_add(shard, after) < 0) {
             return false;
         }
@@ -214,13 +215,13 @@ static struct ptl_after *find_accepted(const struct ptl_afters *afters, uint64_t
 void ptl_after_cancel(struct ptl_shard *shard, uint64_t id)
 {
     struct ptl_after *after =
-        ptl_map_find(&shard->afters.by_id, ptl_map_spread(id), NULL, ptl_span(NULL, 0));
+        ptl_map_find(&shard->ports->afters.by_id, ptl_map_spread(id), NULL, ptl_span(NULL, 0));
 
     if (after != NULL) {
         end(shard, after);
         return;
     }
-    after = find_accepted(&shard->afters, id);
+    after = find_accepted(&shard->ports->afters, id);
     if (after != NULL) {
         ptl_list_remove(&after->accepted);
         ptl_after_free(shard, after);
@@ -234,7 +235,7 @@ static bool nothing_to_retry(const struct ptl_afters *afters)
 
 void ptl_afters_retry(struct ptl_shard *shard, uint64_t now)
 {
-    struct ptl_afters *afters = &shard->afters;
+    struct ptl_afters *afters = &shard->ports->afters;
     struct ptl_after *first;
 
     if (nothing_to_retry(afters) || afters->retry_at > now) {
@@ -250,7 +251,7 @@ void ptl_afters_retry(struct ptl_shard *shard, uint64_t now)
 
 uint64_t ptl_afters_due(const struct ptl_shard *shard)
 {
-    return nothing_to_retry(&shard->afters) ? UINT64_MAX : shard->afters.retry_at;
+    return nothing_to_retry(&shard->ports->afters) ? UINT64_MAX : shard->ports->afters.retry_at;
 }
 
 /* All that stands in the heap was made here. */
@@ -263,7 +264,7 @@ static struct ptl_after *first_of_all(const struct ptl_shard *shard)
 
 void ptl_afters_drop(struct ptl_shard *shard)
 {
-    struct ptl_afters *afters = &shard->afters;
+    struct ptl_afters *afters = &shard->ports->afters;
     struct ptl_after *after;
 
     while ((after = first_of_all(shard)) != NULL || (after = ptl_jam_next(&afters->jams)) != NULL) {
@@ -302,8 +303,8 @@ static int start(struct ptl_node *node, struct ptl_after *after, unsigned delay_
 
     after->timing.id = named.id;
     if (shard != NULL) {
-        after->owner = shard->self;
-        after->generation = shard->self == NULL ? 0 : shard->self->generation;
+        after->owner = shard->ports->self;
+        after->generation = shard->ports->self == NULL ? 0 : shard->ports->self->generation;
         after->timing.due = shard->now + delay;
         err = ptl_after_add(shard, after);
     } else {

@@ -8,6 +8,7 @@
 #include "engine/message/name.h"
 #include "engine/port/callback.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 /* Whose the answer is.  Only one comes about, whoever is first. */
@@ -109,7 +110,7 @@ static void release_call(void *data)
 /* On the reply port's shard: let it die, and the call with it. */
 static void end_reply(struct ptl_shard *shard, const struct ptl_port *reply)
 {
-    struct ptl_slot *slot = ptl_slot_find(&shard->ports, reply->slot, reply->generation);
+    struct ptl_slot *slot = ptl_slot_find(&shard->ports->table, reply->slot, reply->generation);
 
     if (slot != NULL) {
         ptl_port_die(shard, slot, NULL);
@@ -186,7 +187,7 @@ static int ask(struct call *call, const struct ptl_msg *request)
     }
     int err = ptl_shard_post(shard, call->place, &op, false);
     if (err == PTL_EFULL) {
-        ptl_bottleneck_at_ring(&shard->bottleneck, call->place);
+        ptl_bottleneck_at_ring(&shard->ports->bottleneck, call->place);
     }
     return err;
 }
@@ -252,8 +253,9 @@ static struct call *make_call(struct ptl_node *node, const struct ptl_port *to, 
 
 static int call_inside(struct ptl_shard *shard, struct call *call, const struct ptl_msg *msg)
 {
-    struct ptl_slot *self = shard->self;
-    struct ptl_slot *reply = ptl_slot_find(&shard->ports, call->reply.slot, call->reply.generation);
+    struct ptl_slot *self = shard->ports->self;
+    struct ptl_slot *reply =
+        ptl_slot_find(&shard->ports->table, call->reply.slot, call->reply.generation);
     struct ptl_port_more *more = NULL;
 
     if (self != NULL) {
@@ -267,9 +269,9 @@ static int call_inside(struct ptl_shard *shard, struct call *call, const struct 
     call->epoch = ptl_epoch_of(shard, &call->to);
     int err = send_request(call, msg);
     if (err == PTL_OK) {
-        shard->self = reply;
+        shard->ports->self = reply;
         err = arm(call);
-        shard->self = self;
+        shard->ports->self = self;
     }
     if (err == PTL_OK && more != NULL) {
         call->owner = self;

@@ -1,6 +1,7 @@
 #include "engine/port/callback.h"
 
 #include "engine/message/name.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
@@ -32,19 +33,19 @@ void ptl_callback_begin(struct ptl_shard *shard, struct ptl_callback *callback,
     ptl_shard_lap(shard);
     *callback = (struct ptl_callback){
         .slot = slot,
-        .outer = shard->self,
+        .outer = shard->ports->self,
         .generation = slot == NULL ? 0 : slot->generation,
         .since = shard->coarse,
     };
-    shard->self = slot;
-    shard->fail_text[0] = 0;
-    shard->bottleneck.kind = PTL_BOTTLENECK_NONE;
+    shard->ports->self = slot;
+    shard->ports->fail_text[0] = 0;
+    shard->ports->bottleneck.kind = PTL_BOTTLENECK_NONE;
 }
 
 void ptl_callback_end(struct ptl_shard *shard, const struct ptl_callback *callback,
                       const char *kind, struct ptl_span about)
 {
-    shard->self = callback->outer;
+    shard->ports->self = callback->outer;
     ptl_shard_lap(shard); /* and whoever called us is not blamed for it */
     if (shard->coarse - callback->since > PTL_CALLBACK_SLOW_NS) {
         ptl_callback_log_slow(shard, callback->slot, callback->generation,

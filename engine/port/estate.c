@@ -1,6 +1,7 @@
 #include "engine/port/estate.h"
 
 #include "engine/port/port_watch.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 
@@ -38,7 +39,7 @@ static bool clear(struct ptl_shard *shard, struct ptl_port_more *dead, uint64_t 
 static void clear_or_list(struct ptl_shard *shard, struct ptl_port_more *dead, uint64_t *units)
 {
     if (!clear(shard, dead, units)) {
-        ptl_list_append(&shard->estates, &dead->retrying);
+        ptl_list_append(&shard->ports->estates, &dead->retrying);
         return;
     }
     ptl_release(dead->release, dead->release_data);
@@ -47,13 +48,14 @@ static void clear_or_list(struct ptl_shard *shard, struct ptl_port_more *dead, u
 
 void ptl_estate_leave(struct ptl_shard *shard, struct ptl_port_more *dead)
 {
-    clear_or_list(shard, dead, &shard->estate_units);
-    shard->unfinished |= !ptl_list_empty(&shard->estates);
+    clear_or_list(shard, dead, &shard->ports->estate_units);
+    shard->unfinished |= !ptl_list_empty(&shard->ports->estates);
 }
 
 static struct ptl_port_more *take_first(struct ptl_shard *shard)
 {
-    struct ptl_port_more *dead = ptl_container(shard->estates.next, struct ptl_port_more, retrying);
+    struct ptl_port_more *dead =
+        ptl_container(shard->ports->estates.next, struct ptl_port_more, retrying);
 
     ptl_list_remove(&dead->retrying);
     return dead;
@@ -63,20 +65,20 @@ bool ptl_estates_work(struct ptl_shard *shard)
 {
     uint64_t units = PTL_SLICE;
 
-    while (units > 0 && !ptl_list_empty(&shard->estates)) {
+    while (units > 0 && !ptl_list_empty(&shard->ports->estates)) {
         uint64_t share = units < SHARE ? units : SHARE;
         units -= share;
         clear_or_list(shard, take_first(shard), &share);
         units += share;
     }
-    return !ptl_list_empty(&shard->estates);
+    return !ptl_list_empty(&shard->ports->estates);
 }
 
 void ptl_estates_clear(struct ptl_shard *shard)
 {
     uint64_t all = UINT64_MAX;
 
-    while (!ptl_list_empty(&shard->estates)) {
+    while (!ptl_list_empty(&shard->ports->estates)) {
         struct ptl_port_more *dead = take_first(shard);
         ptl_map_drop(&dead->watchers);
         clear_or_list(shard, dead, &all);

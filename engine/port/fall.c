@@ -2,6 +2,7 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/slice.h"
 
@@ -37,7 +38,7 @@ static const struct ptl_span no_key;
 
 static struct ptl_route *take_route(struct ptl_shard *shard, struct ptl_fall *fall)
 {
-    struct ptl_map *routes = &shard->monitors.routes;
+    struct ptl_map *routes = &shard->ports->monitors.routes;
     struct ptl_route *route = NULL;
 
     if (fall->kind == FALL_ALL) {
@@ -78,8 +79,8 @@ static void expect(const struct ptl_shard *shard, const struct ptl_target *watch
     const struct ptl_target *next = watch->route_next;
 
     if (next != NULL) {
-        ptl_map_expect(&shard->monitors.by_target, next->target_hash);
-        ptl_map_expect(&shard->monitors.by_watch, ptl_map_spread(next->id));
+        ptl_map_expect(&shard->ports->monitors.by_target, next->target_hash);
+        ptl_map_expect(&shard->ports->monitors.by_watch, ptl_map_spread(next->id));
         __builtin_prefetch(next->route_next);
         __builtin_prefetch(next->first);
     }
@@ -165,8 +166,8 @@ static bool gather_all(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t 
  */
 static void adopt(struct ptl_shard *shard, struct ptl_fall *fall)
 {
-    ptl_assert(fall->failure > shard->told[fall->owner]);
-    shard->told[fall->owner] = fall->failure;
+    ptl_assert(fall->failure > shard->ports->told[fall->owner]);
+    shard->ports->told[fall->owner] = fall->failure;
     fall->adopted = true;
     ptl_ports_unblock(shard);
 }
@@ -175,13 +176,13 @@ static void answer(struct ptl_shard *shard, const struct ptl_fall *fall)
 {
     struct ptl_shard *owner = &shard->node->shards[fall->owner];
 
-    atomic_store(&shard->answered[fall->owner], fall->failure);
+    atomic_store(&shard->ports->answered[fall->owner], fall->failure);
     ptl_shard_wake(owner, shard);
     if (owner == shard) {
         shard->unfinished = true;
-        if (fall->failure == shard->failures) { /* no other failure is still to be told */
-            atomic_store(&shard->told_outside, fall->failure);
-            shard->waiters.news = true;
+        if (fall->failure == shard->ports->failures) { /* no other failure is still to be told */
+            atomic_store(&shard->ports->told_outside, fall->failure);
+            shard->ports->waiters.news = true;
         }
     }
 }
@@ -238,7 +239,7 @@ static struct ptl_fall *keep(struct ptl_shard *shard, struct ptl_fall *fall)
 
 static bool work_off(struct ptl_shard *shard, uint64_t *units)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
 
     while (monitors->falls != NULL) {
         struct ptl_fall *fall = monitors->falls;
@@ -267,7 +268,7 @@ static void append(struct ptl_monitors *monitors, struct ptl_fall *fall)
 /* Nearly all are small, and told at once.  Without memory to keep one, so are all others. */
 static void begin(struct ptl_shard *shard, struct ptl_fall *fall, bool in_order)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
     uint64_t units = FALL_UNITS;
 
     if ((!in_order || monitors->falls == NULL) && go_on(shard, fall, &units)) {
@@ -297,7 +298,8 @@ void ptl_fall_link(struct ptl_shard *shard, const struct ptl_op *op, const struc
     };
 
 #ifdef PTL_PLANT_LOST_MONITOR
-    struct ptl_route *route = ptl_map_find(&shard->monitors.routes, fall.node_hash, NULL, no_key);
+    struct ptl_route *route =
+        ptl_map_find(&shard->ports->monitors.routes, fall.node_hash, NULL, no_key);
     if (route != NULL && op->epoch % 3 == 0) {
         struct ptl_target *watch = route->first;
         while (watch->first != NULL) {
@@ -312,7 +314,7 @@ void ptl_fall_target(struct ptl_shard *shard, uint64_t id, uint64_t failure,
                      const struct ptl_msg *reason)
 {
     struct ptl_target *watch =
-        ptl_map_find(&shard->monitors.by_watch, ptl_map_spread(id), NULL, no_key);
+        ptl_map_find(&shard->ports->monitors.by_watch, ptl_map_spread(id), NULL, no_key);
     struct ptl_fall fall = {
         .kind = FALL_TARGET, .failure = failure, .watch = watch, .reason = reason};
 
@@ -349,7 +351,7 @@ bool ptl_falls_work(struct ptl_shard *shard)
 
 void ptl_falls_drop(struct ptl_shard *shard)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
 
     while (monitors->falls != NULL) {
         struct ptl_fall *fall = monitors->falls;

@@ -3,6 +3,7 @@
 #include "engine/message/name.h"
 #include "engine/port/outside.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
@@ -98,7 +99,7 @@ int ptl_full_board_init(struct ptl_full_board *board, const struct ptl_allocator
 
 static void show(struct ptl_shard *shard, struct ptl_fullness *fullness)
 {
-    struct ptl_full_board *board = &shard->board;
+    struct ptl_full_board *board = &shard->ports->board;
 
     pthread_mutex_lock(&board->lock);
     if (fullness->full) {
@@ -147,7 +148,7 @@ void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bo
     fullness->full = full;
     show(shard, fullness);
     if (!full) {
-        shard->waiters.news = true;
+        shard->ports->waiters.news = true;
     }
     if (!ptl_due_waits(&fullness->due)) {
         fullness->due.tell = tell_due;
@@ -163,17 +164,17 @@ void ptl_fullness_end(struct ptl_shard *shard, struct ptl_fullness *fullness)
 
 bool ptl_fullness_any(const struct ptl_shard *shard)
 {
-    return atomic_load_explicit(&shard->board.count, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&shard->ports->board.count, memory_order_relaxed) != 0;
 }
 
 void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name,
                        bool full)
 {
     if (full) {
-        key_add(&shard->full, node, name);
+        key_add(&shard->ports->full, node, name);
     } else {
-        key_remove(&shard->full, node, name);
-        shard->waiters.news = true;
+        key_remove(&shard->ports->full, node, name);
+        shard->ports->waiters.news = true;
         if (node.size == 0) {
             shard->node->port_outside->has_room(shard, name);
         }
@@ -195,17 +196,17 @@ static bool has_key(const struct ptl_map *map, const struct ptl_port *port)
 
 bool ptl_is_full(const struct ptl_shard *shard, const struct ptl_port *port)
 {
-    return shard->full.count != 0 && has_key(&shard->full, port);
+    return shard->ports->full.count != 0 && has_key(&shard->ports->full, port);
 }
 
 bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port)
 {
-    if (atomic_load_explicit(&shard->board.count, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&shard->ports->board.count, memory_order_relaxed) == 0) {
         return false;
     }
-    pthread_mutex_lock(&shard->board.lock);
-    bool full = has_key(&shard->board.keys, port);
-    pthread_mutex_unlock(&shard->board.lock);
+    pthread_mutex_lock(&shard->ports->board.lock);
+    bool full = has_key(&shard->ports->board.keys, port);
+    pthread_mutex_unlock(&shard->ports->board.lock);
     return full;
 }
 
@@ -238,25 +239,25 @@ static bool lets_control(const struct ptl_map *map, const struct ptl_node *node,
 
 bool ptl_full_lets_control(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size)
 {
-    return shard->full.count == 0 ||
-           lets_control(&shard->full, shard->node, port, size, shard->node->shard_count);
+    return shard->ports->full.count == 0 ||
+           lets_control(&shard->ports->full, shard->node, port, size, shard->node->shard_count);
 }
 
 bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_port *port,
                                    uint64_t size)
 {
-    if (atomic_load_explicit(&shard->board.count, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&shard->ports->board.count, memory_order_relaxed) == 0) {
         return true;
     }
-    pthread_mutex_lock(&shard->board.lock);
-    bool lets = lets_control(&shard->board.keys, shard->node, port, size, 1);
-    pthread_mutex_unlock(&shard->board.lock);
+    pthread_mutex_lock(&shard->ports->board.lock);
+    bool lets = lets_control(&shard->ports->board.keys, shard->node, port, size, 1);
+    pthread_mutex_unlock(&shard->ports->board.lock);
     return lets;
 }
 
 void ptl_fullness_drop(struct ptl_shard *shard)
 {
-    keys_drop(&shard->full);
-    keys_drop(&shard->board.keys);
-    pthread_mutex_destroy(&shard->board.lock);
+    keys_drop(&shard->ports->full);
+    keys_drop(&shard->ports->board.keys);
+    pthread_mutex_destroy(&shard->ports->board.lock);
 }

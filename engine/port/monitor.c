@@ -8,6 +8,7 @@
 #include "engine/port/pending.h"
 #include "engine/port/reason.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
@@ -44,7 +45,7 @@ struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind
 void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     ptl_assert(!ptl_listed(&monitoring->notice.listed));
-    ptl_map_remove(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
+    ptl_map_remove(&shard->ports->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
     ptl_pending_remove(monitoring);
     ptl_pending_unreserve(monitoring);
@@ -90,7 +91,7 @@ static bool same_target(const void *entry, struct ptl_span id)
 
 static struct ptl_route *get_route(struct ptl_shard *shard, uint64_t hash)
 {
-    struct ptl_map *routes = &shard->monitors.routes;
+    struct ptl_map *routes = &shard->ports->monitors.routes;
     struct ptl_route *route = ptl_map_find(routes, hash, NULL, no_key);
 
     if (route == NULL && ptl_map_reserve(routes) == PTL_OK) {
@@ -106,7 +107,7 @@ static struct ptl_route *get_route(struct ptl_shard *shard, uint64_t hash)
 static void drop_route(struct ptl_shard *shard, struct ptl_route *route)
 {
     if (route->first == NULL && !route->falling) {
-        ptl_map_remove(&shard->monitors.routes, route->hash, route);
+        ptl_map_remove(&shard->ports->monitors.routes, route->hash, route);
         ptl_free(shard->allocator, route, sizeof(*route));
     }
 }
@@ -124,8 +125,8 @@ static void route_add(struct ptl_route *route, struct ptl_target *watch)
 
 void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch)
 {
-    ptl_map_remove(&shard->monitors.by_target, watch->target_hash, watch);
-    ptl_map_remove(&shard->monitors.by_watch, ptl_map_spread(watch->id), watch);
+    ptl_map_remove(&shard->ports->monitors.by_target, watch->target_hash, watch);
+    ptl_map_remove(&shard->ports->monitors.by_watch, ptl_map_spread(watch->id), watch);
     if (watch->route != NULL) {
         *watch->route_link = watch->route_next;
         if (watch->route_next != NULL) {
@@ -166,7 +167,7 @@ static int send_watch(struct ptl_shard *shard, const struct ptl_target *watch, u
 static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_port *target,
                                     uint64_t hash, bool shared)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
 
     if (ptl_map_reserve(&monitors->by_target) < 0 || ptl_map_reserve(&monitors->by_watch) < 0) {
         return NULL;
@@ -208,9 +209,9 @@ static void put_leaving(struct ptl_monitors *monitors, struct ptl_target *watch)
 static bool leave(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_target_unlist(shard, watch);
-    uint64_t epoch = shard->told[ptl_place_of(shard->node, &watch->target)];
+    uint64_t epoch = shard->ports->told[ptl_place_of(shard->node, &watch->target)];
     if (send_watch(shard, watch, PTL_OP_UNWATCH, epoch, false) < 0) {
-        put_leaving(&shard->monitors, watch);
+        put_leaving(&shard->ports->monitors, watch);
         return false;
     }
     ptl_target_free(shard, watch);
@@ -279,7 +280,7 @@ static bool is_stale_notice(const struct ptl_shard *shard, const struct ptl_moni
 {
     return monitoring->target.kind == PTL_PORT_REMOTE &&
            ptl_monitoring_is_notice(shard, monitoring) &&
-           monitoring->epoch < shard->told[ptl_place_of(shard->node, &monitoring->target)];
+           monitoring->epoch < shard->ports->told[ptl_place_of(shard->node, &monitoring->target)];
 }
 
 /*
@@ -298,7 +299,7 @@ static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitor
                      ptl_err_text(PTL_ELOST)) < 0) {
         reason = NULL;
     }
-    monitoring->seen = shard->noticing;
+    monitoring->seen = shard->ports->noticing;
     notify_port(shard, monitoring, reason != NULL ? reason : &lost, monitoring->epoch + 1);
     ptl_msg_free(reason);
 }
@@ -314,8 +315,8 @@ static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring
         return;
     }
     struct ptl_target *watch = monitoring->watch;
-    if (shard->monitors.put_off_end == &monitoring->next) {
-        shard->monitors.put_off_end = monitoring->link_;
+    if (shard->ports->monitors.put_off_end == &monitoring->next) {
+        shard->ports->monitors.put_off_end = monitoring->link_;
     }
     ptl_monitoring_list_remove(monitoring);
     ptl_monitoring_free(shard, monitoring);
@@ -336,8 +337,9 @@ static struct ptl_target *watch_for(struct ptl_shard *shard, struct ptl_monitori
     struct ptl_target *watch = NULL;
     /* One issued before a failure that its port has not been told of is not like the others: it
      * goes alone, and the link's owner answers it at once. */
-    bool fresh = monitoring->target.kind != PTL_PORT_REMOTE ||
-                 monitoring->epoch == shard->told[ptl_place_of(shard->node, &monitoring->target)];
+    bool fresh =
+        monitoring->target.kind != PTL_PORT_REMOTE ||
+        monitoring->epoch == shard->ports->told[ptl_place_of(shard->node, &monitoring->target)];
     /* Nor does one that must not be overtaken share one that may still be on its way. */
     bool direct = monitoring->link != NULL ||
                   (monitoring->outside && monitoring->target.kind != PTL_PORT_REMOTE);
@@ -345,7 +347,7 @@ static struct ptl_target *watch_for(struct ptl_shard *shard, struct ptl_monitori
 
     *err = PTL_OK;
     if (fresh) {
-        watch = ptl_map_find(&shard->monitors.by_target, hash, same_target,
+        watch = ptl_map_find(&shard->ports->monitors.by_target, hash, same_target,
                              ptl_port_span(&monitoring->target));
     }
     if (watch != NULL && (watch->route == NULL || !watch->route->falling)) {
@@ -376,7 +378,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
     struct ptl_port_more *more = NULL;
     int err;
 
-    if (ptl_map_reserve(&shard->monitors.by_id) < 0) {
+    if (ptl_map_reserve(&shard->ports->monitors.by_id) < 0) {
         return PTL_ENOMEM;
     }
     if (monitoring->owner != NULL) {
@@ -402,7 +404,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
         monitoring->belonging.end = end_monitoring;
         ptl_belonging_add(&more->belongings, &monitoring->belonging);
     }
-    ptl_map_insert(&shard->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
+    ptl_map_insert(&shard->ports->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     if (stale) {
         notify_stale(shard, monitoring);
     }
@@ -411,7 +413,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
 
 bool ptl_monitoring_put_off(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
 
     if (ptl_map_reserve(&monitors->by_id) < 0) {
         return false;
@@ -424,7 +426,7 @@ bool ptl_monitoring_put_off(struct ptl_shard *shard, struct ptl_monitoring *moni
 
 struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
     struct ptl_monitoring *monitoring = monitors->put_off;
 
     if (monitoring != NULL) {
@@ -440,7 +442,7 @@ struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard)
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
 {
     struct ptl_monitoring *monitoring =
-        ptl_map_find(&shard->monitors.by_id, ptl_map_spread(id), NULL, no_key);
+        ptl_map_find(&shard->ports->monitors.by_id, ptl_map_spread(id), NULL, no_key);
 
     if (monitoring != NULL) {
         take_back(shard, monitoring);
@@ -584,7 +586,7 @@ void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitor
     struct ptl_msg *kept = ptl_reason_keep(shard, reason);
     ptl_reason_let_go(shard, monitoring->reason);
     monitoring->reason = kept;
-    ptl_monitoring_list_add(&shard->monitors.unfired, monitoring);
+    ptl_monitoring_list_add(&shard->ports->monitors.unfired, monitoring);
 }
 
 void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err)
@@ -614,7 +616,7 @@ static void next_round(struct ptl_monitors *monitors)
 
 static void retry_unfired(struct ptl_shard *shard)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
     struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
     uint32_t units = PTL_SLICE, refusals = 0;
 
@@ -634,7 +636,7 @@ static void retry_unfired(struct ptl_shard *shard)
 
 static void retry_leaving(struct ptl_shard *shard)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
     struct ptl_target *last = monitors->leaving_last; /* so far: those behind it were refused now */
     uint32_t units = PTL_SLICE, refusals = 0;
     bool more = last != NULL;
@@ -654,7 +656,7 @@ static void retry_leaving(struct ptl_shard *shard)
 
 bool ptl_monitors_retry(struct ptl_shard *shard)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
 
     retry_unfired(shard);
     retry_leaving(shard);
@@ -663,7 +665,7 @@ bool ptl_monitors_retry(struct ptl_shard *shard)
 
 void ptl_monitors_drop(struct ptl_shard *shard)
 {
-    struct ptl_monitors *monitors = &shard->monitors;
+    struct ptl_monitors *monitors = &shard->ports->monitors;
     struct ptl_target *watch;
     struct ptl_monitoring *monitoring;
 

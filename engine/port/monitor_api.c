@@ -2,6 +2,7 @@
 #include "engine/message/name.h"
 #include "engine/port/monitor.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 static void free_made(struct ptl_node *node, unsigned home, struct ptl_monitoring *monitoring)
@@ -61,8 +62,8 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
 
     if (shard != NULL) {
         named.shard = shard->index;
-        monitoring->owner = shard->self;
-        monitoring->generation = shard->self == NULL ? 0 : shard->self->generation;
+        monitoring->owner = shard->ports->self;
+        monitoring->generation = shard->ports->self == NULL ? 0 : shard->ports->self->generation;
         monitoring->epoch = since != UINT64_MAX ? since : ptl_epoch_of(shard, &monitoring->target);
         err = ptl_monitoring_add(shard, monitoring);
     } else {

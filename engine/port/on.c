@@ -2,6 +2,7 @@
 
 #include "engine/message/message.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 static void free_on(const struct ptl_allocator *allocator, struct ptl_on *on)
@@ -150,8 +151,8 @@ void ptl_tags_drop(const struct ptl_allocator *allocator, struct ptl_port_more *
 static int set_here(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_on *on)
 {
     struct ptl_slot *slot = port->kind == PTL_PORT_SLOT
-                                ? ptl_slot_find(&shard->ports, port->slot, port->generation)
-                                : ptl_slot_named(&shard->ports, ptl_port_name(port));
+                                ? ptl_slot_find(&shard->ports->table, port->slot, port->generation)
+                                : ptl_slot_named(&shard->ports->table, ptl_port_name(port));
 
     if (slot == NULL) { /* as a message to it: nobody takes it */
         free_on(shard->allocator, on);

@@ -10,6 +10,7 @@
 #include "engine/port/port_watch.h"
 #include "engine/port/reason.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/port/spawn.h"
 #include "engine/port/spawner.h"
 #include "engine/shard/node.h"
@@ -88,8 +89,8 @@ static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const 
 
 const char *ptl_fail_text(const struct ptl_shard *shard, int result)
 {
-    if (shard->fail_text[0] != 0 && result != PTL_ENOMEM) {
-        return shard->fail_text;
+    if (shard->ports->fail_text[0] != 0 && result != PTL_ENOMEM) {
+        return shard->ports->fail_text;
     }
     return ptl_err_text(result < 0 ? result : PTL_EHANDLER);
 }
@@ -111,11 +112,11 @@ static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *
 {
     uint32_t generation = slot->generation;
 
-    shard->self = slot;
-    shard->fail_text[0] = 0;
-    shard->bottleneck.kind = PTL_BOTTLENECK_NONE;
+    shard->ports->self = slot;
+    shard->ports->fail_text[0] = 0;
+    shard->ports->bottleneck.kind = PTL_BOTTLENECK_NONE;
     int result = handler(shard->node, msg, data);
-    shard->self = NULL;
+    shard->ports->self = NULL;
     uint64_t before = shard->coarse;
     ptl_shard_lap(shard);
     if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
@@ -132,16 +133,17 @@ static void start_waiting(struct ptl_shard *shard, struct ptl_slot *slot)
     struct ptl_waiter *waiter = NULL;
 
     more->waiting = true;
-    if (shard->bottleneck.kind != PTL_BOTTLENECK_NONE) {
+    if (shard->ports->bottleneck.kind != PTL_BOTTLENECK_NONE) {
         waiter = ptl_alloc(shard->allocator, sizeof(*waiter));
     }
     if (waiter == NULL) {
         more->retry_at = shard->now + RETRY_NS;
-        ptl_list_append(&shard->retry, &more->retrying); /* time goes on: behind all others */
+        ptl_list_append(&shard->ports->retry,
+                        &more->retrying); /* time goes on: behind all others */
         return;
     }
     waiter->kind = PTL_WAITER_PORT;
-    waiter->at = shard->bottleneck;
+    waiter->at = shard->ports->bottleneck;
     waiter->slot = slot;
     waiter->generation = slot->generation;
     ptl_waiters_add(shard, waiter);
@@ -202,12 +204,12 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
                                struct ptl_monitoring *monitoring, const struct ptl_msg *reason)
 {
     ptl_notice_begin(monitoring);
-    shard->noticing = true;
+    shard->ports->noticing = true;
     enum outcome outcome = monitoring->kind == PTL_MONITOR_MESSAGE
                                ? run_notice_message(shard, slot, monitoring, reason)
                            : ptl_notice_run(shard, monitoring, reason) ? DONE
                                                                        : LATER;
-    shard->noticing = false;
+    shard->ports->noticing = false;
     return ptl_notice_end(shard, monitoring, outcome == LATER) ? LATER : DONE;
 }
 
@@ -258,7 +260,7 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
 static void make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     if (!ptl_listed(&more->listed) && !more->waiting && !ptl_queue_empty(&more->queue)) {
-        ptl_list_append(&shard->ready, &more->listed);
+        ptl_list_append(&shard->ports->ready, &more->listed);
     }
 }
 
@@ -293,9 +295,10 @@ static void weigh(struct ptl_shard *shard, struct ptl_slot *slot)
 
 bool ptl_port_is_full(struct ptl_shard *shard, const struct ptl_port *port)
 {
-    const struct ptl_slot *slot = port->kind == PTL_PORT_SLOT
-                                      ? ptl_slot_find(&shard->ports, port->slot, port->generation)
-                                      : ptl_slot_named(&shard->ports, ptl_port_name(port));
+    const struct ptl_slot *slot =
+        port->kind == PTL_PORT_SLOT
+            ? ptl_slot_find(&shard->ports->table, port->slot, port->generation)
+            : ptl_slot_named(&shard->ports->table, ptl_port_name(port));
 
     return slot != NULL && slot->more != NULL && slot->more->fullness.full;
 }
@@ -309,20 +312,20 @@ static void enqueue(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_p
                     bool first)
 {
     ptl_queue_put(&slot->more->queue, parcel, first);
-    shard->queued++;
+    shard->ports->queued++;
     weigh(shard, slot);
 }
 
 static void enqueue_notice(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool first)
 {
     ptl_queue_put_notice(&monitoring->owner->more->queue, &monitoring->notice, first);
-    shard->queued++;
+    shard->ports->queued++;
     weigh(shard, monitoring->owner);
 }
 
 static struct ptl_queued dequeue(struct ptl_shard *shard, struct ptl_port_more *more)
 {
-    shard->queued--;
+    shard->ports->queued--;
     return ptl_queue_take(&more->queue);
 }
 
@@ -444,7 +447,7 @@ void ptl_port_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     bool later = failure != 0 || waits(slot);
 
     ptl_assert(slot->more != NULL && ptl_slot_lives(slot, monitoring->generation));
-    ptl_assert(later || shard->self == NULL);
+    ptl_assert(later || shard->ports->self == NULL);
     if (later) {
         ptl_notice_hold(monitoring, reason, failure);
         enqueue_notice(shard, monitoring, false);
@@ -458,10 +461,10 @@ void ptl_port_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
 
 void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_assert(shard->self == NULL);
+    ptl_assert(shard->ports->self == NULL);
     struct ptl_slot *slot = op->to == PTL_TO_SLOT
-                                ? ptl_slot_find(&shard->ports, op->slot, op->generation)
-                                : ptl_slot_named(&shard->ports, op->name);
+                                ? ptl_slot_find(&shard->ports->table, op->slot, op->generation)
+                                : ptl_slot_named(&shard->ports->table, op->name);
 
     if (slot == NULL) {
         absent(shard, op);
@@ -486,7 +489,7 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
 void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
                            const struct ptl_msg *msg)
 {
-    struct ptl_slot *slot = ptl_slot_find(&shard->ports, index, generation);
+    struct ptl_slot *slot = ptl_slot_find(&shard->ports->table, index, generation);
 
     if (slot != NULL && !waits(slot) && run_message(shard, slot, msg) == DONE) {
         return;
@@ -555,7 +558,7 @@ static void expect_next(const struct ptl_shard *shard, const struct ptl_port_mor
     struct ptl_notice *next = ptl_queue_first(&more->queue).notice;
 
     if (next != NULL) {
-        ptl_map_expect(&shard->monitors.by_id, ptl_map_spread(monitoring_of(next)->id));
+        ptl_map_expect(&shard->ports->monitors.by_id, ptl_map_spread(monitoring_of(next)->id));
         __builtin_prefetch(next->listed.next);
     }
 }
@@ -591,7 +594,7 @@ static bool is_blocked(const struct ptl_shard *shard, const struct ptl_port_more
     }
     const struct ptl_monitoring *monitoring = monitoring_of(notice);
     return !monitoring->taken_back &&
-           notice->failure > shard->told[ptl_place_of(shard->node, &monitoring->target)];
+           notice->failure > shard->ports->told[ptl_place_of(shard->node, &monitoring->target)];
 }
 
 /* Returns how many units it took. */
@@ -605,7 +608,7 @@ static uint32_t run_port(struct ptl_shard *shard, struct ptl_slot *slot)
             return run + 1;
         }
         if (is_blocked(shard, more)) {
-            ptl_list_append(&shard->blocked, &more->listed);
+            ptl_list_append(&shard->ports->blocked, &more->listed);
             return run + 1;
         }
         run++;
@@ -623,19 +626,19 @@ bool ptl_ports_run(struct ptl_shard *shard)
     uint32_t units = 0;
 
     ptl_list_init(&now);
-    ptl_list_append_all(&now, &shard->ready);
+    ptl_list_append_all(&now, &shard->ports->ready);
     while (!ptl_list_empty(&now) && units < PTL_SLICE) {
         struct ptl_port_more *more = ptl_container(now.next, struct ptl_port_more, listed);
         ptl_list_remove(&more->listed);
         units += run_port(shard, more->slot);
     }
-    ptl_list_prepend_all(&shard->ready, &now);
-    return !ptl_list_empty(&shard->ready);
+    ptl_list_prepend_all(&shard->ports->ready, &now);
+    return !ptl_list_empty(&shard->ports->ready);
 }
 
 void ptl_ports_unblock(struct ptl_shard *shard)
 {
-    ptl_list_append_all(&shard->ready, &shard->blocked);
+    ptl_list_append_all(&shard->ports->ready, &shard->ports->blocked);
 }
 
 void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
@@ -648,9 +651,9 @@ void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
 
 static struct ptl_port_more *first_retrying(const struct ptl_shard *shard)
 {
-    return ptl_list_empty(&shard->retry)
+    return ptl_list_empty(&shard->ports->retry)
                ? NULL
-               : ptl_container(shard->retry.next, struct ptl_port_more, retrying);
+               : ptl_container(shard->ports->retry.next, struct ptl_port_more, retrying);
 }
 
 void ptl_ports_retry(struct ptl_shard *shard, uint64_t now)
@@ -733,12 +736,12 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
     void *data = slot->data;
 
     if (more == NULL) {
-        ptl_slot_give(&shard->ports, slot);
+        ptl_slot_give(&shard->ports->table, slot);
         ptl_release(release, data);
         return;
     }
     retire(shard, slot, reason);
-    ptl_slot_give(&shard->ports, slot); /* from here on what it has made counts as ended */
+    ptl_slot_give(&shard->ports->table, slot); /* from here on what it has made counts as ended */
     more->slot = NULL;
     ptl_estate_leave(shard, more);
 }
@@ -755,9 +758,9 @@ void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot)
 
 void ptl_ports_drop(struct ptl_shard *shard)
 {
-    shard->estate_units = UINT64_MAX; /* all goes now */
-    for (uint32_t i = 0; i < shard->ports.slot_count; i++) {
-        struct ptl_slot *slot = ptl_slot_at(&shard->ports, i);
+    shard->ports->estate_units = UINT64_MAX; /* all goes now */
+    for (uint32_t i = 0; i < shard->ports->table.slot_count; i++) {
+        struct ptl_slot *slot = ptl_slot_at(&shard->ports->table, i);
         if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
             if (slot->more != NULL) {
                 ptl_map_drop(&slot->more->watchers);

@@ -3,6 +3,7 @@
 #include "engine/port/node_ports.h"
 #include "engine/port/port.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 #include <stdarg.h>
@@ -59,7 +60,7 @@ int ptl_port_new(struct ptl_node *node, const struct ptl_port_options *options,
     }
     int err = choose_shard(node, options, name, &shard);
     if (err == PTL_OK) {
-        err = ptl_slot_take(&node->shards[shard].ports, options, name, &slot, &generation);
+        err = ptl_slot_take(&node->shards[shard].ports->table, options, name, &slot, &generation);
     }
     if (err < 0) {
         return err;
@@ -74,7 +75,7 @@ int ptl_port_new(struct ptl_node *node, const struct ptl_port_options *options,
 bool ptl_self(struct ptl_node *node, struct ptl_port *port)
 {
     const struct ptl_shard *shard = ptl_shard_here(node);
-    const struct ptl_slot *self = shard == NULL ? NULL : shard->self;
+    const struct ptl_slot *self = shard == NULL ? NULL : shard->ports->self;
 
     if (self == NULL) {
         return false;
@@ -94,7 +95,7 @@ int ptl_fail(struct ptl_node *node, const char *format, ...)
 
     if (shard != NULL) {
         va_start(arguments, format);
-        vsnprintf(shard->fail_text, sizeof(shard->fail_text), format, arguments);
+        vsnprintf(shard->ports->fail_text, sizeof(shard->ports->fail_text), format, arguments);
         va_end(arguments);
     }
     return PTL_EHANDLER;
@@ -119,10 +120,10 @@ int ptl_port_own(struct ptl_node *node, ptl_release_fn *release, void *data)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
 
-    if (shard == NULL || shard->self == NULL) {
+    if (shard == NULL || shard->ports->self == NULL) {
         return PTL_EINVAL;
     }
-    struct ptl_port_more *more = ptl_port_more(shard, shard->self);
+    struct ptl_port_more *more = ptl_port_more(shard, shard->ports->self);
     struct resource *resource =
         more == NULL ? NULL : ptl_alloc(shard->allocator, sizeof(*resource));
     if (resource == NULL) {

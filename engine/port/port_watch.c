@@ -3,6 +3,7 @@
 #include "engine/message/message.h"
 #include "engine/port/on.h"
 #include "engine/port/reason.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
@@ -135,7 +136,7 @@ static int tell_of_death(struct ptl_shard *shard, struct ptl_due *due, uint64_t 
 
 void ptl_port_bury(struct ptl_shard *shard, struct ptl_port_more *dead)
 {
-    ptl_list_append(&shard->dead, &dead->listed);
+    ptl_list_append(&shard->ports->dead, &dead->listed);
     ptl_fullness_end(shard, &dead->fullness);
     dead->due.tell = tell_of_death;
     ptl_due_tell(shard, &dead->due);
@@ -143,8 +144,9 @@ void ptl_port_bury(struct ptl_shard *shard, struct ptl_port_more *dead)
 
 void ptl_ports_forget(struct ptl_shard *shard)
 {
-    while (!ptl_list_empty(&shard->dead)) {
-        struct ptl_port_more *more = ptl_container(shard->dead.next, struct ptl_port_more, listed);
+    while (!ptl_list_empty(&shard->ports->dead)) {
+        struct ptl_port_more *more =
+            ptl_container(shard->ports->dead.next, struct ptl_port_more, listed);
         ptl_list_remove(&more->listed);
         free_more(shard, more);
     }

@@ -3,6 +3,7 @@
 #include "engine/message/name.h"
 #include "engine/port/monitor.h"
 #include "engine/port/outside.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
@@ -23,7 +24,7 @@ static void set(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     if (monitoring->epoch == PTL_TELLING_OUTSIDE) {
         /* Made while a failure was being told: it speaks for what is sent after that. */
-        monitoring->epoch = shard->told[shard->index];
+        monitoring->epoch = shard->ports->told[shard->index];
     }
     fail_for_stale(shard, monitoring);
     int err = ptl_monitoring_add(shard, monitoring);
@@ -35,7 +36,7 @@ static void set(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 
 static bool tells_failures(const struct ptl_shard *shard)
 {
-    return shard->told[shard->index] != shard->failures;
+    return shard->ports->told[shard->index] != shard->ports->failures;
 }
 
 /*
@@ -45,7 +46,7 @@ static bool tells_failures(const struct ptl_shard *shard)
 void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     bool waits = monitoring->target.kind == PTL_PORT_REMOTE &&
-                 (tells_failures(shard) || shard->monitors.put_off != NULL);
+                 (tells_failures(shard) || shard->ports->monitors.put_off != NULL);
 
     if (waits && !ptl_monitoring_put_off(shard, monitoring)) {
         ptl_monitoring_refuse(shard, monitoring, PTL_ENOMEM);
@@ -56,7 +57,7 @@ void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitor
 
 bool ptl_put_off_may_resume(const struct ptl_shard *shard)
 {
-    return shard->monitors.put_off != NULL && !tells_failures(shard);
+    return shard->ports->monitors.put_off != NULL && !tells_failures(shard);
 }
 
 void ptl_put_off_resume(struct ptl_shard *shard)

@@ -1,5 +1,6 @@
 #include "engine/port/reason.h"
 
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
@@ -30,13 +31,13 @@ struct ptl_msg *ptl_reason_keep(struct ptl_shard *shard, const struct ptl_msg *r
     if (reason == NULL || reason->count == 0) {
         return NULL;
     }
-    if (reason->size > PTL_REASON_SMALL && shard->reasons >= PTL_REASONS_ROOM) {
+    if (reason->size > PTL_REASON_SMALL && shard->ports->reasons >= PTL_REASONS_ROOM) {
         instead.allocator = shard->allocator;
         reason = &instead;
     }
     struct ptl_msg *kept = ptl_msg_keep(reason);
     if (kept != NULL && kept->size > PTL_REASON_SMALL) {
-        shard->reasons += kept->size;
+        shard->ports->reasons += kept->size;
     }
     return kept;
 }
@@ -44,7 +45,7 @@ struct ptl_msg *ptl_reason_keep(struct ptl_shard *shard, const struct ptl_msg *r
 void ptl_reason_let_go(struct ptl_shard *shard, struct ptl_msg *reason)
 {
     if (reason != NULL && reason->size > PTL_REASON_SMALL) {
-        shard->reasons -= reason->size;
+        shard->ports->reasons -= reason->size;
     }
     ptl_msg_free(reason);
 }

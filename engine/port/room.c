@@ -4,6 +4,7 @@
 #include "engine/port/callback.h"
 #include "engine/port/outside.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
@@ -32,11 +33,11 @@ void ptl_waiters_init(struct ptl_waiters *waiters)
 
 void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
-    ptl_list_append(&shard->waiters.waiting, &waiter->listed);
+    ptl_list_append(&shard->ports->waiters.waiting, &waiter->listed);
     if (waiter->known_at != NULL) {
         *waiter->known_at = waiter;
     }
-    shard->waiters.news = true; /* there may be room by now */
+    shard->ports->waiters.news = true; /* there may be room by now */
 }
 
 static void be_unknown(struct ptl_waiter *waiter)
@@ -114,7 +115,7 @@ static bool is_remote(const struct ptl_bottleneck *at)
 /* The same for a thread of the program: what it sends comes here through the inbox. */
 static bool may_go_outside(struct ptl_shard *shard, const struct ptl_bottleneck *at)
 {
-    if (is_remote(at) && atomic_load(&shard->told_outside) == PTL_TELLING_OUTSIDE) {
+    if (is_remote(at) && atomic_load(&shard->ports->told_outside) == PTL_TELLING_OUTSIDE) {
         return false;
     }
     return at->kind == PTL_BOTTLENECK_RING || !ptl_is_full_outside(shard, &at->port);
@@ -138,19 +139,19 @@ static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
     if (is_full(shard, &waiter->at)) {
         return false; /* the ring is not what it waits for: its owner tells */
     }
-    shard->waiters.rings |= UINT64_C(1) << place;
+    shard->ports->waiters.rings |= UINT64_C(1) << place;
     ptl_ring_wait_for_room(ptl_shard_ring(shard, place));
     return has_room(shard, &waiter->at); /* made just before we asked to be told */
 }
 
 static bool rings_have_news(struct ptl_shard *shard)
 {
-    uint64_t rings = shard->waiters.rings;
+    uint64_t rings = shard->ports->waiters.rings;
     bool news = false;
 
     for (unsigned i = 0; rings != 0; i++, rings >>= 1) {
         if ((rings & 1) != 0 && !ptl_ring_waits(ptl_shard_ring(shard, i))) {
-            shard->waiters.rings &= ~(UINT64_C(1) << i);
+            shard->ports->waiters.rings &= ~(UINT64_C(1) << i);
             news = true;
         }
     }
@@ -159,7 +160,7 @@ static bool rings_have_news(struct ptl_shard *shard)
 
 bool ptl_waiters_have_news(const struct ptl_shard *shard)
 {
-    uint64_t rings = shard->waiters.rings;
+    uint64_t rings = shard->ports->waiters.rings;
 
     for (unsigned i = 0; rings != 0; i++, rings >>= 1) {
         if ((rings & 1) != 0 && !ptl_ring_waits(ptl_shard_ring(shard, i))) {
@@ -177,7 +178,7 @@ static struct ptl_waiter *first_of(const struct ptl_list *list)
 /* Look at one, which is on no list. */
 static void look_at(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
-    struct ptl_waiters *waiters = &shard->waiters;
+    struct ptl_waiters *waiters = &shard->ports->waiters;
 
     if (!waiter->ended && !may_go(shard, waiter)) {
         ptl_list_append(&waiters->looked, &waiter->listed);
@@ -194,7 +195,7 @@ static void look_at(struct ptl_shard *shard, struct ptl_waiter *waiter)
 /* A slice of those who wait; who comes meanwhile is looked at in the next turn. */
 static void look_at_some(struct ptl_shard *shard)
 {
-    struct ptl_waiters *waiters = &shard->waiters;
+    struct ptl_waiters *waiters = &shard->ports->waiters;
     struct ptl_list now;
     uint32_t units = PTL_SLICE;
 
@@ -214,7 +215,7 @@ static void look_at_some(struct ptl_shard *shard)
 
 void ptl_waiters_look(struct ptl_shard *shard)
 {
-    struct ptl_waiters *waiters = &shard->waiters;
+    struct ptl_waiters *waiters = &shard->ports->waiters;
 
     waiters->news |= shard->inbox_taken;
     shard->inbox_taken = false;
@@ -232,7 +233,7 @@ void ptl_waiters_look(struct ptl_shard *shard)
 
 void ptl_waiters_drop(struct ptl_shard *shard, bool tell_them)
 {
-    struct ptl_waiters *waiters = &shard->waiters;
+    struct ptl_waiters *waiters = &shard->ports->waiters;
 
     ptl_list_prepend_all(&waiters->waiting, &waiters->looked);
     while (!ptl_list_empty(&waiters->waiting)) {
@@ -258,7 +259,7 @@ static void end_waiter(struct ptl_shard *shard, struct ptl_belonging *belonging)
     struct ptl_waiter *waiter = ptl_container(belonging, struct ptl_waiter, belonging);
 
     waiter->ended = true; /* freed when the list is next looked through */
-    shard->waiters.news = true;
+    shard->ports->waiters.news = true;
 }
 
 /* The waiter of a callback, with what it waits for and its data.  NULL: no memory. */
@@ -294,7 +295,7 @@ static int wait_outside(struct ptl_node *node, struct ptl_waiter *waiter)
 /* As the port that runs, if one does. */
 static int wait_inside(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
-    struct ptl_slot *self = shard->self;
+    struct ptl_slot *self = shard->ports->self;
 
     if (self != NULL) {
         struct ptl_port_more *more = ptl_port_more(shard, self);

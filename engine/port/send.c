@@ -3,6 +3,7 @@
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/outside.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
 unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port)
@@ -39,8 +40,8 @@ void ptl_op_address(struct ptl_op *op, const struct ptl_port *port)
 
 uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port)
 {
-    uint64_t pending = ptl_port_pending_failure(shard->self, port);
-    uint64_t told = shard->told[ptl_place_of(shard->node, port)];
+    uint64_t pending = ptl_port_pending_failure(shard->ports->self, port);
+    uint64_t told = shard->ports->told[ptl_place_of(shard->node, port)];
 
     /* A port that has not yet run its notice of a failure still issues from before it. */
     return pending - 1 < told ? pending - 1 : told;
@@ -49,7 +50,7 @@ uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port)
 uint64_t ptl_epoch_outside(const struct ptl_node *node, const struct ptl_port *port)
 {
     return port->kind == PTL_PORT_REMOTE
-               ? atomic_load(&node->shards[ptl_place_of(node, port)].told_outside)
+               ? atomic_load(&node->shards[ptl_place_of(node, port)].ports->told_outside)
                : 0;
 }
 
@@ -103,8 +104,8 @@ static inline bool has_room(struct ptl_shard *shard, const struct ptl_port *port
     if (!may_pass(shard, NULL, port, size, way)) {
         return false;
     }
-    shard->sent_in_turn += size;
-    return shard->sent_in_turn <= SENT_UNTOLD_MAX ||
+    shard->ports->sent_in_turn += size;
+    return shard->ports->sent_in_turn <= SENT_UNTOLD_MAX ||
            may_pass(NULL, &shard->node->shards[ptl_place_of(shard->node, port)], port, size, way);
 }
 
@@ -168,7 +169,7 @@ int ptl_note_full(struct ptl_node *node, const struct ptl_port *port, int err)
     if (err == PTL_EFULL) {
         struct ptl_shard *shard = ptl_shard_here(node);
         if (shard != NULL) {
-            ptl_bottleneck_at_port(&shard->bottleneck, port);
+            ptl_bottleneck_at_port(&shard->ports->bottleneck, port);
         }
     }
     return err;
@@ -176,16 +177,16 @@ int ptl_note_full(struct ptl_node *node, const struct ptl_port *port, int err)
 
 bool ptl_keep(struct ptl_shard *shard, uint64_t size)
 {
-    if (atomic_fetch_add(&shard->kept, size) < shard->node->options.kept_room) {
+    if (atomic_fetch_add(&shard->ports->kept, size) < shard->node->options.kept_room) {
         return true;
     }
-    atomic_fetch_sub(&shard->kept, size);
+    atomic_fetch_sub(&shard->ports->kept, size);
     return false;
 }
 
 void ptl_keep_no_more(struct ptl_shard *shard, uint64_t size)
 {
-    atomic_fetch_sub(&shard->kept, size);
+    atomic_fetch_sub(&shard->ports->kept, size);
 }
 
 /* Whether the node of that port has said that it takes nothing so large. */

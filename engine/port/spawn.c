@@ -6,6 +6,7 @@
 #include "engine/port/function.h"
 #include "engine/port/outside.h"
 #include "engine/port/send.h"
+#include "engine/port/shard_ports.h"
 #include "engine/port/spawner.h"
 #include "engine/shard/node.h"
 
@@ -49,14 +50,14 @@ static int make_port(struct ptl_shard *shard, const struct ptl_op *op, uint32_t 
     if (err < 0) {
         return err;
     }
-    err = ptl_slot_take(&shard->ports, &options, op->name, slot, generation);
+    err = ptl_slot_take(&shard->ports->table, &options, op->name, slot, generation);
     if (err < 0) {
         if (spawner != NULL) {
             ptl_spawner_give(shard, spawner);
         }
         return err;
     }
-    ptl_slot_find(&shard->ports, *slot, *generation)->more->spawner = spawner;
+    ptl_slot_find(&shard->ports->table, *slot, *generation)->more->spawner = spawner;
     return PTL_OK;
 }
 
@@ -133,7 +134,7 @@ int ptl_spawn(struct ptl_node *node, const char *node_id, const char *function,
         return PTL_ESIZE;
     }
     uint64_t counter =
-        shard != NULL ? ++shard->spawn_counter : atomic_fetch_add(&node->last_id, 1) + 1;
+        shard != NULL ? ++shard->ports->spawn_counter : atomic_fetch_add(&node->last_id, 1) + 1;
     ptl_name_spawned(&node->self, index, counter, name);
     int err = ptl_port_at(&node->self, ptl_span_text(node_id), ptl_span(name, sizeof(name)), port);
     if (err == PTL_OK) {

@@ -1,6 +1,7 @@
 #include "engine/port/spawner.h"
 
 #include "engine/message/name.h"
+#include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
@@ -32,7 +33,7 @@ static uint32_t part_of(const struct ptl_shard *shard, unsigned limit)
 
 static struct ptl_spawner *get(struct ptl_shard *shard, struct ptl_span node)
 {
-    struct ptl_map *map = &shard->spawners.by_id;
+    struct ptl_map *map = &shard->ports->spawners.by_id;
     uint64_t hash = ptl_name_hash(node);
     struct ptl_spawner *spawner = ptl_map_find(map, hash, same_node, node);
 
@@ -54,7 +55,7 @@ int ptl_spawner_take(struct ptl_shard *shard, struct ptl_span node, struct ptl_s
 {
     const struct ptl_node_options *options = &shard->node->options;
 
-    if (shard->spawners.ports >= part_of(shard, options->spawned_all_max)) {
+    if (shard->ports->spawners.ports >= part_of(shard, options->spawned_all_max)) {
         return PTL_ELIMIT;
     }
     struct ptl_spawner *its = get(shard, node);
@@ -65,17 +66,17 @@ int ptl_spawner_take(struct ptl_shard *shard, struct ptl_span node, struct ptl_s
         return PTL_ELIMIT;
     }
     its->ports++;
-    shard->spawners.ports++;
+    shard->ports->spawners.ports++;
     *spawner = its;
     return PTL_OK;
 }
 
 void ptl_spawner_give(struct ptl_shard *shard, struct ptl_spawner *spawner)
 {
-    ptl_assert(spawner->ports != 0 && shard->spawners.ports != 0);
-    shard->spawners.ports--;
+    ptl_assert(spawner->ports != 0 && shard->ports->spawners.ports != 0);
+    shard->ports->spawners.ports--;
     if (--spawner->ports == 0) {
-        ptl_map_remove(&shard->spawners.by_id, spawner->hash, spawner);
+        ptl_map_remove(&shard->ports->spawners.by_id, spawner->hash, spawner);
         ptl_free(shard->allocator, spawner, sizeof(*spawner));
     }
 }

@@ -14,15 +14,6 @@
  */
 #pragma once
 
-#include "engine/link/link.h"
-#include "engine/link/making.h"
-#include "engine/port/after.h"
-#include "engine/port/fullness.h"
-#include "engine/port/monitor.h"
-#include "engine/port/on.h"
-#include "engine/port/port.h"
-#include "engine/port/room.h"
-#include "engine/port/spawner.h"
 #include "engine/shard/due.h"
 #include "engine/shard/here.h"
 #include "engine/shard/inbox.h"
@@ -33,6 +24,8 @@
 
 struct ptl_node;
 struct ptl_shard_directory;
+struct ptl_shard_links;
+struct ptl_shard_ports;
 struct ptl_tower;
 
 struct ptl_shard {
@@ -44,65 +37,29 @@ struct ptl_shard {
     struct ptl_loop *loop; /* made, used and freed on the shard's thread */
 
     struct ptl_inbox inbox;
-    struct ptl_dues dues;   /* what other shards must be told, and had no room for */
-    bool inbox_taken;       /* something of it, since those who wait for its room looked */
-    _Atomic unsigned evict; /* so many strangers are to go: another shard needs descriptors */
-    _Atomic bool sleeping;  /* set before it waits; whoever clears it wakes it */
-    uint64_t failures;      /* of links that we own, ever */
-    uint64_t told[PTL_SHARDS_MAX]; /* failures of each owner's links that we were told of */
-    /* The same, once our monitors have been fired: the owner reads it as our answer. */
-    _Atomic uint64_t answered[PTL_SHARDS_MAX];
-    /* Failures of links that we own which the program's threads have been told of. */
-    _Atomic uint64_t told_outside;
+    struct ptl_dues dues;  /* what other shards must be told, and had no room for */
+    bool inbox_taken;      /* something of it, since those who wait for its room looked */
+    _Atomic bool sleeping; /* set before it waits; whoever clears it wakes it */
 
-    struct ptl_port_table ports;
-    struct ptl_list ready;   /* ports with waiting work */
-    struct ptl_list blocked; /* ports whose next is a notice of a failure not adopted yet */
-    struct ptl_list dead;    /* ports that still have to tell it */
-    struct ptl_list estates; /* dead ports that have left something (estate.h) */
-    uint64_t estate_units;   /* so much of what dies in this turn goes at once */
-    struct ptl_list retry;   /* ports that wait for time, the first to go on first */
-    struct ptl_slot *self;   /* whose handler is running, or NULL */
-    bool noticing;           /* it is being told of a failure */
-    struct ptl_bottleneck bottleneck; /* where its last send found no room */
-    char fail_text[256];              /* what it said to ptl_fail() */
-
-    struct ptl_spawners spawners;
-    uint64_t reasons;      /* bytes of large ones, of what could not be told yet */
-    _Atomic uint64_t kept; /* bytes of messages that timers and monitors keep for later */
-
-    struct ptl_monitors monitors;
     struct ptl_timers timers;
-    struct ptl_afters afters;
-    struct ptl_links links;
-    struct ptl_makings makings;
-    struct ptl_map full; /* keys of what is full, as told by their owners */
-    struct ptl_full_board board;
-    struct ptl_waiters waiters;
-    struct ptl_shard_directory *directory; /* the room of the database */
+    struct ptl_log_book log;
 
-    uint64_t spawn_counter;
     uint64_t now;       /* ns, read once a turn */
     uint64_t polled_at; /* ns: all that had come by then has been read */
     uint64_t coarse;    /* ns, read after each handler */
     uint64_t due;       /* ns: when the next turn is due, apart from timers; 0: at once */
     uint64_t tails[PTL_SHARDS_MAX]; /* how far the rings to us reached when this turn looked */
-    uint64_t sent_in_turn;          /* bytes, by handlers */
     bool waited;                    /* the loop has waited since the time was read */
     bool unfinished;                /* work is left: the next poll does not wait */
-    uint64_t queued;                /* parcels that wait at ports */
-    uint64_t stop_at;               /* ns: the end of patience; shard 0 */
-    uint64_t close_at;              /* ns: peers that have all need not close themselves any more */
-    uint32_t stop_step;             /* that this shard has taken */
     bool closing;                   /* whoever is freed from now on tells nobody that it goes */
-    struct ptl_log_book log;
-};
+    uint32_t stop_step;             /* that this shard has taken */
+    uint64_t stop_at;               /* ns: the end of patience; shard 0 */
 
-/*
- * Stands in told_outside from a failure until all monitors of threads have been called: meanwhile
- * what a thread issues is refused, since nobody could say on which side of its monitor it stands.
- */
-#define PTL_TELLING_OUTSIDE UINT64_MAX
+    /* What each room above keeps for this shard: its own, and closed to the others below it. */
+    struct ptl_shard_ports *ports;
+    struct ptl_shard_links *links;
+    struct ptl_shard_directory *directory;
+};
 
 /* The ring from one shard to another of the same node. */
 struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to);

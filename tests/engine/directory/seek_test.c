@@ -3,7 +3,9 @@
  * addresses where nobody is, and peers that have us look.
  */
 #include "engine/directory/addresses.h"
+#include "engine/link/link.h"
 #include "engine/link/seek.h"
+#include "engine/link/shard_links.h"
 #include "io/cbor.h"
 #include "tests/common/village.h"
 
@@ -67,7 +69,7 @@ static void names_that_nobody_has_make_a_bounded_number_of_links(void **state)
         if (i % 1000 == 999) {
             village_run(SIM_MILLISECOND);
         }
-        uint32_t count = rain->shards[0].links.by_id.count;
+        uint32_t count = rain->shards[0].links->by_id.count;
         most = count > most ? count : most;
     }
     village_run(20 * SIM_SECOND);
@@ -92,11 +94,11 @@ static void addresses_where_nobody_is_are_tried_a_few_at_a_time(void **state)
     }
     for (int i = 0; i < 3000; i++) {
         village_run(10 * SIM_MILLISECOND);
-        uint32_t count = rain->shards[0].links.dial_count;
+        uint32_t count = rain->shards[0].links->dial_count;
         most = count > most ? count : most;
     }
     assert_in_range(most, 1, PTL_DIALS_MAX);
-    assert_int_equal(rain->shards[0].links.dial_count, 0);
+    assert_int_equal(rain->shards[0].links->dial_count, 0);
     village_end();
 }
 

@@ -10,6 +10,7 @@
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
+#include "engine/port/shard_ports.h"
 #include "tests/common/listener.h"
 #include "tests/common/witness.h"
 
@@ -186,10 +187,10 @@ static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **stat
     lose_snow(node);
     /* First all notices are queued, then they run: neither in one turn. */
     while (told < first) {
-        uint64_t before = told, queued = node->shards[0].queued;
+        uint64_t before = told, queued = node->shards[0].ports->queued;
         assert_true(turn_all(node));
         assert_true(told - before <= TURN_MAX);
-        assert_true(node->shards[0].queued <= queued + TURN_MAX);
+        assert_true(node->shards[0].ports->queued <= queued + TURN_MAX);
     }
     ptl_node_crash(node);
 }
@@ -301,7 +302,7 @@ static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
     }
     settle(node);
     assert_int_equal(link->state, PTL_LINK_DOWN);
-    assert_int_equal(shard->monitors.by_id.count, 0);
+    assert_int_equal(shard->ports->monitors.by_id.count, 0);
     ptl_node_crash(node);
 }
 
@@ -325,7 +326,7 @@ static void watchers_of_one_port_leave_at_once_however_many_they_are(void **stat
         ptl_unmonitor(node, &monitors[i]);
     }
     settle(node);
-    assert_int_equal(node->shards[0].monitors.by_id.count, 0);
+    assert_int_equal(node->shards[0].ports->monitors.by_id.count, 0);
     assert_int_equal(ptl_kill(node, &port, NULL), 0);
     settle(node);
     assert_int_equal(told, 0);
@@ -463,7 +464,7 @@ static void port_with_100000_belongings_ends_slice_by_slice(void **state)
     settle(node);
     assert_next("heir", "[1]");
     assert_int_equal(node->shards[0].timers.count, 0);
-    assert_int_equal(node->shards[0].monitors.by_id.count, 0);
+    assert_int_equal(node->shards[0].ports->monitors.by_id.count, 0);
     ptl_node_crash(node);
 }
 

@@ -1,5 +1,6 @@
 #include "engine/port/after.h"
 
+#include "engine/port/shard_ports.h"
 #include "engine/shard/shard.h"
 #include "tests/common/memory.h"
 #include "tests/common/random.h"
@@ -25,6 +26,7 @@ static struct ptl_loop loop = {.ops = &ops};
 struct world {
     struct test_memory memory;
     struct ptl_shard shard;
+    struct ptl_shard_ports ports;
     uint64_t fired[TIMERS];
     unsigned fired_count;
     uint64_t cancel; /* the next callback takes this one back */
@@ -44,8 +46,9 @@ static int set_up(void **state)
     test_memory_init(&world->memory);
     world->shard.allocator = &world->memory.allocator;
     world->shard.loop = &loop;
+    world->shard.ports = &world->ports;
     ptl_timers_init(&world->shard.timers, &world->memory.allocator);
-    ptl_afters_init(&world->shard.afters, &world->memory.allocator);
+    ptl_afters_init(&world->shard.ports->afters, &world->memory.allocator);
     *state = world;
     return 0;
 }

@@ -2,6 +2,7 @@
  * Room (G6): PTL_EFULL, ptl_on_room() and PTL_LATER on one node; and what stays bounded meanwhile.
  */
 #include "engine/node/node.h"
+#include "engine/port/fullness.h"
 #include "tests/common/witness.h"
 
 #define SIZE 4000 /* bytes of a message that fills things */

@@ -448,7 +448,7 @@ void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op)
     if (interest == NULL) {
         return;
     }
-    if (!interest->fresh) {
+    if (interest->state != PTL_INTEREST_FRESH) {
         ptl_apply_warn(shard, op->node, ptl_interest_family(interest),
                        "a change before its first copy");
         return;

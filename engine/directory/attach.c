@@ -129,7 +129,7 @@ void ptl_directory_link_up(struct ptl_shard *shard, struct ptl_link *link,
     if (link->seeds != 0) {
         ptl_directory_link_is_seed(shard, link);
     }
-    if (shard->directory->global && link->state == PTL_LINK_UP) {
+    if (ptl_directory_is_global(shard->directory) && link->state == PTL_LINK_UP) {
         say_global(shard, link);
     }
 }
@@ -151,7 +151,7 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_link *link = ptl_link_find(shard, op->node);
 
-    if (link == NULL || link->state != PTL_LINK_UP || shard->directory->global) {
+    if (link == NULL || link->state != PTL_LINK_UP || ptl_directory_is_global(shard->directory)) {
         return; /* lost meanwhile: shard 0 is told so, or has been */
     }
     if (!ptl_is_to_be_found(shard->node)) {

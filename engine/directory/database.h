@@ -101,15 +101,21 @@ struct ptl_peer {
     struct ptl_map watches;          /* outlets of the families that it watches, by their hash */
 };
 
+/* What our present master knows of an interest, and we by it; interest.h draws it. */
+enum ptl_interest_state {
+    PTL_INTEREST_UNASKED, /* on the shard's list */
+    PTL_INTEREST_ASKED,   /* it has been asked for the family */
+    PTL_INTEREST_FRESH,   /* and its copy has come: its changes are taken */
+};
+
 /* A family of the network's that is watched on this ordinary node. */
 struct ptl_interest {
-    struct ptl_interest *next, **link; /* on the list of those to be asked for, until `asked` */
+    struct ptl_interest *next, **link; /* UNASKED: on the list of those */
     struct ptl_list held;              /* outlets that wait for its first copy */
     uint64_t hash;
     uint32_t watchers;
-    bool asked;  /* the present master has been asked for it */
-    bool copied; /* a first copy has come, from this master or an earlier one */
-    bool fresh;  /* it has come from the present one */
+    uint8_t state; /* enum ptl_interest_state */
+    bool copied;   /* a first copy has come, from this master or an earlier one */
     uint8_t family_size;
     uint8_t owner[1 + PTL_FAMILY_MAX]; /* NUL and the family: the copy's owner in the store */
 };
@@ -120,17 +126,24 @@ struct ptl_asked {
     uint64_t held;  /* bytes of its answers that wait for room */
 };
 
+/* What this node is in the network; roles.h draws how it changes. */
+enum ptl_role {
+    PTL_ROLE_ALONE,    /* ordinary, without a master */
+    PTL_ROLE_ATTACHED, /* ordinary, attached to a master */
+    PTL_ROLE_BECOMING, /* global, and for a while still asking the master that it had */
+    PTL_ROLE_GLOBAL,
+};
+
 struct ptl_director; /* shard 0 only: director.c */
 
 struct ptl_shard_directory {
     struct ptl_store *store;
-    bool global;
+    uint8_t role; /* enum ptl_role; changed by roles.c only */
     bool started;
     bool needs_master;        /* shard 0 knows */
-    bool has_master;          /* also for a while after we have become global */
-    struct ptl_port master;   /* its node port */
-    uint64_t master_until;    /* ns: we are global, and it is asked until then; else 0 */
-    uint64_t attachment;      /* to the master; grows */
+    struct ptl_port master;   /* ATTACHED, BECOMING: its node port */
+    uint64_t master_until;    /* ns: BECOMING: it is asked until then */
+    uint64_t attachment;      /* to the last master; grows */
     uint64_t addresses;       /* the number of those of ours that stand in 'l */
     struct ptl_map peers;     /* struct ptl_peer by node hash */
     bool asking;              /* one of them is to be asked for all once more */
@@ -162,11 +175,23 @@ struct ptl_shard_directory {
     struct ptl_buffer sets, dels, packet; /* where packets are made */
 };
 
+static inline bool ptl_directory_is_global(const struct ptl_shard_directory *directory)
+{
+    return directory->role >= PTL_ROLE_BECOMING;
+}
+
+/* Whether there is a master to ask. */
+static inline bool ptl_directory_has_master(const struct ptl_shard_directory *directory)
+{
+    return directory->role == PTL_ROLE_ATTACHED || directory->role == PTL_ROLE_BECOMING;
+}
+
 /* Whether this node is our master now. */
 static inline bool ptl_directory_is_master(const struct ptl_shard_directory *directory,
                                            struct ptl_span node)
 {
-    return directory->has_master && ptl_span_equal(ptl_port_node(&directory->master), node);
+    return ptl_directory_has_master(directory) &&
+           ptl_span_equal(ptl_port_node(&directory->master), node);
 }
 
 static inline struct ptl_span ptl_directory_self(const struct ptl_identity *self)

@@ -53,7 +53,7 @@ static void choose(struct ptl_shard *shard)
 
     bool needed = director->needed || ptl_is_to_be_found(shard->node);
 
-    if (director->master != NULL || shard->directory->global) {
+    if (director->master != NULL || ptl_directory_is_global(shard->directory)) {
         return;
     }
     if (!needed) {

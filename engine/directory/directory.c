@@ -190,7 +190,7 @@ static int init(struct ptl_shard *shard)
     ptl_buffer_init(&directory->sets, shard->allocator, SIZE_MAX);
     ptl_buffer_init(&directory->dels, shard->allocator, SIZE_MAX);
     ptl_buffer_init(&directory->packet, shard->allocator, SIZE_MAX);
-    directory->global = ptl_node_is_global(shard->node);
+    directory->role = ptl_node_is_global(shard->node) ? PTL_ROLE_GLOBAL : PTL_ROLE_ALONE;
     if (ptl_questions_init(shard) < 0) {
         return PTL_ENOMEM;
     }

@@ -29,16 +29,16 @@ static bool ask_master(struct ptl_shard *shard, struct ptl_link *link)
 
 bool ptl_directory_knows(const struct ptl_shard *shard)
 {
-    return shard->directory->global;
+    return ptl_directory_is_global(shard->directory);
 }
 
 bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)
 {
     struct ptl_shard_directory *directory = shard->directory;
 
-    if (!directory->global) {
+    if (!ptl_directory_is_global(directory)) {
         ptl_directory_need(shard);
-        return directory->has_master &&
+        return ptl_directory_has_master(directory) &&
                !ptl_span_equal(ptl_port_node(&directory->master), link_id(link)) &&
                ask_master(shard, link);
     }

@@ -51,10 +51,10 @@ static int request(struct ptl_shard *shard, const char *word, struct ptl_span fa
     return ptl_route(shard->node, &shard->directory->master, &op, PTL_WAY_OWN);
 }
 
-/* On the list, and not `asked`, are the same; unlist() keeps that. */
+/* UNASKED and on the list are the same: these two keep that. */
 static void list_unasked(struct ptl_shard_directory *directory, struct ptl_interest *interest)
 {
-    interest->asked = false;
+    interest->state = PTL_INTEREST_UNASKED;
     interest->next = directory->unasked;
     interest->link = &directory->unasked;
     if (directory->unasked != NULL) {
@@ -65,8 +65,8 @@ static void list_unasked(struct ptl_shard_directory *directory, struct ptl_inter
 
 static void unlist(struct ptl_interest *interest)
 {
-    if (!interest->asked) {
-        interest->asked = true;
+    if (interest->state == PTL_INTEREST_UNASKED) {
+        interest->state = PTL_INTEREST_ASKED;
         *interest->link = interest->next;
         if (interest->next != NULL) {
             interest->next->link = interest->link;
@@ -78,7 +78,7 @@ bool ptl_interests_work(struct ptl_shard *shard)
 {
     struct ptl_shard_directory *directory = shard->directory;
 
-    if (!directory->has_master) {
+    if (!ptl_directory_has_master(directory)) {
         return false;
     }
     while (directory->unasked != NULL) {
@@ -97,8 +97,7 @@ void ptl_interests_again(struct ptl_shard *shard)
     uint32_t at = 0;
 
     while ((interest = ptl_map_next(&shard->directory->interests, &at)) != NULL) {
-        interest->fresh = false;
-        if (interest->asked) {
+        if (interest->state != PTL_INTEREST_UNASKED) {
             list_unasked(shard->directory, interest);
         }
     }
@@ -115,6 +114,9 @@ static void release_outlets(struct ptl_interest *interest)
 
 void ptl_interest_copied(struct ptl_interest *interest)
 {
+    if (interest->state == PTL_INTEREST_ASKED) {
+        interest->state = PTL_INTEREST_FRESH;
+    }
     if (!interest->copied) {
         interest->copied = true;
         release_outlets(interest);
@@ -169,7 +171,7 @@ void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
     if (interest == NULL || --interest->watchers != 0) {
         return;
     }
-    if (interest->asked && shard->directory->has_master) {
+    if (interest->state != PTL_INTEREST_UNASKED && ptl_directory_has_master(shard->directory)) {
         int err = request(shard, "g_mon0", family);
         (void)err; /* then it goes on telling us, and we do not listen */
     }

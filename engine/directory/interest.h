@@ -4,6 +4,8 @@
  *   first watcher: g_mon1 --> master --g_chg1, g_chg2--> copy in the store --> watchers
  *   last one gone: g_mon0; another master: asked anew, its first copy is compared with ours
  *
+ *   UNASKED --there is room--> ASKED --its first copy--> FRESH       another master: UNASKED
+ *
  * Thread: the family's shard.  Spec: AEMP protocol 5; design section 8.
  */
 #pragma once
@@ -21,7 +23,7 @@ struct ptl_span ptl_interest_family(const struct ptl_interest *interest);
 /* What the copy is in the store: an owner of its own. */
 struct ptl_source ptl_interest_source(const struct ptl_interest *interest);
 
-/* A first copy has come: watchers that waited for it are told. */
+/* A first copy has come, from our present master: watchers that waited for it are told. */
 void ptl_interest_copied(struct ptl_interest *interest);
 
 /* There is another master: ask it for everything. */

@@ -203,7 +203,7 @@ void ptl_mesh_addresses(struct ptl_shard *shard)
 void ptl_mesh_begin(struct ptl_shard *shard)
 {
     ptl_mesh_addresses(shard);
-    if (shard->directory->global) {
+    if (ptl_directory_is_global(shard->directory)) {
         enter_global(shard);
     }
 }
@@ -212,7 +212,7 @@ void ptl_mesh_peer(struct ptl_shard *shard, const struct ptl_peer *peer)
 {
     struct ptl_span node = ptl_port_node(&peer->port);
 
-    if (!shard->directory->global) {
+    if (!ptl_directory_is_global(shard->directory)) {
         return;
     }
     if (has(shard, family_g())) {

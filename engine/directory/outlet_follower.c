@@ -211,7 +211,7 @@ static struct ptl_outlet *follow(struct ptl_shard *shard, const struct ptl_op *o
 static int begin(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_body_watch what = ptl_body_watch(op->body);
-    bool global = shard->directory->global;
+    bool global = ptl_directory_is_global(shard->directory);
 
     if (!global) {
         int err = ptl_interest_add(shard, what.family);

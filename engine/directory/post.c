@@ -167,7 +167,7 @@ void ptl_directory_need(struct ptl_shard *shard)
     struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_NEEDED};
 
     /* Said once: shard 0 remembers it through all masters that come and go. */
-    if (!shard->directory->needs_master && !shard->directory->global) {
+    if (!shard->directory->needs_master && !ptl_directory_is_global(shard->directory)) {
         shard->directory->needs_master = true;
         ptl_directory_post(shard, 0, &op);
     }

@@ -28,7 +28,7 @@ static bool knows_address(const struct ptl_shard *shard, const struct ptl_questi
  */
 static bool waits_for_role(struct ptl_shard *shard, const struct ptl_question *q)
 {
-    if (shard->directory->global || !ptl_question_is_peers(q)) {
+    if (ptl_directory_is_global(shard->directory) || !ptl_question_is_peers(q)) {
         return false;
     }
     const struct ptl_peer *peer = ptl_peer_find(shard, ptl_port_node(&q->to));
@@ -46,11 +46,12 @@ static bool has_whole_database(struct ptl_shard *shard, const struct ptl_questio
     if (q->what == PTL_ASK_FIND && knows_address(shard, q)) {
         return true;
     }
-    if (directory->has_master) {
+    if (ptl_directory_has_master(directory)) {
         return ptl_question_is_peers(q) && ptl_port_equal(&q->to, &directory->master);
     }
-    return directory->global || (ptl_question_is_peers(q) && !waits_for_role(shard, q) &&
-                                 !atomic_load(&shard->node->directory->attaching));
+    return ptl_directory_is_global(directory) ||
+           (ptl_question_is_peers(q) && !waits_for_role(shard, q) &&
+            !atomic_load(&shard->node->directory->attaching));
 }
 
 /* A peer that watches the family, too, is told of it in the order in which it changes. */
@@ -209,7 +210,8 @@ bool ptl_questions_work(struct ptl_shard *shard)
         done |= serve(shard, asker, &looks);
         if (!ptl_list_empty(&asker->to_do)) {
             ptl_asker_due(shard, asker);
-            left |= directory->has_master || directory->global || asker->id_size != 0;
+            left |= ptl_directory_has_master(directory) || ptl_directory_is_global(directory) ||
+                    asker->id_size != 0;
         }
     }
     shard->unfinished |= done && !ptl_list_empty(&directory->askers_due);
@@ -225,7 +227,8 @@ bool ptl_questions_wait(const struct ptl_shard *shard)
 /* A node that has just become global has asked once more: the first answer is none. */
 static void log_strange_answer(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    enum ptl_log_level level = shard->directory->global ? PTL_LOG_DEBUG : PTL_LOG_WARN;
+    enum ptl_log_level level =
+        ptl_directory_is_global(shard->directory) ? PTL_LOG_DEBUG : PTL_LOG_WARN;
 
     ptl_log_about(shard, level, op->node, "from %.*s: an answer to no question: ignored",
                   (int)op->node.size, (const char *)op->node.bytes);

@@ -51,7 +51,7 @@ bool ptl_master_may_ask(struct ptl_shard *shard, const struct ptl_question *q)
 {
     struct ptl_shard_directory *directory = shard->directory;
 
-    if (!directory->has_master || !has_place(directory, q->asker)) {
+    if (!ptl_directory_has_master(directory) || !has_place(directory, q->asker)) {
         return false;
     }
     const struct ptl_peer *master = ptl_peer_find(shard, ptl_port_node(&directory->master));

@@ -212,7 +212,6 @@ static void finish(struct ptl_shard *shard, struct ptl_replacing *r, int result)
     }
     if (result == IS_DONE && r->is_copy) {
         struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
-        interest->fresh = true;
         ptl_interest_copied(interest);
     }
     if (!r->is_copy && ptl_apply_over_limit(shard, peer_id(r))) {

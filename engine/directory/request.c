@@ -3,6 +3,7 @@
 #include "engine/directory/attach.h"
 #include "engine/directory/attachment.h"
 #include "engine/directory/body.h"
+#include "engine/directory/inquiry.h"
 #include "engine/directory/key.h"
 #include "engine/directory/post.h"
 #include "engine/directory/question.h"
@@ -11,127 +12,15 @@
 #include "engine/link/peer_room.h"
 #include "engine/link/stream.h"
 #include "engine/message/words.h"
-#include "engine/port/bottleneck.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"
 #include "io/address.h"
 
 #include <stdlib.h>
 
-_Static_assert(sizeof(((struct ptl_inquiry *)0)->room) == PTL_KEY_ROOM,
-               "a key fits an inquiry's room");
-
 static struct ptl_span link_id(const struct ptl_link *link)
 {
     return ptl_span(link->id, link->id_size);
-}
-
-static int ignore(const struct ptl_inquiry *q, const char *why)
-{
-    ptl_log_about(q->shard, PTL_LOG_WARN, link_id(q->link), "from %s: '%s' %s: ignored",
-                  q->link->id, q->name, why);
-    return PTL_OK;
-}
-
-static int malformed(const struct ptl_inquiry *q)
-{
-    return ignore(q, "with missing or wrong arguments");
-}
-
-/* ---- Passing on ------------------------------------------------------------------------------ */
-
-static struct ptl_op make_op(const struct ptl_inquiry *q, enum ptl_directory_op number)
-{
-    return (struct ptl_op){
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = number,
-        .node = link_id(q->link),
-        .body = q->values,
-        .count = q->count,
-    };
-}
-
-static int no_room(const struct ptl_inquiry *q, unsigned shard)
-{
-    ptl_bottleneck_at_ring(q->full, shard);
-    return PTL_EFULL;
-}
-
-static int pass(const struct ptl_inquiry *q, unsigned shard, const struct ptl_op *op)
-{
-    if (ptl_directory_waits(q->shard, shard)) {
-        return no_room(q, shard);
-    }
-    int err = ptl_shard_post(q->shard, shard, op, false);
-    return err == PTL_EFULL ? no_room(q, shard) : err;
-}
-
-/* To all shards or none.  A large body is copied once, and held by all. */
-static int pass_all(const struct ptl_inquiry *q, struct ptl_op *op)
-{
-    struct ptl_msg *held = NULL;
-    unsigned count = q->shard->node->shard_count;
-
-    for (unsigned i = 0; i < count; i++) {
-        if (ptl_directory_waits(q->shard, i) ||
-            !ptl_ring_has_room(ptl_shard_ring(q->shard, i), PTL_RECORD_MAX, 1)) {
-            return no_room(q, i);
-        }
-    }
-    if (op->body.size > PTL_OP_INLINE_MAX) {
-        int err = ptl_msg_from(q->shard->allocator, op->body, op->count, &held);
-        if (err < 0) {
-            return err;
-        }
-        op->whole = held;
-        op->body = ptl_msg_body(held);
-    }
-    int err = PTL_OK;
-    for (unsigned i = 0; i < count && err == PTL_OK; i++) {
-        err = ptl_shard_post(q->shard, i, op, false);
-    }
-    ptl_msg_free(held);
-    return err;
-}
-
-/* The family that the values begin with; false: there is none. */
-static bool first_name(struct ptl_inquiry *q, struct ptl_span *name)
-{
-    struct ptl_cursor cursor = ptl_cursor_of(q->values);
-
-    return q->count > 0 && ptl_key_next(&cursor, q->room, name) == PTL_OK;
-}
-
-static bool first_family(struct ptl_inquiry *q, struct ptl_span *family)
-{
-    return first_name(q, family) && ptl_family_fits(*family);
-}
-
-static int no_family(struct ptl_inquiry *q)
-{
-    struct ptl_cursor cursor = ptl_cursor_of(q->values);
-    struct ptl_span family = ptl_span(NULL, 0);
-    int err = ptl_key_next(&cursor, q->room, &family);
-    struct ptl_span shown = ptl_key_shown(family);
-
-    (void)err; /* too long, perhaps: it is named all the same */
-    ptl_log_about(q->shard, PTL_LOG_WARN, link_id(q->link),
-                  "from %s: '%s' of a family whose name is not one: '%.*s%s': ignored", q->link->id,
-                  q->name, (int)shown.size, (const char *)shown.bytes,
-                  shown.size < family.size ? "..." : "");
-    return PTL_OK;
-}
-
-static int pass_by_family(struct ptl_inquiry *q, enum ptl_directory_op number)
-{
-    struct ptl_op op = make_op(q, number);
-    struct ptl_span family;
-
-    if (!first_family(q, &family)) {
-        return no_family(q);
-    }
-    return pass(q, ptl_directory_place(q->shard, family), &op);
 }
 
 /* ---- What the link has announced ------------------------------------------------------------- */
@@ -148,7 +37,7 @@ static bool brings_owners(const struct ptl_inquiry *q)
 
 static int unannounced(const struct ptl_inquiry *q)
 {
-    return ignore(q, "without a database that it has announced");
+    return ptl_inquiry_ignore(q, "without a database that it has announced");
 }
 
 static void post_to(struct ptl_shard *shard, unsigned to, enum ptl_directory_op number,
@@ -211,12 +100,12 @@ static void set_source(const struct ptl_inquiry *q, struct ptl_op *op)
 
 static int take_global(struct ptl_inquiry *q)
 {
-    struct ptl_op op = make_op(q, PTL_DIR_PEER_GLOBAL);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_PEER_GLOBAL);
 
     op.watcher = knows_owners(q->link);
     op.body = ptl_span(NULL, 0);
     op.count = 0;
-    int err = pass_all(q, &op);
+    int err = ptl_inquiry_pass_all(q, &op);
     if (err < 0) {
         return err;
     }
@@ -267,12 +156,12 @@ void ptl_directory_take_taken(struct ptl_shard *shard, const struct ptl_op *op)
 static int take_database(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values), ahead = cursor;
-    struct ptl_op op = make_op(q, PTL_DIR_REPLACE);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_REPLACE);
     struct ptl_value value;
 
     if (q->count == 0 || ptl_next(&ahead, &value) < 0 || value.type != PTL_MAP ||
         ptl_next_span(&cursor, &op.body) < 0) {
-        return malformed(q);
+        return ptl_inquiry_malformed(q);
     }
     op.count = 1;
     uint64_t given = 0;
@@ -284,7 +173,7 @@ static int take_database(struct ptl_inquiry *q)
     set_source(q, &op);
     uint32_t number = next_replacing(q);
     op.watcher |= number << PTL_BY_BITS;
-    return await(q, pass_all(q, &op), number, q->shard->node->shard_count);
+    return await(q, ptl_inquiry_pass_all(q, &op), number, q->shard->node->shard_count);
 }
 
 static bool has_database(const struct ptl_inquiry *q)
@@ -320,7 +209,7 @@ static int take_set(struct ptl_inquiry *q)
 
 static int take_update(struct ptl_inquiry *q)
 {
-    struct ptl_op op = make_op(q, PTL_DIR_UPDATE);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_UPDATE);
     struct ptl_span family;
 
     if (!q->link->db.said_global && !q->link->db.attached) {
@@ -329,32 +218,32 @@ static int take_update(struct ptl_inquiry *q)
     if (brings_owners(q)) {
         return PTL_OK; /* what it sent while it was attached to us; the rest comes with owners */
     }
-    if (!first_family(q, &family)) {
-        return no_family(q);
+    if (!ptl_inquiry_family(q, &family)) {
+        return ptl_inquiry_no_family(q);
     }
     set_source(q, &op);
-    return pass(q, ptl_directory_place(q->shard, family), &op);
+    return ptl_inquiry_pass(q, ptl_directory_place(q->shard, family), &op);
 }
 
 /* ---- Owners ---------------------------------------------------------------------------------- */
 
 static int take_owner(struct ptl_inquiry *q)
 {
-    struct ptl_op op = make_op(q, PTL_DIR_OWNER);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_OWNER);
 
-    return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
+    return brings_owners(q) ? ptl_inquiry_pass_all(q, &op) : unannounced(q);
 }
 
 static int take_lost(struct ptl_inquiry *q)
 {
-    struct ptl_op op = make_op(q, PTL_DIR_LOST);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_LOST);
 
-    return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
+    return brings_owners(q) ? ptl_inquiry_pass_all(q, &op) : unannounced(q);
 }
 
 static int take_owned(struct ptl_inquiry *q)
 {
-    struct ptl_op op = make_op(q, PTL_DIR_OWNED);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_OWNED);
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_span family;
 
@@ -363,16 +252,16 @@ static int take_owned(struct ptl_inquiry *q)
     }
     if (ptl_skip(&cursor) < 0 || ptl_skip(&cursor) < 0 ||
         ptl_key_next(&cursor, q->room, &family) < 0 || !ptl_family_fits(family)) {
-        return malformed(q);
+        return ptl_inquiry_malformed(q);
     }
-    return pass(q, ptl_directory_place(q->shard, family), &op);
+    return ptl_inquiry_pass(q, ptl_directory_place(q->shard, family), &op);
 }
 
 static int take_again(struct ptl_inquiry *q)
 {
-    struct ptl_op op = make_op(q, PTL_DIR_PEER_AGAIN);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_PEER_AGAIN);
 
-    return brings_owners(q) ? pass_all(q, &op) : unannounced(q);
+    return brings_owners(q) ? ptl_inquiry_pass_all(q, &op) : unannounced(q);
 }
 
 /* ---- Questions ------------------------------------------------------------------------------- */
@@ -380,7 +269,7 @@ static int take_again(struct ptl_inquiry *q)
 static int pass_question(struct ptl_inquiry *q, enum ptl_ask what, struct ptl_span family,
                          struct ptl_span key, struct ptl_span tag)
 {
-    struct ptl_op op = make_op(q, PTL_DIR_PEER_ASKS);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_PEER_ASKS);
     struct ptl_writer writer;
 
     ptl_writer_init(&writer, q->shard->node);
@@ -389,7 +278,7 @@ static int pass_question(struct ptl_inquiry *q, enum ptl_ask what, struct ptl_sp
     if (err == PTL_OK) {
         op.body = ptl_writer_body(&writer);
         op.count = writer.count;
-        err = pass(q, ptl_directory_place(q->shard, family), &op);
+        err = ptl_inquiry_pass(q, ptl_directory_place(q->shard, family), &op);
     }
     ptl_writer_drop(&writer);
     return err;
@@ -400,9 +289,9 @@ static int take_find(struct ptl_inquiry *q)
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_span node, tag;
 
-    if (!first_name(q, &node) || ptl_next_span(&cursor, &tag) < 0 ||
+    if (!ptl_inquiry_name(q, &node) || ptl_next_span(&cursor, &tag) < 0 ||
         tag.size > PTL_QUESTION_TAG_MAX) {
-        return malformed(q);
+        return ptl_inquiry_malformed(q);
     }
     return pass_question(q, PTL_ASK_FIND, ptl_span_text("'l"), node, tag);
 }
@@ -417,10 +306,10 @@ static int take_question(struct ptl_inquiry *q, enum ptl_ask what)
     if (q->count < 2 || ptl_key_next(&cursor, q->room, &family) < 0 ||
         family.size > PTL_FAMILY_MAX || ptl_next_span(&cursor, &tag) < 0 ||
         tag.size > PTL_QUESTION_TAG_MAX) {
-        return malformed(q);
+        return ptl_inquiry_malformed(q);
     }
     if (q->count > 2 && ptl_key_next(&cursor, room, &key) < 0) {
-        return malformed(q);
+        return ptl_inquiry_malformed(q);
     }
     return pass_question(q, what, family, key, tag);
 }
@@ -442,40 +331,40 @@ static int take_ask_values(struct ptl_inquiry *q)
 
 static int take_watch(struct ptl_inquiry *q)
 {
-    return pass_by_family(q, PTL_DIR_PEER_WATCHES);
+    return ptl_inquiry_pass_by_family(q, PTL_DIR_PEER_WATCHES);
 }
 
 static int take_unwatch(struct ptl_inquiry *q)
 {
-    return pass_by_family(q, PTL_DIR_PEER_LEAVES);
+    return ptl_inquiry_pass_by_family(q, PTL_DIR_PEER_LEAVES);
 }
 
 /* ---- From the master ------------------------------------------------------------------------- */
 
 static int not_master(const struct ptl_inquiry *q)
 {
-    return ignore(q, "from a node that is not our master");
+    return ptl_inquiry_ignore(q, "from a node that is not our master");
 }
 
 static int take_copy(struct ptl_inquiry *q)
 {
-    struct ptl_op op = make_op(q, PTL_DIR_COPY);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_COPY);
     struct ptl_span family;
 
     if (!q->link->db.master) {
         return not_master(q);
     }
-    if (!first_family(q, &family)) {
-        return no_family(q);
+    if (!ptl_inquiry_family(q, &family)) {
+        return ptl_inquiry_no_family(q);
     }
     uint32_t number = next_replacing(q);
     op.watcher = number << PTL_BY_BITS;
-    return await(q, pass(q, ptl_directory_place(q->shard, family), &op), number, 1);
+    return await(q, ptl_inquiry_pass(q, ptl_directory_place(q->shard, family), &op), number, 1);
 }
 
 static int take_change(struct ptl_inquiry *q)
 {
-    return q->link->db.master ? pass_by_family(q, PTL_DIR_CHANGE) : not_master(q);
+    return q->link->db.master ? ptl_inquiry_pass_by_family(q, PTL_DIR_CHANGE) : not_master(q);
 }
 
 /* "SHARD.NUMBER", as question.c makes them. */
@@ -502,7 +391,7 @@ static bool read_id(struct ptl_span text, unsigned shards, unsigned *shard, uint
 static int take_reply(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
-    struct ptl_op op = make_op(q, PTL_DIR_ANSWER);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_ANSWER);
     struct ptl_span id;
     unsigned shard;
 
@@ -511,29 +400,29 @@ static int take_reply(struct ptl_inquiry *q)
     }
     if (q->count < 2 || ptl_key_next(&cursor, q->room, &id) < 0 ||
         !read_id(id, q->shard->node->shard_count, &shard, &op.epoch)) {
-        return ignore(q, "to no question");
+        return ptl_inquiry_ignore(q, "to no question");
     }
     op.body = ptl_cursor_rest(&cursor);
     op.count = q->count - 1;
-    return pass(q, shard, &op);
+    return ptl_inquiry_pass(q, shard, &op);
 }
 
 static int take_found(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
-    struct ptl_op op = make_op(q, PTL_DIR_FOUND);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_FOUND);
     struct ptl_span node;
 
     if (!q->link->db.master) {
         return not_master(q);
     }
     if (q->count < 2 || ptl_key_next(&cursor, q->room, &node) < 0 || !ptl_node_id_valid(node)) {
-        return malformed(q);
+        return ptl_inquiry_malformed(q);
     }
     op.node = node;
     op.body = ptl_cursor_rest(&cursor);
     op.count = q->count - 1;
-    return pass(q, ptl_shard_of(ptl_name_hash(node), q->shard->node->shard_count), &op);
+    return ptl_inquiry_pass(q, ptl_shard_of(ptl_name_hash(node), q->shard->node->shard_count), &op);
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */

@@ -15,12 +15,35 @@
 /* One that becomes global asks its master for so long, while the others' databases come in. */
 #define MASTER_STAYS_NS UINT64_C(3000000000)
 
+/* ---- The machine ----------------------------------------------------------------------------- */
+
+static bool may_enter(enum ptl_role from, enum ptl_role to)
+{
+    switch (from) {
+    case PTL_ROLE_ALONE:
+        return to == PTL_ROLE_ATTACHED || to == PTL_ROLE_GLOBAL;
+    case PTL_ROLE_ATTACHED:
+        return true; /* ATTACHED again: to another master, before the end of the first was heard */
+    case PTL_ROLE_BECOMING:
+        return to == PTL_ROLE_GLOBAL;
+    case PTL_ROLE_GLOBAL:
+        return false; /* for good */
+    }
+    ptl_unreachable("no such role");
+}
+
+static void enter(struct ptl_shard_directory *directory, enum ptl_role role)
+{
+    ptl_assert(may_enter(directory->role, role));
+    directory->role = (uint8_t)role;
+}
+
 /* ---- Peers ----------------------------------------------------------------------------------- */
 
 /* Tell it our part of the database, as it understands it; once more if that goes on already. */
 static void feed(struct ptl_shard *shard, struct ptl_peer *peer)
 {
-    bool by_owner = peer->knows_owners && peer->global && shard->directory->global;
+    bool by_owner = peer->knows_owners && peer->global && ptl_directory_is_global(shard->directory);
 
     ptl_mesh_addresses(shard); /* where others listen is never told as it was before the link */
     if (ptl_outlet_feed(shard, peer, by_owner) < 0) {
@@ -66,7 +89,7 @@ void ptl_roles_take_peer_global(struct ptl_shard *shard, const struct ptl_op *op
     if (!peer->knows_owners && ptl_store_attach(shard->directory->store, &direct) < 0) {
         ptl_directory_fail(shard, op->node, PTL_ENOMEM);
     }
-    if (shard->directory->global) {
+    if (ptl_directory_is_global(shard->directory)) {
         feed(shard, peer);
     }
     ptl_mesh_peer(shard, peer);
@@ -78,7 +101,7 @@ void ptl_roles_take_master(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_shard_directory *directory = shard->directory;
 
-    if (op->epoch <= directory->attachment || directory->global) {
+    if (op->epoch <= directory->attachment || ptl_directory_is_global(directory)) {
         return; /* overtaken by a later one */
     }
     struct ptl_peer *peer = ptl_peer_get(shard, op->node);
@@ -86,14 +109,36 @@ void ptl_roles_take_master(struct ptl_shard *shard, const struct ptl_op *op)
         ptl_directory_fail(shard, op->node, PTL_ENOMEM);
         return;
     }
+    enter(directory, PTL_ROLE_ATTACHED);
     directory->attachment = op->epoch;
-    directory->has_master = true;
     directory->master = peer->port;
     peer->knows_owners = op->watcher != 0;
     feed(shard, peer);
     ptl_questions_again(shard);
     ptl_interests_again(shard);
     ptl_directory_find_again(shard);
+}
+
+/*
+ * We are global.  A master that is global, too, is told our part like any other, and asked for a
+ * while longer; one that has not said so knows us as its slave only, and is told nothing more.
+ */
+static void leave_master(struct ptl_shard *shard)
+{
+    struct ptl_shard_directory *directory = shard->directory;
+    struct ptl_peer *master = ptl_directory_has_master(directory)
+                                  ? ptl_peer_find(shard, ptl_port_node(&directory->master))
+                                  : NULL;
+
+    if (master != NULL && master->global) {
+        directory->master_until = shard->now + MASTER_STAYS_NS;
+        enter(directory, PTL_ROLE_BECOMING);
+        return;
+    }
+    if (master != NULL) {
+        ptl_outlet_end_feed(master);
+    }
+    enter(directory, PTL_ROLE_GLOBAL);
 }
 
 void ptl_roles_take_global(struct ptl_shard *shard, const struct ptl_op *op)
@@ -103,16 +148,8 @@ void ptl_roles_take_global(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_peer *peer;
     uint32_t at = 0;
 
-    directory->global = true;
     directory->started = true;
-    if (directory->has_master) {
-        peer = ptl_peer_find(shard, ptl_port_node(&directory->master));
-        directory->has_master = peer != NULL && peer->global;
-        directory->master_until = shard->now + MASTER_STAYS_NS;
-        if (peer != NULL && !peer->global) {
-            ptl_outlet_end_feed(peer);
-        }
-    }
+    leave_master(shard);
     ptl_interests_end(shard);
     ptl_questions_again(shard);
     ptl_directory_say_global(shard);
@@ -129,11 +166,11 @@ bool ptl_roles_work(struct ptl_shard *shard)
 {
     struct ptl_shard_directory *directory = shard->directory;
 
-    if (!directory->global || !directory->has_master) {
+    if (directory->role != PTL_ROLE_BECOMING) {
         return false;
     }
-    directory->has_master = shard->now < directory->master_until;
-    if (!directory->has_master) {
+    if (shard->now >= directory->master_until) {
+        enter(directory, PTL_ROLE_GLOBAL);
         ptl_questions_again(shard); /* what it has not answered is answered here */
     }
     return ptl_questions_wait(shard);
@@ -155,7 +192,7 @@ void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node)
         ptl_director_link_down(shard, node);
     }
     if (ptl_directory_is_master(directory, node)) {
-        directory->has_master = false;
+        enter(directory, ptl_directory_is_global(directory) ? PTL_ROLE_GLOBAL : PTL_ROLE_ALONE);
         ptl_questions_again(shard);
         ptl_interests_again(shard);
         ptl_directory_find_again(shard);

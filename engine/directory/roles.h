@@ -2,6 +2,10 @@
  * engine/directory/roles.h - what this node and its peers are in the network, on every shard: what
  * changes in the slice when a role does.
  *
+ *   ALONE <--master lost--> ATTACHED --global--> BECOMING --3 s, or master lost--> GLOBAL
+ *     |       attached          '------global, and the master is not-----------------^
+ *     '-----------------global-------------------------------------------------------'
+ *
  *   we have a master   it is fed, asked our questions, and for the families watched here
  *   we are global      peers that are global are fed; copies go; 'g and 'l begin (mesh.h)
  *   a peer is global   it brings its database itself, and is fed ours

@@ -75,7 +75,7 @@ void ptl_directory_take_found(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_link *link = ptl_link_find(shard, op->node);
     struct ptl_buffer *list = &shard->directory->packet;
 
-    if (link == NULL || link->state != PTL_LINK_DIALING || !link->asking) {
+    if (link == NULL || link->state != PTL_LINK_DIALING || link->asked != PTL_LINK_ASKING) {
         return; /* nobody waits for it any more */
     }
     ptl_buffer_clear(list);

@@ -21,8 +21,8 @@ static void drop_addresses(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
 {
-    ptl_assert(link->state == PTL_LINK_DOWN);
-    link->state = PTL_LINK_DIALING;
+    ptl_assert(link->dial == NULL && link->addresses == NULL);
+    ptl_link_enter(link, PTL_LINK_DIALING);
     link->last_err = PTL_ENOADDRESS;
     link->dialled_at = shard->now;
     link->give_up_at = shard->now + GIVE_UP_NS;
@@ -30,10 +30,9 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
     link->addresses =
         ptl_node_known_addresses(shard->node, ptl_link_id(link), &link->addresses_size);
     link->addresses_at = 0;
-    link->asking = link->asked = false;
-    if (shard->node->link_outside->knows(shard)) {
-        /* Our own copy of the database knows best, and at once. */
-        link->asking = shard->node->link_outside->find(shard, link);
+    link->asked = PTL_LINK_NOT_ASKED;
+    if (shard->node->link_outside->knows(shard) && shard->node->link_outside->find(shard, link)) {
+        link->asked = PTL_LINK_ASKING; /* our own copy of the database knows best, and at once */
     }
     ptl_links_tick_at(shard->links, shard->now);
 }
@@ -49,20 +48,19 @@ void ptl_link_calm(const struct ptl_shard *shard, struct ptl_link *link)
     link->redial_at = shard->now + link->redial_backoff;
 }
 
-/* Ask where it listens; false: that was done, or there is nobody to ask. */
 bool ptl_link_ask(struct ptl_shard *shard, struct ptl_link *link)
 {
-    if (link->asked || !shard->node->link_outside->find(shard, link)) {
+    if (link->asked != PTL_LINK_NOT_ASKED || !shard->node->link_outside->find(shard, link)) {
         return false;
     }
-    link->asking = true;
-    link->next_at = link->give_up_at;
+    link->asked = PTL_LINK_ASKING;
+    link->next_at = link->give_up_at; /* or when the answer comes */
     return true;
 }
 
 void ptl_link_ask_again(struct ptl_shard *shard, struct ptl_link *link)
 {
-    link->asking = link->asked = false;
+    link->asked = PTL_LINK_NOT_ASKED;
     link->next_at = shard->now;
     ptl_links_tick_at(shard->links, shard->now);
 }
@@ -73,8 +71,7 @@ void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct p
     size_t size = list.size + strlen(known) + 1;
     char *all = list.size == 0 ? NULL : ptl_alloc_raw(shard->allocator, size);
 
-    link->asking = false;
-    link->asked = true;
+    link->asked = PTL_LINK_ASKED;
     link->next_at = shard->now;
     ptl_links_tick_at(shard->links, shard->now);
     if (all == NULL) {
@@ -87,7 +84,6 @@ void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct p
     link->addresses_size = (uint32_t)size;
 }
 
-/* Start with the next HOST:PORT.  False: there is none. */
 void ptl_link_attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int err)
 {
     if (link->state == PTL_LINK_DIALING && link->dial == NULL) {
@@ -105,6 +101,7 @@ static void attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int s
 
 bool ptl_link_dial_next(struct ptl_shard *shard, struct ptl_link *link)
 {
+    ptl_assert(link->state == PTL_LINK_DIALING);
     while (link->addresses != NULL && link->addresses[link->addresses_at] != 0) {
         const char *host_port = link->addresses + link->addresses_at;
         size_t size = strcspn(host_port, ",");

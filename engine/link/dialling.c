@@ -40,7 +40,7 @@ static bool is_under_way(const struct ptl_shard *shard, const struct ptl_link *l
 static bool may_learn(const struct ptl_shard *shard, const struct ptl_link *link)
 {
     return (link->addresses == NULL && ptl_seeds_unsettled(shard->node)) ||
-           (!link->asked && shard->node->link_outside->may_find(shard->node));
+           (link->asked != PTL_LINK_ASKED && shard->node->link_outside->may_find(shard->node));
 }
 
 void ptl_link_dial_on(struct ptl_shard *shard, struct ptl_link *link)
@@ -50,7 +50,7 @@ void ptl_link_dial_on(struct ptl_shard *shard, struct ptl_link *link)
                       link->last_err == PTL_ENOADDRESS ? PTL_ETIMEOUT : link->last_err);
     } else if (shard->now < link->redial_at) {
         link->next_at = link->redial_at;
-    } else if (link->asking) {
+    } else if (link->asked == PTL_LINK_ASKING) {
         link->next_at = link->give_up_at; /* the answer ends this */
     } else if (shard->links->dial_count >= PTL_DIALS_MAX && link->dial == NULL &&
                link->addresses != NULL && link->addresses[link->addresses_at] != 0) {
@@ -62,7 +62,7 @@ void ptl_link_dial_on(struct ptl_shard *shard, struct ptl_link *link)
     } else if (ptl_link_ask(shard, link)) {
         return;
     } else if (may_learn(shard, link)) {
-        link->asked = false;
+        link->asked = PTL_LINK_NOT_ASKED;
         link->next_at = shard->now + SEEDS_AGAIN_NS;
     } else {
         ptl_link_fail(shard, link, link->last_err);

@@ -39,15 +39,48 @@ static enum ptl_log_level weight_of(const struct ptl_link *link, bool was_up, in
     return link->keep_until != 0 && link->keep_backoff != 0 ? PTL_LOG_DEBUG : PTL_LOG_INFO;
 }
 
+/* From now on what was issued before is stale, and nobody outside may rely on what is under way. */
+static void count_failure(struct ptl_shard *shard, struct ptl_link *link)
+{
+    link->failed_at = ++shard->ports->failures;
+    atomic_store(&shard->ports->told_outside, PTL_TELLING_OUTSIDE);
+    link->inherited = false;
+    link->again = PTL_OK;
+    link->untold = ptl_node_all_shards(shard->node);
+}
+
+/* What was watched there, what waited and what was known to be full is of no use any more. */
+static void lose_all(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_leavings_begin(&link->leavings, &link->watched, link->waiting_first);
+    link->waiting_first = link->waiting_last = NULL;
+    link->weight = 0;
+    ptl_peer_full_reset(shard, link);
+    ptl_link_weigh(shard, link);
+}
+
+/* Behind those that failed before: shards are told in that order, at the end of this turn. */
+static void enlist(struct ptl_shard_links *links, struct ptl_link *link)
+{
+    link->failing_next = NULL;
+    *(links->failing_last == NULL ? &links->failing_first : &links->failing_last->failing_next) =
+        link;
+    links->failing_last = link;
+    if (links->untold == NULL) {
+        links->untold = link;
+    }
+}
+
 void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
 {
     struct ptl_connection *connection = link->connection;
+    bool was_up = link->state == PTL_LINK_UP;
 
+    ptl_assert(err < 0);
     if (link->state == PTL_LINK_FAILING) {
-        link->again = err;
+        link->again = err; /* once all have been told of this failure it fails once more */
         return;
     }
-    bool was_up = link->state == PTL_LINK_UP;
     if (was_up) {
         ptl_link_calm(shard, link);
     }
@@ -55,22 +88,14 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
         ptl_losses_of_link(shard, link); /* nobody is left here to be told of them */
     }
     ptl_link_dial_end(shard, link);
-    link->state = PTL_LINK_FAILING;
-    link->connection = NULL;
-    link->failed_at = ++shard->ports->failures;
-    atomic_store(&shard->ports->told_outside, PTL_TELLING_OUTSIDE);
-    link->inherited = false;
-    link->again = PTL_OK;
-    link->untold = ptl_node_all_shards(shard->node);
+    link->connection = NULL; /* so that its end is not taken for another failure */
+    ptl_link_enter(link, PTL_LINK_FAILING);
+    count_failure(shard, link);
     link->reason = failure_reason(shard, link, err);
     if (connection != NULL) {
         ptl_connection_close(connection, err, PTL_LOG_DEBUG);
     }
-    ptl_leavings_begin(&link->leavings, &link->watched, link->waiting_first);
-    link->waiting_first = link->waiting_last = NULL;
-    link->weight = 0;
-    ptl_peer_full_reset(shard, link);
-    ptl_link_weigh(shard, link);
+    lose_all(shard, link);
     ptl_log_about(shard, weight_of(link, was_up, err), ptl_link_id(link), "%s %s: %s",
                   was_up ? "lost the link to" : "could not link to", link->id, ptl_err_text(err));
     link->db = (struct ptl_link_database){.attachment = 0};
@@ -79,14 +104,5 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
         ptl_links_tell_listeners(shard, link, false);
     }
     ptl_link_lose_seeds(shard, link);
-    link->failing_next = NULL;
-    if (shard->links->failing_last == NULL) {
-        shard->links->failing_first = link;
-    } else {
-        shard->links->failing_last->failing_next = link;
-    }
-    shard->links->failing_last = link; /* told at the end of this turn */
-    if (shard->links->untold == NULL) {
-        shard->links->untold = link;
-    }
+    enlist(shard->links, link);
 }

@@ -49,10 +49,9 @@ static void come_up(struct ptl_shard *shard, struct ptl_link *link,
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&connection->handshake);
 
-    ptl_assert(link->state == PTL_LINK_DOWN || link->state == PTL_LINK_DIALING);
     ptl_link_dial_end(shard, link);
-    link->state = PTL_LINK_UP;
     link->connection = connection;
+    ptl_link_enter(link, PTL_LINK_UP);
     link->peer_is_portolan = peer->is_portolan;
     link->peer_incarnation = peer->incarnation;
     link->peer_session = peer->session;

@@ -24,6 +24,23 @@ static bool same_link(const void *entry, struct ptl_span id)
     return ptl_span_equal(ptl_link_id(link), id);
 }
 
+#define BIT(state) (1u << PTL_LINK_##state)
+
+/* What may follow each state.  UP goes DOWN without a failure only at the node's end. */
+static const uint8_t follows[] = {
+    [PTL_LINK_DOWN] = BIT(DIALING) | BIT(UP) | BIT(FAILING),
+    [PTL_LINK_DIALING] = BIT(UP) | BIT(FAILING),
+    [PTL_LINK_UP] = BIT(FAILING) | BIT(DOWN),
+    [PTL_LINK_FAILING] = BIT(DOWN),
+};
+
+void ptl_link_enter(struct ptl_link *link, enum ptl_link_state state)
+{
+    ptl_assert((follows[link->state] & 1u << state) != 0);
+    ptl_assert((state == PTL_LINK_UP) == (link->connection != NULL));
+    link->state = (uint8_t)state;
+}
+
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node)
 {
     return ptl_map_find(&shard->links->by_id, ptl_name_hash(node), same_link, node);

@@ -1,9 +1,13 @@
 /*
  * engine/link/link.h - what joins this node to one other: its owner's side.
  *
- *   DOWN --send, watch--> DIALING --proved--> UP --fails--> FAILING --all shards told--> DOWN
- *     |                      '------------- fails ------------^
- *     '--------- a connection is proved --------^
+ *          .------------- a connection is proved -------------.
+ *          |                                                  v
+ *   .--> DOWN --send, watch, keep--> DIALING --proved-------> UP --the node ends--> DOWN
+ *   |      | a stale op                 | gives up             | fails
+ *   |      v                            v                      v
+ *   '-- FAILING <-----------------------'----------------------'
+ *       until all shards are told and have answered
  *
  * Exactly one shard owns a link: the one that the node ID's hash names.  A failure is told in two
  * steps (G2): the owner raises its count of failures and tells every shard; each fires its monitors
@@ -29,7 +33,14 @@ enum ptl_link_state {
     PTL_LINK_DOWN,    /* no connection and no wish for one */
     PTL_LINK_DIALING, /* something waits for a connection */
     PTL_LINK_UP,      /* packets flow */
-    PTL_LINK_FAILING, /* shards are being told */
+    PTL_LINK_FAILING, /* shards are being told, what it had is being cleared away */
+};
+
+/* DIALING: whether the database has been asked where the node listens. */
+enum ptl_link_asked {
+    PTL_LINK_NOT_ASKED,
+    PTL_LINK_ASKING, /* the answer is awaited */
+    PTL_LINK_ASKED,  /* it has come: there is nothing more to learn, for now */
 };
 
 /* What a link has announced of databases; begins anew with each connection. */
@@ -49,61 +60,74 @@ struct ptl_link {
     uint64_t hash;
     char id[PTL_NODE_ID_MAX + 1];
     uint8_t id_size;
-    uint8_t state;      /* enum ptl_link_state */
+    uint8_t state;      /* enum ptl_link_state: ptl_link_enter() alone sets it */
     uint64_t failed_at; /* number of the last failure; what is older is stale */
     bool inherited;     /* failed_at is that of an earlier link, perhaps to another node */
-    int again;          /* FAILING: it has failed anew meanwhile, with this error */
-    uint64_t untold;    /* FAILING: a bit a shard that still has to be told */
-    struct ptl_link *failing_next;
-    struct ptl_msg *reason; /* FAILING */
 
-    struct ptl_connection *connection; /* UP */
+    /* DIALING: addresses.c, dialling.c */
+    struct ptl_dial *dial;   /* the attempt under way */
+    char *addresses;         /* what is left of "HOST:PORT,HOST:PORT", or NULL */
+    uint32_t addresses_size; /* of the block */
+    uint32_t addresses_at;
+    uint8_t asked;       /* enum ptl_link_asked */
+    int last_err;        /* why the last attempt failed */
+    uint64_t next_at;    /* ns: try the next address, or look again */
+    uint64_t give_up_at; /* ns */
+    uint64_t dialled_at; /* ns */
+    uint64_t redial_at;  /* ns: not dialled before, since the last link did not last */
+    uint64_t redial_backoff;
+    uint64_t keep_until; /* ns: until then a link is wanted, whatever is sent; 0: not so */
+    uint64_t keep_at;    /* ns: try for that */
+    uint64_t keep_backoff;
+
+    /* Candidates, and what is known of the peer since the link was last up: joining.c */
     struct ptl_connection *candidates; /* in the making, or proved and waiting */
+    uint64_t seeds;                    /* a bit a seed whose address led here */
     uint64_t peer_incarnation;
     uint64_t peer_session;
     uint64_t peer_features;
     uint64_t peer_bytes_max; /* of a message that it takes, when it last said; else UINT64_MAX */
     bool peer_is_portolan;
     bool peer_speaks_global;
-    bool dialled; /* UP: by us */
+    uint64_t rival_told_at; /* ns: when the operator was last told of a rival; 0: never */
+
+    /* UP */
+    struct ptl_connection *connection; /* never NULL while it is up, always NULL else */
     struct ptl_link_database db;
+    bool dialled;                  /* by us; it stays so until it is up again */
+    bool has_rivals;               /* other nodes of its name have proved themselves, and wait */
     uint64_t up_at;                /* ns: since when, or when it last came up */
     uint64_t received_at, sent_at; /* ns */
-    bool has_rivals;               /* other nodes of its name have proved themselves, and wait */
-    uint64_t rival_told_at;        /* ns: when the operator was last told of one; 0: never */
-    uint64_t seeds;                /* a bit a seed whose address led here */
+    uint64_t seek_until;           /* ns: what the peer has had us look for is paid for by then */
+    uint64_t seek_last;            /* the hash of the node that it had us look for last */
+    bool dirty;                    /* has something to flush */
+    struct ptl_link *dirty_next;
 
+    /* What waits and is watched, in any state but FAILING's: packet.c, watch_*.c */
     struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
     uint64_t weight;                                 /* bytes in `waiting` */
     uint64_t weighed;                                /* bytes of this link in links.weight */
-    struct ptl_map watched;
-    struct ptl_map listeners;     /* the peer's monitors on our ports, by their names */
-    struct ptl_leavings leavings; /* FAILING */
+    struct ptl_map watched;   /* ports there, by shards of ours: struct ptl_watched */
+    struct ptl_map listeners; /* the peer's monitors on our ports, by their names */
     struct ptl_fullness fullness;
-    struct ptl_map told_full;   /* ports of ours that the peer knows to be full (peer_room.c) */
+    struct ptl_map told_full;   /* ports of ours that the peer knows to be full (peer_full.c) */
     struct ptl_map remote_full; /* ports of the peer's that are full */
 
-    struct ptl_dial *dial;   /* the attempt under way */
-    char *addresses;         /* DIALING: what is left of "HOST:PORT,HOST:PORT", or NULL */
-    uint32_t addresses_size; /* of the block */
-    uint32_t addresses_at;
-    bool asking, asked;  /* DIALING: where the node listens */
-    uint64_t keep_until; /* ns: until then a link is wanted, whatever is sent; 0: not so */
-    uint64_t keep_at;    /* ns: try for that */
-    uint64_t keep_backoff;
-    uint64_t seek_until; /* ns: what this peer has had us look for is paid for by then */
-    uint64_t seek_last;  /* the hash of the node that it had us look for last */
-    uint64_t redial_at;  /* ns: not dialled before, since the last link did not last */
-    uint64_t redial_backoff;
-    uint64_t next_at;    /* ns: try the next address, or look again */
-    uint64_t give_up_at; /* ns */
-    uint64_t dialled_at; /* ns */
-    int last_err;
+    /* FAILING: failure.c, telling.c */
+    int again;              /* it has failed anew meanwhile, with this error; 0: not so */
+    uint64_t untold;        /* a bit a shard that still has to be told */
+    struct ptl_msg *reason; /* told along; NULL: no memory */
+    struct ptl_leavings leavings;
+    struct ptl_link *failing_next;
 
-    bool dirty; /* has something to flush */
-    struct ptl_link *dirty_next;
-    uint64_t idle_at; /* ns: since when nobody wants it */
+    uint64_t idle_at; /* DOWN, ns: since when nobody wants it */
 };
+
+/*
+ * Go over to another state, which follows from the one it is in (asserted).  Whoever does so has
+ * seen to the fields of the state that it leaves.
+ */
+void ptl_link_enter(struct ptl_link *link, enum ptl_link_state state);
 
 /* Its node's ID. */
 static inline struct ptl_span ptl_link_id(const struct ptl_link *link)

@@ -69,7 +69,7 @@ void ptl_links_close(struct ptl_shard *shard)
         struct ptl_connection *next = c->all_next;
         if (ptl_link_runs_on(c->link, c)) {
             c->link->connection = NULL;
-            c->link->state = PTL_LINK_DOWN;
+            ptl_link_enter(c->link, PTL_LINK_DOWN);
             ptl_node_linked(shard->node, ptl_link_id(c->link), false);
         }
         if (c->state != PTL_CONNECTION_MOVING) {

@@ -71,7 +71,7 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
 {
     ptl_msg_free(link->reason);
     link->reason = NULL;
-    link->state = PTL_LINK_DOWN;
+    ptl_link_enter(link, PTL_LINK_DOWN);
     link->idle_at = shard->now;
     if (link->again != PTL_OK) {
         ptl_link_fail(shard, link, link->again);

@@ -1,7 +1,6 @@
 #include "engine/link/dial.h"
 
 #include "engine/link/connection.h"
-#include "engine/link/node_links.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
 

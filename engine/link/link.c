@@ -1,22 +1,8 @@
 #include "engine/link/link.h"
 
-#include "engine/link/connection.h"
-#include "engine/link/dial.h"
-#include "engine/link/link_weight.h"
-#include "engine/link/linked.h"
-#include "engine/link/losses.h"
-#include "engine/link/outside.h"
-#include "engine/link/peer_limit.h"
-#include "engine/link/peer_room.h"
 #include "engine/link/shard_links.h"
-#include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/port/callback.h"
-#include "engine/port/reason.h"
-#include "engine/port/send.h"
-#include "engine/port/spawn.h"
 #include "engine/shard/node.h"
-#include "engine/shard/slice.h"
 
 static bool same_link(const void *entry, struct ptl_span id)
 {

@@ -9,7 +9,6 @@
 #include "engine/link/losses.h"
 #include "engine/link/node_links.h"
 #include "engine/link/shard_links.h"
-#include "engine/link/telling.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 

@@ -8,7 +8,6 @@
 #include "engine/link/packet.h"
 #include "engine/link/peer_full.h"
 #include "engine/link/peer_limit.h"
-#include "engine/link/peer_room.h"
 #include "engine/link/shard_links.h"
 #include "engine/link/stream.h"
 #include "engine/shard/node.h"

@@ -8,7 +8,6 @@
 #include "engine/link/links_end.h"
 #include "engine/link/node_links.h"
 #include "engine/link/peer_full.h"
-#include "engine/link/peer_room.h"
 #include "engine/link/places.h"
 #include "engine/link/seed.h"
 #include "engine/link/shard_links.h"

@@ -1,8 +1,5 @@
 #include "engine/link/making.h"
 
-#include "engine/link/connection.h"
-#include "engine/link/failure.h"
-#include "engine/shard/node.h"
 #include "io/base.h"
 
 #define SMALL ((size_t)65536) /* what is not counted */

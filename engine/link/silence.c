@@ -5,7 +5,6 @@
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/link/packet.h"
-#include "engine/link/receive.h"
 #include "engine/link/stream.h"
 #include "engine/shard/node.h"
 

@@ -1,7 +1,6 @@
 #include "engine/link/stream.h"
 
 #include "engine/link/ending.h"
-#include "engine/link/failure.h"
 #include "engine/link/handover.h"
 #include "engine/link/joining.h"
 #include "engine/link/link.h"

@@ -24,7 +24,7 @@ void ptl_links_init(struct ptl_shard_links *links, const struct ptl_node *node)
                        node->options.half_open_per_address);
 }
 
-void ptl_links_flush(struct ptl_shard *shard)
+uint64_t ptl_links_flush(struct ptl_shard *shard)
 {
     while (shard->links->dirty != NULL) {
         struct ptl_link *link = shard->links->dirty;
@@ -34,6 +34,7 @@ void ptl_links_flush(struct ptl_shard *shard)
             ptl_connection_flush(link->connection);
         }
     }
+    return UINT64_MAX;
 }
 
 bool ptl_links_flushed(struct ptl_shard *shard)

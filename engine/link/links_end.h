@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ptl_link;
 struct ptl_shard_links;
@@ -13,8 +14,8 @@ struct ptl_shard;
 
 void ptl_links_init(struct ptl_shard_links *links, const struct ptl_node *node);
 
-/* Send all that has gathered: one send a link. */
-void ptl_links_flush(struct ptl_shard *shard);
+/* A step of the turn: send all that has gathered, one send a link.  Never due by itself. */
+uint64_t ptl_links_flush(struct ptl_shard *shard);
 
 /* Whether all that was accepted for other nodes has left. */
 bool ptl_links_flushed(struct ptl_shard *shard);

@@ -4,6 +4,7 @@
 #include "engine/link/shard_links.h"
 #include "engine/port/callback.h"
 #include "engine/shard/node.h"
+#include "engine/shard/take.h"
 
 void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listener)
 {

@@ -15,6 +15,7 @@
 #include "engine/port/shard_ports.h"
 #include "engine/port/spawn.h"
 #include "engine/shard/node.h"
+#include "engine/shard/take.h"
 
 /* One request, half taken apart: what stands behind its name. */
 struct request {

@@ -9,6 +9,7 @@
 #include "engine/node/stop.h"
 #include "engine/node/tower.h"
 #include "engine/port/node_ports.h"
+#include "engine/shard/take.h"
 #include "io/thread.h"
 
 const char *ptl_node_id(const struct ptl_node *node)

@@ -36,6 +36,7 @@
 #include "engine/port/spawn.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
+#include "engine/shard/take.h"
 #include "engine/shard/tower.h"
 
 /* Something is left that could not be done for lack of room: look again soon. */
@@ -299,12 +300,6 @@ static uint64_t links_due(struct ptl_shard *shard)
     return shard->stop_step < PTL_STOP_TELL ? shard->links->tick_at : UINT64_MAX;
 }
 
-static uint64_t flush_links(struct ptl_shard *shard)
-{
-    ptl_links_flush(shard);
-    return UINT64_MAX;
-}
-
 static uint64_t waiters_due(struct ptl_shard *shard)
 {
     return at_once_if(shard->ports->waiters.news && ptl_waiters_any(&shard->ports->waiters));
@@ -340,7 +335,7 @@ static ptl_step_fn *const turn[] = {
     ports_due,
     afters_due,
     links_due,
-    flush_links,
+    ptl_links_flush,
     ptl_shard_publish,
     waiters_due,
     put_off_due,

@@ -16,6 +16,7 @@
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
+#include "engine/shard/take.h"
 
 #include <stdio.h>
 

@@ -10,6 +10,7 @@
 #include "engine/message/name.h"
 #include "engine/portolan.h"
 #include "engine/shard/log.h"
+#include "engine/shard/post.h"
 #include "engine/shard/ring.h"
 #include "engine/shard/shard.h"
 
@@ -47,6 +48,12 @@ struct ptl_node {
 };
 
 _Static_assert(offsetof(struct ptl_node, self) == 0, "ptl_identity_of()");
+
+/* The ring from one shard to another of the same node. */
+static inline struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to)
+{
+    return &from->node->rings[from->index * from->node->shard_count + to];
+}
 
 /* A bit for every shard. */
 static inline uint64_t ptl_node_all_shards(const struct ptl_node *node)

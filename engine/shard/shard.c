@@ -1,192 +1,14 @@
 #include "engine/shard/shard.h"
 
-#include "engine/message/message.h"
 #include "engine/shard/node.h"
+#include "engine/shard/take.h"
 #include "engine/shard/tower.h"
-
-/* Give the producer its room back after so many records, not only at the end. */
-#define RELEASE_EVERY 256
-
-struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to)
-{
-    return &from->node->rings[from->index * from->node->shard_count + to];
-}
-
-/* ---- Posting ------------------------------------------------------------------------------- */
-
-int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op, bool control)
-{
-    struct ptl_ring *ring = ptl_shard_ring(from, to);
-    uint32_t size = ptl_op_size(op);
-    uint64_t held = ptl_op_held(op);
-    void *place = ptl_ring_reserve(ring, size, held, control);
-
-    if (place == NULL) {
-        return PTL_EFULL;
-    }
-    if (held == 0) {
-        ptl_op_pack(op, place);
-        ptl_ring_commit(ring, size, 0);
-        return PTL_OK;
-    }
-    struct ptl_op prepared = *op;
-    struct ptl_msg *made;
-    if (ptl_op_prepare(&prepared, from->allocator, &made) < 0) {
-        return PTL_ENOMEM; /* what was reserved is simply not committed */
-    }
-    ptl_op_pack(&prepared, place);
-    ptl_ring_commit(ring, size, held);
-    ptl_msg_free(made);
-    return PTL_OK;
-}
-
-int ptl_shard_post_message(struct ptl_shard *from, const struct ptl_port *to, struct ptl_span body,
-                           uint32_t count)
-{
-    struct ptl_ring *ring = ptl_shard_ring(from, to->shard);
-    uint32_t size = ptl_record_message_size(body.size);
-    void *place = ptl_ring_reserve(ring, size, 0, false);
-
-    if (place == NULL) {
-        return PTL_EFULL;
-    }
-    ptl_record_pack_message(place, to->slot, to->generation, body, count);
-    ptl_ring_commit(ring, size, 0);
-    return PTL_OK;
-}
-
-void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from)
-{
-    if (shard != from && atomic_load(&shard->sleeping) &&
-        atomic_exchange(&shard->sleeping, false)) {
-        ptl_loop_wake(shard->loop, from == NULL ? NULL : from->loop);
-    }
-}
-
-void ptl_shard_hand(struct ptl_shard *shard, struct ptl_parcel *parcel, struct ptl_shard *from)
-{
-    atomic_fetch_add_explicit(&shard->inbox.weight, ptl_parcel_weight(parcel),
-                              memory_order_relaxed);
-    ptl_inbox_push(&shard->inbox, parcel);
-    ptl_shard_wake(shard, from);
-}
-
-/* ---- Taking -------------------------------------------------------------------------------- */
-
-void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    ptl_assert(op->kind < PTL_OP_KINDS);
-    struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
-    borrowed.allocator = shard->allocator; /* of copies that are kept */
-
-    shard->tower->ops[op->kind].take(shard, op, op->whole != NULL ? op->whole : &borrowed);
-}
-
-void ptl_op_drop(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    ptl_assert(op->kind < PTL_OP_KINDS);
-    const struct ptl_op_taker *taker = &shard->tower->ops[op->kind];
-
-    if (taker->drop != NULL) {
-        taker->drop(shard, op);
-    }
-}
-
-uint64_t ptl_shard_take_inbox(struct ptl_shard *shard)
-{
-    struct ptl_parcel *list = ptl_inbox_take(&shard->inbox);
-
-    ptl_shard_lap(shard);
-    while (list != NULL) {
-        struct ptl_parcel *parcel = list;
-        struct ptl_op op;
-        list = list->next;
-        uint64_t weight = ptl_parcel_weight(parcel);
-        ptl_op_unpack(parcel->bytes, &op);
-        bool embedded = shard->tower->ops[op.kind].embedded;
-        ptl_shard_take(shard, &op);
-        if (!embedded) {
-            ptl_parcel_free(parcel, shard->allocator);
-        }
-        atomic_fetch_sub_explicit(&shard->inbox.weight, weight, memory_order_relaxed);
-        shard->inbox_taken = true;
-    }
-    return UINT64_MAX;
-}
-
-static void take_record(struct ptl_shard *shard, struct ptl_ring *ring, const void *place)
-{
-    const struct ptl_record *record = place;
-
-    if (ptl_record_is_message(record)) {
-        struct ptl_msg msg = ptl_msg_borrow(ptl_span(record + 1, record->body_size), record->count);
-        msg.allocator = shard->allocator;
-        shard->tower->message(shard, record->slot, record->generation, &msg);
-        return;
-    }
-    struct ptl_op op;
-    ptl_op_unpack(record, &op);
-    ptl_shard_take(shard, &op);
-    uint64_t held = ptl_op_done(record);
-    if (held != 0) {
-        ptl_ring_returned(ring, held);
-    }
-}
-
-static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
-{
-    struct ptl_ring *ring = ptl_shard_ring(&shard->node->shards[from], shard->index);
-    unsigned count = 0;
-    void *record;
-
-    while ((record = ptl_ring_take(ring, tail)) != NULL) {
-        take_record(shard, ring, record);
-        if (++count % RELEASE_EVERY == 0 && ptl_ring_release(ring)) {
-            ptl_shard_wake(&shard->node->shards[from], shard);
-        }
-    }
-    if (ptl_ring_release(ring)) {
-        ptl_shard_wake(&shard->node->shards[from], shard);
-        shard->unfinished |= from == shard->index;
-    }
-}
-
-uint64_t ptl_shard_look(struct ptl_shard *shard)
-{
-    for (unsigned i = 0; i < shard->node->shard_count; i++) {
-        shard->tails[i] = ptl_ring_tail(ptl_shard_ring(&shard->node->shards[i], shard->index));
-    }
-    ptl_shard_lap(shard);
-    return UINT64_MAX;
-}
-
-uint64_t ptl_shard_take_rings(struct ptl_shard *shard)
-{
-    for (unsigned i = 0; i < shard->node->shard_count; i++) {
-        ptl_shard_lap(shard);
-        take_ring(shard, i, shard->tails[i]);
-    }
-    return UINT64_MAX;
-}
 
 /* ---- The turn ------------------------------------------------------------------------------ */
 
 uint64_t ptl_shard_fire_timers(struct ptl_shard *shard)
 {
     return ptl_timers_fire(shard, shard->now) ? 0 : UINT64_MAX;
-}
-
-uint64_t ptl_shard_publish(struct ptl_shard *shard)
-{
-    for (unsigned i = 0; i < shard->node->shard_count; i++) {
-        struct ptl_ring *ring = ptl_shard_ring(shard, i);
-        ptl_ring_publish(ring);
-        /* Parts of it may have been published during the turn: what counts is that it sleeps. */
-        if (i != shard->index && !ptl_ring_drained(ring)) {
-            ptl_shard_wake(&shard->node->shards[i], shard);
-        }
-    }
-    return UINT64_MAX;
 }
 
 static bool has_input(const struct ptl_shard *shard)
@@ -419,23 +241,6 @@ void ptl_shard_unopen(struct ptl_shard *shard)
     EACH_PART_DOWN(shard, unopen)
 }
 
-static void drop_inbox(struct ptl_shard *shard)
-{
-    struct ptl_parcel *list = ptl_inbox_take(&shard->inbox);
-
-    while (list != NULL) {
-        struct ptl_parcel *parcel = list;
-        struct ptl_op op;
-        list = list->next;
-        ptl_op_unpack(parcel->bytes, &op);
-        bool embedded = shard->tower->ops[op.kind].embedded;
-        ptl_op_drop(shard, &op);
-        if (!embedded) {
-            ptl_parcel_free(parcel, shard->allocator);
-        }
-    }
-}
-
 void ptl_shard_close(struct ptl_shard *shard)
 {
     (void)ptl_shard_enter(shard);
@@ -444,7 +249,7 @@ void ptl_shard_close(struct ptl_shard *shard)
     ptl_dues_close(&shard->dues);
     EACH_PART_DOWN(shard, close)
     if (shard->loop != NULL) {
-        drop_inbox(shard);
+        ptl_shard_drop_inbox(shard);
         ptl_loop_free(shard->loop);
     }
     EACH_PART_DOWN(shard, closed)
@@ -453,7 +258,7 @@ void ptl_shard_close(struct ptl_shard *shard)
 
 void ptl_shard_drop(struct ptl_shard *shard)
 {
-    drop_inbox(shard); /* what shards that closed later have handed over */
+    ptl_shard_drop_inbox(shard); /* what shards that closed later have handed over */
     EACH_PART_DOWN(shard, drop)
     ptl_timers_drop(&shard->timers);
 }

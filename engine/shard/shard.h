@@ -61,9 +61,6 @@ struct ptl_shard {
     struct ptl_shard_directory *directory;
 };
 
-/* The ring from one shard to another of the same node. */
-struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to);
-
 /* Errors: PTL_ENOMEM; then ptl_shard_drop() frees what there is. */
 PTL_MUST_CHECK int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned index);
 
@@ -88,19 +85,8 @@ static inline void ptl_shard_lap(struct ptl_shard *shard)
     shard->coarse = ptl_loop_coarse(shard->loop);
 }
 
-/*
- * The shard's own steps of the turn (engine/shard/tower.h).  First it looks how far the rings
- * reach, then the inbox is taken, then the rings up to there; at the end what was sent is shown to
- * the shards that it is for.
- */
-uint64_t ptl_shard_look(struct ptl_shard *shard);
-uint64_t ptl_shard_take_inbox(struct ptl_shard *shard);
-uint64_t ptl_shard_take_rings(struct ptl_shard *shard);
+/* A step of the turn (engine/shard/tower.h): due at once when more are due than a slice. */
 uint64_t ptl_shard_fire_timers(struct ptl_shard *shard);
-uint64_t ptl_shard_publish(struct ptl_shard *shard);
-
-/* Wake it if it sleeps.  Thread: any; `from` is the caller's own shard or NULL. */
-void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from);
 
 /* Nothing is under way to, in or from this shard: all that was accepted is delivered. */
 bool ptl_shard_quiet(struct ptl_shard *shard);
@@ -113,25 +99,3 @@ void ptl_shard_close(struct ptl_shard *shard);
 
 /* Free what ptl_shard_init() made.  Thread: any, when the shard's thread has ended. */
 void ptl_shard_drop(struct ptl_shard *shard);
-
-/* Free what an op points to: it will not be taken. */
-void ptl_op_drop(struct ptl_shard *shard, const struct ptl_op *op);
-
-/* An op has arrived at its shard. */
-void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op);
-
-/*
- * Put an op into the ring to another shard (or our own).  `control` may use the reserve.
- * Errors: PTL_EFULL, PTL_ENOMEM.
- */
-PTL_MUST_CHECK int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op,
-                                  bool control);
-
-/* The same for a small message to a port of this node known by its slot. */
-PTL_MUST_CHECK int ptl_shard_post_message(struct ptl_shard *from, const struct ptl_port *to,
-                                          struct ptl_span body, uint32_t count);
-
-/*
- * Hand a parcel to a shard from any thread.  Owns: the parcel is the shard's.
- */
-void ptl_shard_hand(struct ptl_shard *shard, struct ptl_parcel *parcel, struct ptl_shard *from);

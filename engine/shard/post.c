@@ -1,0 +1,74 @@
+#include "engine/shard/post.h"
+
+#include "engine/message/message.h"
+#include "engine/shard/node.h"
+
+int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op, bool control)
+{
+    struct ptl_ring *ring = ptl_shard_ring(from, to);
+    uint32_t size = ptl_op_size(op);
+    uint64_t held = ptl_op_held(op);
+    void *place = ptl_ring_reserve(ring, size, held, control);
+
+    if (place == NULL) {
+        return PTL_EFULL;
+    }
+    if (held == 0) {
+        ptl_op_pack(op, place);
+        ptl_ring_commit(ring, size, 0);
+        return PTL_OK;
+    }
+    struct ptl_op prepared = *op;
+    struct ptl_msg *made;
+    if (ptl_op_prepare(&prepared, from->allocator, &made) < 0) {
+        return PTL_ENOMEM; /* what was reserved is simply not committed */
+    }
+    ptl_op_pack(&prepared, place);
+    ptl_ring_commit(ring, size, held);
+    ptl_msg_free(made);
+    return PTL_OK;
+}
+
+int ptl_shard_post_message(struct ptl_shard *from, const struct ptl_port *to, struct ptl_span body,
+                           uint32_t count)
+{
+    struct ptl_ring *ring = ptl_shard_ring(from, to->shard);
+    uint32_t size = ptl_record_message_size(body.size);
+    void *place = ptl_ring_reserve(ring, size, 0, false);
+
+    if (place == NULL) {
+        return PTL_EFULL;
+    }
+    ptl_record_pack_message(place, to->slot, to->generation, body, count);
+    ptl_ring_commit(ring, size, 0);
+    return PTL_OK;
+}
+
+void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from)
+{
+    if (shard != from && atomic_load(&shard->sleeping) &&
+        atomic_exchange(&shard->sleeping, false)) {
+        ptl_loop_wake(shard->loop, from == NULL ? NULL : from->loop);
+    }
+}
+
+void ptl_shard_hand(struct ptl_shard *shard, struct ptl_parcel *parcel, struct ptl_shard *from)
+{
+    atomic_fetch_add_explicit(&shard->inbox.weight, ptl_parcel_weight(parcel),
+                              memory_order_relaxed);
+    ptl_inbox_push(&shard->inbox, parcel);
+    ptl_shard_wake(shard, from);
+}
+
+uint64_t ptl_shard_publish(struct ptl_shard *shard)
+{
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        struct ptl_ring *ring = ptl_shard_ring(shard, i);
+        ptl_ring_publish(ring);
+        /* Parts of it may have been published during the turn: what counts is that it sleeps. */
+        if (i != shard->index && !ptl_ring_drained(ring)) {
+            ptl_shard_wake(&shard->node->shards[i], shard);
+        }
+    }
+    return UINT64_MAX;
+}

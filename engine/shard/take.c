@@ -1,0 +1,121 @@
+#include "engine/shard/take.h"
+
+#include "engine/message/message.h"
+#include "engine/shard/node.h"
+#include "engine/shard/tower.h"
+
+/* Give the producer its room back after so many records, not only at the end. */
+#define RELEASE_EVERY 256
+
+void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_assert(op->kind < PTL_OP_KINDS);
+    struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
+    borrowed.allocator = shard->allocator; /* of copies that are kept */
+
+    shard->tower->ops[op->kind].take(shard, op, op->whole != NULL ? op->whole : &borrowed);
+}
+
+void ptl_op_drop(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    ptl_assert(op->kind < PTL_OP_KINDS);
+    const struct ptl_op_taker *taker = &shard->tower->ops[op->kind];
+
+    if (taker->drop != NULL) {
+        taker->drop(shard, op);
+    }
+}
+
+uint64_t ptl_shard_take_inbox(struct ptl_shard *shard)
+{
+    struct ptl_parcel *list = ptl_inbox_take(&shard->inbox);
+
+    ptl_shard_lap(shard);
+    while (list != NULL) {
+        struct ptl_parcel *parcel = list;
+        struct ptl_op op;
+        list = list->next;
+        uint64_t weight = ptl_parcel_weight(parcel);
+        ptl_op_unpack(parcel->bytes, &op);
+        bool embedded = shard->tower->ops[op.kind].embedded;
+        ptl_shard_take(shard, &op);
+        if (!embedded) {
+            ptl_parcel_free(parcel, shard->allocator);
+        }
+        atomic_fetch_sub_explicit(&shard->inbox.weight, weight, memory_order_relaxed);
+        shard->inbox_taken = true;
+    }
+    return UINT64_MAX;
+}
+
+static void take_record(struct ptl_shard *shard, struct ptl_ring *ring, const void *place)
+{
+    const struct ptl_record *record = place;
+
+    if (ptl_record_is_message(record)) {
+        struct ptl_msg msg = ptl_msg_borrow(ptl_span(record + 1, record->body_size), record->count);
+        msg.allocator = shard->allocator;
+        shard->tower->message(shard, record->slot, record->generation, &msg);
+        return;
+    }
+    struct ptl_op op;
+    ptl_op_unpack(record, &op);
+    ptl_shard_take(shard, &op);
+    uint64_t held = ptl_op_done(record);
+    if (held != 0) {
+        ptl_ring_returned(ring, held);
+    }
+}
+
+static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
+{
+    struct ptl_ring *ring = ptl_shard_ring(&shard->node->shards[from], shard->index);
+    unsigned count = 0;
+    void *record;
+
+    while ((record = ptl_ring_take(ring, tail)) != NULL) {
+        take_record(shard, ring, record);
+        if (++count % RELEASE_EVERY == 0 && ptl_ring_release(ring)) {
+            ptl_shard_wake(&shard->node->shards[from], shard);
+        }
+    }
+    if (ptl_ring_release(ring)) {
+        ptl_shard_wake(&shard->node->shards[from], shard);
+        shard->unfinished |= from == shard->index;
+    }
+}
+
+uint64_t ptl_shard_look(struct ptl_shard *shard)
+{
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        shard->tails[i] = ptl_ring_tail(ptl_shard_ring(&shard->node->shards[i], shard->index));
+    }
+    ptl_shard_lap(shard);
+    return UINT64_MAX;
+}
+
+uint64_t ptl_shard_take_rings(struct ptl_shard *shard)
+{
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        ptl_shard_lap(shard);
+        take_ring(shard, i, shard->tails[i]);
+    }
+    return UINT64_MAX;
+}
+
+void ptl_shard_drop_inbox(struct ptl_shard *shard)
+{
+    struct ptl_parcel *list = ptl_inbox_take(&shard->inbox);
+
+    while (list != NULL) {
+        struct ptl_parcel *parcel = list;
+        struct ptl_op op;
+        list = list->next;
+        ptl_op_unpack(parcel->bytes, &op);
+        bool embedded = shard->tower->ops[op.kind].embedded;
+        ptl_op_drop(shard, &op);
+        if (!embedded) {
+            ptl_parcel_free(parcel, shard->allocator);
+        }
+    }
+}

@@ -3,6 +3,7 @@
  * as the second has no turn, the ring to it stays as full as it is.
  */
 #include "engine/shard/due.h"
+#include "engine/shard/list.h"
 
 #include "engine/message/message.h"
 #include "engine/node/node.h"

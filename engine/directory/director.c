@@ -51,6 +51,7 @@ static void choose(struct ptl_shard *shard)
 {
     struct ptl_director *director = shard->directory->director;
 
+    ptl_assert(shard->index == 0);
     bool needed = director->needed || ptl_is_to_be_found(shard->node);
 
     if (director->master != NULL || ptl_directory_is_global(shard->directory)) {

@@ -54,6 +54,7 @@ bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_directory_take_find(struct ptl_shard *shard, const struct ptl_op *op)
 {
+    ptl_assert(ptl_directory_place(shard, ptl_span_text("'l")) == shard->index);
     const uint8_t null_value = PTL_CBOR_NULL;
     struct ptl_item item = {.value = ptl_span(&null_value, 1)};
     struct ptl_op found = {

@@ -1,6 +1,7 @@
 #include "engine/directory/keep.h"
 
 #include "engine/directory/database.h"
+#include "engine/directory/post.h"
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/link/shard_links.h"
@@ -27,6 +28,7 @@ static void attempt(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_directory_take_keep(struct ptl_shard *shard, const struct ptl_op *op)
 {
+    ptl_assert(ptl_directory_owner(shard, op->node) == shard->index);
     struct ptl_link *link = ptl_link_get(shard, op->node);
 
     if (link == NULL) {

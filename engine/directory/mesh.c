@@ -55,6 +55,7 @@ static void mirror(struct ptl_shard *shard, struct ptl_span node)
     const struct ptl_peer *peer = ptl_peer_find(shard, node);
     struct ptl_item item;
 
+    ptl_assert(has(shard, family_l()));
     if (peer == NULL || !peer->global) {
         return;
     }

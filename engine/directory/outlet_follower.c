@@ -115,6 +115,7 @@ static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet
     struct told told = {.shard = shard, .outlet = outlet, .body = &shard->directory->packet};
     struct ptl_ring *ring = ptl_shard_ring(shard, outlet->follower_shard);
 
+    ptl_assert(outlet->state == PTL_OUTLET_QUIET); /* neither held nor waiting */
     if (!ptl_ring_has_room(ring, PTL_RECORD_MAX, 1) ||
         ptl_directory_waits(shard, outlet->follower_shard)) {
         return PTL_DRAIN_BLOCKED;

@@ -48,6 +48,7 @@ static void queue(struct ptl_shard *shard, struct ptl_outlet *outlet, const stru
 {
     struct ptl_parcel *parcel = ptl_parcel_make(op, shard->allocator);
 
+    ptl_assert((outlet->first == NULL) == (outlet->last == NULL));
     if (parcel == NULL) {
         ptl_directory_fail(shard, ptl_port_node(&outlet->peer->port), PTL_ENOMEM);
     } else if (outlet->last == NULL) {
@@ -358,6 +359,7 @@ enum ptl_drained ptl_outlet_drain_packets(struct ptl_shard *shard, struct ptl_ou
         if (make_some(&batch)) {
             continue;
         }
+        ptl_assert(gathered(&batch) == 0); /* all of it is in packets by now */
         if (outlet->copy != PTL_COPY_ANEW) {
             return outlet->first == NULL ? PTL_DRAINED : PTL_DRAIN_BLOCKED;
         }

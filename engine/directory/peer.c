@@ -39,6 +39,7 @@ struct ptl_peer *ptl_peer_get(struct ptl_shard *shard, struct ptl_span node)
 void ptl_peer_remove(struct ptl_shard *shard, struct ptl_peer *peer)
 {
     ptl_assert(peer->feed == NULL && peer->watches.count == 0); /* its outlets lead to it */
+    ptl_assert(peer->replacing == NULL);
     ptl_map_remove(&shard->directory->peers, peer->hash, peer);
     ptl_free(shard->allocator, peer, sizeof(*peer));
 }

@@ -98,6 +98,7 @@ static void begin(struct ptl_shard *shard, struct ptl_question *q)
 {
     bool stops = shard->stop_step >= PTL_STOP_TELL;
 
+    ptl_assert(q->state == PTL_QUESTION_NEW && q->asker != NULL);
     if (stops || too_many_wait(shard, q)) {
         refuse(shard, q, stops ? PTL_ESTOPPED : PTL_ELIMIT);
         return;
@@ -163,7 +164,10 @@ void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op)
 
 /* ---- Going on -------------------------------------------------------------------------------- */
 
-/* Answer it or ask the master; false: nothing can be done now. */
+/*
+ * Answer it or ask the master; false: nothing can be done now.  One whose answer is made waits for
+ * room only: the master is not asked again, whatever has been set since.
+ */
 static bool advance(struct ptl_shard *shard, struct ptl_question *q)
 {
     if (try_to_answer(shard, q)) {

@@ -75,6 +75,7 @@ int ptl_master_ask(struct ptl_shard *shard, struct ptl_question *q)
     struct ptl_buffer *packet = &shard->directory->packet;
     char id[40];
 
+    ptl_assert(q->state == PTL_QUESTION_WAITS && ptl_directory_has_master(shard->directory));
     q->id = ++shard->directory->last_question;
     int size = snprintf(id, sizeof(id), "%x.%llx", shard->index, (unsigned long long)q->id);
     ptl_buffer_clear(packet);
@@ -122,6 +123,7 @@ bool ptl_master_take_answer(struct ptl_shard *shard, struct ptl_question *q, str
 {
     struct ptl_msg *answer;
 
+    ptl_assert(q->state == PTL_QUESTION_WAITS);
     note_answer(shard->directory, body.size);
     if (too_much_waits(shard->directory, q->asker) ||
         ptl_answer_from_master(shard, q, body, &answer) < 0) {

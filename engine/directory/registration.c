@@ -89,6 +89,7 @@ int ptl_registration_take(struct ptl_shard *shard, struct ptl_slot *slot,
 {
     struct ptl_port_more *more = ptl_port_more(shard, slot);
 
+    ptl_assert(!registration->gone);
     if (more == NULL) {
         ptl_registration_free(shard, registration);
         return PTL_ENOMEM;

@@ -185,6 +185,7 @@ static int go_on(struct ptl_shard *shard, struct ptl_replacing *r, uint32_t *uni
 
 static void forget(struct ptl_shard *shard, struct ptl_replacing *r)
 {
+    ptl_assert(r->peer->replacing == r);
     ptl_list_remove(&r->listed);
     r->peer->replacing = NULL;
     ptl_msg_free(r->held);

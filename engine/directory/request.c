@@ -88,6 +88,7 @@ static void number_attachment(const struct ptl_inquiry *q, uint64_t given)
         db->attachment = ptl_attachment_next(q->shard, known);
         db->numbered = true;
     }
+    ptl_assert(db->attachment != 0 && db->attachment <= PTL_ATTACHMENT_MAX);
 }
 
 /* Whose database it is: for source_of() in apply.c. */

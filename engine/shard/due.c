@@ -1,6 +1,5 @@
 #include "engine/shard/due.h"
 
-#include "engine/port/monitor.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"

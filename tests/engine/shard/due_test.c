@@ -3,10 +3,10 @@
  * as the second has no turn, the ring to it stays as full as it is.
  */
 #include "engine/shard/due.h"
-#include "engine/shard/list.h"
 
 #include "engine/message/message.h"
 #include "engine/node/node.h"
+#include "engine/shard/belonging.h"
 #include "engine/shard/shard.h"
 #include "tests/common/witness.h"
 

@@ -29,6 +29,7 @@
 #include "engine/node/stop.h"
 #include "engine/port/estate.h"
 #include "engine/port/fall.h"
+#include "engine/port/fire.h"
 #include "engine/port/outside.h"
 #include "engine/port/ports.h"
 #include "engine/port/put_off.h"
@@ -270,11 +271,6 @@ static uint64_t tick_links(struct ptl_shard *shard)
     return UINT64_MAX;
 }
 
-static uint64_t retry_monitors(struct ptl_shard *shard)
-{
-    return soon_if(shard, ptl_monitors_retry(shard));
-}
-
 static uint64_t tell_of_links(struct ptl_shard *shard)
 {
     return soon_if(shard, ptl_links_tell(shard));
@@ -324,7 +320,7 @@ static ptl_step_fn *const turn[] = {
     fire_monitors,
     run_ports,
     tick_links,
-    retry_monitors,
+    ptl_untold_work,
     tell_of_links,
     ptl_shard_tell,
     work_on_directory,

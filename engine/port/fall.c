@@ -2,6 +2,7 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
+#include "engine/port/fire.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/slice.h"

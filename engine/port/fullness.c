@@ -14,7 +14,8 @@
  */
 struct full_key {
     uint64_t hash;
-    uint64_t control; /* bytes of control ops that have gone there all the same */
+    struct ptl_list dues; /* what has to be told there, when there is room */
+    uint64_t control;     /* bytes of control ops that have gone there all the same */
     uint32_t size;
     char text[PTL_PORT_ID_MAX + 1];
 };
@@ -63,6 +64,7 @@ static void key_add(struct ptl_map *map, struct ptl_span node, struct ptl_span n
     struct full_key *key = ptl_alloc_raw(map->allocator, size_of(&wanted));
     if (key != NULL) {
         memcpy(key, &wanted, size_of(&wanted));
+        ptl_list_init(&key->dues);
         ptl_map_insert(map, key->hash, key);
     }
 }
@@ -167,12 +169,24 @@ bool ptl_fullness_any(const struct ptl_shard *shard)
     return atomic_load_explicit(&shard->ports->board.count, memory_order_relaxed) != 0;
 }
 
+static void release_dues(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name)
+{
+    struct full_key wanted;
+
+    key_make(&wanted, node, name);
+    struct full_key *key = key_find(&shard->ports->full, &wanted);
+    if (key != NULL) {
+        ptl_dues_wait(shard, &key->dues);
+    }
+}
+
 void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name,
                        bool full)
 {
     if (full) {
         key_add(&shard->ports->full, node, name);
     } else {
+        release_dues(shard, node, name);
         key_remove(&shard->ports->full, node, name);
         shard->ports->waiters.news = true;
         if (node.size == 0) {
@@ -181,17 +195,24 @@ void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl
     }
 }
 
-static bool has_text(const struct ptl_map *map, struct ptl_span text)
+static struct full_key *key_of_text(const struct ptl_map *map, struct ptl_span text)
 {
-    return ptl_map_find(map, ptl_name_hash(text), same_key, text) != NULL;
+    return ptl_map_find(map, ptl_name_hash(text), same_key, text);
+}
+
+/* What is full on the way to a port, its link first; NULL: nothing. */
+static struct full_key *key_of(const struct ptl_map *map, const struct ptl_port *port)
+{
+    if (port->kind == PTL_PORT_REMOTE) {
+        struct full_key *key = key_of_text(map, ptl_port_node(port));
+        return key != NULL ? key : key_of_text(map, ptl_port_span(port));
+    }
+    return key_of_text(map, ptl_span_skip(ptl_port_span(port), port->node_size));
 }
 
 static bool has_key(const struct ptl_map *map, const struct ptl_port *port)
 {
-    if (port->kind == PTL_PORT_REMOTE) {
-        return has_text(map, ptl_port_node(port)) || has_text(map, ptl_port_span(port));
-    }
-    return has_text(map, ptl_span_skip(ptl_port_span(port), port->node_size));
+    return key_of(map, port) != NULL;
 }
 
 bool ptl_is_full(const struct ptl_shard *shard, const struct ptl_port *port)
@@ -210,6 +231,15 @@ bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port)
     return full;
 }
 
+void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_due *due)
+{
+    struct full_key *key = key_of(&shard->ports->full, port);
+
+    ptl_assert(key != NULL && !ptl_due_waits(due));
+    due->to = ptl_place_of(shard->node, port);
+    ptl_list_append(&key->dues, &due->listed);
+}
+
 /* The peer minds what its own ports hold; here the link counts. */
 static struct full_key *control_key(const struct ptl_map *map, const struct ptl_port *port)
 {
@@ -217,7 +247,7 @@ static struct full_key *control_key(const struct ptl_map *map, const struct ptl_
                                ? ptl_port_node(port)
                                : ptl_span_skip(ptl_port_span(port), port->node_size);
 
-    return ptl_map_find(map, ptl_name_hash(text), same_key, text);
+    return key_of_text(map, text);
 }
 
 /* Shards have one half of the share, in equal parts, and threads the other; one op may exceed. */

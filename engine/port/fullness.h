@@ -53,6 +53,12 @@ void ptl_fullness_end(struct ptl_shard *shard, struct ptl_fullness *fullness);
 PTL_MUST_CHECK int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullness *fullness,
                                      struct ptl_due *due);
 
+/*
+ * It has to be told to this port, which this shard takes for full: the due waits for that to end,
+ * and for the ring to the port's shard then.
+ */
+void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_due *due);
+
 /* Whether any port or link of this shard's is full. */
 bool ptl_fullness_any(const struct ptl_shard *shard);
 

@@ -2,8 +2,8 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/port/callback.h"
 #include "engine/port/fall.h"
+#include "engine/port/fire.h"
 #include "engine/port/outside.h"
 #include "engine/port/pending.h"
 #include "engine/port/reason.h"
@@ -11,16 +11,13 @@
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
-#include "engine/shard/slice.h"
-
-/* So many are tried in vain in one turn, of those that could not be told. */
-#define REFUSALS_MAX 256
 
 static const struct ptl_span no_key;
 
 void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator)
 {
     *monitors = (struct ptl_monitors){.allocator = allocator, .put_off_end = &monitors->put_off};
+    ptl_list_init(&monitors->again);
     ptl_map_init(&monitors->by_target, allocator);
     ptl_map_init(&monitors->by_watch, allocator);
     ptl_map_init(&monitors->by_id, allocator);
@@ -45,6 +42,7 @@ struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind
 void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     ptl_assert(!ptl_listed(&monitoring->notice.listed));
+    ptl_untold_forget(shard, monitoring);
     ptl_map_remove(&shard->ports->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
     ptl_pending_remove(monitoring);
@@ -112,15 +110,29 @@ static void drop_route(struct ptl_shard *shard, struct ptl_route *route)
     }
 }
 
+/* Of a route, or those that leave. */
+static void watches_add(struct ptl_target **list, struct ptl_target *watch)
+{
+    watch->route_next = *list;
+    watch->route_link = list;
+    if (*list != NULL) {
+        (*list)->route_link = &watch->route_next;
+    }
+    *list = watch;
+}
+
+static void watches_remove(struct ptl_target *watch)
+{
+    *watch->route_link = watch->route_next;
+    if (watch->route_next != NULL) {
+        watch->route_next->route_link = watch->route_link;
+    }
+}
+
 static void route_add(struct ptl_route *route, struct ptl_target *watch)
 {
     watch->route = route;
-    watch->route_next = route->first;
-    watch->route_link = &route->first;
-    if (route->first != NULL) {
-        route->first->route_link = &watch->route_next;
-    }
-    route->first = watch;
+    watches_add(&route->first, watch);
 }
 
 void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch)
@@ -128,10 +140,7 @@ void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch)
     ptl_map_remove(&shard->ports->monitors.by_target, watch->target_hash, watch);
     ptl_map_remove(&shard->ports->monitors.by_watch, ptl_map_spread(watch->id), watch);
     if (watch->route != NULL) {
-        *watch->route_link = watch->route_next;
-        if (watch->route_next != NULL) {
-            watch->route_next->route_link = watch->route_link;
-        }
+        watches_remove(watch);
         drop_route(shard, watch->route);
         watch->route = NULL;
     }
@@ -194,28 +203,30 @@ static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_po
     return watch;
 }
 
-static void put_leaving(struct ptl_monitors *monitors, struct ptl_target *watch)
+/* The last interest is gone, and nothing finds the watch any more. */
+static int tell_leaving(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
 {
-    watch->route_next = NULL;
-    if (monitors->leaving == NULL) {
-        monitors->leaving = watch;
-    } else {
-        monitors->leaving_last->route_next = watch;
+    struct ptl_target *watch = ptl_container(due, struct ptl_target, due);
+    unsigned place = ptl_place_of(shard->node, &watch->target);
+    int err = ptl_dues_wait_for(shard, place)
+                  ? PTL_EFULL
+                  : send_watch(shard, watch, PTL_OP_UNWATCH, shard->ports->told[place], false);
+
+    (void)units;
+    due->to = place;
+    if (err == PTL_OK) {
+        watches_remove(watch);
+        ptl_target_free(shard, watch);
     }
-    monitors->leaving_last = watch;
+    return err;
 }
 
-/* The last interest is gone.  Telling that may have to wait for room in the ring: false then. */
-static bool leave(struct ptl_shard *shard, struct ptl_target *watch)
+static void leave(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_target_unlist(shard, watch);
-    uint64_t epoch = shard->ports->told[ptl_place_of(shard->node, &watch->target)];
-    if (send_watch(shard, watch, PTL_OP_UNWATCH, epoch, false) < 0) {
-        put_leaving(&shard->ports->monitors, watch);
-        return false;
-    }
-    ptl_target_free(shard, watch);
-    return true;
+    watches_add(&shard->ports->monitors.leaving, watch);
+    watch->due.tell = tell_leaving;
+    ptl_due_tell(shard, &watch->due);
 }
 
 /* ---- Notices ----------------------------------------------------------------------------- */
@@ -250,8 +261,8 @@ static bool is_slow(const struct ptl_slot *owner)
     return owner->more != NULL && owner->more->fullness.full;
 }
 
-static void notify_port(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                        const struct ptl_msg *reason, uint64_t failure)
+void ptl_monitoring_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                           const struct ptl_msg *reason, uint64_t failure)
 {
     struct ptl_msg instead = ptl_reason_short();
 
@@ -300,7 +311,8 @@ static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitor
         reason = NULL;
     }
     monitoring->seen = shard->ports->noticing;
-    notify_port(shard, monitoring, reason != NULL ? reason : &lost, monitoring->epoch + 1);
+    ptl_monitoring_notify(shard, monitoring, reason != NULL ? reason : &lost,
+                          monitoring->epoch + 1);
     ptl_msg_free(reason);
 }
 
@@ -449,219 +461,7 @@ void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
     }
 }
 
-/* ---- Firing -------------------------------------------------------------------------------- */
-
-/* Through the rings, to this shard's own ports too: behind what ports here have sent before. */
-static int tell_message(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                        const struct ptl_msg *reason)
-{
-    struct ptl_msg *msg;
-
-    if (ptl_is_full(shard, monitoring->to)) {
-        return PTL_EFULL; /* a message like others, its prefix counted until it is sent */
-    }
-    int err = monitoring->prefix != NULL
-                  ? ptl_msg_make(shard->node, &msg, "mm", monitoring->prefix, reason)
-                  : ptl_msg_make(shard->node, &msg, "m", reason);
-
-    if (err < 0) {
-        return err;
-    }
-    struct ptl_op op = {
-        .kind = PTL_OP_MESSAGE,
-        .count = msg->count,
-        .body = ptl_span(msg->body, msg->size),
-        .whole = msg,
-    };
-    err = ptl_route(shard->node, monitoring->to, &op, PTL_WAY_OWN);
-    ptl_msg_free(msg);
-    return err;
-}
-
-static int tell_kill(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                     const struct ptl_msg *reason)
-{
-    if (reason->count == 0) {
-        return PTL_OK; /* a normal death kills nobody */
-    }
-    struct ptl_op op = {
-        .kind = PTL_OP_KILL,
-        .count = reason->count,
-        .body = ptl_span(reason->body, reason->size),
-        .whole = reason->holds != 0 ? reason : NULL,
-    };
-    return ptl_route(shard->node, monitoring->to, &op, PTL_WAY_OWN);
-}
-
-/* False: it said PTL_LATER. */
-static bool call(struct ptl_shard *shard, const struct ptl_monitoring *monitoring,
-                 struct ptl_slot *as, const struct ptl_msg *reason)
-{
-    struct ptl_port target = monitoring->target; /* it may end with its port */
-    struct ptl_callback callback;
-
-    ptl_callback_begin(shard, &callback, as);
-    int result = monitoring->tell(shard->node, &target, reason, monitoring->data);
-    return ptl_callback_done(shard, &callback, "a monitor", ptl_port_span(&target), result);
-}
-
-/* Tell one; PTL_EFULL, PTL_ENOMEM or PTL_LATER: not now. */
-static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                const struct ptl_msg *reason)
-{
-    switch ((enum ptl_monitor_kind)monitoring->kind) {
-    case PTL_MONITOR_CALLBACK:
-        return call(shard, monitoring, NULL, reason) ? PTL_OK : PTL_LATER;
-    case PTL_MONITOR_MESSAGE:
-        return tell_message(shard, monitoring, reason);
-    case PTL_MONITOR_KILL:
-        return tell_kill(shard, monitoring, reason);
-    case PTL_MONITOR_LINK:
-        shard->node->port_outside->died(shard, monitoring->link, ptl_port_name(&monitoring->target),
-                                        reason);
-        return PTL_OK;
-    }
-    ptl_unreachable("no such kind of monitor");
-}
-
-bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                    const struct ptl_msg *reason)
-{
-    return call(shard, monitoring, monitoring->owner, reason);
-}
-
-void ptl_notice_hold(struct ptl_monitoring *monitoring, const struct ptl_msg *reason,
-                     uint64_t failure)
-{
-    ptl_assert(monitoring->notice.reason == NULL);
-    monitoring->notice.reason = ptl_msg_keep(reason);
-    monitoring->notice.failure = failure;
-}
-
-void ptl_notice_begin(struct ptl_monitoring *monitoring)
-{
-    monitoring->running = true;
-}
-
-bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again)
-{
-    monitoring->running = false;
-    if (!again || monitoring->taken_back) {
-        ptl_monitoring_free(shard, monitoring);
-        return false;
-    }
-    monitoring->seen = true;
-    return true;
-}
-
-/* Returns whether it is done with, and freed: told, or taken back by what it told. */
-static bool tell_or_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                         const struct ptl_msg *reason)
-{
-    monitoring->running = true;
-    bool told = tell(shard, monitoring, reason) == PTL_OK;
-    monitoring->running = false;
-    if (told || monitoring->taken_back) {
-        ptl_monitoring_free(shard, monitoring);
-        return true;
-    }
-    return false;
-}
-
-void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                         const struct ptl_msg *reason, uint64_t failure)
-{
-    if (ptl_slot_died(monitoring->owner, monitoring->generation)) {
-        ptl_monitoring_free(shard, monitoring); /* it is part of what its port has left */
-        return;
-    }
-    if (ptl_monitoring_is_notice(shard, monitoring)) {
-        notify_port(shard, monitoring, reason, failure);
-        return;
-    }
-    ptl_belonging_remove(&monitoring->belonging);
-    if (tell_or_free(shard, monitoring, reason)) {
-        return;
-    }
-    struct ptl_msg *kept = ptl_reason_keep(shard, reason);
-    ptl_reason_let_go(shard, monitoring->reason);
-    monitoring->reason = kept;
-    ptl_monitoring_list_add(&shard->ports->monitors.unfired, monitoring);
-}
-
-void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err)
-{
-    struct ptl_msg lost = ptl_reason_lost();
-    struct ptl_msg *reason;
-    struct ptl_span node = ptl_port_node(&monitoring->target);
-
-    lost.allocator = shard->allocator; /* of a copy that is kept */
-    if (ptl_msg_make(shard->node, &reason, "tTt", "transport_error", node.bytes, node.size,
-                     ptl_err_text(err)) < 0) {
-        reason = NULL;
-    }
-    ptl_monitoring_fire(shard, monitoring, reason != NULL ? reason : &lost, 0);
-    ptl_msg_free(reason);
-}
-
-/* Those who were refused in this round wait for the next one, when all others have been tried. */
-static void next_round(struct ptl_monitors *monitors)
-{
-    if (monitors->unfired == NULL && monitors->refused != NULL) {
-        monitors->unfired = monitors->refused;
-        monitors->unfired->link_ = &monitors->unfired;
-        monitors->refused = NULL;
-    }
-}
-
-static void retry_unfired(struct ptl_shard *shard)
-{
-    struct ptl_monitors *monitors = &shard->ports->monitors;
-    struct ptl_msg empty = ptl_msg_borrow(ptl_span(NULL, 0), 0);
-    uint32_t units = PTL_SLICE, refusals = 0;
-
-    while (monitors->unfired != NULL && units > 0 && refusals < REFUSALS_MAX) {
-        struct ptl_monitoring *monitoring = monitors->unfired;
-        struct ptl_msg *reason = monitoring->reason;
-        units--;
-        ptl_monitoring_list_remove(monitoring);
-        if (!tell_or_free(shard, monitoring, reason != NULL ? reason : &empty)) {
-            ptl_monitoring_list_add(&monitors->refused, monitoring);
-            refusals++;
-        }
-    }
-    next_round(monitors);
-    shard->unfinished |= units == 0 && refusals == 0; /* there is room: no need to wait */
-}
-
-static void retry_leaving(struct ptl_shard *shard)
-{
-    struct ptl_monitors *monitors = &shard->ports->monitors;
-    struct ptl_target *last = monitors->leaving_last; /* so far: those behind it were refused now */
-    uint32_t units = PTL_SLICE, refusals = 0;
-    bool more = last != NULL;
-
-    while (more && units > 0 && refusals < REFUSALS_MAX) {
-        struct ptl_target *watch = monitors->leaving;
-        units--;
-        more = watch != last;
-        monitors->leaving = watch->route_next;
-        if (monitors->leaving == NULL) {
-            monitors->leaving_last = NULL;
-        }
-        refusals += !leave(shard, watch);
-    }
-    shard->unfinished |= units == 0 && refusals == 0;
-}
-
-bool ptl_monitors_retry(struct ptl_shard *shard)
-{
-    struct ptl_monitors *monitors = &shard->ports->monitors;
-
-    retry_unfired(shard);
-    retry_leaving(shard);
-    return monitors->unfired != NULL || monitors->refused != NULL || monitors->leaving != NULL;
-}
+/* ---- The end -------------------------------------------------------------------------------- */
 
 void ptl_monitors_drop(struct ptl_shard *shard)
 {
@@ -679,7 +479,7 @@ void ptl_monitors_drop(struct ptl_shard *shard)
     }
     while (monitors->leaving != NULL) {
         watch = monitors->leaving;
-        monitors->leaving = watch->route_next;
+        watches_remove(watch);
         ptl_target_free(shard, watch);
     }
     ptl_falls_drop(shard);

@@ -14,6 +14,7 @@
 #include "engine/port/queue.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
+#include "engine/shard/due.h"
 #include "engine/shard/list.h"
 #include "engine/shard/map.h"
 #include "io/base.h"
@@ -35,7 +36,7 @@ struct ptl_monitoring {
     struct ptl_belonging belonging;
     uint64_t id;
     struct ptl_target *watch;             /* NULL once fired */
-    struct ptl_monitoring *next, **link_; /* among those of the watch, or of those not told yet */
+    struct ptl_monitoring *next, **link_; /* among those of the watch */
     struct ptl_notice notice;             /* listed while it waits in its port's queue to be run */
     struct ptl_list same; /* among its port's notices of one target: see engine/port/pending.h */
     uint8_t kind;
@@ -43,6 +44,7 @@ struct ptl_monitoring {
     bool running;        /* is being told */
     bool taken_back;     /* while it was one of these: freed when it would be told, or has been */
     bool seen;           /* makes nothing stale that its port issues: see notify_stale() */
+    bool untold;         /* it has fired, but there was no room to tell */
     bool outside;        /* made by a thread of the program */
     uint32_t generation; /* of its owner */
     struct ptl_slot *owner; /* the port it belongs to, or NULL */
@@ -53,7 +55,9 @@ struct ptl_monitoring {
     struct ptl_port *to;
     struct ptl_msg *prefix; /* counted by ptl_keep() */
     struct ptl_link *link;
-    struct ptl_msg *reason; /* while it could not be told yet */
+    struct ptl_due due;     /* while it could not be told yet, as long as `untold` */
+    uint64_t again_at;      /* ns; where that is because of time */
+    struct ptl_msg *reason; /* as long */
     uint64_t epoch;         /* failures that the issuer had been told of, before the one it tells */
 };
 
@@ -64,7 +68,8 @@ struct ptl_target {
     struct ptl_route *route; /* NULL: a port of this node */
     struct ptl_target *route_next, **route_link;
     struct ptl_monitoring *first;
-    bool firing; /* it frees itself when all have been told */
+    struct ptl_due due; /* when nobody is interested any more */
+    bool firing;        /* it frees itself when all have been told */
     struct ptl_port target;
 };
 
@@ -82,19 +87,18 @@ struct ptl_monitors {
     struct ptl_map by_id;                /* monitorings */
     struct ptl_map routes;               /* by the node's hash */
     struct ptl_fall *falls, *falls_last; /* who is being told of something gone (fall.c) */
-    /* Fired, but there was no room to tell; and those who were refused again in this round. */
-    struct ptl_monitoring *unfired, *refused;
+    uint64_t untold;                     /* so many have fired and could not be told yet */
+    struct ptl_list again; /* those of them that wait for time, the first to be called first */
     /* A thread's that wait until failures have been told, the first one first. */
     struct ptl_monitoring *put_off, **put_off_end;
-    /* Nobody is interested any more, but that could not be told, the first one first. */
-    struct ptl_target *leaving, *leaving_last;
+    struct ptl_target *leaving; /* nobody is interested any more, and that is to be told */
     uint64_t last_watch;
 };
 
 /* Whether some of what was fired could not be told yet. */
 static inline bool ptl_monitors_untold(const struct ptl_monitors *monitors)
 {
-    return monitors->falls != NULL || monitors->unfired != NULL || monitors->refused != NULL;
+    return monitors->falls != NULL || monitors->untold != 0;
 }
 
 void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator);
@@ -112,9 +116,6 @@ void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitor
  */
 PTL_MUST_CHECK int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
 
-/* It could not be added, but its maker has gone on: fire it at once, since it would miss things. */
-void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err);
-
 /*
  * Keep one for later; whoever takes it back finds it meanwhile.  False: no memory, it stays the
  * caller's.  And the first of them, which is the caller's again; NULL: there is none.
@@ -126,24 +127,6 @@ struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard);
 /* Take one back, if it is there. */
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
 
-/* Run a monitoring's callback that has waited in its port's queue.  False: it said PTL_LATER. */
-bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                    const struct ptl_msg *reason);
-
-/*
- * It is about to wait in its port's queue.  Takes a hold on the reason, and needs memory only where
- * that can have none (a borrowed one); without memory it will be told that there was none.
- */
-void ptl_notice_hold(struct ptl_monitoring *monitoring, const struct ptl_msg *reason,
-                     uint64_t failure);
-
-/*
- * It is about to be told; and has been.  `again`: its port said PTL_LATER, it waits for another
- * time, unless it was taken back meanwhile.  Returns whether it does; else it is freed.
- */
-void ptl_notice_begin(struct ptl_monitoring *monitoring);
-bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again);
-
 /*
  * As ptl_monitor() from a handler, for what was sent when its issuer had been told of `since`
  * failures of that link's owner (ptl_epoch_of(), ptl_epoch_outside()).
@@ -151,13 +134,10 @@ bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, 
 PTL_MUST_CHECK int ptl_monitor_since(struct ptl_node *node, const struct ptl_port *port,
                                      ptl_monitor_fn *tell, void *data, uint64_t since);
 
-/* Try some of what could not be told again, in turn.  Returns whether some is left. */
-bool ptl_monitors_retry(struct ptl_shard *shard);
-
 /* Free all, telling nobody. */
 void ptl_monitors_drop(struct ptl_shard *shard);
 
-/* ---- For engine/port/fall.c ----------------------------------------------------------------- */
+/* ---- For engine/port/fall.c and fire.c ------------------------------------------------------ */
 
 /* Put one at the front of a list of its kind; and take it off whichever it is on. */
 void ptl_monitoring_list_add(struct ptl_monitoring **list, struct ptl_monitoring *monitoring);
@@ -167,12 +147,9 @@ void ptl_monitoring_list_remove(struct ptl_monitoring *monitoring);
 bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
                               const struct ptl_monitoring *monitoring);
 
-/*
- * Fire one that is on no watch any more.  `failure` not 0: a notice waits at its port, and does not
- * run before the shard has adopted that failure.
- */
-void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                         const struct ptl_msg *reason, uint64_t failure);
+/* Give it to its port.  `failure`: as for ptl_monitoring_fire(). */
+void ptl_monitoring_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                           const struct ptl_msg *reason, uint64_t failure);
 
 /* Take a watch out of all maps and off its route: nothing finds it any more.  Then free it. */
 void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch);

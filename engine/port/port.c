@@ -4,6 +4,7 @@
 #include "engine/message/name.h"
 #include "engine/port/callback.h"
 #include "engine/port/estate.h"
+#include "engine/port/fire.h"
 #include "engine/port/on.h"
 #include "engine/port/outside.h"
 #include "engine/port/pending.h"

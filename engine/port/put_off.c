@@ -1,7 +1,7 @@
 #include "engine/port/put_off.h"
 
 #include "engine/message/name.h"
-#include "engine/port/monitor.h"
+#include "engine/port/fire.h"
 #include "engine/port/outside.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"

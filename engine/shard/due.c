@@ -55,6 +55,12 @@ static int tell(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
     return err;
 }
 
+/* Somebody waits for that ring: try it in the next turn, unless its consumer will say. */
+static void look_soon(struct ptl_shard *shard, unsigned to)
+{
+    shard->unfinished |= (shard->dues.full & bit(to)) == 0;
+}
+
 void ptl_due_tell(struct ptl_shard *shard, struct ptl_due *due)
 {
     uint64_t units = SHARE;
@@ -62,8 +68,29 @@ void ptl_due_tell(struct ptl_shard *shard, struct ptl_due *due)
     ptl_assert(!ptl_due_waits(due));
     if (!shard->dues.closed && tell(shard, due, &units) < 0) {
         enlist(&shard->dues, due, false);
-        shard->unfinished |= (shard->dues.full & bit(due->to)) == 0; /* nobody is asked to say */
+        look_soon(shard, due->to);
     }
+}
+
+void ptl_due_wait(struct ptl_shard *shard, struct ptl_due *due, unsigned to)
+{
+    ptl_assert(!ptl_due_waits(due));
+    if (!shard->dues.closed) {
+        due->to = to;
+        enlist(&shard->dues, due, false);
+        look_soon(shard, to);
+    }
+}
+
+void ptl_dues_wait(struct ptl_shard *shard, struct ptl_list *list)
+{
+    if (ptl_list_empty(list)) {
+        return;
+    }
+    unsigned to = ptl_container(list->next, struct ptl_due, listed)->to;
+    ptl_list_append_all(&shard->dues.rings[to], list);
+    shard->dues.waiting |= bit(to);
+    look_soon(shard, to);
 }
 
 void ptl_due_cancel(struct ptl_shard *shard, struct ptl_due *due)
@@ -78,11 +105,14 @@ void ptl_due_cancel(struct ptl_shard *shard, struct ptl_due *due)
     }
 }
 
+bool ptl_dues_wait_for(const struct ptl_shard *shard, unsigned to)
+{
+    return (shard->dues.waiting & bit(to)) != 0 && shard->dues.draining != to;
+}
+
 int ptl_due_post(struct ptl_shard *shard, struct ptl_due *due, unsigned to, const struct ptl_op *op)
 {
-    const struct ptl_dues *dues = &shard->dues;
-    bool first = (dues->waiting & bit(to)) == 0 || dues->draining == to;
-    int err = first ? ptl_shard_post(shard, to, op, true) : PTL_EFULL;
+    int err = ptl_dues_wait_for(shard, to) ? PTL_EFULL : ptl_shard_post(shard, to, op, true);
 
     if (err < 0) {
         due->to = to;

@@ -26,11 +26,14 @@ struct ptl_shard;
  */
 typedef int ptl_due_fn(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units);
 
-/* Embedded in who has to tell; zeroed but for `tell`.  Only engine/shard/due.c touches the rest. */
+/*
+ * Embedded in who has to tell; zeroed but for `tell`.  Who cannot wait for a ring yet may list it
+ * somewhere else until then.
+ */
 struct ptl_due {
     struct ptl_list listed;
     ptl_due_fn *tell;
-    unsigned to; /* the shard for whose ring it waits, or will */
+    unsigned to; /* the shard for whose ring it waits; set by who returns PTL_EFULL */
 };
 
 /* Of one shard.  Only engine/shard/due.c touches the fields. */
@@ -58,7 +61,16 @@ static inline bool ptl_due_waits(const struct ptl_due *due)
 /* Have it tell: now if it can, or when it can.  It does not wait yet. */
 void ptl_due_tell(struct ptl_shard *shard, struct ptl_due *due);
 
-/* It has nothing to tell any more, if it has waited. */
+/* It cannot: have it wait for the ring to that shard. */
+void ptl_due_wait(struct ptl_shard *shard, struct ptl_due *due, unsigned to);
+
+/*
+ * The same for all of a list: what they have waited for before that is over.  All are for one ring,
+ * as due->to says, and the list is empty then.
+ */
+void ptl_dues_wait(struct ptl_shard *shard, struct ptl_list *list);
+
+/* It has nothing to tell any more, if it has waited, wherever. */
 void ptl_due_cancel(struct ptl_shard *shard, struct ptl_due *due);
 
 /*
@@ -67,6 +79,9 @@ void ptl_due_cancel(struct ptl_shard *shard, struct ptl_due *due);
  */
 PTL_MUST_CHECK int ptl_due_post(struct ptl_shard *shard, struct ptl_due *due, unsigned to,
                                 const struct ptl_op *op);
+
+/* Whether others wait for that ring, and it is not the turn of one of them. */
+bool ptl_dues_wait_for(const struct ptl_shard *shard, unsigned to);
 
 /* Whether anybody waits. */
 static inline bool ptl_dues_any(const struct ptl_dues *dues)

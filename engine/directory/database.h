@@ -91,11 +91,11 @@ struct ptl_peer {
     bool global;          /* it said so */
     bool knows_owners;
     bool attached;        /* to us: its entries came through us */
-    bool ignored;         /* something that it brings was, for what counts more */
-    bool asking;          /* it is to be asked for all once more */
-    bool failing;         /* its link is to be failed: what it had to know is lost */
-    uint64_t left_out_at; /* ns: when the log last told of entries that it does not take */
-    uint32_t left_out;    /* ... and how many there were since */
+    bool ignored;         /* something it brought does not count: another source counts more */
+    bool asking;          /* it is to be asked to tell all once more */
+    bool failing;         /* what it had to be told is lost: its link is to be failed */
+    uint64_t left_out_at; /* ns: when the log last named an entry too large for it */
+    uint32_t left_out;    /* so many were left out since then */
     struct ptl_replacing *replacing; /* a whole database or copy that it brings, or NULL */
     struct ptl_outlet *feed;         /* of our part of the database, or NULL */
     struct ptl_map watches;          /* outlets of the families that it watches, by their hash */

@@ -1,5 +1,5 @@
 /*
- * engine/directory/directory.h - the replicated database in a node: every shard has a slice, by
+ * engine/directory/directory.h - the replicated database in a node: every shard has a part, by
  * family.
  *
  *   ports, threads --SET, ASK, WATCH--> the family's shard: store --outlets--> watchers, peers

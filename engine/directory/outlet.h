@@ -1,5 +1,5 @@
 /*
- * engine/directory/outlet.h - what this shard has to tell of its slice of the database, and to
+ * engine/directory/outlet.h - what this shard has to tell of its part of the database, and to
  * whom.
  *
  *   store --marks--> watch --take--> packet --room?--> peer's node port, or a follower's shard

@@ -1,6 +1,6 @@
 /*
  * engine/directory/outlet_peer.h - outlets to peers: what other nodes are told of this shard's
- * slice.
+ * part of the database.
  *
  *   to a global node of ours            our part, by owner             portolan::db, _owner, _lost
  *   to a real global node, or a master  our part as one database       g_upd

@@ -1,6 +1,6 @@
 /*
  * engine/directory/roles.h - what this node and its peers are in the network, on every shard: what
- * changes in the slice when a role does.
+ * changes in its part of the database when a role does.
  *
  *   ALONE <--master lost--> ATTACHED --global--> BECOMING --3 s, or master lost--> GLOBAL
  *     |       attached          '------global, and the master is not-----------------^

@@ -1,5 +1,5 @@
 /*
- * engine/port/call.h - calls to what is no port: a shard's slice of the database.
+ * engine/port/call.h - calls to what is no port: a shard's part of the database.
  */
 #pragma once
 

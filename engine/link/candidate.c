@@ -13,10 +13,6 @@ bool ptl_candidate_is_real(const struct ptl_connection *c)
     return !ptl_handshake_peer(&c->handshake)->is_portolan;
 }
 
-/*
- * Whether it has the name of the linked node and is another process: that one restarted, or a
- * second one that was given the same ID.  Real nodes do not say which process they are.
- */
 bool ptl_candidate_is_rival(const struct ptl_link *link, const struct ptl_connection *c)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
@@ -25,18 +21,16 @@ bool ptl_candidate_is_rival(const struct ptl_link *link, const struct ptl_connec
            (peer->is_portolan && peer->incarnation != link->peer_incarnation);
 }
 
-/* Whether it is a later session of the peer than the link's last one. */
+/* A real node has no sessions, and what has proved nothing says nothing that counts. */
 bool ptl_candidate_is_newer(const struct ptl_link *link, const struct ptl_connection *c)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
 
-    return ptl_handshake_state(&c->handshake) == PTL_HANDSHAKE_UP && peer->is_portolan &&
+    return ptl_connection_is_proved(c) && peer->is_portolan &&
            (!link->peer_is_portolan || peer->incarnation != link->peer_incarnation ||
             peer->session > link->peer_session);
 }
 
-/* This connection leads to the node that is linked, and so does the seed that it was made for.
- * Only what is proved says so. */
 void ptl_candidate_note_seed(struct ptl_shard *shard, struct ptl_link *link,
                              struct ptl_connection *c)
 {
@@ -93,11 +87,13 @@ static struct ptl_connection *worst_stranger(const struct ptl_link *link)
             worst = c;
         }
     }
+    ptl_assert(worst != NULL); /* it is called when there are too many */
     return worst;
 }
 
 void ptl_candidate_add(struct ptl_link *link, struct ptl_connection *c)
 {
+    ptl_assert(c->link == link && c->state == PTL_CONNECTION_PROVING);
     c->candidate_next = link->candidates;
     link->candidates = c;
     if (c->accepted && count_strangers(link, 0, true) > STRANGERS_MAX) {
@@ -112,9 +108,9 @@ void ptl_candidate_remove(struct ptl_link *link, struct ptl_connection *c)
     while (*at != NULL && *at != c) {
         at = &(*at)->candidate_next;
     }
-    if (*at != NULL) {
-        *at = c->candidate_next;
-    }
+    ptl_assert(*at == c); /* it left the list neither twice nor before it came */
+    *at = c->candidate_next;
+    c->candidate_next = NULL;
 }
 
 bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_connection *c)
@@ -130,18 +126,23 @@ bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_conne
            (!ptl_candidate_is_real(c) && !ptl_candidate_is_rival(link, c));
 }
 
-/* A link is up: the peer's other connections are superfluous, and show where their seeds lead. */
+/*
+ * Both loops below close connections while they walk the list.  Closing one takes it off the list
+ * and may take others along, so after that they begin again: the list gets shorter each time, and
+ * what stays is passed over as before.
+ */
 void ptl_candidates_refuse_duplicates(struct ptl_shard *shard, struct ptl_link *link)
 {
     struct ptl_connection *c = link->candidates;
 
+    ptl_assert(link->state == PTL_LINK_UP);
     while (c != NULL) {
         struct ptl_connection *next = c->candidate_next;
         if (ptl_connection_is_proved(c) && c->state != PTL_CONNECTION_REFUSED &&
             !ptl_candidate_is_rival(link, c) && !ptl_candidate_is_newer(link, c)) {
             ptl_candidate_note_seed(shard, link, c);
             ptl_connection_refuse(c, PTL_EDUPLICATE);
-            next = link->candidates; /* closing one may have closed others */
+            next = link->candidates;
         }
         c = next;
     }

@@ -60,6 +60,7 @@ static void give_up(struct ptl_dial *dial, int err)
     struct ptl_shard *shard = dial->shard;
     struct ptl_dial_owner owner = dial->owner;
 
+    ptl_assert(!dial->resolving && dial->connection == NULL);
     *owner.at = NULL;
     if (err < 0 && owner.seed < 0) { /* of seeds the operator is told elsewhere, and less often */
         ptl_log_about(shard, PTL_LOG_INFO, ptl_span_text(dial->host_port), "cannot reach %s: %s",
@@ -73,6 +74,7 @@ static void give_up(struct ptl_dial *dial, int err)
 
 static void step(struct ptl_dial *dial, int last_err)
 {
+    ptl_assert(dial->connection == NULL); /* one address at a time */
     while (dial->tried < dial->count) {
         int err = ptl_connection_open(dial->shard, &dial->addresses[dial->tried++], dial->host_port,
                                       dial->owner.seed, dial, &dial->connection);

@@ -45,6 +45,9 @@ static bool may_learn(const struct ptl_shard *shard, const struct ptl_link *link
 
 void ptl_link_dial_on(struct ptl_shard *shard, struct ptl_link *link)
 {
+    ptl_assert(link->state == PTL_LINK_DIALING);
+    /* In this order: patience, calm, an answer, our turn, an address, somebody's attempt, a
+     * question, what may still be learnt.  Only when nothing of that is left has it failed. */
     if (shard->now >= link->give_up_at) {
         ptl_link_fail(shard, link,
                       link->last_err == PTL_ENOADDRESS ? PTL_ETIMEOUT : link->last_err);

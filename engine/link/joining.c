@@ -44,6 +44,12 @@ static void log_up(struct ptl_shard *shard, const struct ptl_link *link)
                   connection->peer.text, ptl_framing_name((enum ptl_framing)peer->send_framing));
 }
 
+/*
+ * The order is seen by others: the link is up for them (linked.c) before its first frame goes out;
+ * that frame tells a node of ours which connection was picked; then what the database says of us,
+ * so that the peer knows our role before it reads what has waited; listeners come last, since they
+ * may do anything.  Each step may fail the link, and what follows is left out then.
+ */
 static void come_up(struct ptl_shard *shard, struct ptl_link *link,
                     struct ptl_connection *connection)
 {
@@ -110,18 +116,21 @@ static void compare(struct ptl_shard *shard, struct ptl_link *link, struct ptl_c
 
 void ptl_candidate_decide(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
 {
+    ptl_assert(c->link == link && c->state == PTL_CONNECTION_PROVED);
     if (link->state == PTL_LINK_FAILING) {
-        return;
+        return; /* until all have been told: candidates_go_on() in telling.c */
     }
     if (link->state == PTL_LINK_UP) {
         compare(shard, link, c);
         return;
     }
+    /* Both sides compare the same two IDs, so exactly one of them picks. */
     struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
     size_t shorter = self.size < link->id_size ? self.size : link->id_size;
     int order = memcmp(self.bytes, link->id, shorter);
     bool we_pick = order != 0 ? order < 0 : self.size < link->id_size;
 
+    /* A frame of the peer's behind its proof says that it has picked this one. */
     if (ptl_candidate_is_real(c) || we_pick || ptl_connection_has_bytes(c)) {
         take(shard, link, c);
     }
@@ -159,6 +168,7 @@ void ptl_link_heard(struct ptl_shard *shard, struct ptl_link *link)
 {
     struct ptl_connection *c = link->candidates;
 
+    ptl_assert(link->state == PTL_LINK_UP);
     link->has_rivals = false;
     while (c != NULL) {
         struct ptl_connection *next = c->candidate_next;

@@ -63,6 +63,8 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
         }
         shard->links->last = link;
     }
+    /* Issued before the link's last failure, by somebody who had not been told of it: lost with
+     * what was lost then, else it would arrive behind a gap (G2). */
 #ifndef PTL_PLANT_STALE_EPOCH
     if (op->epoch < link->failed_at && op->kind != PTL_OP_UNWATCH) {
         if (link->inherited) {

@@ -28,6 +28,7 @@ void ptl_link_weigh(struct ptl_shard *shard, struct ptl_link *link)
 {
     uint64_t weight = link->weight + ptl_link_unsent(link);
 
+    ptl_assert(shard->links->weight >= link->weighed);
     shard->links->weight += weight - link->weighed;
     link->weighed = weight;
     uint64_t room = ptl_link_room(shard);

@@ -114,6 +114,9 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
 
 void ptl_link_forget(struct ptl_shard *shard, struct ptl_link *link)
 {
+    ptl_assert(link->state == PTL_LINK_DOWN);
+    /* Links made later inherit the newest failure of those forgotten: what was issued before it,
+     * and is still under way, is stale for whichever link it names. */
     if (link->failed_at > shard->links->forgotten_at) {
         shard->links->forgotten_at = link->failed_at;
     }

@@ -89,6 +89,7 @@ static bool is_behind_body(const struct ptl_outbox *outbox)
 
 static void put(struct ptl_outbox *outbox, struct ptl_segment *chunk, struct ptl_span bytes)
 {
+    ptl_assert(bytes.size <= chunk->capacity - chunk->size);
     if (bytes.size != 0) {
         memcpy(chunk->bytes + chunk->size, bytes.bytes, bytes.size);
         chunk->size += bytes.size;
@@ -116,6 +117,7 @@ static int put_all(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_s
         }
         end = &(*end)->next;
     }
+    /* From here on nothing fails: a packet is never written by half. */
     struct ptl_span parts[2] = {head, body};
     for (unsigned i = 0; i < 2; i++) {
         while (parts[i].size != 0) {

@@ -30,6 +30,7 @@ static int let_wait(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
     };
     struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
 
+    ptl_assert(link->state != PTL_LINK_UP); /* else it would overtake, or be overtaken */
     if (parcel == NULL) {
         return PTL_ENOMEM;
     }
@@ -47,6 +48,7 @@ static int let_wait(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
 static int write_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                         struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
 {
+    ptl_assert(link->state == PTL_LINK_UP && link->connection != NULL);
     int framing = ptl_handshake_peer(&link->connection->handshake)->send_framing;
     if (body.size > link->peer_bytes_max) {
         return PTL_ESIZE;
@@ -96,7 +98,7 @@ void ptl_link_drop_waiting(struct ptl_shard *shard, struct ptl_link *link)
     link->weight = 0;
 }
 
-/* The connection is there: what waited for it goes out, in order. */
+/* One parcel at a time: what was written is not there twice if the next one finds no memory. */
 int ptl_link_write_waiting(struct ptl_shard *shard, struct ptl_link *link)
 {
     while (link->waiting_first != NULL) {
@@ -112,6 +114,7 @@ int ptl_link_write_waiting(struct ptl_shard *shard, struct ptl_link *link)
         ptl_parcel_free(parcel, shard->allocator);
     }
     link->waiting_last = NULL;
+    ptl_assert(link->weight == 0);
     ptl_link_weigh(shard, link);
     return PTL_OK;
 }

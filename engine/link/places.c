@@ -23,6 +23,7 @@ int ptl_connection_take_place(struct ptl_connection *c)
     struct ptl_strangers *strangers = &c->shard->links->strangers;
     struct ptl_stranger *victim;
 
+    ptl_assert(c->accepted); /* whom we dial is none */
     while ((victim = ptl_strangers_victim(strangers, c->source)) != NULL) {
         evict(victim);
     }

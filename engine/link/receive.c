@@ -293,6 +293,7 @@ bool ptl_connection_unstall(struct ptl_connection *c)
     struct ptl_bottleneck full;
     struct ptl_op op;
 
+    ptl_assert(c->hearing == PTL_HEARS);
     if (parcel == NULL) {
         return true;
     }

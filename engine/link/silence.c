@@ -12,6 +12,7 @@
 
 void ptl_link_look_at_silence(struct ptl_shard *shard, struct ptl_link *link)
 {
+    ptl_assert(link->state == PTL_LINK_UP);
     uint64_t silence = (uint64_t)shard->node->options.silence_ms * 1000000;
     bool reading = link->connection->reading && link->connection->hearing == PTL_HEARS;
 

@@ -216,6 +216,7 @@ void ptl_stranger_remove(struct ptl_strangers *strangers, struct ptl_stranger *s
     if (source == NULL) {
         return;
     }
+    ptl_assert(source->count != 0 && strangers->count >= source->count);
     leave_rank(strangers, source);
     cut_out(list_of(stranger), stranger);
     stranger->source = NULL;

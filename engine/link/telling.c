@@ -24,6 +24,7 @@ static uint64_t tell_failure(struct ptl_shard *shard, struct ptl_link *link, uin
         .whole = link->reason,
     };
 
+    ptl_assert(link->state == PTL_LINK_FAILING);
     if (link->reason != NULL) {
         op.body = ptl_span(link->reason->body, link->reason->size);
         op.count = link->reason->count;
@@ -61,7 +62,7 @@ static void candidates_go_on(const struct ptl_link *link)
         if (ptl_connection_is_candidate(c->state)) {
             ptl_connection_work(c);
         }
-        /* Deciding one may close others: begin again as long as there are candidates to decide. */
+        /* Once one is taken, or the link has failed again, the others were seen to by that. */
         c = link->state == PTL_LINK_UP || link->state == PTL_LINK_FAILING ? NULL : next;
     }
 }
@@ -69,6 +70,7 @@ static void candidates_go_on(const struct ptl_link *link)
 /* All shards know, and what they send from now on is of the new epoch. */
 static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
 {
+    ptl_assert(link->untold == 0); /* who has not been told cannot have answered */
     ptl_msg_free(link->reason);
     link->reason = NULL;
     ptl_link_enter(link, PTL_LINK_DOWN);

@@ -29,6 +29,7 @@ int ptl_link_watch(struct ptl_shard *shard, struct ptl_link *link, const struct 
         ptl_link_dial(shard, link); /* a node port is watched by being linked */
     }
     if (err < 0) {
+        ptl_assert(watched->count == 1); /* only the first one asks the peer, which may fail */
         ptl_watched_forget(&link->watched, watched);
     }
     return err;
@@ -55,7 +56,6 @@ int ptl_link_unwatch(struct ptl_shard *shard, struct ptl_link *link, const struc
     return ptl_link_request_values(shard, link, "mon0", op->name, ptl_span(NULL, 0), 0);
 }
 
-/* Tell one watcher; `failure` is the number of the link's that it is told of, or 0. */
 int ptl_watcher_tell(struct ptl_shard *shard, struct ptl_watcher watcher, uint64_t failure,
                      const struct ptl_msg *reason)
 {
@@ -79,6 +79,7 @@ int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct pt
     if (watched == NULL) {
         return PTL_OK; /* not asked for, or taken back meanwhile */
     }
+    /* From the last one on, so that who has been told is not told again when we come again. */
     while (watched->count != 0) {
         struct ptl_watcher watcher = watched->watchers[watched->count - 1];
         int err = ptl_watcher_tell(shard, watcher, 0, reason);

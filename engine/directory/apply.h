@@ -9,25 +9,26 @@
 #pragma once
 
 #include "engine/directory/database.h"
+#include "engine/directory/key.h"
+#include "engine/directory/update.h"
 
-/* PTL_DIR_UPDATE: of a node without owners. */
-void ptl_apply_update(struct ptl_shard *shard, const struct ptl_op *op);
-
-/* PTL_DIR_OWNER, PTL_DIR_LOST, PTL_DIR_OWNED: from a global node of ours. */
+/* PTL_DIR_OWNER, PTL_DIR_LOST: from a global node of ours. */
 void ptl_apply_owner(struct ptl_shard *shard, const struct ptl_op *op);
 void ptl_apply_lost(struct ptl_shard *shard, const struct ptl_op *op);
-void ptl_apply_owned(struct ptl_shard *shard, const struct ptl_op *op);
 
-/* PTL_DIR_CHANGE: from our master. */
-void ptl_apply_change(struct ptl_shard *shard, const struct ptl_op *op);
+/*
+ * An update that is not long: PTL_DIR_UPDATE, of a node without owners; PTL_DIR_OWNED, from a
+ * global node of ours; PTL_DIR_CHANGE, from our master.
+ */
+void ptl_apply_update(struct ptl_shard *shard, const struct ptl_op *op);
 
-/* For whole databases (replacing.c) too: why a key is none, by the error of reading it ... */
-const char *ptl_apply_trouble(int err);
-
-/* ... a line of what was left out of a family; whether a node has too many entries ... */
-void ptl_apply_warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
-                    const char *trouble);
-bool ptl_apply_over_limit(const struct ptl_shard *shard, struct ptl_span owner);
-
-/* ... and whether an entry of a real global node is one that it had from us. */
-bool ptl_apply_is_echo(const struct ptl_shard *shard, struct ptl_span key);
+/*
+ * The same of a long one, for who takes it slice by slice.  Begin: false when there is nothing to
+ * take.  Whose entries they are now; false: nobody's any more.  End: tell what was wrong with it.
+ * Owns: the update's family and the source lie in `op` or in `room`.
+ */
+bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_update *update,
+                     uint8_t room[static PTL_KEY_ROOM]);
+bool ptl_apply_source(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_source *source,
+                      uint8_t room[static PTL_KEY_ROOM]);
+void ptl_apply_end(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_update *update);

@@ -53,13 +53,13 @@ enum ptl_directory_op {
     PTL_DIR_UPDATE,       /* epoch, watcher: the same; body: family, set, del */
     PTL_DIR_OWNER,        /* to all; body: owner, attachment */
     PTL_DIR_LOST,         /* to all; body: owner, attachment */
-    PTL_DIR_OWNED,        /* body: owner, attachment, family, set, del */
+    PTL_DIR_OWNED,        /* watcher: the number; body: owner, attachment, family, set, del */
     PTL_DIR_PEER_AGAIN,   /* to all: it wants to be told all once more */
     PTL_DIR_PEER_ASKS,    /* body: a question of the peer's */
     PTL_DIR_PEER_WATCHES, /* body: family */
     PTL_DIR_PEER_LEAVES,  /* body: family */
     PTL_DIR_COPY,         /* from the master; watcher: the number; body: family, map or null */
-    PTL_DIR_CHANGE,       /* from the master; body: family, set, del */
+    PTL_DIR_CHANGE,       /* from the master; watcher: the number; body: family, set, del */
     PTL_DIR_ANSWER,       /* from the master; epoch: the question; body: the result */
     PTL_DIR_TAKEN,        /* to its link's owner; watcher: the number of what was taken whole */
     /* Roles. */
@@ -82,7 +82,7 @@ enum ptl_directory_op {
 /* Of PTL_DIR_REPLACE and PTL_DIR_UPDATE: what the peer is. */
 #define PTL_BY_GLOBAL 1u /* a real global node, or one of ours that has just become one */
 #define PTL_BY_OURS 2u   /* it numbers its attachments itself */
-#define PTL_BY_BITS 2    /* the number of a whole database stands above these */
+#define PTL_BY_BITS 2    /* the number of what is taken in slices stands above these */
 
 /* A node whose link is up and that takes part in the database, as every shard sees it. */
 struct ptl_peer {
@@ -96,7 +96,7 @@ struct ptl_peer {
     bool failing;         /* what it had to be told is lost: its link is to be failed */
     uint64_t left_out_at; /* ns: when the log last named an entry too large for it */
     uint32_t left_out;    /* so many were left out since then */
-    struct ptl_replacing *replacing; /* a whole database or copy that it brings, or NULL */
+    struct ptl_replacing *replacing; /* what it brings that is taken in slices, or NULL */
     struct ptl_outlet *feed;         /* of our part of the database, or NULL */
     struct ptl_map watches;          /* outlets of the families that it watches, by their hash */
 };

@@ -4,6 +4,7 @@
 #include "engine/directory/attachment.h"
 #include "engine/directory/interest.h"
 #include "engine/directory/key.h"
+#include "engine/directory/limit.h"
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/message/message.h"
@@ -18,8 +19,10 @@ struct ptl_replacing {
     struct ptl_peer *peer;
     struct ptl_msg *held; /* what `cursor` reads */
     struct ptl_cursor cursor;
+    struct ptl_op op;  /* that brought it: its number, node and body, which is of `held` */
     uint32_t number;   /* by which the link's owner knows it */
     bool is_copy;      /* of one family, from our master */
+    bool is_update;    /* a long one, which `update` takes */
     bool by_global;    /* a real global node's own */
     bool here;         /* the family that is being read is this shard's, and has a name */
     uint32_t families; /* that are still to be read ... */
@@ -29,6 +32,7 @@ struct ptl_replacing {
     const char *trouble; /* why an entry was left out, or NULL; of which family: */
     uint8_t trouble_size, trouble_family[PTL_FAMILY_MAX];
     uint8_t family_size, family[PTL_FAMILY_MAX];
+    struct ptl_update update;
 };
 
 /* What a piece of the work came to. */
@@ -147,10 +151,10 @@ static int next_entry(struct ptl_shard *shard, struct ptl_replacing *r,
         return PTL_OK;
     }
     if (err < 0) {
-        note_trouble(r, ptl_apply_trouble(err), family_of(r));
+        note_trouble(r, ptl_limit_key_trouble(err), family_of(r));
     } else if (value.size > shard->node->options.db_value_bytes_max) {
         note_trouble(r, "a value over the limit", family_of(r));
-    } else if (!r->by_global || !ptl_apply_is_echo(shard, key)) {
+    } else if (!r->by_global || !ptl_limit_is_echo(shard, key)) {
         return set(shard, r, source, key, value);
     }
     return PTL_OK;
@@ -159,7 +163,7 @@ static int next_entry(struct ptl_shard *shard, struct ptl_replacing *r,
 /* ---- Working --------------------------------------------------------------------------------- */
 
 /* Up to *units entries or families.  Returns GOES_ON, IS_DONE or an error. */
-static int go_on(struct ptl_shard *shard, struct ptl_replacing *r, uint32_t *units)
+static int go_on_replacing(struct ptl_shard *shard, struct ptl_replacing *r, uint32_t *units)
 {
     struct ptl_source source;
 
@@ -183,11 +187,26 @@ static int go_on(struct ptl_shard *shard, struct ptl_replacing *r, uint32_t *uni
     return ptl_store_replace_end(shard->directory->store, &source, units) ? GOES_ON : IS_DONE;
 }
 
+/* Up to *units keys of an update, the same. */
+static int go_on_update(struct ptl_shard *shard, struct ptl_replacing *r, uint32_t *units)
+{
+    uint8_t room[PTL_KEY_ROOM];
+    struct ptl_source source;
+
+    if (!ptl_apply_source(shard, &r->op, &source, room)) {
+        return OVERTAKEN;
+    }
+    bool left = ptl_update_work(shard, &r->update, &source, units);
+    bool is_over = r->op.number == PTL_DIR_UPDATE && ptl_limit_is_over(shard, peer_id(r));
+    return left && !is_over ? GOES_ON : IS_DONE;
+}
+
 static void forget(struct ptl_shard *shard, struct ptl_replacing *r)
 {
     ptl_assert(r->peer->replacing == r);
     ptl_list_remove(&r->listed);
     r->peer->replacing = NULL;
+    ptl_update_end(shard, &r->update);
     ptl_msg_free(r->held);
     ptl_free(shard->allocator, r, sizeof(*r));
 }
@@ -206,19 +225,30 @@ static void tell_taken(struct ptl_shard *shard, const struct ptl_replacing *r)
     ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(op.node), shard->node->shard_count), &op);
 }
 
-static void finish(struct ptl_shard *shard, struct ptl_replacing *r, int result)
+static void judge(struct ptl_shard *shard, struct ptl_replacing *r, int result)
 {
     if (r->trouble != NULL) {
-        ptl_apply_warn(shard, peer_id(r), ptl_span(r->trouble_family, r->trouble_size), r->trouble);
+        ptl_limit_warn(shard, peer_id(r), ptl_span(r->trouble_family, r->trouble_size), r->trouble);
     }
     if (result == IS_DONE && r->is_copy) {
         struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
         ptl_interest_copied(interest);
     }
-    if (!r->is_copy && ptl_apply_over_limit(shard, peer_id(r))) {
+    if (!r->is_copy && ptl_limit_is_over(shard, peer_id(r))) {
         result = PTL_ELIMIT;
     }
     if (result < 0 && result != OVERTAKEN) {
+        ptl_directory_fail(shard, peer_id(r), result);
+    }
+}
+
+static void finish(struct ptl_shard *shard, struct ptl_replacing *r, int result)
+{
+    if (!r->is_update) {
+        judge(shard, r, result);
+    } else if (result == IS_DONE) {
+        ptl_apply_end(shard, &r->op, &r->update);
+    } else if (result != OVERTAKEN) {
         ptl_directory_fail(shard, peer_id(r), result);
     }
     tell_taken(shard, r);
@@ -229,8 +259,11 @@ static void finish(struct ptl_shard *shard, struct ptl_replacing *r, int result)
 static void work(struct ptl_shard *shard, struct ptl_replacing *r)
 {
     uint32_t *units = &shard->directory->replacing_units;
-    int result = *units == 0 ? GOES_ON : go_on(shard, r, units);
+    int result = GOES_ON;
 
+    if (*units > 0) {
+        result = r->is_update ? go_on_update(shard, r, units) : go_on_replacing(shard, r, units);
+    }
     if (result != GOES_ON) {
         finish(shard, r, result);
     }
@@ -257,15 +290,16 @@ static int hold(struct ptl_shard *shard, struct ptl_replacing *r, const struct p
 {
     int err = PTL_OK;
 
+    r->op = *op;
+    r->op.node = peer_id(r);
     if (op->whole != NULL) {
         r->held = ptl_msg_keep(op->whole);
-        r->cursor = ptl_cursor_of(op->body);
-        return r->held == NULL ? PTL_ENOMEM : PTL_OK;
+        err = r->held == NULL ? PTL_ENOMEM : PTL_OK;
+    } else {
+        err = ptl_msg_from(shard->allocator, op->body, op->count, &r->held);
+        r->op.body = err == PTL_OK ? ptl_msg_body(r->held) : ptl_span(NULL, 0);
     }
-    err = ptl_msg_from(shard->allocator, op->body, op->count, &r->held);
-    if (err == PTL_OK) {
-        r->cursor = ptl_cursor_of(ptl_msg_body(r->held));
-    }
+    r->cursor = ptl_cursor_of(r->op.body);
     return err;
 }
 
@@ -310,10 +344,30 @@ static int begin_database(struct ptl_replacing *r, const struct ptl_op *op)
     return PTL_OK;
 }
 
+static int begin_update(struct ptl_shard *shard, struct ptl_replacing *r)
+{
+    uint8_t room[PTL_KEY_ROOM];
+
+    if (!ptl_apply_begin(shard, &r->op, &r->update, room)) {
+        return OVERTAKEN;
+    }
+    struct ptl_span *family = &r->update.family;
+    r->family_size = (uint8_t)(family->size < PTL_FAMILY_MAX ? family->size : PTL_FAMILY_MAX);
+    if (r->family_size != 0) {
+        memcpy(r->family, family->bytes, r->family_size);
+    }
+    *family = family_of(r); /* one that was longer is none: it is taken no further */
+    return PTL_OK;
+}
+
 static int begin(struct ptl_shard *shard, struct ptl_replacing *r, const struct ptl_op *op)
 {
     struct ptl_source source;
     int err = hold(shard, r, op);
+
+    if (r->is_update) {
+        return err < 0 ? err : begin_update(shard, r);
+    }
 
     if (err == PTL_OK) {
         err = r->is_copy ? begin_copy(shard, r) : begin_database(r, op);
@@ -350,6 +404,8 @@ static struct ptl_replacing *make(struct ptl_shard *shard, const struct ptl_op *
         ptl_replacing_drop(shard, peer); /* of a link that we have not heard the end of */
         r->peer = peer;
         r->is_copy = op->number == PTL_DIR_COPY;
+        r->is_update = !r->is_copy && op->number != PTL_DIR_REPLACE;
+        ptl_map_init(&r->update.by_name, shard->allocator);
         r->number = op->watcher >> PTL_BY_BITS;
         peer->replacing = r;
         ptl_list_append(&shard->directory->replacings, &r->listed);
@@ -370,5 +426,14 @@ void ptl_replacing_take(struct ptl_shard *shard, const struct ptl_op *op)
         finish(shard, r, result);
     } else {
         work(shard, r);
+    }
+}
+
+void ptl_replacing_take_update(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    if (ptl_update_is_long(op->body)) {
+        ptl_replacing_take(shard, op);
+    } else {
+        ptl_apply_update(shard, op);
     }
 }

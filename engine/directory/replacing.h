@@ -1,10 +1,12 @@
 /*
- * engine/directory/replacing.h - a whole database, or a family's whole copy, that comes in.
+ * engine/directory/replacing.h - what may be millions of entries and comes in: a whole database, a
+ * family's whole copy, a long update.
  *
  *   link's owner --REPLACE, COPY--> begin --> entry, entry ... --> sweep --TAKEN--> link's owner
+ *                --UPDATE, OWNED, CHANGE--> begin --> key, key ... (update.h) --TAKEN-->
  *                                      a slice a turn
  *
- * It may have millions of entries, and replace as many.  What the same peer says behind it must
+ * A whole one replaces as many.  What the same peer says behind it must
  * not be applied before: so its link is not read until all shards that have a part of it have said
  * that they have taken theirs.  It is one for a peer, therefore.
  *
@@ -20,6 +22,9 @@ struct ptl_replacing;
 
 /* PTL_DIR_REPLACE and PTL_DIR_COPY. */
 void ptl_replacing_take(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* PTL_DIR_UPDATE, PTL_DIR_OWNED and PTL_DIR_CHANGE: what is not long is taken at once. */
+void ptl_replacing_take_update(struct ptl_shard *shard, const struct ptl_op *op);
 
 /* Go on with those that are under way: a slice of them all. */
 void ptl_replacings_work(struct ptl_shard *shard);

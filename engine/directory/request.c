@@ -7,6 +7,7 @@
 #include "engine/directory/key.h"
 #include "engine/directory/post.h"
 #include "engine/directory/question.h"
+#include "engine/directory/update.h"
 #include "engine/link/connection.h"
 #include "engine/link/joining.h"
 #include "engine/link/peer_room.h"
@@ -91,7 +92,7 @@ static void number_attachment(const struct ptl_inquiry *q, uint64_t given)
     ptl_assert(db->attachment != 0 && db->attachment <= PTL_ATTACHMENT_MAX);
 }
 
-/* Whose database it is: for source_of() in apply.c. */
+/* Whose database it is: for ptl_apply_source(). */
 static void set_source(const struct ptl_inquiry *q, struct ptl_op *op)
 {
     op->watcher =
@@ -151,6 +152,18 @@ void ptl_directory_take_taken(struct ptl_shard *shard, const struct ptl_op *op)
     if (--link->db.untaken == 0 && shard->stop_step == 0) {
         ptl_connection_resume(link->connection);
     }
+}
+
+static int pass_update(const struct ptl_inquiry *q, struct ptl_span family, struct ptl_op *op)
+{
+    unsigned place = ptl_directory_place(q->shard, family);
+
+    if (!ptl_update_is_long(op->body)) {
+        return ptl_inquiry_pass(q, place, op);
+    }
+    uint32_t number = next_replacing(q);
+    op->watcher |= number << PTL_BY_BITS;
+    return await(q, ptl_inquiry_pass(q, place, op), number, 1);
 }
 
 /* A whole database: a map, and from a node of ours the number of its attachment. */
@@ -223,7 +236,7 @@ static int take_update(struct ptl_inquiry *q)
         return ptl_inquiry_no_family(q);
     }
     set_source(q, &op);
-    return ptl_inquiry_pass(q, ptl_directory_place(q->shard, family), &op);
+    return pass_update(q, family, &op);
 }
 
 /* ---- Owners ---------------------------------------------------------------------------------- */
@@ -255,7 +268,7 @@ static int take_owned(struct ptl_inquiry *q)
         ptl_key_next(&cursor, q->room, &family) < 0 || !ptl_family_fits(family)) {
         return ptl_inquiry_malformed(q);
     }
-    return ptl_inquiry_pass(q, ptl_directory_place(q->shard, family), &op);
+    return pass_update(q, family, &op);
 }
 
 static int take_again(struct ptl_inquiry *q)
@@ -365,7 +378,13 @@ static int take_copy(struct ptl_inquiry *q)
 
 static int take_change(struct ptl_inquiry *q)
 {
-    return q->link->db.master ? ptl_inquiry_pass_by_family(q, PTL_DIR_CHANGE) : not_master(q);
+    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_CHANGE);
+    struct ptl_span family;
+
+    if (!q->link->db.master) {
+        return not_master(q);
+    }
+    return ptl_inquiry_family(q, &family) ? pass_update(q, family, &op) : ptl_inquiry_no_family(q);
 }
 
 /* "SHARD.NUMBER", as question.c makes them. */

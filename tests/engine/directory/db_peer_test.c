@@ -109,6 +109,39 @@ static void say_one_key_many_times(struct wire *wire)
     say(wire, &writer);
 }
 
+static void put_keys(struct ptl_writer *writer, int count, bool valued)
+{
+    char key[16];
+
+    for (int i = 0; i < count; i++) {
+        int size = snprintf(key, sizeof key, "%d", i);
+        ptl_put_text(writer, key, (size_t)size);
+        if (valued) {
+            ptl_put_int(writer, i);
+        }
+    }
+}
+
+/* So many keys of family "many" are set, and "k" behind them; so many deleted, and then `last`. */
+static void say_update(struct wire *wire, int set_count, int del_count, const char *last)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_text(&writer, "g_upd", 5);
+    ptl_put_text(&writer, "many", 4);
+    ptl_put_map(&writer, (uint32_t)set_count + (set_count > 0));
+    put_keys(&writer, set_count, true);
+    if (set_count > 0) {
+        ptl_put_text(&writer, "k", 1);
+        ptl_put_int(&writer, set_count);
+    }
+    ptl_put_array(&writer, (uint32_t)del_count + 1);
+    put_keys(&writer, del_count, false);
+    ptl_put_text(&writer, last, strlen(last));
+    say(wire, &writer);
+}
+
 /* The first packet of this request that has come or will. */
 static const struct packet *wait_for(struct wire *wire, const char *request)
 {
@@ -163,6 +196,27 @@ static void family_that_is_no_map_leaves_those_behind_it_as_they_are(void **stat
     wire_say(&wire, "[\"\", \"g_slave\", {\"fam\": [\"a\", {}], \"good\": {\"key\": 3}}]");
     assert_family(&wire, "good", "[\"g_reply\",\"b\",{\"key\":3}]");
     wire_close(&wire);
+    assert_int_equal(witness_stop(rain, 5000), 0);
+}
+
+/* However long that takes; one that sets and deletes a key is nobody's, however long it is. */
+static void what_comes_behind_a_long_update_finds_it_taken(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct wire wire;
+
+    (void)state;
+    join(&wire, rain, "peer", "");
+    wire_say(&wire, "[\"\", \"g_slave\", {\"many\": {\"other\": 1}}]");
+    say_update(&wire, ENTRIES, 0, "other");
+    wire_say(&wire, "[\"\", \"g_upd\", \"many\", {\"k\": 2}]");
+    say_update(&wire, 0, ENTRIES, "other");
+    assert_family(&wire, "many", "[\"g_reply\",\"b\",{\"k\":2}]");
+    say_update(&wire, ENTRIES, 0, "k");
+    say_update(&wire, ENTRIES, ENTRIES, "other");
+    assert_family(&wire, "many", "[\"g_reply\",\"b\",{\"k\":2}]");
+    say_update(&wire, ENTRIES, 0, "other");
+    wire_close(&wire); /* perhaps in the midst of it */
     assert_int_equal(witness_stop(rain, 5000), 0);
 }
 
@@ -471,6 +525,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WITNESSED(update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once),
+        WITNESSED(what_comes_behind_a_long_update_finds_it_taken),
         WITNESSED(what_comes_behind_a_large_database_finds_it_whole),
         WITNESSED(family_that_is_no_map_leaves_those_behind_it_as_they_are),
         WITNESSED(families_of_any_name_are_set_watched_and_asked_for),

@@ -510,36 +510,100 @@ static void timers_that_are_due_at_once_fire_slice_by_slice_in_their_order(void 
 
 /* ---- A whole database ----------------------------------------------------------------------- */
 
-/* Snow, which is attached, brings {"many": {"0": 0, "1": 1, ...}}. */
-static void take_database(struct ptl_node *node, int count)
+static void put_keys(struct ptl_writer *writer, int count, bool valued)
 {
-    struct ptl_writer writer;
-    struct ptl_msg *msg;
     char key[16];
 
-    ptl_writer_init(&writer, NULL);
-    ptl_put_map(&writer, 1);
-    ptl_put_text(&writer, "many", 4);
-    ptl_put_map(&writer, (uint32_t)count);
     for (int i = 0; i < count; i++) {
         int size = snprintf(key, sizeof key, "%d", i);
-        ptl_put_text(&writer, key, (size_t)size);
-        ptl_put_int(&writer, i);
+        ptl_put_text(writer, key, (size_t)size);
+        if (valued) {
+            ptl_put_int(writer, i);
+        }
     }
-    assert_int_equal(ptl_writer_finish(&writer, &msg), 0);
+}
+
+/* {"0": 0, "1": 1, ...} */
+static void put_entries(struct ptl_writer *writer, int count)
+{
+    ptl_put_map(writer, (uint32_t)count);
+    put_keys(writer, count, true);
+}
+
+/* As the owner of the link to a peer does. */
+static void post_of(struct ptl_node *node, const char *peer, enum ptl_directory_op number,
+                    struct ptl_writer *writer)
+{
+    struct ptl_msg *msg;
+
+    assert_int_equal(ptl_writer_finish(writer, &msg), 0);
     struct ptl_op op = {
         .kind = PTL_OP_DIRECTORY,
         .to = PTL_TO_SHARD,
-        .number = PTL_DIR_REPLACE,
+        .number = number,
         .epoch = 7,
-        .node = ptl_span_text("snow"),
+        .node = ptl_span_text(peer),
         .body = ptl_msg_body(msg),
-        .count = 1,
+        .count = msg->count,
         .whole = msg,
     };
     assert_int_equal(ptl_shard_post(&node->shards[0], 0, &op, true), 0);
     node->shards[0].unfinished = true;
     ptl_msg_free(msg);
+}
+
+/* Snow, which is attached, brings {"many": {"0": 0, "1": 1, ...}}. */
+static void take_database(struct ptl_node *node, int count)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_map(&writer, 1);
+    ptl_put_text(&writer, "many", 4);
+    put_entries(&writer, count);
+    post_of(node, "snow", PTL_DIR_REPLACE, &writer);
+}
+
+/* Family, set and del, of so many keys each. */
+static void put_update(struct ptl_writer *writer, int set_count, int del_count)
+{
+    ptl_put_text(writer, "many", 4);
+    put_entries(writer, set_count);
+    ptl_put_array(writer, (uint32_t)del_count);
+    put_keys(writer, del_count, false);
+}
+
+static void take_update(struct ptl_node *node, int set_count, int del_count)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    put_update(&writer, set_count, del_count);
+    post_of(node, "snow", PTL_DIR_UPDATE, &writer);
+}
+
+/* A global node brings snow by this attachment ... */
+static void take_owner(struct ptl_node *node, const char *peer, int attachment)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_text(&writer, "snow", 4);
+    ptl_put_int(&writer, attachment);
+    post_of(node, peer, PTL_DIR_OWNER, &writer);
+}
+
+/* ... and says what it has. */
+static void take_owned(struct ptl_node *node, const char *peer, int attachment, int set_count,
+                       int del_count)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_text(&writer, "snow", 4);
+    ptl_put_int(&writer, attachment);
+    put_update(&writer, set_count, del_count);
+    post_of(node, peer, PTL_DIR_OWNED, &writer);
 }
 
 static uint32_t entries_of_snow(const struct ptl_node *node)
@@ -577,6 +641,74 @@ static void whole_database_comes_and_goes_slice_by_slice(void **state)
     ptl_node_crash(node); /* while it looks for what is stale */
 }
 
+static void long_updates_are_taken_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+
+    (void)state;
+    settle(node);
+    take_database(node, 1);
+    turn_until_snow_has(node, 1);
+    take_update(node, MANY, 0);
+    turn_until_snow_has(node, MANY);
+    settle(node);
+    take_update(node, 0, MANY);
+    turn_until_snow_has(node, 0);
+    settle(node);
+    take_update(node, MANY, 0);
+    turn_all(node);
+    ptl_node_crash(node); /* in the midst of it */
+}
+
+static void long_updates_of_owners_are_taken_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+
+    (void)state;
+    settle(node);
+    take_owner(node, "hail", 1);
+    take_owned(node, "hail", 1, MANY, 0);
+    turn_until_snow_has(node, MANY);
+    settle(node);
+    take_owned(node, "hail", 1, 0, MANY);
+    turn_until_snow_has(node, 0);
+    settle(node);
+    take_owned(node, "hail", 1, MANY, 0);
+    while (entries_of_snow(node) == 0) {
+        turn_all(node);
+    }
+    take_owner(node, "rime", 2); /* which counts more, in the midst of it */
+    settle(node);
+    assert_int_equal(entries_of_snow(node), 0);
+    take_owned(node, "rime", 2, 2, 0);
+    settle(node);
+    assert_int_equal(entries_of_snow(node), 2);
+    ptl_node_crash(node);
+}
+
+/* It is compared before it is taken, which takes turns, too. */
+static void long_update_that_contradicts_itself_is_compared_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make(1);
+
+    (void)state;
+    settle(node);
+    take_database(node, 1);
+    settle(node);
+    take_update(node, MANY, MANY);
+    unsigned turns = 0;
+    while (turn_all(node)) {
+        turns++;
+    }
+    assert_true(turns >= 2 * MANY / TURN_MAX); /* all that is set, twice */
+    assert_int_equal(entries_of_snow(node), 1);
+    take_update(node, MANY, MANY);
+    for (unsigned i = 0; i < turns * 3 / 4; i++) {
+        turn_all(node);
+    }
+    ptl_node_crash(node); /* while it compares */
+}
+
 /* ---- The end -------------------------------------------------------------------------------- */
 
 /* A walk that began again for each of them would take longer than any test may. */
@@ -611,6 +743,9 @@ int main(int argc, char **argv)
         WITNESSED(port_with_100000_belongings_ends_slice_by_slice),
         WITNESSED(timers_that_are_due_at_once_fire_slice_by_slice_in_their_order),
         WITNESSED(whole_database_comes_and_goes_slice_by_slice),
+        WITNESSED(long_updates_are_taken_slice_by_slice),
+        WITNESSED(long_updates_of_owners_are_taken_slice_by_slice),
+        WITNESSED(long_update_that_contradicts_itself_is_compared_slice_by_slice),
         WITNESSED(node_with_half_a_million_monitors_stops_at_once),
     };
 

@@ -1,0 +1,33 @@
+#include "engine/directory/limit.h"
+
+#include "engine/directory/key.h"
+#include "engine/shard/node.h"
+
+const char *ptl_limit_key_trouble(int err)
+{
+    return err == PTL_ESIZE ? "a key of more than 1024 bytes" : "a key that is none";
+}
+
+bool ptl_limit_is_echo(const struct ptl_shard *shard, struct ptl_span key)
+{
+    struct ptl_span self = ptl_directory_self(&shard->node->self);
+
+    return key.size > self.size && memcmp(key.bytes, self.bytes, self.size) == 0 &&
+           key.bytes[self.size] == '#';
+}
+
+bool ptl_limit_is_over(const struct ptl_shard *shard, struct ptl_span owner)
+{
+    return ptl_store_owner_count(shard->directory->store, owner) >
+           shard->node->options.db_entries_max;
+}
+
+void ptl_limit_warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
+                    const char *trouble)
+{
+    struct ptl_span shown = ptl_key_shown(family);
+
+    ptl_log_about(shard, PTL_LOG_WARN, node, "from %.*s: family '%.*s%s': %s: ignored",
+                  (int)node.size, (const char *)node.bytes, (int)shown.size,
+                  (const char *)shown.bytes, shown.size < family.size ? "..." : "", trouble);
+}

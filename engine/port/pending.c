@@ -26,6 +26,16 @@ const struct ptl_monitoring *ptl_pending_find(const struct ptl_map *pending,
     return pending->count == 0 ? NULL : first(pending, target);
 }
 
+uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target)
+{
+    if (slot == NULL || slot->more == NULL) {
+        return UINT64_MAX;
+    }
+    const struct ptl_monitoring *notice = ptl_pending_find(&slot->more->pending, target);
+
+    return notice == NULL ? UINT64_MAX : notice->epoch + 1;
+}
+
 /* Whether it may come to stand in its port's map. */
 static bool may_pend(const struct ptl_monitoring *monitoring)
 {

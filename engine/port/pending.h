@@ -13,6 +13,7 @@
 
 struct ptl_monitoring;
 struct ptl_port;
+struct ptl_slot;
 
 /*
  * Have memory for its notice, now that it is being set: when its target's link has failed there may
@@ -30,3 +31,6 @@ void ptl_pending_remove(struct ptl_monitoring *monitoring);
 /* The first notice of this target that waits, or NULL. */
 const struct ptl_monitoring *ptl_pending_find(const struct ptl_map *pending,
                                               const struct ptl_port *target);
+
+/* The failure's number that makes what this port issues for `target` stale, or UINT64_MAX. */
+uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target);

@@ -675,28 +675,7 @@ uint64_t ptl_ports_due(const struct ptl_shard *shard)
     return more == NULL ? UINT64_MAX : more->retry_at;
 }
 
-uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target)
-{
-    if (slot == NULL || slot->more == NULL) {
-        return UINT64_MAX;
-    }
-    const struct ptl_monitoring *notice = ptl_pending_find(&slot->more->pending, target);
-
-    return notice == NULL ? UINT64_MAX : notice->epoch + 1;
-}
-
 /* ---- Death --------------------------------------------------------------------------------- */
-
-struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot)
-{
-    if (slot->more == NULL) {
-        slot->more = ptl_port_more_make(shard->allocator);
-        if (slot->more != NULL) {
-            slot->more->slot = slot;
-        }
-    }
-    return slot->more;
-}
 
 void ptl_port_drop_first(struct ptl_shard *shard, struct ptl_port_more *more)
 {

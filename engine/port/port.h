@@ -201,6 +201,3 @@ struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *sl
 
 /* Whether this port of the shard's has as much waiting as it may. */
 bool ptl_port_is_full(struct ptl_shard *shard, const struct ptl_port *port);
-
-/* The failure's number that makes what this port issues for `target` stale, or UINT64_MAX. */
-uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target);

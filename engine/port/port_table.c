@@ -1,7 +1,8 @@
 #include "engine/port/port.h"
 
 #include "engine/message/name.h"
-#include "engine/port/on.h"
+#include "engine/port/tag.h"
+#include "engine/shard/shard.h"
 
 #define NONE UINT32_MAX
 #define SEGMENTS (PTL_SLOTS_MAX / PTL_SLOT_SEGMENT)
@@ -86,6 +87,17 @@ struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator)
         ptl_queue_init(&more->queue);
     }
     return more;
+}
+
+struct ptl_port_more *ptl_port_more(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    if (slot->more == NULL) {
+        slot->more = ptl_port_more_make(shard->allocator);
+        if (slot->more != NULL) {
+            slot->more->slot = slot;
+        }
+    }
+    return slot->more;
 }
 
 static int set_name(const struct ptl_allocator *allocator, struct ptl_port_more *more,

@@ -1,9 +1,9 @@
 #include "engine/port/port_watch.h"
 
 #include "engine/message/message.h"
-#include "engine/port/on.h"
 #include "engine/port/reason.h"
 #include "engine/port/shard_ports.h"
+#include "engine/port/tag.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"

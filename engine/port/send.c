@@ -3,6 +3,7 @@
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/outside.h"
+#include "engine/port/pending.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 

@@ -1,0 +1,124 @@
+#include "engine/port/tag.h"
+
+#include "engine/port/port.h"
+
+void ptl_tag_wish_free(const struct ptl_allocator *allocator, struct ptl_on *on)
+{
+    ptl_free(allocator, on->tag, on->tag_size + 1);
+    ptl_free(allocator, on, sizeof(*on));
+}
+
+static struct ptl_tag *find(struct ptl_port_more *more, const struct ptl_on *on)
+{
+    for (uint32_t i = 0; i < more->tag_count; i++) {
+        struct ptl_tag *tag = &more->tags[i];
+        if (tag->text_size == on->tag_size && memcmp(tag->text, on->tag, on->tag_size) == 0) {
+            return tag;
+        }
+    }
+    return NULL;
+}
+
+static void remove_tag(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                       struct ptl_tag *tag)
+{
+    uint32_t last = more->tag_count - 1;
+
+    ptl_free(allocator, tag->text, tag->text_size + 1);
+    *tag = more->tags[last];
+    more->tag_count = last;
+}
+
+/* Takes the tag's text over from `on`. */
+static int add_tag(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                   struct ptl_on *on)
+{
+    if (more->tag_count == more->tag_capacity) {
+        size_t old = more->tag_capacity * sizeof(*more->tags);
+        struct ptl_tag *tags = ptl_grow(allocator, more->tags, old, old + sizeof(*tags));
+        if (tags == NULL) {
+            return PTL_ENOMEM;
+        }
+        more->tags = tags;
+        more->tag_capacity++;
+    }
+    more->tags[more->tag_count++] = (struct ptl_tag){
+        .text = on->tag,
+        .text_size = on->tag_size,
+        .handler = on->handler,
+        .data = on->data,
+    };
+    on->tag = NULL;
+    return PTL_OK;
+}
+
+int ptl_tag_set(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                struct ptl_on *on)
+{
+    struct ptl_tag *tag = find(more, on);
+
+    if (on->handler == NULL) {
+        if (tag != NULL) {
+            remove_tag(allocator, more, tag);
+        }
+        return PTL_OK;
+    }
+    if (tag == NULL) {
+        return add_tag(allocator, more, on);
+    }
+    tag->handler = on->handler;
+    tag->data = on->data;
+    return PTL_OK;
+}
+
+struct ptl_on *ptl_tag_wish_make(const struct ptl_allocator *allocator, const char *tag,
+                                 ptl_handler_fn *handler, void *data)
+{
+    struct ptl_on *on = ptl_alloc(allocator, sizeof(*on));
+
+    if (on == NULL || tag == NULL) {
+        if (on != NULL) {
+            on->handler = handler;
+            on->data = data;
+        }
+        return on;
+    }
+    on->tag_size = (uint32_t)strlen(tag);
+    on->tag = ptl_alloc_raw(allocator, on->tag_size + 1);
+    if (on->tag == NULL) {
+        ptl_free(allocator, on, sizeof(*on));
+        return NULL;
+    }
+    memcpy(on->tag, tag, on->tag_size + 1);
+    on->handler = handler;
+    on->data = data;
+    return on;
+}
+
+/* The port may be sent to as soon as it is made, so all its handlers have to be there by then. */
+int ptl_tags_take(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                  const struct ptl_port_tag tags[])
+{
+    int err = PTL_OK;
+
+    for (; tags->tag != NULL && err == PTL_OK; tags++) {
+        struct ptl_on *on = ptl_tag_wish_make(allocator, tags->tag, tags->handler, tags->data);
+        if (on == NULL) {
+            return PTL_ENOMEM;
+        }
+        bool twice = on->handler == NULL || find(more, on) != NULL;
+        err = twice ? PTL_EINVAL : add_tag(allocator, more, on);
+        ptl_tag_wish_free(allocator, on);
+    }
+    return err;
+}
+
+void ptl_tags_drop(const struct ptl_allocator *allocator, struct ptl_port_more *more)
+{
+    for (uint32_t i = 0; i < more->tag_count; i++) {
+        ptl_free(allocator, more->tags[i].text, more->tags[i].text_size + 1);
+    }
+    ptl_free(allocator, more->tags, more->tag_capacity * sizeof(*more->tags));
+    more->tags = NULL;
+    more->tag_count = more->tag_capacity = 0;
+}

@@ -1,0 +1,34 @@
+/*
+ * engine/port/tag.h - the handlers that a port has for tags, and a wish to change them.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+#include "io/alloc.h"
+
+struct ptl_port_more;
+
+/* A wish to set a handler, on its way to the port's shard. */
+struct ptl_on {
+    char *tag; /* NULL: the default handler; else tag_size + 1 bytes */
+    uint32_t tag_size;
+    ptl_handler_fn *handler; /* NULL: take it back */
+    void *data;
+};
+
+/* Make a wish; `tag` NULL: of the default handler.  NULL: no memory.  Thread: any.  And free it. */
+struct ptl_on *ptl_tag_wish_make(const struct ptl_allocator *allocator, const char *tag,
+                                 ptl_handler_fn *handler, void *data);
+void ptl_tag_wish_free(const struct ptl_allocator *allocator, struct ptl_on *on);
+
+/* Carry out a wish that has a tag; it stays the caller's, without its text.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_tag_set(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                               struct ptl_on *on);
+
+/* Give a port that is being made its handlers of tags.  Errors: PTL_ENOMEM, PTL_EINVAL (one twice).
+ * Thread: any.  What was set meanwhile is there also after an error. */
+PTL_MUST_CHECK int ptl_tags_take(const struct ptl_allocator *allocator, struct ptl_port_more *more,
+                                 const struct ptl_port_tag tags[]);
+
+/* Free a port's handlers of tags. */
+void ptl_tags_drop(const struct ptl_allocator *allocator, struct ptl_port_more *more);

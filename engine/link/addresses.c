@@ -77,6 +77,7 @@ void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct p
     if (all == NULL) {
         return; /* without memory, too, there is what was known */
     }
+    /* What the database says is newer than what was known, so that goes first. */
     memcpy(all, list.bytes, list.size);
     memcpy(all + list.size, known, strlen(known) + 1);
     drop_addresses(shard, link);

@@ -191,7 +191,7 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
     if (was == PTL_CONNECTION_CLOSING) {
         return;
     }
-    ptl_connection_log_close(c, err, level);
+    ptl_connection_log_close(c, err, level); /* while its state still says how far it came */
     ptl_connection_enter(c, PTL_CONNECTION_CLOSING);
     ptl_making_end(&c->shard->links->makings, &c->making);
     ptl_connection_leave_place(c);
@@ -223,6 +223,7 @@ void ptl_connection_take_up(struct ptl_connection *c)
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
 
     ptl_connection_enter(c, PTL_CONNECTION_UP);
+    /* What the peer has sent behind its proof is in the backlog and is decoded next. */
     ptl_node_nonce(c->shard->node, c, false);
     ptl_decoder_init(&c->decoder, c->shard->allocator, (enum ptl_framing)peer->receive_framing,
                      c->shard->node->options.message_bytes_max + PACKET_EXTRA_MAX);

@@ -52,7 +52,7 @@ static void count_failure(struct ptl_shard *shard, struct ptl_link *link)
 /* What was watched there, what waited and what was known to be full is of no use any more. */
 static void lose_all(struct ptl_shard *shard, struct ptl_link *link)
 {
-    ptl_leavings_begin(&link->leavings, &link->watched, link->waiting_first);
+    ptl_leavings_begin(&link->leavings, &link->watched_there, link->waiting_first);
     link->waiting_first = link->waiting_last = NULL;
     link->weight = 0;
     ptl_peer_full_reset(shard, link);
@@ -81,6 +81,8 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
         link->again = err; /* once all have been told of this failure it fails once more */
         return;
     }
+    /* What is read from the link (when it came up, what waits, who connected) goes before that is
+     * taken from it. */
     if (was_up) {
         ptl_link_calm(shard, link);
     }

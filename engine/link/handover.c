@@ -22,6 +22,8 @@ void ptl_connection_detached(void *owner, int handle)
     struct ptl_op op = {.kind = PTL_OP_HANDOVER, .to = PTL_TO_SHARD, .pointer = c};
     struct ptl_parcel *parcel = (struct ptl_parcel *)c->handover;
 
+    /* From ptl_shard_hand() on it is the other shard's: nothing here may refer to it by then. */
+    ptl_assert(c->state == PTL_CONNECTION_MOVING && !c->sending && c->dial == NULL);
     c->handle = handle;
     c->stream = NULL;
     ptl_connection_unlist(c);
@@ -32,25 +34,36 @@ void ptl_connection_detached(void *owner, int handle)
     ptl_shard_hand(c->shard, parcel, from);
 }
 
+/*
+ * The attempt is over: it has reached somebody.  Who it is not is told at once, so that the next
+ * address is tried; the connection lives on all the same, as one to the node that is there.
+ */
+static void end_attempt(struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+    struct ptl_dial *dial = c->dial;
+    struct ptl_link *wanted = dial->owner.link;
+
+    c->dial = NULL; /* first: the dial may begin with another connection */
+    dial->connection = NULL;
+    if (wanted == NULL || ptl_span_equal(ptl_link_id(wanted), peer->node_id)) {
+        ptl_dial_reached(dial);
+        return;
+    }
+    ptl_log_about(c->shard, PTL_LOG_WARN, ptl_link_id(wanted),
+                  "at %s is %.*s, not %s: check its address", c->dialled, (int)peer->node_id.size,
+                  (const char *)peer->node_id.bytes, wanted->id);
+    ptl_dial_failed(dial, PTL_ENOADDRESS);
+}
+
 bool ptl_connection_find_owner(struct ptl_connection *c)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
     unsigned owner = ptl_shard_of(ptl_name_hash(peer->node_id), c->shard->node->shard_count);
-    struct ptl_dial *dial = c->dial;
 
-    if (dial != NULL) {
-        struct ptl_link *wanted = dial->owner.link;
-        c->dial = NULL;
-        dial->connection = NULL;
-        if (wanted != NULL &&
-            !ptl_span_equal(ptl_span(wanted->id, wanted->id_size), peer->node_id)) {
-            ptl_log_about(c->shard, PTL_LOG_WARN, ptl_span_text(wanted->id),
-                          "at %s is %.*s, not %s: check its address", c->dialled,
-                          (int)peer->node_id.size, (const char *)peer->node_id.bytes, wanted->id);
-            ptl_dial_failed(dial, PTL_ENOADDRESS);
-        } else {
-            ptl_dial_reached(dial);
-        }
+    ptl_assert(c->state == PTL_CONNECTION_GREETING && c->link == NULL);
+    if (c->dial != NULL) {
+        end_attempt(c);
     }
     if (owner == c->shard->index) {
         return true;

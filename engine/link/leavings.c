@@ -38,9 +38,9 @@ static bool clear_one(struct ptl_shard *shard, struct ptl_leavings *leavings)
     return true;
 }
 
-static bool take_back_one(struct ptl_shard *shard, struct ptl_map *listeners)
+static bool take_back_one(struct ptl_shard *shard, struct ptl_map *watched_here)
 {
-    struct ptl_monitoring *monitoring = ptl_map_take(listeners);
+    struct ptl_monitoring *monitoring = ptl_map_take(watched_here);
 
     if (monitoring != NULL) {
         ptl_monitoring_take_back(shard, monitoring->id);
@@ -49,10 +49,10 @@ static bool take_back_one(struct ptl_shard *shard, struct ptl_map *listeners)
 }
 
 bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_leavings *leavings,
-                        struct ptl_map *listeners, uint64_t *units)
+                        struct ptl_map *watched_here, uint64_t *units)
 {
     while (*units > 0) {
-        if (!take_back_one(shard, listeners) && !clear_one(shard, leavings)) {
+        if (!take_back_one(shard, watched_here) && !clear_one(shard, leavings)) {
             return true;
         }
         --*units;

@@ -28,11 +28,11 @@ void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_map *watched,
                         struct ptl_parcel *waiting);
 
 /*
- * Clear some away, and of `listeners` (the peer's monitors on ports here); each thing costs one of
- * *units.  True: nothing is left.
+ * Clear some away, and some of the peer's monitors on our ports; each thing costs one of *units.
+ * True: nothing is left.
  */
 bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_leavings *leavings,
-                        struct ptl_map *listeners, uint64_t *units);
+                        struct ptl_map *watched_here, uint64_t *units);
 
 /* Free all: the shard is closing, and its monitors are gone. */
 void ptl_leavings_drop(struct ptl_shard *shard, struct ptl_leavings *leavings);

@@ -43,7 +43,7 @@ bool ptl_links_flushed(struct ptl_shard *shard)
     uint32_t at = 0;
 
     while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
-        bool wanted = link->state == PTL_LINK_DIALING && link->watched.count != 0;
+        bool wanted = link->state == PTL_LINK_DIALING && link->watched_there.count != 0;
         if (link->state == PTL_LINK_FAILING || wanted || link->weight != 0 ||
             ptl_link_unsent(link) != 0) {
             return false;
@@ -72,6 +72,8 @@ void ptl_links_close(struct ptl_shard *shard)
             ptl_link_enter(c->link, PTL_LINK_DOWN);
             ptl_node_linked(shard->node, ptl_link_id(c->link), false);
         }
+        /* One that moves is closed where it arrives.  The next one was read before: closing takes a
+         * connection off this list only when the loop has let go. */
         if (c->state != PTL_CONNECTION_MOVING) {
             c->link = c->state == PTL_CONNECTION_UP ? NULL : c->link;
             ptl_connection_finish(c);
@@ -100,8 +102,8 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     ptl_assert(!link->dirty && link->candidates == NULL && link->connection == NULL);
     ptl_link_drop_waiting(shard, link);
     ptl_peer_full_drop(shard, link);
-    ptl_watched_drop(&link->watched);
-    ptl_map_drop(&link->listeners); /* the monitors themselves are gone already */
+    ptl_watched_drop(&link->watched_there);
+    ptl_map_drop(&link->watched_here); /* the monitors themselves are gone already */
     ptl_leavings_drop(shard, &link->leavings);
     ptl_msg_free(link->reason);
     if (shard->links->last == link) {

@@ -21,9 +21,10 @@
 static bool is_idle(const struct ptl_link *link)
 {
     return link->state == PTL_LINK_DOWN && link->candidates == NULL && !link->dirty &&
-           link->watched.count == 0 && link->waiting_first == NULL && link->listeners.count == 0 &&
-           !link->fullness.full && ptl_fullness_settled(&link->fullness) &&
-           link->remote_full.count == 0 && link->keep_until == 0;
+           link->watched_there.count == 0 && link->waiting_first == NULL &&
+           link->watched_here.count == 0 && !link->fullness.full &&
+           ptl_fullness_settled(&link->fullness) && link->remote_full.count == 0 &&
+           link->keep_until == 0;
 }
 
 /* One that has never been up or failed has nothing to remember: most likely a stranger has given
@@ -107,6 +108,7 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     if (now < links->tick_at && !seed_news) {
         return;
     }
+    /* Whoever wants a tick from here on, links that are looked at now among them, says so anew. */
     links->tick_at = UINT64_MAX;
     uint64_t next = tick_half_open(shard);
     while ((link = ptl_map_next(&links->by_id, &at)) != NULL) {
@@ -117,6 +119,7 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
         }
     }
     links->crowded = false;
+    /* Forgotten only now: the walk above does not bear that anything but its last is removed. */
     while ((link = idle) != NULL) {
         idle = link->dirty_next;
         if (is_idle(link)) {

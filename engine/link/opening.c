@@ -122,6 +122,7 @@ static bool become_candidate(struct ptl_connection *c)
     }
     ptl_connection_enter(c, PTL_CONNECTION_PROVING);
     c->link = link;
+    /* It holds its place until it is proved, but behind those that have said nothing. */
     ptl_stranger_greeted(&c->shard->links->strangers, &c->stranger);
     ptl_candidate_add(link, c);
     return c->state == PTL_CONNECTION_PROVING;

@@ -84,7 +84,7 @@ bool ptl_peer_told_no_more(struct ptl_shard *shard, struct ptl_link *link, struc
     struct told *told = ptl_map_find(&link->told_full, hash, same_told, name);
 
     if (told == NULL) {
-        return false;
+        return false; /* as of nearly all ports of nearly all peers */
     }
     ptl_assert(shard->links->told_full != 0);
     ptl_map_remove(&link->told_full, hash, told);

@@ -80,6 +80,10 @@ static bool step(struct ptl_connection *c)
     return false;
 }
 
+/*
+ * Steps may close others, fail links and so come back to this connection: whoever is inside already
+ * goes on, with whatever state that has left.  It is freed by the loop only, so `c` stays good.
+ */
 void ptl_connection_work(struct ptl_connection *c)
 {
     if (c->working) {
@@ -92,6 +96,7 @@ void ptl_connection_work(struct ptl_connection *c)
     if (c->state != PTL_CONNECTION_UP || c->hearing != PTL_HEARS || ptl_connection_has_bytes(c)) {
         return;
     }
+    /* All is understood: read on, or there is nothing more to come. */
     if (c->end_err != PTL_OK) {
         ptl_connection_over(c, c->end_err);
     } else if (!c->reading) {
@@ -174,12 +179,14 @@ static void on_received(void *owner, struct ptl_span bytes)
     if (c->state == PTL_CONNECTION_FINISHING) {
         return;
     }
+    /* Whatever comes shows that the peer lives, whether it can be taken now or not. */
     if (ptl_link_runs_on(c->link, c)) {
         c->link->received_at = c->shard->now;
         if (c->link->has_rivals) {
             ptl_link_heard(c->shard, c->link);
         }
     }
+    /* Most packets are taken where the loop has received them, without a copy. */
     if (c->state == PTL_CONNECTION_UP && c->hearing == PTL_HEARS && !ptl_connection_has_bytes(c)) {
         if (!ptl_connection_read(c, &bytes) || bytes.size == 0) {
             return;
@@ -234,7 +241,7 @@ static void on_sent(void *owner, int result)
         ptl_outbox_sent(&c->out, (size_t)result);
     }
     if (c->state == PTL_CONNECTION_MOVING) {
-        ptl_connection_start_detach(c);
+        ptl_connection_start_detach(c); /* a stream cannot move while it sends */
         return;
     }
     ptl_connection_send_lines(c);
@@ -249,6 +256,7 @@ static void on_closed(void *owner)
 {
     struct ptl_connection *c = owner;
 
+    ptl_assert(c->state == PTL_CONNECTION_CLOSING && c->shard->links->closing != 0);
     c->shard->links->closing--;
     ptl_connection_unlist(c);
     ptl_connection_free(c);
@@ -310,6 +318,7 @@ void ptl_connection_arrive(struct ptl_shard *shard, struct ptl_connection *c)
         ptl_connection_free(c);
         return;
     }
+    /* It goes on where it was: its greeting is out or waits, the peer's is taken already. */
     ptl_connection_list(c);
     ptl_connection_enter(c, PTL_CONNECTION_GREETING);
     if (c->accepted && ptl_connection_take_place(c) < 0) {

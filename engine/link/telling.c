@@ -83,7 +83,8 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
     if (link->keep_until != 0) {
         ptl_links_tick_at(shard->links, link->keep_at);
     }
-    if (link->state == PTL_LINK_DOWN && (link->waiting_first != NULL || link->watched.count != 0)) {
+    if (link->state == PTL_LINK_DOWN &&
+        (link->waiting_first != NULL || link->watched_there.count != 0)) {
         ptl_link_dial(shard, link);
     }
 }
@@ -114,7 +115,7 @@ bool ptl_links_tell(struct ptl_shard *shard)
     tell_failures(shard, &units);
     while (links->failing_first != NULL &&
            ptl_leavings_clear(shard, &links->failing_first->leavings,
-                              &links->failing_first->listeners, &units) &&
+                              &links->failing_first->watched_here, &units) &&
            all_answered(shard, links->failing_first)) {
         struct ptl_link *link = links->failing_first;
         links->failing_first = link->failing_next;

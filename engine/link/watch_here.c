@@ -11,7 +11,7 @@
 #include "engine/port/send.h"
 #include "engine/shard/node.h"
 
-static bool same_listener(const void *entry, struct ptl_span name)
+static bool same_target(const void *entry, struct ptl_span name)
 {
     const struct ptl_monitoring *monitoring = entry;
     return ptl_span_equal(ptl_port_name(&monitoring->target), name);
@@ -23,11 +23,11 @@ int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct
     uint64_t hash = ptl_name_hash(name);
     struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
 
-    if (ptl_map_find(&link->listeners, hash, same_listener, name) != NULL) {
+    if (ptl_map_find(&link->watched_here, hash, same_target, name) != NULL) {
         return PTL_OK;
     }
     int err = ptl_port_at(&shard->node->self, self, name, &target);
-    if (err < 0 || ptl_map_reserve(&link->listeners) < 0) {
+    if (err < 0 || ptl_map_reserve(&link->watched_here) < 0) {
         return err < 0 ? err : PTL_ENOMEM;
     }
     struct ptl_monitoring *monitoring = ptl_monitoring_make(shard, PTL_MONITOR_LINK, &target);
@@ -40,17 +40,17 @@ int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct
         ptl_monitoring_free(shard, monitoring);
         return err;
     }
-    ptl_map_insert(&link->listeners, hash, monitoring);
+    ptl_map_insert(&link->watched_here, hash, monitoring);
     return PTL_OK;
 }
 
 void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
     uint64_t hash = ptl_name_hash(name);
-    struct ptl_monitoring *monitoring = ptl_map_find(&link->listeners, hash, same_listener, name);
+    struct ptl_monitoring *monitoring = ptl_map_find(&link->watched_here, hash, same_target, name);
 
     if (monitoring != NULL) {
-        ptl_map_remove(&link->listeners, hash, monitoring);
+        ptl_map_remove(&link->watched_here, hash, monitoring);
         ptl_monitoring_take_back(shard, monitoring->id);
     }
 }
@@ -67,12 +67,12 @@ void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct p
                         const struct ptl_msg *reason)
 {
     uint64_t hash = ptl_name_hash(name);
-    struct ptl_monitoring *monitoring = ptl_map_find(&link->listeners, hash, same_listener, name);
+    struct ptl_monitoring *monitoring = ptl_map_find(&link->watched_here, hash, same_target, name);
 
     if (monitoring == NULL) {
         return;
     }
-    ptl_map_remove(&link->listeners, hash, monitoring);
+    ptl_map_remove(&link->watched_here, hash, monitoring);
     if (link->state != PTL_LINK_UP) {
         return; /* it is among the leavings, and whoever watched is gone */
     }

@@ -12,12 +12,12 @@
 int ptl_link_watch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
     struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
-    struct ptl_watched *watched = ptl_watched_get(&link->watched, op->name);
+    struct ptl_watched *watched = ptl_watched_get(&link->watched_there, op->name);
     int err = watched == NULL ? PTL_ENOMEM : ptl_watched_add(shard->allocator, watched, watcher);
 
     if (err < 0) {
         if (watched != NULL && watched->count == 0) {
-            ptl_watched_forget(&link->watched, watched);
+            ptl_watched_forget(&link->watched_there, watched);
         }
         return err;
     }
@@ -30,14 +30,14 @@ int ptl_link_watch(struct ptl_shard *shard, struct ptl_link *link, const struct 
     }
     if (err < 0) {
         ptl_assert(watched->count == 1); /* only the first one asks the peer, which may fail */
-        ptl_watched_forget(&link->watched, watched);
+        ptl_watched_forget(&link->watched_there, watched);
     }
     return err;
 }
 
 int ptl_link_unwatch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
-    struct ptl_watched *watched = ptl_watched_find(&link->watched, op->name);
+    struct ptl_watched *watched = ptl_watched_find(&link->watched_there, op->name);
 
     for (uint32_t i = 0; watched != NULL && i < watched->count; i++) {
         struct ptl_watcher *at = &watched->watchers[i];
@@ -49,7 +49,7 @@ int ptl_link_unwatch(struct ptl_shard *shard, struct ptl_link *link, const struc
     if (watched == NULL || watched->count != 0) {
         return PTL_OK;
     }
-    ptl_watched_forget(&link->watched, watched);
+    ptl_watched_forget(&link->watched_there, watched);
     if (op->name.size == 0) {
         return PTL_OK;
     }
@@ -74,7 +74,8 @@ int ptl_watcher_tell(struct ptl_shard *shard, struct ptl_watcher watcher, uint64
 int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                        const struct ptl_msg *reason, struct ptl_bottleneck *full)
 {
-    struct ptl_watched *watched = name.size == 0 ? NULL : ptl_watched_find(&link->watched, name);
+    struct ptl_watched *watched =
+        name.size == 0 ? NULL : ptl_watched_find(&link->watched_there, name);
 
     if (watched == NULL) {
         return PTL_OK; /* not asked for, or taken back meanwhile */
@@ -89,6 +90,6 @@ int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct pt
         }
         watched->count--;
     }
-    ptl_watched_forget(&link->watched, watched);
+    ptl_watched_forget(&link->watched_there, watched);
     return PTL_OK;
 }

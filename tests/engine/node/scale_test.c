@@ -292,12 +292,12 @@ static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
         }
     }
     settle(node);
-    assert_int_equal(link->listeners.count, MANY);
+    assert_int_equal(link->watched_here.count, MANY);
     lose_snow(node);
     while (gone < MANY) {
         uint64_t before = gone;
         assert_true(turn_all(node));
-        gone = MANY - link->listeners.count;
+        gone = MANY - link->watched_here.count;
         assert_true(gone - before <= TURN_MAX);
     }
     settle(node);

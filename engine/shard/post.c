@@ -5,6 +5,7 @@
 
 int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op, bool control)
 {
+    ptl_assert(to < from->node->shard_count && op->kind < PTL_OP_KINDS);
     struct ptl_ring *ring = ptl_shard_ring(from, to);
     uint32_t size = ptl_op_size(op);
     uint64_t held = ptl_op_held(op);
@@ -44,6 +45,11 @@ int ptl_shard_post_message(struct ptl_shard *from, const struct ptl_port *to, st
     return PTL_OK;
 }
 
+/*
+ * The other half stands in ptl_shard_turn(): a shard says that it sleeps before it looks for the
+ * last time, and here it has been sent to before the flag is read, all in one order.  So either it
+ * finds what was sent, or we find that it sleeps; of all who do only one wakes it.
+ */
 void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from)
 {
     if (shard != from && atomic_load(&shard->sleeping) &&
@@ -52,6 +58,7 @@ void ptl_shard_wake(struct ptl_shard *shard, struct ptl_shard *from)
     }
 }
 
+/* Weighed first: from the push on it is the shard's, which may have taken and freed it already. */
 void ptl_shard_hand(struct ptl_shard *shard, struct ptl_parcel *parcel, struct ptl_shard *from)
 {
     atomic_fetch_add_explicit(&shard->inbox.weight, ptl_parcel_weight(parcel),
@@ -60,6 +67,7 @@ void ptl_shard_hand(struct ptl_shard *shard, struct ptl_parcel *parcel, struct p
     ptl_shard_wake(shard, from);
 }
 
+/* At the end of the turn, so that however much it has sent, a shard is woken once. */
 uint64_t ptl_shard_publish(struct ptl_shard *shard)
 {
     for (unsigned i = 0; i < shard->node->shard_count; i++) {

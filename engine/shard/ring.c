@@ -35,6 +35,7 @@ static uint64_t footprint(const struct ptl_ring *ring, uint32_t size)
     return to_end < size ? to_end + size : size;
 }
 
+/* A quarter is kept for control records: what tells of an end gets through whatever is sent. */
 static bool fits(struct ptl_ring *ring, uint64_t need, bool control)
 {
     uint64_t limit = control ? ring->capacity : ring->capacity - ring->capacity / 4;
@@ -47,6 +48,10 @@ static bool fits(struct ptl_ring *ring, uint64_t need, bool control)
     return ring->producer.written + need - ring->producer.head_seen <= limit;
 }
 
+/*
+ * `consumer.held` may lag, so the ring may seem to hold more than it does, never less.  One record
+ * too many is taken: a message larger than the bound must find a way, too.
+ */
 static bool may_hold(struct ptl_ring *ring, uint64_t held, bool control)
 {
     uint64_t most = control ? PTL_RING_HELD_CONTROL_MAX : PTL_RING_HELD_MAX;
@@ -112,6 +117,10 @@ bool ptl_ring_publish(struct ptl_ring *ring)
     if (ring->producer.published == ring->producer.written) {
         return false;
     }
+    /* The consumer never gives back what it has not been shown, and the ring never holds more than
+     * it has room for. */
+    ptl_assert(ring->producer.head_seen <= ring->producer.published &&
+               ring->producer.written - ring->producer.head_seen <= ring->capacity);
     ring->producer.published = ring->producer.written;
     /* One store publishes the whole batch; it pairs with the acquire in ptl_ring_tail(), and its
      * total order with the consumer's "I sleep" decides who must notice the other. */

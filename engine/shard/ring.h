@@ -109,6 +109,12 @@ bool ptl_ring_empty(const struct ptl_ring *ring);
 /* The next record before `tail`, or NULL.  It may be read until ptl_ring_release(). */
 void *ptl_ring_take(struct ptl_ring *ring, uint64_t tail);
 
+/* How far it has been read; the tail's position when all has been taken. */
+static inline uint64_t ptl_ring_taken(const struct ptl_ring *ring)
+{
+    return ring->consumer.taken;
+}
+
 /* The bytes of `held` referred messages are gone from here. */
 void ptl_ring_returned(struct ptl_ring *ring, uint64_t held);
 

@@ -65,6 +65,10 @@ bool ptl_shard_quiet(struct ptl_shard *shard)
     return ptl_shard_drained(shard);
 }
 
+/*
+ * A ring from us counts until its consumer has given back all of it; one to us until what has
+ * been published is read: what is not published yet counts at its producer.
+ */
 bool ptl_shard_drained(const struct ptl_shard *shard)
 {
     if (has_input(shard) || ptl_dues_any(&shard->dues)) {
@@ -99,6 +103,11 @@ static void begin(struct ptl_shard *shard)
     shard->polled_at = stamped ? stamp : shard->now;
 }
 
+/*
+ * Each step says when it is due again, and the soonest counts.  What a later step makes an earlier
+ * one wait for is asked for by a step of its own near the end (ports_due and others in tower.c), or
+ * is work that is left now (`unfinished`).
+ */
 static void work(struct ptl_shard *shard)
 {
     uint64_t due = UINT64_MAX;
@@ -125,7 +134,7 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
             }
         }
     }
-    shard->waited = true;
+    shard->waited = true; /* the first hook reads the time, or else the turn itself */
     ptl_loop_poll(shard->loop, until);
     atomic_store(&shard->sleeping, false);
     work(shard);
@@ -241,6 +250,11 @@ void ptl_shard_unopen(struct ptl_shard *shard)
     EACH_PART_DOWN(shard, unopen)
 }
 
+/*
+ * From above downwards: a part may refer to those below it.  What the inbox still has goes before
+ * the loop, since a connection that is under way between shards is the loop's to discard; parts that
+ * the loop's hooks might still call are freed behind it.
+ */
 void ptl_shard_close(struct ptl_shard *shard)
 {
     (void)ptl_shard_enter(shard);
@@ -260,5 +274,6 @@ void ptl_shard_drop(struct ptl_shard *shard)
 {
     ptl_shard_drop_inbox(shard); /* what shards that closed later have handed over */
     EACH_PART_DOWN(shard, drop)
+    ptl_assert(ptl_timers_first(&shard->timers) == NULL); /* those who made them have gone */
     ptl_timers_drop(&shard->timers);
 }

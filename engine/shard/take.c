@@ -26,6 +26,11 @@ void ptl_op_drop(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
+/*
+ * All of it: each sender was told that it is accepted, so none of this can be refused.  The weight
+ * is read before, since what has been taken may be freed, and given back after, so that those who
+ * wait for the inbox to drain find it so.
+ */
 uint64_t ptl_shard_take_inbox(struct ptl_shard *shard)
 {
     struct ptl_parcel *list = ptl_inbox_take(&shard->inbox);
@@ -48,6 +53,7 @@ uint64_t ptl_shard_take_inbox(struct ptl_shard *shard)
     return UINT64_MAX;
 }
 
+/* It is read where it lies, and overwritten once it is released: who keeps any of it copies it. */
 static void take_record(struct ptl_shard *shard, struct ptl_ring *ring, const void *place)
 {
     const struct ptl_record *record = place;
@@ -67,6 +73,11 @@ static void take_record(struct ptl_shard *shard, struct ptl_ring *ring, const vo
     }
 }
 
+/*
+ * Up to `tail` and no further: what has been published since may have been sent by somebody who
+ * knew of something that came into the inbox after it was taken.  Room that is made in our own ring
+ * is news for ourselves, and nobody would wake us for it.
+ */
 static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
 {
     struct ptl_ring *ring = ptl_shard_ring(&shard->node->shards[from], shard->index);
@@ -79,12 +90,14 @@ static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
             ptl_shard_wake(&shard->node->shards[from], shard);
         }
     }
+    ptl_assert(ptl_ring_taken(ring) == tail);
     if (ptl_ring_release(ring)) {
         ptl_shard_wake(&shard->node->shards[from], shard);
         shard->unfinished |= from == shard->index;
     }
 }
 
+/* The first of the three, for the reason given above: look, then the inbox, then the rings. */
 uint64_t ptl_shard_look(struct ptl_shard *shard)
 {
     for (unsigned i = 0; i < shard->node->shard_count; i++) {

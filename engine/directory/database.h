@@ -19,6 +19,7 @@
 
 #include "engine/message/name.h"
 #include "engine/portolan.h"
+#include "engine/shard/due.h"
 #include "engine/shard/list.h"
 #include "engine/shard/map.h"
 #include "engine/shard/op.h"
@@ -136,6 +137,12 @@ enum ptl_role {
 
 struct ptl_director; /* shard 0 only: director.c */
 
+/* What waits for room in the ring to one shard: ops of ours, in order (post.c). */
+struct ptl_posting {
+    struct ptl_due due;
+    struct ptl_parcel *first, *last;
+};
+
 struct ptl_shard_directory {
     struct ptl_store *store;
     uint8_t role; /* enum ptl_role; changed by roles.c only */
@@ -164,9 +171,9 @@ struct ptl_shard_directory {
     struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
     struct ptl_follower *follower_dues;
     struct ptl_registration *registration_dues;
-    struct ptl_parcel *first[PTL_SHARDS_MAX], *last[PTL_SHARDS_MAX]; /* no room in the ring yet */
-    uint64_t queued;                                                 /* a bit a shard */
-    bool failing;                                                    /* one of the peers is */
+    struct ptl_posting postings[PTL_SHARDS_MAX]; /* to the shards */
+    struct ptl_due failing_due;                  /* while the two below have to be told */
+    bool failing;                                /* one of the peers is */
     uint64_t failing_owners;    /* a bit a shard: all its links are, nobody knows which it was */
     struct ptl_list replacings; /* whole databases that come in: the next one first */
     uint32_t replacing_units;   /* so much of them is still taken in this turn */

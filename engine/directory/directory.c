@@ -142,12 +142,12 @@ static void ease_buffers(struct ptl_shard_directory *directory)
 bool ptl_directory_work(struct ptl_shard *shard)
 {
     struct ptl_shard_directory *directory = shard->directory;
-    bool left = ptl_directory_post_work(shard);
+    bool left = false;
 
     shard->unfinished |= ptl_store_work(directory->store, DROPPED_A_TURN);
     ease_buffers(directory);
     if (shard->stop_step != 0) {
-        return left; /* what we have set goes with us: nobody needs it any more */
+        return false; /* what we have set goes with us: nobody needs it any more */
     }
     start(shard);
     left |= ptl_roles_work(shard);
@@ -180,6 +180,7 @@ static int init(struct ptl_shard *shard)
         return PTL_ENOMEM;
     }
     ptl_list_init(&directory->outlets);
+    ptl_directory_post_init(directory);
     ptl_list_init(&directory->pending);
     ptl_list_init(&directory->replacings);
     directory->replacing_units = PTL_SLICE;

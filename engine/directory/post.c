@@ -2,7 +2,9 @@
 
 #include "engine/directory/peer.h"
 #include "engine/message/name.h"
+#include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
+#include "engine/shard/shard.h"
 
 unsigned ptl_directory_place(const struct ptl_shard *shard, struct ptl_span family)
 {
@@ -31,31 +33,37 @@ static void lose(struct ptl_shard *shard, const struct ptl_op *op)
     } else if (op->node.size != 0) {
         directory->failing_owners |= UINT64_C(1) << ptl_directory_owner(shard, op->node);
     }
+    bool failing = directory->failing || directory->failing_owners != 0;
+    if (failing && !ptl_due_waits(&directory->failing_due)) {
+        ptl_due_wait(shard, &directory->failing_due, shard->index);
+    }
 }
 
 /* Behind all that waits for that ring: ops between two shards never overtake each other. */
 static void let_wait(struct ptl_shard *shard, unsigned to, const struct ptl_op *op)
 {
-    struct ptl_shard_directory *directory = shard->directory;
+    struct ptl_posting *posting = &shard->directory->postings[to];
     struct ptl_parcel *parcel = ptl_parcel_make(op, shard->allocator);
 
     if (parcel == NULL) {
         lose(shard, op);
         return;
     }
-    ptl_assert((directory->last[to] == NULL) == !ptl_directory_waits(shard, to));
-    if (directory->last[to] == NULL) {
-        directory->first[to] = parcel;
+    ptl_assert((posting->last == NULL) == (posting->first == NULL));
+    if (posting->last == NULL) {
+        posting->first = parcel;
     } else {
-        directory->last[to]->next = parcel;
+        posting->last->next = parcel;
     }
-    directory->last[to] = parcel;
-    directory->queued |= UINT64_C(1) << to;
+    posting->last = parcel;
+    if (!ptl_due_waits(&posting->due)) {
+        ptl_due_wait(shard, &posting->due, to);
+    }
 }
 
 bool ptl_directory_waits(const struct ptl_shard *shard, unsigned to)
 {
-    return (shard->directory->queued >> to & 1) != 0;
+    return shard->directory->postings[to].first != NULL || ptl_dues_wait_for(shard, to);
 }
 
 void ptl_directory_post(struct ptl_shard *shard, unsigned to, const struct ptl_op *op)
@@ -72,38 +80,26 @@ void ptl_directory_post_all(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
-/* Returns whether all that waited for this shard is posted. */
-static bool post_waiting(struct ptl_shard *shard, unsigned to)
+/* Post what waits for one shard: the ring has room. */
+static int post_waiting(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
 {
-    struct ptl_shard_directory *directory = shard->directory;
+    struct ptl_posting *posting = ptl_container(due, struct ptl_posting, due);
+    unsigned to = (unsigned)(posting - shard->directory->postings);
 
-    while (directory->first[to] != NULL) {
-        struct ptl_parcel *parcel = directory->first[to];
+    while (posting->first != NULL) {
+        struct ptl_parcel *parcel = posting->first;
         struct ptl_op op;
         ptl_op_unpack(parcel->bytes, &op);
-        if (ptl_shard_post(shard, to, &op, true) < 0) {
-            return false;
+        int err = *units > 0 ? ptl_due_post(shard, due, to, &op) : PTL_LATER;
+        if (err < 0) {
+            return err;
         }
-        directory->first[to] = parcel->next;
+        --*units;
+        posting->first = parcel->next;
         ptl_parcel_free(parcel, shard->allocator);
     }
-    ptl_assert(ptl_directory_waits(shard, to));
-    directory->last[to] = NULL;
-    directory->queued &= ~(UINT64_C(1) << to);
-    return true;
-}
-
-static bool post_all_waiting(struct ptl_shard *shard)
-{
-    uint64_t queued = shard->directory->queued;
-    bool all = true;
-
-    for (unsigned i = 0; queued != 0; i++, queued >>= 1) {
-        if ((queued & 1) != 0) {
-            all = post_waiting(shard, i) && all;
-        }
-    }
-    return all;
+    posting->last = NULL;
+    return PTL_OK;
 }
 
 /* ---- Failing --------------------------------------------------------------------------------- */
@@ -128,38 +124,52 @@ void ptl_directory_fail(struct ptl_shard *shard, struct ptl_span node, int err)
     ptl_directory_post(shard, ptl_directory_owner(shard, node), &op);
 }
 
-/* Those whose bit stands.  Returns whether some are left. */
-static bool fail_peers(struct ptl_shard *shard)
+/* Those whose bit stands. */
+static int fail_peers(struct ptl_shard *shard)
 {
     struct ptl_shard_directory *directory = shard->directory;
     struct ptl_peer *peer;
     uint32_t at = 0;
+    int err = PTL_OK;
 
-    directory->failing = false;
-    while ((peer = ptl_map_next(&directory->peers, &at)) != NULL) {
-        if (peer->failing) {
-            struct ptl_op op = failure(ptl_port_node(&peer->port), PTL_ENOMEM);
-            unsigned owner = ptl_directory_owner(shard, op.node);
-            peer->failing = ptl_shard_post(shard, owner, &op, true) < 0;
-            directory->failing |= peer->failing;
-        }
+    while (directory->failing && (peer = ptl_map_next(&directory->peers, &at)) != NULL) {
+        struct ptl_op op = failure(ptl_port_node(&peer->port), PTL_ENOMEM);
+        unsigned owner = ptl_directory_owner(shard, op.node);
+        int posted =
+            peer->failing ? ptl_due_post(shard, &directory->failing_due, owner, &op) : PTL_OK;
+        peer->failing = posted < 0;
+        err = posted < 0 ? posted : err; /* others may have room */
     }
-    return directory->failing;
+    directory->failing = err < 0;
+    return err;
 }
 
 /* Without a node it means all links of that shard: which one it was is not known any more. */
-static bool fail_owners(struct ptl_shard *shard)
+static int fail_owners(struct ptl_shard *shard)
 {
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_op op = failure(ptl_span(NULL, 0), PTL_ENOMEM);
+    int err = PTL_OK;
 
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
         uint64_t bit = UINT64_C(1) << i;
-        if ((shard->directory->failing_owners & bit) != 0 &&
-            ptl_shard_post(shard, i, &op, true) == PTL_OK) {
-            shard->directory->failing_owners &= ~bit;
-        }
+        int posted = (directory->failing_owners & bit) != 0
+                         ? ptl_due_post(shard, &directory->failing_due, i, &op)
+                         : PTL_OK;
+        directory->failing_owners &= posted == PTL_OK ? ~bit : ~UINT64_C(0);
+        err = posted < 0 ? posted : err;
     }
-    return shard->directory->failing_owners != 0;
+    return err;
+}
+
+static int tell_failing(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+{
+    int peers = fail_peers(shard);
+    int owners = fail_owners(shard);
+
+    (void)due;
+    (void)units;
+    return peers < 0 ? peers : owners;
 }
 
 void ptl_directory_need(struct ptl_shard *shard)
@@ -173,24 +183,21 @@ void ptl_directory_need(struct ptl_shard *shard)
     }
 }
 
-bool ptl_directory_post_work(struct ptl_shard *shard)
+void ptl_directory_post_init(struct ptl_shard_directory *directory)
 {
-    const struct ptl_shard_directory *directory = shard->directory;
-    bool left = !post_all_waiting(shard);
-
-    left |= directory->failing && fail_peers(shard);
-    left |= directory->failing_owners != 0 && fail_owners(shard);
-    return left;
+    for (unsigned i = 0; i < PTL_SHARDS_MAX; i++) {
+        directory->postings[i].due.tell = post_waiting;
+    }
+    directory->failing_due.tell = tell_failing;
 }
 
 void ptl_directory_post_drop(struct ptl_shard *shard)
 {
-    struct ptl_shard_directory *directory = shard->directory;
-
     for (unsigned i = 0; i < PTL_SHARDS_MAX; i++) {
-        while (directory->first[i] != NULL) {
-            struct ptl_parcel *parcel = directory->first[i];
-            directory->first[i] = parcel->next;
+        struct ptl_posting *posting = &shard->directory->postings[i];
+        while (posting->first != NULL) {
+            struct ptl_parcel *parcel = posting->first;
+            posting->first = parcel->next;
             ptl_parcel_free(parcel, shard->allocator);
         }
     }

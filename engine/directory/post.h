@@ -3,7 +3,7 @@
  * fail when even that cannot be.
  *
  *   post --ring has room--> the other shard
- *     '--full--> parcels, one queue a shard --each turn--> ring
+ *     '--full--> parcels, one queue a shard --as it has room: shard/due.h--> ring
  *           '--no memory--> a bit: of the peer, or of its owner --> its link fails, and begins anew
  *
  * Thread: the shard's.
@@ -34,8 +34,7 @@ void ptl_directory_fail(struct ptl_shard *shard, struct ptl_span node, int err);
 /* Something here needs the network's database: an ordinary node attaches, if it has not yet. */
 void ptl_directory_need(struct ptl_shard *shard);
 
-/* Post what waits, and have failed what could not be told.  Returns whether something is left. */
-bool ptl_directory_post_work(struct ptl_shard *shard);
+void ptl_directory_post_init(struct ptl_shard_directory *directory);
 
 /* Free what waits: the shard is closing, or never ran. */
 void ptl_directory_post_drop(struct ptl_shard *shard);

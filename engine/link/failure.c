@@ -3,6 +3,7 @@
 #include "engine/link/addresses.h"
 #include "engine/link/candidate.h"
 #include "engine/link/connection.h"
+#include "engine/link/downs.h"
 #include "engine/link/link.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/linked.h"
@@ -46,7 +47,6 @@ static void count_failure(struct ptl_shard *shard, struct ptl_link *link)
     atomic_store(&shard->ports->told_outside, PTL_TELLING_OUTSIDE);
     link->inherited = false;
     link->again = PTL_OK;
-    link->untold = ptl_node_all_shards(shard->node);
 }
 
 /* What was watched there, what waited and what was known to be full is of no use any more. */
@@ -66,9 +66,6 @@ static void enlist(struct ptl_shard_links *links, struct ptl_link *link)
     *(links->failing_last == NULL ? &links->failing_first : &links->failing_last->failing_next) =
         link;
     links->failing_last = link;
-    if (links->untold == NULL) {
-        links->untold = link;
-    }
 }
 
 void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
@@ -107,4 +104,5 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     }
     ptl_link_lose_seeds(shard, link);
     enlist(shard->links, link);
+    ptl_link_tell_failed(shard, link);
 }

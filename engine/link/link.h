@@ -115,7 +115,6 @@ struct ptl_link {
 
     /* FAILING: failure.c, telling.c */
     int again;              /* it has failed anew meanwhile, with this error; 0: not so */
-    uint64_t untold;        /* a bit a shard that still has to be told */
     struct ptl_msg *reason; /* told along; NULL: no memory */
     struct ptl_leavings leavings;
     struct ptl_link *failing_next;

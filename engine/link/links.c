@@ -9,6 +9,7 @@
 #include "engine/link/losses.h"
 #include "engine/link/node_links.h"
 #include "engine/link/shard_links.h"
+#include "engine/link/telling.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
@@ -85,7 +86,8 @@ static void drop(struct ptl_shard *shard)
 
 static bool news(const struct ptl_shard *shard)
 {
-    return shard->index == 0 && atomic_load(&shard->node->links->seed_news);
+    return (shard->index == 0 && atomic_load(&shard->node->links->seed_news)) ||
+           ptl_links_answered(shard);
 }
 
 const struct ptl_part ptl_links_part = {

@@ -52,9 +52,6 @@ struct ptl_link_outside {
     /* Ask where this link's node listens: ptl_link_found() answers.  False: nobody to ask. */
     bool (*find)(struct ptl_shard *shard, struct ptl_link *link);
 
-    /* Whether something that links have announced still waits for room in the ring to a shard. */
-    bool (*waits)(const struct ptl_shard *shard, unsigned to);
-
     /* Whether there will be somebody to ask before long.  Thread: any. */
     bool (*may_find)(const struct ptl_node *node);
 };

@@ -8,6 +8,7 @@
 
 #include "engine/link/making.h"
 #include "engine/link/stranger.h"
+#include "engine/shard/due.h"
 #include "engine/shard/map.h"
 
 #include <stdint.h>
@@ -26,6 +27,12 @@ struct ptl_shard;
 /* Attempts to connect that are under way, of one shard. */
 #define PTL_DIALS_MAX 64u
 
+/* The failures that a shard still has to be told of (downs.c). */
+struct ptl_failings {
+    struct ptl_due due;
+    struct ptl_link *next; /* the first of them, of those that are failing; NULL: it knows all */
+};
+
 struct ptl_shard_links {
     const struct ptl_connection_hooks *hooks; /* what connections tell their users */
     const struct ptl_allocator *allocator;
@@ -41,11 +48,11 @@ struct ptl_shard_links {
     struct ptl_link *last;                         /* the one that the last op was for */
     uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */
-    struct ptl_link *untold;                       /* the first of them that not all shards know */
-    uint64_t told_full;                            /* ports that peers know to be full, of all */
-    uint64_t weight;                               /* bytes that wait for all links */
-    uint32_t closing;                              /* streams that still have to say `closed` */
-    uint64_t tick_at;                              /* ns */
+    struct ptl_failings failings[PTL_SHARDS_MAX];
+    uint64_t told_full;     /* ports that peers know to be full, of all */
+    uint64_t weight;        /* bytes that wait for all links */
+    uint32_t closing;       /* streams that still have to say `closed` */
+    uint64_t tick_at;       /* ns */
     uint64_t close_at;      /* ns: peers that have all need not close themselves any more */
     _Atomic unsigned evict; /* so many strangers are to go: another shard needs descriptors */
     struct ptl_makings makings;

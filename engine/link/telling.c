@@ -1,6 +1,7 @@
 #include "engine/link/telling.h"
 
 #include "engine/link/addresses.h"
+#include "engine/link/downs.h"
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/link/opening.h"
@@ -9,37 +10,10 @@
 #include "engine/link/stream.h"
 #include "engine/message/message.h"
 #include "engine/port/shard_ports.h"
+#include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
+#include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
-
-/* Tell the shards outside of `blocked`; returns those that have no room now. */
-static uint64_t tell_failure(struct ptl_shard *shard, struct ptl_link *link, uint64_t blocked)
-{
-    struct ptl_op op = {
-        .kind = PTL_OP_LINK_DOWN,
-        .to = PTL_TO_SHARD,
-        .node = ptl_link_id(link),
-        .epoch = link->failed_at,
-        .watcher = shard->index,
-        .whole = link->reason,
-    };
-
-    ptl_assert(link->state == PTL_LINK_FAILING);
-    if (link->reason != NULL) {
-        op.body = ptl_span(link->reason->body, link->reason->size);
-        op.count = link->reason->count;
-    }
-    for (unsigned i = 0; i < shard->node->shard_count; i++) {
-        uint64_t bit = UINT64_C(1) << i;
-        if (shard->node->link_outside->waits(shard, i)) {
-            blocked |= bit; /* what the link has announced goes before its end */
-        }
-        if ((link->untold & bit & ~blocked) != 0 && ptl_shard_post(shard, i, &op, true) == PTL_OK) {
-            link->untold &= ~bit;
-        }
-    }
-    return link->untold;
-}
 
 static bool all_answered(const struct ptl_shard *shard, const struct ptl_link *link)
 {
@@ -70,7 +44,8 @@ static void candidates_go_on(const struct ptl_link *link)
 /* All shards know, and what they send from now on is of the new epoch. */
 static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
 {
-    ptl_assert(link->untold == 0); /* who has not been told cannot have answered */
+    ptl_assert(
+        ptl_link_failure_is_told(shard, link)); /* who has not been told cannot have answered */
     ptl_msg_free(link->reason);
     link->reason = NULL;
     ptl_link_enter(link, PTL_LINK_DOWN);
@@ -89,30 +64,18 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
     }
 }
 
-/*
- * A shard is told of failures in their order: having been told of one says that it knows of all
- * before it.
- */
-static void tell_failures(struct ptl_shard *shard, uint64_t *units)
+bool ptl_links_answered(const struct ptl_shard *shard)
 {
-    struct ptl_shard_links *links = shard->links;
-    uint64_t blocked = 0;
+    const struct ptl_link *first = shard->links->failing_first;
 
-    for (struct ptl_link *link = links->untold; link != NULL && *units > 0; --*units) {
-        blocked |= tell_failure(shard, link, blocked);
-        if (link == links->untold && link->untold == 0) {
-            links->untold = link->failing_next;
-        }
-        link = blocked == ptl_node_all_shards(shard->node) ? NULL : link->failing_next;
-    }
+    return first != NULL && all_answered(shard, first);
 }
 
-bool ptl_links_tell(struct ptl_shard *shard)
+uint64_t ptl_links_go_on(struct ptl_shard *shard)
 {
     struct ptl_shard_links *links = shard->links;
     uint64_t units = PTL_SLICE;
 
-    tell_failures(shard, &units);
     while (links->failing_first != NULL &&
            ptl_leavings_clear(shard, &links->failing_first->leavings,
                               &links->failing_first->watched_here, &units) &&
@@ -125,6 +88,5 @@ bool ptl_links_tell(struct ptl_shard *shard)
         begin_anew(shard, link);
         units -= units > 0;
     }
-    shard->unfinished |= units == 0;
-    return links->failing_first != NULL;
+    return units == 0 ? 0 : UINT64_MAX;
 }

@@ -4,7 +4,6 @@
 #include "engine/directory/directory.h"
 #include "engine/directory/find.h"
 #include "engine/directory/follower.h"
-#include "engine/directory/post.h"
 #include "engine/directory/registration.h"
 #include "engine/directory/request.h"
 #include "engine/directory/whereabouts.h"
@@ -271,11 +270,6 @@ static uint64_t tick_links(struct ptl_shard *shard)
     return UINT64_MAX;
 }
 
-static uint64_t tell_of_links(struct ptl_shard *shard)
-{
-    return soon_if(shard, ptl_links_tell(shard));
-}
-
 static uint64_t work_on_directory(struct ptl_shard *shard)
 {
     return soon_if(shard, ptl_directory_work(shard));
@@ -321,7 +315,7 @@ static ptl_step_fn *const turn[] = {
     run_ports,
     tick_links,
     ptl_untold_work,
-    tell_of_links,
+    ptl_links_go_on,
     ptl_shard_tell,
     work_on_directory,
     ptl_node_stop_work,
@@ -439,7 +433,6 @@ static const struct ptl_link_outside link_outside = {
     .is_seed = ptl_directory_link_is_seed,
     .knows = ptl_directory_knows,
     .find = ptl_directory_find,
-    .waits = ptl_directory_waits,
     .may_find = ptl_directory_may_find,
 };
 

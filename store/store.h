@@ -97,18 +97,10 @@ bool ptl_family_valid(struct ptl_span family);
 PTL_MUST_CHECK int ptl_store_attach(struct ptl_store *store, const struct ptl_source *source);
 
 /*
- * The owner's whole database (its part in this slice): attaches if need be; what is not in it
- * vanishes, what is in it unchanged is no change.  Of two items for one key the later counts.
- * All or nothing, and at once.  Errors: PTL_EINVAL, PTL_ESIZE, PTL_ELIMIT, PTL_ENOMEM.
- */
-PTL_MUST_CHECK int ptl_store_replace(struct ptl_store *store, const struct ptl_source *source,
-                                     const struct ptl_item items[], size_t count);
-
-/*
- * The same for a database of any size, piece by piece: begin, then ptl_store_set() of each entry,
- * then end, until nothing is left.  What the owner had shows until it is set again (unchanged is
- * no change) or end takes it; of an owner with many entries that attaches anew it goes with
- * ptl_store_work() instead.
+ * The owner's whole database (its part in this slice), of any size, piece by piece: begin, which
+ * attaches if need be, then ptl_store_set() of each entry, then end, until nothing is left.  What
+ * the owner had shows until it is set again (unchanged is no change) or end takes it; of an owner
+ * with many entries that attaches anew it goes with ptl_store_work() instead.
  *
  * An attachment that counts more, or a drop, ends it, too: all other calls then say so, as always.
  * What was begun and not ended may be begun again.

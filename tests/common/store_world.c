@@ -67,21 +67,27 @@ int drop(struct world *world, const char *names, uint64_t attachment)
     return (int)ptl_store_drop(world->store, &source);
 }
 
+static int set_pair(struct world *world, const struct ptl_source *source, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+
+    return ptl_store_set(world->store, source, text("fam"), ptl_span(pair, (size_t)(equals - pair)),
+                         text(equals + 1));
+}
+
 int replace(struct world *world, const char *names, uint64_t attachment, const char *const pairs[])
 {
     struct ptl_source source = from(names, attachment);
-    struct ptl_item items[8];
-    size_t count = 0;
+    int result = ptl_store_replace_begin(world->store, &source);
 
-    for (; pairs[count] != NULL; count++) {
-        const char *equals = strchr(pairs[count], '=');
-        items[count] = (struct ptl_item){
-            .family = text("fam"),
-            .key = ptl_span(pairs[count], (size_t)(equals - pairs[count])),
-            .value = text(equals + 1),
-        };
+    for (; *pairs != NULL && result == PTL_STORE_DONE; pairs++) {
+        int err = set_pair(world, &source, *pairs);
+        result = err < 0 ? err : PTL_STORE_DONE;
     }
-    return ptl_store_replace(world->store, &source, items, count);
+    while (result == PTL_STORE_DONE &&
+           ptl_store_replace_end(world->store, &source, &(uint32_t){1})) {
+    }
+    return result;
 }
 
 void assert_span(struct ptl_span span, const char *expected)

@@ -115,9 +115,7 @@ static int replace(struct world *world, struct ptl_store *store, const struct pt
             }
         }
     }
-    int result = sim_random_chance(&world->chance.random, 500)
-                     ? replace_in_pieces(store, source, items, count)
-                     : ptl_store_replace(store, source, items, count);
+    int result = replace_in_pieces(store, source, items, count);
     check(&world->chance, result >= 0 || (world->chance.scarce && result == PTL_ENOMEM));
     return result;
 }
@@ -172,7 +170,7 @@ static int apply(struct world *world, struct ptl_store *store, unsigned via,
         ptl_store_drop_via(store, ptl_span_text(owner_names[via]));
         break;
     case PTL_CHANGE_OWNER:
-        result = ptl_store_replace(store, &source, NULL, 0);
+        result = replace_in_pieces(store, &source, NULL, 0);
         break;
     case PTL_CHANGE_LOST:
         ptl_store_drop(store, &source);

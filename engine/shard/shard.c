@@ -252,8 +252,8 @@ void ptl_shard_unopen(struct ptl_shard *shard)
 
 /*
  * From above downwards: a part may refer to those below it.  What the inbox still has goes before
- * the loop, since a connection that is under way between shards is the loop's to discard; parts that
- * the loop's hooks might still call are freed behind it.
+ * the loop, which has to discard connections that are under way between shards; what the loop's
+ * hooks might still call is freed behind it.
  */
 void ptl_shard_close(struct ptl_shard *shard)
 {

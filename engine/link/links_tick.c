@@ -52,6 +52,17 @@ static uint64_t keep_link(struct ptl_shard *shard, struct ptl_link *link)
     return shard->now;
 }
 
+static uint64_t look_at_dialling(struct ptl_shard *shard, struct ptl_link *link)
+{
+    if (shard->now >= link->next_at || shard->now >= link->give_up_at) {
+        ptl_link_dial_on(shard, link);
+    }
+    if (link->state != PTL_LINK_DIALING) {
+        return shard->now + PTL_LINKS_TICK_NS;
+    }
+    return link->next_at < link->give_up_at ? link->next_at : link->give_up_at;
+}
+
 /* Returns when the link wants to be looked at again. */
 static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
 {
@@ -60,12 +71,7 @@ static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
     }
     switch ((enum ptl_link_state)link->state) {
     case PTL_LINK_DIALING:
-        if (shard->now >= link->next_at || shard->now >= link->give_up_at) {
-            ptl_link_dial_on(shard, link);
-        }
-        return link->state != PTL_LINK_DIALING    ? shard->now + PTL_LINKS_TICK_NS
-               : link->next_at < link->give_up_at ? link->next_at
-                                                  : link->give_up_at;
+        return look_at_dialling(shard, link);
     case PTL_LINK_UP:
         ptl_link_look_at_silence(shard, link);
         return shard->now + PTL_LINKS_TICK_NS;

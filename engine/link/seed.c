@@ -41,40 +41,56 @@ void ptl_seeds_drop(struct ptl_node *node)
     ptl_free(node->allocator, links->seeds, (links->seed_count + 1) * sizeof(*links->seeds));
 }
 
+static struct ptl_seed *seed_of(const struct ptl_node *node, int seed)
+{
+    ptl_assert(seed >= 0 && (unsigned)seed < node->links->seed_count);
+    return &node->links->seeds[seed];
+}
+
+/* Shard 0 looks at all seeds soon, whoever has something to say of one. */
+static void wake_keeper(struct ptl_node *node, struct ptl_shard *from)
+{
+    atomic_store(&node->links->seed_news, true);
+    ptl_shard_wake(&node->shards[0], from);
+}
+
+/* Where it leads is stored before that it is linked: who reads the one finds the other. */
 void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash)
 {
     struct ptl_node *node = from->node;
-    struct ptl_seed *its = &node->links->seeds[seed];
+    struct ptl_seed *its = seed_of(node, seed);
 
     atomic_store(&its->led_to, hash);
     atomic_store(&its->settled, true);
     if (atomic_exchange(&its->state, PTL_SEED_LINKED) != PTL_SEED_LINKED) {
         atomic_store(&its->linked_at, from->now);
-        atomic_store(&node->links->seed_news, true);
-        ptl_shard_wake(&node->shards[0], from);
+        wake_keeper(node, from);
     }
 }
 
 void ptl_seed_is_self(struct ptl_node *node, int seed)
 {
-    atomic_store(&node->links->seeds[seed].state, PTL_SEED_SELF);
-    atomic_store(&node->links->seeds[seed].settled, true);
-    ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", node->links->seeds[seed].host_port);
+    struct ptl_seed *its = seed_of(node, seed);
+
+    atomic_store(&its->state, PTL_SEED_SELF);
+    atomic_store(&its->settled, true);
+    ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", its->host_port);
 }
 
 void ptl_seed_lost(struct ptl_node *node, int seed, int err, struct ptl_shard *from)
 {
-    atomic_store(&node->links->seeds[seed].lost_err, err);
+    struct ptl_seed *its = seed_of(node, seed);
+
+    atomic_store(&its->lost_err, err);
     /* Whoever says so may be another shard: shard 0 finds the state and sets the time. */
-    atomic_store(&node->links->seeds[seed].state, PTL_SEED_LOST);
-    atomic_store(&node->links->seeds[seed].settled, true);
-    atomic_store(&node->links->seed_news, true);
-    ptl_shard_wake(&node->shards[0], from);
+    atomic_store(&its->state, PTL_SEED_LOST);
+    atomic_store(&its->settled, true);
+    wake_keeper(node, from);
 }
 
 bool ptl_seed_has_led_to(const struct ptl_node *node, int seed, uint64_t hash)
 {
-    return atomic_load(&node->links->seeds[seed].led_to) == hash;
+    return atomic_load(&seed_of(node, seed)->led_to) == hash;
 }
 
 bool ptl_seeds_unsettled(const struct ptl_node *node)

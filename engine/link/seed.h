@@ -1,6 +1,11 @@
 /*
  * engine/link/seed.h - the addresses that a node joins the network by: tried again and again.
  *
+ *   WAITING --it is time--> TRYING --a proved connection--> LINKED
+ *      ^                      |  '--it is us--> SELF           |
+ *      '----- shard 0 ----- LOST <------- the link fails ------'
+ *
+ * Who connects to us may turn out to be behind a seed, whatever its state.
  * Seeds are kept by shard 0; the shard that owns the node behind one says when it is linked, and
  * when that link is lost.  Spec: AEMP protocol 6.
  */

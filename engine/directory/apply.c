@@ -98,11 +98,6 @@ void ptl_apply_lost(struct ptl_shard *shard, const struct ptl_op *op)
 
 /* ---- Updates --------------------------------------------------------------------------------- */
 
-static bool by_global(const struct ptl_op *op)
-{
-    return (op->watcher & PTL_BY_GLOBAL) != 0;
-}
-
 /* The family of a change that our master tells, unless it has become another's. */
 static struct ptl_interest *interest_in(struct ptl_shard *shard, const struct ptl_op *op)
 {
@@ -122,20 +117,21 @@ bool ptl_apply_source(struct ptl_shard *shard, const struct ptl_op *op, struct p
 {
     struct ptl_cursor cursor = ptl_cursor_of(op->body);
 
-    if (op->number == PTL_DIR_OWNED) {
+    if (ptl_dir_kind(op) == PTL_DIR_OWNED) {
         return read_source(&cursor, op, source, room);
     }
-    if (op->number == PTL_DIR_CHANGE) {
+    if (ptl_dir_kind(op) == PTL_DIR_CHANGE) {
         struct ptl_interest *interest = interest_in(shard, op);
         if (interest != NULL) {
             *source = ptl_interest_source(interest);
         }
         return interest != NULL;
     }
+    struct ptl_dir_by by = ptl_dir_words(op).by;
     *source = (struct ptl_source){
         .owner = op->node,
-        .via = by_global(op) ? op->node : ptl_directory_self(&shard->node->self),
-        .attachment = by_global(op) ? UINT64_MAX : op->epoch | PTL_ATTACHMENT_HERE,
+        .via = by.global ? op->node : ptl_directory_self(&shard->node->self),
+        .attachment = by.global ? UINT64_MAX : by.attachment | PTL_ATTACHMENT_HERE,
     };
     return true;
 }
@@ -147,12 +143,12 @@ static bool is_fit(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_source source;
 
     if (!ptl_apply_source(shard, op, &source, room)) {
-        if (op->number == PTL_DIR_OWNED) {
+        if (ptl_dir_kind(op) == PTL_DIR_OWNED) {
             warn_of_owner(shard, op->node);
         }
         return false;
     }
-    if (op->number == PTL_DIR_CHANGE) {
+    if (ptl_dir_kind(op) == PTL_DIR_CHANGE) {
         struct ptl_interest *interest = interest_in(shard, op);
         if (interest->state != PTL_INTEREST_FRESH) {
             ptl_limit_warn(shard, op->node, ptl_interest_family(interest),
@@ -172,7 +168,7 @@ bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct pt
     if (!is_fit(shard, op)) {
         return false;
     }
-    if (op->number == PTL_DIR_OWNED) {
+    if (ptl_dir_kind(op) == PTL_DIR_OWNED) {
         skip(&cursor);
         skip(&cursor);
     }
@@ -180,14 +176,14 @@ bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct pt
         family = ptl_span(NULL, 0);
     }
     ptl_update_begin(shard, update, family, cursor);
-    update->trusted = op->number != PTL_DIR_UPDATE;
-    update->skips_echoes = op->number == PTL_DIR_UPDATE && by_global(op);
+    update->trusted = ptl_dir_kind(op) != PTL_DIR_UPDATE;
+    update->skips_echoes = ptl_dir_kind(op) == PTL_DIR_UPDATE && ptl_dir_words(op).by.global;
     return true;
 }
 
 void ptl_apply_end(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_update *update)
 {
-    bool is_over = op->number == PTL_DIR_UPDATE && ptl_limit_is_over(shard, op->node);
+    bool is_over = ptl_dir_kind(op) == PTL_DIR_UPDATE && ptl_limit_is_over(shard, op->node);
 
     ptl_update_end(shard, update);
     if (update->trouble != NULL) {

@@ -93,12 +93,8 @@ void ptl_directory_link_is_seed(struct ptl_shard *shard, struct ptl_link *link)
         begin(shard, "g_slave");
         say_or_fail(shard, link, 1);
     }
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_SEED,
-        .node = link_id(link),
-    };
+    struct ptl_op op = ptl_dir_op(PTL_DIR_SEED);
+    op.node = link_id(link);
     ptl_directory_post(shard, 0, &op);
 }
 
@@ -149,6 +145,7 @@ void ptl_directory_say_global(struct ptl_shard *shard)
 /* Be that node's: it gets our database, first our addresses, then what the shards have. */
 void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
 {
+    uint64_t attachment = ptl_dir_words(op).attachment.number;
     struct ptl_link *link = ptl_link_find(shard, op->node);
 
     if (link == NULL || link->state != PTL_LINK_UP || ptl_directory_is_global(shard->directory)) {
@@ -160,7 +157,7 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
     }
     struct ptl_buffer *packet = begin(shard, "g_slave");
     put_roots(shard, packet, false);
-    ptl_cbor_put_head(packet, PTL_CBOR_UINT, op->epoch);
+    ptl_cbor_put_head(packet, PTL_CBOR_UINT, attachment);
     if (link->state == PTL_LINK_UP) {
         say_or_fail(shard, link, 3);
     }
@@ -169,8 +166,12 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
     }
     /* Our database is on its way: from now on its answers and copies are heard on all shards. */
     link->db.master = true;
-    struct ptl_op master = *op;
-    master.number = PTL_DIR_MASTER;
-    master.watcher = (link->peer_features & PTL_FEATURE_DATABASE) != 0;
+    struct ptl_dir_words words = {
+        .kind = PTL_DIR_MASTER,
+        .attachment = {.number = attachment,
+                       .knows_owners = (link->peer_features & PTL_FEATURE_DATABASE) != 0},
+    };
+    struct ptl_op master = ptl_dir_say(&words);
+    master.node = op->node;
     ptl_directory_post_all(shard, &master);
 }

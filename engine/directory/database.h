@@ -17,12 +17,12 @@
  */
 #pragma once
 
+#include "engine/directory/op_words.h"
 #include "engine/message/name.h"
 #include "engine/portolan.h"
 #include "engine/shard/due.h"
 #include "engine/shard/list.h"
 #include "engine/shard/map.h"
-#include "engine/shard/op.h"
 #include "io/buffer.h"
 #include "store/watch.h"
 
@@ -34,56 +34,6 @@ struct ptl_question;
 struct ptl_registration;
 struct ptl_replacing;
 struct ptl_shard;
-
-/* What an op of kind PTL_OP_DIRECTORY is about: its `number`. */
-enum ptl_directory_op {
-    /* From this node's ports and threads to the family's shard ... */
-    PTL_DIR_SET = 1, /* body: an entry (body.h) */
-    PTL_DIR_DEL,     /* body: an entry */
-    PTL_DIR_ASK,     /* body: a question of a reply port's */
-    PTL_DIR_WATCH,   /* epoch: the follower, watcher: its shard; body: what it watches */
-    PTL_DIR_NEXT,    /* epoch, watcher: it has taken what it was told */
-    PTL_DIR_UNWATCH, /* epoch, watcher: it has gone */
-    /* ... and to the follower's. */
-    PTL_DIR_TOLD,     /* epoch: the follower; body: changes */
-    PTL_DIR_AGAIN,    /* epoch: the follower: there was no memory, ask again */
-    PTL_DIR_UNFOLLOW, /* epoch: the follower: a thread ends it */
-    /* From the owner of a peer's link; node: the peer. */
-    PTL_DIR_PEER_GLOBAL,  /* to all; watcher: 1 when it knows owners */
-    PTL_DIR_REPLACE,      /* to all; epoch: attachment, watcher: PTL_BY_..., number; body: a map */
-    PTL_DIR_UPDATE,       /* epoch, watcher: the same; body: family, set, del */
-    PTL_DIR_OWNER,        /* to all; body: owner, attachment */
-    PTL_DIR_LOST,         /* to all; body: owner, attachment */
-    PTL_DIR_OWNED,        /* watcher: the number; body: owner, attachment, family, set, del */
-    PTL_DIR_PEER_AGAIN,   /* to all: it wants to be told all once more */
-    PTL_DIR_PEER_ASKS,    /* body: a question of the peer's */
-    PTL_DIR_PEER_WATCHES, /* body: family */
-    PTL_DIR_PEER_LEAVES,  /* body: family */
-    PTL_DIR_COPY,         /* from the master; watcher: the number; body: family, map or null */
-    PTL_DIR_CHANGE,       /* from the master; watcher: the number; body: family, set, del */
-    PTL_DIR_ANSWER,       /* from the master; epoch: the question; body: the result */
-    PTL_DIR_TAKEN,        /* to its link's owner; watcher: the number of what was taken whole */
-    /* Roles. */
-    PTL_DIR_SEED,      /* to shard 0: the node `node` is linked and a seed of ours */
-    PTL_DIR_NEEDED,    /* to shard 0: something here needs a master */
-    PTL_DIR_WANTED,    /* to shard 0: somebody wants us to be global */
-    PTL_DIR_ATTACH,    /* to the link's owner; epoch: attachment: attach to `node` */
-    PTL_DIR_MASTER,    /* to all; epoch: attachment: we are attached to `node` */
-    PTL_DIR_GLOBAL,    /* to all: we are global now */
-    PTL_DIR_ADDRESSES, /* to the shard of 'l: our addresses may have changed */
-    /* Links. */
-    PTL_DIR_FIND,  /* where does `node` listen? */
-    PTL_DIR_FOUND, /* to its link's owner; body: array of addresses or null */
-    PTL_DIR_KEEP,  /* to its link's owner: it is global, keep a link to it */
-    PTL_DIR_LEAVE, /* to its link's owner: nobody knows it as global any more */
-    PTL_DIR_FAIL,  /* to its link's owner; epoch: the error's absolute value; no node: all links */
-    PTL_DIR_OPS,   /* so many, and 0, which is none */
-};
-
-/* Of PTL_DIR_REPLACE and PTL_DIR_UPDATE: what the peer is. */
-#define PTL_BY_GLOBAL 1u /* a real global node, or one of ours that has just become one */
-#define PTL_BY_OURS 2u   /* it numbers its attachments itself */
-#define PTL_BY_BITS 2    /* the number of what is taken in slices stands above these */
 
 /* A node whose link is up and that takes part in the database, as every shard sees it. */
 struct ptl_peer {

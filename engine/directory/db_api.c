@@ -82,7 +82,7 @@ static void announce(struct ptl_node *node, unsigned place, const char *family, 
     }
 }
 
-static int change(struct ptl_node *node, enum ptl_directory_op number, const char *family,
+static int change(struct ptl_node *node, enum ptl_directory_op kind, const char *family,
                   const char *key, const struct ptl_msg *value)
 {
     unsigned place = place_of(node, family);
@@ -92,13 +92,9 @@ static int change(struct ptl_node *node, enum ptl_directory_op number, const cha
     ptl_writer_init(&writer, node);
     int err = ptl_body_put_entry(&writer, ptl_span_text(family), ptl_span_text(key), value);
     if (err == PTL_OK) {
-        struct ptl_op op = {
-            .kind = PTL_OP_DIRECTORY,
-            .to = PTL_TO_SHARD,
-            .number = number,
-            .body = ptl_writer_body(&writer),
-            .count = writer.count,
-        };
+        struct ptl_op op = ptl_dir_op(kind);
+        op.body = ptl_writer_body(&writer);
+        op.count = writer.count;
         err = post(node, place, &op);
     }
     ptl_writer_drop(&writer);
@@ -156,8 +152,8 @@ int ptl_db_register(struct ptl_node *node, const char *family, const struct ptl_
     }
     struct ptl_op op = {
         .kind = PTL_OP_REGISTER,
-        .pointer = registration,
-        .carried = ptl_carried(sizeof(*registration) + entry->size),
+        .as.handed = {.registration = registration,
+                      .bytes = ptl_op_bytes(sizeof(*registration) + entry->size)},
     };
     err = ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_MESSAGE));
     if (err < 0) {
@@ -202,8 +198,8 @@ static int ask(struct ptl_node *node, enum ptl_ask what, const char *family, con
                           key != NULL ? ptl_span_text(key) : ptl_span(NULL, 0));
     int err = ptl_writer_finish(&writer, &msg);
     if (err == PTL_OK) {
-        err =
-            ptl_call_directory(node, place_of(node, family), PTL_DIR_ASK, msg, tell, data, release);
+        struct ptl_op op = ptl_dir_op(PTL_DIR_ASK);
+        err = ptl_call_shard(node, place_of(node, family), &op.as.words, msg, tell, data, release);
         ptl_msg_free(msg);
     }
     return err;
@@ -266,8 +262,8 @@ static int hand_over(struct ptl_node *node, struct ptl_follower *follower)
     struct ptl_op op = {
         .kind = PTL_OP_FOLLOW,
         .to = PTL_TO_SHARD,
-        .pointer = follower,
-        .carried = ptl_carried(sizeof(*follower) + follower->what->size),
+        .as.handed = {.follower = follower,
+                      .bytes = ptl_op_bytes(sizeof(*follower) + follower->what->size)},
     };
     return ptl_submit(node, follower->place, &op, PTL_WAY_MESSAGE);
 }
@@ -370,12 +366,8 @@ int ptl_db_watch_prefix_owned(struct ptl_node *node, const char *family, const c
 void ptl_db_unwatch(struct ptl_node *node, const struct ptl_db_watch *handle)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_UNFOLLOW,
-        .epoch = handle->id,
-    };
+    struct ptl_dir_words words = {.kind = PTL_DIR_UNFOLLOW, .follower = {.id = handle->id}};
+    struct ptl_op op = ptl_dir_say(&words);
 
     if (handle->id == 0 || handle->shard >= node->shard_count) {
         return;

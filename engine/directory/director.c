@@ -69,13 +69,12 @@ static void choose(struct ptl_shard *shard)
         return;
     }
     struct ptl_span id = ptl_span(director->master->id, director->master->id_size);
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_ATTACH,
-        .epoch = ptl_attachment_next(shard, 0),
-        .node = id,
+    struct ptl_dir_words words = {
+        .kind = PTL_DIR_ATTACH,
+        .attachment = {.number = ptl_attachment_next(shard, 0)},
     };
+    struct ptl_op op = ptl_dir_say(&words);
+    op.node = id;
     ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(id), shard->node->shard_count), &op);
 }
 
@@ -142,6 +141,6 @@ void ptl_director_wanted(struct ptl_shard *shard)
     ptl_attachment_next(shard, 0);
     atomic_store(&shard->node->directory->global, true);
     atomic_store(&shard->node->directory->attaching, false);
-    struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_GLOBAL};
+    struct ptl_op op = ptl_dir_op(PTL_DIR_GLOBAL);
     ptl_directory_post_all(shard, &op);
 }

@@ -36,12 +36,12 @@ typedef void take_fn(struct ptl_shard *shard, const struct ptl_op *op);
 
 static void take_follower_again(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_follower_again(shard, op->epoch);
+    ptl_follower_again(shard, ptl_dir_words(op).follower.id);
 }
 
 static void take_unfollow(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_follower_end(shard, op->epoch);
+    ptl_follower_end(shard, ptl_dir_words(op).follower.id);
 }
 
 static void take_seed(struct ptl_shard *shard, const struct ptl_op *op)
@@ -67,7 +67,7 @@ static void take_addresses(struct ptl_shard *shard, const struct ptl_op *op)
     ptl_mesh_addresses(shard);
 }
 
-/* Who takes an op, by its number. */
+/* Who takes an op, by its kind. */
 static take_fn *const takers[] = {
     [PTL_DIR_SET] = ptl_directory_take_set,
     [PTL_DIR_DEL] = ptl_directory_take_del,
@@ -119,9 +119,8 @@ static void start(struct ptl_shard *shard)
 
 void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_assert(op->number < PTL_DIR_OPS && takers[op->number] != NULL);
     start(shard);
-    takers[op->number](shard, op);
+    takers[ptl_dir_kind(op)](shard, op);
 }
 
 void ptl_directory_link_down(struct ptl_shard *shard, struct ptl_span node)

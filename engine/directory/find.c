@@ -42,12 +42,8 @@ bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)
                !ptl_span_equal(ptl_port_node(&directory->master), link_id(link)) &&
                ask_master(shard, link);
     }
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_FIND,
-        .node = link_id(link),
-    };
+    struct ptl_op op = ptl_dir_op(PTL_DIR_FIND);
+    op.node = link_id(link);
     ptl_directory_post(shard, ptl_directory_place(shard, ptl_span_text("'l")), &op);
     return true;
 }
@@ -57,15 +53,11 @@ void ptl_directory_take_find(struct ptl_shard *shard, const struct ptl_op *op)
     ptl_assert(ptl_directory_place(shard, ptl_span_text("'l")) == shard->index);
     const uint8_t null_value = PTL_CBOR_NULL;
     struct ptl_item item = {.value = ptl_span(&null_value, 1)};
-    struct ptl_op found = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_FOUND,
-        .node = op->node,
-    };
+    struct ptl_op found = ptl_dir_op(PTL_DIR_FOUND);
     bool known = ptl_store_get(shard->directory->store, ptl_span_text("'l"), op->node, &item);
 
     (void)known; /* null says that it is not */
+    found.node = op->node;
     found.body = item.value;
     found.count = 1;
     ptl_directory_post(shard, ptl_directory_owner(shard, op->node), &found);

@@ -43,15 +43,13 @@ static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower);
 
 static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follower)
 {
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = follower->due == DUE_WATCH  ? PTL_DIR_WATCH
-                  : follower->due == DUE_NEXT ? PTL_DIR_NEXT
-                                              : PTL_DIR_UNWATCH,
-        .epoch = follower->id,
-        .watcher = shard->index,
+    struct ptl_dir_words words = {
+        .kind = follower->due == DUE_WATCH  ? PTL_DIR_WATCH
+                : follower->due == DUE_NEXT ? PTL_DIR_NEXT
+                                            : PTL_DIR_UNWATCH,
+        .follower = {.id = follower->id, .shard = shard->index},
     };
+    struct ptl_op op = ptl_dir_say(&words);
 
     if (follower->due == DUE_WATCH) {
         op.body = ptl_msg_body(follower->what);
@@ -254,7 +252,7 @@ static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower)
 
 void ptl_follower_told(struct ptl_shard *shard, const struct ptl_op *told)
 {
-    struct ptl_follower *follower = find(shard, told->epoch);
+    struct ptl_follower *follower = find(shard, ptl_dir_words(told).follower.id);
 
     if (follower == NULL) {
         return; /* it has ended meanwhile */
@@ -268,7 +266,7 @@ void ptl_follower_told(struct ptl_shard *shard, const struct ptl_op *told)
         .to = PTL_TO_SLOT,
         .slot = follower->owner->index,
         .generation = follower->generation,
-        .number = told->epoch,
+        .as.follower = follower->id,
         .body = told->body,
         .count = told->count,
         .whole = told->whole,

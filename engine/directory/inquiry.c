@@ -29,16 +29,19 @@ int ptl_inquiry_malformed(const struct ptl_inquiry *q)
 
 /* ---- Passing on ------------------------------------------------------------------------------ */
 
-struct ptl_op ptl_inquiry_op(const struct ptl_inquiry *q, enum ptl_directory_op number)
+struct ptl_op ptl_inquiry_say(const struct ptl_inquiry *q, const struct ptl_dir_words *words)
 {
-    return (struct ptl_op){
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = number,
-        .node = link_id(q->link),
-        .body = q->values,
-        .count = q->count,
-    };
+    struct ptl_op op = ptl_dir_say(words);
+
+    op.node = link_id(q->link);
+    op.body = q->values;
+    op.count = q->count;
+    return op;
+}
+
+struct ptl_op ptl_inquiry_op(const struct ptl_inquiry *q, enum ptl_directory_op kind)
+{
+    return ptl_inquiry_say(q, &(struct ptl_dir_words){.kind = kind});
 }
 
 static int no_room(const struct ptl_inquiry *q, unsigned shard)
@@ -112,9 +115,9 @@ int ptl_inquiry_no_family(struct ptl_inquiry *q)
     return PTL_OK;
 }
 
-int ptl_inquiry_pass_by_family(struct ptl_inquiry *q, enum ptl_directory_op number)
+int ptl_inquiry_pass_by_family(struct ptl_inquiry *q, enum ptl_directory_op kind)
 {
-    struct ptl_op op = ptl_inquiry_op(q, number);
+    struct ptl_op op = ptl_inquiry_op(q, kind);
     struct ptl_span family;
 
     if (!ptl_inquiry_family(q, &family)) {

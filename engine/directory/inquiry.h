@@ -22,11 +22,12 @@ int ptl_inquiry_no_family(struct ptl_inquiry *q);
 bool ptl_inquiry_name(struct ptl_inquiry *q, struct ptl_span *name);
 bool ptl_inquiry_family(struct ptl_inquiry *q, struct ptl_span *family);
 
-/* An op about the link's node, with all values for its body. */
-struct ptl_op ptl_inquiry_op(const struct ptl_inquiry *q, enum ptl_directory_op number);
+/* An op that says this of the link's node, with all values for its body; or says its kind alone. */
+struct ptl_op ptl_inquiry_say(const struct ptl_inquiry *q, const struct ptl_dir_words *words);
+struct ptl_op ptl_inquiry_op(const struct ptl_inquiry *q, enum ptl_directory_op kind);
 
 /* Pass an op on to a shard; to all of them or to none; to that of the family it begins with. */
 PTL_MUST_CHECK int ptl_inquiry_pass(const struct ptl_inquiry *q, unsigned shard,
                                     const struct ptl_op *op);
 PTL_MUST_CHECK int ptl_inquiry_pass_all(const struct ptl_inquiry *q, struct ptl_op *op);
-PTL_MUST_CHECK int ptl_inquiry_pass_by_family(struct ptl_inquiry *q, enum ptl_directory_op number);
+PTL_MUST_CHECK int ptl_inquiry_pass_by_family(struct ptl_inquiry *q, enum ptl_directory_op kind);

@@ -76,7 +76,7 @@ void ptl_directory_take_fail(struct ptl_shard *shard, const struct ptl_op *op)
     }
     struct ptl_link *link = ptl_link_find(shard, op->node);
     if (link != NULL && link->state == PTL_LINK_UP) {
-        int err = -(int)op->epoch;
+        int err = ptl_dir_words(op).err;
         ptl_log_about(shard, PTL_LOG_ERROR, op->node, "the database of %s: %s", link->id,
                       ptl_err_text(err));
         ptl_link_fail(shard, link, err);

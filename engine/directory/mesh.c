@@ -85,12 +85,8 @@ static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
     if (ptl_span_equal(node, ptl_directory_self(&shard->node->self)) || !ptl_node_id_valid(node)) {
         return;
     }
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = on ? PTL_DIR_KEEP : PTL_DIR_LEAVE,
-        .node = node,
-    };
+    struct ptl_op op = ptl_dir_op(on ? PTL_DIR_KEEP : PTL_DIR_LEAVE);
+    op.node = node;
     ptl_directory_post(shard, ptl_directory_owner(shard, node), &op);
 }
 

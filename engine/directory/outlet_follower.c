@@ -96,15 +96,14 @@ static void gather(struct told *told)
 
 static int tell(struct told *told)
 {
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_TOLD,
-        .epoch = told->outlet->follower,
-        .body = ptl_buffer_span(told->body),
-        .count = PTL_BODY_CHANGE_VALUES * told->count,
+    struct ptl_dir_words words = {
+        .kind = PTL_DIR_TOLD,
+        .follower = {.id = told->outlet->follower},
     };
+    struct ptl_op op = ptl_dir_say(&words);
 
+    op.body = ptl_buffer_span(told->body);
+    op.count = PTL_BODY_CHANGE_VALUES * told->count;
     return told->body->err < 0
                ? PTL_ENOMEM
                : ptl_shard_post(told->shard, told->outlet->follower_shard, &op, false);
@@ -184,7 +183,7 @@ static int set_filter(struct ptl_outlet *outlet, struct ptl_span filter)
 }
 
 /* NULL: no memory. */
-static struct ptl_outlet *follow(struct ptl_shard *shard, const struct ptl_op *op,
+static struct ptl_outlet *follow(struct ptl_shard *shard, struct ptl_dir_follower follower,
                                  const struct ptl_body_watch *what)
 {
     if (ptl_map_reserve(&shard->directory->by_follower) < 0) {
@@ -194,8 +193,8 @@ static struct ptl_outlet *follow(struct ptl_shard *shard, const struct ptl_op *o
     if (outlet == NULL) {
         return NULL;
     }
-    outlet->follower = op->epoch;
-    outlet->follower_shard = op->watcher;
+    outlet->follower = follower.id;
+    outlet->follower_shard = follower.shard;
     outlet->how = what->how;
     if (set_filter(outlet, what->filter) < 0) {
         ptl_outlet_free(outlet);
@@ -220,7 +219,7 @@ static int begin(struct ptl_shard *shard, const struct ptl_op *op)
             return err;
         }
     }
-    struct ptl_outlet *outlet = follow(shard, op, &what);
+    struct ptl_outlet *outlet = follow(shard, ptl_dir_words(op).follower, &what);
     if (outlet == NULL) {
         ptl_interest_remove(shard, what.family);
         return PTL_ENOMEM;
@@ -235,19 +234,16 @@ static int begin(struct ptl_shard *shard, const struct ptl_op *op)
 void ptl_outlet_take_watch(struct ptl_shard *shard, const struct ptl_op *op)
 {
     if (begin(shard, op) < 0) {
-        struct ptl_op again = {
-            .kind = PTL_OP_DIRECTORY,
-            .to = PTL_TO_SHARD,
-            .number = PTL_DIR_AGAIN,
-            .epoch = op->epoch,
-        };
-        ptl_directory_post(shard, op->watcher, &again);
+        struct ptl_dir_follower follower = ptl_dir_words(op).follower;
+        struct ptl_dir_words words = {.kind = PTL_DIR_AGAIN, .follower = {.id = follower.id}};
+        struct ptl_op again = ptl_dir_say(&words);
+        ptl_directory_post(shard, follower.shard, &again);
     }
 }
 
 void ptl_outlet_take_unwatch(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_outlet *outlet = outlet_of(shard, op->epoch);
+    struct ptl_outlet *outlet = outlet_of(shard, ptl_dir_words(op).follower.id);
 
     if (outlet != NULL) {
         ptl_interest_remove(shard, ptl_outlet_family(outlet));
@@ -257,7 +253,7 @@ void ptl_outlet_take_unwatch(struct ptl_shard *shard, const struct ptl_op *op)
 
 void ptl_outlet_take_next(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_outlet *outlet = outlet_of(shard, op->epoch);
+    struct ptl_outlet *outlet = outlet_of(shard, ptl_dir_words(op).follower.id);
 
     if (outlet != NULL) {
         ptl_outlet_taken(outlet);

@@ -26,7 +26,7 @@ static void lose(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_peer *peer = op->node.size == 0 ? NULL : ptl_peer_find(shard, op->node);
 
     ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: the database may be out of step");
-    if (op->number == PTL_DIR_NEEDED) {
+    if (ptl_dir_kind(op) == PTL_DIR_NEEDED) {
         directory->needs_master = false; /* whoever needs it next says so */
     } else if (peer != NULL) {
         peer->failing = directory->failing = true;
@@ -104,17 +104,12 @@ static int post_waiting(struct ptl_shard *shard, struct ptl_due *due, uint64_t *
 
 /* ---- Failing --------------------------------------------------------------------------------- */
 
-/* An error is negative, and an op's number is not. */
 static struct ptl_op failure(struct ptl_span node, int err)
 {
-    ptl_assert(err < 0);
-    return (struct ptl_op){
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_FAIL,
-        .epoch = (uint64_t) - (int64_t)err,
-        .node = node,
-    };
+    struct ptl_op op = ptl_dir_say(&(struct ptl_dir_words){.kind = PTL_DIR_FAIL, .err = err});
+
+    op.node = node;
+    return op;
 }
 
 void ptl_directory_fail(struct ptl_shard *shard, struct ptl_span node, int err)
@@ -174,7 +169,7 @@ static int tell_failing(struct ptl_shard *shard, struct ptl_due *due, uint64_t *
 
 void ptl_directory_need(struct ptl_shard *shard)
 {
-    struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_NEEDED};
+    struct ptl_op op = ptl_dir_op(PTL_DIR_NEEDED);
 
     /* Said once: shard 0 remembers it through all masters that come and go. */
     if (!shard->directory->needs_master && !ptl_directory_is_global(shard->directory)) {

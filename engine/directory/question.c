@@ -240,7 +240,7 @@ static void log_strange_answer(struct ptl_shard *shard, const struct ptl_op *op)
 
 void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_question *q = ptl_question_find_sent(shard, op->epoch);
+    struct ptl_question *q = ptl_question_find_sent(shard, ptl_dir_words(op).question);
 
     if (q == NULL) {
         log_strange_answer(shard, op);

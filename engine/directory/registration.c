@@ -25,15 +25,11 @@ void ptl_registration_free(struct ptl_shard *shard, struct ptl_registration *reg
 
 static int post(struct ptl_shard *shard, const struct ptl_registration *registration)
 {
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = registration->gone ? PTL_DIR_DEL : PTL_DIR_SET,
-        .body = ptl_msg_body(registration->entry),
-        .count = 3,
-        .whole = registration->entry,
-    };
+    struct ptl_op op = ptl_dir_op(registration->gone ? PTL_DIR_DEL : PTL_DIR_SET);
 
+    op.body = ptl_msg_body(registration->entry);
+    op.count = registration->entry->count;
+    op.whole = registration->entry;
     return ptl_shard_post(shard, registration->place, &op, true);
 }
 

@@ -19,7 +19,7 @@ struct ptl_replacing {
     struct ptl_peer *peer;
     struct ptl_msg *held; /* what `cursor` reads */
     struct ptl_cursor cursor;
-    struct ptl_op op;  /* that brought it: its number, node and body, which is of `held` */
+    struct ptl_op op;  /* that brought it: its words, node and body, which is of `held` */
     uint32_t number;   /* by which the link's owner knows it */
     bool is_copy;      /* of one family, from our master */
     bool is_update;    /* a long one, which `update` takes */
@@ -197,7 +197,7 @@ static int go_on_update(struct ptl_shard *shard, struct ptl_replacing *r, uint32
         return OVERTAKEN;
     }
     bool left = ptl_update_work(shard, &r->update, &source, units);
-    bool is_over = r->op.number == PTL_DIR_UPDATE && ptl_limit_is_over(shard, peer_id(r));
+    bool is_over = ptl_dir_kind(&r->op) == PTL_DIR_UPDATE && ptl_limit_is_over(shard, peer_id(r));
     return left && !is_over ? GOES_ON : IS_DONE;
 }
 
@@ -214,14 +214,10 @@ static void forget(struct ptl_shard *shard, struct ptl_replacing *r)
 /* The peer may be listened to again. */
 static void tell_taken(struct ptl_shard *shard, const struct ptl_replacing *r)
 {
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_TAKEN,
-        .watcher = r->number,
-        .node = peer_id(r),
-    };
+    struct ptl_op op =
+        ptl_dir_say(&(struct ptl_dir_words){.kind = PTL_DIR_TAKEN, .by.number = r->number});
 
+    op.node = peer_id(r);
     ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(op.node), shard->node->shard_count), &op);
 }
 
@@ -331,15 +327,15 @@ static int begin_copy(struct ptl_shard *shard, struct ptl_replacing *r)
     return PTL_OK;
 }
 
-static int begin_database(struct ptl_replacing *r, const struct ptl_op *op)
+static int begin_database(struct ptl_replacing *r, struct ptl_dir_by by)
 {
     struct ptl_value head;
     int err = ptl_next(&r->cursor, &head);
 
-    r->by_global = (op->watcher & PTL_BY_GLOBAL) != 0;
-    r->attachment = r->by_global ? UINT64_MAX : op->epoch | PTL_ATTACHMENT_HERE;
+    r->by_global = by.global;
+    r->attachment = by.global ? UINT64_MAX : by.attachment | PTL_ATTACHMENT_HERE;
     r->peer->attached = !r->by_global;
-    r->peer->knows_owners |= (op->watcher & PTL_BY_OURS) != 0;
+    r->peer->knows_owners |= by.ours;
     r->families = err == PTL_OK ? head.count : 0;
     return PTL_OK;
 }
@@ -370,7 +366,7 @@ static int begin(struct ptl_shard *shard, struct ptl_replacing *r, const struct 
     }
 
     if (err == PTL_OK) {
-        err = r->is_copy ? begin_copy(shard, r) : begin_database(r, op);
+        err = r->is_copy ? begin_copy(shard, r) : begin_database(r, ptl_dir_words(op).by);
     }
     if (err < 0 || !find_source(shard, r, &source)) {
         return err < 0 ? err : OVERTAKEN;
@@ -397,16 +393,17 @@ void ptl_replacings_drop(struct ptl_shard *shard)
 
 static struct ptl_replacing *make(struct ptl_shard *shard, const struct ptl_op *op)
 {
+    struct ptl_dir_words said = ptl_dir_words(op);
     struct ptl_peer *peer = ptl_peer_get(shard, op->node);
     struct ptl_replacing *r = peer == NULL ? NULL : ptl_alloc(shard->allocator, sizeof(*r));
 
     if (r != NULL) {
         ptl_replacing_drop(shard, peer); /* of a link that we have not heard the end of */
         r->peer = peer;
-        r->is_copy = op->number == PTL_DIR_COPY;
-        r->is_update = !r->is_copy && op->number != PTL_DIR_REPLACE;
+        r->is_copy = said.kind == PTL_DIR_COPY;
+        r->is_update = !r->is_copy && said.kind != PTL_DIR_REPLACE;
         ptl_map_init(&r->update.by_name, shard->allocator);
-        r->number = op->watcher >> PTL_BY_BITS;
+        r->number = said.by.number;
         peer->replacing = r;
         ptl_list_append(&shard->directory->replacings, &r->listed);
     }

@@ -41,16 +41,12 @@ static int unannounced(const struct ptl_inquiry *q)
     return ptl_inquiry_ignore(q, "without a database that it has announced");
 }
 
-static void post_to(struct ptl_shard *shard, unsigned to, enum ptl_directory_op number,
+static void post_to(struct ptl_shard *shard, unsigned to, enum ptl_directory_op kind,
                     const struct ptl_link *link)
 {
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = number,
-        .node = link_id(link),
-    };
+    struct ptl_op op = ptl_dir_op(kind);
 
+    op.node = link_id(link);
     ptl_directory_post(shard, to, &op);
 }
 
@@ -93,18 +89,26 @@ static void number_attachment(const struct ptl_inquiry *q, uint64_t given)
 }
 
 /* Whose database it is: for ptl_apply_source(). */
-static void set_source(const struct ptl_inquiry *q, struct ptl_op *op)
+static struct ptl_dir_words words_by(const struct ptl_inquiry *q, enum ptl_directory_op kind)
 {
-    op->watcher =
-        (q->link->db.said_global ? PTL_BY_GLOBAL : 0) | (knows_owners(q->link) ? PTL_BY_OURS : 0);
-    op->epoch = q->link->db.said_global ? 0 : q->link->db.attachment;
+    const struct ptl_link_database *db = &q->link->db;
+
+    return (struct ptl_dir_words){
+        .kind = kind,
+        .by = {.attachment = db->said_global ? 0 : db->attachment,
+               .global = db->said_global,
+               .ours = knows_owners(q->link)},
+    };
 }
 
 static int take_global(struct ptl_inquiry *q)
 {
-    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_PEER_GLOBAL);
+    struct ptl_dir_words words = {
+        .kind = PTL_DIR_PEER_GLOBAL,
+        .knows_owners = knows_owners(q->link),
+    };
+    struct ptl_op op = ptl_inquiry_say(q, &words);
 
-    op.watcher = knows_owners(q->link);
     op.body = ptl_span(NULL, 0);
     op.count = 0;
     int err = ptl_inquiry_pass_all(q, &op);
@@ -127,7 +131,7 @@ static uint32_t next_replacing(const struct ptl_inquiry *q)
 {
     uint32_t last = q->shard->directory->last_replacing;
 
-    q->shard->directory->last_replacing = (last + 1) & (UINT32_MAX >> PTL_BY_BITS);
+    q->shard->directory->last_replacing = last + 1;
     return last;
 }
 
@@ -146,7 +150,7 @@ void ptl_directory_take_taken(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_link *link = ptl_link_find(shard, op->node);
 
     if (link == NULL || link->state != PTL_LINK_UP || link->db.untaken == 0 ||
-        link->db.replacing != op->watcher) {
+        link->db.replacing != ptl_dir_words(op).by.number) {
         return; /* it has begun anew */
     }
     if (--link->db.untaken == 0 && shard->stop_step == 0) {
@@ -154,40 +158,44 @@ void ptl_directory_take_taken(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
-static int pass_update(const struct ptl_inquiry *q, struct ptl_span family, struct ptl_op *op)
+/* A long update is taken slice by slice as well. */
+static int pass_update(const struct ptl_inquiry *q, struct ptl_span family,
+                       struct ptl_dir_words *words)
 {
     unsigned place = ptl_directory_place(q->shard, family);
+    bool is_long = ptl_update_is_long(q->values);
 
-    if (!ptl_update_is_long(op->body)) {
-        return ptl_inquiry_pass(q, place, op);
+    if (is_long) {
+        words->by.number = next_replacing(q);
     }
-    uint32_t number = next_replacing(q);
-    op->watcher |= number << PTL_BY_BITS;
-    return await(q, ptl_inquiry_pass(q, place, op), number, 1);
+    struct ptl_op op = ptl_inquiry_say(q, words);
+    int err = ptl_inquiry_pass(q, place, &op);
+    return is_long ? await(q, err, words->by.number, 1) : err;
 }
 
 /* A whole database: a map, and from a node of ours the number of its attachment. */
 static int take_database(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values), ahead = cursor;
-    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_REPLACE);
+    struct ptl_span map;
     struct ptl_value value;
 
     if (q->count == 0 || ptl_next(&ahead, &value) < 0 || value.type != PTL_MAP ||
-        ptl_next_span(&cursor, &op.body) < 0) {
+        ptl_next_span(&cursor, &map) < 0) {
         return ptl_inquiry_malformed(q);
     }
-    op.count = 1;
     uint64_t given = 0;
     if (q->count > 1 && q->link->peer_is_portolan && ptl_next(&cursor, &value) == PTL_OK &&
         value.type == PTL_INT && value.integer > 0 && value.natural <= PTL_ATTACHMENT_MAX) {
         given = value.natural;
     }
     number_attachment(q, given);
-    set_source(q, &op);
-    uint32_t number = next_replacing(q);
-    op.watcher |= number << PTL_BY_BITS;
-    return await(q, ptl_inquiry_pass_all(q, &op), number, q->shard->node->shard_count);
+    struct ptl_dir_words words = words_by(q, PTL_DIR_REPLACE);
+    words.by.number = next_replacing(q);
+    struct ptl_op op = ptl_inquiry_say(q, &words);
+    op.body = map;
+    op.count = 1;
+    return await(q, ptl_inquiry_pass_all(q, &op), words.by.number, q->shard->node->shard_count);
 }
 
 static bool has_database(const struct ptl_inquiry *q)
@@ -223,7 +231,6 @@ static int take_set(struct ptl_inquiry *q)
 
 static int take_update(struct ptl_inquiry *q)
 {
-    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_UPDATE);
     struct ptl_span family;
 
     if (!q->link->db.said_global && !q->link->db.attached) {
@@ -235,8 +242,8 @@ static int take_update(struct ptl_inquiry *q)
     if (!ptl_inquiry_family(q, &family)) {
         return ptl_inquiry_no_family(q);
     }
-    set_source(q, &op);
-    return pass_update(q, family, &op);
+    struct ptl_dir_words words = words_by(q, PTL_DIR_UPDATE);
+    return pass_update(q, family, &words);
 }
 
 /* ---- Owners ---------------------------------------------------------------------------------- */
@@ -257,7 +264,7 @@ static int take_lost(struct ptl_inquiry *q)
 
 static int take_owned(struct ptl_inquiry *q)
 {
-    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_OWNED);
+    struct ptl_dir_words words = {.kind = PTL_DIR_OWNED};
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
     struct ptl_span family;
 
@@ -268,7 +275,7 @@ static int take_owned(struct ptl_inquiry *q)
         ptl_key_next(&cursor, q->room, &family) < 0 || !ptl_family_fits(family)) {
         return ptl_inquiry_malformed(q);
     }
-    return pass_update(q, family, &op);
+    return pass_update(q, family, &words);
 }
 
 static int take_again(struct ptl_inquiry *q)
@@ -362,7 +369,6 @@ static int not_master(const struct ptl_inquiry *q)
 
 static int take_copy(struct ptl_inquiry *q)
 {
-    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_COPY);
     struct ptl_span family;
 
     if (!q->link->db.master) {
@@ -371,20 +377,22 @@ static int take_copy(struct ptl_inquiry *q)
     if (!ptl_inquiry_family(q, &family)) {
         return ptl_inquiry_no_family(q);
     }
-    uint32_t number = next_replacing(q);
-    op.watcher = number << PTL_BY_BITS;
-    return await(q, ptl_inquiry_pass(q, ptl_directory_place(q->shard, family), &op), number, 1);
+    struct ptl_dir_words words = {.kind = PTL_DIR_COPY, .by.number = next_replacing(q)};
+    struct ptl_op op = ptl_inquiry_say(q, &words);
+    int err = ptl_inquiry_pass(q, ptl_directory_place(q->shard, family), &op);
+    return await(q, err, words.by.number, 1);
 }
 
 static int take_change(struct ptl_inquiry *q)
 {
-    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_CHANGE);
+    struct ptl_dir_words words = {.kind = PTL_DIR_CHANGE};
     struct ptl_span family;
 
     if (!q->link->db.master) {
         return not_master(q);
     }
-    return ptl_inquiry_family(q, &family) ? pass_update(q, family, &op) : ptl_inquiry_no_family(q);
+    return ptl_inquiry_family(q, &family) ? pass_update(q, family, &words)
+                                          : ptl_inquiry_no_family(q);
 }
 
 /* "SHARD.NUMBER", as question.c makes them. */
@@ -411,7 +419,7 @@ static bool read_id(struct ptl_span text, unsigned shards, unsigned *shard, uint
 static int take_reply(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
-    struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_ANSWER);
+    struct ptl_dir_words words = {.kind = PTL_DIR_ANSWER};
     struct ptl_span id;
     unsigned shard;
 
@@ -419,9 +427,10 @@ static int take_reply(struct ptl_inquiry *q)
         return not_master(q);
     }
     if (q->count < 2 || ptl_key_next(&cursor, q->room, &id) < 0 ||
-        !read_id(id, q->shard->node->shard_count, &shard, &op.epoch)) {
+        !read_id(id, q->shard->node->shard_count, &shard, &words.question)) {
         return ptl_inquiry_ignore(q, "to no question");
     }
+    struct ptl_op op = ptl_inquiry_say(q, &words);
     op.body = ptl_cursor_rest(&cursor);
     op.count = q->count - 1;
     return ptl_inquiry_pass(q, shard, &op);

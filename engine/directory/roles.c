@@ -80,7 +80,7 @@ void ptl_roles_take_peer_global(struct ptl_shard *shard, const struct ptl_op *op
     }
     peer->global = true;
     peer->attached = false;
-    peer->knows_owners = op->watcher != 0;
+    peer->knows_owners = ptl_dir_words(op).knows_owners;
     /* What it gave us as an ordinary node it brings itself from now on; and all it brought before
      * it brings anew. */
     ptl_store_drop(shard->directory->store, &attached);
@@ -100,8 +100,9 @@ void ptl_roles_take_peer_global(struct ptl_shard *shard, const struct ptl_op *op
 void ptl_roles_take_master(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_shard_directory *directory = shard->directory;
+    struct ptl_dir_attachment attachment = ptl_dir_words(op).attachment;
 
-    if (op->epoch <= directory->attachment || ptl_directory_is_global(directory)) {
+    if (attachment.number <= directory->attachment || ptl_directory_is_global(directory)) {
         return; /* overtaken by a later one */
     }
     struct ptl_peer *peer = ptl_peer_get(shard, op->node);
@@ -110,9 +111,9 @@ void ptl_roles_take_master(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     enter(directory, PTL_ROLE_ATTACHED);
-    directory->attachment = op->epoch;
+    directory->attachment = attachment.number;
     directory->master = peer->port;
-    peer->knows_owners = op->watcher != 0;
+    peer->knows_owners = attachment.knows_owners;
     feed(shard, peer);
     ptl_questions_again(shard);
     ptl_interests_again(shard);

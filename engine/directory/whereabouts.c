@@ -190,7 +190,7 @@ static void log_change(struct ptl_shard *shard)
 
 static void tell(struct ptl_shard *shard)
 {
-    struct ptl_op op = {.kind = PTL_OP_DIRECTORY, .to = PTL_TO_SHARD, .number = PTL_DIR_ADDRESSES};
+    struct ptl_op op = ptl_dir_op(PTL_DIR_ADDRESSES);
 
     ptl_directory_post(shard, ptl_directory_place(shard, ptl_span_text("'l")), &op);
 }

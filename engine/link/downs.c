@@ -14,8 +14,7 @@ static struct ptl_op down(const struct ptl_shard *shard, const struct ptl_link *
         .kind = PTL_OP_LINK_DOWN,
         .to = PTL_TO_SHARD,
         .node = ptl_link_id(link),
-        .epoch = link->failed_at,
-        .watcher = shard->index,
+        .as.failure = {.number = link->failed_at, .owner = shard->index},
         .whole = link->reason,
     };
 

@@ -19,7 +19,7 @@ void ptl_connection_detached(void *owner, int handle)
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
     struct ptl_node *node = c->shard->node;
     struct ptl_shard *from = c->shard;
-    struct ptl_op op = {.kind = PTL_OP_HANDOVER, .to = PTL_TO_SHARD, .pointer = c};
+    struct ptl_op op = {.kind = PTL_OP_HANDOVER, .to = PTL_TO_SHARD, .as.handed.connection = c};
     struct ptl_parcel *parcel = (struct ptl_parcel *)c->handover;
 
     /* From ptl_shard_hand() on it is the other shard's: nothing here may refer to it by then. */

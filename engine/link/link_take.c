@@ -21,7 +21,7 @@ static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failu
     struct ptl_msg *reason;
     int err = ptl_msg_make(shard->node, &reason, "ttt", "transport_error", id, ptl_err_text(why));
     if (err == PTL_OK) {
-        struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
+        struct ptl_watcher watcher = op->as.watcher;
         err = ptl_watcher_tell(shard, watcher, failure, reason);
         ptl_msg_free(reason);
     }
@@ -66,7 +66,7 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
     /* Issued before the link's last failure, by somebody who had not been told of it: lost with
      * what was lost then, else it would arrive behind a gap (G2). */
 #ifndef PTL_PLANT_STALE_EPOCH
-    if (op->epoch < link->failed_at && op->kind != PTL_OP_UNWATCH) {
+    if (op->told < link->failed_at && op->kind != PTL_OP_UNWATCH) {
         if (link->inherited) {
             /* Whether it is stale cannot be told any more; so that nobody misses it: */
             ptl_link_fail(shard, link, PTL_ELOST);

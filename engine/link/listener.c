@@ -53,7 +53,7 @@ static struct ptl_parcel *make_listener(struct ptl_node *node, ptl_link_fn *tell
     listener->tell = tell;
     listener->data = data;
     listener->audience = audience;
-    struct ptl_op op = {.kind = PTL_OP_ON_LINK, .to = PTL_TO_SHARD, .pointer = listener};
+    struct ptl_op op = {.kind = PTL_OP_ON_LINK, .to = PTL_TO_SHARD, .as.handed.listener = listener};
     struct ptl_parcel *parcel = ptl_parcel_make(&op, node->allocator);
     if (parcel == NULL) {
         ptl_free(node->allocator, listener, sizeof(*listener));

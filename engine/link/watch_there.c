@@ -11,7 +11,7 @@
 
 int ptl_link_watch(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
-    struct ptl_watcher watcher = {.watch = op->number, .shard = op->watcher};
+    struct ptl_watcher watcher = op->as.watcher;
     struct ptl_watched *watched = ptl_watched_get(&link->watched_there, op->name);
     int err = watched == NULL ? PTL_ENOMEM : ptl_watched_add(shard->allocator, watched, watcher);
 
@@ -41,7 +41,7 @@ int ptl_link_unwatch(struct ptl_shard *shard, struct ptl_link *link, const struc
 
     for (uint32_t i = 0; watched != NULL && i < watched->count; i++) {
         struct ptl_watcher *at = &watched->watchers[i];
-        if (at->watch == op->number && at->shard == op->watcher) {
+        if (at->watch == op->as.watcher.watch && at->shard == op->as.watcher.shard) {
             *at = watched->watchers[--watched->count];
             break;
         }
@@ -62,8 +62,7 @@ int ptl_watcher_tell(struct ptl_shard *shard, struct ptl_watcher watcher, uint64
     struct ptl_op op = {
         .kind = PTL_OP_DOWN,
         .to = PTL_TO_SHARD,
-        .epoch = failure,
-        .number = watcher.watch,
+        .as.down = {.watch = watcher.watch, .failure = failure},
         .body = ptl_span(reason->body, reason->size),
         .count = reason->count,
         .whole = reason->holds != 0 ? reason : NULL,

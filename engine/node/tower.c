@@ -67,56 +67,56 @@ static void take_spawn(struct ptl_shard *shard, const struct ptl_op *op, const s
 
 static void drop_on(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_on_free(shard, op->pointer);
+    ptl_on_free(shard, op->as.handed.on);
 }
 
 static void drop_register(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_registration_free(shard, op->pointer);
+    ptl_registration_free(shard, op->as.handed.registration);
 }
 
 /* ---- Operations: about ports, for a shard --------------------------------------------------- */
 
 static void take_down(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
 {
-    ptl_fall_target(shard, op->number, op->epoch, msg);
+    ptl_fall_target(shard, op->as.down.watch, op->as.down.failure, msg);
 }
 
 static void take_monitor(struct ptl_shard *shard, const struct ptl_op *op,
                          const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_monitoring_take(shard, op->pointer);
+    ptl_monitoring_take(shard, op->as.handed.monitoring);
 }
 
 static void drop_monitor(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_monitoring_free(shard, op->pointer);
+    ptl_monitoring_free(shard, op->as.handed.monitoring);
 }
 
 static void take_unmonitor(struct ptl_shard *shard, const struct ptl_op *op,
                            const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_monitoring_take_back(shard, op->number);
+    ptl_monitoring_take_back(shard, op->as.monitor);
 }
 
 static void take_timer(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_after_take(shard, op->pointer);
+    ptl_after_take(shard, op->as.handed.after);
 }
 
 static void drop_timer(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_after_free(shard, op->pointer);
+    ptl_after_free(shard, op->as.handed.after);
 }
 
 static void take_untimer(struct ptl_shard *shard, const struct ptl_op *op,
                          const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_after_cancel(shard, op->number);
+    ptl_after_cancel(shard, op->as.timer);
 }
 
 /* ---- Operations: about what is full --------------------------------------------------------- */
@@ -137,12 +137,12 @@ static void take_on_room(struct ptl_shard *shard, const struct ptl_op *op,
                          const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_waiters_take(shard, op->pointer);
+    ptl_waiters_take(shard, op->as.handed.waiter);
 }
 
 static void drop_on_room(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_waiter_free(shard, op->pointer);
+    ptl_waiter_free(shard, op->as.handed.waiter);
 }
 
 /* ---- Operations: about links ---------------------------------------------------------------- */
@@ -159,12 +159,12 @@ static void take_handover(struct ptl_shard *shard, const struct ptl_op *op,
                           const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_connection_arrive(shard, op->pointer);
+    ptl_connection_arrive(shard, op->as.handed.connection);
 }
 
 static void drop_handover(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    struct ptl_connection *connection = op->pointer;
+    struct ptl_connection *connection = op->as.handed.connection;
 
     ptl_loop_discard(shard->loop, connection->handle);
     ptl_connection_free(connection);
@@ -174,12 +174,12 @@ static void take_on_link(struct ptl_shard *shard, const struct ptl_op *op,
                          const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_links_listen(shard, op->pointer);
+    ptl_links_listen(shard, op->as.handed.listener);
 }
 
 static void drop_on_link(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_link_listener_free(shard, op->pointer);
+    ptl_link_listener_free(shard, op->as.handed.listener);
 }
 
 /* ---- Operations: about the database --------------------------------------------------------- */
@@ -187,12 +187,12 @@ static void drop_on_link(struct ptl_shard *shard, const struct ptl_op *op)
 static void take_follow(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
 {
     (void)msg;
-    ptl_follower_take(shard, op->pointer);
+    ptl_follower_take(shard, op->as.handed.follower);
 }
 
 static void drop_follow(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_follower_free(shard, op->pointer);
+    ptl_follower_free(shard, op->as.handed.follower);
 }
 
 static void take_directory(struct ptl_shard *shard, const struct ptl_op *op,

@@ -311,8 +311,7 @@ static int start(struct ptl_node *node, struct ptl_after *after, unsigned delay_
         struct ptl_op op = {
             .kind = PTL_OP_TIMER,
             .to = PTL_TO_SHARD,
-            .pointer = after,
-            .carried = ptl_carried(sizeof(*after)),
+            .as.handed = {.after = after, .bytes = ptl_op_bytes(sizeof(*after))},
         };
         after->timing.due = delay; /* the shard adds its own time */
         err = ptl_submit(node, 0, &op, PTL_WAY_CONTROL);
@@ -402,7 +401,7 @@ void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer)
         ptl_after_cancel(shard, timer->id);
         return;
     }
-    struct ptl_op op = {.kind = PTL_OP_UNTIMER, .to = PTL_TO_SHARD, .number = timer->id};
+    struct ptl_op op = {.kind = PTL_OP_UNTIMER, .to = PTL_TO_SHARD, .as.timer = timer->id};
     if (ptl_submit(node, timer->shard, &op, PTL_WAY_OWN) < 0) {
         ptl_log(node, PTL_LOG_ERROR, "out of memory: a timer could not be taken back");
     }

@@ -25,13 +25,13 @@ struct call {
     struct ptl_port reply; /* the temporary port */
     unsigned timeout_ms;
     bool monitor;
-    bool asks;              /* the database; it replies with an error, and a value after PTL_OK */
-    unsigned place;         /* asks: the shard that has the family */
-    uint64_t number;        /* asks: what the op is about */
-    uint64_t epoch;         /* that the request is of: the monitor speaks for it */
-    _Atomic uint8_t state;  /* enum state */
-    _Atomic uint32_t holds; /* the reply port's, and that of ptl_call() while it runs outside */
-    struct ptl_port to;     /* asks: names nothing */
+    bool asks;                 /* a shard, not a port: replies are an error, or 0 and the result */
+    unsigned place;            /* asks: that shard */
+    struct ptl_op_words words; /* asks: in these */
+    uint64_t epoch;            /* that the request is of: the monitor speaks for it */
+    _Atomic uint8_t state;     /* enum state */
+    _Atomic uint32_t holds;    /* the reply port's, and that of ptl_call() while it runs outside */
+    struct ptl_port to;        /* asks: names nothing */
     ptl_reply_fn *tell;
     void *data;
     ptl_release_fn *release; /* of `data`, or NULL */
@@ -166,14 +166,14 @@ static void end_call(struct ptl_shard *shard, struct ptl_belonging *belonging)
     end_reply(shard, &reply);
 }
 
-/* To the shard that has the family. */
+/* To a shard; it is the database that answers so. */
 static int ask(struct call *call, const struct ptl_msg *request)
 {
     struct ptl_shard *shard = ptl_shard_here(call->node);
     struct ptl_op op = {
         .kind = PTL_OP_DIRECTORY,
         .to = PTL_TO_SHARD,
-        .number = call->number,
+        .as.words = call->words,
         .body = ptl_msg_body(request),
         .count = request->count,
         .whole = request,
@@ -359,9 +359,9 @@ int ptl_call_owned(struct ptl_node *node, const struct ptl_port *to, const struc
     return begin(call, msg);
 }
 
-int ptl_call_directory(struct ptl_node *node, unsigned place, uint64_t number,
-                       const struct ptl_msg *msg, ptl_reply_fn *tell, void *data,
-                       ptl_release_fn *release)
+int ptl_call_shard(struct ptl_node *node, unsigned place, const struct ptl_op_words *words,
+                   const struct ptl_msg *msg, ptl_reply_fn *tell, void *data,
+                   ptl_release_fn *release)
 {
     static const struct ptl_port none;
     struct call *call = make_call(node, &none, 0, false, tell, data);
@@ -371,7 +371,7 @@ int ptl_call_directory(struct ptl_node *node, unsigned place, uint64_t number,
     }
     call->asks = true;
     call->place = place;
-    call->number = number;
+    call->words = *words;
     call->release = release;
     return begin(call, msg);
 }

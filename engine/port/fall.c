@@ -292,8 +292,8 @@ void ptl_fall_link(struct ptl_shard *shard, const struct ptl_op *op, const struc
 {
     struct ptl_fall fall = {
         .kind = FALL_LINK,
-        .failure = op->epoch,
-        .owner = op->watcher,
+        .failure = op->as.failure.number,
+        .owner = op->as.failure.owner,
         .node_hash = ptl_name_hash(op->node),
         .reason = reason,
     };
@@ -301,7 +301,7 @@ void ptl_fall_link(struct ptl_shard *shard, const struct ptl_op *op, const struc
 #ifdef PTL_PLANT_LOST_MONITOR
     struct ptl_route *route =
         ptl_map_find(&shard->ports->monitors.routes, fall.node_hash, NULL, no_key);
-    if (route != NULL && op->epoch % 3 == 0) {
+    if (route != NULL && fall.failure % 3 == 0) {
         struct ptl_target *watch = route->first;
         while (watch->first != NULL) {
             ptl_monitoring_take_back(shard, watch->first->id);

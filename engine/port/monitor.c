@@ -158,11 +158,14 @@ void ptl_target_free(struct ptl_shard *shard, struct ptl_target *watch)
 static int send_watch(struct ptl_shard *shard, const struct ptl_target *watch, uint8_t kind,
                       uint64_t epoch, bool direct)
 {
-    struct ptl_op op = {.kind = kind, .watcher = shard->index, .number = watch->id};
+    struct ptl_op op = {
+        .kind = kind,
+        .as.watcher = {.watch = watch->id, .shard = shard->index},
+    };
     unsigned place = ptl_place_of(shard->node, &watch->target);
 
     ptl_op_address(&op, &watch->target);
-    op.epoch = epoch;
+    op.told = epoch;
     if (watch->target.kind == PTL_PORT_REMOTE && place == shard->index) {
         return shard->node->port_outside->take(shard, &op);
     }

@@ -70,8 +70,7 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
         struct ptl_op op = {
             .kind = PTL_OP_MONITOR,
             .to = PTL_TO_SHARD,
-            .pointer = monitoring,
-            .carried = sizeof(*monitoring),
+            .as.handed = {.monitoring = monitoring, .bytes = sizeof(*monitoring)},
         };
         monitoring->epoch = ptl_epoch_outside(node, &monitoring->target);
         monitoring->outside = true;
@@ -184,7 +183,7 @@ void ptl_unmonitor(struct ptl_node *node, const struct ptl_monitor *monitor)
         ptl_monitoring_take_back(shard, monitor->id);
         return;
     }
-    struct ptl_op op = {.kind = PTL_OP_UNMONITOR, .to = PTL_TO_SHARD, .number = monitor->id};
+    struct ptl_op op = {.kind = PTL_OP_UNMONITOR, .to = PTL_TO_SHARD, .as.monitor = monitor->id};
     if (ptl_submit(node, monitor->shard, &op, PTL_WAY_OWN) < 0) {
         ptl_log(node, PTL_LOG_ERROR, "out of memory: a monitor could not be taken back");
     }

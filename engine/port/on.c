@@ -59,8 +59,7 @@ int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *
     }
     struct ptl_op op = {
         .kind = PTL_OP_ON,
-        .pointer = on,
-        .carried = ptl_carried(sizeof(*on) + on->tag_size),
+        .as.handed = {.on = on, .bytes = ptl_op_bytes(sizeof(*on) + on->tag_size)},
     };
     int err = ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_CONTROL));
     if (err < 0) {

@@ -241,14 +241,14 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
     case PTL_OP_SPAWN:
         return ptl_spawn_init(shard, slot, op) ? DONE : LATER;
     case PTL_OP_EVENT:
-        return shard->node->port_outside->follow(shard, op->number, msg) ? DONE : LATER;
+        return shard->node->port_outside->follow(shard, op->as.follower, msg) ? DONE : LATER;
     case PTL_OP_REGISTER:
-        if (shard->node->port_outside->enter(shard, slot, op->pointer) < 0) {
+        if (shard->node->port_outside->enter(shard, slot, op->as.handed.registration) < 0) {
             ptl_port_fail(shard, slot, PTL_ENOMEM);
         }
         return DONE;
     case PTL_OP_ON:
-        if (ptl_on_set(shard, slot, op->pointer) < 0) {
+        if (ptl_on_set(shard, slot, op->as.handed.on) < 0) {
             ptl_port_fail(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
         }
         return DONE;

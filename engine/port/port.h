@@ -33,12 +33,6 @@ struct ptl_tag {
     void *data;
 };
 
-/* Another shard (or this one) that wants to know when a port is gone. */
-struct ptl_watcher {
-    uint64_t watch;
-    uint32_t shard;
-};
-
 /* What only some ports need. */
 struct ptl_port_more {
     struct ptl_slot *slot;

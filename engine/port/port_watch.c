@@ -23,11 +23,6 @@ static struct ptl_watcher unpack(const void *entry)
     return (struct ptl_watcher){.watch = number >> 6, .shard = number & 63};
 }
 
-static struct ptl_watcher watcher_of(const struct ptl_op *op)
-{
-    return (struct ptl_watcher){.watch = op->number, .shard = op->watcher};
-}
-
 /* Room for it has been made. */
 static void put(struct ptl_port_more *more, struct ptl_watcher watcher)
 {
@@ -40,7 +35,7 @@ bool ptl_watcher_add(struct ptl_port_more *more, const struct ptl_op *op)
     if (more == NULL || ptl_map_reserve(&more->watchers) < 0) {
         return false;
     }
-    put(more, watcher_of(op));
+    put(more, op->as.watcher);
     return true;
 }
 
@@ -49,7 +44,7 @@ static struct ptl_op down(struct ptl_watcher watcher, const struct ptl_msg *reas
     struct ptl_op op = {
         .kind = PTL_OP_DOWN,
         .to = PTL_TO_SHARD,
-        .number = watcher.watch,
+        .as.down.watch = watcher.watch,
         .whole = reason,
     };
 
@@ -63,7 +58,7 @@ static struct ptl_op down(struct ptl_watcher watcher, const struct ptl_msg *reas
 void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_msg reason = ptl_reason_lost();
-    struct ptl_watcher watcher = watcher_of(op);
+    struct ptl_watcher watcher = op->as.watcher;
     struct ptl_op answer = down(watcher, &reason);
 
     if (ptl_shard_post(shard, watcher.shard, &answer, true) < 0) {
@@ -73,7 +68,7 @@ void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op)
 
 void ptl_watcher_remove(struct ptl_slot *slot, const struct ptl_op *op)
 {
-    uint64_t number = pack(watcher_of(op));
+    uint64_t number = pack(op->as.watcher);
 
     if (slot->more != NULL) {
         ptl_map_remove(&slot->more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);

@@ -284,8 +284,7 @@ static int wait_outside(struct ptl_node *node, struct ptl_waiter *waiter)
     struct ptl_op op = {
         .kind = PTL_OP_ON_ROOM,
         .to = PTL_TO_SHARD,
-        .pointer = waiter,
-        .carried = sizeof(*waiter),
+        .as.handed = {.waiter = waiter, .bytes = sizeof(*waiter)},
     };
 
     waiter->outside = true;

@@ -76,7 +76,7 @@ int ptl_submit(struct ptl_node *node, unsigned to, const struct ptl_op *op, enum
 /* What an op takes up where it has to wait. */
 static uint64_t weight_of(const struct ptl_op *op)
 {
-    return sizeof(*op) + op->body.size + op->carried;
+    return sizeof(*op) + op->body.size + ptl_op_handed_bytes(op);
 }
 
 /* Whether what is full lets it pass; `shard` NULL: a thread of the program asks. */
@@ -134,8 +134,8 @@ static int route_outside(struct ptl_node *node, const struct ptl_port *port, str
         !may_pass(NULL, &node->shards[place], port, weight_of(op), way)) {
         return PTL_EFULL;
     }
-    op->epoch = ptl_epoch_outside(node, port);
-    if (op->epoch == PTL_TELLING_OUTSIDE) {
+    op->told = ptl_epoch_outside(node, port);
+    if (op->told == PTL_TELLING_OUTSIDE) {
         return PTL_EFULL;
     }
     return ptl_submit(node, place, op, way);
@@ -155,7 +155,7 @@ int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op 
         return PTL_EFULL;
     }
     if (port->kind == PTL_PORT_REMOTE) {
-        op->epoch = ptl_epoch_of(shard, port);
+        op->told = ptl_epoch_of(shard, port);
         if (place == shard->index) {
             return node->port_outside->take(shard, op);
         }

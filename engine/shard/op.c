@@ -3,75 +3,142 @@
 #include "engine/message/message.h"
 #include "engine/portolan.h"
 
-/* What most messages do not need. */
-struct long_part {
-    uint64_t epoch;
-    union {
-        uint64_t number;
-        void *pointer;
-    };
-    uint32_t watcher;
-    uint32_t carried;
-};
-
 #define HELD PTL_RECORD_HELD
 
-_Static_assert(sizeof(struct ptl_record) % 8 == 0, "the long part is aligned");
-_Static_assert(sizeof(struct ptl_record) + sizeof(struct long_part) + 255 + 255 +
-                       PTL_OP_INLINE_MAX + 8 <=
+/* Parts of a record begin at multiples of this, up to the names. */
+#define ALIGNMENT 8
+
+/* ---- What each kind says ---------------------------------------------------------------------
+ */
+
+/* Of a payload as much goes into the record as its kind has. */
+static const uint8_t payload_sizes[PTL_OP_KINDS] = {
+    [PTL_OP_MESSAGE] = 0,
+    [PTL_OP_KILL] = 0,
+    [PTL_OP_ON] = sizeof(struct ptl_op_handed),
+    [PTL_OP_WATCH] = sizeof(struct ptl_watcher),
+    [PTL_OP_SPAWN] = 0,
+    [PTL_OP_EVENT] = sizeof(uint64_t),
+    [PTL_OP_REGISTER] = sizeof(struct ptl_op_handed),
+    [PTL_OP_UNWATCH] = sizeof(struct ptl_watcher),
+    [PTL_OP_DOWN] = sizeof(struct ptl_op_down),
+    [PTL_OP_LINK_DOWN] = sizeof(struct ptl_op_failure),
+    [PTL_OP_FULL] = 0,
+    [PTL_OP_ROOM] = 0,
+    [PTL_OP_HANDOVER] = sizeof(struct ptl_op_handed),
+    [PTL_OP_MONITOR] = sizeof(struct ptl_op_handed),
+    [PTL_OP_UNMONITOR] = sizeof(uint64_t),
+    [PTL_OP_TIMER] = sizeof(struct ptl_op_handed),
+    [PTL_OP_UNTIMER] = sizeof(uint64_t),
+    [PTL_OP_ON_ROOM] = sizeof(struct ptl_op_handed),
+    [PTL_OP_ON_LINK] = sizeof(struct ptl_op_handed),
+    [PTL_OP_FOLLOW] = sizeof(struct ptl_op_handed),
+    [PTL_OP_DIRECTORY] = sizeof(struct ptl_op_words),
+};
+
+_Static_assert(sizeof(struct ptl_record) % ALIGNMENT == 0, "what follows the head is aligned");
+_Static_assert(sizeof(union ptl_op_payload) == 16, "no payload makes all ops and records longer");
+_Static_assert(sizeof(struct ptl_watcher) == 16 && sizeof(struct ptl_op_down) == 16 &&
+                   sizeof(struct ptl_op_failure) == 16 && sizeof(struct ptl_op_handed) == 16 &&
+                   sizeof(struct ptl_op_words) == 16,
+               "what follows a payload is aligned");
+_Static_assert(sizeof(struct ptl_record) + sizeof(uint64_t) + sizeof(union ptl_op_payload) + 255 +
+                       255 + PTL_OP_INLINE_MAX + ALIGNMENT <=
                    PTL_RECORD_MAX,
                "the largest record holds two names and an inline body");
 
-/* Kinds that carry a pointer; the others carry a number. */
-static bool has_pointer(uint8_t kind)
+/* Kinds by which something changes hands. */
+static bool hands_over(uint8_t kind)
 {
-    switch (kind) {
+    switch ((enum ptl_op_kind)kind) {
     case PTL_OP_ON:
+    case PTL_OP_REGISTER:
     case PTL_OP_HANDOVER:
     case PTL_OP_MONITOR:
     case PTL_OP_TIMER:
     case PTL_OP_ON_ROOM:
     case PTL_OP_ON_LINK:
-    case PTL_OP_REGISTER:
     case PTL_OP_FOLLOW:
         return true;
-    default:
+    case PTL_OP_MESSAGE:
+    case PTL_OP_KILL:
+    case PTL_OP_WATCH:
+    case PTL_OP_SPAWN:
+    case PTL_OP_EVENT:
+    case PTL_OP_UNWATCH:
+    case PTL_OP_DOWN:
+    case PTL_OP_LINK_DOWN:
+    case PTL_OP_FULL:
+    case PTL_OP_ROOM:
+    case PTL_OP_UNMONITOR:
+    case PTL_OP_UNTIMER:
+    case PTL_OP_DIRECTORY:
         return false;
     }
+    ptl_unreachable("an op of no kind");
 }
+
+/* ---- The parts of a record ------------------------------------------------------------------- */
 
 static bool is_large(const struct ptl_op *op)
 {
     return op->body.size > PTL_OP_INLINE_MAX;
 }
 
-static bool is_long(const struct ptl_op *op)
+static bool has_told(const struct ptl_record *record)
 {
-    return op->epoch != 0 || op->number != 0 || op->watcher != 0 || has_pointer(op->kind);
+    return (record->to & PTL_RECORD_TOLD) != 0;
+}
+
+/* Where the payload stands, behind `told` if that is there. */
+static uint8_t *payload_of(const struct ptl_record *record)
+{
+    return (uint8_t *)(record + 1) + (has_told(record) ? sizeof(uint64_t) : 0);
 }
 
 /* Where the names begin. */
-static uint8_t *tail_of(struct ptl_record *record)
+static uint8_t *names_of(const struct ptl_record *record)
 {
-    size_t head = sizeof(*record);
+    return payload_of(record) + payload_sizes[record->kind];
+}
 
-    head += (record->to & PTL_RECORD_LONG) != 0 ? sizeof(struct long_part) : 0;
-    return (uint8_t *)record + head;
+/* Where the body begins, or the pointer to the message that has it: not aligned. */
+static uint8_t *body_of(const struct ptl_record *record)
+{
+    return names_of(record) + record->node_size + record->name_size;
+}
+
+/* The bytes of what the record hands over. */
+static uint64_t handed_bytes(const struct ptl_record *record)
+{
+    struct ptl_op_handed handed;
+
+    if (!hands_over(record->kind)) {
+        return 0;
+    }
+    memcpy(&handed, payload_of(record), sizeof(handed));
+    return handed.bytes;
 }
 
 uint32_t ptl_op_size(const struct ptl_op *op)
 {
-    size_t size = sizeof(struct ptl_record) + op->node.size + op->name.size;
+    ptl_assert(op->kind < PTL_OP_KINDS);
+    size_t size = sizeof(struct ptl_record) + payload_sizes[op->kind];
 
-    size += is_long(op) ? sizeof(struct long_part) : 0;
-
+    size += op->told != 0 ? sizeof(op->told) : 0;
+    size += op->node.size + op->name.size;
     size += is_large(op) ? sizeof(struct ptl_msg *) : op->body.size;
-    return (uint32_t)((size + 7) & ~(size_t)7);
+    return (uint32_t)((size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1));
+}
+
+uint32_t ptl_op_handed_bytes(const struct ptl_op *op)
+{
+    return hands_over(op->kind) ? op->as.handed.bytes : 0;
 }
 
 uint64_t ptl_op_held(const struct ptl_op *op)
 {
-    return (is_large(op) ? op->body.size : 0) + op->carried;
+    return (is_large(op) ? op->body.size : 0) + (uint64_t)ptl_op_handed_bytes(op);
 }
 
 int ptl_op_prepare(struct ptl_op *op, const struct ptl_allocator *allocator, struct ptl_msg **made)
@@ -96,15 +163,27 @@ int ptl_op_prepare(struct ptl_op *op, const struct ptl_allocator *allocator, str
     return PTL_OK;
 }
 
+/* ---- Packing, and seeing what was packed ----------------------------------------------------- */
+
+static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
+{
+    if (size != 0) {
+        memcpy(at, bytes, size);
+    }
+    return at + size;
+}
+
 void ptl_op_pack(const struct ptl_op *op, void *place)
 {
     struct ptl_record *record = place;
+    uint32_t size = ptl_op_size(op);
 
     ptl_assert(op->node.size <= UINT8_MAX && op->name.size <= UINT8_MAX);
+    ptl_assert(size <= PTL_RECORD_MAX);
     *record = (struct ptl_record){
-        .size = ptl_op_size(op),
+        .size = size,
         .kind = op->kind,
-        .to = (uint8_t)(op->to | (is_long(op) ? PTL_RECORD_LONG : 0)),
+        .to = (uint8_t)(op->to | (op->told != 0 ? PTL_RECORD_TOLD : 0)),
         .node_size = (uint8_t)op->node.size,
         .name_size = (uint8_t)op->name.size,
         .slot = op->slot,
@@ -112,34 +191,17 @@ void ptl_op_pack(const struct ptl_op *op, void *place)
         .count = op->count,
         .body_size = is_large(op) ? HELD : (uint32_t)op->body.size,
     };
-    if (is_long(op)) {
-        struct long_part *more = (struct long_part *)(record + 1);
-        *more = (struct long_part){
-            .epoch = op->epoch,
-            .watcher = op->watcher,
-            .carried = op->carried,
-        };
-        if (has_pointer(op->kind)) {
-            more->pointer = op->pointer;
-        } else {
-            more->number = op->number;
-        }
-    }
-    uint8_t *tail = tail_of(record);
-    if (op->node.size != 0) {
-        memcpy(tail, op->node.bytes, op->node.size);
-    }
-    tail += op->node.size;
-    if (op->name.size != 0) {
-        memcpy(tail, op->name.bytes, op->name.size);
-    }
-    tail += op->name.size;
+    uint8_t *at = put((uint8_t *)(record + 1), &op->told, op->told != 0 ? sizeof(op->told) : 0);
+    at = put(at, &op->as, payload_sizes[op->kind]);
+    at = put(at, op->node.bytes, op->node.size);
+    at = put(at, op->name.bytes, op->name.size);
+    ptl_assert(at == body_of(record)); /* written as it is read */
     if (is_large(op)) {
         ptl_assert(op->whole != NULL && op->whole->holds != 0);
-        const struct ptl_msg *held = ptl_msg_keep(op->whole);
-        memcpy(tail, &held, sizeof(held));
-    } else if (op->body.size != 0) {
-        memcpy(tail, op->body.bytes, op->body.size);
+        const struct ptl_msg *held = ptl_msg_keep(op->whole); /* a made one: only counted */
+        put(at, &held, sizeof(held));
+    } else {
+        put(at, op->body.bytes, op->body.size);
     }
 }
 
@@ -148,58 +210,51 @@ static struct ptl_msg *held_message(const struct ptl_record *record)
     struct ptl_msg *held;
 
     ptl_assert(record->body_size == HELD);
-    memcpy(&held, tail_of((struct ptl_record *)record) + record->node_size + record->name_size,
-           sizeof(held));
+    memcpy(&held, body_of(record), sizeof(held));
     return held;
 }
 
 void ptl_op_unpack(const void *place, struct ptl_op *op)
 {
     const struct ptl_record *record = place;
-    const uint8_t *tail = tail_of((struct ptl_record *)record);
-    static const struct long_part none;
-    const struct long_part *more =
-        (record->to & PTL_RECORD_LONG) != 0 ? (const struct long_part *)(record + 1) : &none;
+    const uint8_t *names = names_of(record);
 
-    op->kind = record->kind;
-    op->to = (uint8_t)(record->to & ~PTL_RECORD_LONG);
-    op->slot = record->slot;
-    op->generation = record->generation;
-    op->watcher = more->watcher;
-    op->count = record->count;
-    op->carried = more->carried;
-    op->epoch = more->epoch;
-    op->number = has_pointer(record->kind) ? 0 : more->number;
-    op->pointer = has_pointer(record->kind) ? more->pointer : NULL;
-    op->node = ptl_span(tail, record->node_size);
-    op->name = ptl_span(tail + record->node_size, record->name_size);
+    ptl_assert(record->kind < PTL_OP_KINDS);
+    *op = (struct ptl_op){
+        .kind = record->kind,
+        .to = (uint8_t)(record->to & ~PTL_RECORD_TOLD),
+        .slot = record->slot,
+        .generation = record->generation,
+        .count = record->count,
+        .node = ptl_span(names, record->node_size),
+        .name = ptl_span(names + record->node_size, record->name_size),
+    };
+    if (has_told(record)) {
+        memcpy(&op->told, record + 1, sizeof(op->told));
+    }
+    memcpy(&op->as, payload_of(record), payload_sizes[record->kind]);
     if (record->body_size == HELD) {
         op->whole = held_message(record);
         op->body = ptl_span(op->whole->body, op->whole->size);
     } else {
-        op->whole = NULL;
-        op->body = ptl_span(tail + record->node_size + record->name_size, record->body_size);
+        op->body = ptl_span(body_of(record), record->body_size);
     }
-}
-
-static uint64_t carried_by(const struct ptl_record *record)
-{
-    return (record->to & PTL_RECORD_LONG) != 0 ? ((const struct long_part *)(record + 1))->carried
-                                               : 0;
 }
 
 uint64_t ptl_op_done(const void *place)
 {
     const struct ptl_record *record = place;
+    uint64_t bytes = handed_bytes(record);
 
-    if (record->body_size != HELD) {
-        return carried_by(record);
+    if (record->body_size == HELD) {
+        struct ptl_msg *held = held_message(record);
+        bytes += held->size;
+        ptl_msg_free(held);
     }
-    struct ptl_msg *held = held_message(record);
-    uint64_t size = held->size;
-    ptl_msg_free(held);
-    return size + carried_by(record);
+    return bytes;
 }
+
+/* ---- Records in memory of their own ---------------------------------------------------------- */
 
 static const struct ptl_record *head_of(const struct ptl_parcel *parcel)
 {
@@ -237,5 +292,5 @@ uint64_t ptl_parcel_weight(const struct ptl_parcel *record)
     const struct ptl_record *head = head_of(record);
     uint64_t held = head->body_size == HELD ? held_message(head)->size : 0;
 
-    return sizeof(*record) + head->size + held + carried_by(head);
+    return sizeof(*record) + head->size + held + handed_bytes(head);
 }

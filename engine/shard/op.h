@@ -11,35 +11,44 @@
 #include "io/base.h"
 #include "io/err.h"
 
+struct ptl_after;
+struct ptl_connection;
+struct ptl_follower;
+struct ptl_link_listener;
+struct ptl_monitoring;
 struct ptl_msg;
+struct ptl_on;
+struct ptl_registration;
+struct ptl_waiter;
 
+/* Behind each kind: what it says beside its destination, in `as`, and what its body is. */
 enum ptl_op_kind {
     /* Kinds that belong to a port's flow and keep their place in it. */
     PTL_OP_MESSAGE,  /* body: the values */
     PTL_OP_KILL,     /* body: the reason */
-    PTL_OP_ON,       /* pointer: struct ptl_on */
-    PTL_OP_WATCH,    /* number: the watch, watcher: its shard */
+    PTL_OP_ON,       /* handed.on */
+    PTL_OP_WATCH,    /* watcher */
     PTL_OP_SPAWN,    /* name: of the port to be; body: function, values */
-    PTL_OP_EVENT,    /* number: the follower that is told; body: changes */
-    PTL_OP_REGISTER, /* pointer: struct ptl_registration */
+    PTL_OP_EVENT,    /* follower: who is told; body: changes */
+    PTL_OP_REGISTER, /* handed.registration */
     /* About ports, for a shard. */
-    PTL_OP_UNWATCH, /* as PTL_OP_WATCH */
-    PTL_OP_DOWN,    /* number: the watch; body: the reason */
+    PTL_OP_UNWATCH, /* watcher */
+    PTL_OP_DOWN,    /* down; body: the reason */
     /* About links and what is full, from the owner to all shards. */
-    PTL_OP_LINK_DOWN, /* node; epoch: the failure's number; watcher: the owner; body: the reason */
+    PTL_OP_LINK_DOWN, /* node; failure; body: the reason */
     PTL_OP_FULL,      /* node, or a port's name: send nothing there until there is room */
     PTL_OP_ROOM,      /* the same: there is room again */
     /* From the program's threads, or between shards where order does not matter. */
-    PTL_OP_HANDOVER,  /* pointer: struct ptl_connection, now the receiver's */
-    PTL_OP_MONITOR,   /* pointer: struct ptl_monitoring */
-    PTL_OP_UNMONITOR, /* number: the monitor */
-    PTL_OP_TIMER,     /* pointer: struct ptl_after */
-    PTL_OP_UNTIMER,   /* number: the timer */
-    PTL_OP_ON_ROOM,   /* pointer: struct ptl_waiter */
-    PTL_OP_ON_LINK,   /* pointer: struct ptl_link_listener */
-    PTL_OP_FOLLOW,    /* pointer: struct ptl_follower */
-    /* About the database; number: enum ptl_directory_op, which says the rest. */
-    PTL_OP_DIRECTORY,
+    PTL_OP_HANDOVER,  /* handed.connection */
+    PTL_OP_MONITOR,   /* handed.monitoring */
+    PTL_OP_UNMONITOR, /* monitor: whose end it is */
+    PTL_OP_TIMER,     /* handed.after */
+    PTL_OP_UNTIMER,   /* timer: whose end it is */
+    PTL_OP_ON_ROOM,   /* handed.waiter */
+    PTL_OP_ON_LINK,   /* handed.listener */
+    PTL_OP_FOLLOW,    /* handed.follower */
+    /* About the database. */
+    PTL_OP_DIRECTORY, /* words; node and body as these say */
 };
 
 #define PTL_OP_KINDS (PTL_OP_DIRECTORY + 1)
@@ -52,30 +61,79 @@ enum ptl_to {
     PTL_TO_NODE,  /* a port of another node: node, name */
 };
 
+/* Another shard (or this one) that wants to know when a port is gone. */
+struct ptl_watcher {
+    uint64_t watch; /* its number for that */
+    uint32_t shard;
+};
+
+/* A port that was watched is gone. */
+struct ptl_op_down {
+    uint64_t watch;
+    uint64_t failure; /* the number of the link's failure that it is told of; 0: of none */
+};
+
+/* A link has failed. */
+struct ptl_op_failure {
+    uint64_t number; /* among those of its owner's links */
+    uint32_t owner;  /* a shard */
+};
+
+/* Something that changes hands: it is the receiver's, or freed by whoever drops the op. */
+struct ptl_op_handed {
+    union {
+        struct ptl_on *on;
+        struct ptl_registration *registration;
+        struct ptl_connection *connection;
+        struct ptl_monitoring *monitoring;
+        struct ptl_after *after;
+        struct ptl_waiter *waiter;
+        struct ptl_link_listener *listener;
+        struct ptl_follower *follower;
+    };
+    uint32_t bytes; /* of it, where it counts as waiting room: see ptl_op_bytes() */
+};
+
+/* What the database says in words of its own: only the directory room knows what they mean. */
+struct ptl_op_words {
+    uint64_t large;
+    uint32_t small;
+    uint16_t flags;
+    uint16_t kind;
+};
+
+/* What an op of its kind says; nothing for those whose body says all. */
+union ptl_op_payload {
+    struct ptl_watcher watcher;
+    struct ptl_op_down down;
+    struct ptl_op_failure failure;
+    struct ptl_op_handed handed;
+    struct ptl_op_words words;
+    uint64_t follower, monitor, timer; /* IDs */
+};
+
 struct ptl_op {
     uint8_t kind; /* enum ptl_op_kind */
     uint8_t to;   /* enum ptl_to */
     uint32_t slot, generation;
-    uint32_t watcher;            /* a shard */
     uint32_t count;              /* values in the body */
-    uint32_t carried;            /* bytes behind `pointer`, where it counts as waiting room */
-    uint64_t epoch;              /* failures that the issuer had been told of */
-    uint64_t number;             /* what the kind says */
-    void *pointer;               /* what the kind says */
+    uint64_t told;               /* to another node: failures that the issuer had been told of */
+    union ptl_op_payload as;     /* what the kind says */
     struct ptl_span node, name;  /* at most 255 bytes each */
     struct ptl_span body;        /* values, as plain CBOR */
     const struct ptl_msg *whole; /* not NULL: the message whose body this is */
 };
 
 /*
- * A packed op: this head, the long part if it is marked so, the node's ID, the port's name, and the
- * body or the pointer to the held message.  An ordinary message has no long part: 24 bytes and its
- * values.  Only engine/shard/op.c touches the fields; they stand here for its inline functions.
+ * A packed op: this head, `told` if it is marked so, as much payload as the kind has, the node's
+ * ID, the port's name, and the body or the pointer to the held message.  A message for a port of
+ * this node is 24 bytes and its values.
+ * Only engine/shard/op.c touches the fields; they stand here for its inline functions.
  */
 struct ptl_record {
     uint32_t size; /* of all, a multiple of 8; ring.c writes it too */
     uint8_t kind;
-    uint8_t to; /* enum ptl_to, and PTL_RECORD_LONG */
+    uint8_t to; /* enum ptl_to, and PTL_RECORD_TOLD */
     uint8_t node_size;
     uint8_t name_size;
     uint32_t slot, generation;
@@ -83,7 +141,9 @@ struct ptl_record {
     uint32_t body_size; /* packed along; PTL_RECORD_HELD: a pointer to a message stands instead */
 };
 
-#define PTL_RECORD_LONG 0x80
+_Static_assert(sizeof(struct ptl_record) == 24, "what each small message costs in a ring");
+
+#define PTL_RECORD_TOLD 0x80
 #define PTL_RECORD_HELD UINT32_MAX
 
 /* A record in memory of its own, for lists and queues. */
@@ -98,14 +158,17 @@ struct ptl_parcel {
 /* The largest record: head, two names, a body. */
 #define PTL_RECORD_MAX 1664
 
-/* What an op carries behind its pointer. */
-static inline uint32_t ptl_carried(size_t size)
+/* The bytes of something that is handed over; UINT32_MAX stands for all that is larger. */
+static inline uint32_t ptl_op_bytes(size_t size)
 {
     return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
 }
 
 /* The packed size in bytes, a multiple of 8. */
 uint32_t ptl_op_size(const struct ptl_op *op);
+
+/* The bytes of what changes hands with the op; 0 when nothing does. */
+uint32_t ptl_op_handed_bytes(const struct ptl_op *op);
 
 /* Bytes that the record of this op would refer to; 0 when all is packed along. */
 uint64_t ptl_op_held(const struct ptl_op *op);

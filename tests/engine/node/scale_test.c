@@ -531,22 +531,18 @@ static void put_entries(struct ptl_writer *writer, int count)
 }
 
 /* As the owner of the link to a peer does. */
-static void post_of(struct ptl_node *node, const char *peer, enum ptl_directory_op number,
+static void post_of(struct ptl_node *node, const char *peer, enum ptl_directory_op kind,
                     struct ptl_writer *writer)
 {
+    struct ptl_dir_words words = {.kind = kind, .by.attachment = 7};
+    struct ptl_op op = ptl_dir_say(&words);
     struct ptl_msg *msg;
 
     assert_int_equal(ptl_writer_finish(writer, &msg), 0);
-    struct ptl_op op = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = number,
-        .epoch = 7,
-        .node = ptl_span_text(peer),
-        .body = ptl_msg_body(msg),
-        .count = msg->count,
-        .whole = msg,
-    };
+    op.node = ptl_span_text(peer);
+    op.body = ptl_msg_body(msg);
+    op.count = msg->count;
+    op.whole = msg;
     assert_int_equal(ptl_shard_post(&node->shards[0], 0, &op, true), 0);
     node->shards[0].unfinished = true;
     ptl_msg_free(msg);

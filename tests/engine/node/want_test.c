@@ -47,8 +47,8 @@ static void assert_fails(struct ptl_ring *ring, const char *node)
     assert_non_null(record);
     ptl_op_unpack(record, &op);
     assert_int_equal(op.kind, PTL_OP_DIRECTORY);
-    assert_int_equal(op.number, PTL_DIR_FAIL);
-    assert_int_equal(op.epoch, -PTL_ENOMEM);
+    assert_int_equal(ptl_dir_kind(&op), PTL_DIR_FAIL);
+    assert_int_equal(ptl_dir_words(&op).err, PTL_ENOMEM);
     assert_int_equal(op.node.size, strlen(node));
     assert_memory_equal(op.node.size == 0 ? "" : (const char *)op.node.bytes, node, op.node.size);
     assert_null(ptl_ring_take(ring, ptl_ring_tail(ring)));
@@ -60,14 +60,10 @@ static void link_whose_database_is_lost_fails_though_there_is_neither_room_nor_m
     struct ptl_node *node = still_node();
     struct ptl_shard *shard = &node->shards[0];
     struct ptl_ring *ring = ptl_shard_ring(shard, 0);
-    struct ptl_op about = {
-        .kind = PTL_OP_DIRECTORY,
-        .to = PTL_TO_SHARD,
-        .number = PTL_DIR_KEEP,
-        .node = ptl_span_text("snow"),
-    };
+    struct ptl_op about = ptl_dir_op(PTL_DIR_KEEP);
 
     (void)state;
+    about.node = ptl_span_text("snow");
     shard->stop_step = PTL_STOP_TELL; /* nothing of the database is of interest but this */
     assert_non_null(ptl_peer_get(shard, ptl_span_text("snow")));
     for (int i = 0; i < 3; i++) {

@@ -92,7 +92,7 @@ static void turn_until_idle(unsigned shard)
 static void fill_ring(void)
 {
     struct ptl_op op = {
-        .kind = PTL_OP_UNTIMER, .to = PTL_TO_SHARD, .number = UINT64_MAX /* there is none */};
+        .kind = PTL_OP_UNTIMER, .to = PTL_TO_SHARD, .as.timer = UINT64_MAX /* there is none */};
 
     while (ptl_shard_post(&node->shards[0], 1, &op, true) == PTL_OK) {
     }

@@ -15,10 +15,10 @@
 static struct ptl_parcel *make(uint32_t producer, uint64_t number)
 {
     struct ptl_op op = {
-        .kind = PTL_OP_MESSAGE,
-        .to = PTL_TO_SLOT,
+        .kind = PTL_OP_UNTIMER,
+        .to = PTL_TO_SHARD,
         .slot = producer,
-        .number = number,
+        .as.timer = number,
     };
     return ptl_parcel_make(&op, ptl_allocator_libc());
 }
@@ -41,7 +41,7 @@ static void inbox_gives_records_back_in_the_order_pushed(void **state)
         struct ptl_parcel *next = list->next;
         struct ptl_op op;
         ptl_op_unpack(list->bytes, &op);
-        assert_int_equal(op.number, expected++);
+        assert_int_equal(op.as.timer, expected++);
         ptl_parcel_free(list, ptl_allocator_libc());
         list = next;
     }
@@ -78,7 +78,7 @@ static unsigned consume(struct ptl_inbox *inbox)
             struct ptl_parcel *next = list->next;
             struct ptl_op op;
             ptl_op_unpack(list->bytes, &op);
-            wrong += op.number != next_of[op.slot]++;
+            wrong += op.as.timer != next_of[op.slot]++;
             ptl_parcel_free(list, ptl_allocator_libc());
             list = next;
             taken++;

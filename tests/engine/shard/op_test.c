@@ -47,10 +47,8 @@ static struct ptl_op message_op(const struct world *world, size_t body_size)
     return (struct ptl_op){
         .kind = PTL_OP_MESSAGE,
         .to = PTL_TO_NODE,
-        .watcher = 3,
         .count = 17,
-        .epoch = UINT64_C(1) << 40,
-        .number = UINT64_C(1) << 63,
+        .told = UINT64_C(1) << 40,
         .node = ptl_span_text("snow"),
         .name = ptl_span_text("echo"),
         .body = ptl_span(world->bytes, body_size),
@@ -71,10 +69,8 @@ static void op_comes_out_of_its_record_as_it_went_in(void **state)
         ptl_op_unpack(world->record, &seen);
         assert_int_equal(seen.kind, PTL_OP_MESSAGE);
         assert_int_equal(seen.to, PTL_TO_NODE);
-        assert_int_equal(seen.watcher, 3);
         assert_int_equal(seen.count, 17);
-        assert_true(seen.epoch == op.epoch && seen.number == op.number);
-        assert_null(seen.pointer);
+        assert_true(seen.told == op.told);
         assert_null(seen.whole);
         assert_span(seen.node, op.node);
         assert_span(seen.name, op.name);
@@ -99,25 +95,130 @@ static void op_to_a_slot_keeps_slot_and_generation(void **state)
     assert_int_equal(seen.name.size, 0);
 }
 
-static void op_carries_its_pointer_or_its_number(void **state)
+/* Payloads with no byte that is another's, and none that is 0. */
+#define WATCHER                                                                                    \
+    {                                                                                              \
+        .watch = UINT64_C(0x8182838485868788), .shard = UINT32_C(0x91929394)                       \
+    }
+#define HANDED(what)                                                                               \
+    {                                                                                              \
+        .what = (void *)(uintptr_t)0x51525354, .bytes = UINT32_C(0xa1a2a3a4)                       \
+    }
+
+/* What each kind says, and how many bytes that takes; each has a line. */
+static const struct sample {
+    bool known;
+    union ptl_op_payload as;
+    uint32_t size;
+} samples[PTL_OP_KINDS] = {
+    [PTL_OP_MESSAGE] = {.known = true},
+    [PTL_OP_KILL] = {.known = true},
+    [PTL_OP_ON] = {true, {.handed = HANDED(on)}, 16},
+    [PTL_OP_WATCH] = {true, {.watcher = WATCHER}, 16},
+    [PTL_OP_SPAWN] = {.known = true},
+    [PTL_OP_EVENT] = {true, {.follower = UINT64_C(0x8182838485868788)}, 8},
+    [PTL_OP_REGISTER] = {true, {.handed = HANDED(registration)}, 16},
+    [PTL_OP_UNWATCH] = {true, {.watcher = WATCHER}, 16},
+    [PTL_OP_DOWN] = {true,
+                     {.down = {UINT64_C(0x8182838485868788), UINT64_C(0x7172737475767778)}},
+                     16},
+    [PTL_OP_LINK_DOWN] = {true, {.failure = {UINT64_C(0x8182838485868788), 63}}, 16},
+    [PTL_OP_FULL] = {.known = true},
+    [PTL_OP_ROOM] = {.known = true},
+    [PTL_OP_HANDOVER] = {true, {.handed = HANDED(connection)}, 16},
+    [PTL_OP_MONITOR] = {true, {.handed = HANDED(monitoring)}, 16},
+    [PTL_OP_UNMONITOR] = {true, {.monitor = UINT64_C(0x8182838485868788)}, 8},
+    [PTL_OP_TIMER] = {true, {.handed = HANDED(after)}, 16},
+    [PTL_OP_UNTIMER] = {true, {.timer = UINT64_C(0x8182838485868788)}, 8},
+    [PTL_OP_ON_ROOM] = {true, {.handed = HANDED(waiter)}, 16},
+    [PTL_OP_ON_LINK] = {true, {.handed = HANDED(listener)}, 16},
+    [PTL_OP_FOLLOW] = {true, {.handed = HANDED(follower)}, 16},
+    [PTL_OP_DIRECTORY] = {true,
+                          {.words = {UINT64_C(0x8182838485868788), 0x91929394, 0xb1b2, 0xc1c2}},
+                          16},
+};
+
+static struct ptl_op op_of(uint8_t kind)
 {
-    static const uint8_t pointed[] = {PTL_OP_ON,    PTL_OP_HANDOVER, PTL_OP_MONITOR,
-                                      PTL_OP_TIMER, PTL_OP_ON_ROOM,  PTL_OP_ON_LINK};
+    assert_true(samples[kind].known); /* a new kind needs a line above */
+    return (struct ptl_op){.kind = kind, .to = PTL_TO_SHARD, .as = samples[kind].as};
+}
+
+static void op_of_each_kind_says_the_same_after_its_record(void **state)
+{
+    struct world *world = *state;
+
+    for (uint8_t kind = 0; kind < PTL_OP_KINDS; kind++) {
+        for (uint64_t told = 0; told < 2; told++) {
+            struct ptl_op op = op_of(kind), seen;
+            op.told = told;
+            op.to = PTL_TO_NODE;
+            op.node = ptl_span_text("snow");
+            op.name = ptl_span_text("echo");
+            op.body = ptl_span(world->bytes, 21);
+            ptl_op_pack(&op, world->record);
+            memset(&seen, 0xa5, sizeof(seen));
+            ptl_op_unpack(world->record, &seen);
+            assert_int_equal(seen.kind, kind);
+            assert_int_equal(seen.to, PTL_TO_NODE);
+            assert_true(seen.told == told);
+            assert_memory_equal(&seen.as, &samples[kind].as, samples[kind].size);
+            assert_span(seen.node, op.node);
+            assert_span(seen.name, op.name);
+            assert_span(seen.body, op.body);
+        }
+    }
+}
+
+static void op_of_each_kind_has_the_least_record(void **state)
+{
+    (void)state;
+    for (uint8_t kind = 0; kind < PTL_OP_KINDS; kind++) {
+        struct ptl_op op = op_of(kind);
+        assert_int_equal(ptl_op_size(&op), 24 + samples[kind].size);
+        op.told = 1;
+        assert_int_equal(ptl_op_size(&op), 24 + 8 + samples[kind].size);
+    }
+}
+
+static void op_counts_what_it_hands_over(void **state)
+{
+    static const uint8_t kinds[] = {PTL_OP_ON,    PTL_OP_REGISTER, PTL_OP_HANDOVER, PTL_OP_MONITOR,
+                                    PTL_OP_TIMER, PTL_OP_ON_ROOM,  PTL_OP_ON_LINK,  PTL_OP_FOLLOW};
+    struct world *world = *state;
+    unsigned counted = 0;
+
+    for (uint8_t kind = 0; kind < PTL_OP_KINDS; kind++) {
+        struct ptl_op op = op_of(kind);
+        bool hands_over = memchr(kinds, kind, sizeof(kinds)) != NULL;
+        uint32_t bytes = hands_over ? UINT32_C(0xa1a2a3a4) : 0;
+        assert_true(ptl_op_handed_bytes(&op) == bytes && ptl_op_held(&op) == bytes);
+        ptl_op_pack(&op, world->record);
+        assert_true(ptl_op_done(world->record) == bytes);
+        counted += hands_over;
+    }
+    assert_int_equal(counted, sizeof(kinds));
+    assert_true(ptl_op_bytes((size_t)UINT32_MAX + 1) == UINT32_MAX);
+    assert_true(ptl_op_bytes(17) == 17);
+}
+
+static void small_message_for_a_slot_is_its_head_and_its_values(void **state)
+{
     struct world *world = *state;
     struct ptl_op seen;
 
-    for (size_t i = 0; i < sizeof(pointed); i++) {
-        struct ptl_op op = {.kind = pointed[i], .to = PTL_TO_SHARD, .pointer = world};
-        ptl_op_pack(&op, world->record);
+    for (uint32_t size = 0; size < 64; size++) {
+        assert_int_equal(ptl_record_message_size(size), 24 + (size + 7) / 8 * 8);
+        ptl_record_pack_message(world->record, 77, UINT32_MAX, ptl_span(world->bytes, size), 5);
+        assert_true(ptl_record_is_message((const void *)world->record));
         ptl_op_unpack(world->record, &seen);
-        assert_ptr_equal(seen.pointer, world);
-        assert_int_equal(seen.number, 0);
+        assert_int_equal(seen.kind, PTL_OP_MESSAGE);
+        assert_int_equal(seen.slot, 77);
+        assert_int_equal(seen.generation, UINT32_MAX);
+        assert_int_equal(seen.count, 5);
+        assert_span(seen.body, ptl_span(world->bytes, size));
+        assert_int_equal(ptl_op_size(&seen), ptl_record_message_size(size));
     }
-    struct ptl_op op = {.kind = PTL_OP_UNTIMER, .to = PTL_TO_SHARD, .number = 77};
-    ptl_op_pack(&op, world->record);
-    ptl_op_unpack(world->record, &seen);
-    assert_int_equal(seen.number, 77);
-    assert_null(seen.pointer);
 }
 
 static void op_with_the_longest_names_and_body_fits_a_record(void **state)
@@ -224,7 +325,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(op_comes_out_of_its_record_as_it_went_in),
         TEST(op_to_a_slot_keeps_slot_and_generation),
-        TEST(op_carries_its_pointer_or_its_number),
+        TEST(op_of_each_kind_says_the_same_after_its_record),
+        TEST(op_of_each_kind_has_the_least_record),
+        TEST(op_counts_what_it_hands_over),
+        TEST(small_message_for_a_slot_is_its_head_and_its_values),
         TEST(op_with_the_longest_names_and_body_fits_a_record),
         TEST(op_with_a_large_body_holds_the_message),
         TEST(op_with_a_large_body_of_nobodys_makes_a_message),

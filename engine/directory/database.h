@@ -120,7 +120,7 @@ struct ptl_shard_directory {
     uint64_t last_question;
     struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
     struct ptl_follower *follower_dues;
-    struct ptl_registration *registration_dues;
+    struct ptl_list leaving; /* registrations of ports that are gone, until that is told */
     struct ptl_posting postings[PTL_SHARDS_MAX]; /* to the shards */
     struct ptl_due failing_due;                  /* while the two below have to be told */
     bool failing;                                /* one of the peers is */

@@ -151,7 +151,6 @@ bool ptl_directory_work(struct ptl_shard *shard)
     start(shard);
     left |= ptl_roles_work(shard);
     ptl_replacings_work(shard);
-    left |= directory->registration_dues != NULL && ptl_registrations_work(shard);
     left |= directory->follower_dues != NULL && ptl_followers_work(shard);
     left |= !ptl_list_empty(&directory->pending) && ptl_outlets_work(shard);
     left |= directory->asking && ptl_peers_work(shard);
@@ -179,6 +178,7 @@ static int init(struct ptl_shard *shard)
         return PTL_ENOMEM;
     }
     ptl_list_init(&directory->outlets);
+    ptl_list_init(&directory->leaving);
     ptl_directory_post_init(directory);
     ptl_list_init(&directory->pending);
     ptl_list_init(&directory->replacings);

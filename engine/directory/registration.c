@@ -4,6 +4,7 @@
 #include "engine/directory/database.h"
 #include "engine/port/port.h"
 #include "engine/shard/node.h"
+#include "engine/shard/shard.h"
 
 struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned place,
                                                struct ptl_msg *entry)
@@ -23,28 +24,29 @@ void ptl_registration_free(struct ptl_shard *shard, struct ptl_registration *reg
     ptl_free(shard->allocator, registration, sizeof(*registration));
 }
 
-static int post(struct ptl_shard *shard, const struct ptl_registration *registration)
+/* What is so by now.  One whose port is gone is freed when that has been told. */
+static int tell_due(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
 {
+    struct ptl_registration *registration = ptl_container(due, struct ptl_registration, due);
     struct ptl_op op = ptl_dir_op(registration->gone ? PTL_DIR_DEL : PTL_DIR_SET);
 
     op.body = ptl_msg_body(registration->entry);
     op.count = registration->entry->count;
     op.whole = registration->entry;
-    return ptl_shard_post(shard, registration->place, &op, true);
+    int err = ptl_due_post(shard, due, registration->place, &op);
+    (void)units;
+    if (err == PTL_OK && registration->gone) {
+        ptl_list_remove(&registration->listed);
+        ptl_registration_free(shard, registration);
+    }
+    return err;
 }
 
-/* What finds no room is listed and tried again.  One whose port is gone is freed when told. */
 static void tell(struct ptl_shard *shard, struct ptl_registration *registration)
 {
-    if (registration->listed) {
-        return; /* it is told in its turn, and then what is so by then */
-    }
-    if (post(shard, registration) < 0) {
-        registration->listed = true;
-        registration->next = shard->directory->registration_dues;
-        shard->directory->registration_dues = registration;
-    } else if (registration->gone) {
-        ptl_registration_free(shard, registration);
+    registration->due.tell = tell_due;
+    if (!ptl_due_waits(&registration->due)) {
+        ptl_due_tell(shard, &registration->due);
     }
 }
 
@@ -54,12 +56,13 @@ static void end(struct ptl_shard *shard, struct ptl_belonging *belonging)
     struct ptl_registration *registration =
         ptl_container(belonging, struct ptl_registration, belonging);
 
-    registration->gone = true;
-    if (shard->closing && !registration->listed) {
-        ptl_registration_free(shard, registration);
-    } else {
-        tell(shard, registration);
+    if (shard->closing) {
+        ptl_registration_free(shard, registration); /* nothing is told any more */
+        return;
     }
+    registration->gone = true;
+    ptl_list_append(&shard->directory->leaving, &registration->listed);
+    tell(shard, registration);
 }
 
 static struct ptl_span family_of(const struct ptl_registration *registration)
@@ -106,26 +109,14 @@ int ptl_registration_take(struct ptl_shard *shard, struct ptl_slot *slot,
     return PTL_OK;
 }
 
-bool ptl_registrations_work(struct ptl_shard *shard)
-{
-    struct ptl_registration *list = shard->directory->registration_dues;
-
-    shard->directory->registration_dues = NULL;
-    while (list != NULL) {
-        struct ptl_registration *registration = list;
-        list = registration->next;
-        registration->listed = false;
-        tell(shard, registration);
-    }
-    return shard->directory->registration_dues != NULL;
-}
-
 void ptl_registrations_drop(struct ptl_shard *shard)
 {
-    while (shard->directory->registration_dues != NULL) {
-        struct ptl_registration *registration = shard->directory->registration_dues;
-        shard->directory->registration_dues = registration->next;
-        ptl_belonging_remove(&registration->belonging);
+    struct ptl_list *leaving = &shard->directory->leaving;
+
+    while (!ptl_list_empty(leaving)) {
+        struct ptl_registration *registration =
+            ptl_container(leaving->next, struct ptl_registration, listed);
+        ptl_list_remove(&registration->listed);
         ptl_registration_free(shard, registration);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
+#include "engine/shard/due.h"
 #include "engine/shard/op.h"
 
 struct ptl_shard;
@@ -15,9 +16,9 @@ struct ptl_slot;
 
 struct ptl_registration {
     struct ptl_belonging belonging;
-    struct ptl_registration *next; /* among those that are still to be told */
-    bool listed;
-    bool gone;             /* the port is */
+    struct ptl_due due;     /* while it is still to be told */
+    struct ptl_list listed; /* among those whose port is gone, until that is told */
+    bool gone;
     uint32_t place;        /* the family's shard */
     struct ptl_msg *entry; /* family, key, value */
 };
@@ -33,7 +34,5 @@ PTL_MUST_CHECK int ptl_registration_take(struct ptl_shard *shard, struct ptl_slo
 /* Free one that will not be carried out. */
 void ptl_registration_free(struct ptl_shard *shard, struct ptl_registration *registration);
 
-/* Tell those that found no room.  Returns whether some are left. */
-bool ptl_registrations_work(struct ptl_shard *shard);
-
+/* Free those that are still to be told that their port is gone: the shard is closing. */
 void ptl_registrations_drop(struct ptl_shard *shard);

@@ -27,6 +27,7 @@ struct ptl_node_own {
     pthread_t *threads;
 
     _Atomic uint64_t patience_ns; /* for flushing */
+    uint64_t stop_at;             /* ns: its end; only shard 0 looks */
     _Atomic bool cut_short;       /* patience ended before all was flushed */
 
     pthread_mutex_t lock;   /* guards what follows: rarely touched, never for long */

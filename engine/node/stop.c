@@ -85,11 +85,21 @@ static void begin_flush(struct ptl_shard *shard)
     struct ptl_node *node = shard->node;
 
     if (shard->index == 0) {
-        shard->stop_at = shard->now + atomic_load(&node->own->patience_ns);
+        node->own->stop_at = shard->now + atomic_load(&node->own->patience_ns);
     }
     ptl_binds_unlisten(shard);
     ptl_waiters_drop(shard, true);
     ptl_links_deafen(shard);
+}
+
+/* All is told: peers may confirm it within the deadline, and there is always time to close. */
+static void extend_patience(struct ptl_shard *shard)
+{
+    struct ptl_node_own *own = shard->node->own;
+    uint64_t confirmed = sooner(own->stop_at, shard->now + confirm_ns(shard->node));
+    uint64_t closed = shard->now + CLOSE_NS;
+
+    own->stop_at = confirmed > closed ? confirmed : closed;
 }
 
 /* A shard that was busy may have missed the steps between. */
@@ -110,9 +120,7 @@ static void enter(struct ptl_shard *shard, unsigned step)
         ptl_links_close(shard);
         shard->links->close_at = shard->now + CLOSE_NS;
         if (shard->index == 0) {
-            uint64_t confirmed = sooner(shard->stop_at, shard->now + confirm_ns(shard->node));
-            shard->stop_at = shard->now + CLOSE_NS;
-            shard->stop_at = confirmed > shard->stop_at ? confirmed : shard->stop_at;
+            extend_patience(shard);
         }
     }
 }
@@ -139,7 +147,7 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard)
         enter(shard, step);
     }
     vote(node, shard->index, step, is_done(shard, step));
-    if (shard->index == 0 && shard->now >= shard->stop_at) {
+    if (shard->index == 0 && shard->now >= shard->node->own->stop_at) {
         bool flushing = step < PTL_STOP_TELL;
         if (flushing) {
             atomic_store(&node->own->cut_short, true);

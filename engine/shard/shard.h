@@ -53,7 +53,6 @@ struct ptl_shard {
     bool unfinished;                /* work is left: the next poll does not wait */
     bool closing;                   /* whoever is freed from now on tells nobody that it goes */
     uint32_t stop_step;             /* that this shard has taken */
-    uint64_t stop_at;               /* ns: the end of patience; shard 0 */
 
     /* What each room above keeps for this shard: its own, and closed to the others below it. */
     struct ptl_shard_ports *ports;

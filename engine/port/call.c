@@ -3,6 +3,7 @@
  * first tells the caller, and the temporary port dies, and the others end with it.
  */
 #include "engine/port/call.h"
+#include "engine/port/death.h"
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"

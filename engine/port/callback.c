@@ -1,6 +1,7 @@
 #include "engine/port/callback.h"
 
 #include "engine/message/name.h"
+#include "engine/port/death.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"

@@ -1,7 +1,7 @@
 #include "engine/port/fire.h"
 
 #include "engine/message/message.h"
-#include "engine/port/callback.h"
+#include "engine/port/notice.h"
 #include "engine/port/outside.h"
 #include "engine/port/reason.h"
 #include "engine/port/send.h"
@@ -60,25 +60,13 @@ static int tell_kill(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     return ptl_route(shard->node, monitoring->to, &op, PTL_WAY_OWN);
 }
 
-/* False: it said PTL_LATER. */
-static bool call(struct ptl_shard *shard, const struct ptl_monitoring *monitoring,
-                 struct ptl_slot *as, const struct ptl_msg *reason)
-{
-    struct ptl_port target = monitoring->target; /* it may end with its port */
-    struct ptl_callback callback;
-
-    ptl_callback_begin(shard, &callback, as);
-    int result = monitoring->tell(shard->node, &target, reason, monitoring->data);
-    return ptl_callback_done(shard, &callback, "a monitor", ptl_port_span(&target), result);
-}
-
 /* Tell one; PTL_EFULL, PTL_ENOMEM or PTL_LATER: not now. */
 static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                 const struct ptl_msg *reason)
 {
     switch ((enum ptl_monitor_kind)monitoring->kind) {
     case PTL_MONITOR_CALLBACK:
-        return call(shard, monitoring, NULL, reason) ? PTL_OK : PTL_LATER;
+        return ptl_monitoring_call(shard, monitoring, NULL, reason) ? PTL_OK : PTL_LATER;
     case PTL_MONITOR_MESSAGE:
         return tell_message(shard, monitoring, reason);
     case PTL_MONITOR_KILL:
@@ -89,36 +77,6 @@ static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
         return PTL_OK;
     }
     ptl_unreachable("no such kind of monitor");
-}
-
-bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                    const struct ptl_msg *reason)
-{
-    return call(shard, monitoring, monitoring->owner, reason);
-}
-
-void ptl_notice_hold(struct ptl_monitoring *monitoring, const struct ptl_msg *reason,
-                     uint64_t failure)
-{
-    ptl_assert(monitoring->notice.reason == NULL);
-    monitoring->notice.reason = ptl_msg_keep(reason);
-    monitoring->notice.failure = failure;
-}
-
-void ptl_notice_begin(struct ptl_monitoring *monitoring)
-{
-    monitoring->running = true;
-}
-
-bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again)
-{
-    monitoring->running = false;
-    if (!again || monitoring->taken_back) {
-        ptl_monitoring_free(shard, monitoring);
-        return false;
-    }
-    monitoring->seen = true;
-    return true;
 }
 
 /* Returns whether it is done with, and freed: told, or taken back by what it told. */
@@ -181,15 +139,6 @@ static int tell_untold(struct ptl_shard *shard, struct ptl_due *due, uint64_t *u
         wait_anew(shard, monitoring, err);
     }
     return PTL_OK;
-}
-
-void ptl_untold_forget(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
-{
-    if (monitoring->untold) {
-        monitoring->untold = false;
-        shard->ports->monitors.untold--;
-    }
-    ptl_due_cancel(shard, &monitoring->due);
 }
 
 static struct ptl_monitoring *first_again(const struct ptl_shard *shard)

@@ -11,118 +11,13 @@
  */
 #pragma once
 
-#include "engine/port/queue.h"
-#include "engine/portolan.h"
-#include "engine/shard/belonging.h"
-#include "engine/shard/due.h"
-#include "engine/shard/list.h"
-#include "engine/shard/map.h"
-#include "io/base.h"
-
-struct ptl_link;
-struct ptl_shard;
-struct ptl_slot;
-struct ptl_target;
-
-enum ptl_monitor_kind {
-    PTL_MONITOR_CALLBACK,
-    PTL_MONITOR_MESSAGE, /* to `to`, with `prefix` before the reason */
-    PTL_MONITOR_KILL,    /* kills `to` */
-    PTL_MONITOR_LINK,    /* a peer monitors one of our ports: it is told over `link` */
-};
-
-/* One interest in one port.  Owned by the shard it was added to. */
-struct ptl_monitoring {
-    struct ptl_belonging belonging;
-    uint64_t id;
-    struct ptl_target *watch;             /* NULL once fired */
-    struct ptl_monitoring *next, **link_; /* among those of the watch */
-    struct ptl_notice notice;             /* listed while it waits in its port's queue to be run */
-    struct ptl_list same; /* among its port's notices of one target: see engine/port/pending.h */
-    uint8_t kind;
-    bool may_pend;       /* its port has a place for its notice: see engine/port/pending.h */
-    bool running;        /* is being told */
-    bool taken_back;     /* while it was one of these: freed when it would be told, or has been */
-    bool seen;           /* makes nothing stale that its port issues: see notify_stale() */
-    bool untold;         /* it has fired, but there was no room to tell */
-    bool outside;        /* made by a thread of the program */
-    uint32_t generation; /* of its owner */
-    struct ptl_slot *owner; /* the port it belongs to, or NULL */
-    ptl_monitor_fn *tell;
-    void *data;
-    struct ptl_port target;
-    ptl_release_fn *release; /* of `data`, or NULL */
-    struct ptl_port *to;
-    struct ptl_msg *prefix; /* counted by ptl_keep() */
-    struct ptl_link *link;
-    struct ptl_due due;     /* while it could not be told yet, as long as `untold` */
-    uint64_t again_at;      /* ns; where that is because of time */
-    struct ptl_msg *reason; /* as long */
-    uint64_t epoch;         /* failures that the issuer had been told of, before the one it tells */
-};
-
-/* One target that this shard watches. */
-struct ptl_target {
-    uint64_t id;
-    uint64_t target_hash;
-    struct ptl_route *route; /* NULL: a port of this node */
-    struct ptl_target *route_next, **route_link;
-    struct ptl_monitoring *first;
-    struct ptl_due due; /* when nobody is interested any more */
-    bool firing;        /* it frees itself when all have been told */
-    struct ptl_port target;
-};
-
-/* All that this shard watches on one other node. */
-struct ptl_route {
-    uint64_t hash;
-    bool falling; /* out of the map, its watches are being told: engine/port/fall.c frees it */
-    struct ptl_target *first;
-};
-
-struct ptl_monitors {
-    const struct ptl_allocator *allocator;
-    struct ptl_map by_target;            /* watches */
-    struct ptl_map by_watch;             /* the same by ID */
-    struct ptl_map by_id;                /* monitorings */
-    struct ptl_map routes;               /* by the node's hash */
-    struct ptl_fall *falls, *falls_last; /* who is being told of something gone (fall.c) */
-    uint64_t untold;                     /* so many have fired and could not be told yet */
-    struct ptl_list again; /* those of them that wait for time, the first to be called first */
-    /* A thread's that wait until failures have been told, the first one first. */
-    struct ptl_monitoring *put_off, **put_off_end;
-    struct ptl_target *leaving; /* nobody is interested any more, and that is to be told */
-    uint64_t last_watch;
-};
-
-/* Whether some of what was fired could not be told yet. */
-static inline bool ptl_monitors_untold(const struct ptl_monitors *monitors)
-{
-    return monitors->falls != NULL || monitors->untold != 0;
-}
-
-void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator *allocator);
-
-/* A zeroed monitoring with a fresh ID.  NULL: no memory.  Thread: any. */
-struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind,
-                                           const struct ptl_port *target);
-
-/* Free one that was never added, or is not any more, and release its data. */
-void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
+#include "engine/port/monitoring.h"
 
 /*
  * Begin to monitor monitoring->target.  Owns: on success the shard.
  * Errors: PTL_EFULL, PTL_ENOMEM; then it stays the caller's.
  */
 PTL_MUST_CHECK int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
-
-/*
- * Keep one for later; whoever takes it back finds it meanwhile.  False: no memory, it stays the
- * caller's.  And the first of them, which is the caller's again; NULL: there is none.
- */
-PTL_MUST_CHECK bool ptl_monitoring_put_off(struct ptl_shard *shard,
-                                           struct ptl_monitoring *monitoring);
-struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard);
 
 /* Take one back, if it is there. */
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
@@ -139,18 +34,6 @@ void ptl_monitors_drop(struct ptl_shard *shard);
 
 /* ---- For engine/port/fall.c and fire.c ------------------------------------------------------ */
 
-/* Put one at the front of a list of its kind; and take it off whichever it is on. */
-void ptl_monitoring_list_add(struct ptl_monitoring **list, struct ptl_monitoring *monitoring);
-void ptl_monitoring_list_remove(struct ptl_monitoring *monitoring);
-
-/* Whether it is told in its own port's queue. */
-bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
-                              const struct ptl_monitoring *monitoring);
-
 /* Give it to its port.  `failure`: as for ptl_monitoring_fire(). */
 void ptl_monitoring_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                            const struct ptl_msg *reason, uint64_t failure);
-
-/* Take a watch out of all maps and off its route: nothing finds it any more.  Then free it. */
-void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch);
-void ptl_target_free(struct ptl_shard *shard, struct ptl_target *watch);

@@ -2,9 +2,11 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
+#include "engine/port/backlog.h"
 #include "engine/port/callback.h"
-#include "engine/port/estate.h"
+#include "engine/port/death.h"
 #include "engine/port/fire.h"
+#include "engine/port/notice.h"
 #include "engine/port/on.h"
 #include "engine/port/outside.h"
 #include "engine/port/pending.h"
@@ -12,8 +14,7 @@
 #include "engine/port/reason.h"
 #include "engine/port/send.h"
 #include "engine/port/shard_ports.h"
-#include "engine/port/spawn.h"
-#include "engine/port/spawner.h"
+#include "engine/port/spawn_init.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
@@ -28,11 +29,6 @@
 #define RETRY_NS UINT64_C(1000000)
 
 enum outcome { DONE, LATER };
-
-static struct ptl_span more_name(const struct ptl_port_more *more)
-{
-    return ptl_span(more->name, more->name_size);
-}
 
 /* ---- Running one op ------------------------------------------------------------------------ */
 
@@ -83,25 +79,6 @@ static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const 
     tag[size] = 0;
     snprintf(line, sizeof(line), "no callback found for message '%s'", tag);
     if (ptl_msg_make(shard->node, &reason, "tt", "unhandled_message", line) < 0) {
-        reason = NULL;
-    }
-    ptl_port_die(shard, slot, reason);
-    ptl_msg_free(reason);
-}
-
-const char *ptl_fail_text(const struct ptl_shard *shard, int result)
-{
-    if (shard->ports->fail_text[0] != 0 && result != PTL_ENOMEM) {
-        return shard->ports->fail_text;
-    }
-    return ptl_err_text(result < 0 ? result : PTL_EHANDLER);
-}
-
-void ptl_port_fail(struct ptl_shard *shard, struct ptl_slot *slot, int result)
-{
-    struct ptl_msg *reason;
-
-    if (ptl_msg_make(shard->node, &reason, "tt", "die", ptl_fail_text(shard, result)) < 0) {
         reason = NULL;
     }
     ptl_port_die(shard, slot, reason);
@@ -259,42 +236,6 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
 
 /* ---- The queue ----------------------------------------------------------------------------- */
 
-static void make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
-{
-    if (!ptl_listed(&more->listed) && !more->waiting && !ptl_queue_empty(&more->queue)) {
-        ptl_list_append(&shard->ports->ready, &more->listed);
-    }
-}
-
-/* Where the shards are told about, when the queue is full: the port's name, as they know it. */
-static struct ptl_span told_name(struct ptl_shard *shard, struct ptl_slot *slot)
-{
-    struct ptl_port_more *more = slot->more;
-
-    if (more->name == NULL) {
-        struct ptl_port port;
-        ptl_port_make(&shard->node->self, shard->index, slot->index, slot->generation, &port);
-        struct ptl_span name = ptl_port_name(&port);
-        _Static_assert(sizeof(more->made_name) == PTL_NAME_MADE_SIZE, "a made name fits");
-        memcpy(more->made_name, name.bytes, name.size);
-        return ptl_span(more->made_name, sizeof(more->made_name));
-    }
-    return more_name(more);
-}
-
-static void weigh(struct ptl_shard *shard, struct ptl_slot *slot)
-{
-    struct ptl_port_more *more = slot->more;
-    size_t room = shard->node->options.port_room;
-
-    if (!more->fullness.full && ptl_queue_weight(&more->queue) > room) {
-        more->fullness.name = told_name(shard, slot);
-        ptl_fullness_set(shard, &more->fullness, true);
-    } else if (more->fullness.full && ptl_queue_weight(&more->queue) <= room / 2) {
-        ptl_fullness_set(shard, &more->fullness, false);
-    }
-}
-
 bool ptl_port_is_full(struct ptl_shard *shard, const struct ptl_port *port)
 {
     const struct ptl_slot *slot =
@@ -305,55 +246,6 @@ bool ptl_port_is_full(struct ptl_shard *shard, const struct ptl_port *port)
     return slot != NULL && slot->more != NULL && slot->more->fullness.full;
 }
 
-static bool waits(const struct ptl_slot *slot)
-{
-    return slot->more != NULL && !ptl_queue_empty(&slot->more->queue);
-}
-
-static void enqueue(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
-                    bool first)
-{
-    ptl_queue_put(&slot->more->queue, parcel, first);
-    shard->ports->queued++;
-    weigh(shard, slot);
-}
-
-static void enqueue_notice(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool first)
-{
-    ptl_queue_put_notice(&monitoring->owner->more->queue, &monitoring->notice, first);
-    shard->ports->queued++;
-    weigh(shard, monitoring->owner);
-}
-
-static struct ptl_queued dequeue(struct ptl_shard *shard, struct ptl_port_more *more)
-{
-    shard->ports->queued--;
-    return ptl_queue_take(&more->queue);
-}
-
-static struct ptl_monitoring *monitoring_of(struct ptl_notice *notice)
-{
-    return ptl_container(notice, struct ptl_monitoring, notice);
-}
-
-/*
- * A kill waits at the port: what comes behind it would be dropped with the port, and is dropped
- * now, so that only one kill ever waits.  Notices stay, for what the port sends until then: see
- * ptl_port_pending_failure().
- */
-static bool comes_too_late(const struct ptl_port_more *more)
-{
-    return more != NULL && more->doomed;
-}
-
-/* Dropped with the port that it was for, or not even taken. */
-static void drop_op(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
-        ptl_op_drop(shard, op);
-    }
-}
-
 /* Keep an op for later.  Without memory the port dies, and its monitors tell: no silent hole. */
 static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op,
                  bool first)
@@ -362,36 +254,15 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
     struct ptl_parcel *parcel = more == NULL ? NULL : ptl_parcel_make(op, shard->allocator);
 
     if (parcel == NULL) {
-        drop_op(shard, op);
+        ptl_backlog_drop_op(shard, op);
         ptl_port_fail(shard, slot, PTL_ENOMEM);
         return;
     }
     more->doomed |= op->kind == PTL_OP_KILL;
-    enqueue(shard, slot, parcel, first);
+    ptl_backlog_put(shard, slot, parcel, first);
 }
 
 /* ---- Taking -------------------------------------------------------------------------------- */
-
-/* NULL: no memory. */
-static struct ptl_msg *no_such_port(struct ptl_shard *shard, const struct ptl_port *port)
-{
-    struct ptl_msg *reason;
-
-    return ptl_msg_make(shard->node, &reason, "ttt", "no_such_port",
-                        "cannot monitor nonexistent port", ptl_port_id(port)) < 0
-               ? NULL
-               : reason;
-}
-
-/* Of one with a chosen name.  No such port of ours: an empty ID. */
-static void port_named(struct ptl_shard *shard, struct ptl_span name, struct ptl_port *port)
-{
-    struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
-
-    if (ptl_port_at(&shard->node->self, self, name, port) < 0) {
-        port->id[0] = 0;
-    }
-}
 
 static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op)
 {
@@ -400,9 +271,9 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
     if (op->to == PTL_TO_SLOT) {
         ptl_port_make(&shard->node->self, shard->index, op->slot, op->generation, &port);
     } else {
-        port_named(shard, op->name, &port);
+        ptl_port_chosen(shard, op->name, &port);
     }
-    struct ptl_msg *reason = no_such_port(shard, &port);
+    struct ptl_msg *reason = ptl_port_no_such(shard, &port);
     /* One that is dead from the start: told like any other, now or when there is room. */
     struct ptl_port_more *dead = ptl_port_more_make(shard->allocator);
     if (reason == NULL || !ptl_watcher_add(dead, op)) {
@@ -422,7 +293,7 @@ static void absent(struct ptl_shard *shard, const struct ptl_op *op)
         answer_no_such_port(shard, op);
         break;
     default:
-        drop_op(shard, op);
+        ptl_backlog_drop_op(shard, op);
         break;
     }
 }
@@ -432,13 +303,13 @@ static void queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
 {
     uint32_t generation = slot->generation;
 
-    if (comes_too_late(slot->more)) {
-        drop_op(shard, op);
+    if (ptl_backlog_is_doomed(slot->more)) {
+        ptl_backlog_drop_op(shard, op);
         return;
     }
     keep(shard, slot, op, false);
     if (ptl_slot_lives(slot, generation)) {
-        make_ready(shard, slot->more);
+        ptl_backlog_make_ready(shard, slot->more);
     }
 }
 
@@ -446,17 +317,17 @@ void ptl_port_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                      const struct ptl_msg *reason, uint64_t failure)
 {
     struct ptl_slot *slot = monitoring->owner;
-    bool later = failure != 0 || waits(slot);
+    bool later = failure != 0 || ptl_backlog_waits(slot);
 
     ptl_assert(slot->more != NULL && ptl_slot_lives(slot, monitoring->generation));
     ptl_assert(later || shard->ports->self == NULL);
     if (later) {
         ptl_notice_hold(monitoring, reason, failure);
-        enqueue_notice(shard, monitoring, false);
-        make_ready(shard, slot->more);
+        ptl_backlog_put_notice(shard, monitoring, false);
+        ptl_backlog_make_ready(shard, slot->more);
     } else if (run_notice(shard, slot, monitoring, reason) == LATER) {
         ptl_notice_hold(monitoring, reason, failure);
-        enqueue_notice(shard, monitoring, true);
+        ptl_backlog_put_notice(shard, monitoring, true);
         start_waiting(shard, slot);
     }
 }
@@ -478,7 +349,7 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     uint32_t generation = slot->generation;
-    if (waits(slot)) {
+    if (ptl_backlog_waits(slot)) {
         queue(shard, slot, op);
     } else if (run_op(shard, slot, op) == LATER) {
         keep(shard, slot, op, true);
@@ -493,7 +364,7 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
 {
     struct ptl_slot *slot = ptl_slot_find(&shard->ports->table, index, generation);
 
-    if (slot != NULL && !waits(slot) && run_message(shard, slot, msg) == DONE) {
+    if (slot != NULL && !ptl_backlog_waits(slot) && run_message(shard, slot, msg) == DONE) {
         return;
     }
     if (slot == NULL) {
@@ -507,16 +378,16 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
         .body = ptl_span(msg->body, msg->size),
         .count = msg->count,
     };
-    if (comes_too_late(slot->more)) {
+    if (ptl_backlog_is_doomed(slot->more)) {
         return;
     }
-    bool later = !waits(slot);
+    bool later = !ptl_backlog_waits(slot);
     keep(shard, slot, &op, false);
     if (ptl_slot_lives(slot, generation)) {
         if (later) {
             start_waiting(shard, slot);
         } else {
-            make_ready(shard, slot->more);
+            ptl_backlog_make_ready(shard, slot->more);
         }
     }
 }
@@ -529,7 +400,7 @@ static enum outcome run_parcel(struct ptl_shard *shard, struct ptl_slot *slot,
 
     ptl_op_unpack(parcel->bytes, &op);
     if (run_op(shard, slot, &op) == LATER && ptl_slot_lives(slot, generation)) {
-        enqueue(shard, slot, parcel, true);
+        ptl_backlog_put(shard, slot, parcel, true);
         return LATER;
     }
     ptl_parcel_free(parcel, shard->allocator);
@@ -548,7 +419,7 @@ static enum outcome run_queued_notice(struct ptl_shard *shard, struct ptl_slot *
         return DONE;
     }
     if (run_notice(shard, slot, monitoring, reason != NULL ? reason : &lost) == LATER) {
-        enqueue_notice(shard, monitoring, true);
+        ptl_backlog_put_notice(shard, monitoring, true);
         return LATER;
     }
     return DONE; /* freed */
@@ -560,7 +431,8 @@ static void expect_next(const struct ptl_shard *shard, const struct ptl_port_mor
     struct ptl_notice *next = ptl_queue_first(&more->queue).notice;
 
     if (next != NULL) {
-        ptl_map_expect(&shard->ports->monitors.by_id, ptl_map_spread(monitoring_of(next)->id));
+        ptl_map_expect(&shard->ports->monitors.by_id,
+                       ptl_map_spread(ptl_backlog_monitoring(next)->id));
         __builtin_prefetch(next->listed.next);
     }
 }
@@ -569,11 +441,11 @@ static void expect_next(const struct ptl_shard *shard, const struct ptl_port_mor
 static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
 {
     uint32_t generation = slot->generation;
-    struct ptl_queued first = dequeue(shard, slot->more);
+    struct ptl_queued first = ptl_backlog_take(shard, slot->more);
     expect_next(shard, slot->more);
-    enum outcome outcome = first.notice != NULL
-                               ? run_queued_notice(shard, slot, monitoring_of(first.notice))
-                               : run_parcel(shard, slot, first.parcel);
+    enum outcome outcome =
+        first.notice != NULL ? run_queued_notice(shard, slot, ptl_backlog_monitoring(first.notice))
+                             : run_parcel(shard, slot, first.parcel);
 
     if (!ptl_slot_lives(slot, generation)) {
         return false;
@@ -581,7 +453,7 @@ static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
     if (outcome == LATER) {
         start_waiting(shard, slot);
     } else {
-        weigh(shard, slot);
+        ptl_backlog_weigh(shard, slot);
     }
     return true;
 }
@@ -594,7 +466,7 @@ static bool is_blocked(const struct ptl_shard *shard, const struct ptl_port_more
     if (notice == NULL || notice->failure == 0) {
         return false;
     }
-    const struct ptl_monitoring *monitoring = monitoring_of(notice);
+    const struct ptl_monitoring *monitoring = ptl_backlog_monitoring(notice);
     return !monitoring->taken_back &&
            notice->failure > shard->ports->told[ptl_place_of(shard->node, &monitoring->target)];
 }
@@ -618,7 +490,7 @@ static uint32_t run_port(struct ptl_shard *shard, struct ptl_slot *slot)
             return run;
         }
     }
-    make_ready(shard, slot->more);
+    ptl_backlog_make_ready(shard, slot->more);
     return run;
 }
 
@@ -647,7 +519,7 @@ void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
 {
     if (slot->more != NULL && slot->more->waiting) {
         slot->more->waiting = false;
-        make_ready(shard, slot->more);
+        ptl_backlog_make_ready(shard, slot->more);
     }
 }
 
@@ -673,84 +545,4 @@ uint64_t ptl_ports_due(const struct ptl_shard *shard)
     const struct ptl_port_more *more = first_retrying(shard);
 
     return more == NULL ? UINT64_MAX : more->retry_at;
-}
-
-/* ---- Death --------------------------------------------------------------------------------- */
-
-void ptl_port_drop_first(struct ptl_shard *shard, struct ptl_port_more *more)
-{
-    struct ptl_queued first = dequeue(shard, more);
-    struct ptl_op op;
-
-    if (first.notice != NULL) {
-        ptl_monitoring_free(shard, monitoring_of(first.notice));
-        return;
-    }
-    ptl_op_unpack(first.parcel->bytes, &op);
-    drop_op(shard, &op);
-    ptl_parcel_free(first.parcel, shard->allocator);
-}
-
-static void retire(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason)
-{
-    struct ptl_port_more *more = slot->more;
-
-    ptl_list_remove(&more->listed);
-    ptl_list_remove(&more->retrying);
-    more->release = slot->release;
-    more->release_data = slot->data;
-    if (more->spawner != NULL) {
-        ptl_spawner_give(shard, more->spawner);
-    }
-    if (more->watchers.count != 0) {
-        more->reason = ptl_reason_keep(shard, reason);
-    }
-    if (more->fullness.full) {
-        ptl_fullness_set(shard, &more->fullness, false);
-    }
-}
-
-void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason)
-{
-    struct ptl_port_more *more = slot->more;
-    ptl_release_fn *release = slot->release;
-    void *data = slot->data;
-
-    if (more == NULL) {
-        ptl_slot_give(&shard->ports->table, slot);
-        ptl_release(release, data);
-        return;
-    }
-    retire(shard, slot, reason);
-    ptl_slot_give(&shard->ports->table, slot); /* from here on what it has made counts as ended */
-    more->slot = NULL;
-    ptl_estate_leave(shard, more);
-}
-
-void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot)
-{
-    struct ptl_port port;
-
-    port_named(shard, more_name(slot->more), &port);
-    struct ptl_msg *reason = no_such_port(shard, &port);
-    ptl_port_die(shard, slot, reason);
-    ptl_msg_free(reason);
-}
-
-void ptl_ports_drop(struct ptl_shard *shard)
-{
-    shard->ports->estate_units = UINT64_MAX; /* all goes now */
-    for (uint32_t i = 0; i < shard->ports->table.slot_count; i++) {
-        struct ptl_slot *slot = ptl_slot_at(&shard->ports->table, i);
-        if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
-            if (slot->more != NULL) {
-                ptl_map_drop(&slot->more->watchers);
-                ptl_due_cancel(shard, &slot->more->fullness.due);
-                slot->more->fullness = (struct ptl_fullness){.full = false};
-            }
-            ptl_port_die(shard, slot, NULL);
-        }
-    }
-    ptl_estates_clear(shard);
-    ptl_ports_forget(shard);
 }

@@ -161,31 +161,8 @@ void ptl_ports_retry(struct ptl_shard *shard, uint64_t now);
 /* When the next such wait is over, or UINT64_MAX. */
 uint64_t ptl_ports_due(const struct ptl_shard *shard);
 
-/*
- * End a port: what waits is dropped, what it owned is released, watchers are told.  Of much of it
- * the rest goes in later turns: see engine/port/estate.h.
- * Owns: `reason` stays the caller's; NULL or empty is a normal death.
- */
-void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *reason);
-
-/* The same for one with a chosen name, as if it had never been. */
-void ptl_port_vanish(struct ptl_shard *shard, struct ptl_slot *slot);
-
-/* Drop the first that waits in its queue, where something does. */
-void ptl_port_drop_first(struct ptl_shard *shard, struct ptl_port_more *more);
-
-/*
- * The port's code has failed with `result`: it dies of ["die", TEXT].  The text is what it said to
- * ptl_fail(), else the error's own; ptl_fail_text() lives until the next callback begins.
- */
-void ptl_port_fail(struct ptl_shard *shard, struct ptl_slot *slot, int result);
-const char *ptl_fail_text(const struct ptl_shard *shard, int result);
-
 /* The watch of this op cannot be kept for lack of memory: it is told so. */
 void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op);
-
-/* Drop all ports without telling anybody: the shard is closing. */
-void ptl_ports_drop(struct ptl_shard *shard);
 
 /* An empty one, of no port yet.  NULL: no memory.  Thread: any. */
 struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator);

@@ -1,5 +1,7 @@
 #include "engine/port/ports.h"
 
+#include "engine/port/death.h"
+#include "engine/port/fall.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
@@ -39,6 +41,7 @@ static void close_ports(struct ptl_shard *shard)
     ptl_ports_drop(shard);
     ptl_spawners_drop(&shard->ports->spawners);
     ptl_monitors_drop(shard);
+    ptl_falls_drop(shard);
 }
 
 static void drop(struct ptl_shard *shard)

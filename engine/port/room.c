@@ -25,38 +25,6 @@ bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample
     return ample ? ptl_ring_ample(ring) : ptl_ring_has_room(ring, ORDINARY_SIZE, 1);
 }
 
-void ptl_waiters_init(struct ptl_waiters *waiters)
-{
-    ptl_list_init(&waiters->waiting);
-    ptl_list_init(&waiters->looked);
-}
-
-void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter)
-{
-    ptl_list_append(&shard->ports->waiters.waiting, &waiter->listed);
-    if (waiter->known_at != NULL) {
-        *waiter->known_at = waiter;
-    }
-    shard->ports->waiters.news = true; /* there may be room by now */
-}
-
-static void be_unknown(struct ptl_waiter *waiter)
-{
-    if (waiter->known_at != NULL) {
-        *waiter->known_at = NULL;
-        waiter->known_at = NULL;
-    }
-}
-
-void ptl_waiter_free(struct ptl_shard *shard, struct ptl_waiter *waiter)
-{
-    ptl_belonging_remove(&waiter->belonging);
-    ptl_list_remove(&waiter->listed);
-    be_unknown(waiter);
-    ptl_release(waiter->release, waiter->data);
-    ptl_free(shard->allocator, waiter, sizeof(*waiter));
-}
-
 /* The port that it asked about; one that names nothing where it waits for a ring. */
 static const struct ptl_port *port_of(const struct ptl_waiter *waiter)
 {
@@ -84,7 +52,7 @@ static void tell(struct ptl_shard *shard, struct ptl_waiter *waiter)
         ptl_callback_end(shard, &callback, "a callback for room", ptl_port_span(port_of(waiter)));
         break;
     case PTL_WAITER_CONNECTION:
-        be_unknown(waiter); /* it may wait once more, or be closed */
+        ptl_waiter_be_unknown(waiter); /* it may wait once more, or be closed */
         shard->node->port_outside->resume(waiter->connection);
         break;
     }

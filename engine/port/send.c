@@ -7,38 +7,6 @@
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
-unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port)
-{
-    switch (port->kind) {
-    case PTL_PORT_REMOTE:
-        return ptl_shard_of(port->node_hash, node->shard_count);
-    case PTL_PORT_NODE:
-        return 0;
-    default:
-        return port->shard;
-    }
-}
-
-void ptl_op_address(struct ptl_op *op, const struct ptl_port *port)
-{
-    switch (port->kind) {
-    case PTL_PORT_REMOTE:
-        op->to = PTL_TO_NODE;
-        op->node = ptl_port_node(port);
-        op->name = ptl_port_name(port);
-        break;
-    case PTL_PORT_SLOT:
-        op->to = PTL_TO_SLOT;
-        op->slot = port->slot;
-        op->generation = port->generation;
-        break;
-    default:
-        op->to = PTL_TO_NAME;
-        op->name = ptl_port_name(port);
-        break;
-    }
-}
-
 uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port)
 {
     uint64_t pending = ptl_port_pending_failure(shard->ports->self, port);

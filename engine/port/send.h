@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "engine/port/place.h"
 #include "engine/portolan.h"
 #include "engine/shard/op.h"
 
@@ -23,12 +24,6 @@ enum ptl_way {
 
 /* The share beyond a mark that control ops may use: of the inbox, of a port, of a link. */
 #define PTL_CONTROL_SHARE(mark) ((mark) / 4)
-
-/* The shard that has the port, or the link to its node.  `port` is this node's own view of it. */
-unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port);
-
-/* Fill in the destination of an op: to, slot, generation, node, name. */
-void ptl_op_address(struct ptl_op *op, const struct ptl_port *port);
 
 /*
  * Send an op on its way to `port`, from a shard's turn or from any other thread.

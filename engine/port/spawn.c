@@ -2,22 +2,13 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/port/callback.h"
 #include "engine/port/function.h"
 #include "engine/port/outside.h"
 #include "engine/port/send.h"
 #include "engine/port/shard_ports.h"
+#include "engine/port/spawn_init.h"
 #include "engine/port/spawner.h"
 #include "engine/shard/node.h"
-
-/* The name of the function, at the front of the body.  Returns whether there is one. */
-static bool read_name(struct ptl_cursor *cursor, uint8_t room[static PTL_STRING_NAME_ROOM],
-                      struct ptl_span *name)
-{
-    struct ptl_value value;
-
-    return ptl_next(cursor, &value) == PTL_OK && ptl_string_name(&value, room, name) == PTL_OK;
-}
 
 /* Whether the request names a function that is registered. */
 static bool find_function(struct ptl_shard *shard, const struct ptl_op *op)
@@ -27,7 +18,7 @@ static bool find_function(struct ptl_shard *shard, const struct ptl_op *op)
     struct ptl_function function;
     struct ptl_span name;
 
-    if (!read_name(&cursor, room, &name)) {
+    if (!ptl_spawn_name(&cursor, room, &name)) {
         ptl_log(shard->node, PTL_LOG_WARN, "a request to spawn names no function: ignored");
         return false;
     }
@@ -78,35 +69,6 @@ void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op)
     }
     init.to = PTL_TO_SLOT;
     ptl_port_take(shard, &init);
-}
-
-/* Nothing can ever come of it: no handler, and nothing that would call it. */
-static bool keeps_nothing(const struct ptl_slot *slot)
-{
-    return slot->handler == NULL && slot->more->tag_count == 0 && slot->more->belongings == NULL;
-}
-
-bool ptl_spawn_init(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
-{
-    struct ptl_cursor cursor = ptl_cursor_of(op->body);
-    uint32_t generation = slot->generation;
-    uint8_t room[PTL_STRING_NAME_ROOM];
-    struct ptl_function function;
-    struct ptl_callback callback;
-    struct ptl_span name;
-
-    bool found = read_name(&cursor, room, &name) && ptl_node_function(shard->node, name, &function);
-    ptl_assert(found); /* looked at when the port was made; none is ever taken away */
-    struct ptl_msg values =
-        ptl_msg_borrow(ptl_span(cursor.at, (size_t)(cursor.end - cursor.at)), op->count - 1);
-    values.allocator = shard->allocator;
-    ptl_callback_begin(shard, &callback, slot);
-    int result = function.init(shard->node, &values, function.data);
-    bool done = ptl_callback_done(shard, &callback, "an init function", name, result);
-    if (done && ptl_slot_lives(slot, generation) && keeps_nothing(slot)) {
-        ptl_port_vanish(shard, slot);
-    }
-    return done;
 }
 
 /* The function's name, then the values given to it. */

@@ -19,9 +19,3 @@ struct ptl_slot;
  * Thread: the shard's that the name's hash tells.
  */
 void ptl_spawn_take(struct ptl_shard *shard, const struct ptl_op *op);
-
-/*
- * Run the init function as the new port: the first of what comes to it.  A port that keeps nothing
- * then, no handler, timer, monitor or else, is gone.  False: it said PTL_LATER.
- */
-bool ptl_spawn_init(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op);

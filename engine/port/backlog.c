@@ -1,0 +1,86 @@
+#include "engine/port/backlog.h"
+
+#include "engine/message/name.h"
+#include "engine/port/fullness.h"
+#include "engine/port/shard_ports.h"
+#include "engine/shard/node.h"
+#include "engine/shard/shard.h"
+#include "engine/shard/take.h"
+
+void ptl_backlog_make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    if (!ptl_listed(&more->listed) && !more->waiting && !ptl_queue_empty(&more->queue)) {
+        ptl_list_append(&shard->ports->ready, &more->listed);
+    }
+}
+
+/* Where the shards are told about, when the queue is full: the port's name, as they know it. */
+static struct ptl_span told_name(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port_more *more = slot->more;
+
+    if (more->name == NULL) {
+        struct ptl_port port;
+        ptl_port_make(&shard->node->self, shard->index, slot->index, slot->generation, &port);
+        struct ptl_span name = ptl_port_name(&port);
+        _Static_assert(sizeof(more->made_name) == PTL_NAME_MADE_SIZE, "a made name fits");
+        memcpy(more->made_name, name.bytes, name.size);
+        return ptl_span(more->made_name, sizeof(more->made_name));
+    }
+    return ptl_span(more->name, more->name_size);
+}
+
+void ptl_backlog_weigh(struct ptl_shard *shard, struct ptl_slot *slot)
+{
+    struct ptl_port_more *more = slot->more;
+    size_t room = shard->node->options.port_room;
+
+    if (!more->fullness.full && ptl_queue_weight(&more->queue) > room) {
+        more->fullness.name = told_name(shard, slot);
+        ptl_fullness_set(shard, &more->fullness, true);
+    } else if (more->fullness.full && ptl_queue_weight(&more->queue) <= room / 2) {
+        ptl_fullness_set(shard, &more->fullness, false);
+    }
+}
+
+void ptl_backlog_put(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
+                     bool first)
+{
+    ptl_queue_put(&slot->more->queue, parcel, first);
+    shard->ports->queued++;
+    ptl_backlog_weigh(shard, slot);
+}
+
+void ptl_backlog_put_notice(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool first)
+{
+    ptl_queue_put_notice(&monitoring->owner->more->queue, &monitoring->notice, first);
+    shard->ports->queued++;
+    ptl_backlog_weigh(shard, monitoring->owner);
+}
+
+struct ptl_queued ptl_backlog_take(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    shard->ports->queued--;
+    return ptl_queue_take(&more->queue);
+}
+
+void ptl_backlog_drop_op(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
+        ptl_op_drop(shard, op);
+    }
+}
+
+void ptl_backlog_drop_first(struct ptl_shard *shard, struct ptl_port_more *more)
+{
+    struct ptl_queued first = ptl_backlog_take(shard, more);
+    struct ptl_op op;
+
+    if (first.notice != NULL) {
+        ptl_monitoring_free(shard, ptl_backlog_monitoring(first.notice));
+        return;
+    }
+    ptl_op_unpack(first.parcel->bytes, &op);
+    ptl_backlog_drop_op(shard, &op);
+    ptl_parcel_free(first.parcel, shard->allocator);
+}

@@ -175,7 +175,7 @@ void ptl_links(struct ptl_node *node, void (*each)(const char *node_id, void *da
 
 /*
  * A port's ID, parsed.  A value: copy it freely, nothing is owned, it stays good for ever (names
- * are never reused).  Only engine/message/name.c touches the fields.
+ * are never reused).  For programs it has no fields; only engine/message/name.c sets them.
  */
 struct ptl_port {
     uint64_t node_hash;
@@ -595,8 +595,8 @@ PTL_MUST_CHECK int ptl_db_watch_prefix_owned(struct ptl_node *node, const char *
 /*
  * A message under construction.  Put values one after another, then ptl_writer_finish().  Errors
  * stick: only the last call needs to be looked at.  Keep it where you like; after
- * ptl_writer_finish() or ptl_writer_drop() it holds nothing.  Only engine/message/message.c touches
- * the fields.  Thread: one at a time.
+ * ptl_writer_finish() or ptl_writer_drop() it holds nothing.  For programs it has no fields; only
+ * engine/message/message.c sets them.  Thread: one at a time.
  */
 struct ptl_writer {
     const struct ptl_allocator *allocator;

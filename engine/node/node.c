@@ -111,7 +111,7 @@ static void drop_rings(struct ptl_node *node)
         struct ptl_ring *ring = &node->rings[i];
         void *record;
         ptl_ring_publish(ring); /* what closing has added */
-        while (ring->bytes != NULL && (record = ptl_ring_take(ring, ptl_ring_tail(ring)))) {
+        while ((record = ptl_ring_take(ring, ptl_ring_tail(ring))) != NULL) {
             struct ptl_op op;
             ptl_op_unpack(record, &op);
             ptl_op_drop(&node->shards[0], &op);

@@ -19,7 +19,8 @@
 
 struct ptl_shard;
 
-/* Embedded in what can be full.  Only engine/port/fullness.c touches the fields. */
+/* Embedded in what can be full, by whoever sets `node` and `name` and may read `full`; only
+ * engine/port/fullness.c touches the other fields, and sets that one. */
 struct ptl_fullness {
     struct ptl_due due;   /* while not all shards know */
     struct ptl_span node; /* of the link, or of the other node's port; empty: our own port */

@@ -15,7 +15,7 @@
 
 struct ptl_after;
 
-/* A timer's place in a line.  Only engine/port/jam.c touches the fields. */
+/* A timer's place in a line.  Only engine/port/jam.c touches the fields; `stands` may be read. */
 struct ptl_jam_place {
     struct ptl_list listed;           /* of the first: among the firsts */
     struct ptl_after *last;           /* of the first: the end of its line */

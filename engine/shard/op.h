@@ -128,7 +128,8 @@ struct ptl_op {
  * A packed op: this head, `told` if it is marked so, as much payload as the kind has, the node's
  * ID, the port's name, and the body or the pointer to the held message.  A message for a port of
  * this node is 24 bytes and its values.
- * Only engine/shard/op.c touches the fields; they stand here for its inline functions.
+ * Only engine/shard/op.c and the functions below write the fields; take.c reads a small message
+ * where it lies.
  */
 struct ptl_record {
     uint32_t size; /* of all, a multiple of 8; ring.c writes it too */

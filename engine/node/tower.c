@@ -39,7 +39,7 @@
 #include "engine/shard/take.h"
 #include "engine/shard/tower.h"
 
-/* Something is left that could not be done for lack of room: look again soon. */
+/* The database looks for room in the rings again after this; all else waits as due.h says. */
 #define AGAIN_NS UINT64_C(1000000)
 
 /* ---- Operations: of a port's flow, wherever that port is ------------------------------------ */

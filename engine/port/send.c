@@ -62,7 +62,7 @@ static inline bool may_pass(struct ptl_shard *shard, struct ptl_shard *place,
 }
 
 /*
- * What is full is told once a turn.  A handler that sends more than this in one turn looks for
+ * What is full is heard of once a turn.  A handler that sends more than this in one turn looks for
  * itself, or it would fill a queue without limit while its shard is not listening.
  */
 #define SENT_UNTOLD_MAX ((uint64_t)256 << 10)

@@ -93,23 +93,51 @@ struct ptl_posting {
     struct ptl_parcel *first, *last;
 };
 
+/* Each group is changed by the files that stand before it, and read by those above them. */
 struct ptl_shard_directory {
     struct ptl_store *store;
-    uint8_t role; /* enum ptl_role; changed by roles.c only */
-    bool started;
-    bool needs_master;        /* shard 0 knows */
-    struct ptl_port master;   /* ATTACHED, BECOMING: its node port */
-    uint64_t master_until;    /* ns: BECOMING: it is asked until then */
-    uint64_t attachment;      /* to the last master; grows */
-    uint64_t addresses;       /* the number of those of ours that stand in 'l */
-    struct ptl_map peers;     /* struct ptl_peer by node hash */
-    bool asking;              /* one of them is to be asked for all once more */
+
+    /* directory.c */
+    bool started;                         /* our own entries are set, which come before all else */
+    struct ptl_buffer sets, dels, packet; /* where packets are made; empty between two of them */
+
+    /* roles.c */
+    uint8_t role;           /* enum ptl_role */
+    struct ptl_port master; /* ATTACHED, BECOMING: its node port */
+    uint64_t master_until;  /* ns: BECOMING: it is asked until then */
+    uint64_t attachment;    /* to the last master; grows */
+
+    /* post.c */
+    bool needs_master;                           /* shard 0 knows */
+    struct ptl_posting postings[PTL_SHARDS_MAX]; /* to the shards */
+    struct ptl_due failing_due;                  /* while the two below have to be told */
+    bool failing;                                /* one of the peers is */
+    uint64_t failing_owners; /* a bit a shard: all its links are, nobody knows which it was */
+
+    /* peer.c */
+    struct ptl_map peers; /* struct ptl_peer by node hash */
+    bool asking;          /* one of them is to be asked for all once more */
+
+    /* mesh.c; director.c */
+    uint64_t addresses;            /* the number of those of ours that stand in 'l */
+    struct ptl_director *director; /* shard 0 only */
+
+    /* interest.c */
     struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */
     struct ptl_interest *unasked;
+
+    /* outlet.c, outlet_follower.c */
     struct ptl_list outlets;    /* all of them */
-    struct ptl_map by_follower; /* outlets to followers, by the follower's ID */
-    struct ptl_list pending;    /* outlets with something to tell, in that order */
-    uint32_t pending_count;
+    struct ptl_list pending;    /* those with something to tell, in that order */
+    uint32_t pending_count;     /* of these */
+    struct ptl_map by_follower; /* those to followers, by the follower's ID */
+
+    /* replacing.c; request.c gives the numbers */
+    struct ptl_list replacings; /* whole databases that come in: the next one first */
+    uint32_t replacing_units;   /* so much of them is still taken in this turn */
+    uint32_t last_replacing;    /* number given to one that a link of this shard has brought */
+
+    /* question_book.c, question_master.c */
     struct ptl_list askers_due;      /* those with something to do; the next one first */
     struct ptl_list questions_sent;  /* to the master, in that order: of growing IDs */
     struct ptl_asker *own_questions; /* of this node: one for each shard that is to be answered */
@@ -118,18 +146,11 @@ struct ptl_shard_directory {
     uint32_t own_waiting;  /* questions of this node */
     uint32_t answer_bytes; /* of a master's answers, lately */
     uint64_t last_question;
+
+    /* follower.c, registration.c */
     struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
     struct ptl_follower *follower_dues;
     struct ptl_list leaving; /* registrations of ports that are gone, until that is told */
-    struct ptl_posting postings[PTL_SHARDS_MAX]; /* to the shards */
-    struct ptl_due failing_due;                  /* while the two below have to be told */
-    bool failing;                                /* one of the peers is */
-    uint64_t failing_owners;    /* a bit a shard: all its links are, nobody knows which it was */
-    struct ptl_list replacings; /* whole databases that come in: the next one first */
-    uint32_t replacing_units;   /* so much of them is still taken in this turn */
-    uint32_t last_replacing;    /* number given to one that a link of this shard has brought */
-    struct ptl_director *director;
-    struct ptl_buffer sets, dels, packet; /* where packets are made */
 };
 
 static inline bool ptl_directory_is_global(const struct ptl_shard_directory *directory)

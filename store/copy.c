@@ -23,9 +23,7 @@ void ptl_copy_stand_at(struct ptl_watch *feed, struct ptl_entry *entry)
 
 struct ptl_entry *ptl_copy_first(const struct ptl_part *part)
 {
-    while (part != NULL && part->entries == NULL) {
-        part = part->in_owner.next;
-    }
+    ptl_assert(part == NULL || part->entries != NULL); /* it would not stand in the list */
     return part == NULL ? NULL : part->entries;
 }
 

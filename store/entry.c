@@ -109,6 +109,9 @@ static void put_new(struct ptl_store *store, struct ptl_entry *entry, uint32_t h
     struct ptl_family *family = entry->part->family;
     struct ptl_entry *shown = ptl_entry_shown(store, family, hash, ptl_entry_key(entry));
 
+    if (entry->part->entries == NULL) {
+        ptl_part_fill(entry->part);
+    }
     ptl_list_add(&entry->part->entries, entry, in_part);
     entry->part->owner->entries++;
     if (shown != NULL) {
@@ -179,6 +182,9 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
     part->node.size++; /* it may lose its last mark on the way */
     ptl_copies_pass(entry);
     ptl_list_remove(&part->entries, entry, in_part);
+    if (part->entries == NULL) {
+        ptl_part_bare(part);
+    }
     part->owner->entries--;
     if (entry->hidden) {
         ptl_table_remove(&store->entries, &entry->node);

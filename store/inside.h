@@ -79,7 +79,8 @@ struct ptl_owner {
     uint64_t joined; /* its via: a number that grows */
     uint32_t epoch;  /* changes with every attachment: marks of an earlier one are void */
     uint32_t entries;
-    struct ptl_part *parts;
+    uint32_t bare;           /* parts that are */
+    struct ptl_part *parts;  /* all others: each has entries */
     struct ptl_entry *sweep; /* the end of a replacement goes on here */
     uint8_t age;             /* of what was set since the last replacement began */
     bool held;               /* by the function that is at work on it */
@@ -98,15 +99,18 @@ enum ptl_replacing {
 /* Stays while it has parts, is watched or marked. */
 struct ptl_family {
     struct ptl_table_node node; /* size: of the name */
-    struct ptl_part *parts;
+    struct ptl_part *parts;     /* that have entries */
     struct ptl_watch *watches;
     uint32_t keys;  /* of the merged family */
-    uint32_t marks; /* of merged feeds, that name it */
+    uint32_t named; /* by so many marks of merged feeds, and parts that are bare */
     bool own_first; /* 'l */
     uint8_t name[];
 };
 
-/* What one owner has in one family.  Stays while it has entries or marks. */
+/*
+ * What one owner has in one family.  Stays while it has entries or marks.  One that has only marks
+ * is bare: it stands in no list, so that no walk steps over any number of these to find an entry.
+ */
 struct ptl_part {
     struct ptl_table_node node; /* size: marks that name it */
     struct ptl_owner *owner;
@@ -262,6 +266,10 @@ void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner);
 void ptl_family_tidy(struct ptl_store *store, struct ptl_family *family);
 void ptl_part_tidy(struct ptl_store *store, struct ptl_part *part);
 
+/* It is about to have its first entry; or it has none any more.  A new one is bare. */
+void ptl_part_fill(struct ptl_part *part);
+void ptl_part_bare(struct ptl_part *part);
+
 /* ---- Finding entries (store/find.c) ------------------------------------------------------- */
 
 /* What all entries of the key are found by, and marks of it. */
@@ -304,8 +312,8 @@ static inline bool ptl_copy_is_before(const struct ptl_watch *feed, const struct
     return feed->ahead != NULL && owner->joined <= feed->ahead->joined;
 }
 
-/* The first entry of this part or the next one of its owner that has any; and the one behind an
- * entry, in its part or the next one of its owner.  NULL: the owner has no more. */
+/* The first entry of this part (NULL: none); and the one behind an entry, in its part or the next
+ * one of its owner.  NULL: the owner has no more. */
 struct ptl_entry *ptl_copy_first(const struct ptl_part *part);
 struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry);
 

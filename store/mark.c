@@ -14,7 +14,7 @@ static void hold(const struct ptl_watch *watch, void *of)
     if (watch->kind == PTL_FEED_VIA) {
         ((struct ptl_part *)of)->node.size++;
     } else {
-        ((struct ptl_family *)of)->marks++;
+        ((struct ptl_family *)of)->named++;
     }
 }
 
@@ -28,8 +28,8 @@ static void release(const struct ptl_watch *watch, void *of)
         ((struct ptl_part *)of)->node.size--;
         ptl_part_tidy(watch->store, of);
     } else {
-        ptl_assert(((struct ptl_family *)of)->marks > 0);
-        ((struct ptl_family *)of)->marks--;
+        ptl_assert(((struct ptl_family *)of)->named > 0);
+        ((struct ptl_family *)of)->named--;
         ptl_family_tidy(watch->store, of);
     }
 }

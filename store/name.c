@@ -110,7 +110,7 @@ void ptl_via_tidy(struct ptl_store *store, struct ptl_via *via)
 
 void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
 {
-    if (owner->via != NULL || owner->parts != NULL || owner->held) {
+    if (owner->via != NULL || owner->parts != NULL || owner->bare != 0 || owner->held) {
         return;
     }
     ptl_assert(owner->entries == 0);
@@ -123,7 +123,7 @@ void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
 
 void ptl_family_tidy(struct ptl_store *store, struct ptl_family *family)
 {
-    if (family->parts == NULL && family->watches == NULL && family->marks == 0) {
+    if (family->parts == NULL && family->watches == NULL && family->named == 0) {
         ptl_assert(family->keys == 0);
         forget(&store->families, &family->node, offsetof(struct ptl_family, name));
     }
@@ -170,10 +170,28 @@ struct ptl_part *ptl_part_get(struct ptl_store *store, struct ptl_owner *owner,
     }
     part->owner = owner;
     part->family = family;
-    ptl_list_add(&owner->parts, part, in_owner);
-    ptl_list_add(&family->parts, part, in_family);
+    owner->bare++;
+    family->named++;
     ptl_table_insert(&store->parts, &part->node, part_hash(owner, family));
     return part;
+}
+
+void ptl_part_fill(struct ptl_part *part)
+{
+    ptl_assert(part->entries == NULL && part->owner->bare > 0 && part->family->named > 0);
+    part->owner->bare--;
+    part->family->named--;
+    ptl_list_add(&part->owner->parts, part, in_owner);
+    ptl_list_add(&part->family->parts, part, in_family);
+}
+
+void ptl_part_bare(struct ptl_part *part)
+{
+    ptl_assert(part->entries == NULL);
+    ptl_list_remove(&part->owner->parts, part, in_owner);
+    ptl_list_remove(&part->family->parts, part, in_family);
+    part->owner->bare++;
+    part->family->named++;
 }
 
 void ptl_part_tidy(struct ptl_store *store, struct ptl_part *part)
@@ -184,8 +202,9 @@ void ptl_part_tidy(struct ptl_store *store, struct ptl_part *part)
     if (part->entries != NULL || part->node.size != 0) {
         return;
     }
-    ptl_list_remove(&owner->parts, part, in_owner);
-    ptl_list_remove(&family->parts, part, in_family);
+    ptl_assert(owner->bare > 0 && family->named > 0);
+    owner->bare--;
+    family->named--;
     ptl_table_remove(&store->parts, &part->node);
     if (store->recent == part) {
         store->recent = NULL;

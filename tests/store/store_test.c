@@ -644,6 +644,39 @@ static void store_keeps_what_is_set_while_a_replacement_ends(void **state)
     ptl_store_free(store);
 }
 
+/* A walk that stepped over all of them, each time, would take longer than any test may. */
+static void store_walks_step_over_no_family_of_which_only_marks_are_left(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits wide = {16, 16, 2 * MANY, MANY};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
+    struct ptl_source source = from("rain/snow", 1);
+    char name[16];
+
+    assert_int_equal(ptl_store_attach(store, &source), PTL_STORE_DONE);
+    struct ptl_watch *feed = ptl_feed_via(store, text("snow"), NULL, NULL);
+    assert_int_equal(ptl_store_set(store, &source, text("first"), text("k"), text("v")), 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "fam%u", i);
+        assert_int_equal(ptl_store_set(store, &source, text(name), text("k"), text("v")), 0);
+    }
+    drain(feed, PTL_CHANGE_ADDED);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "fam%u", i);
+        assert_int_equal(ptl_store_del(store, &source, text(name), text("k")), 0);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        struct ptl_walk walk = ptl_store_walk_owner(store, text("rain"));
+        struct ptl_item item;
+        assert_true(ptl_store_next(&walk, &item));
+        assert_span(item.family, "first");
+    }
+    assert_int_equal(ptl_store_set(store, &source, text("fam7"), text("k"), text("v")), 0);
+    assert_int_equal(drain(feed, PTL_CHANGE_DELETED), MANY - 1);
+    ptl_watch_free(feed);
+    ptl_store_free(store);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -670,6 +703,7 @@ int main(int argc, char **argv)
         TEST(store_lets_an_owner_with_many_entries_go_in_pieces),
         TEST(store_replaces_a_database_of_many_entries_in_pieces),
         TEST(store_keeps_what_is_set_while_a_replacement_ends),
+        TEST(store_walks_step_over_no_family_of_which_only_marks_are_left),
         TEST(store_lets_the_marks_of_a_watch_go_in_pieces),
         TEST(store_finds_keys_at_once_that_were_made_to_collide),
     };

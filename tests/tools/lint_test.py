@@ -52,7 +52,7 @@ class LintTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as root:
             write(root, files)
             compile_all(root, files)
-            wrong = lint_module.Lint(root, os.path.join(root, "build/plain"), rooms=True).run()
+            wrong = lint_module.Lint(root, os.path.join(root, "build/plain")).run()
         return "".join(f"{path}:{line}: {what}\n" for path, line, what in wrong)
 
     def assert_wrong(self, path, text, what):
@@ -63,7 +63,7 @@ class LintTest(unittest.TestCase):
             "io/a.h": HEADER.format("io/a.h"),
             "io/a.c": '#include "io/a.h"\n\n/* read() and errno in a comment */\nint a;\n',
             "io/loop_uring.c": "#include <unistd.h>\nvoid f(void)\n{\n    read(0, 0, 0);\n}\n",
-            "engine/b.c": '#include "io/a.h"\nvoid f(void)\n{\n    o->close(x);\n    my_time();\n}\n',
+            "engine/node/b.c": '#include "io/a.h"\nvoid f(void)\n{\n    o->close(x);\n    my_time();\n}\n',
             "tools/c.c": '#include "engine/portolan.h"\n#include <time.h>\n',
             "tests/d.c": '#include "engine/shard/shard.h"\n',
         }
@@ -74,7 +74,7 @@ class LintTest(unittest.TestCase):
         self.assert_wrong("io/a.c", '#include "store/db.h"\n', "io/ may not include")
         self.assert_wrong("store/a.c", '#include "io/loop.h"\n', "store/ may not include")
         self.assert_wrong("store/a.c", '#include "engine/node/node.h"\n', "store/ may not include")
-        self.assert_wrong("engine/a.c", '#include "tools/run.h"\n', "engine/ may not include")
+        self.assert_wrong("engine/node/a.c", '#include "tools/run.h"\n', "engine/ may not include")
         self.assert_wrong("tools/a.c", '#include "engine/node/node.h"\n', "tools/ may not include")
         self.assert_wrong("perf/a.cc", '#include "engine/node/node.h"\n', "perf/ may not include")
         self.assertEqual(self.lint({"perf/bench_micro.cc": '#include "engine/shard/ring.h"\n'}), "")
@@ -91,17 +91,17 @@ class LintTest(unittest.TestCase):
     def test_lint_lets_a_room_include_only_those_below_it(self):
         files = {"engine/port/a.h": HEADER.format("engine/port/a.h")}
         files["engine/link/b.c"] = '#include "engine/port/a.h"\n#include "engine/portolan.h"\n'
-        self.assertEqual(self.lint(files, rooms=True), "")
+        self.assertEqual(self.lint(files), "")
         files["engine/shard/c.c"] = '#include "engine/shard/d.h"\n#include "engine/port/a.h"\n'
         self.assertEqual(
-            self.lint(files, rooms=True),
+            self.lint(files),
             "engine/shard/c.c:2: engine/shard/ may not include engine/port/a.h, "
             "which is above it\n",
         )
 
     def test_lint_gives_every_file_of_the_engine_a_room(self):
-        self.assertIn("engine/a.c:1: a file of", self.lint({"engine/a.c": ""}, rooms=True))
-        self.assertIn("engine/cellar/a.c:1:", self.lint({"engine/cellar/a.c": ""}, rooms=True))
+        self.assertIn("engine/a.c:1: a file of", self.lint({"engine/a.c": ""}))
+        self.assertIn("engine/cellar/a.c:1:", self.lint({"engine/cellar/a.c": ""}))
 
     def test_lint_lets_a_room_call_only_those_below_it(self):
         files = {
@@ -138,7 +138,7 @@ class LintTest(unittest.TestCase):
             write(root, files)
             compile_all(root, files)
             os.utime(os.path.join(root, "io/a.c"), (2**32, 2**32))
-            command = [sys.executable, LINT, "--rooms"]
+            command = [sys.executable, LINT]
             loose = subprocess.run(command + [root], capture_output=True, text=True, check=False)
             strict = subprocess.run(
                 command + ["--build", os.path.join(root, "build/plain"), root],
@@ -151,22 +151,22 @@ class LintTest(unittest.TestCase):
 
     def test_lint_allows_no_system_call_above_the_loop(self):
         for call in ("read(0, b, 1)", "time(NULL)", "rand()", "clock_gettime(0, &t)", "exit(1)"):
-            for path in ("engine/a.c", "store/a.c", "io/cbor.c"):
+            for path in ("engine/node/a.c", "store/a.c", "io/cbor.c"):
                 self.assert_wrong(path, f"void f(void)\n{{\n    {call};\n}}\n", "a.c:3:"
                                   if "/a.c" in path else "cbor.c:3:")
-        self.assert_wrong("engine/a.c", "int f = errno;\n", "errno belongs below the loop")
-        self.assert_wrong("engine/a.c", "#include <unistd.h>\n", "<unistd.h> belongs below")
+        self.assert_wrong("engine/node/a.c", "int f = errno;\n", "errno belongs below the loop")
+        self.assert_wrong("engine/node/a.c", "#include <unistd.h>\n", "<unistd.h> belongs below")
         self.assert_wrong("io/cbor.c", "#include <sys/socket.h>\n", "<sys/socket.h> belongs below")
 
     def test_lint_wants_memory_from_the_allocator(self):
-        self.assert_wrong("engine/a.c", "void *p = malloc(1);\n", "the node's allocator")
+        self.assert_wrong("engine/node/a.c", "void *p = malloc(1);\n", "the node's allocator")
 
     def test_lint_knows_what_is_easily_wrong(self):
         self.assert_wrong("tools/a.c", "int i = sprintf(b, 1);\n", "write snprintf")
-        self.assert_wrong("engine/a.c", "int i = atomic_thread_fence(x);\n", "does not know fences")
+        self.assert_wrong("engine/node/a.c", "int i = atomic_thread_fence(x);\n", "does not know fences")
 
     def test_lint_knows_one_hash_only(self):
-        self.assert_wrong("engine/a.c", "#include <xxhash.h>\n", "write ptl_hash()")
+        self.assert_wrong("engine/node/a.c", "#include <xxhash.h>\n", "write ptl_hash()")
         self.assert_wrong("store/a.c", "int i = XXH3_64bits(b, 1);\n", "write ptl_hash()")
         self.assertEqual(self.lint({"io/hash.c": "#include <xxhash.h>\n"}), "")
 

@@ -1,6 +1,6 @@
 #include "engine/port/estate.h"
 
-#include "engine/port/backlog.h"
+#include "engine/port/flow.h"
 #include "engine/port/port_watch.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/shard.h"
@@ -15,7 +15,7 @@ static bool clear_one(struct ptl_shard *shard, struct ptl_port_more *dead)
     struct ptl_belonging *belonging = dead->belongings;
 
     if (!ptl_queue_empty(&dead->queue)) {
-        ptl_backlog_drop_first(shard, dead);
+        ptl_flow_drop_first(shard, dead);
     } else if (belonging != NULL) {
         ptl_belonging_remove(belonging);
         belonging->end(shard, belonging);

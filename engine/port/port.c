@@ -2,10 +2,10 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
-#include "engine/port/backlog.h"
 #include "engine/port/callback.h"
 #include "engine/port/death.h"
 #include "engine/port/fire.h"
+#include "engine/port/flow.h"
 #include "engine/port/notice.h"
 #include "engine/port/on.h"
 #include "engine/port/outside.h"
@@ -254,12 +254,12 @@ static void keep(struct ptl_shard *shard, struct ptl_slot *slot, const struct pt
     struct ptl_parcel *parcel = more == NULL ? NULL : ptl_parcel_make(op, shard->allocator);
 
     if (parcel == NULL) {
-        ptl_backlog_drop_op(shard, op);
+        ptl_flow_drop_op(shard, op);
         ptl_port_fail(shard, slot, PTL_ENOMEM);
         return;
     }
     more->doomed |= op->kind == PTL_OP_KILL;
-    ptl_backlog_put(shard, slot, parcel, first);
+    ptl_flow_put(shard, slot, parcel, first);
 }
 
 /* ---- Taking -------------------------------------------------------------------------------- */
@@ -293,7 +293,7 @@ static void absent(struct ptl_shard *shard, const struct ptl_op *op)
         answer_no_such_port(shard, op);
         break;
     default:
-        ptl_backlog_drop_op(shard, op);
+        ptl_flow_drop_op(shard, op);
         break;
     }
 }
@@ -303,13 +303,13 @@ static void queue(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
 {
     uint32_t generation = slot->generation;
 
-    if (ptl_backlog_is_doomed(slot->more)) {
-        ptl_backlog_drop_op(shard, op);
+    if (ptl_flow_is_doomed(slot->more)) {
+        ptl_flow_drop_op(shard, op);
         return;
     }
     keep(shard, slot, op, false);
     if (ptl_slot_lives(slot, generation)) {
-        ptl_backlog_make_ready(shard, slot->more);
+        ptl_flow_make_ready(shard, slot->more);
     }
 }
 
@@ -317,17 +317,17 @@ void ptl_port_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                      const struct ptl_msg *reason, uint64_t failure)
 {
     struct ptl_slot *slot = monitoring->owner;
-    bool later = failure != 0 || ptl_backlog_waits(slot);
+    bool later = failure != 0 || ptl_flow_waits(slot);
 
     ptl_assert(slot->more != NULL && ptl_slot_lives(slot, monitoring->generation));
     ptl_assert(later || shard->ports->self == NULL);
     if (later) {
         ptl_notice_hold(monitoring, reason, failure);
-        ptl_backlog_put_notice(shard, monitoring, false);
-        ptl_backlog_make_ready(shard, slot->more);
+        ptl_flow_put_notice(shard, monitoring, false);
+        ptl_flow_make_ready(shard, slot->more);
     } else if (run_notice(shard, slot, monitoring, reason) == LATER) {
         ptl_notice_hold(monitoring, reason, failure);
-        ptl_backlog_put_notice(shard, monitoring, true);
+        ptl_flow_put_notice(shard, monitoring, true);
         start_waiting(shard, slot);
     }
 }
@@ -349,7 +349,7 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     uint32_t generation = slot->generation;
-    if (ptl_backlog_waits(slot)) {
+    if (ptl_flow_waits(slot)) {
         queue(shard, slot, op);
     } else if (run_op(shard, slot, op) == LATER) {
         keep(shard, slot, op, true);
@@ -364,7 +364,7 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
 {
     struct ptl_slot *slot = ptl_slot_find(&shard->ports->table, index, generation);
 
-    if (slot != NULL && !ptl_backlog_waits(slot) && run_message(shard, slot, msg) == DONE) {
+    if (slot != NULL && !ptl_flow_waits(slot) && run_message(shard, slot, msg) == DONE) {
         return;
     }
     if (slot == NULL) {
@@ -378,16 +378,16 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
         .body = ptl_span(msg->body, msg->size),
         .count = msg->count,
     };
-    if (ptl_backlog_is_doomed(slot->more)) {
+    if (ptl_flow_is_doomed(slot->more)) {
         return;
     }
-    bool later = !ptl_backlog_waits(slot);
+    bool later = !ptl_flow_waits(slot);
     keep(shard, slot, &op, false);
     if (ptl_slot_lives(slot, generation)) {
         if (later) {
             start_waiting(shard, slot);
         } else {
-            ptl_backlog_make_ready(shard, slot->more);
+            ptl_flow_make_ready(shard, slot->more);
         }
     }
 }
@@ -400,7 +400,7 @@ static enum outcome run_parcel(struct ptl_shard *shard, struct ptl_slot *slot,
 
     ptl_op_unpack(parcel->bytes, &op);
     if (run_op(shard, slot, &op) == LATER && ptl_slot_lives(slot, generation)) {
-        ptl_backlog_put(shard, slot, parcel, true);
+        ptl_flow_put(shard, slot, parcel, true);
         return LATER;
     }
     ptl_parcel_free(parcel, shard->allocator);
@@ -419,7 +419,7 @@ static enum outcome run_queued_notice(struct ptl_shard *shard, struct ptl_slot *
         return DONE;
     }
     if (run_notice(shard, slot, monitoring, reason != NULL ? reason : &lost) == LATER) {
-        ptl_backlog_put_notice(shard, monitoring, true);
+        ptl_flow_put_notice(shard, monitoring, true);
         return LATER;
     }
     return DONE; /* freed */
@@ -432,7 +432,7 @@ static void expect_next(const struct ptl_shard *shard, const struct ptl_port_mor
 
     if (next != NULL) {
         ptl_map_expect(&shard->ports->monitors.by_id,
-                       ptl_map_spread(ptl_backlog_monitoring(next)->id));
+                       ptl_map_spread(ptl_flow_monitoring(next)->id));
         __builtin_prefetch(next->listed.next);
     }
 }
@@ -441,11 +441,11 @@ static void expect_next(const struct ptl_shard *shard, const struct ptl_port_mor
 static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
 {
     uint32_t generation = slot->generation;
-    struct ptl_queued first = ptl_backlog_take(shard, slot->more);
+    struct ptl_queued first = ptl_flow_take(shard, slot->more);
     expect_next(shard, slot->more);
-    enum outcome outcome =
-        first.notice != NULL ? run_queued_notice(shard, slot, ptl_backlog_monitoring(first.notice))
-                             : run_parcel(shard, slot, first.parcel);
+    enum outcome outcome = first.notice != NULL
+                               ? run_queued_notice(shard, slot, ptl_flow_monitoring(first.notice))
+                               : run_parcel(shard, slot, first.parcel);
 
     if (!ptl_slot_lives(slot, generation)) {
         return false;
@@ -453,7 +453,7 @@ static bool run_first(struct ptl_shard *shard, struct ptl_slot *slot)
     if (outcome == LATER) {
         start_waiting(shard, slot);
     } else {
-        ptl_backlog_weigh(shard, slot);
+        ptl_flow_weigh(shard, slot);
     }
     return true;
 }
@@ -466,7 +466,7 @@ static bool is_blocked(const struct ptl_shard *shard, const struct ptl_port_more
     if (notice == NULL || notice->failure == 0) {
         return false;
     }
-    const struct ptl_monitoring *monitoring = ptl_backlog_monitoring(notice);
+    const struct ptl_monitoring *monitoring = ptl_flow_monitoring(notice);
     return !monitoring->taken_back &&
            notice->failure > shard->ports->told[ptl_place_of(shard->node, &monitoring->target)];
 }
@@ -490,7 +490,7 @@ static uint32_t run_port(struct ptl_shard *shard, struct ptl_slot *slot)
             return run;
         }
     }
-    ptl_backlog_make_ready(shard, slot->more);
+    ptl_flow_make_ready(shard, slot->more);
     return run;
 }
 
@@ -519,7 +519,7 @@ void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot)
 {
     if (slot->more != NULL && slot->more->waiting) {
         slot->more->waiting = false;
-        ptl_backlog_make_ready(shard, slot->more);
+        ptl_flow_make_ready(shard, slot->more);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "engine/port/backlog.h"
+#include "engine/port/flow.h"
 
 #include "engine/message/name.h"
 #include "engine/port/fullness.h"
@@ -7,7 +7,7 @@
 #include "engine/shard/shard.h"
 #include "engine/shard/take.h"
 
-void ptl_backlog_make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
+void ptl_flow_make_ready(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     if (!ptl_listed(&more->listed) && !more->waiting && !ptl_queue_empty(&more->queue)) {
         ptl_list_append(&shard->ports->ready, &more->listed);
@@ -30,7 +30,7 @@ static struct ptl_span told_name(struct ptl_shard *shard, struct ptl_slot *slot)
     return ptl_span(more->name, more->name_size);
 }
 
-void ptl_backlog_weigh(struct ptl_shard *shard, struct ptl_slot *slot)
+void ptl_flow_weigh(struct ptl_shard *shard, struct ptl_slot *slot)
 {
     struct ptl_port_more *more = slot->more;
     size_t room = shard->node->options.port_room;
@@ -43,44 +43,44 @@ void ptl_backlog_weigh(struct ptl_shard *shard, struct ptl_slot *slot)
     }
 }
 
-void ptl_backlog_put(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
-                     bool first)
+void ptl_flow_put(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
+                  bool first)
 {
     ptl_queue_put(&slot->more->queue, parcel, first);
     shard->ports->queued++;
-    ptl_backlog_weigh(shard, slot);
+    ptl_flow_weigh(shard, slot);
 }
 
-void ptl_backlog_put_notice(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool first)
+void ptl_flow_put_notice(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool first)
 {
     ptl_queue_put_notice(&monitoring->owner->more->queue, &monitoring->notice, first);
     shard->ports->queued++;
-    ptl_backlog_weigh(shard, monitoring->owner);
+    ptl_flow_weigh(shard, monitoring->owner);
 }
 
-struct ptl_queued ptl_backlog_take(struct ptl_shard *shard, struct ptl_port_more *more)
+struct ptl_queued ptl_flow_take(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     shard->ports->queued--;
     return ptl_queue_take(&more->queue);
 }
 
-void ptl_backlog_drop_op(struct ptl_shard *shard, const struct ptl_op *op)
+void ptl_flow_drop_op(struct ptl_shard *shard, const struct ptl_op *op)
 {
     if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
         ptl_op_drop(shard, op);
     }
 }
 
-void ptl_backlog_drop_first(struct ptl_shard *shard, struct ptl_port_more *more)
+void ptl_flow_drop_first(struct ptl_shard *shard, struct ptl_port_more *more)
 {
-    struct ptl_queued first = ptl_backlog_take(shard, more);
+    struct ptl_queued first = ptl_flow_take(shard, more);
     struct ptl_op op;
 
     if (first.notice != NULL) {
-        ptl_monitoring_free(shard, ptl_backlog_monitoring(first.notice));
+        ptl_monitoring_free(shard, ptl_flow_monitoring(first.notice));
         return;
     }
     ptl_op_unpack(first.parcel->bytes, &op);
-    ptl_backlog_drop_op(shard, &op);
+    ptl_flow_drop_op(shard, &op);
     ptl_parcel_free(first.parcel, shard->allocator);
 }

@@ -149,8 +149,8 @@ struct ptl_shard_directory {
 
     /* follower.c, registration.c */
     struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
-    struct ptl_follower *follower_dues;
-    struct ptl_list leaving; /* registrations of ports that are gone, until that is told */
+    struct ptl_list follower_dues; /* those with something due, the next one first */
+    struct ptl_list leaving;       /* registrations of ports that are gone, until that is told */
 };
 
 static inline bool ptl_directory_is_global(const struct ptl_shard_directory *directory)

@@ -151,7 +151,7 @@ bool ptl_directory_work(struct ptl_shard *shard)
     start(shard);
     left |= ptl_roles_work(shard);
     ptl_replacings_work(shard);
-    left |= directory->follower_dues != NULL && ptl_followers_work(shard);
+    left |= !ptl_list_empty(&directory->follower_dues) && ptl_followers_work(shard);
     left |= !ptl_list_empty(&directory->pending) && ptl_outlets_work(shard);
     left |= directory->asking && ptl_peers_work(shard);
     left |= ptl_interests_work(shard);
@@ -181,6 +181,7 @@ static int init(struct ptl_shard *shard)
     ptl_list_init(&directory->leaving);
     ptl_directory_post_init(directory);
     ptl_list_init(&directory->pending);
+    ptl_list_init(&directory->follower_dues);
     ptl_list_init(&directory->replacings);
     directory->replacing_units = PTL_SLICE;
     ptl_map_init(&directory->peers, shard->allocator);

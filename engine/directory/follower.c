@@ -4,6 +4,10 @@
 #include "engine/port/callback.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
+#include "engine/shard/slice.h"
+
+/* So many are tried in vain in one turn: there is no room for what they tell, or PTL_LATER. */
+#define IN_VAIN_MAX 256
 
 /* What its outlet is still to be told; or it itself, the rest. */
 enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH, DUE_REST };
@@ -37,7 +41,7 @@ void ptl_follower_free(struct ptl_shard *shard, struct ptl_follower *follower)
     ptl_free(shard->allocator, follower, sizeof(*follower));
 }
 
-static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower);
+static bool tell_rest(struct ptl_shard *shard, struct ptl_follower *follower);
 
 /* ---- Telling its outlet ---------------------------------------------------------------------- */
 
@@ -61,27 +65,25 @@ static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follo
 
 static void list(struct ptl_shard *shard, struct ptl_follower *follower)
 {
-    ptl_assert(!follower->listed && follower->due != DUE_NOTHING);
-    follower->listed = true;
-    follower->next = shard->directory->follower_dues;
-    shard->directory->follower_dues = follower;
+    ptl_assert(!ptl_listed(&follower->listed) && follower->due != DUE_NOTHING);
+    ptl_list_append(&shard->directory->follower_dues, &follower->listed);
 }
 
-/* Tell what is due; what finds no room is listed and tried again.  It may be freed. */
-static void work(struct ptl_shard *shard, struct ptl_follower *follower)
+/* Tell what is due; what finds no room is listed and tried again: false.  It may be freed. */
+static bool work(struct ptl_shard *shard, struct ptl_follower *follower)
 {
     if (follower->due == DUE_REST) {
-        tell_rest(shard, follower);
-        return;
+        return tell_rest(shard, follower);
     }
     if (tell_outlet(shard, follower) < 0) {
         list(shard, follower);
-        return;
+        return false;
     }
     follower->due = DUE_NOTHING;
     if (follower->gone && !follower->running) {
         ptl_follower_free(shard, follower);
     }
+    return true;
 }
 
 static void make_due(struct ptl_shard *shard, struct ptl_follower *follower,
@@ -89,24 +91,28 @@ static void make_due(struct ptl_shard *shard, struct ptl_follower *follower,
 {
     /* The last thing is told alone: UNWATCH of an outlet that is not there does no harm. */
     follower->due = (uint8_t)due;
-    if (follower->listed) {
+    if (ptl_listed(&follower->listed)) {
         return;
     }
-    work(shard, follower);
+    (void)work(shard, follower); /* it is listed, if need be */
 }
 
 bool ptl_followers_work(struct ptl_shard *shard)
 {
-    struct ptl_follower *list = shard->directory->follower_dues;
+    struct ptl_list *dues = &shard->directory->follower_dues;
+    struct ptl_list now;
+    uint32_t units = PTL_SLICE, in_vain = 0;
 
-    shard->directory->follower_dues = NULL;
-    while (list != NULL) {
-        struct ptl_follower *follower = list;
-        list = follower->next;
-        follower->listed = false;
-        work(shard, follower);
+    ptl_list_init(&now);
+    ptl_list_append_all(&now, dues);
+    for (; !ptl_list_empty(&now) && units > 0 && in_vain < IN_VAIN_MAX; units--) {
+        struct ptl_follower *follower = ptl_container(now.next, struct ptl_follower, listed);
+        ptl_list_remove(&follower->listed);
+        in_vain += !work(shard, follower);
     }
-    return shard->directory->follower_dues != NULL;
+    shard->unfinished |= !ptl_list_empty(&now) && in_vain < IN_VAIN_MAX;
+    ptl_list_prepend_all(dues, &now);
+    return !ptl_list_empty(dues);
 }
 
 /* ---- Beginning and ending -------------------------------------------------------------------- */
@@ -121,7 +127,7 @@ static void end(struct ptl_shard *shard, struct ptl_follower *follower)
     ptl_map_remove(&shard->directory->followers, ptl_map_spread(follower->id), follower);
     ptl_belonging_remove(&follower->belonging);
     follower->gone = true;
-    if (shard->closing && !follower->listed && !follower->running) {
+    if (shard->closing && !ptl_listed(&follower->listed) && !follower->running) {
         ptl_follower_free(shard, follower);
         return;
     }
@@ -181,7 +187,7 @@ void ptl_follower_again(struct ptl_shard *shard, uint64_t id)
 {
     struct ptl_follower *follower = find(shard, id);
 
-    if (follower != NULL && !follower->listed) {
+    if (follower != NULL && !ptl_listed(&follower->listed)) {
         follower->due = DUE_WATCH;
         list(shard, follower); /* not at once: memory has to come back */
     }
@@ -193,14 +199,14 @@ void ptl_followers_drop(struct ptl_shard *shard)
     uint32_t at = 0;
 
     while ((follower = ptl_map_next(&shard->directory->followers, &at)) != NULL) {
-        if (!follower->listed) {
+        if (!ptl_listed(&follower->listed)) {
             ptl_belonging_remove(&follower->belonging);
             ptl_follower_free(shard, follower);
         }
     }
-    while (shard->directory->follower_dues != NULL) {
-        follower = shard->directory->follower_dues;
-        shard->directory->follower_dues = follower->next;
+    while (!ptl_list_empty(&shard->directory->follower_dues)) {
+        follower = ptl_container(shard->directory->follower_dues.next, struct ptl_follower, listed);
+        ptl_list_remove(&follower->listed);
         ptl_belonging_remove(&follower->belonging);
         ptl_follower_free(shard, follower);
     }
@@ -234,7 +240,7 @@ static void tell_outside(struct ptl_shard *shard, struct ptl_follower *follower,
     }
 }
 
-static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower)
+static bool tell_rest(struct ptl_shard *shard, struct ptl_follower *follower)
 {
     struct ptl_msg *held = follower->rest_held;
     struct ptl_msg changes = ptl_msg_borrow(follower->rest, 0);
@@ -243,11 +249,12 @@ static void tell_rest(struct ptl_shard *shard, struct ptl_follower *follower)
     follower->rest_held = NULL;
     if (ptl_follower_run(shard, follower->id, &changes)) {
         ptl_msg_free(held);
-        return;
+        return true;
     }
     follower->rest_held = held;
     follower->due = DUE_REST;
     list(shard, follower);
+    return false;
 }
 
 void ptl_follower_told(struct ptl_shard *shard, const struct ptl_op *told)
@@ -345,7 +352,7 @@ bool ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg
     }
     if (!follower->gone) {
         make_due(shard, follower, DUE_NEXT);
-    } else if (!follower->listed && follower->due == DUE_NOTHING) {
+    } else if (!ptl_listed(&follower->listed) && follower->due == DUE_NOTHING) {
         ptl_follower_free(shard, follower);
     }
     return true;

@@ -13,15 +13,15 @@
 #include "engine/directory/database.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
+#include "engine/shard/list.h"
 
 struct ptl_slot;
 
 struct ptl_follower {
     struct ptl_belonging belonging;
     uint64_t id;
-    struct ptl_follower *next; /* among those with something due */
-    uint8_t due;               /* enum ptl_follower_due */
-    bool listed;
+    struct ptl_list listed; /* among those with something due, the next one first */
+    uint8_t due;            /* enum ptl_follower_due */
     bool running;           /* its callback */
     bool gone;              /* taken back: freed once its outlet has been told */
     uint32_t place;         /* the family's shard */

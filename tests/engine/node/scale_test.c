@@ -705,6 +705,48 @@ static void long_update_that_contradicts_itself_is_compared_slice_by_slice(void 
     ptl_node_crash(node); /* while it compares */
 }
 
+/* ---- Watchers that take nothing ------------------------------------------------------------- */
+
+static int count_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
+{
+    (void)node;
+    (void)data;
+    if (change->event != PTL_DB_ADDED) {
+        return PTL_OK;
+    }
+    tried++;
+    told += ready;
+    return ready ? PTL_OK : PTL_LATER;
+}
+
+static void watchers_that_take_nothing_are_tried_some_a_turn(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_msg *value;
+
+    (void)state;
+    told = tried = 0;
+    ready = false;
+    assert_int_equal(ptl_msg_make(node, &value, "i", (int64_t)1), 0);
+    assert_int_equal(ptl_db_set(node, "fam", "key", value), 0);
+    ptl_msg_free(value);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(ptl_db_watch(node, "fam", count_change, NULL, NULL), 0);
+    }
+    settle(node);
+    while (node->shards[0].directory->followers.count < MANY || tried < MANY) {
+        ptl_node_turn(node, 0);
+    }
+    for (int i = 0; i < 20; i++) {
+        assert_true(tries_of_a_turn(node) <= 256);
+    }
+    ready = true;
+    while (told < MANY) {
+        assert_true(tries_of_a_turn(node) <= TURN_MAX);
+    }
+    ptl_node_crash(node);
+}
+
 /* ---- The end -------------------------------------------------------------------------------- */
 
 /* A walk that began again for each of them would take longer than any test may. */
@@ -740,6 +782,7 @@ int main(int argc, char **argv)
         WITNESSED(timers_that_are_due_at_once_fire_slice_by_slice_in_their_order),
         WITNESSED(whole_database_comes_and_goes_slice_by_slice),
         WITNESSED(long_updates_are_taken_slice_by_slice),
+        WITNESSED(watchers_that_take_nothing_are_tried_some_a_turn),
         WITNESSED(long_updates_of_owners_are_taken_slice_by_slice),
         WITNESSED(long_update_that_contradicts_itself_is_compared_slice_by_slice),
         WITNESSED(node_with_half_a_million_monitors_stops_at_once),

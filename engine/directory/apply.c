@@ -1,9 +1,9 @@
 #include "engine/directory/apply.h"
 
 #include "engine/directory/attachment.h"
+#include "engine/directory/intake_limit.h"
 #include "engine/directory/interest.h"
 #include "engine/directory/key.h"
-#include "engine/directory/limit.h"
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/message/name.h"
@@ -151,8 +151,8 @@ static bool is_fit(struct ptl_shard *shard, const struct ptl_op *op)
     if (ptl_dir_kind(op) == PTL_DIR_CHANGE) {
         struct ptl_interest *interest = interest_in(shard, op);
         if (interest->state != PTL_INTEREST_FRESH) {
-            ptl_limit_warn(shard, op->node, ptl_interest_family(interest),
-                           "a change before its first copy");
+            ptl_intake_warn(shard, op->node, ptl_interest_family(interest),
+                            "a change before its first copy");
             return false;
         }
     }
@@ -183,11 +183,11 @@ bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct pt
 
 void ptl_apply_end(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_update *update)
 {
-    bool is_over = ptl_dir_kind(op) == PTL_DIR_UPDATE && ptl_limit_is_over(shard, op->node);
+    bool is_over = ptl_dir_kind(op) == PTL_DIR_UPDATE && ptl_intake_is_over(shard, op->node);
 
     ptl_update_end(shard, update);
     if (update->trouble != NULL) {
-        ptl_limit_warn(shard, op->node, update->family, update->trouble);
+        ptl_intake_warn(shard, op->node, update->family, update->trouble);
     }
     /* An owner that is not attached was lost meanwhile, as another shard of the peer's told. */
     if (is_over || (update->result < 0 && update->result != PTL_EOWNER)) {

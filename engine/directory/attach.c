@@ -5,7 +5,7 @@
 #include "engine/directory/post.h"
 #include "engine/directory/whereabouts.h"
 #include "engine/link/failure.h"
-#include "engine/link/packet.h"
+#include "engine/link/link_send.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"

@@ -7,7 +7,7 @@
  *
  * Who asks and who answers sit on different shards, so everything is an op (PTL_OP_DIRECTORY) to
  * the shard that has the family; what concerns a whole node goes to all shards.  The owner of a
- * link reads the peer's requests (request.h); shard 0 decides on our role (director.h).
+ * link reads the peer's requests (request.h); shard 0 decides on our role (role_choice.h).
  *
  * An ordinary node keeps of the network's database only the families that are watched here: each
  * as the database of an owner of its own, NUL and the family's name, which ranks before all
@@ -20,9 +20,9 @@
 #include "engine/directory/op_words.h"
 #include "engine/message/name.h"
 #include "engine/portolan.h"
-#include "engine/shard/due.h"
 #include "engine/shard/list.h"
 #include "engine/shard/map.h"
+#include "engine/shard/untold.h"
 #include "io/buffer.h"
 #include "store/watch.h"
 
@@ -85,11 +85,11 @@ enum ptl_role {
     PTL_ROLE_GLOBAL,
 };
 
-struct ptl_director; /* shard 0 only: director.c */
+struct ptl_role_choice; /* shard 0 only: role_choice.c */
 
 /* What waits for room in the ring to one shard: ops of ours, in order (post.c). */
 struct ptl_posting {
-    struct ptl_due due;
+    struct ptl_untold untold;
     struct ptl_parcel *first, *last;
 };
 
@@ -110,7 +110,7 @@ struct ptl_shard_directory {
     /* post.c */
     bool needs_master;                           /* shard 0 knows */
     struct ptl_posting postings[PTL_SHARDS_MAX]; /* to the shards */
-    struct ptl_due failing_due;                  /* while the two below have to be told */
+    struct ptl_untold failing_untold;            /* while the two below have to be told */
     bool failing;                                /* one of the peers is */
     uint64_t failing_owners; /* a bit a shard: all its links are, nobody knows which it was */
 
@@ -118,9 +118,9 @@ struct ptl_shard_directory {
     struct ptl_map peers; /* struct ptl_peer by node hash */
     bool asking;          /* one of them is to be asked for all once more */
 
-    /* mesh.c; director.c */
-    uint64_t addresses;            /* the number of those of ours that stand in 'l */
-    struct ptl_director *director; /* shard 0 only */
+    /* mesh.c; role_choice.c */
+    uint64_t addresses;                  /* the number of those of ours that stand in 'l */
+    struct ptl_role_choice *role_choice; /* shard 0 only */
 
     /* interest.c */
     struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */

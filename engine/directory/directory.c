@@ -3,7 +3,6 @@
 #include "engine/directory/apply.h"
 #include "engine/directory/attach.h"
 #include "engine/directory/attachment.h"
-#include "engine/directory/director.h"
 #include "engine/directory/find.h"
 #include "engine/directory/follower.h"
 #include "engine/directory/interest.h"
@@ -19,6 +18,7 @@
 #include "engine/directory/registration.h"
 #include "engine/directory/replacing.h"
 #include "engine/directory/request.h"
+#include "engine/directory/role_choice.h"
 #include "engine/directory/roles.h"
 #include "engine/shard/node.h"
 #include "engine/shard/slice.h"
@@ -46,19 +46,19 @@ static void take_unfollow(struct ptl_shard *shard, const struct ptl_op *op)
 
 static void take_seed(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_director_seed(shard, op->node);
+    ptl_role_choice_seed(shard, op->node);
 }
 
 static void take_needed(struct ptl_shard *shard, const struct ptl_op *op)
 {
     (void)op;
-    ptl_director_needed(shard);
+    ptl_role_choice_needed(shard);
 }
 
 static void take_wanted(struct ptl_shard *shard, const struct ptl_op *op)
 {
     (void)op;
-    ptl_director_wanted(shard);
+    ptl_role_choice_wanted(shard);
 }
 
 static void take_addresses(struct ptl_shard *shard, const struct ptl_op *op)
@@ -201,7 +201,7 @@ static int init(struct ptl_shard *shard)
     }
     struct ptl_source own = ptl_directory_own(shard);
     int err = ptl_store_attach(directory->store, &own);
-    return err < 0 ? err : ptl_director_init(shard);
+    return err < 0 ? err : ptl_role_choice_init(shard);
 }
 
 static void drop(struct ptl_shard *shard)
@@ -220,7 +220,7 @@ static void drop(struct ptl_shard *shard)
     ptl_peers_drop(shard);
     ptl_map_drop(&directory->by_follower);
     ptl_directory_post_drop(shard);
-    ptl_director_drop(shard);
+    ptl_role_choice_drop(shard);
     ptl_store_free(directory->store);
     ptl_buffer_drop(&directory->sets);
     ptl_buffer_drop(&directory->dels);

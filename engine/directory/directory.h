@@ -7,7 +7,7 @@
  *
  * Who asks and who answers sit on different shards, so everything is an op (PTL_OP_DIRECTORY) to
  * the shard that has the family; what concerns a whole node goes to all shards.  The owner of a
- * link reads the peer's requests (request.h); shard 0 decides on our role (director.h).
+ * link reads the peer's requests (request.h); shard 0 decides on our role (role_choice.h).
  *
  * This is the top of the room: it knows each op's taker, what is worked off in a turn, and how a
  * shard's part begins and ends.  What it keeps stands in database.h.

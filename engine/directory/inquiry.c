@@ -87,7 +87,7 @@ int ptl_inquiry_pass_all(const struct ptl_inquiry *q, struct ptl_op *op)
     return err;
 }
 
-/* The family that the values begin with; false: there is none. */
+/* The name, of whatever, that the values begin with; false: there is none. */
 bool ptl_inquiry_name(struct ptl_inquiry *q, struct ptl_span *name)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);

@@ -34,8 +34,8 @@ static void lose(struct ptl_shard *shard, const struct ptl_op *op)
         directory->failing_owners |= UINT64_C(1) << ptl_directory_owner(shard, op->node);
     }
     bool failing = directory->failing || directory->failing_owners != 0;
-    if (failing && !ptl_due_waits(&directory->failing_due)) {
-        ptl_due_wait(shard, &directory->failing_due, shard->index);
+    if (failing && !ptl_untold_waits(&directory->failing_untold)) {
+        ptl_untold_wait(shard, &directory->failing_untold, shard->index);
     }
 }
 
@@ -56,14 +56,14 @@ static void let_wait(struct ptl_shard *shard, unsigned to, const struct ptl_op *
         posting->last->next = parcel;
     }
     posting->last = parcel;
-    if (!ptl_due_waits(&posting->due)) {
-        ptl_due_wait(shard, &posting->due, to);
+    if (!ptl_untold_waits(&posting->untold)) {
+        ptl_untold_wait(shard, &posting->untold, to);
     }
 }
 
 bool ptl_directory_waits(const struct ptl_shard *shard, unsigned to)
 {
-    return shard->directory->postings[to].first != NULL || ptl_dues_wait_for(shard, to);
+    return shard->directory->postings[to].first != NULL || ptl_untold_wait_for(shard, to);
 }
 
 void ptl_directory_post(struct ptl_shard *shard, unsigned to, const struct ptl_op *op)
@@ -81,16 +81,16 @@ void ptl_directory_post_all(struct ptl_shard *shard, const struct ptl_op *op)
 }
 
 /* Post what waits for one shard: the ring has room. */
-static int post_waiting(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int post_waiting(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
-    struct ptl_posting *posting = ptl_container(due, struct ptl_posting, due);
+    struct ptl_posting *posting = ptl_container(untold, struct ptl_posting, untold);
     unsigned to = (unsigned)(posting - shard->directory->postings);
 
     while (posting->first != NULL) {
         struct ptl_parcel *parcel = posting->first;
         struct ptl_op op;
         ptl_op_unpack(parcel->bytes, &op);
-        int err = *units > 0 ? ptl_due_post(shard, due, to, &op) : PTL_LATER;
+        int err = *units > 0 ? ptl_untold_post(shard, untold, to, &op) : PTL_LATER;
         if (err < 0) {
             return err;
         }
@@ -131,7 +131,7 @@ static int fail_peers(struct ptl_shard *shard)
         struct ptl_op op = failure(ptl_port_node(&peer->port), PTL_ENOMEM);
         unsigned owner = ptl_directory_owner(shard, op.node);
         int posted =
-            peer->failing ? ptl_due_post(shard, &directory->failing_due, owner, &op) : PTL_OK;
+            peer->failing ? ptl_untold_post(shard, &directory->failing_untold, owner, &op) : PTL_OK;
         peer->failing = posted < 0;
         err = posted < 0 ? posted : err; /* others may have room */
     }
@@ -149,7 +149,7 @@ static int fail_owners(struct ptl_shard *shard)
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
         uint64_t bit = UINT64_C(1) << i;
         int posted = (directory->failing_owners & bit) != 0
-                         ? ptl_due_post(shard, &directory->failing_due, i, &op)
+                         ? ptl_untold_post(shard, &directory->failing_untold, i, &op)
                          : PTL_OK;
         directory->failing_owners &= posted == PTL_OK ? ~bit : ~UINT64_C(0);
         err = posted < 0 ? posted : err;
@@ -157,12 +157,12 @@ static int fail_owners(struct ptl_shard *shard)
     return err;
 }
 
-static int tell_failing(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int tell_failing(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
     int peers = fail_peers(shard);
     int owners = fail_owners(shard);
 
-    (void)due;
+    (void)untold;
     (void)units;
     return peers < 0 ? peers : owners;
 }
@@ -181,9 +181,9 @@ void ptl_directory_need(struct ptl_shard *shard)
 void ptl_directory_post_init(struct ptl_shard_directory *directory)
 {
     for (unsigned i = 0; i < PTL_SHARDS_MAX; i++) {
-        directory->postings[i].due.tell = post_waiting;
+        directory->postings[i].untold.tell = post_waiting;
     }
-    directory->failing_due.tell = tell_failing;
+    directory->failing_untold.tell = tell_failing;
 }
 
 void ptl_directory_post_drop(struct ptl_shard *shard)

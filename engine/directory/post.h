@@ -3,7 +3,7 @@
  * fail when even that cannot be.
  *
  *   post --ring has room--> the other shard
- *     '--full--> parcels, one queue a shard --as it has room: shard/due.h--> ring
+ *     '--full--> parcels, one queue a shard --as it has room: shard/untold.h--> ring
  *           '--no memory--> a bit: of the peer, or of its owner --> its link fails, and begins anew
  *
  * Thread: the shard's.

@@ -25,15 +25,15 @@ void ptl_registration_free(struct ptl_shard *shard, struct ptl_registration *reg
 }
 
 /* What is so by now.  One whose port is gone is freed when that has been told. */
-static int tell_due(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int tell_untold(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
-    struct ptl_registration *registration = ptl_container(due, struct ptl_registration, due);
+    struct ptl_registration *registration = ptl_container(untold, struct ptl_registration, untold);
     struct ptl_op op = ptl_dir_op(registration->gone ? PTL_DIR_DEL : PTL_DIR_SET);
 
     op.body = ptl_msg_body(registration->entry);
     op.count = registration->entry->count;
     op.whole = registration->entry;
-    int err = ptl_due_post(shard, due, registration->place, &op);
+    int err = ptl_untold_post(shard, untold, registration->place, &op);
     (void)units;
     if (err == PTL_OK && registration->gone) {
         ptl_list_remove(&registration->listed);
@@ -44,9 +44,9 @@ static int tell_due(struct ptl_shard *shard, struct ptl_due *due, uint64_t *unit
 
 static void tell(struct ptl_shard *shard, struct ptl_registration *registration)
 {
-    registration->due.tell = tell_due;
-    if (!ptl_due_waits(&registration->due)) {
-        ptl_due_tell(shard, &registration->due);
+    registration->untold.tell = tell_untold;
+    if (!ptl_untold_waits(&registration->untold)) {
+        ptl_untold_tell(shard, &registration->untold);
     }
 }
 

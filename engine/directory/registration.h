@@ -8,16 +8,16 @@
 
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
-#include "engine/shard/due.h"
 #include "engine/shard/op.h"
+#include "engine/shard/untold.h"
 
 struct ptl_shard;
 struct ptl_slot;
 
 struct ptl_registration {
     struct ptl_belonging belonging;
-    struct ptl_due due;     /* while it is still to be told */
-    struct ptl_list listed; /* among those whose port is gone, until that is told */
+    struct ptl_untold untold; /* while it is still to be told */
+    struct ptl_list listed;   /* among those whose port is gone, until that is told */
     bool gone;
     uint32_t place;        /* the family's shard */
     struct ptl_msg *entry; /* family, key, value */

@@ -2,9 +2,9 @@
 
 #include "engine/directory/apply.h"
 #include "engine/directory/attachment.h"
+#include "engine/directory/intake_limit.h"
 #include "engine/directory/interest.h"
 #include "engine/directory/key.h"
-#include "engine/directory/limit.h"
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/message/message.h"
@@ -151,10 +151,10 @@ static int next_entry(struct ptl_shard *shard, struct ptl_replacing *r,
         return PTL_OK;
     }
     if (err < 0) {
-        note_trouble(r, ptl_limit_key_trouble(err), family_of(r));
+        note_trouble(r, ptl_intake_key_trouble(err), family_of(r));
     } else if (value.size > shard->node->options.db_value_bytes_max) {
         note_trouble(r, "a value over the limit", family_of(r));
-    } else if (!r->by_global || !ptl_limit_is_echo(shard, key)) {
+    } else if (!r->by_global || !ptl_intake_is_echo(shard, key)) {
         return set(shard, r, source, key, value);
     }
     return PTL_OK;
@@ -197,7 +197,7 @@ static int go_on_update(struct ptl_shard *shard, struct ptl_replacing *r, uint32
         return OVERTAKEN;
     }
     bool left = ptl_update_work(shard, &r->update, &source, units);
-    bool is_over = ptl_dir_kind(&r->op) == PTL_DIR_UPDATE && ptl_limit_is_over(shard, peer_id(r));
+    bool is_over = ptl_dir_kind(&r->op) == PTL_DIR_UPDATE && ptl_intake_is_over(shard, peer_id(r));
     return left && !is_over ? GOES_ON : IS_DONE;
 }
 
@@ -224,13 +224,14 @@ static void tell_taken(struct ptl_shard *shard, const struct ptl_replacing *r)
 static void judge(struct ptl_shard *shard, struct ptl_replacing *r, int result)
 {
     if (r->trouble != NULL) {
-        ptl_limit_warn(shard, peer_id(r), ptl_span(r->trouble_family, r->trouble_size), r->trouble);
+        ptl_intake_warn(shard, peer_id(r), ptl_span(r->trouble_family, r->trouble_size),
+                        r->trouble);
     }
     if (result == IS_DONE && r->is_copy) {
         struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
         ptl_interest_copied(interest);
     }
-    if (!r->is_copy && ptl_limit_is_over(shard, peer_id(r))) {
+    if (!r->is_copy && ptl_intake_is_over(shard, peer_id(r))) {
         result = PTL_ELIMIT;
     }
     if (result < 0 && result != OVERTAKEN) {

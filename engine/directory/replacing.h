@@ -6,9 +6,9 @@
  *                --UPDATE, OWNED, CHANGE--> begin --> key, key ... (update.h) --TAKEN-->
  *                                      a slice a turn
  *
- * A whole one replaces as many.  What the same peer says behind it must
- * not be applied before: so its link is not read until all shards that have a part of it have said
- * that they have taken theirs.  It is one for a peer, therefore.
+ * A whole copy replaces all entries that the peer had before.  What the same peer says behind it
+ * must not be applied before it is in: so its link is not read until all shards that have a part of
+ * it have said that they have taken theirs.  A peer has one at a time, therefore.
  *
  * What is wrong with an entry leaves it out, with a line in the log; what is wrong with the whole
  * costs the peer its link, and with that all of its entries.

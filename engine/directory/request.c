@@ -395,7 +395,7 @@ static int take_change(struct ptl_inquiry *q)
                                           : ptl_inquiry_no_family(q);
 }
 
-/* "SHARD.NUMBER", as question.c makes them. */
+/* "SHARD.NUMBER", as question_master.c makes them. */
 static bool read_id(struct ptl_span text, unsigned shards, unsigned *shard, uint64_t *number)
 {
     char copy[40];

@@ -1,7 +1,6 @@
 #include "engine/directory/roles.h"
 
 #include "engine/directory/attach.h"
-#include "engine/directory/director.h"
 #include "engine/directory/find.h"
 #include "engine/directory/interest.h"
 #include "engine/directory/mesh.h"
@@ -10,6 +9,7 @@
 #include "engine/directory/post.h"
 #include "engine/directory/question.h"
 #include "engine/directory/replacing.h"
+#include "engine/directory/role_choice.h"
 #include "engine/shard/node.h"
 
 /* One that becomes global asks its master for so long, while the others' databases come in. */
@@ -189,8 +189,8 @@ void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node)
         .attachment = UINT64_MAX,
     };
 
-    if (directory->director != NULL) {
-        ptl_director_link_down(shard, node);
+    if (directory->role_choice != NULL) {
+        ptl_role_choice_link_down(shard, node);
     }
     if (ptl_directory_is_master(directory, node)) {
         enter(directory, ptl_directory_is_global(directory) ? PTL_ROLE_GLOBAL : PTL_ROLE_ALONE);

@@ -11,7 +11,7 @@
  *   a peer is global   it brings its database itself, and is fed ours
  *   a link is down     what came through it goes; a master that is lost is waited for
  *
- * Shard 0 decides on our own role (director.h).  Thread: the shard's.  Spec: AEMP protocol 5.
+ * Shard 0 decides on our own role (role_choice.h).  Thread: the shard's.  Spec: AEMP protocol 5.
  */
 #pragma once
 

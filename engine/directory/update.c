@@ -1,8 +1,8 @@
 #include "engine/directory/update.h"
 
 #include "engine/directory/database.h"
+#include "engine/directory/intake_limit.h"
 #include "engine/directory/key.h"
-#include "engine/directory/limit.h"
 #include "engine/shard/node.h"
 
 /* Keys that the store is told to expect, ahead of the one that is being set. */
@@ -102,7 +102,7 @@ static void delete_one(struct ptl_shard *shard, struct ptl_update *update,
     int err = ptl_key_next(&update->at, room, &key);
 
     if (err < 0) {
-        update->trouble = ptl_limit_key_trouble(err);
+        update->trouble = ptl_intake_key_trouble(err);
         return;
     }
     note_result(update, ptl_store_del(shard->directory->store, source, update->family, key));
@@ -131,10 +131,10 @@ static void set_one(struct ptl_shard *shard, struct ptl_update *update,
     if (err == PTL_EEND || ptl_next_span(&update->at, &value) < 0) {
         stop(update, NULL, PTL_OK);
     } else if (err < 0) {
-        update->trouble = ptl_limit_key_trouble(err);
+        update->trouble = ptl_intake_key_trouble(err);
     } else if (value.size > value_max) {
         update->trouble = "a value over the limit";
-    } else if (!update->skips_echoes || !ptl_limit_is_echo(shard, key)) {
+    } else if (!update->skips_echoes || !ptl_intake_is_echo(shard, key)) {
         note_result(update,
                     ptl_store_set(shard->directory->store, source, update->family, key, value));
     }

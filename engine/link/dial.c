@@ -54,8 +54,8 @@ int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
     return PTL_OK;
 }
 
-/* It is over and has led nowhere: whoever wanted it is told. */
-static void give_up(struct ptl_dial *dial, int err)
+/* It is over: by a connection, or else whoever wanted it is told that it has led nowhere. */
+static void end(struct ptl_dial *dial, int err)
 {
     struct ptl_shard *shard = dial->shard;
     struct ptl_dial_owner owner = dial->owner;
@@ -86,7 +86,7 @@ static void step(struct ptl_dial *dial, int last_err)
         }
         last_err = err;
     }
-    give_up(dial, last_err);
+    end(dial, last_err);
 }
 
 void ptl_dial_resolved(struct ptl_dial *dial, int err, const struct ptl_address addresses[],
@@ -98,7 +98,7 @@ void ptl_dial_resolved(struct ptl_dial *dial, int err, const struct ptl_address 
         return;
     }
     if (err < 0 || count == 0) {
-        give_up(dial, err < 0 ? err : PTL_ERESOLVE);
+        end(dial, err < 0 ? err : PTL_ERESOLVE);
         return;
     }
     dial->count = count < PTL_RESOLVE_MAX ? count : PTL_RESOLVE_MAX;
@@ -114,7 +114,7 @@ void ptl_dial_failed(struct ptl_dial *dial, int err)
 
 void ptl_dial_reached(struct ptl_dial *dial)
 {
-    give_up(dial, PTL_OK);
+    end(dial, PTL_OK);
 }
 
 void ptl_dial_abandon(struct ptl_dial *dial)

@@ -29,14 +29,14 @@ static struct ptl_op down(const struct ptl_shard *shard, const struct ptl_link *
  * Tell one shard, in the order of the failures: having been told of one says that it knows of all
  * before it.  What a link has announced before its end waits for the same ring, and goes first.
  */
-static int tell_shard(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int tell_shard(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
-    struct ptl_failings *failings = ptl_container(due, struct ptl_failings, due);
+    struct ptl_failings *failings = ptl_container(untold, struct ptl_failings, untold);
     unsigned to = (unsigned)(failings - shard->links->failings);
 
     while (failings->next != NULL) {
         struct ptl_op op = down(shard, failings->next);
-        int err = *units > 0 ? ptl_due_post(shard, due, to, &op) : PTL_LATER;
+        int err = *units > 0 ? ptl_untold_post(shard, untold, to, &op) : PTL_LATER;
         if (err < 0) {
             return err;
         }
@@ -53,8 +53,8 @@ void ptl_link_tell_failed(struct ptl_shard *shard, struct ptl_link *link)
         struct ptl_failings *failings = &shard->links->failings[i];
         if (failings->next == NULL) {
             failings->next = link;
-            failings->due.tell = tell_shard;
-            ptl_due_wait(shard, &failings->due, i);
+            failings->untold.tell = tell_shard;
+            ptl_untold_wait(shard, &failings->untold, i);
         }
     }
 }

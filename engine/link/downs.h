@@ -4,7 +4,7 @@
  *
  *   failing links   [ 7 ] -> [ 8 ] -> [ 9 ]
  *                     ^        ^
- *   shard 0 is told --'        '-- shard 1 is, as the rings have room (engine/shard/due.h)
+ *   shard 0 is told --'        '-- shard 1 is, as the rings have room (engine/shard/untold.h)
  *
  * Thread: the link owner's.  Spec: design G2.
  */

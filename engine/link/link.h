@@ -103,7 +103,7 @@ struct ptl_link {
     bool dirty;                    /* has something to flush */
     struct ptl_link *dirty_next;
 
-    /* What waits and is watched, in any state but FAILING's: packet.c, watch_*.c */
+    /* What waits and is watched, in any state but FAILING's: link_send.c, watch_*.c */
     struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
     uint64_t weight;                                 /* bytes in `waiting` */
     uint64_t weighed;                                /* bytes of this link in links.weight */

@@ -2,10 +2,10 @@
 
 #include "engine/link/connection.h"
 #include "engine/link/link.h"
+#include "engine/link/link_send.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/linked.h"
 #include "engine/link/listener.h"
-#include "engine/link/packet.h"
 #include "engine/link/peer_full.h"
 #include "engine/link/peer_limit.h"
 #include "engine/link/shard_links.h"

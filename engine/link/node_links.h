@@ -3,9 +3,9 @@
  */
 #pragma once
 
-#include "engine/link/losses.h"
 #include "engine/link/peer_limit.h"
 #include "engine/link/seed.h"
+#include "engine/link/stop_losses.h"
 #include "engine/shard/map.h"
 
 #include <pthread.h>

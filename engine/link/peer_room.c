@@ -2,7 +2,7 @@
 
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
-#include "engine/link/packet.h"
+#include "engine/link/link_send.h"
 #include "engine/link/peer_full.h"
 #include "engine/link/shard_links.h"
 #include "engine/message/name.h"

@@ -8,8 +8,8 @@
 
 #include "engine/link/making.h"
 #include "engine/link/stranger.h"
-#include "engine/shard/due.h"
 #include "engine/shard/map.h"
+#include "engine/shard/untold.h"
 
 #include <stdint.h>
 
@@ -29,7 +29,7 @@ struct ptl_shard;
 
 /* The failures that a shard still has to be told of (downs.c). */
 struct ptl_failings {
-    struct ptl_due due;
+    struct ptl_untold untold;
     struct ptl_link *next; /* the first of them, of those that are failing; NULL: it knows all */
 };
 

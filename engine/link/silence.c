@@ -4,7 +4,7 @@
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
-#include "engine/link/packet.h"
+#include "engine/link/link_send.h"
 #include "engine/link/stream.h"
 #include "engine/shard/node.h"
 

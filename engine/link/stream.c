@@ -4,8 +4,8 @@
 #include "engine/link/handover.h"
 #include "engine/link/joining.h"
 #include "engine/link/link.h"
+#include "engine/link/link_send.h"
 #include "engine/link/opening.h"
-#include "engine/link/packet.h"
 #include "engine/link/places.h"
 #include "engine/link/receive.h"
 #include "engine/link/seed.h"
@@ -31,29 +31,27 @@ static bool decide(struct ptl_connection *c)
 }
 
 /* It is closed as soon as the peer has our proof, which may still have to be sent. */
-static bool wait_for_proof(struct ptl_connection *c)
+static void wait_for_proof(struct ptl_connection *c)
 {
     ptl_connection_prove(c);
     if (c->state == PTL_CONNECTION_REFUSED && is_over(c)) {
         ptl_connection_over(c, c->end_err);
     }
-    return false;
 }
 
 /* Take packets out of the backlog. */
-static bool read_backlog(struct ptl_connection *c)
+static void read_backlog(struct ptl_connection *c)
 {
     struct ptl_span input = ptl_backlog_bytes(&c->backlog);
     size_t before = input.size;
 
     if (c->hearing != PTL_HEARS || input.size == 0 || !ptl_connection_read(c, &input)) {
-        return false;
+        return;
     }
     ptl_backlog_taken(&c->backlog, before - input.size);
     if (input.size == 0) {
         ptl_backlog_ease(&c->backlog);
     }
-    return false;
 }
 
 /* One step of the machine.  Returns whether something changed, so that another may follow. */
@@ -68,9 +66,11 @@ static bool step(struct ptl_connection *c)
     case PTL_CONNECTION_PROVED:
         return decide(c);
     case PTL_CONNECTION_REFUSED:
-        return wait_for_proof(c);
+        wait_for_proof(c);
+        break;
     case PTL_CONNECTION_UP:
-        return read_backlog(c);
+        read_backlog(c);
+        break;
     case PTL_CONNECTION_CONNECTING:
     case PTL_CONNECTION_MOVING:
     case PTL_CONNECTION_FINISHING:

@@ -2,8 +2,8 @@
 
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
+#include "engine/link/link_send.h"
 #include "engine/link/link_weight.h"
-#include "engine/link/packet.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/monitor.h"

@@ -2,7 +2,7 @@
 
 #include "engine/link/addresses.h"
 #include "engine/link/link.h"
-#include "engine/link/packet.h"
+#include "engine/link/link_send.h"
 #include "engine/link/watched.h"
 #include "engine/message/message.h"
 #include "engine/port/bottleneck.h"

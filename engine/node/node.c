@@ -1,8 +1,8 @@
 #include "engine/node/node.h"
 
 #include "engine/directory/node_directory.h"
-#include "engine/link/losses.h"
 #include "engine/link/node_links.h"
+#include "engine/link/stop_losses.h"
 #include "engine/message/message.h"
 #include "engine/node/node_own.h"
 #include "engine/node/options.h"

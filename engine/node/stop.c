@@ -2,11 +2,11 @@
 
 #include "engine/directory/directory.h"
 #include "engine/link/links_end.h"
-#include "engine/link/losses.h"
 #include "engine/link/shard_links.h"
+#include "engine/link/stop_losses.h"
 #include "engine/node/bind.h"
 #include "engine/node/node_own.h"
-#include "engine/port/fall.h"
+#include "engine/port/monitor_fall.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 

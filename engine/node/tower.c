@@ -27,11 +27,11 @@
 #include "engine/node/node_own.h"
 #include "engine/node/stop.h"
 #include "engine/port/estate.h"
-#include "engine/port/fall.h"
 #include "engine/port/fire.h"
+#include "engine/port/monitor_fall.h"
+#include "engine/port/monitor_take.h"
 #include "engine/port/outside.h"
 #include "engine/port/ports.h"
-#include "engine/port/put_off.h"
 #include "engine/port/shard_ports.h"
 #include "engine/port/spawn.h"
 #include "engine/shard/node.h"
@@ -39,7 +39,10 @@
 #include "engine/shard/take.h"
 #include "engine/shard/tower.h"
 
-/* The database looks for room in the rings again after this; all else waits as due.h says. */
+/*
+ * The database looks for room in the rings again after this, as timers' messages do (after.c); all
+ * that must be told to a shard waits for its ring instead (untold.h).
+ */
 #define AGAIN_NS UINT64_C(1000000)
 
 /* ---- Operations: of a port's flow, wherever that port is ------------------------------------ */
@@ -224,7 +227,7 @@ static uint64_t begin_ports(struct ptl_shard *shard)
 
 static uint64_t take_put_off(struct ptl_shard *shard)
 {
-    ptl_put_off_resume(shard);
+    ptl_monitors_resume(shard);
     return UINT64_MAX;
 }
 
@@ -297,7 +300,7 @@ static uint64_t waiters_due(struct ptl_shard *shard)
 
 static uint64_t put_off_due(struct ptl_shard *shard)
 {
-    return at_once_if(ptl_put_off_may_resume(shard));
+    return at_once_if(ptl_monitors_may_resume(shard));
 }
 
 static ptl_step_fn *const turn[] = {
@@ -314,9 +317,9 @@ static ptl_step_fn *const turn[] = {
     fire_monitors,
     run_ports,
     tick_links,
-    ptl_untold_work,
+    ptl_monitors_tell_again,
     ptl_links_go_on,
-    ptl_shard_tell,
+    ptl_untold_work,
     work_on_directory,
     ptl_node_stop_work,
     ptl_log_work,

@@ -2,13 +2,13 @@
  * engine/port/after.h - what the program wants to happen later: a call of its own, or a message.
  *
  *   ptl_after() --> heap --its time--> called; PTL_LATER: once more in a millisecond
- *   ptl_after_send() --> heap --its time--> sent; no room: waits in line (engine/port/jam.h)
+ *   ptl_after_send() --> heap --its time--> sent; no room: waits in line (engine/port/after_jam.h)
  *
  * What a port has made ends with it.  Thread: the shard's, unless it says otherwise.
  */
 #pragma once
 
-#include "engine/port/jam.h"
+#include "engine/port/after_jam.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/map.h"

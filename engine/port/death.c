@@ -103,7 +103,7 @@ void ptl_ports_drop(struct ptl_shard *shard)
         if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
             if (slot->more != NULL) {
                 ptl_map_drop(&slot->more->watchers);
-                ptl_due_cancel(shard, &slot->more->fullness.due);
+                ptl_untold_cancel(shard, &slot->more->fullness.untold);
                 slot->more->fullness = (struct ptl_fullness){.full = false};
             }
             ptl_port_die(shard, slot, NULL);

@@ -109,11 +109,11 @@ static void wait_anew(struct ptl_shard *shard, struct ptl_monitoring *monitoring
 {
     if (err != PTL_EFULL) {
         monitoring->again_at = shard->now + AGAIN_NS;
-        ptl_list_append(&shard->ports->monitors.again, &monitoring->due.listed);
+        ptl_list_append(&shard->ports->monitors.again, &monitoring->untold.listed);
     } else if (waits_for_port(shard, monitoring)) {
-        ptl_full_wait(shard, monitoring->to, &monitoring->due);
+        ptl_full_wait(shard, monitoring->to, &monitoring->untold);
     } else {
-        ptl_due_wait(shard, &monitoring->due, ptl_place_of(shard->node, monitoring->to));
+        ptl_untold_wait(shard, &monitoring->untold, ptl_place_of(shard->node, monitoring->to));
     }
 }
 
@@ -126,9 +126,9 @@ static int try_again(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 }
 
 /* In its turn: the ring has room. */
-static int tell_untold(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int tell_untold(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
-    struct ptl_monitoring *monitoring = ptl_container(due, struct ptl_monitoring, due);
+    struct ptl_monitoring *monitoring = ptl_container(untold, struct ptl_monitoring, untold);
     int err = try_again(shard, monitoring);
 
     (void)units;
@@ -146,17 +146,17 @@ static struct ptl_monitoring *first_again(const struct ptl_shard *shard)
     const struct ptl_list *again = &shard->ports->monitors.again;
 
     return ptl_list_empty(again) ? NULL
-                                 : ptl_container(again->next, struct ptl_monitoring, due.listed);
+                                 : ptl_container(again->next, struct ptl_monitoring, untold.listed);
 }
 
-uint64_t ptl_untold_work(struct ptl_shard *shard)
+uint64_t ptl_monitors_tell_again(struct ptl_shard *shard)
 {
     struct ptl_monitoring *monitoring;
     uint32_t units = PTL_SLICE, refusals = 0;
 
     while ((monitoring = first_again(shard)) != NULL && monitoring->again_at <= shard->now &&
            units > 0 && refusals < REFUSALS_MAX) {
-        ptl_list_remove(&monitoring->due.listed);
+        ptl_list_remove(&monitoring->untold.listed);
         int err = try_again(shard, monitoring);
         if (err != PTL_OK) {
             wait_anew(shard, monitoring, err);
@@ -176,11 +176,11 @@ uint64_t ptl_untold_work(struct ptl_shard *shard)
 static void keep_untold(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                         const struct ptl_msg *reason, int err)
 {
-    ptl_assert(!monitoring->untold && monitoring->reason == NULL);
+    ptl_assert(!monitoring->fired && monitoring->reason == NULL);
     monitoring->reason = ptl_reason_keep(shard, reason);
-    monitoring->untold = true;
+    monitoring->fired = true;
     shard->ports->monitors.untold++;
-    monitoring->due.tell = tell_untold;
+    monitoring->untold.tell = tell_untold;
     wait_anew(shard, monitoring, err);
 }
 
@@ -188,7 +188,7 @@ static void keep_untold(struct ptl_shard *shard, struct ptl_monitoring *monitori
 static bool comes_behind(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
 {
     return monitoring->to != NULL &&
-           ptl_dues_wait_for(shard, ptl_place_of(shard->node, monitoring->to));
+           ptl_untold_wait_for(shard, ptl_place_of(shard->node, monitoring->to));
 }
 
 void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,

@@ -7,7 +7,7 @@
  *                          '--PTL_LATER, no memory--> waits for a millisecond
  *
  * So that one waits needs no memory; and who waits for room is not asked again before there is some
- * (engine/shard/due.h).  Thread: the shard's.
+ * (engine/shard/untold.h).  Thread: the shard's.
  */
 #pragma once
 
@@ -24,4 +24,4 @@ void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitor
 void ptl_monitoring_refuse(struct ptl_shard *shard, struct ptl_monitoring *monitoring, int err);
 
 /* A step of the turn: call those whose time is over, some a turn. */
-uint64_t ptl_untold_work(struct ptl_shard *shard);
+uint64_t ptl_monitors_tell_again(struct ptl_shard *shard);

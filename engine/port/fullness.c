@@ -14,8 +14,8 @@
  */
 struct full_key {
     uint64_t hash;
-    struct ptl_list dues; /* what has to be told there, when there is room */
-    uint64_t control;     /* bytes of control ops that have gone there all the same */
+    struct ptl_list untold; /* what has to be told there, when there is room */
+    uint64_t control;       /* bytes of control ops that have gone there all the same */
     uint32_t size;
     char text[PTL_PORT_ID_MAX + 1];
 };
@@ -64,7 +64,7 @@ static void key_add(struct ptl_map *map, struct ptl_span node, struct ptl_span n
     struct full_key *key = ptl_alloc_raw(map->allocator, size_of(&wanted));
     if (key != NULL) {
         memcpy(key, &wanted, size_of(&wanted));
-        ptl_list_init(&key->dues);
+        ptl_list_init(&key->untold);
         ptl_map_insert(map, key->hash, key);
     }
 }
@@ -114,7 +114,8 @@ static void show(struct ptl_shard *shard, struct ptl_fullness *fullness)
     fullness->on_board = fullness->full;
 }
 
-int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullness *fullness, struct ptl_due *due)
+int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullness *fullness,
+                      struct ptl_untold *untold)
 {
     int err = PTL_OK;
 
@@ -129,7 +130,7 @@ int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullness *fullness, st
             .node = fullness->node,
             .name = fullness->name,
         };
-        int posted = ptl_due_post(shard, due, i, &op);
+        int posted = ptl_untold_post(shard, untold, i, &op);
         if (posted < 0) {
             err = posted; /* others may have room */
         } else {
@@ -139,10 +140,10 @@ int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullness *fullness, st
     return err;
 }
 
-static int tell_due(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int tell_untold(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
     (void)units;
-    return ptl_fullness_tell(shard, ptl_container(due, struct ptl_fullness, due), due);
+    return ptl_fullness_tell(shard, ptl_container(untold, struct ptl_fullness, untold), untold);
 }
 
 void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bool full)
@@ -152,16 +153,16 @@ void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bo
     if (!full) {
         shard->ports->waiters.news = true;
     }
-    if (!ptl_due_waits(&fullness->due)) {
-        fullness->due.tell = tell_due;
-        ptl_due_tell(shard, &fullness->due);
+    if (!ptl_untold_waits(&fullness->untold)) {
+        fullness->untold.tell = tell_untold;
+        ptl_untold_tell(shard, &fullness->untold);
     }
 }
 
 void ptl_fullness_end(struct ptl_shard *shard, struct ptl_fullness *fullness)
 {
     ptl_assert(!fullness->full);
-    ptl_due_cancel(shard, &fullness->due);
+    ptl_untold_cancel(shard, &fullness->untold);
 }
 
 bool ptl_fullness_any(const struct ptl_shard *shard)
@@ -169,14 +170,14 @@ bool ptl_fullness_any(const struct ptl_shard *shard)
     return atomic_load_explicit(&shard->ports->board.count, memory_order_relaxed) != 0;
 }
 
-static void release_dues(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name)
+static void release_untold(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name)
 {
     struct full_key wanted;
 
     key_make(&wanted, node, name);
     struct full_key *key = key_find(&shard->ports->full, &wanted);
     if (key != NULL) {
-        ptl_dues_wait(shard, &key->dues);
+        ptl_untold_wait_all(shard, &key->untold);
     }
 }
 
@@ -186,7 +187,7 @@ void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl
     if (full) {
         key_add(&shard->ports->full, node, name);
     } else {
-        release_dues(shard, node, name);
+        release_untold(shard, node, name);
         key_remove(&shard->ports->full, node, name);
         shard->ports->waiters.news = true;
         if (node.size == 0) {
@@ -231,13 +232,13 @@ bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port)
     return full;
 }
 
-void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_due *due)
+void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_untold *untold)
 {
     struct full_key *key = key_of(&shard->ports->full, port);
 
-    ptl_assert(key != NULL && !ptl_due_waits(due));
-    due->to = ptl_place_of(shard->node, port);
-    ptl_list_append(&key->dues, &due->listed);
+    ptl_assert(key != NULL && !ptl_untold_waits(untold));
+    untold->to = ptl_place_of(shard->node, port);
+    ptl_list_append(&key->untold, &untold->listed);
 }
 
 /* The peer minds what its own ports hold; here the link counts. */

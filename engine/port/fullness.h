@@ -6,13 +6,13 @@
  *
  * A queue that passes its mark says so to all shards; what is under way by then still arrives, and
  * is bounded by the rings it comes through.  Who has been told what is a bit a shard, so telling
- * needs no memory; who has not waits for the ring (engine/shard/due.h).
+ * needs no memory; who has not waits for the ring (engine/shard/untold.h).
  */
 #pragma once
 
 #include "engine/portolan.h"
-#include "engine/shard/due.h"
 #include "engine/shard/map.h"
+#include "engine/shard/untold.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,10 +22,10 @@ struct ptl_shard;
 /* Embedded in what can be full, by whoever sets `node` and `name` and may read `full`; only
  * engine/port/fullness.c touches the other fields, and sets that one. */
 struct ptl_fullness {
-    struct ptl_due due;   /* while not all shards know */
-    struct ptl_span node; /* of the link, or of the other node's port; empty: our own port */
-    struct ptl_span name; /* of the port; empty: the link.  Memory of whoever embeds this */
-    uint64_t told;        /* a bit a shard: knows that it is full */
+    struct ptl_untold untold; /* while not all shards know */
+    struct ptl_span node;     /* of the link, or of the other node's port; empty: our own port */
+    struct ptl_span name;     /* of the port; empty: the link.  Memory of whoever embeds this */
+    uint64_t told;            /* a bit a shard: knows that it is full */
     bool full;
     bool on_board; /* shown to the program's threads */
 };
@@ -43,22 +43,22 @@ void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bo
 /* False while shards still have to be told: it may not be freed. */
 static inline bool ptl_fullness_settled(const struct ptl_fullness *fullness)
 {
-    return !ptl_due_waits(&fullness->due);
+    return !ptl_untold_waits(&fullness->untold);
 }
 
 /*
  * Who has it is going, and it is not full: from now on it tells nothing by itself, but those shards
- * that do not know yet when asked to.  As a ptl_due_fn of `due`.
+ * that do not know yet when asked to.  As a ptl_untold_fn of `untold`.
  */
 void ptl_fullness_end(struct ptl_shard *shard, struct ptl_fullness *fullness);
 PTL_MUST_CHECK int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullness *fullness,
-                                     struct ptl_due *due);
+                                     struct ptl_untold *untold);
 
 /*
- * It has to be told to this port, which this shard takes for full: the due waits for that to end,
+ * It has to be told to this port, which this shard takes for full: the untold waits for that to end,
  * and for the ring to the port's shard then.
  */
-void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_due *due);
+void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_untold *untold);
 
 /* Whether any port or link of this shard's is full. */
 bool ptl_fullness_any(const struct ptl_shard *shard);

@@ -2,6 +2,7 @@
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
+#include "engine/port/monitor_put_off.h"
 #include "engine/port/outside.h"
 #include "engine/port/pending.h"
 #include "engine/port/reason.h"
@@ -75,16 +76,16 @@ static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_po
 }
 
 /* The last interest is gone, and nothing finds the watch any more. */
-static int tell_leaving(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int tell_leaving(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
-    struct ptl_target *watch = ptl_container(due, struct ptl_target, due);
+    struct ptl_target *watch = ptl_container(untold, struct ptl_target, untold);
     unsigned place = ptl_place_of(shard->node, &watch->target);
-    int err = ptl_dues_wait_for(shard, place)
+    int err = ptl_untold_wait_for(shard, place)
                   ? PTL_EFULL
                   : send_watch(shard, watch, PTL_OP_UNWATCH, shard->ports->told[place], false);
 
     (void)units;
-    due->to = place;
+    untold->to = place;
     if (err == PTL_OK) {
         ptl_targets_remove(watch);
         ptl_target_free(shard, watch);
@@ -96,8 +97,8 @@ static void leave(struct ptl_shard *shard, struct ptl_target *watch)
 {
     ptl_target_unlist(shard, watch);
     ptl_targets_add(&shard->ports->monitors.leaving, watch);
-    watch->due.tell = tell_leaving;
-    ptl_due_tell(shard, &watch->due);
+    watch->untold.tell = tell_leaving;
+    ptl_untold_tell(shard, &watch->untold);
 }
 
 /* ---- Notices ----------------------------------------------------------------------------- */
@@ -174,9 +175,7 @@ static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring
         return;
     }
     struct ptl_target *watch = monitoring->watch;
-    if (shard->ports->monitors.put_off_end == &monitoring->next) {
-        shard->ports->monitors.put_off_end = monitoring->link_;
-    }
+    ptl_put_off_leaves(shard, monitoring);
     ptl_monitoring_list_remove(monitoring);
     ptl_monitoring_free(shard, monitoring);
     if (watch != NULL && watch->first == NULL && !watch->firing) {

@@ -37,19 +37,19 @@ struct ptl_monitoring *ptl_monitoring_make(struct ptl_shard *shard, uint8_t kind
     return monitoring;
 }
 
-void ptl_untold_forget(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+void ptl_monitoring_forget_untold(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
-    if (monitoring->untold) {
-        monitoring->untold = false;
+    if (monitoring->fired) {
+        monitoring->fired = false;
         shard->ports->monitors.untold--;
     }
-    ptl_due_cancel(shard, &monitoring->due);
+    ptl_untold_cancel(shard, &monitoring->untold);
 }
 
 void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     ptl_assert(!ptl_listed(&monitoring->notice.listed));
-    ptl_untold_forget(shard, monitoring);
+    ptl_monitoring_forget_untold(shard, monitoring);
     ptl_map_remove(&shard->ports->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
     ptl_pending_remove(monitoring);
@@ -109,36 +109,6 @@ bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
     return monitoring->owner != NULL &&
            (monitoring->kind == PTL_MONITOR_CALLBACK ||
             (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
-}
-
-/* ---- Those that are put off ----------------------------------------------------------------- */
-
-bool ptl_monitoring_put_off(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
-{
-    struct ptl_monitors *monitors = &shard->ports->monitors;
-
-    if (ptl_map_reserve(&monitors->by_id) < 0) {
-        return false;
-    }
-    ptl_map_insert(&monitors->by_id, ptl_map_spread(monitoring->id), monitoring);
-    ptl_monitoring_list_add(monitors->put_off_end, monitoring);
-    monitors->put_off_end = &monitoring->next;
-    return true;
-}
-
-struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard)
-{
-    struct ptl_monitors *monitors = &shard->ports->monitors;
-    struct ptl_monitoring *monitoring = monitors->put_off;
-
-    if (monitoring != NULL) {
-        ptl_monitoring_list_remove(monitoring);
-        if (monitors->put_off == NULL) {
-            monitors->put_off_end = &monitors->put_off;
-        }
-        ptl_map_remove(&monitors->by_id, ptl_map_spread(monitoring->id), monitoring);
-    }
-    return monitoring;
 }
 
 /* ---- Watches ------------------------------------------------------------------------------- */

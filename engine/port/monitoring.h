@@ -7,9 +7,9 @@
 #include "engine/port/queue.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
-#include "engine/shard/due.h"
 #include "engine/shard/list.h"
 #include "engine/shard/map.h"
+#include "engine/shard/untold.h"
 #include "io/base.h"
 
 struct ptl_link;
@@ -37,7 +37,7 @@ struct ptl_monitoring {
     bool running;        /* is being told */
     bool taken_back;     /* while it was one of these: freed when it would be told, or has been */
     bool seen;           /* makes nothing stale that its port issues: see notify_stale() */
-    bool untold;         /* it has fired, but there was no room to tell */
+    bool fired;          /* it has fired, but there was no room to tell */
     bool outside;        /* made by a thread of the program */
     uint32_t generation; /* of its owner */
     struct ptl_slot *owner; /* the port it belongs to, or NULL */
@@ -48,28 +48,32 @@ struct ptl_monitoring {
     struct ptl_port *to;
     struct ptl_msg *prefix; /* counted by ptl_keep() */
     struct ptl_link *link;
-    struct ptl_due due;     /* while it could not be told yet, as long as `untold` */
-    uint64_t again_at;      /* ns; where that is because of time */
-    struct ptl_msg *reason; /* as long */
-    uint64_t epoch;         /* failures that the issuer had been told of, before the one it tells */
+    struct ptl_untold untold; /* while it could not be told yet, as long as `fired` */
+    uint64_t again_at;        /* ns; where that is because of time */
+    struct ptl_msg *reason;   /* as long */
+    uint64_t epoch; /* failures that the issuer had been told of, before the one it tells */
 };
 
-/* One target that this shard watches. */
+/*
+ * One target that this shard watches, for all here who monitor it: their *watch*, as ops and
+ * variables call it, since its own `target` and theirs is the port that is meant.
+ */
 struct ptl_target {
     uint64_t id;
     uint64_t target_hash;
     struct ptl_route *route; /* NULL: a port of this node */
     struct ptl_target *route_next, **route_link;
     struct ptl_monitoring *first;
-    struct ptl_due due; /* when nobody is interested any more */
-    bool firing;        /* it frees itself when all have been told */
+    struct ptl_untold untold; /* when nobody is interested any more */
+    bool firing;              /* it frees itself when all have been told */
     struct ptl_port target;
 };
 
 /* All that this shard watches on one other node. */
 struct ptl_route {
     uint64_t hash;
-    bool falling; /* out of the map, its watches are being told: engine/port/fall.c frees it */
+    bool
+        falling; /* out of the map, its watches are being told: engine/port/monitor_fall.c frees it */
     struct ptl_target *first;
 };
 
@@ -79,7 +83,7 @@ struct ptl_monitors {
     struct ptl_map by_watch;             /* the same by ID */
     struct ptl_map by_id;                /* monitorings */
     struct ptl_map routes;               /* by the node's hash */
-    struct ptl_fall *falls, *falls_last; /* who is being told of something gone (fall.c) */
+    struct ptl_fall *falls, *falls_last; /* who is being told of something gone (monitor_fall.c) */
     uint64_t untold;                     /* so many have fired and could not be told yet */
     struct ptl_list again; /* those of them that wait for time, the first to be called first */
     /* A thread's that wait until failures have been told, the first one first. */
@@ -112,15 +116,7 @@ bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
                               const struct ptl_monitoring *monitoring);
 
 /* It is being freed: if it has waited to be told, it does so no more. */
-void ptl_untold_forget(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
-
-/*
- * Keep one for later; whoever takes it back finds it meanwhile.  False: no memory, it stays the
- * caller's.  And the first of them, which is the caller's again; NULL: there is none.
- */
-PTL_MUST_CHECK bool ptl_monitoring_put_off(struct ptl_shard *shard,
-                                           struct ptl_monitoring *monitoring);
-struct ptl_monitoring *ptl_monitoring_resume(struct ptl_shard *shard);
+void ptl_monitoring_forget_untold(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
 
 /* The route to that node, made if need be; NULL: no memory. */
 struct ptl_route *ptl_target_route(struct ptl_shard *shard, uint64_t node_hash);

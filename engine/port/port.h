@@ -56,7 +56,7 @@ struct ptl_port_more {
     void *release_data;
     char made_name[22];           /* of a node-made port: what shards were told is full */
     struct ptl_fullness fullness; /* who has been told that the queue is full */
-    struct ptl_due due;           /* of a dead one, until all watchers are told */
+    struct ptl_untold untold;     /* of a dead one, until all watchers are told */
     struct ptl_msg *reason;       /* of death, as long */
 };
 

@@ -89,7 +89,7 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
     ptl_free(allocator, more, sizeof(*more));
 }
 
-/* As a ptl_due_fn. */
+/* As a ptl_untold_fn. */
 static int tell_watchers(struct ptl_shard *shard, struct ptl_port_more *dead, uint64_t *units)
 {
     void *entry;
@@ -104,7 +104,8 @@ static int tell_watchers(struct ptl_shard *shard, struct ptl_port_more *dead, ui
             continue;
         }
 #endif
-        int err = *units > 0 ? ptl_due_post(shard, &dead->due, watcher.shard, &op) : PTL_LATER;
+        int err =
+            *units > 0 ? ptl_untold_post(shard, &dead->untold, watcher.shard, &op) : PTL_LATER;
         if (err < 0) {
             put(dead, watcher);
             return err;
@@ -114,13 +115,13 @@ static int tell_watchers(struct ptl_shard *shard, struct ptl_port_more *dead, ui
     return PTL_OK;
 }
 
-static int tell_of_death(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int tell_of_death(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
-    struct ptl_port_more *dead = ptl_container(due, struct ptl_port_more, due);
+    struct ptl_port_more *dead = ptl_container(untold, struct ptl_port_more, untold);
     int err = tell_watchers(shard, dead, units);
 
     if (err == PTL_OK) {
-        err = ptl_fullness_tell(shard, &dead->fullness, due);
+        err = ptl_fullness_tell(shard, &dead->fullness, untold);
     }
     if (err == PTL_OK) {
         ptl_list_remove(&dead->listed);
@@ -133,8 +134,8 @@ void ptl_port_bury(struct ptl_shard *shard, struct ptl_port_more *dead)
 {
     ptl_list_append(&shard->ports->dead, &dead->listed);
     ptl_fullness_end(shard, &dead->fullness);
-    dead->due.tell = tell_of_death;
-    ptl_due_tell(shard, &dead->due);
+    dead->untold.tell = tell_of_death;
+    ptl_untold_tell(shard, &dead->untold);
 }
 
 void ptl_ports_forget(struct ptl_shard *shard)

@@ -1,7 +1,7 @@
 /*
  * engine/port/port_watch.h - who wants to know when a port is gone, and telling them.
  *
- *   port --dies--> dead --as rings have room: shard/due.h--> PTL_OP_DOWN to every watcher
+ *   port --dies--> dead --as rings have room: shard/untold.h--> PTL_OP_DOWN to every watcher
  *
  * It is told when all that belonged to the port has been released: see engine/port/estate.h.
  * Thread: the shard's.

@@ -1,7 +1,8 @@
 #include "engine/port/ports.h"
+#include "engine/port/monitor_put_off.h"
 
 #include "engine/port/death.h"
-#include "engine/port/fall.h"
+#include "engine/port/monitor_fall.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
@@ -58,7 +59,8 @@ static void drop(struct ptl_shard *shard)
 static bool quiet(struct ptl_shard *shard)
 {
     return shard->ports->queued == 0 && ptl_list_empty(&shard->ports->estates) &&
-           !ptl_monitors_untold(&shard->ports->monitors) && shard->ports->monitors.put_off == NULL;
+           !ptl_monitors_untold(&shard->ports->monitors) &&
+           !ptl_put_off_any(&shard->ports->monitors);
 }
 
 const struct ptl_part ptl_ports_part = {

@@ -29,7 +29,7 @@ static bool has_news(const struct ptl_shard *shard)
 {
     const struct ptl_tower *tower = shard->tower;
 
-    if (has_input(shard) || ptl_dues_have_news(shard)) {
+    if (has_input(shard) || ptl_untold_have_news(shard)) {
         return true;
     }
     for (unsigned i = 0; i < tower->part_count; i++) {
@@ -71,7 +71,7 @@ bool ptl_shard_quiet(struct ptl_shard *shard)
  */
 bool ptl_shard_drained(const struct ptl_shard *shard)
 {
-    if (has_input(shard) || ptl_dues_any(&shard->dues)) {
+    if (has_input(shard) || ptl_untold_any(&shard->untold)) {
         return false;
     }
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
@@ -186,7 +186,7 @@ int ptl_shard_init(struct ptl_shard *shard, struct ptl_node *node, unsigned inde
     shard->tower = tower;
     shard->allocator = node->allocator;
     ptl_timers_init(&shard->timers, shard->allocator);
-    ptl_dues_init(&shard->dues);
+    ptl_untold_init(&shard->untold);
     for (unsigned i = 0; i < tower->part_count && err == PTL_OK; i++) {
         shard->parts_made = i + 1; /* it is dropped whole, however far it comes */
         err = tower->parts[i]->init == NULL ? PTL_OK : tower->parts[i]->init(shard);
@@ -260,7 +260,7 @@ void ptl_shard_close(struct ptl_shard *shard)
     (void)ptl_shard_enter(shard);
     ptl_log_end(shard);
     shard->closing = true;
-    ptl_dues_close(&shard->dues);
+    ptl_untold_close(&shard->untold);
     EACH_PART_DOWN(shard, close)
     if (shard->loop != NULL) {
         ptl_shard_drop_inbox(shard);

@@ -14,12 +14,12 @@
  */
 #pragma once
 
-#include "engine/shard/due.h"
 #include "engine/shard/here.h"
 #include "engine/shard/inbox.h"
 #include "engine/shard/log.h"
 #include "engine/shard/ring.h"
 #include "engine/shard/timer.h"
+#include "engine/shard/untold.h"
 #include "io/loop.h"
 
 struct ptl_node;
@@ -37,9 +37,9 @@ struct ptl_shard {
     struct ptl_loop *loop; /* made, used and freed on the shard's thread */
 
     struct ptl_inbox inbox;
-    struct ptl_dues dues;  /* what other shards must be told, and had no room for */
-    bool inbox_taken;      /* something of it, since those who wait for its room looked */
-    _Atomic bool sleeping; /* set before it waits; whoever clears it wakes it */
+    struct ptl_untold_lists untold; /* what other shards must be told, and had no room for */
+    bool inbox_taken;               /* something of it, since those who wait for its room looked */
+    _Atomic bool sleeping;          /* set before it waits; whoever clears it wakes it */
 
     struct ptl_timers timers;
     struct ptl_log_book log;

@@ -76,11 +76,11 @@ static void link_whose_database_is_lost_fails_though_there_is_neither_room_nor_m
         } else {
             ptl_directory_fail(shard, ptl_span_text("wind"), PTL_ENOMEM); /* no peer yet */
         }
-        ptl_shard_tell(shard);
-        assert_true(ptl_dues_any(&shard->dues)); /* still no room */
+        ptl_untold_work(shard);
+        assert_true(ptl_untold_any(&shard->untold)); /* still no room */
         empty_ring(ring);
-        ptl_shard_tell(shard);
-        assert_false(ptl_dues_any(&shard->dues)); /* still no memory */
+        ptl_untold_work(shard);
+        assert_false(ptl_untold_any(&shard->untold)); /* still no memory */
         witness_fail_memory(0, false);
         assert_fails(ring, i == 2 ? "" : "snow");
     }

@@ -1,5 +1,5 @@
 /*
- * engine/link/packet.h - what a link is given to send: packets, and requests to the peer's node
+ * engine/link/link_send.h - what a link is given to send: packets, and requests to the peer's node
  * port.
  *
  *   UP                    --> outbox of the connection, sent at the end of the turn

@@ -1,8 +1,8 @@
 /*
- * engine/port/put_off.h - monitors of the program's threads that wait until failures are told.
+ * engine/port/monitor_take.h - monitors of the program's threads arrive.
  *
  *   thread --PTL_OP_MONITOR--> failures still being told here?  no: set at once
- *                                     | yes: put off, in order --all told--> set
+ *                                     | yes: put off, in order (monitor_put_off.h) --all told--> set
  *
  * A thread issues a monitor knowing of the failures that it has been told of.  Set while a later
  * one is being told, it would stand on neither side of it.  Thread: the shard's.
@@ -18,7 +18,7 @@ struct ptl_shard;
 void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
 
 /* Set those that were put off, as far as all failures have been told. */
-void ptl_put_off_resume(struct ptl_shard *shard);
+void ptl_monitors_resume(struct ptl_shard *shard);
 
-/* Whether there are some that ptl_put_off_resume() would set. */
-bool ptl_put_off_may_resume(const struct ptl_shard *shard);
+/* Whether there are some that ptl_monitors_resume() would set. */
+bool ptl_monitors_may_resume(const struct ptl_shard *shard);

@@ -1,14 +1,14 @@
-#include "engine/directory/limit.h"
+#include "engine/directory/intake_limit.h"
 
 #include "engine/directory/key.h"
 #include "engine/shard/node.h"
 
-const char *ptl_limit_key_trouble(int err)
+const char *ptl_intake_key_trouble(int err)
 {
     return err == PTL_ESIZE ? "a key of more than 1024 bytes" : "a key that is none";
 }
 
-bool ptl_limit_is_echo(const struct ptl_shard *shard, struct ptl_span key)
+bool ptl_intake_is_echo(const struct ptl_shard *shard, struct ptl_span key)
 {
     struct ptl_span self = ptl_directory_self(&shard->node->self);
 
@@ -16,14 +16,14 @@ bool ptl_limit_is_echo(const struct ptl_shard *shard, struct ptl_span key)
            key.bytes[self.size] == '#';
 }
 
-bool ptl_limit_is_over(const struct ptl_shard *shard, struct ptl_span owner)
+bool ptl_intake_is_over(const struct ptl_shard *shard, struct ptl_span owner)
 {
     return ptl_store_owner_count(shard->directory->store, owner) >
            shard->node->options.db_entries_max;
 }
 
-void ptl_limit_warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
-                    const char *trouble)
+void ptl_intake_warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
+                     const char *trouble)
 {
     struct ptl_span shown = ptl_key_shown(family);
 

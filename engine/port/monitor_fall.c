@@ -1,8 +1,9 @@
-#include "engine/port/fall.h"
+#include "engine/port/monitor_fall.h"
 
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/fire.h"
+#include "engine/port/monitor_put_off.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/slice.h"
@@ -336,7 +337,7 @@ void ptl_fall_all(struct ptl_shard *shard)
     }
     fall.reason = reason;
     struct ptl_monitoring *put_off;
-    while ((put_off = ptl_monitoring_resume(shard)) != NULL) {
+    while ((put_off = ptl_put_off_next(shard)) != NULL) {
         ptl_monitoring_fire(shard, put_off, reason, 0);
     }
     begin(shard, &fall, true);

@@ -2,7 +2,7 @@
  * What shards must be told when rings are full.  A node of two shards is stepped by hand: as long
  * as the second has no turn, the ring to it stays as full as it is.
  */
-#include "engine/shard/due.h"
+#include "engine/shard/untold.h"
 
 #include "engine/message/message.h"
 #include "engine/node/node.h"
@@ -15,7 +15,7 @@
 
 /* Has to tell one number, or several. */
 struct teller {
-    struct ptl_due due;
+    struct ptl_untold untold;
     unsigned number, last;
 };
 
@@ -38,9 +38,9 @@ static int write_down(struct ptl_node *its_node, const struct ptl_msg *msg, void
     return PTL_OK;
 }
 
-static int tell_number(struct ptl_shard *shard, struct ptl_due *due, uint64_t *units)
+static int tell_number(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
-    struct teller *teller = ptl_container(due, struct teller, due);
+    struct teller *teller = ptl_container(untold, struct teller, untold);
 
     asked++;
     while (teller->number <= teller->last) {
@@ -54,7 +54,7 @@ static int tell_number(struct ptl_shard *shard, struct ptl_due *due, uint64_t *u
             .count = 1,
             .body = ptl_msg_body(msg),
         };
-        int err = *units > 0 ? ptl_due_post(shard, due, 1, &op) : PTL_LATER;
+        int err = *units > 0 ? ptl_untold_post(shard, untold, 1, &op) : PTL_LATER;
         ptl_msg_free(msg);
         if (err < 0) {
             return err;
@@ -118,9 +118,9 @@ static void due_waits_unasked_for_as_long_as_the_ring_is_full(void **state)
     struct ptl_shard *shard = &node->shards[0];
     fill_ring();
     for (unsigned i = 0; i < COUNT; i++) {
-        tellers[i] = (struct teller){.due.tell = tell_number, .number = i, .last = i};
-        ptl_due_tell(shard, &tellers[i].due);
-        assert_true(ptl_due_waits(&tellers[i].due));
+        tellers[i] = (struct teller){.untold.tell = tell_number, .number = i, .last = i};
+        ptl_untold_tell(shard, &tellers[i].untold);
+        assert_true(ptl_untold_waits(&tellers[i].untold));
     }
     turn_until_idle(0);
     assert_true(ptl_node_next(node, 0) == UINT64_MAX);
@@ -135,7 +135,7 @@ static void due_waits_unasked_for_as_long_as_the_ring_is_full(void **state)
     for (unsigned i = 0; i < COUNT; i++) {
         assert_int_equal(received[i], i);
     }
-    assert_false(ptl_dues_any(&shard->dues));
+    assert_false(ptl_untold_any(&shard->untold));
     assert_true(ptl_node_next(node, 0) == UINT64_MAX);
     ptl_node_crash(node);
 }
@@ -143,14 +143,14 @@ static void due_waits_unasked_for_as_long_as_the_ring_is_full(void **state)
 /* One with much to tell does not keep back one with little that waits behind it. */
 static void dues_have_turns(void **state)
 {
-    struct teller much = {.due.tell = tell_number, .number = 1, .last = COUNT};
-    struct teller little = {.due.tell = tell_number};
+    struct teller much = {.untold.tell = tell_number, .number = 1, .last = COUNT};
+    struct teller little = {.untold.tell = tell_number};
 
     (void)state;
     make_node();
     fill_ring();
-    ptl_due_tell(&node->shards[0], &much.due);
-    ptl_due_tell(&node->shards[0], &little.due);
+    ptl_untold_tell(&node->shards[0], &much.untold);
+    ptl_untold_tell(&node->shards[0], &little.untold);
     turn_until_received(COUNT + 1);
     unsigned place = 0;
     while (received[place] != 0) {
@@ -162,33 +162,33 @@ static void dues_have_turns(void **state)
 
 static void due_that_is_cancelled_is_not_asked(void **state)
 {
-    struct teller first = {.due.tell = tell_number}, second = {.due.tell = tell_number};
+    struct teller first = {.untold.tell = tell_number}, second = {.untold.tell = tell_number};
 
     (void)state;
     make_node();
     fill_ring();
     first.number = first.last = 1;
     second.number = second.last = 2;
-    ptl_due_tell(&node->shards[0], &first.due);
-    ptl_due_tell(&node->shards[0], &second.due);
-    ptl_due_cancel(&node->shards[0], &first.due);
-    assert_false(ptl_due_waits(&first.due));
+    ptl_untold_tell(&node->shards[0], &first.untold);
+    ptl_untold_tell(&node->shards[0], &second.untold);
+    ptl_untold_cancel(&node->shards[0], &first.untold);
+    assert_false(ptl_untold_waits(&first.untold));
     turn_until_received(1);
     assert_int_equal(received[0], 2);
-    ptl_due_cancel(&node->shards[0], &second.due); /* nothing to do */
+    ptl_untold_cancel(&node->shards[0], &second.untold); /* nothing to do */
     ptl_node_crash(node);
 }
 
 static void node_closes_while_dues_wait(void **state)
 {
-    struct teller teller = {.due.tell = tell_number};
+    struct teller teller = {.untold.tell = tell_number};
 
     (void)state;
     make_node();
     fill_ring();
-    ptl_due_tell(&node->shards[0], &teller.due);
+    ptl_untold_tell(&node->shards[0], &teller.untold);
     ptl_node_crash(node);
-    assert_false(ptl_due_waits(&teller.due));
+    assert_false(ptl_untold_waits(&teller.untold));
 }
 
 int main(int argc, char **argv)
@@ -201,5 +201,5 @@ int main(int argc, char **argv)
         WITNESSED(node_closes_while_dues_wait),
     };
 
-    return witness_main(argc, argv, "due", tests, sizeof(tests) / sizeof(tests[0]), shards);
+    return witness_main(argc, argv, "untold", tests, sizeof(tests) / sizeof(tests[0]), shards);
 }

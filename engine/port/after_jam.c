@@ -1,4 +1,4 @@
-#include "engine/port/jam.h"
+#include "engine/port/after_jam.h"
 
 #include "engine/message/name.h"
 #include "engine/port/after.h"

@@ -1,4 +1,4 @@
-#include "engine/link/packet.h"
+#include "engine/link/link_send.h"
 
 #include "engine/link/addresses.h"
 #include "engine/link/connection.h"

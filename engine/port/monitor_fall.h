@@ -1,5 +1,5 @@
 /*
- * engine/port/fall.h - telling all who monitor what has gone: a port, a node, or everything at the
+ * engine/port/monitor_fall.h - telling all who monitor what has gone: a port, a node, or everything at the
  * end.
  *
  *   watch or route --gather--> notices in their ports' queues, none of which runs yet

@@ -145,5 +145,5 @@ int main(int argc, char **argv)
     };
     static const unsigned shards[] = {2, 0};
 
-    return witness_main(argc, argv, "losses", tests, sizeof(tests) / sizeof(tests[0]), shards);
+    return witness_main(argc, argv, "stop_losses", tests, sizeof(tests) / sizeof(tests[0]), shards);
 }

@@ -1,4 +1,4 @@
-#include "engine/link/losses.h"
+#include "engine/link/stop_losses.h"
 
 #include "engine/link/connection.h"
 #include "engine/link/link.h"
@@ -33,7 +33,7 @@ void ptl_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link)
     for (const struct ptl_parcel *p = link->waiting_first; p != NULL; p = p->next) {
         struct ptl_op op;
         ptl_op_unpack(p->bytes, &op);
-        messages += op.name.size != 0; /* the others are requests: see losses.h */
+        messages += op.name.size != 0; /* the others are requests: see stop_losses.h */
         bytes += ptl_parcel_weight(p);
     }
     if (link->connection != NULL) {

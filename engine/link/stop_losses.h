@@ -1,5 +1,5 @@
 /*
- * engine/link/losses.h - what a node throws away at its end: counted by its shards, told once.
+ * engine/link/stop_losses.h - what a node throws away at its end: counted by its shards, told once.
  *
  *   link that fails while the node stops --.
  *   link with unsent messages, at the deadline --> ptl_losses_*() --> ptl_losses_tell(): one line

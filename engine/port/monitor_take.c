@@ -1,7 +1,8 @@
-#include "engine/port/put_off.h"
+#include "engine/port/monitor_take.h"
 
 #include "engine/message/name.h"
 #include "engine/port/fire.h"
+#include "engine/port/monitor_put_off.h"
 #include "engine/port/outside.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
@@ -34,9 +35,10 @@ static void set(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
     }
 }
 
-static bool tells_failures(const struct ptl_shard *shard)
+/* Whether all failures that this shard has heard of have been told here. */
+static bool all_are_told(const struct ptl_shard *shard)
 {
-    return shard->ports->told[shard->index] != shard->ports->failures;
+    return shard->ports->told[shard->index] == shard->ports->failures;
 }
 
 /*
@@ -46,24 +48,24 @@ static bool tells_failures(const struct ptl_shard *shard)
 void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     bool waits = monitoring->target.kind == PTL_PORT_REMOTE &&
-                 (tells_failures(shard) || shard->ports->monitors.put_off != NULL);
+                 (!all_are_told(shard) || ptl_put_off_any(&shard->ports->monitors));
 
-    if (waits && !ptl_monitoring_put_off(shard, monitoring)) {
+    if (waits && !ptl_put_off_add(shard, monitoring)) {
         ptl_monitoring_refuse(shard, monitoring, PTL_ENOMEM);
     } else if (!waits) {
         set(shard, monitoring);
     }
 }
 
-bool ptl_put_off_may_resume(const struct ptl_shard *shard)
+bool ptl_monitors_may_resume(const struct ptl_shard *shard)
 {
-    return shard->ports->monitors.put_off != NULL && !tells_failures(shard);
+    return ptl_put_off_any(&shard->ports->monitors) && all_are_told(shard);
 }
 
-void ptl_put_off_resume(struct ptl_shard *shard)
+void ptl_monitors_resume(struct ptl_shard *shard)
 {
     /* One may fail its link once more: the others wait for that, too. */
-    while (ptl_put_off_may_resume(shard)) {
-        set(shard, ptl_monitoring_resume(shard));
+    while (ptl_monitors_may_resume(shard)) {
+        set(shard, ptl_put_off_next(shard));
     }
 }

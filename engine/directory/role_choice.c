@@ -1,4 +1,4 @@
-#include "engine/directory/director.h"
+#include "engine/directory/role_choice.h"
 
 #include "engine/directory/attachment.h"
 #include "engine/directory/node_directory.h"
@@ -14,61 +14,61 @@ struct seat {
     char id[PTL_NODE_ID_MAX];
 };
 
-struct ptl_director {
+struct ptl_role_choice {
     struct seat *first; /* in the order in which they were linked */
     struct seat *master;
     bool needed; /* there is something to tell a master, or to ask it */
 };
 
-int ptl_director_init(struct ptl_shard *shard)
+int ptl_role_choice_init(struct ptl_shard *shard)
 {
     if (shard->index != 0) {
         return PTL_OK;
     }
-    shard->directory->director = ptl_alloc(shard->allocator, sizeof(struct ptl_director));
-    return shard->directory->director == NULL ? PTL_ENOMEM : PTL_OK;
+    shard->directory->role_choice = ptl_alloc(shard->allocator, sizeof(struct ptl_role_choice));
+    return shard->directory->role_choice == NULL ? PTL_ENOMEM : PTL_OK;
 }
 
-void ptl_director_drop(struct ptl_shard *shard)
+void ptl_role_choice_drop(struct ptl_shard *shard)
 {
-    struct ptl_director *director = shard->directory->director;
+    struct ptl_role_choice *choice = shard->directory->role_choice;
 
-    if (director == NULL) {
+    if (choice == NULL) {
         return;
     }
-    while (director->first != NULL) {
-        struct seat *seat = director->first;
-        director->first = seat->next;
+    while (choice->first != NULL) {
+        struct seat *seat = choice->first;
+        choice->first = seat->next;
         ptl_free(shard->allocator, seat, sizeof(*seat));
     }
-    ptl_free(shard->allocator, director, sizeof(*director));
-    shard->directory->director = NULL;
+    ptl_free(shard->allocator, choice, sizeof(*choice));
+    shard->directory->role_choice = NULL;
 }
 
 /* ---- Ordinary: a master among the seeds ------------------------------------------------------ */
 
 static void choose(struct ptl_shard *shard)
 {
-    struct ptl_director *director = shard->directory->director;
+    struct ptl_role_choice *choice = shard->directory->role_choice;
 
     ptl_assert(shard->index == 0);
-    bool needed = director->needed || ptl_is_to_be_found(shard->node);
+    bool needed = choice->needed || ptl_is_to_be_found(shard->node);
 
-    if (director->master != NULL || ptl_directory_is_global(shard->directory)) {
+    if (choice->master != NULL || ptl_directory_is_global(shard->directory)) {
         return;
     }
     if (!needed) {
         /* It listens nowhere and asks nothing: nobody has to know of it. */
-        atomic_store(&shard->node->directory->attaching, director->first != NULL);
+        atomic_store(&shard->node->directory->attaching, choice->first != NULL);
         return;
     }
     /* The one that is linked longest; it stays the master until its link is lost. */
-    director->master = director->first;
-    atomic_store(&shard->node->directory->attaching, director->master != NULL);
-    if (director->master == NULL) {
+    choice->master = choice->first;
+    atomic_store(&shard->node->directory->attaching, choice->master != NULL);
+    if (choice->master == NULL) {
         return;
     }
-    struct ptl_span id = ptl_span(director->master->id, director->master->id_size);
+    struct ptl_span id = ptl_span(choice->master->id, choice->master->id_size);
     struct ptl_dir_words words = {
         .kind = PTL_DIR_ATTACH,
         .attachment = {.number = ptl_attachment_next(shard, 0)},
@@ -78,15 +78,15 @@ static void choose(struct ptl_shard *shard)
     ptl_directory_post(shard, ptl_shard_of(ptl_name_hash(id), shard->node->shard_count), &op);
 }
 
-void ptl_director_needed(struct ptl_shard *shard)
+void ptl_role_choice_needed(struct ptl_shard *shard)
 {
-    shard->directory->director->needed = true;
+    shard->directory->role_choice->needed = true;
     choose(shard);
 }
 
-static struct seat **find(struct ptl_director *director, struct ptl_span node)
+static struct seat **find(struct ptl_role_choice *choice, struct ptl_span node)
 {
-    struct seat **at = &director->first;
+    struct seat **at = &choice->first;
 
     while (*at != NULL && !ptl_span_equal(ptl_span((*at)->id, (*at)->id_size), node)) {
         at = &(*at)->next;
@@ -94,10 +94,10 @@ static struct seat **find(struct ptl_director *director, struct ptl_span node)
     return at;
 }
 
-void ptl_director_seed(struct ptl_shard *shard, struct ptl_span node)
+void ptl_role_choice_seed(struct ptl_shard *shard, struct ptl_span node)
 {
-    struct ptl_director *director = shard->directory->director;
-    struct seat **at = find(director, node);
+    struct ptl_role_choice *choice = shard->directory->role_choice;
+    struct seat **at = find(choice, node);
 
     if (*at == NULL) {
         struct seat *seat = ptl_alloc(shard->allocator, sizeof(*seat));
@@ -113,18 +113,18 @@ void ptl_director_seed(struct ptl_shard *shard, struct ptl_span node)
     choose(shard);
 }
 
-void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node)
+void ptl_role_choice_link_down(struct ptl_shard *shard, struct ptl_span node)
 {
-    struct ptl_director *director = shard->directory->director;
-    struct seat **at = find(director, node);
+    struct ptl_role_choice *choice = shard->directory->role_choice;
+    struct seat **at = find(choice, node);
     struct seat *seat = *at;
 
     if (seat == NULL) {
         return;
     }
     *at = seat->next;
-    if (director->master == seat) {
-        director->master = NULL;
+    if (choice->master == seat) {
+        choice->master = NULL;
     }
     ptl_free(shard->allocator, seat, sizeof(*seat));
     choose(shard);
@@ -132,7 +132,7 @@ void ptl_director_link_down(struct ptl_shard *shard, struct ptl_span node)
 
 /* ---- Global ---------------------------------------------------------------------------------- */
 
-void ptl_director_wanted(struct ptl_shard *shard)
+void ptl_role_choice_wanted(struct ptl_shard *shard)
 {
     if (atomic_load(&shard->node->directory->global) || ptl_node_stopping(shard->node)) {
         return;

@@ -1,0 +1,21 @@
+/*
+ * engine/directory/intake_limit.h - what is taken of the databases that peers bring, and what is left out.
+ *
+ * Thread: the shard's.
+ */
+#pragma once
+
+#include "engine/directory/database.h"
+
+/* Why a key is none, by the error of reading it (key.h). */
+const char *ptl_intake_key_trouble(int err);
+
+/* Whether an entry of a real global node is one that it had from us. */
+bool ptl_intake_is_echo(const struct ptl_shard *shard, struct ptl_span key);
+
+/* Whether a node has more entries here than it may. */
+bool ptl_intake_is_over(const struct ptl_shard *shard, struct ptl_span owner);
+
+/* A line of what was left out of a family. */
+void ptl_intake_warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
+                     const char *trouble);

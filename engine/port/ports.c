@@ -1,8 +1,8 @@
 #include "engine/port/ports.h"
-#include "engine/port/monitor_put_off.h"
 
 #include "engine/port/death.h"
 #include "engine/port/monitor_fall.h"
+#include "engine/port/monitor_put_off.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"

@@ -1,5 +1,5 @@
 /*
- * engine/directory/intake_limit.h - what is taken of the databases that peers bring, and what is left out.
+ * engine/directory/intake_limit.h - what is taken of what peers bring, and what is left out.
  *
  * Thread: the shard's.
  */

@@ -97,7 +97,7 @@ static void put(struct ptl_outbox *outbox, struct ptl_segment *chunk, struct ptl
     }
 }
 
-/* Write both behind all others, or nothing: the chunks that it takes are made first, then filled. */
+/* Write both behind all others, or nothing: chunks are made first, then filled. */
 static int put_all(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_span body)
 {
     size_t room = room_in(outbox->last);

@@ -1,5 +1,5 @@
 /*
- * engine/port/after_jam.h - messages of timers whose time has come, and that find no room or no memory.
+ * engine/port/after_jam.h - messages of timers that find no room or no memory at their time.
  *
  *   firsts --> first for "snow#a" --behind--> next --behind--> last
  *         '--> first for "rain#b"
@@ -15,7 +15,7 @@
 
 struct ptl_after;
 
-/* A timer's place in a line.  Only engine/port/after_jam.c touches the fields; `stands` may be read. */
+/* A timer's place in a line.  Only after_jam.c touches the fields; `stands` may be read. */
 struct ptl_jam_place {
     struct ptl_list listed;           /* of the first: among the firsts */
     struct ptl_after *last;           /* of the first: the end of its line */

@@ -55,7 +55,7 @@ PTL_MUST_CHECK int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullnes
                                      struct ptl_untold *untold);
 
 /*
- * It has to be told to this port, which this shard takes for full: the untold waits for that to end,
+ * It has to be told to this port, which this shard takes for full: it waits for that to end,
  * and for the ring to the port's shard then.
  */
 void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_untold *untold);

@@ -32,7 +32,7 @@ PTL_MUST_CHECK int ptl_monitor_since(struct ptl_node *node, const struct ptl_por
 /* Free all, telling nobody. */
 void ptl_monitors_drop(struct ptl_shard *shard);
 
-/* ---- For engine/port/monitor_fall.c and fire.c ------------------------------------------------------ */
+/* ---- For monitor_fall.c and fire.c ------------------------------------------------------ */
 
 /* Give it to its port.  `failure`: as for ptl_monitoring_fire(). */
 void ptl_monitoring_notify(struct ptl_shard *shard, struct ptl_monitoring *monitoring,

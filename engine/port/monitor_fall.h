@@ -1,6 +1,6 @@
 /*
- * engine/port/monitor_fall.h - telling all who monitor what has gone: a port, a node, or everything at the
- * end.
+ * engine/port/monitor_fall.h - telling all who monitor what has gone: a port, a node, or everything
+ * at the end.
  *
  *   watch or route --gather--> notices in their ports' queues, none of which runs yet
  *                                | all gathered: the shard adopts the failure's number

@@ -2,7 +2,7 @@
  * engine/port/monitor_take.h - monitors of the program's threads arrive.
  *
  *   thread --PTL_OP_MONITOR--> failures still being told here?  no: set at once
- *                                     | yes: put off, in order (monitor_put_off.h) --all told--> set
+ *                                     | yes: put off, monitor_put_off.h, in order --told--> set
  *
  * A thread issues a monitor knowing of the failures that it has been told of.  Set while a later
  * one is being told, it would stand on neither side of it.  Thread: the shard's.

@@ -72,8 +72,7 @@ struct ptl_target {
 /* All that this shard watches on one other node. */
 struct ptl_route {
     uint64_t hash;
-    bool
-        falling; /* out of the map, its watches are being told: engine/port/monitor_fall.c frees it */
+    bool falling; /* out of the map, its watches are being told: monitor_fall.c frees it */
     struct ptl_target *first;
 };
 

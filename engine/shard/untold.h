@@ -1,5 +1,5 @@
 /*
- * engine/shard/untold.h - what waits for a ring that is full: shards must be told it, none may miss it.
+ * engine/shard/untold.h - what waits for a full ring: shards must be told it, and none may miss it.
  *
  *   ring to shard 1   untold -> untold -> untold     in the order in which they were refused
  *   ring to shard 2   untold

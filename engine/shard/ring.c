@@ -117,13 +117,11 @@ bool ptl_ring_publish(struct ptl_ring *ring)
     if (ring->producer.published == ring->producer.written) {
         return false;
     }
-    /* The consumer never gives back what it has not been shown, and the ring never holds more than
-     * it has room for. */
+    /* The consumer never gives back what it has not been shown; and nothing that it has not given
+     * back is overwritten: fits() has seen to it. */
     ptl_assert(ring->producer.head_seen <= ring->producer.published &&
                ring->producer.written - ring->producer.head_seen <= ring->capacity);
     ring->producer.published = ring->producer.written;
-    /* Nothing that the consumer has not given back is overwritten: fits() has seen to it. */
-    ptl_assert(ring->producer.written - ring->producer.head_seen <= ring->capacity);
     /* One store publishes the whole batch; it pairs with the acquire in ptl_ring_tail(), and its
      * total order with the consumer's "I sleep" decides who must notice the other. */
     atomic_store_explicit(&ring->producer.tail, ring->producer.written, memory_order_seq_cst);

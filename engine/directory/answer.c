@@ -1,5 +1,6 @@
 #include "engine/directory/answer.h"
 
+#include "engine/directory/answer_bounds.h"
 #include "engine/directory/key.h"
 #include "engine/directory/question.h"
 #include "engine/link/peer_limit.h"

@@ -1,6 +1,7 @@
 #include "engine/directory/question.h"
 
 #include "engine/directory/answer.h"
+#include "engine/directory/answer_bounds.h"
 #include "engine/directory/key.h"
 #include "engine/directory/node_directory.h"
 #include "engine/directory/outlet_peer.h"

@@ -8,6 +8,7 @@
  * A global node answers from its store.  On an ordinary node the questions of its own programs wait
  * for a master, and go to the next one when that is lost; what peers ask is answered from what
  * there is, or as soon as we are global if they have attached to us.
+ * How many and how much: engine/directory/answer_bounds.h.
  * Thread: the shard's.  Spec: AEMP protocol 5.
  */
 #pragma once
@@ -16,30 +17,6 @@
 
 /* What is asked for. */
 enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_ASK_FIND };
-
-/* Questions that may wait on each shard: this node's own, for a master or for room ... */
-#define PTL_QUESTIONS_MAX 4096
-
-/* ... and those of each peer; more are answered with an error, or not at all. */
-#define PTL_QUESTIONS_PEER_MAX 256
-
-/* A peer's own name for a question: real nodes give a number, ours a few letters. */
-#define PTL_QUESTION_TAG_MAX 1024
-
-/* Bytes of answers that one asker may have made in one turn (one answer may exceed it). */
-#define PTL_ANSWERS_TURN_BYTES ((uint64_t)1 << 20)
-
-/*
- * Bytes of a master's answers that may wait here for room, of this node's own questions and of
- * peers'; what is over is asked for again.  A peer for which this much waits has to take it first.
- */
-#define PTL_ANSWERS_HELD_MAX ((uint64_t)8 << 20)
-#define PTL_ANSWERS_HELD_PEERS_MAX ((uint64_t)4 << 20)
-#define PTL_ANSWERS_HELD_PEER_MAX ((uint64_t)512 << 10)
-
-/* Questions that are looked at in one turn of a shard, and those of one asker among them. */
-#define PTL_QUESTIONS_TURN_MAX 512
-#define PTL_QUESTIONS_ASKER_TURN_MAX 64
 
 /* Errors: PTL_ENOMEM; ptl_questions_drop() is to be called all the same. */
 PTL_MUST_CHECK int ptl_questions_init(struct ptl_shard *shard);

@@ -1,10 +1,8 @@
 #include "engine/directory/question_book.h"
 
+#include "engine/directory/answer_bounds.h"
 #include "engine/message/name.h"
 #include "engine/shard/node.h"
-
-/* What a master's answers are taken to be like before there was one, in bytes. */
-#define ANSWER_GUESS ((uint32_t)128 << 10)
 
 /* ---- Askers ---------------------------------------------------------------------------------- */
 
@@ -79,7 +77,7 @@ int ptl_askers_init(struct ptl_shard *shard)
 
     ptl_list_init(&directory->askers_due);
     ptl_list_init(&directory->questions_sent);
-    directory->answer_bytes = ANSWER_GUESS;
+    directory->answer_bytes = PTL_ANSWER_GUESS;
     ptl_map_init(&directory->askers, shard->allocator);
     directory->own_questions = ptl_alloc(shard->allocator, own_size(shard));
     if (directory->own_questions == NULL) {

@@ -1,6 +1,7 @@
 #include "engine/directory/question_master.h"
 
 #include "engine/directory/answer.h"
+#include "engine/directory/answer_bounds.h"
 #include "engine/directory/key.h"
 #include "engine/directory/outlet_peer.h"
 #include "engine/directory/peer.h"
@@ -10,9 +11,6 @@
 #include "engine/shard/node.h"
 
 #include <stdio.h>
-
-/* A master is asked so many questions at once, however large its answers are. */
-#define ASKED_LEAST 4
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 
@@ -25,9 +23,9 @@ static uint32_t asked_max(const struct ptl_shard_directory *directory)
     uint64_t each = directory->answer_bytes + 1;
     uint64_t max = PTL_ANSWERS_HELD_MAX / each;
 
-    return max < ASKED_LEAST         ? ASKED_LEAST
-           : max > PTL_QUESTIONS_MAX ? PTL_QUESTIONS_MAX
-                                     : (uint32_t)max;
+    return max < PTL_QUESTIONS_ASKED_LEAST ? PTL_QUESTIONS_ASKED_LEAST
+           : max > PTL_QUESTIONS_MAX       ? PTL_QUESTIONS_MAX
+                                           : (uint32_t)max;
 }
 
 /*

@@ -1,5 +1,6 @@
 #include "engine/directory/request.h"
 
+#include "engine/directory/answer_bounds.h"
 #include "engine/directory/attach.h"
 #include "engine/directory/attachment.h"
 #include "engine/directory/body.h"

@@ -9,8 +9,6 @@
 
 #define GIVE_UP_NS UINT64_C(10000000000) /* all addresses of a node */
 #define NEXT_ADDRESS_NS UINT64_C(1000000000)
-#define REDIAL_FIRST_NS UINT64_C(10000000) /* after a link that did not last */
-#define REDIAL_LAST_NS UINT64_C(1000000000)
 
 static void drop_addresses(struct ptl_shard *shard, struct ptl_link *link)
 {
@@ -35,17 +33,6 @@ void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link)
         link->asked = PTL_LINK_ASKING; /* our own copy of the database knows best, and at once */
     }
     ptl_links_tick_at(shard->links, shard->now);
-}
-
-void ptl_link_calm(const struct ptl_shard *shard, struct ptl_link *link)
-{
-    if (shard->now - link->up_at >= PTL_LINK_LASTED_NS) {
-        link->keep_backoff = link->redial_backoff = 0;
-        return;
-    }
-    uint64_t backoff = link->redial_backoff == 0 ? REDIAL_FIRST_NS : link->redial_backoff * 2;
-    link->redial_backoff = backoff < REDIAL_LAST_NS ? backoff : REDIAL_LAST_NS;
-    link->redial_at = shard->now + link->redial_backoff;
 }
 
 bool ptl_link_ask(struct ptl_shard *shard, struct ptl_link *link)

@@ -18,12 +18,6 @@ struct ptl_shard;
 /* Something waits for this link, which is down: it is dialled, from the next tick on. */
 void ptl_link_dial(struct ptl_shard *shard, struct ptl_link *link);
 
-/*
- * The link, which was up, has failed: after one that did not last the next attempt waits, a little
- * longer each time.  Else what the two of them cannot agree on would make it again for ever.
- */
-void ptl_link_calm(const struct ptl_shard *shard, struct ptl_link *link);
-
 /* Where the node listens: a list with commas, before what was known already.  May be empty. */
 void ptl_link_addresses(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span list);
 

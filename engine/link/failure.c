@@ -1,6 +1,7 @@
 #include "engine/link/failure.h"
 
 #include "engine/link/addresses.h"
+#include "engine/link/backoff.h"
 #include "engine/link/candidate.h"
 #include "engine/link/connection.h"
 #include "engine/link/downs.h"
@@ -81,7 +82,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     /* What is read from the link (when it came up, what waits, who connected) goes before that is
      * taken from it. */
     if (was_up) {
-        ptl_link_calm(shard, link);
+        ptl_backoff_after_failure(shard, link);
     }
     if (shard->stop_step != PTL_STOP_NOT) {
         ptl_losses_of_link(shard, link); /* nobody is left here to be told of them */

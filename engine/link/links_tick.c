@@ -1,6 +1,7 @@
 #include "engine/link/links_tick.h"
 
 #include "engine/link/addresses.h"
+#include "engine/link/backoff.h"
 #include "engine/link/connection.h"
 #include "engine/link/dial.h"
 #include "engine/link/dialling.h"
@@ -14,9 +15,7 @@
 #include "engine/link/silence.h"
 #include "engine/shard/node.h"
 
-#define IDLE_NS UINT64_C(60000000000)     /* a link that nobody wants is forgotten after this */
-#define KEEP_FIRST_NS UINT64_C(300000000) /* between attempts at a link that is to be kept */
-#define KEEP_LAST_NS UINT64_C(30000000000)
+#define IDLE_NS UINT64_C(60000000000) /* a link that nobody wants is forgotten after this */
 
 static bool is_idle(const struct ptl_link *link)
 {
@@ -45,9 +44,7 @@ static uint64_t keep_link(struct ptl_shard *shard, struct ptl_link *link)
     if (link->keep_at > shard->now) {
         return link->keep_at;
     }
-    uint64_t backoff = link->keep_backoff == 0 ? KEEP_FIRST_NS : link->keep_backoff * 2;
-    link->keep_backoff = backoff < KEEP_LAST_NS ? backoff : KEEP_LAST_NS;
-    link->keep_at = shard->now + link->keep_backoff;
+    ptl_backoff_before_keeping(shard, link);
     ptl_link_dial(shard, link);
     return shard->now;
 }

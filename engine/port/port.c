@@ -15,6 +15,7 @@
 #include "engine/port/send.h"
 #include "engine/port/shard_ports.h"
 #include "engine/port/spawn_init.h"
+#include "engine/port/tag.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
@@ -41,22 +42,6 @@ static struct ptl_span first_string(const struct ptl_msg *msg)
         return ptl_span(NULL, 0);
     }
     return ptl_span(value.string.chars, value.string.size);
-}
-
-static const struct ptl_tag *find_tag(const struct ptl_port_more *more, const struct ptl_msg *msg)
-{
-    struct ptl_cursor cursor = ptl_msg_begin(msg);
-    struct ptl_value value;
-
-    if (ptl_next(&cursor, &value) < 0) {
-        return NULL;
-    }
-    for (uint32_t i = 0; i < more->tag_count; i++) {
-        if (ptl_string_is(&value, ptl_span(more->tags[i].text, more->tags[i].text_size))) {
-            return &more->tags[i];
-        }
-    }
-    return NULL;
 }
 
 static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *msg)
@@ -146,7 +131,7 @@ static enum outcome run_message(struct ptl_shard *shard, struct ptl_slot *slot,
                                 const struct ptl_msg *msg)
 {
     if (slot->more != NULL && slot->more->tag_count != 0) {
-        const struct ptl_tag *tag = find_tag(slot->more, msg);
+        const struct ptl_tag *tag = ptl_tag_find(slot->more->tags, slot->more->tag_count, msg);
         if (tag != NULL) {
             return run_handler(shard, slot, tag->handler, msg, tag->data);
         }

@@ -24,14 +24,7 @@
 
 struct ptl_monitoring;
 struct ptl_shard;
-
-/* Handles one tag. */
-struct ptl_tag {
-    char *text; /* heap, text_size + 1 bytes */
-    uint32_t text_size;
-    ptl_handler_fn *handler;
-    void *data;
-};
+struct ptl_tag;
 
 /* What only some ports need. */
 struct ptl_port_more {

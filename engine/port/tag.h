@@ -3,10 +3,19 @@
  */
 #pragma once
 
+#include "engine/message/message.h"
 #include "engine/portolan.h"
 #include "io/alloc.h"
 
 struct ptl_port_more;
+
+/* Handles one tag. */
+struct ptl_tag {
+    char *text; /* heap, text_size + 1 bytes */
+    uint32_t text_size;
+    ptl_handler_fn *handler;
+    void *data;
+};
 
 /* A wish to set a handler, on its way to the port's shard. */
 struct ptl_on {
@@ -29,6 +38,27 @@ PTL_MUST_CHECK int ptl_tag_set(const struct ptl_allocator *allocator, struct ptl
  * Thread: any.  What was set meanwhile is there also after an error. */
 PTL_MUST_CHECK int ptl_tags_take(const struct ptl_allocator *allocator, struct ptl_port_more *more,
                                  const struct ptl_port_tag tags[]);
+
+/*
+ * The one of `count` tags that the message begins with; NULL: none.  Here, since it is called for
+ * every message to a port that has tags.
+ */
+static inline const struct ptl_tag *ptl_tag_find(const struct ptl_tag tags[], uint32_t count,
+                                                 const struct ptl_msg *msg)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(msg);
+    struct ptl_value value;
+
+    if (ptl_next(&cursor, &value) < 0) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (ptl_string_is(&value, ptl_span(tags[i].text, tags[i].text_size))) {
+            return &tags[i];
+        }
+    }
+    return NULL;
+}
 
 /* Free a port's handlers of tags. */
 void ptl_tags_drop(const struct ptl_allocator *allocator, struct ptl_port_more *more);

@@ -1,0 +1,37 @@
+/*
+ * engine/directory/answer_bounds.h - how many questions may wait, how many are asked of a master at
+ * once, and how many bytes of answers may be made and held.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* Questions that may wait on each shard: this node's own, for a master or for room ... */
+#define PTL_QUESTIONS_MAX 4096
+
+/* ... and those of each peer; more are answered with an error, or not at all. */
+#define PTL_QUESTIONS_PEER_MAX 256
+
+/* A peer's own name for a question: real nodes give a number, ours a few letters. */
+#define PTL_QUESTION_TAG_MAX 1024
+
+/* Bytes of answers that one asker may have made in one turn (one answer may exceed it). */
+#define PTL_ANSWERS_TURN_BYTES ((uint64_t)1 << 20)
+
+/*
+ * Bytes of a master's answers that may wait here for room, of this node's own questions and of
+ * peers'; what is over is asked for again.  A peer for which this much waits has to take it first.
+ */
+#define PTL_ANSWERS_HELD_MAX ((uint64_t)8 << 20)
+#define PTL_ANSWERS_HELD_PEERS_MAX ((uint64_t)4 << 20)
+#define PTL_ANSWERS_HELD_PEER_MAX ((uint64_t)512 << 10)
+
+/* Questions that are looked at in one turn of a shard, and those of one asker among them. */
+#define PTL_QUESTIONS_TURN_MAX 512
+#define PTL_QUESTIONS_ASKER_TURN_MAX 64
+
+/* What a master's answers are taken to be like before there was one, in bytes. */
+#define PTL_ANSWER_GUESS ((uint32_t)128 << 10)
+
+/* A master is asked so many questions at once, however large its answers are. */
+#define PTL_QUESTIONS_ASKED_LEAST 4

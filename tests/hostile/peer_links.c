@@ -211,7 +211,7 @@ static void put_addresses(struct ptl_buffer *out, const char *prefix, unsigned n
     }
 }
 
-/* Open, attach, and tell of nodes that are not there. */
+/* Open, attach, and tell of nodes that are not there.  False: the wire is closed. */
 static bool tell_of_nodes(struct attack_ground *ground, struct wire *wire, unsigned nodes,
                           unsigned addresses, uint16_t port)
 {
@@ -226,7 +226,11 @@ static bool tell_of_nodes(struct attack_ground *ground, struct wire *wire, unsig
     wire_say(wire, "ssm", "", "g_slave", ptl_span(&empty_map, 1));
     wire_say(wire, "sssmm", "", "g_upd", "'l", ptl_buffer_span(&map), ptl_span(&empty_array, 1));
     ptl_buffer_drop(&map);
-    return attack_push(ground, wire);
+    if (!attack_push(ground, wire)) {
+        wire_close(wire, false); /* its time is over before all has left */
+        return false;
+    }
+    return true;
 }
 
 void attack_many_addresses(struct attack_ground *ground)

@@ -48,6 +48,7 @@ struct pair {
     uint64_t call;     /* number of the call that waits for its answer, or 0 */
     unsigned kind;     /* of that call */
     uint64_t asked_at; /* us */
+    unsigned expected; /* the offers that were known when it asked: its answer shows these */
     uint64_t next_at;  /* ms: the next call, or the next attempt to connect */
     struct latencies latencies;
     uint64_t failed;

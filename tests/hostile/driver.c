@@ -592,9 +592,6 @@ static void run(struct driver *driver)
     start_snow(driver);
     start_clients(driver);
     stay(driver, 1000);
-    /* While the nodes and their clients come together, an entry may show, be gone for a moment when
-     * its owner's attachment is told anew, and show again.  From here on none may go. */
-    driver->clients.missed = 0;
     driver->blind_from = wire_now_ms();
     start_attacker(driver, PEER);
     start_attacker(driver, STRANGER);

@@ -4,7 +4,7 @@
 #include "engine/directory/key.h"
 #include "engine/directory/node_directory.h"
 #include "engine/directory/post.h"
-#include "engine/link/addresses.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/shard_links.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"

@@ -3,6 +3,7 @@
 #include "engine/link/connection.h"
 #include "engine/link/link.h"
 #include "engine/link/outside.h"
+#include "engine/link/rival.h"
 #include "engine/link/seed.h"
 #include "engine/shard/node.h"
 
@@ -11,14 +12,6 @@
 bool ptl_candidate_is_real(const struct ptl_connection *c)
 {
     return !ptl_handshake_peer(&c->handshake)->is_portolan;
-}
-
-bool ptl_candidate_is_rival(const struct ptl_link *link, const struct ptl_connection *c)
-{
-    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
-
-    return peer->is_portolan != link->peer_is_portolan ||
-           (peer->is_portolan && peer->incarnation != link->peer_incarnation);
 }
 
 /* A real node has no sessions, and what has proved nothing says nothing that counts. */
@@ -55,7 +48,7 @@ static bool has_led_to_link(const struct ptl_shard *shard, const struct ptl_link
 void ptl_candidate_failed(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c,
                           int err)
 {
-    if (has_led_to_link(shard, link, c) && !ptl_candidate_is_rival(link, c)) {
+    if (has_led_to_link(shard, link, c) && !ptl_rival_is(link, c)) {
         ptl_candidate_note_seed(shard, link, c);
     } else if (c->seed >= 0) {
         ptl_seed_lost(shard->node, c->seed, err, shard);
@@ -122,8 +115,7 @@ bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_conne
         return !c->accepted &&
                !ptl_candidate_is_real(c); /* of two nodes of ours the one that dials begins */
     }
-    return link->state != PTL_LINK_UP ||
-           (!ptl_candidate_is_real(c) && !ptl_candidate_is_rival(link, c));
+    return link->state != PTL_LINK_UP || (!ptl_candidate_is_real(c) && !ptl_rival_is(link, c));
 }
 
 /*
@@ -139,7 +131,7 @@ void ptl_candidates_refuse_duplicates(struct ptl_shard *shard, struct ptl_link *
     while (c != NULL) {
         struct ptl_connection *next = c->candidate_next;
         if (ptl_connection_is_proved(c) && c->state != PTL_CONNECTION_REFUSED &&
-            !ptl_candidate_is_rival(link, c) && !ptl_candidate_is_newer(link, c)) {
+            !ptl_rival_is(link, c) && !ptl_candidate_is_newer(link, c)) {
             ptl_candidate_note_seed(shard, link, c);
             ptl_connection_refuse(c, PTL_EDUPLICATE);
             next = link->candidates;
@@ -174,14 +166,4 @@ void ptl_link_lose_seeds(struct ptl_shard *shard, struct ptl_link *link)
         }
     }
     close_old_sessions(link);
-}
-
-bool ptl_candidates_have_rivals(const struct ptl_link *link)
-{
-    const struct ptl_connection *c = link->candidates;
-
-    while (c != NULL && !(ptl_connection_is_proved(c) && ptl_candidate_is_rival(link, c))) {
-        c = c->candidate_next;
-    }
-    return c != NULL;
 }

@@ -31,15 +31,6 @@ bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_conne
 /* Whether it is from or to a real AEMP node. */
 bool ptl_candidate_is_real(const struct ptl_connection *connection);
 
-/*
- * Whether it has the name of the linked node and is another process: that one restarted, or a
- * second one that was given the same ID.  Real nodes do not say which process they are.
- */
-bool ptl_candidate_is_rival(const struct ptl_link *link, const struct ptl_connection *connection);
-
-/* Whether some are proved and rivals. */
-bool ptl_candidates_have_rivals(const struct ptl_link *link);
-
 /* Whether it is a later session of the peer than the link's last one. */
 bool ptl_candidate_is_newer(const struct ptl_link *link, const struct ptl_connection *connection);
 

@@ -117,7 +117,7 @@ struct ptl_connection *ptl_connection_make(struct ptl_shard *shard, const struct
     c->reading = true;
     c->made_at = ptl_loop_now(shard->loop);
     c->deadline = c->made_at + (uint64_t)shard->node->options.handshake_ms * 1000000;
-    ptl_backlog_init(&c->backlog, shard->allocator);
+    ptl_unread_init(&c->unread, shard->allocator);
     ptl_outbox_init(&c->out, shard->allocator);
     ptl_connection_list(c);
     list_half_open(c);
@@ -156,7 +156,7 @@ void ptl_connection_free(struct ptl_connection *c)
     ptl_node_nonce(c->shard->node, c, false);
     ptl_handshake_drop(&c->handshake);
     ptl_decoder_drop(&c->decoder);
-    ptl_backlog_drop(&c->backlog);
+    ptl_unread_drop(&c->unread);
     ptl_outbox_drop(&c->out);
     ptl_parcel_free(c->stalled, allocator);
     ptl_free(allocator, c, sizeof(*c));
@@ -215,7 +215,7 @@ void ptl_connection_refuse(struct ptl_connection *c, int err)
 
 bool ptl_connection_has_bytes(const struct ptl_connection *c)
 {
-    return ptl_backlog_bytes(&c->backlog).size != 0;
+    return ptl_unread_bytes(&c->unread).size != 0;
 }
 
 void ptl_connection_take_up(struct ptl_connection *c)
@@ -223,7 +223,7 @@ void ptl_connection_take_up(struct ptl_connection *c)
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
 
     ptl_connection_enter(c, PTL_CONNECTION_UP);
-    /* What the peer has sent behind its proof is in the backlog and is decoded next. */
+    /* What the peer has sent behind its proof is in the unread and is decoded next. */
     ptl_node_nonce(c->shard->node, c, false);
     ptl_decoder_init(&c->decoder, c->shard->allocator, (enum ptl_framing)peer->receive_framing,
                      c->shard->node->options.message_bytes_max + PACKET_EXTRA_MAX);

@@ -16,10 +16,10 @@
  */
 #pragma once
 
-#include "engine/link/backlog.h"
 #include "engine/link/making.h"
 #include "engine/link/outbox.h"
 #include "engine/link/stranger.h"
+#include "engine/link/unread.h"
 #include "engine/portolan.h"
 #include "engine/shard/op.h"
 #include "io/framing.h"
@@ -31,7 +31,7 @@ struct ptl_link;
 struct ptl_shard;
 
 /* Unread bytes that a connection may hold before it stops reading: two receive buffers. */
-#define PTL_BACKLOG_MAX ((size_t)131072)
+#define PTL_UNREAD_MAX ((size_t)131072)
 
 /* A real node's silence is probed, and unacknowledged bytes may be out for so long. */
 #define PTL_REAL_USER_TIMEOUT_MS 10000
@@ -90,8 +90,8 @@ struct ptl_connection {
     bool nonce_listed;          /* among those of the node */
     struct ptl_span opening[2]; /* our lines that still have to go out: greeting, proof */
     char proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
-    struct ptl_outbox out;      /* packets that have to go out; in use until `closed` */
-    struct ptl_backlog backlog; /* bytes not yet understood */
+    struct ptl_outbox out;    /* packets that have to go out; in use until `closed` */
+    struct ptl_unread unread; /* bytes not yet understood */
     struct ptl_decoder decoder;
     struct ptl_making making; /* what it holds of a message */
     struct ptl_waiter *waiter;

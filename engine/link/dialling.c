@@ -1,7 +1,7 @@
 #include "engine/link/dialling.h"
 
-#include "engine/link/addresses.h"
 #include "engine/link/connection.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/link/outside.h"

@@ -1,6 +1,6 @@
 #include "engine/link/downs.h"
 
-#include "engine/link/addresses.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/link.h"
 #include "engine/link/shard_links.h"
 #include "engine/message/message.h"

@@ -1,8 +1,8 @@
 #include "engine/link/ending.h"
 
-#include "engine/link/addresses.h"
 #include "engine/link/candidate.h"
 #include "engine/link/dial.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/link/seed.h"

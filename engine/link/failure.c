@@ -1,9 +1,9 @@
 #include "engine/link/failure.h"
 
-#include "engine/link/addresses.h"
 #include "engine/link/backoff.h"
 #include "engine/link/candidate.h"
 #include "engine/link/connection.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/downs.h"
 #include "engine/link/link.h"
 #include "engine/link/link_weight.h"
@@ -50,10 +50,10 @@ static void count_failure(struct ptl_shard *shard, struct ptl_link *link)
     link->again = PTL_OK;
 }
 
-/* What was watched there, what waited and what was known to be full is of no use any more. */
+/* What was observed there, what waited and what was known to be full is of no use any more. */
 static void lose_all(struct ptl_shard *shard, struct ptl_link *link)
 {
-    ptl_leavings_begin(&link->leavings, &link->watched_there, link->waiting_first);
+    ptl_leavings_begin(&link->leavings, &link->observed_there, link->waiting_first);
     link->waiting_first = link->waiting_last = NULL;
     link->weight = 0;
     ptl_peer_full_reset(shard, link);
@@ -85,7 +85,7 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
         ptl_backoff_after_failure(shard, link);
     }
     if (shard->stop_step != PTL_STOP_NOT) {
-        ptl_losses_of_link(shard, link); /* nobody is left here to be told of them */
+        ptl_stop_losses_of_link(shard, link); /* nobody is left here to be told of them */
     }
     ptl_link_dial_end(shard, link);
     link->connection = NULL; /* so that its end is not taken for another failure */

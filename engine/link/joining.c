@@ -1,8 +1,8 @@
 #include "engine/link/joining.h"
 
-#include "engine/link/addresses.h"
 #include "engine/link/candidate.h"
 #include "engine/link/connection.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/failure.h"
 #include "engine/link/known.h"
 #include "engine/link/link.h"
@@ -11,10 +11,9 @@
 #include "engine/link/listener.h"
 #include "engine/link/outside.h"
 #include "engine/link/peer_limit.h"
+#include "engine/link/rival.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
-
-#define TELL_AGAIN_NS UINT64_C(60000000000) /* of two nodes of one ID */
 
 /* How large a message it takes: known from now on to all who send. */
 static void note_limit(struct ptl_shard *shard, struct ptl_link *link,
@@ -103,7 +102,7 @@ static void take(struct ptl_shard *shard, struct ptl_link *link, struct ptl_conn
 /* A second connection of the linked node: is it a newer session, or the other of two at once? */
 static void compare(struct ptl_shard *shard, struct ptl_link *link, struct ptl_connection *c)
 {
-    if (ptl_candidate_is_rival(link, c)) {
+    if (ptl_rival_is(link, c)) {
         return; /* until the one that is linked is heard, or fails */
     }
     if (ptl_candidate_is_newer(link, c)) {
@@ -143,40 +142,10 @@ bool ptl_candidate_proved(struct ptl_shard *shard, struct ptl_link *link, struct
     }
     /* Perhaps the old link is dead and nobody has noticed: bytes into it make that known. */
     ptl_link_keepalive(shard, link);
-    if (!ptl_candidate_is_real(c) || ptl_candidate_is_rival(link, c)) {
+    if (!ptl_candidate_is_real(c) || ptl_rival_is(link, c)) {
         return true;
     }
     ptl_candidate_note_seed(shard, link, c);
     ptl_connection_close(c, PTL_EDUPLICATE, PTL_LOG_INFO);
     return false;
-}
-
-static void tell_of_rival(struct ptl_shard *shard, struct ptl_link *link,
-                          const struct ptl_connection *rival)
-{
-    if (link->rival_told_at != 0 && shard->now - link->rival_told_at < TELL_AGAIN_NS) {
-        return;
-    }
-    link->rival_told_at = shard->now;
-    ptl_log(shard->node, PTL_LOG_ERROR,
-            "two nodes use the ID %s: the one at %s is linked and answers, the one at %s is "
-            "refused: give every node an ID of its own",
-            link->id, link->connection->peer.text, rival->peer.text);
-}
-
-void ptl_link_heard(struct ptl_shard *shard, struct ptl_link *link)
-{
-    struct ptl_connection *c = link->candidates;
-
-    ptl_assert(link->state == PTL_LINK_UP);
-    link->has_rivals = false;
-    while (c != NULL) {
-        struct ptl_connection *next = c->candidate_next;
-        if (ptl_connection_is_proved(c) && ptl_candidate_is_rival(link, c)) {
-            tell_of_rival(shard, link, c);
-            ptl_connection_close(c, PTL_ERIVAL, PTL_LOG_INFO);
-            next = link->candidates;
-        }
-        c = next;
-    }
 }

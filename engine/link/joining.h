@@ -22,8 +22,5 @@ bool ptl_candidate_proved(struct ptl_shard *shard, struct ptl_link *link,
 void ptl_candidate_decide(struct ptl_shard *shard, struct ptl_link *link,
                           struct ptl_connection *connection);
 
-/* The link's peer has said something while another node of its name wants in (has_rivals). */
-void ptl_link_heard(struct ptl_shard *shard, struct ptl_link *link);
-
 /* Say that a node that has called us is no program, as was thought when its link came up. */
 void ptl_link_log_global(struct ptl_shard *shard, const struct ptl_link *link);

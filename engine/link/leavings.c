@@ -1,34 +1,34 @@
 #include "engine/link/leavings.h"
 
-#include "engine/link/watched.h"
+#include "engine/link/observed.h"
 #include "engine/port/monitor.h"
 #include "engine/shard/shard.h"
 
 void ptl_leavings_init(struct ptl_leavings *leavings, const struct ptl_allocator *allocator)
 {
     *leavings = (struct ptl_leavings){.waiting = NULL};
-    ptl_map_init(&leavings->watched, allocator);
+    ptl_map_init(&leavings->observed, allocator);
 }
 
-void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_map *watched,
+void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_map *observed,
                         struct ptl_parcel *waiting)
 {
     /* A link fails anew only when those of its last failure are cleared away. */
-    ptl_assert(leavings->watched.count == 0 && leavings->waiting == NULL);
-    ptl_map_drop(&leavings->watched);
-    leavings->watched = *watched;
-    ptl_map_init(watched, leavings->watched.allocator);
+    ptl_assert(leavings->observed.count == 0 && leavings->waiting == NULL);
+    ptl_map_drop(&leavings->observed);
+    leavings->observed = *observed;
+    ptl_map_init(observed, leavings->observed.allocator);
     leavings->waiting = waiting;
 }
 
 /* True: there was something, and it is gone. */
 static bool clear_one(struct ptl_shard *shard, struct ptl_leavings *leavings)
 {
-    struct ptl_watched *watched = ptl_map_take(&leavings->watched);
+    struct ptl_observed *observed = ptl_map_take(&leavings->observed);
     struct ptl_parcel *parcel = leavings->waiting;
 
-    if (watched != NULL) {
-        ptl_watched_free(shard->allocator, watched);
+    if (observed != NULL) {
+        ptl_observed_free(shard->allocator, observed);
     } else if (parcel != NULL) {
         leavings->waiting = parcel->next;
         ptl_parcel_free(parcel, shard->allocator);
@@ -38,9 +38,9 @@ static bool clear_one(struct ptl_shard *shard, struct ptl_leavings *leavings)
     return true;
 }
 
-static bool take_back_one(struct ptl_shard *shard, struct ptl_map *watched_here)
+static bool take_back_one(struct ptl_shard *shard, struct ptl_map *observed_here)
 {
-    struct ptl_monitoring *monitoring = ptl_map_take(watched_here);
+    struct ptl_monitoring *monitoring = ptl_map_take(observed_here);
 
     if (monitoring != NULL) {
         ptl_monitoring_take_back(shard, monitoring->id);
@@ -49,10 +49,10 @@ static bool take_back_one(struct ptl_shard *shard, struct ptl_map *watched_here)
 }
 
 bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_leavings *leavings,
-                        struct ptl_map *watched_here, uint64_t *units)
+                        struct ptl_map *observed_here, uint64_t *units)
 {
     while (*units > 0) {
-        if (!take_back_one(shard, watched_here) && !clear_one(shard, leavings)) {
+        if (!take_back_one(shard, observed_here) && !clear_one(shard, leavings)) {
             return true;
         }
         --*units;
@@ -64,5 +64,5 @@ void ptl_leavings_drop(struct ptl_shard *shard, struct ptl_leavings *leavings)
 {
     while (clear_one(shard, leavings)) {
     }
-    ptl_map_drop(&leavings->watched);
+    ptl_map_drop(&leavings->observed);
 }

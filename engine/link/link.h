@@ -3,7 +3,7 @@
  *
  *          .------------- a connection is proved -------------.
  *          |                                                  v
- *   .--> DOWN --send, watch, keep--> DIALING --proved-------> UP --the node ends--> DOWN
+ *   .--> DOWN --send, observe, keep--> DIALING --proved-----> UP --the node ends--> DOWN
  *   |      | a stale op                 | gives up             | fails
  *   |      v                            v                      v
  *   '-- FAILING <-----------------------'----------------------'
@@ -18,8 +18,8 @@
 #pragma once
 
 #include "engine/link/leavings.h"
+#include "engine/link/observed.h"
 #include "engine/link/shard_links.h"
-#include "engine/link/watched.h"
 #include "engine/port/fullness.h"
 #include "engine/portolan.h"
 #include "engine/shard/map.h"
@@ -98,17 +98,17 @@ struct ptl_link {
     bool has_rivals;               /* other nodes of its name have proved themselves, and wait */
     uint64_t up_at;                /* ns: since when, or when it last came up */
     uint64_t received_at, sent_at; /* ns */
-    uint64_t seek_until;           /* ns: what the peer has had us look for is paid for by then */
-    uint64_t seek_last;            /* the hash of the node that it had us look for last */
+    uint64_t relay_until;          /* ns: what the peer has had us look for is paid for by then */
+    uint64_t relay_last;           /* the hash of the node that it had us look for last */
     bool dirty;                    /* has something to flush */
     struct ptl_link *dirty_next;
 
-    /* What waits and is watched, in any state but FAILING's: link_send.c, watch_*.c */
+    /* What waits and is observed, in any state but FAILING's: link_send.c, observed_*.c */
     struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
     uint64_t weight;                                 /* bytes in `waiting` */
     uint64_t weighed;                                /* bytes of this link in links.weight */
-    struct ptl_map watched_there; /* ports there, by shards of ours: struct ptl_watched */
-    struct ptl_map watched_here;  /* ports of ours, by the peer: struct ptl_monitoring */
+    struct ptl_map observed_there; /* ports there, by shards of ours: struct ptl_observed */
+    struct ptl_map observed_here;  /* ports of ours, by the peer: struct ptl_monitoring */
     struct ptl_fullness fullness;
     struct ptl_map told_full;   /* ports of ours that the peer knows to be full (peer_full.c) */
     struct ptl_map remote_full; /* ports of the peer's that are full */

@@ -1,7 +1,7 @@
 #include "engine/link/link_send.h"
 
-#include "engine/link/addresses.h"
 #include "engine/link/connection.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/link.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/shard_links.h"

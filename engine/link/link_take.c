@@ -3,8 +3,8 @@
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/link/link_send.h"
+#include "engine/link/observed_there.h"
 #include "engine/link/shard_links.h"
-#include "engine/link/watch_there.h"
 #include "engine/message/message.h"
 #include "engine/port/spawn.h"
 #include "engine/shard/node.h"
@@ -14,15 +14,15 @@ static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failu
 {
     char id[PTL_NODE_ID_MAX + 1] = "";
 
-    if (op->kind != PTL_OP_WATCH) {
+    if (op->kind != PTL_OP_OBSERVE) {
         return PTL_OK;
     }
     memcpy(id, op->node.bytes, op->node.size);
     struct ptl_msg *reason;
     int err = ptl_msg_make(shard->node, &reason, "ttt", "transport_error", id, ptl_err_text(why));
     if (err == PTL_OK) {
-        struct ptl_watcher watcher = op->as.watcher;
-        err = ptl_watcher_tell(shard, watcher, failure, reason);
+        struct ptl_observer observer = op->as.observer;
+        err = ptl_observer_tell(shard, observer, failure, reason);
         ptl_msg_free(reason);
     }
     return err;
@@ -66,7 +66,7 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
     /* Issued before the link's last failure, by somebody who had not been told of it: lost with
      * what was lost then, else it would arrive behind a gap (G2). */
 #ifndef PTL_PLANT_STALE_EPOCH
-    if (op->told < link->failed_at && op->kind != PTL_OP_UNWATCH) {
+    if (op->told < link->failed_at && op->kind != PTL_OP_UNOBSERVE) {
         if (link->inherited) {
             /* Whether it is stale cannot be told any more; so that nobody misses it: */
             ptl_link_fail(shard, link, PTL_ELOST);
@@ -81,11 +81,11 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
         return ptl_link_request_values(shard, link, "kil1", op->name, op->body, op->count);
     case PTL_OP_SPAWN:
         return spawn(shard, link, op);
-    case PTL_OP_WATCH:
-        return ptl_link_watch(shard, link, op);
-    case PTL_OP_UNWATCH:
-        return ptl_link_unwatch(shard, link, op);
-    case PTL_OP_ON:
+    case PTL_OP_OBSERVE:
+        return ptl_link_observe(shard, link, op);
+    case PTL_OP_UNOBSERVE:
+        return ptl_link_unobserve(shard, link, op);
+    case PTL_OP_HANDLER:
     default:
         ptl_unreachable("not an op for another node");
     }

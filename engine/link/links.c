@@ -6,9 +6,11 @@
 #include "engine/link/link.h"
 #include "engine/link/link_take.h"
 #include "engine/link/links_end.h"
+#include "engine/link/links_flush.h"
 #include "engine/link/node_links.h"
 #include "engine/link/shard_links.h"
 #include "engine/link/stop_losses.h"
+#include "engine/link/stream.h"
 #include "engine/link/telling.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
@@ -22,8 +24,8 @@ void ptl_links_take(struct ptl_shard *shard, const struct ptl_op *op)
         struct ptl_link *link = ptl_link_find(shard, op->node);
         if (link != NULL) {
             ptl_link_fail(shard, link, err);
-        } else if (op->kind == PTL_OP_WATCH) {
-            ptl_watch_fail(shard, op);
+        } else if (op->kind == PTL_OP_OBSERVE) {
+            ptl_observer_refuse(shard, op);
         } else {
             ptl_log_about(shard, PTL_LOG_ERROR, op->node, "for %.*s: %s", (int)op->node.size,
                           (const char *)op->node.bytes, ptl_err_text(err));
@@ -49,20 +51,32 @@ void ptl_links_fail_once_more(struct ptl_shard *shard, struct ptl_span node, uin
     }
 }
 
+static void init_links(struct ptl_shard_links *links, const struct ptl_node *node)
+{
+    *links = (struct ptl_shard_links){
+        .allocator = node->allocator,
+        .hooks = &ptl_connection_hooks,
+    };
+    ptl_map_init(&links->by_id, node->allocator);
+    ptl_strangers_init(&links->strangers, node->allocator,
+                       ptl_strangers_share(node->options.half_open_max, node->shard_count),
+                       node->options.half_open_per_address);
+}
+
 static int init(struct ptl_shard *shard)
 {
     shard->links = ptl_alloc(shard->allocator, sizeof(*shard->links));
     if (shard->links == NULL) {
         return PTL_ENOMEM;
     }
-    ptl_links_init(shard->links, shard->node);
+    init_links(shard->links, shard->node);
     return PTL_OK;
 }
 
 static void close_links(struct ptl_shard *shard)
 {
     if (shard->stop_step == PTL_STOP_TELL) {
-        ptl_losses_at_close(shard);
+        ptl_stop_losses_at_close(shard);
     }
 }
 

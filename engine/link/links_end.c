@@ -12,46 +12,6 @@
 #include "engine/link/stream.h"
 #include "engine/shard/node.h"
 
-void ptl_links_init(struct ptl_shard_links *links, const struct ptl_node *node)
-{
-    *links = (struct ptl_shard_links){
-        .allocator = node->allocator,
-        .hooks = &ptl_connection_hooks,
-    };
-    ptl_map_init(&links->by_id, node->allocator);
-    ptl_strangers_init(&links->strangers, node->allocator,
-                       ptl_strangers_share(node->options.half_open_max, node->shard_count),
-                       node->options.half_open_per_address);
-}
-
-uint64_t ptl_links_flush(struct ptl_shard *shard)
-{
-    while (shard->links->dirty != NULL) {
-        struct ptl_link *link = shard->links->dirty;
-        shard->links->dirty = link->dirty_next;
-        link->dirty = false;
-        if (link->state == PTL_LINK_UP && ptl_link_unsent(link) != 0) {
-            ptl_connection_flush(link->connection);
-        }
-    }
-    return UINT64_MAX;
-}
-
-bool ptl_links_flushed(struct ptl_shard *shard)
-{
-    const struct ptl_link *link;
-    uint32_t at = 0;
-
-    while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
-        bool wanted = link->state == PTL_LINK_DIALING && link->watched_there.count != 0;
-        if (link->state == PTL_LINK_FAILING || wanted || link->weight != 0 ||
-            ptl_link_unsent(link) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 void ptl_links_deafen(struct ptl_shard *shard)
 {
     for (struct ptl_connection *c = shard->links->all; c != NULL; c = c->all_next) {
@@ -102,8 +62,8 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     ptl_assert(!link->dirty && link->candidates == NULL && link->connection == NULL);
     ptl_link_drop_waiting(shard, link);
     ptl_peer_full_drop(shard, link);
-    ptl_watched_drop(&link->watched_there);
-    ptl_map_drop(&link->watched_here); /* the monitors themselves are gone already */
+    ptl_observed_drop(&link->observed_there);
+    ptl_map_drop(&link->observed_here); /* the monitors themselves are gone already */
     ptl_leavings_drop(shard, &link->leavings);
     ptl_msg_free(link->reason);
     if (shard->links->last == link) {

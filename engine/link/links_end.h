@@ -1,24 +1,13 @@
 /*
- * engine/link/links_end.h - all links of a shard together: what they have to send goes out, and
- * their end.  Thread: the shard's.
+ * engine/link/links_end.h - the end of all links of a shard: deaf, goodbye, free.
+ * Thread: the shard's.
  */
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct ptl_link;
-struct ptl_shard_links;
-struct ptl_node;
 struct ptl_shard;
-
-void ptl_links_init(struct ptl_shard_links *links, const struct ptl_node *node);
-
-/* A step of the turn: send all that has gathered, one send a link.  Never due by itself. */
-uint64_t ptl_links_flush(struct ptl_shard *shard);
-
-/* Whether all that was accepted for other nodes has left. */
-bool ptl_links_flushed(struct ptl_shard *shard);
 
 /* Stop reading: what peers still send is not accepted any more, and would keep us busy. */
 void ptl_links_deafen(struct ptl_shard *shard);

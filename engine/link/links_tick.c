@@ -1,9 +1,9 @@
 #include "engine/link/links_tick.h"
 
-#include "engine/link/addresses.h"
 #include "engine/link/backoff.h"
 #include "engine/link/connection.h"
 #include "engine/link/dial.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/dialling.h"
 #include "engine/link/link.h"
 #include "engine/link/links_end.h"
@@ -20,8 +20,8 @@
 static bool is_idle(const struct ptl_link *link)
 {
     return link->state == PTL_LINK_DOWN && link->candidates == NULL && !link->dirty &&
-           link->watched_there.count == 0 && link->waiting_first == NULL &&
-           link->watched_here.count == 0 && !link->fullness.full &&
+           link->observed_there.count == 0 && link->waiting_first == NULL &&
+           link->observed_here.count == 0 && !link->fullness.full &&
            ptl_fullness_settled(&link->fullness) && link->remote_full.count == 0 &&
            link->keep_until == 0;
 }

@@ -152,13 +152,13 @@ static bool is_opening(enum ptl_connection_state state)
 static bool take_line(struct ptl_connection *c)
 {
     enum ptl_handshake_state before = ptl_handshake_state(&c->handshake);
-    int used = ptl_handshake_feed(&c->handshake, ptl_backlog_bytes(&c->backlog));
+    int used = ptl_handshake_feed(&c->handshake, ptl_unread_bytes(&c->unread));
 
     if (used < 0) {
         ptl_connection_over(c, used);
         return false;
     }
-    ptl_backlog_taken(&c->backlog, (size_t)used);
+    ptl_unread_taken(&c->unread, (size_t)used);
     if (used == 0) {
         if (c->end_err != PTL_OK) {
             ptl_connection_over(c, c->end_err);

@@ -2,11 +2,11 @@
 
 #include "engine/link/link.h"
 #include "engine/link/linked.h"
+#include "engine/link/observed_here.h"
+#include "engine/link/observed_there.h"
 #include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
-#include "engine/link/seek.h"
-#include "engine/link/watch_here.h"
-#include "engine/link/watch_there.h"
+#include "engine/link/relay_allowance.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/message/words.h"
@@ -84,7 +84,7 @@ static bool may_relay(const struct request *r)
     }
     return to->node_hash == r->link->hash ||
            ptl_node_is_linked(r->shard->node, ptl_port_node(to)) ||
-           ptl_link_may_seek(r->link, r->shard->now, to->node_hash);
+           ptl_relay_allowed(r->link, r->shard->now, to->node_hash);
 }
 
 static int send_values(struct request *r, struct ptl_span body, uint32_t count)
@@ -210,7 +210,7 @@ static int mon1(struct request *r)
     }
     int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
     if (err == PTL_OK) {
-        err = wait_for_ring(r, ptl_link_peer_watches(r->shard, r->link, name));
+        err = wait_for_ring(r, ptl_link_peer_observes(r->shard, r->link, name));
     }
     return err == PTL_ENAME ? malformed(r, "mon1") : err; /* a name that nobody can have */
 }

@@ -1,10 +1,10 @@
 #include "engine/link/silence.h"
 
-#include "engine/link/candidate.h"
 #include "engine/link/connection.h"
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
 #include "engine/link/link_send.h"
+#include "engine/link/rival.h"
 #include "engine/link/stream.h"
 #include "engine/shard/node.h"
 
@@ -17,7 +17,7 @@ void ptl_link_look_at_silence(struct ptl_shard *shard, struct ptl_link *link)
     bool reading = link->connection->reading && link->connection->hearing == PTL_HEARS;
 
     /* From now on what the peer says shows that it lives; what lay unread until now does not. */
-    link->has_rivals = reading && ptl_candidates_have_rivals(link);
+    link->has_rivals = reading && ptl_rivals_wait(link);
 
     if (!link->peer_is_portolan) {
         if (shard->now - link->received_at > PROBE_NS && shard->now - link->sent_at > PROBE_NS) {

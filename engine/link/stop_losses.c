@@ -25,7 +25,7 @@ static void add_name(struct ptl_losses *losses, struct ptl_span name)
     }
 }
 
-void ptl_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link)
+void ptl_stop_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link)
 {
     struct ptl_losses *losses = &shard->node->links->losses;
     uint64_t messages = 0, bytes = 0;
@@ -51,14 +51,14 @@ void ptl_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link)
     pthread_mutex_unlock(&shard->node->links->lock);
 }
 
-void ptl_losses_of_shard(struct ptl_shard *shard)
+void ptl_stop_losses_of_shard(struct ptl_shard *shard)
 {
     struct ptl_losses *losses = &shard->node->links->losses;
     const struct ptl_link *link;
     uint32_t at = 0;
 
     while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
-        ptl_losses_of_link(shard, link);
+        ptl_stop_losses_of_link(shard, link);
     }
     pthread_mutex_lock(&shard->node->links->lock);
     losses->messages += shard->ports->queued;
@@ -66,7 +66,7 @@ void ptl_losses_of_shard(struct ptl_shard *shard)
     pthread_mutex_unlock(&shard->node->links->lock);
 }
 
-void ptl_losses_at_close(struct ptl_shard *shard)
+void ptl_stop_losses_at_close(struct ptl_shard *shard)
 {
     struct ptl_losses *losses = &shard->node->links->losses;
 
@@ -81,7 +81,7 @@ void ptl_losses_at_close(struct ptl_shard *shard)
     pthread_mutex_unlock(&shard->node->links->lock);
 }
 
-int ptl_losses_tell(struct ptl_node *node)
+int ptl_stop_losses_tell(struct ptl_node *node)
 {
     const struct ptl_losses *losses = &node->links->losses;
 

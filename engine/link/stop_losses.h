@@ -2,7 +2,7 @@
  * engine/link/stop_losses.h - what a node throws away at its end: counted by its shards, told once.
  *
  *   link that fails while the node stops --.
- *   link with unsent messages, at the deadline --> ptl_losses_*() --> ptl_losses_tell(): one line
+ *   link with unsent messages, at the deadline --> counted --> ptl_stop_losses_tell(): one line
  *   port with waiting messages, at the deadline -'
  *
  * Only messages for ports count: what the node itself had to tell a peer that goes is not missed.
@@ -29,14 +29,14 @@ struct ptl_losses {
 };
 
 /* What waits for the link is about to be thrown away.  Thread: the owner's. */
-void ptl_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link);
+void ptl_stop_losses_of_link(struct ptl_shard *shard, const struct ptl_link *link);
 
 /* So is what waits at ports and for links of this shard: the deadline has come. */
-void ptl_losses_of_shard(struct ptl_shard *shard);
+void ptl_stop_losses_of_shard(struct ptl_shard *shard);
 
 /* The shard closes: connections that still wait for the peer's end are not confirmed. */
-void ptl_losses_at_close(struct ptl_shard *shard);
+void ptl_stop_losses_at_close(struct ptl_shard *shard);
 
 /* Log it, if there is anything to tell.  Thread: any, when the shards have ended.  Returns 0, or
  * PTL_ETIMEOUT if something was or may be lost. */
-int ptl_losses_tell(struct ptl_node *node);
+int ptl_stop_losses_tell(struct ptl_node *node);

@@ -8,6 +8,7 @@
 #include "engine/link/opening.h"
 #include "engine/link/places.h"
 #include "engine/link/receive.h"
+#include "engine/link/rival.h"
 #include "engine/link/seed.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
@@ -39,18 +40,18 @@ static void wait_for_proof(struct ptl_connection *c)
     }
 }
 
-/* Take packets out of the backlog. */
-static void read_backlog(struct ptl_connection *c)
+/* Take packets out of the unread. */
+static void read_unread(struct ptl_connection *c)
 {
-    struct ptl_span input = ptl_backlog_bytes(&c->backlog);
+    struct ptl_span input = ptl_unread_bytes(&c->unread);
     size_t before = input.size;
 
     if (c->hearing != PTL_HEARS || input.size == 0 || !ptl_connection_read(c, &input)) {
         return;
     }
-    ptl_backlog_taken(&c->backlog, before - input.size);
+    ptl_unread_taken(&c->unread, before - input.size);
     if (input.size == 0) {
-        ptl_backlog_ease(&c->backlog);
+        ptl_unread_ease(&c->unread);
     }
 }
 
@@ -69,7 +70,7 @@ static bool step(struct ptl_connection *c)
         wait_for_proof(c);
         break;
     case PTL_CONNECTION_UP:
-        read_backlog(c);
+        read_unread(c);
         break;
     case PTL_CONNECTION_CONNECTING:
     case PTL_CONNECTION_MOVING:
@@ -161,10 +162,10 @@ static void on_connected(void *owner, int err)
 /* Keep what cannot be taken now; when that is much, nothing more is read until it is taken. */
 static int keep(struct ptl_connection *c, struct ptl_span bytes)
 {
-    int err = ptl_backlog_keep(&c->backlog, bytes);
+    int err = ptl_unread_keep(&c->unread, bytes);
 
     if (err == PTL_OK && c->reading && c->state != PTL_CONNECTION_MOVING &&
-        ptl_backlog_bytes(&c->backlog).size > PTL_BACKLOG_MAX / 2) {
+        ptl_unread_bytes(&c->unread).size > PTL_UNREAD_MAX / 2) {
         c->reading = false;
         ptl_stream_read(c->shard->loop, c->stream, false);
     }
@@ -183,7 +184,7 @@ static void on_received(void *owner, struct ptl_span bytes)
     if (ptl_link_runs_on(c->link, c)) {
         c->link->received_at = c->shard->now;
         if (c->link->has_rivals) {
-            ptl_link_heard(c->shard, c->link);
+            ptl_rivals_refuse(c->shard, c->link);
         }
     }
     /* Most packets are taken where the loop has received them, without a copy. */

@@ -1,6 +1,6 @@
 #include "engine/link/telling.h"
 
-#include "engine/link/addresses.h"
+#include "engine/link/dial_addresses.h"
 #include "engine/link/downs.h"
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
@@ -59,7 +59,7 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
         ptl_links_tick_at(shard->links, link->keep_at);
     }
     if (link->state == PTL_LINK_DOWN &&
-        (link->waiting_first != NULL || link->watched_there.count != 0)) {
+        (link->waiting_first != NULL || link->observed_there.count != 0)) {
         ptl_link_dial(shard, link);
     }
 }
@@ -78,7 +78,7 @@ uint64_t ptl_links_go_on(struct ptl_shard *shard)
 
     while (links->failing_first != NULL &&
            ptl_leavings_clear(shard, &links->failing_first->leavings,
-                              &links->failing_first->watched_here, &units) &&
+                              &links->failing_first->observed_here, &units) &&
            all_answered(shard, links->failing_first)) {
         struct ptl_link *link = links->failing_first;
         links->failing_first = link->failing_next;

@@ -349,7 +349,7 @@ int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
     for (unsigned i = 0; i < node->shard_count; i++) {
         pthread_join(node->own->threads[i], NULL);
     }
-    int result = ptl_losses_tell(node);
+    int result = ptl_stop_losses_tell(node);
     if (result == PTL_OK && atomic_load(&node->own->cut_short)) {
         result = PTL_ETIMEOUT;
     }

@@ -113,9 +113,9 @@ static void enter(struct ptl_shard *shard, unsigned step)
     }
     if (step == PTL_STOP_TELL) {
         if (atomic_load(&shard->node->own->cut_short)) {
-            ptl_losses_of_shard(shard);
+            ptl_stop_losses_of_shard(shard);
         }
-        ptl_fall_all(shard);
+        ptl_monitor_fall_all(shard);
         ptl_directory_stop(shard);
         ptl_links_close(shard);
         shard->links->close_at = shard->now + CLOSE_NS;

@@ -11,9 +11,10 @@
 #include "engine/link/failure.h"
 #include "engine/link/link_take.h"
 #include "engine/link/links.h"
-#include "engine/link/links_end.h"
+#include "engine/link/links_flush.h"
 #include "engine/link/links_tick.h"
 #include "engine/link/listener.h"
+#include "engine/link/observed_here.h"
 #include "engine/link/outside.h"
 #include "engine/link/peer_limit.h"
 #include "engine/link/peer_room.h"
@@ -22,7 +23,6 @@
 #include "engine/link/shard_links.h"
 #include "engine/link/stream.h"
 #include "engine/link/telling.h"
-#include "engine/link/watch_here.h"
 #include "engine/node/bind.h"
 #include "engine/node/node_own.h"
 #include "engine/node/stop.h"
@@ -68,9 +68,9 @@ static void take_spawn(struct ptl_shard *shard, const struct ptl_op *op, const s
     }
 }
 
-static void drop_on(struct ptl_shard *shard, const struct ptl_op *op)
+static void drop_handler(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    ptl_on_free(shard, op->as.handed.on);
+    ptl_handler_wish_free(shard->allocator, op->as.handed.wish);
 }
 
 static void drop_register(struct ptl_shard *shard, const struct ptl_op *op)
@@ -82,7 +82,7 @@ static void drop_register(struct ptl_shard *shard, const struct ptl_op *op)
 
 static void take_down(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
 {
-    ptl_fall_target(shard, op->as.down.watch, op->as.down.failure, msg);
+    ptl_monitor_fall_target(shard, op->as.down.observation, op->as.down.failure, msg);
 }
 
 static void take_monitor(struct ptl_shard *shard, const struct ptl_op *op,
@@ -155,7 +155,7 @@ static void take_link_down(struct ptl_shard *shard, const struct ptl_op *op,
                            const struct ptl_msg *msg)
 {
     ptl_directory_link_down(shard, op->node);
-    ptl_fall_link(shard, op, msg);
+    ptl_monitor_fall_link(shard, op, msg);
 }
 
 static void take_handover(struct ptl_shard *shard, const struct ptl_op *op,
@@ -388,12 +388,12 @@ static const struct ptl_tower tower = {
         {
             [PTL_OP_MESSAGE] = {.take = take_flow},
             [PTL_OP_KILL] = {.take = take_flow},
-            [PTL_OP_ON] = {.take = take_flow, .drop = drop_on},
-            [PTL_OP_WATCH] = {.take = take_flow},
+            [PTL_OP_HANDLER] = {.take = take_flow, .drop = drop_handler},
+            [PTL_OP_OBSERVE] = {.take = take_flow},
             [PTL_OP_SPAWN] = {.take = take_spawn},
             [PTL_OP_EVENT] = {.take = take_flow},
             [PTL_OP_REGISTER] = {.take = take_flow, .drop = drop_register},
-            [PTL_OP_UNWATCH] = {.take = take_flow},
+            [PTL_OP_UNOBSERVE] = {.take = take_flow},
             [PTL_OP_DOWN] = {.take = take_down},
             [PTL_OP_LINK_DOWN] = {.take = take_link_down},
             [PTL_OP_FULL] = {.take = take_full},

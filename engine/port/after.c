@@ -21,7 +21,7 @@ void ptl_afters_init(struct ptl_afters *afters, const struct ptl_allocator *allo
 {
     *afters = (struct ptl_afters){.retry_at = 0};
     ptl_map_init(&afters->by_id, allocator);
-    ptl_jams_init(&afters->jams, allocator);
+    ptl_after_jams_init(&afters->jams, allocator);
     ptl_list_init(&afters->accepted);
 }
 
@@ -42,7 +42,7 @@ static void take_out(struct ptl_shard *shard, struct ptl_after *after)
     struct ptl_afters *afters = &shard->ports->afters;
 
     if (after->jam.stands) {
-        ptl_jam_leave(&afters->jams, after);
+        ptl_after_jam_leave(&afters->jams, after);
     } else {
         ptl_timers_remove(&shard->timers, &after->timing);
     }
@@ -123,21 +123,21 @@ static bool try(struct ptl_shard *shard, struct ptl_after *after)
 static void fire(struct ptl_shard *shard, struct ptl_timing *timing, uint64_t now)
 {
     struct ptl_after *after = ptl_container(timing, struct ptl_after, timing);
-    struct ptl_jams *jams = &shard->ports->afters.jams;
+    struct ptl_after_jams *jams = &shard->ports->afters.jams;
     bool sends = after->tell == NULL;
 
     ptl_assert(!after->firing && !after->jam.stands);
     ptl_timers_postpone(&shard->timers, timing, now + RETRY_NS);
-    if (sends && ptl_jam_is_for(jams, after)) {
+    if (sends && ptl_after_jam_is_for(jams, after)) {
         ptl_timers_remove(&shard->timers, timing);
-        bool stands = ptl_jam_enter(jams, after);
+        bool stands = ptl_after_jam_enter(jams, after);
         ptl_assert(stands);
         return;
     }
     if (try(shard, after) || !sends) {
         return;
     }
-    if (ptl_jam_enter(jams, after)) {
+    if (ptl_after_jam_enter(jams, after)) {
         ptl_timers_remove(&shard->timers, timing);
         shard->ports->afters.retry_at = now + RETRY_NS;
     }
@@ -149,7 +149,7 @@ int ptl_after_add(struct ptl_shard *shard, struct ptl_after *after)
     struct ptl_afters *afters = &shard->ports->afters;
 
     if (ptl_timers_reserve(&shard->timers) < 0 || ptl_map_reserve(&afters->by_id) < 0 ||
-        (after->msg != NULL && ptl_jam_reserve(&afters->jams) < 0)) {
+        (after->msg != NULL && ptl_after_jam_reserve(&afters->jams) < 0)) {
         return PTL_ENOMEM;
     }
     if (after->owner != NULL) {
@@ -230,7 +230,7 @@ void ptl_after_cancel(struct ptl_shard *shard, uint64_t id)
 
 static bool nothing_to_retry(const struct ptl_afters *afters)
 {
-    return ptl_jams_empty(&afters->jams) && ptl_list_empty(&afters->accepted);
+    return ptl_after_jams_empty(&afters->jams) && ptl_list_empty(&afters->accepted);
 }
 
 void ptl_afters_retry(struct ptl_shard *shard, uint64_t now)
@@ -242,7 +242,8 @@ void ptl_afters_retry(struct ptl_shard *shard, uint64_t now)
         return;
     }
     afters->retry_at = add_accepted(shard) ? now : now + RETRY_NS;
-    for (unsigned i = 0; i < JAMS_A_TURN && (first = ptl_jam_next(&afters->jams)) != NULL; i++) {
+    for (unsigned i = 0; i < JAMS_A_TURN && (first = ptl_after_jam_next(&afters->jams)) != NULL;
+         i++) {
         if (try(shard, first)) {
             afters->retry_at = now; /* there is room: the next one soon */
         }
@@ -267,7 +268,8 @@ void ptl_afters_drop(struct ptl_shard *shard)
     struct ptl_afters *afters = &shard->ports->afters;
     struct ptl_after *after;
 
-    while ((after = first_of_all(shard)) != NULL || (after = ptl_jam_next(&afters->jams)) != NULL) {
+    while ((after = first_of_all(shard)) != NULL ||
+           (after = ptl_after_jam_next(&afters->jams)) != NULL) {
         take_out(shard, after);
         ptl_after_free(shard, after);
     }
@@ -275,7 +277,7 @@ void ptl_afters_drop(struct ptl_shard *shard)
         ptl_list_remove(&after->accepted);
         ptl_after_free(shard, after);
     }
-    ptl_jams_drop(&afters->jams);
+    ptl_after_jams_drop(&afters->jams);
     ptl_map_drop(&afters->by_id);
 }
 

@@ -25,20 +25,20 @@ struct ptl_after {
     uint32_t generation;    /* of its owner */
     ptl_timer_fn *tell;     /* or, when NULL, a message: */
     void *data;
-    ptl_release_fn *release;  /* of `data`, or NULL */
-    bool firing;              /* it stays where it is until that is over */
-    bool ended;               /* meanwhile: taken back, or its port is gone */
-    struct ptl_list accepted; /* among those that could not be added yet */
-    struct ptl_jam_place jam; /* of a message for which there is no room */
+    ptl_release_fn *release;        /* of `data`, or NULL */
+    bool firing;                    /* it stays where it is until that is over */
+    bool ended;                     /* meanwhile: taken back, or its port is gone */
+    struct ptl_list accepted;       /* among those that could not be added yet */
+    struct ptl_after_jam_place jam; /* of a message for which there is no room */
     struct ptl_port to;
     struct ptl_msg *msg; /* counted by ptl_keep() at the shard it was added to */
 };
 
 struct ptl_afters {
-    struct ptl_map by_id;     /* all that stand in the heap or in line */
-    struct ptl_jams jams;     /* messages whose time has come, without room */
-    struct ptl_list accepted; /* those for which there is no memory yet, in order */
-    uint64_t retry_at;        /* ns: when these two are tried again */
+    struct ptl_map by_id;       /* all that stand in the heap or in line */
+    struct ptl_after_jams jams; /* messages whose time has come, without room */
+    struct ptl_list accepted;   /* those for which there is no memory yet, in order */
+    uint64_t retry_at;          /* ns: when these two are tried again */
 };
 
 void ptl_afters_init(struct ptl_afters *afters, const struct ptl_allocator *allocator);

@@ -14,35 +14,35 @@ static uint64_t hash_of(const struct ptl_after *after)
     return ptl_name_hash(ptl_port_span(&after->to));
 }
 
-void ptl_jams_init(struct ptl_jams *jams, const struct ptl_allocator *allocator)
+void ptl_after_jams_init(struct ptl_after_jams *jams, const struct ptl_allocator *allocator)
 {
     ptl_map_init(&jams->by_target, allocator);
     ptl_list_init(&jams->firsts);
 }
 
-void ptl_jams_drop(struct ptl_jams *jams)
+void ptl_after_jams_drop(struct ptl_after_jams *jams)
 {
     ptl_map_drop(&jams->by_target);
 }
 
-static struct ptl_after *first_for(const struct ptl_jams *jams, const struct ptl_after *after)
+static struct ptl_after *first_for(const struct ptl_after_jams *jams, const struct ptl_after *after)
 {
     return jams->by_target.count == 0 ? NULL
                                       : ptl_map_find(&jams->by_target, hash_of(after), same_target,
                                                      ptl_port_span(&after->to));
 }
 
-bool ptl_jam_is_for(const struct ptl_jams *jams, const struct ptl_after *after)
+bool ptl_after_jam_is_for(const struct ptl_after_jams *jams, const struct ptl_after *after)
 {
     return first_for(jams, after) != NULL;
 }
 
-int ptl_jam_reserve(struct ptl_jams *jams)
+int ptl_after_jam_reserve(struct ptl_after_jams *jams)
 {
     return ptl_map_reserve(&jams->by_target);
 }
 
-bool ptl_jam_enter(struct ptl_jams *jams, struct ptl_after *after)
+bool ptl_after_jam_enter(struct ptl_after_jams *jams, struct ptl_after *after)
 {
     struct ptl_after *first = first_for(jams, after);
 
@@ -64,7 +64,7 @@ bool ptl_jam_enter(struct ptl_jams *jams, struct ptl_after *after)
 }
 
 /* The next one takes the place of the first, in the map and among the firsts. */
-static void step_up(struct ptl_jams *jams, struct ptl_after *first)
+static void step_up(struct ptl_after_jams *jams, struct ptl_after *first)
 {
     struct ptl_after *next = first->jam.behind;
     uint64_t hash = hash_of(first);
@@ -79,9 +79,9 @@ static void step_up(struct ptl_jams *jams, struct ptl_after *first)
     ptl_list_remove(&first->jam.listed);
 }
 
-void ptl_jam_leave(struct ptl_jams *jams, struct ptl_after *after)
+void ptl_after_jam_leave(struct ptl_after_jams *jams, struct ptl_after *after)
 {
-    struct ptl_jam_place *place = &after->jam;
+    struct ptl_after_jam_place *place = &after->jam;
 
     ptl_assert(place->stands);
     if (place->ahead == NULL) {
@@ -94,10 +94,10 @@ void ptl_jam_leave(struct ptl_jams *jams, struct ptl_after *after)
             first_for(jams, after)->jam.last = place->ahead;
         }
     }
-    *place = (struct ptl_jam_place){.stands = false};
+    *place = (struct ptl_after_jam_place){.stands = false};
 }
 
-struct ptl_after *ptl_jam_next(struct ptl_jams *jams)
+struct ptl_after *ptl_after_jam_next(struct ptl_after_jams *jams)
 {
     if (ptl_list_empty(&jams->firsts)) {
         return NULL;

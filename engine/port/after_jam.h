@@ -16,36 +16,36 @@
 struct ptl_after;
 
 /* A timer's place in a line.  Only after_jam.c touches the fields; `stands` may be read. */
-struct ptl_jam_place {
+struct ptl_after_jam_place {
     struct ptl_list listed;           /* of the first: among the firsts */
     struct ptl_after *last;           /* of the first: the end of its line */
     struct ptl_after *ahead, *behind; /* NULL at the ends */
     bool stands;                      /* in a line */
 };
 
-struct ptl_jams {
+struct ptl_after_jams {
     struct ptl_map by_target; /* the first of each line */
     struct ptl_list firsts;   /* those that were tried longest ago come first */
 };
 
-void ptl_jams_init(struct ptl_jams *jams, const struct ptl_allocator *allocator);
-void ptl_jams_drop(struct ptl_jams *jams);
+void ptl_after_jams_init(struct ptl_after_jams *jams, const struct ptl_allocator *allocator);
+void ptl_after_jams_drop(struct ptl_after_jams *jams);
 
 /* Whether others wait for the same target. */
-bool ptl_jam_is_for(const struct ptl_jams *jams, const struct ptl_after *after);
+bool ptl_after_jam_is_for(const struct ptl_after_jams *jams, const struct ptl_after *after);
 
 /* Have memory for one line more: when it is needed there may be none.  Errors: PTL_ENOMEM. */
-PTL_MUST_CHECK int ptl_jam_reserve(struct ptl_jams *jams);
+PTL_MUST_CHECK int ptl_after_jam_reserve(struct ptl_after_jams *jams);
 
 /* Stand in line.  False: no memory; never so where there is a line for the target already. */
-bool ptl_jam_enter(struct ptl_jams *jams, struct ptl_after *after);
-void ptl_jam_leave(struct ptl_jams *jams, struct ptl_after *after);
+bool ptl_after_jam_enter(struct ptl_after_jams *jams, struct ptl_after *after);
+void ptl_after_jam_leave(struct ptl_after_jams *jams, struct ptl_after *after);
 
 /* The first that was tried longest ago, or NULL; and it counts as tried now. */
-struct ptl_after *ptl_jam_next(struct ptl_jams *jams);
+struct ptl_after *ptl_after_jam_next(struct ptl_after_jams *jams);
 
 /* Whether anybody waits. */
-static inline bool ptl_jams_empty(const struct ptl_jams *jams)
+static inline bool ptl_after_jams_empty(const struct ptl_after_jams *jams)
 {
     return ptl_list_empty(&jams->firsts);
 }

@@ -4,7 +4,7 @@
 #include "engine/message/name.h"
 #include "engine/port/estate.h"
 #include "engine/port/fullness.h"
-#include "engine/port/port_watch.h"
+#include "engine/port/observers.h"
 #include "engine/port/reason.h"
 #include "engine/port/shard_ports.h"
 #include "engine/port/spawner.h"
@@ -60,7 +60,7 @@ static void retire(struct ptl_shard *shard, struct ptl_slot *slot, const struct 
     if (more->spawner != NULL) {
         ptl_spawner_give(shard, more->spawner);
     }
-    if (more->watchers.count != 0) {
+    if (more->observers.count != 0) {
         more->reason = ptl_reason_keep(shard, reason);
     }
     if (more->fullness.full) {
@@ -102,7 +102,7 @@ void ptl_ports_drop(struct ptl_shard *shard)
         struct ptl_slot *slot = ptl_slot_at(&shard->ports->table, i);
         if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
             if (slot->more != NULL) {
-                ptl_map_drop(&slot->more->watchers);
+                ptl_map_drop(&slot->more->observers);
                 ptl_untold_cancel(shard, &slot->more->fullness.untold);
                 slot->more->fullness = (struct ptl_fullness){.full = false};
             }

@@ -6,7 +6,7 @@
 #include "engine/port/port.h"
 
 /*
- * End a port: what waits is dropped, what it owned is released, watchers are told.  Of much of it
+ * End a port: what waits is dropped, what it owned is released, observers are told.  Of much of it
  * the rest goes in later turns: see engine/port/estate.h.
  * Owns: `reason` stays the caller's; NULL or empty is a normal death.
  */

@@ -1,7 +1,7 @@
 #include "engine/port/estate.h"
 
 #include "engine/port/flow.h"
-#include "engine/port/port_watch.h"
+#include "engine/port/observers.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
@@ -81,7 +81,7 @@ void ptl_estates_clear(struct ptl_shard *shard)
 
     while (!ptl_list_empty(&shard->ports->estates)) {
         struct ptl_port_more *dead = take_first(shard);
-        ptl_map_drop(&dead->watchers);
+        ptl_map_drop(&dead->observers);
         clear_or_list(shard, dead, &all);
     }
 }

@@ -2,7 +2,7 @@
  * engine/port/estate.h - what a dead port leaves behind: what waited in its queue, what belonged to
  * it, and then its own data to be released; cleared away in slices.
  *
- *   port --dies--> estate --a slice a turn--> released --> its watchers are told (port_watch.h)
+ *   port --dies--> estate --a slice a turn--> released --> its observers are told (observers.h)
  *
  * A port may have had a million timers and monitors.  All of them end with it, at once: each knows
  * the generation of the port that made it, and tells nobody anything when that lives no longer
@@ -24,5 +24,5 @@ void ptl_estate_leave(struct ptl_shard *shard, struct ptl_port_more *dead);
 /* Go on clearing, once a turn.  Returns whether some is left for the next one. */
 bool ptl_estates_work(struct ptl_shard *shard);
 
-/* Clear all, telling no watcher: the shard is closing. */
+/* Clear all, telling no observer: the shard is closing. */
 void ptl_estates_clear(struct ptl_shard *shard);

@@ -14,8 +14,8 @@
 #include "engine/port/monitor.h"
 
 /*
- * Fire one that is on no watch any more.  `failure` not 0: a notice waits at its port, and does not
- * run before the shard has adopted that failure.
+ * Fire one that belongs to no observation any more.  `failure` not 0: a notice waits at its port,
+ * and does not run before the shard has adopted that failure.
  */
 void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                          const struct ptl_msg *reason, uint64_t failure);

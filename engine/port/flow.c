@@ -66,7 +66,7 @@ struct ptl_queued ptl_flow_take(struct ptl_shard *shard, struct ptl_port_more *m
 
 void ptl_flow_drop_op(struct ptl_shard *shard, const struct ptl_op *op)
 {
-    if (op->kind == PTL_OP_ON || op->kind == PTL_OP_REGISTER) {
+    if (op->kind == PTL_OP_HANDLER || op->kind == PTL_OP_REGISTER) {
         ptl_op_drop(shard, op);
     }
 }

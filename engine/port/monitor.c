@@ -13,29 +13,29 @@
 
 static const struct ptl_span no_key;
 
-/* ---- Watches ------------------------------------------------------------------------------- */
+/* ---- Observations -------------------------------------------------------------------------- */
 
 static bool same_target(const void *entry, struct ptl_span id)
 {
-    return ptl_span_equal(ptl_port_span(&((const struct ptl_target *)entry)->target), id);
+    return ptl_span_equal(ptl_port_span(&((const struct ptl_observation *)entry)->target), id);
 }
 
 /*
  * `direct`: what peers and the program's threads ask of this shard's own ports happens as it is
  * read, as their messages and kills do; going through the ring it would be overtaken.
  */
-static int send_watch(struct ptl_shard *shard, const struct ptl_target *watch, uint8_t kind,
-                      uint64_t epoch, bool direct)
+static int send_observation(struct ptl_shard *shard, const struct ptl_observation *observation,
+                            uint8_t kind, uint64_t epoch, bool direct)
 {
     struct ptl_op op = {
         .kind = kind,
-        .as.watcher = {.watch = watch->id, .shard = shard->index},
+        .as.observer = {.observation = observation->id, .shard = shard->index},
     };
-    unsigned place = ptl_place_of(shard->node, &watch->target);
+    unsigned place = ptl_place_of(shard->node, &observation->target);
 
-    ptl_op_address(&op, &watch->target);
+    ptl_op_address(&op, &observation->target);
     op.told = epoch;
-    if (watch->target.kind == PTL_PORT_REMOTE && place == shard->index) {
+    if (observation->target.kind == PTL_PORT_REMOTE && place == shard->index) {
         return shard->node->port_outside->take(shard, &op);
     }
     if (direct && place == shard->index) {
@@ -45,60 +45,62 @@ static int send_watch(struct ptl_shard *shard, const struct ptl_target *watch, u
     return ptl_shard_post(shard, place, &op, true);
 }
 
-static struct ptl_target *new_watch(struct ptl_shard *shard, const struct ptl_port *target,
-                                    uint64_t hash, bool shared)
+static struct ptl_observation *
+new_observation(struct ptl_shard *shard, const struct ptl_port *target, uint64_t hash, bool shared)
 {
     struct ptl_monitors *monitors = &shard->ports->monitors;
 
-    if (ptl_map_reserve(&monitors->by_target) < 0 || ptl_map_reserve(&monitors->by_watch) < 0) {
+    if (ptl_map_reserve(&monitors->by_target) < 0 ||
+        ptl_map_reserve(&monitors->by_observation) < 0) {
         return NULL;
     }
-    struct ptl_target *watch = ptl_alloc(shard->allocator, sizeof(*watch));
-    if (watch == NULL) {
+    struct ptl_observation *observation = ptl_alloc(shard->allocator, sizeof(*observation));
+    if (observation == NULL) {
         return NULL;
     }
-    watch->id = ++monitors->last_watch;
-    watch->target = *target;
-    watch->target_hash = hash;
+    observation->id = ++monitors->last_observation;
+    observation->target = *target;
+    observation->target_hash = hash;
     if (target->kind == PTL_PORT_REMOTE) {
-        struct ptl_route *route = ptl_target_route(shard, target->node_hash);
+        struct ptl_route *route = ptl_observation_route(shard, target->node_hash);
         if (route == NULL) {
-            ptl_target_free(shard, watch);
+            ptl_observation_free(shard, observation);
             return NULL;
         }
-        ptl_route_add(route, watch);
+        ptl_route_add(route, observation);
     }
     if (shared) {
-        ptl_map_insert(&monitors->by_target, hash, watch);
+        ptl_map_insert(&monitors->by_target, hash, observation);
     }
-    ptl_map_insert(&monitors->by_watch, ptl_map_spread(watch->id), watch);
-    return watch;
+    ptl_map_insert(&monitors->by_observation, ptl_map_spread(observation->id), observation);
+    return observation;
 }
 
-/* The last interest is gone, and nothing finds the watch any more. */
+/* The last interest is gone, and nothing finds the observation any more. */
 static int tell_leaving(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
-    struct ptl_target *watch = ptl_container(untold, struct ptl_target, untold);
-    unsigned place = ptl_place_of(shard->node, &watch->target);
+    struct ptl_observation *observation = ptl_container(untold, struct ptl_observation, untold);
+    unsigned place = ptl_place_of(shard->node, &observation->target);
     int err = ptl_untold_wait_for(shard, place)
                   ? PTL_EFULL
-                  : send_watch(shard, watch, PTL_OP_UNWATCH, shard->ports->told[place], false);
+                  : send_observation(shard, observation, PTL_OP_UNOBSERVE,
+                                     shard->ports->told[place], false);
 
     (void)units;
     untold->to = place;
     if (err == PTL_OK) {
-        ptl_targets_remove(watch);
-        ptl_target_free(shard, watch);
+        ptl_observations_remove(observation);
+        ptl_observation_free(shard, observation);
     }
     return err;
 }
 
-static void leave(struct ptl_shard *shard, struct ptl_target *watch)
+static void leave(struct ptl_shard *shard, struct ptl_observation *observation)
 {
-    ptl_target_unlist(shard, watch);
-    ptl_targets_add(&shard->ports->monitors.leaving, watch);
-    watch->untold.tell = tell_leaving;
-    ptl_untold_tell(shard, &watch->untold);
+    ptl_observation_unlist(shard, observation);
+    ptl_observations_add(&shard->ports->monitors.leaving, observation);
+    observation->untold.tell = tell_leaving;
+    ptl_untold_tell(shard, &observation->untold);
 }
 
 /* ---- Notices ----------------------------------------------------------------------------- */
@@ -174,12 +176,12 @@ static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring
         ptl_belonging_remove(&monitoring->belonging);
         return;
     }
-    struct ptl_target *watch = monitoring->watch;
-    ptl_put_off_leaves(shard, monitoring);
+    struct ptl_observation *observation = monitoring->observation;
+    ptl_monitor_put_off_leaves(shard, monitoring);
     ptl_monitoring_list_remove(monitoring);
     ptl_monitoring_free(shard, monitoring);
-    if (watch != NULL && watch->first == NULL && !watch->firing) {
-        leave(shard, watch);
+    if (observation != NULL && observation->first == NULL && !observation->firing) {
+        leave(shard, observation);
     }
 }
 
@@ -188,11 +190,11 @@ static void end_monitoring(struct ptl_shard *shard, struct ptl_belonging *belong
     take_back(shard, ptl_container(belonging, struct ptl_monitoring, belonging));
 }
 
-static struct ptl_target *watch_for(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
-                                    int *err)
+static struct ptl_observation *observation_for(struct ptl_shard *shard,
+                                               struct ptl_monitoring *monitoring, int *err)
 {
     uint64_t hash = ptl_name_hash(ptl_port_span(&monitoring->target));
-    struct ptl_target *watch = NULL;
+    struct ptl_observation *observation = NULL;
     /* One issued before a failure that its port has not been told of is not like the others: it
      * goes alone, and the link's owner answers it at once. */
     bool fresh =
@@ -205,30 +207,30 @@ static struct ptl_target *watch_for(struct ptl_shard *shard, struct ptl_monitori
 
     *err = PTL_OK;
     if (fresh) {
-        watch = ptl_map_find(&shard->ports->monitors.by_target, hash, same_target,
-                             ptl_port_span(&monitoring->target));
+        observation = ptl_map_find(&shard->ports->monitors.by_target, hash, same_target,
+                                   ptl_port_span(&monitoring->target));
     }
-    if (watch != NULL && (watch->route == NULL || !watch->route->falling)) {
-        return watch;
+    if (observation != NULL && (observation->route == NULL || !observation->route->falling)) {
+        return observation;
     }
     /* Nor does anyone join those that are being told: whoever went on would not let them end. */
-    fresh = fresh && watch == NULL;
+    fresh = fresh && observation == NULL;
     *err = PTL_EFULL;
     if (monitoring->link == NULL && !monitoring->outside &&
         !ptl_control_has_room(shard->node, &monitoring->target, sizeof(struct ptl_op))) {
         return NULL;
     }
-    watch = new_watch(shard, &monitoring->target, hash, fresh);
+    observation = new_observation(shard, &monitoring->target, hash, fresh);
     *err = PTL_ENOMEM;
-    if (watch != NULL) {
-        *err = send_watch(shard, watch, PTL_OP_WATCH, monitoring->epoch, direct);
+    if (observation != NULL) {
+        *err = send_observation(shard, observation, PTL_OP_OBSERVE, monitoring->epoch, direct);
         if (*err < 0) {
-            ptl_target_unlist(shard, watch);
-            ptl_target_free(shard, watch);
+            ptl_observation_unlist(shard, observation);
+            ptl_observation_free(shard, observation);
             return NULL;
         }
     }
-    return watch;
+    return observation;
 }
 
 int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
@@ -249,14 +251,14 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
     if (stale || monitoring->target.kind == PTL_PORT_NODE) {
         err = PTL_OK; /* our own node port lives as long as we do */
     } else {
-        monitoring->watch = watch_for(shard, monitoring, &err);
+        monitoring->observation = observation_for(shard, monitoring, &err);
     }
     if (err < 0) {
         ptl_pending_unreserve(monitoring);
         return err;
     }
-    if (monitoring->watch != NULL) {
-        ptl_monitoring_list_add(&monitoring->watch->first, monitoring);
+    if (monitoring->observation != NULL) {
+        ptl_monitoring_list_add(&monitoring->observation->first, monitoring);
     }
     if (more != NULL) {
         monitoring->belonging.end = end_monitoring;
@@ -284,24 +286,24 @@ void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id)
 void ptl_monitors_drop(struct ptl_shard *shard)
 {
     struct ptl_monitors *monitors = &shard->ports->monitors;
-    struct ptl_target *watch;
+    struct ptl_observation *observation;
     struct ptl_monitoring *monitoring;
 
     while ((monitoring = ptl_map_take(&monitors->by_id)) != NULL) {
         ptl_monitoring_list_remove(monitoring);
         ptl_monitoring_free(shard, monitoring);
     }
-    while ((watch = ptl_map_take(&monitors->by_watch)) != NULL) {
-        ptl_target_unlist(shard, watch);
-        ptl_target_free(shard, watch);
+    while ((observation = ptl_map_take(&monitors->by_observation)) != NULL) {
+        ptl_observation_unlist(shard, observation);
+        ptl_observation_free(shard, observation);
     }
     while (monitors->leaving != NULL) {
-        watch = monitors->leaving;
-        ptl_targets_remove(watch);
-        ptl_target_free(shard, watch);
+        observation = monitors->leaving;
+        ptl_observations_remove(observation);
+        ptl_observation_free(shard, observation);
     }
     ptl_map_drop(&monitors->by_target);
-    ptl_map_drop(&monitors->by_watch);
+    ptl_map_drop(&monitors->by_observation);
     ptl_map_drop(&monitors->by_id);
     ptl_map_drop(&monitors->routes);
 }

@@ -2,12 +2,13 @@
  * engine/port/monitor.h - monitors are kept where the interest is.
  *
  *   monitoring --.
- *   monitoring ---+--> watch  one a target and shard --WATCH--> the port's shard or link's owner
- *   monitoring --'       ^------------------------------DOWN---'
- *                        '--- route: all watches of this shard on one other node's ports
+ *   monitoring ---+--> observation  one a target and shard --OBSERVE--> the port's shard or the
+ *   monitoring --'       ^--------------------------------------DOWN---' link's owner: an observer
+ *                        '--- route: all observations of this shard on one other node's ports
  *
- * A DOWN fires all monitorings of its watch.  A failed link needs no message a port: each shard
- * fires the watches on that node's route.  Thread: the shard's.  Spec: design, G2, G4, G5.
+ * A DOWN fires all monitorings of its observation.  A failed link needs no message a port: each
+ * shard fires the observations on that node's route.  Thread: the shard's.  Spec: design, G2, G4,
+ * G5.
  */
 #pragma once
 

@@ -18,20 +18,20 @@ enum kind { FALL_TARGET, FALL_LINK, FALL_ALL };
 struct ptl_fall {
     struct ptl_fall *next;
     enum kind kind;
-    uint64_t failure;            /* its number, or 0 */
-    unsigned owner;              /* LINK: the shard that owns it */
-    uint64_t node_hash;          /* LINK */
-    bool adopted;                /* LINK: all notices wait at their ports */
-    unsigned rounds;             /* LINK: how often more was watched while we gathered */
-    struct ptl_route *route;     /* its watches, out of the map; NULL: none is left */
-    struct ptl_target *watch;    /* the one in work, unlisted */
-    struct ptl_monitoring *rest; /* LINK: gathered, and told when the failure is adopted */
+    uint64_t failure;                    /* its number, or 0 */
+    unsigned owner;                      /* LINK: the shard that owns it */
+    uint64_t node_hash;                  /* LINK */
+    bool adopted;                        /* LINK: all notices wait at their ports */
+    unsigned rounds;                     /* LINK: how often more was observed while we gathered */
+    struct ptl_route *route;             /* its observations, out of the map; NULL: none is left */
+    struct ptl_observation *observation; /* the one in work, unlisted */
+    struct ptl_monitoring *rest;         /* LINK: gathered, and told when the failure is adopted */
     const struct ptl_msg *reason;
     struct ptl_msg *kept; /* the same, held: from turn to turn, and for all notices together */
 };
 
-/* Of a slice: to queue a notice touches its port, its watch and three maps, some microseconds where
- * there are a million. */
+/* Of a slice: to queue a notice touches its port, its observation and three maps, some microseconds
+ * where there are a million. */
 #define FALL_UNITS ((PTL_SLICE + 3) / 4)
 
 static const struct ptl_span no_key;
@@ -58,9 +58,9 @@ static struct ptl_route *take_route(struct ptl_shard *shard, struct ptl_fall *fa
 }
 
 /*
- * What is watched on that node while we gather is of the old epoch, too: it is gathered before the
+ * What is observed on that node while we gather is of the old epoch, too: it is gathered before the
  * failure is adopted.  Each such round may do twice as much at once, so that whoever goes on
- * watching cannot put it off for ever.
+ * observing cannot put it off for ever.
  */
 static bool next_route(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t *units)
 {
@@ -76,33 +76,33 @@ static bool next_route(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t 
 }
 
 /* The next one of the same route will be taken out of these maps, too. */
-static void expect(const struct ptl_shard *shard, const struct ptl_target *watch)
+static void expect(const struct ptl_shard *shard, const struct ptl_observation *observation)
 {
-    const struct ptl_target *next = watch->route_next;
+    const struct ptl_observation *next = observation->route_next;
 
     if (next != NULL) {
         ptl_map_expect(&shard->ports->monitors.by_target, next->target_hash);
-        ptl_map_expect(&shard->ports->monitors.by_watch, ptl_map_spread(next->id));
+        ptl_map_expect(&shard->ports->monitors.by_observation, ptl_map_spread(next->id));
         __builtin_prefetch(next->route_next);
         __builtin_prefetch(next->first);
     }
 }
 
-/* The watch to go on with, out of all maps: nothing joins it any more. */
-static struct ptl_target *next_watch(struct ptl_shard *shard, struct ptl_fall *fall,
-                                     uint64_t *units)
+/* The observation to go on with, out of all maps: nothing joins it any more. */
+static struct ptl_observation *next_observation(struct ptl_shard *shard, struct ptl_fall *fall,
+                                                uint64_t *units)
 {
-    while (fall->watch == NULL) {
+    while (fall->observation == NULL) {
         if (fall->route != NULL && fall->route->first != NULL) {
-            fall->watch = fall->route->first;
-            fall->watch->firing = true;
-            expect(shard, fall->watch);
-            ptl_target_unlist(shard, fall->watch);
+            fall->observation = fall->route->first;
+            fall->observation->firing = true;
+            expect(shard, fall->observation);
+            ptl_observation_unlist(shard, fall->observation);
         } else if (!next_route(shard, fall, units)) {
             return NULL;
         }
     }
-    return fall->watch;
+    return fall->observation;
 }
 
 /*
@@ -133,7 +133,7 @@ static void gather(struct ptl_shard *shard, struct ptl_fall *fall,
         hold_reason(fall);
     }
     ptl_monitoring_list_remove(monitoring);
-    monitoring->watch = NULL;
+    monitoring->observation = NULL;
     if (at_once) {
         ptl_monitoring_fire(shard, monitoring, fall->reason, fall->failure);
     } else {
@@ -144,18 +144,18 @@ static void gather(struct ptl_shard *shard, struct ptl_fall *fall,
 /* False: more is left than there are units. */
 static bool gather_all(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t *units)
 {
-    struct ptl_target *watch;
+    struct ptl_observation *observation;
 
-    while ((watch = next_watch(shard, fall, units)) != NULL) {
-        while (watch->first != NULL) {
+    while ((observation = next_observation(shard, fall, units)) != NULL) {
+        while (observation->first != NULL) {
             if (*units == 0) {
                 return false;
             }
             --*units;
-            gather(shard, fall, watch->first);
+            gather(shard, fall, observation->first);
         }
-        fall->watch = NULL;
-        ptl_target_free(shard, watch);
+        fall->observation = NULL;
+        ptl_observation_free(shard, observation);
     }
     return true;
 }
@@ -289,7 +289,8 @@ static void begin(struct ptl_shard *shard, struct ptl_fall *fall, bool in_order)
     ptl_msg_free(fall->kept);
 }
 
-void ptl_fall_link(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *reason)
+void ptl_monitor_fall_link(struct ptl_shard *shard, const struct ptl_op *op,
+                           const struct ptl_msg *reason)
 {
     struct ptl_fall fall = {
         .kind = FALL_LINK,
@@ -303,31 +304,31 @@ void ptl_fall_link(struct ptl_shard *shard, const struct ptl_op *op, const struc
     struct ptl_route *route =
         ptl_map_find(&shard->ports->monitors.routes, fall.node_hash, NULL, no_key);
     if (route != NULL && fall.failure % 3 == 0) {
-        struct ptl_target *watch = route->first;
-        while (watch->first != NULL) {
-            ptl_monitoring_take_back(shard, watch->first->id);
+        struct ptl_observation *observation = route->first;
+        while (observation->first != NULL) {
+            ptl_monitoring_take_back(shard, observation->first->id);
         }
     }
 #endif
     begin(shard, &fall, true);
 }
 
-void ptl_fall_target(struct ptl_shard *shard, uint64_t id, uint64_t failure,
-                     const struct ptl_msg *reason)
+void ptl_monitor_fall_target(struct ptl_shard *shard, uint64_t id, uint64_t failure,
+                             const struct ptl_msg *reason)
 {
-    struct ptl_target *watch =
-        ptl_map_find(&shard->ports->monitors.by_watch, ptl_map_spread(id), NULL, no_key);
+    struct ptl_observation *observation =
+        ptl_map_find(&shard->ports->monitors.by_observation, ptl_map_spread(id), NULL, no_key);
     struct ptl_fall fall = {
-        .kind = FALL_TARGET, .failure = failure, .watch = watch, .reason = reason};
+        .kind = FALL_TARGET, .failure = failure, .observation = observation, .reason = reason};
 
-    if (watch != NULL) {
-        watch->firing = true;
-        ptl_target_unlist(shard, watch);
+    if (observation != NULL) {
+        observation->firing = true;
+        ptl_observation_unlist(shard, observation);
         begin(shard, &fall, false);
     }
 }
 
-void ptl_fall_all(struct ptl_shard *shard)
+void ptl_monitor_fall_all(struct ptl_shard *shard)
 {
     struct ptl_fall fall = {.kind = FALL_ALL};
     struct ptl_msg *reason;
@@ -337,7 +338,7 @@ void ptl_fall_all(struct ptl_shard *shard)
     }
     fall.reason = reason;
     struct ptl_monitoring *put_off;
-    while ((put_off = ptl_put_off_next(shard)) != NULL) {
+    while ((put_off = ptl_monitor_put_off_next(shard)) != NULL) {
         ptl_monitoring_fire(shard, put_off, reason, 0);
     }
     begin(shard, &fall, true);
@@ -358,8 +359,8 @@ void ptl_falls_drop(struct ptl_shard *shard)
     while (monitors->falls != NULL) {
         struct ptl_fall *fall = monitors->falls;
         monitors->falls = fall->next;
-        if (fall->watch != NULL) {
-            ptl_target_free(shard, fall->watch);
+        if (fall->observation != NULL) {
+            ptl_observation_free(shard, fall->observation);
         }
         ptl_free(shard->allocator, fall->route, sizeof(*fall->route));
         free_fall(shard, fall);

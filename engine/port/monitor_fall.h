@@ -2,7 +2,7 @@
  * engine/port/monitor_fall.h - telling all who monitor what has gone: a port, a node, or everything
  * at the end.
  *
- *   watch or route --gather--> notices in their ports' queues, none of which runs yet
+ *   observation or route --gather--> notices in their ports' queues, none of which runs yet
  *                                | all gathered: the shard adopts the failure's number
  *                  --tell----> all others; notices run
  *                                | all told: the link's owner is answered
@@ -19,20 +19,21 @@
 struct ptl_msg;
 struct ptl_op;
 struct ptl_shard;
-struct ptl_target;
+struct ptl_observation;
 
-/* PTL_OP_LINK_DOWN: tell all that is watched on that node, adopt the failure, answer its owner. */
-void ptl_fall_link(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *reason);
+/* PTL_OP_LINK_DOWN: tell all that is observed on that node, adopt the failure, answer its owner. */
+void ptl_monitor_fall_link(struct ptl_shard *shard, const struct ptl_op *op,
+                           const struct ptl_msg *reason);
 
 /*
- * PTL_OP_DOWN: the target of a watch is gone.  `failure` is not 0 when the watch was lost with the
+ * PTL_OP_DOWN: the target of an observation is gone.  `failure` is not 0 when it was lost with the
  * link's failure of that number.
  */
-void ptl_fall_target(struct ptl_shard *shard, uint64_t watch, uint64_t failure,
-                     const struct ptl_msg *reason);
+void ptl_monitor_fall_target(struct ptl_shard *shard, uint64_t observation, uint64_t failure,
+                             const struct ptl_msg *reason);
 
 /* The node stops: tell everything on other nodes with ["node_stopped"]. */
-void ptl_fall_all(struct ptl_shard *shard);
+void ptl_monitor_fall_all(struct ptl_shard *shard);
 
 /* Go on telling.  Returns whether some is left for the next turn. */
 bool ptl_falls_work(struct ptl_shard *shard);

@@ -3,7 +3,7 @@
 #include "engine/port/shard_ports.h"
 #include "engine/shard/shard.h"
 
-bool ptl_put_off_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
+bool ptl_monitor_put_off_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     struct ptl_monitors *monitors = &shard->ports->monitors;
 
@@ -16,7 +16,7 @@ bool ptl_put_off_add(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
     return true;
 }
 
-void ptl_put_off_leaves(struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
+void ptl_monitor_put_off_leaves(struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
 {
     struct ptl_monitors *monitors = &shard->ports->monitors;
 
@@ -25,13 +25,13 @@ void ptl_put_off_leaves(struct ptl_shard *shard, const struct ptl_monitoring *mo
     }
 }
 
-struct ptl_monitoring *ptl_put_off_next(struct ptl_shard *shard)
+struct ptl_monitoring *ptl_monitor_put_off_next(struct ptl_shard *shard)
 {
     struct ptl_monitors *monitors = &shard->ports->monitors;
     struct ptl_monitoring *monitoring = monitors->put_off;
 
     if (monitoring != NULL) {
-        ptl_put_off_leaves(shard, monitoring);
+        ptl_monitor_put_off_leaves(shard, monitoring);
         ptl_monitoring_list_remove(monitoring);
         ptl_map_remove(&monitors->by_id, ptl_map_spread(monitoring->id), monitoring);
     }

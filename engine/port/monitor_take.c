@@ -48,9 +48,9 @@ static bool all_are_told(const struct ptl_shard *shard)
 void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     bool waits = monitoring->target.kind == PTL_PORT_REMOTE &&
-                 (!all_are_told(shard) || ptl_put_off_any(&shard->ports->monitors));
+                 (!all_are_told(shard) || ptl_monitor_put_off_any(&shard->ports->monitors));
 
-    if (waits && !ptl_put_off_add(shard, monitoring)) {
+    if (waits && !ptl_monitor_put_off_add(shard, monitoring)) {
         ptl_monitoring_refuse(shard, monitoring, PTL_ENOMEM);
     } else if (!waits) {
         set(shard, monitoring);
@@ -59,13 +59,13 @@ void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitor
 
 bool ptl_monitors_may_resume(const struct ptl_shard *shard)
 {
-    return ptl_put_off_any(&shard->ports->monitors) && all_are_told(shard);
+    return ptl_monitor_put_off_any(&shard->ports->monitors) && all_are_told(shard);
 }
 
 void ptl_monitors_resume(struct ptl_shard *shard)
 {
     /* One may fail its link once more: the others wait for that, too. */
     while (ptl_monitors_may_resume(shard)) {
-        set(shard, ptl_put_off_next(shard));
+        set(shard, ptl_monitor_put_off_next(shard));
     }
 }

@@ -19,7 +19,7 @@ void ptl_monitors_init(struct ptl_monitors *monitors, const struct ptl_allocator
     *monitors = (struct ptl_monitors){.allocator = allocator, .put_off_end = &monitors->put_off};
     ptl_list_init(&monitors->again);
     ptl_map_init(&monitors->by_target, allocator);
-    ptl_map_init(&monitors->by_watch, allocator);
+    ptl_map_init(&monitors->by_observation, allocator);
     ptl_map_init(&monitors->by_id, allocator);
     ptl_map_init(&monitors->routes, allocator);
 }
@@ -111,9 +111,9 @@ bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
             (monitoring->kind == PTL_MONITOR_MESSAGE && is_owner(shard, monitoring)));
 }
 
-/* ---- Watches ------------------------------------------------------------------------------- */
+/* ---- Observations -------------------------------------------------------------------------- */
 
-struct ptl_route *ptl_target_route(struct ptl_shard *shard, uint64_t hash)
+struct ptl_route *ptl_observation_route(struct ptl_shard *shard, uint64_t hash)
 {
     struct ptl_map *routes = &shard->ports->monitors.routes;
     struct ptl_route *route = ptl_map_find(routes, hash, NULL, no_key);
@@ -136,42 +136,43 @@ static void drop_route(struct ptl_shard *shard, struct ptl_route *route)
     }
 }
 
-void ptl_targets_add(struct ptl_target **list, struct ptl_target *watch)
+void ptl_observations_add(struct ptl_observation **list, struct ptl_observation *observation)
 {
-    watch->route_next = *list;
-    watch->route_link = list;
+    observation->route_next = *list;
+    observation->route_link = list;
     if (*list != NULL) {
-        (*list)->route_link = &watch->route_next;
+        (*list)->route_link = &observation->route_next;
     }
-    *list = watch;
+    *list = observation;
 }
 
-void ptl_targets_remove(struct ptl_target *watch)
+void ptl_observations_remove(struct ptl_observation *observation)
 {
-    *watch->route_link = watch->route_next;
-    if (watch->route_next != NULL) {
-        watch->route_next->route_link = watch->route_link;
-    }
-}
-
-void ptl_route_add(struct ptl_route *route, struct ptl_target *watch)
-{
-    watch->route = route;
-    ptl_targets_add(&route->first, watch);
-}
-
-void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch)
-{
-    ptl_map_remove(&shard->ports->monitors.by_target, watch->target_hash, watch);
-    ptl_map_remove(&shard->ports->monitors.by_watch, ptl_map_spread(watch->id), watch);
-    if (watch->route != NULL) {
-        ptl_targets_remove(watch);
-        drop_route(shard, watch->route);
-        watch->route = NULL;
+    *observation->route_link = observation->route_next;
+    if (observation->route_next != NULL) {
+        observation->route_next->route_link = observation->route_link;
     }
 }
 
-void ptl_target_free(struct ptl_shard *shard, struct ptl_target *watch)
+void ptl_route_add(struct ptl_route *route, struct ptl_observation *observation)
 {
-    ptl_free(shard->allocator, watch, sizeof(*watch));
+    observation->route = route;
+    ptl_observations_add(&route->first, observation);
+}
+
+void ptl_observation_unlist(struct ptl_shard *shard, struct ptl_observation *observation)
+{
+    ptl_map_remove(&shard->ports->monitors.by_target, observation->target_hash, observation);
+    ptl_map_remove(&shard->ports->monitors.by_observation, ptl_map_spread(observation->id),
+                   observation);
+    if (observation->route != NULL) {
+        ptl_observations_remove(observation);
+        drop_route(shard, observation->route);
+        observation->route = NULL;
+    }
+}
+
+void ptl_observation_free(struct ptl_shard *shard, struct ptl_observation *observation)
+{
+    ptl_free(shard->allocator, observation, sizeof(*observation));
 }

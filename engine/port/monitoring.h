@@ -1,5 +1,5 @@
 /*
- * engine/port/monitoring.h - what a monitor is while it lasts, and what is watched for its sake;
+ * engine/port/monitoring.h - what a monitor is while it lasts, and what is observed for its sake;
  * engine/port/monitor.h says how the two hang together.  Thread: the shard's.
  */
 #pragma once
@@ -15,7 +15,7 @@
 struct ptl_link;
 struct ptl_shard;
 struct ptl_slot;
-struct ptl_target;
+struct ptl_observation;
 
 enum ptl_monitor_kind {
     PTL_MONITOR_CALLBACK,
@@ -28,8 +28,8 @@ enum ptl_monitor_kind {
 struct ptl_monitoring {
     struct ptl_belonging belonging;
     uint64_t id;
-    struct ptl_target *watch;             /* NULL once fired */
-    struct ptl_monitoring *next, **link_; /* among those of the watch */
+    struct ptl_observation *observation;  /* NULL once fired */
+    struct ptl_monitoring *next, **link_; /* of one observation */
     struct ptl_notice notice;             /* listed while it waits in its port's queue to be run */
     struct ptl_list same; /* among its port's notices of one target: see engine/port/pending.h */
     uint8_t kind;
@@ -55,31 +55,31 @@ struct ptl_monitoring {
 };
 
 /*
- * One target that this shard watches, for all here who monitor it: their *watch*, as ops and
- * variables call it, since its own `target` and theirs is the port that is meant.
+ * One target that this shard observes, for all here who monitor it.  Where the target is, it is
+ * known by the shard and `id`: a struct ptl_observer.
  */
-struct ptl_target {
+struct ptl_observation {
     uint64_t id;
     uint64_t target_hash;
     struct ptl_route *route; /* NULL: a port of this node */
-    struct ptl_target *route_next, **route_link;
+    struct ptl_observation *route_next, **route_link;
     struct ptl_monitoring *first;
     struct ptl_untold untold; /* when nobody is interested any more */
     bool firing;              /* it frees itself when all have been told */
     struct ptl_port target;
 };
 
-/* All that this shard watches on one other node. */
+/* All that this shard observes on one other node. */
 struct ptl_route {
     uint64_t hash;
-    bool falling; /* out of the map, its watches are being told: monitor_fall.c frees it */
-    struct ptl_target *first;
+    bool falling; /* out of the map, its observations are being told: monitor_fall.c frees it */
+    struct ptl_observation *first;
 };
 
 struct ptl_monitors {
     const struct ptl_allocator *allocator;
-    struct ptl_map by_target;            /* watches */
-    struct ptl_map by_watch;             /* the same by ID */
+    struct ptl_map by_target;            /* observations */
+    struct ptl_map by_observation;       /* the same by ID */
     struct ptl_map by_id;                /* monitorings */
     struct ptl_map routes;               /* by the node's hash */
     struct ptl_fall *falls, *falls_last; /* who is being told of something gone (monitor_fall.c) */
@@ -87,8 +87,8 @@ struct ptl_monitors {
     struct ptl_list again; /* those of them that wait for time, the first to be called first */
     /* A thread's that wait until failures have been told, the first one first. */
     struct ptl_monitoring *put_off, **put_off_end;
-    struct ptl_target *leaving; /* nobody is interested any more, and that is to be told */
-    uint64_t last_watch;
+    struct ptl_observation *leaving; /* nobody is interested any more, and that is to be told */
+    uint64_t last_observation;
 };
 
 /* Whether some of what was fired could not be told yet. */
@@ -118,13 +118,13 @@ bool ptl_monitoring_is_notice(const struct ptl_shard *shard,
 void ptl_monitoring_forget_untold(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
 
 /* The route to that node, made if need be; NULL: no memory. */
-struct ptl_route *ptl_target_route(struct ptl_shard *shard, uint64_t node_hash);
-void ptl_route_add(struct ptl_route *route, struct ptl_target *watch);
+struct ptl_route *ptl_observation_route(struct ptl_shard *shard, uint64_t node_hash);
+void ptl_route_add(struct ptl_route *route, struct ptl_observation *observation);
 
 /* Into the list of a route, or of those that leave; and out of it. */
-void ptl_targets_add(struct ptl_target **list, struct ptl_target *watch);
-void ptl_targets_remove(struct ptl_target *watch);
+void ptl_observations_add(struct ptl_observation **list, struct ptl_observation *observation);
+void ptl_observations_remove(struct ptl_observation *observation);
 
-/* Take a watch out of all maps and off its route: nothing finds it any more.  Then free it. */
-void ptl_target_unlist(struct ptl_shard *shard, struct ptl_target *watch);
-void ptl_target_free(struct ptl_shard *shard, struct ptl_target *watch);
+/* Take it out of all maps and off its route: nothing finds it any more.  Then free it. */
+void ptl_observation_unlist(struct ptl_shard *shard, struct ptl_observation *observation);
+void ptl_observation_free(struct ptl_shard *shard, struct ptl_observation *observation);

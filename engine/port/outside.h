@@ -40,7 +40,7 @@ struct ptl_port_outside {
     /* Port `name` of ours has room again: peers that were told that it is full are told. */
     void (*has_room)(struct ptl_shard *shard, struct ptl_span name);
 
-    /* Port `name` of ours, which this link's peer watches, is gone. */
+    /* Port `name` of ours, which this link's peer observes, is gone. */
     void (*died)(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                  const struct ptl_msg *reason);
 

@@ -6,11 +6,11 @@
 #include "engine/port/death.h"
 #include "engine/port/fire.h"
 #include "engine/port/flow.h"
+#include "engine/port/handler_set.h"
 #include "engine/port/notice.h"
-#include "engine/port/on.h"
+#include "engine/port/observers.h"
 #include "engine/port/outside.h"
 #include "engine/port/pending.h"
-#include "engine/port/port_watch.h"
 #include "engine/port/reason.h"
 #include "engine/port/send.h"
 #include "engine/port/shard_ports.h"
@@ -177,13 +177,13 @@ static enum outcome run_notice(struct ptl_shard *shard, struct ptl_slot *slot,
     return ptl_notice_end(shard, monitoring, outcome == LATER) ? LATER : DONE;
 }
 
-static void watch(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
+static void observe(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_op *op)
 {
-    if (op->kind == PTL_OP_UNWATCH) {
-        ptl_watcher_remove(slot, op);
-    } else if (!ptl_watcher_add(ptl_port_more(shard, slot), op)) {
-        /* The port must not outlive its watcher unnoticed. */
-        ptl_watch_fail(shard, op);
+    if (op->kind == PTL_OP_UNOBSERVE) {
+        ptl_observer_remove(slot, op);
+    } else if (!ptl_observer_add(ptl_port_more(shard, slot), op)) {
+        /* The port must not outlive its observer unnoticed. */
+        ptl_observer_refuse(shard, op);
         ptl_port_fail(shard, slot, PTL_ENOMEM);
     }
 }
@@ -209,8 +209,8 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
             ptl_port_fail(shard, slot, PTL_ENOMEM);
         }
         return DONE;
-    case PTL_OP_ON:
-        if (ptl_on_set(shard, slot, op->as.handed.on) < 0) {
+    case PTL_OP_HANDLER:
+        if (ptl_handler_set(shard, slot, op->as.handed.wish) < 0) {
             ptl_port_fail(shard, slot, PTL_ENOMEM); /* it would not be what its maker thinks */
         }
         return DONE;
@@ -261,10 +261,10 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
     struct ptl_msg *reason = ptl_port_no_such(shard, &port);
     /* One that is dead from the start: told like any other, now or when there is room. */
     struct ptl_port_more *dead = ptl_port_more_make(shard->allocator);
-    if (reason == NULL || !ptl_watcher_add(dead, op)) {
+    if (reason == NULL || !ptl_observer_add(dead, op)) {
         ptl_free(shard->allocator, dead, sizeof(*dead));
         ptl_msg_free(reason);
-        ptl_watch_fail(shard, op);
+        ptl_observer_refuse(shard, op);
         return;
     }
     dead->reason = reason;
@@ -274,7 +274,7 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
 static void absent(struct ptl_shard *shard, const struct ptl_op *op)
 {
     switch ((enum ptl_op_kind)op->kind) {
-    case PTL_OP_WATCH:
+    case PTL_OP_OBSERVE:
         answer_no_such_port(shard, op);
         break;
     default:
@@ -328,9 +328,9 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
         absent(shard, op);
         return;
     }
-    if (op->kind == PTL_OP_WATCH || op->kind == PTL_OP_UNWATCH) {
+    if (op->kind == PTL_OP_OBSERVE || op->kind == PTL_OP_UNOBSERVE) {
         /* Ahead of what waits: whether it dies of that or of what comes later, it is told. */
-        watch(shard, slot, op);
+        observe(shard, slot, op);
         return;
     }
     uint32_t generation = slot->generation;

@@ -4,7 +4,7 @@
  *
  *   slot table    [ slot | slot | ... ]  56 bytes for an idle port; an index and a generation
  *                    |
- *                  more                  only for ports with a name, tags, a queue, watchers
+ *                  more                  only for ports with a name, tags, a queue, observers
  *
  * A slot is taken by whoever makes the port, on any thread, under the table's lock; all else
  * happens on the shard's own thread.  Messages find a slot without the lock.
@@ -35,7 +35,7 @@ struct ptl_port_more {
     uint32_t tag_count, tag_capacity;
     struct ptl_tag *tags;
     struct ptl_belonging *belongings; /* the last one made comes first */
-    struct ptl_map watchers;          /* as numbers: see pack() in port.c */
+    struct ptl_map observers;         /* as numbers: see pack() in port.c */
     struct ptl_queue queue;
     struct ptl_map pending;      /* notices of failed links, in the queue (pending.h) */
     uint32_t may_pend;           /* so many monitors may come to stand there */
@@ -49,7 +49,7 @@ struct ptl_port_more {
     void *release_data;
     char made_name[22];           /* of a node-made port: what shards were told is full */
     struct ptl_fullness fullness; /* who has been told that the queue is full */
-    struct ptl_untold untold;     /* of a dead one, until all watchers are told */
+    struct ptl_untold untold;     /* of a dead one, until all observers are told */
     struct ptl_msg *reason;       /* of death, as long */
 };
 
@@ -154,8 +154,8 @@ void ptl_ports_retry(struct ptl_shard *shard, uint64_t now);
 /* When the next such wait is over, or UINT64_MAX. */
 uint64_t ptl_ports_due(const struct ptl_shard *shard);
 
-/* The watch of this op cannot be kept for lack of memory: it is told so. */
-void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op);
+/* The observation of this op cannot be kept for lack of memory: it is told so. */
+void ptl_observer_refuse(struct ptl_shard *shard, const struct ptl_op *op);
 
 /* An empty one, of no port yet.  NULL: no memory.  Thread: any. */
 struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator);

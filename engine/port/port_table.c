@@ -82,7 +82,7 @@ struct ptl_port_more *ptl_port_more_make(const struct ptl_allocator *allocator)
     struct ptl_port_more *more = ptl_alloc(allocator, sizeof(*more));
 
     if (more != NULL) {
-        ptl_map_init(&more->watchers, allocator);
+        ptl_map_init(&more->observers, allocator);
         ptl_map_init(&more->pending, allocator);
         ptl_queue_init(&more->queue);
     }

@@ -60,7 +60,7 @@ static bool quiet(struct ptl_shard *shard)
 {
     return shard->ports->queued == 0 && ptl_list_empty(&shard->ports->estates) &&
            !ptl_monitors_untold(&shard->ports->monitors) &&
-           !ptl_put_off_any(&shard->ports->monitors);
+           !ptl_monitor_put_off_any(&shard->ports->monitors);
 }
 
 const struct ptl_part ptl_ports_part = {

@@ -1,5 +1,5 @@
 /*
- * engine/port/reason.h - why a port is gone, kept until all who watch it have been told.
+ * engine/port/reason.h - why a port is gone, kept until all who observe it have been told.
  *
  * Telling takes as long as a shard or link without room makes it take.  What large reasons hold
  * meanwhile is bounded; beyond that they are told in other words, since that a port is gone must be

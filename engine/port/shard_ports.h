@@ -9,8 +9,8 @@
 
 #include "engine/port/after.h"
 #include "engine/port/fullness.h"
+#include "engine/port/handler_set.h"
 #include "engine/port/monitor.h"
-#include "engine/port/on.h"
 #include "engine/port/port.h"
 #include "engine/port/room.h"
 #include "engine/port/spawner.h"

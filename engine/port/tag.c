@@ -2,17 +2,17 @@
 
 #include "engine/port/port.h"
 
-void ptl_tag_wish_free(const struct ptl_allocator *allocator, struct ptl_on *on)
+void ptl_handler_wish_free(const struct ptl_allocator *allocator, struct ptl_handler_wish *wish)
 {
-    ptl_free(allocator, on->tag, on->tag_size + 1);
-    ptl_free(allocator, on, sizeof(*on));
+    ptl_free(allocator, wish->tag, wish->tag_size + 1);
+    ptl_free(allocator, wish, sizeof(*wish));
 }
 
-static struct ptl_tag *find(struct ptl_port_more *more, const struct ptl_on *on)
+static struct ptl_tag *find(struct ptl_port_more *more, const struct ptl_handler_wish *wish)
 {
     for (uint32_t i = 0; i < more->tag_count; i++) {
         struct ptl_tag *tag = &more->tags[i];
-        if (tag->text_size == on->tag_size && memcmp(tag->text, on->tag, on->tag_size) == 0) {
+        if (tag->text_size == wish->tag_size && memcmp(tag->text, wish->tag, wish->tag_size) == 0) {
             return tag;
         }
     }
@@ -31,7 +31,7 @@ static void remove_tag(const struct ptl_allocator *allocator, struct ptl_port_mo
 
 /* Takes the tag's text over from `on`. */
 static int add_tag(const struct ptl_allocator *allocator, struct ptl_port_more *more,
-                   struct ptl_on *on)
+                   struct ptl_handler_wish *wish)
 {
     if (more->tag_count == more->tag_capacity) {
         size_t old = more->tag_capacity * sizeof(*more->tags);
@@ -43,56 +43,56 @@ static int add_tag(const struct ptl_allocator *allocator, struct ptl_port_more *
         more->tag_capacity++;
     }
     more->tags[more->tag_count++] = (struct ptl_tag){
-        .text = on->tag,
-        .text_size = on->tag_size,
-        .handler = on->handler,
-        .data = on->data,
+        .text = wish->tag,
+        .text_size = wish->tag_size,
+        .handler = wish->handler,
+        .data = wish->data,
     };
-    on->tag = NULL;
+    wish->tag = NULL;
     return PTL_OK;
 }
 
 int ptl_tag_set(const struct ptl_allocator *allocator, struct ptl_port_more *more,
-                struct ptl_on *on)
+                struct ptl_handler_wish *wish)
 {
-    struct ptl_tag *tag = find(more, on);
+    struct ptl_tag *tag = find(more, wish);
 
-    if (on->handler == NULL) {
+    if (wish->handler == NULL) {
         if (tag != NULL) {
             remove_tag(allocator, more, tag);
         }
         return PTL_OK;
     }
     if (tag == NULL) {
-        return add_tag(allocator, more, on);
+        return add_tag(allocator, more, wish);
     }
-    tag->handler = on->handler;
-    tag->data = on->data;
+    tag->handler = wish->handler;
+    tag->data = wish->data;
     return PTL_OK;
 }
 
-struct ptl_on *ptl_tag_wish_make(const struct ptl_allocator *allocator, const char *tag,
-                                 ptl_handler_fn *handler, void *data)
+struct ptl_handler_wish *ptl_handler_wish_make(const struct ptl_allocator *allocator,
+                                               const char *tag, ptl_handler_fn *handler, void *data)
 {
-    struct ptl_on *on = ptl_alloc(allocator, sizeof(*on));
+    struct ptl_handler_wish *wish = ptl_alloc(allocator, sizeof(*wish));
 
-    if (on == NULL || tag == NULL) {
-        if (on != NULL) {
-            on->handler = handler;
-            on->data = data;
+    if (wish == NULL || tag == NULL) {
+        if (wish != NULL) {
+            wish->handler = handler;
+            wish->data = data;
         }
-        return on;
+        return wish;
     }
-    on->tag_size = (uint32_t)strlen(tag);
-    on->tag = ptl_alloc_raw(allocator, on->tag_size + 1);
-    if (on->tag == NULL) {
-        ptl_free(allocator, on, sizeof(*on));
+    wish->tag_size = (uint32_t)strlen(tag);
+    wish->tag = ptl_alloc_raw(allocator, wish->tag_size + 1);
+    if (wish->tag == NULL) {
+        ptl_free(allocator, wish, sizeof(*wish));
         return NULL;
     }
-    memcpy(on->tag, tag, on->tag_size + 1);
-    on->handler = handler;
-    on->data = data;
-    return on;
+    memcpy(wish->tag, tag, wish->tag_size + 1);
+    wish->handler = handler;
+    wish->data = data;
+    return wish;
 }
 
 /* The port may be sent to as soon as it is made, so all its handlers have to be there by then. */
@@ -102,13 +102,14 @@ int ptl_tags_take(const struct ptl_allocator *allocator, struct ptl_port_more *m
     int err = PTL_OK;
 
     for (; tags->tag != NULL && err == PTL_OK; tags++) {
-        struct ptl_on *on = ptl_tag_wish_make(allocator, tags->tag, tags->handler, tags->data);
-        if (on == NULL) {
+        struct ptl_handler_wish *wish =
+            ptl_handler_wish_make(allocator, tags->tag, tags->handler, tags->data);
+        if (wish == NULL) {
             return PTL_ENOMEM;
         }
-        bool twice = on->handler == NULL || find(more, on) != NULL;
-        err = twice ? PTL_EINVAL : add_tag(allocator, more, on);
-        ptl_tag_wish_free(allocator, on);
+        bool twice = wish->handler == NULL || find(more, wish) != NULL;
+        err = twice ? PTL_EINVAL : add_tag(allocator, more, wish);
+        ptl_handler_wish_free(allocator, wish);
     }
     return err;
 }

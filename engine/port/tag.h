@@ -18,7 +18,7 @@ struct ptl_tag {
 };
 
 /* A wish to set a handler, on its way to the port's shard. */
-struct ptl_on {
+struct ptl_handler_wish {
     char *tag; /* NULL: the default handler; else tag_size + 1 bytes */
     uint32_t tag_size;
     ptl_handler_fn *handler; /* NULL: take it back */
@@ -26,13 +26,14 @@ struct ptl_on {
 };
 
 /* Make a wish; `tag` NULL: of the default handler.  NULL: no memory.  Thread: any.  And free it. */
-struct ptl_on *ptl_tag_wish_make(const struct ptl_allocator *allocator, const char *tag,
-                                 ptl_handler_fn *handler, void *data);
-void ptl_tag_wish_free(const struct ptl_allocator *allocator, struct ptl_on *on);
+struct ptl_handler_wish *ptl_handler_wish_make(const struct ptl_allocator *allocator,
+                                               const char *tag, ptl_handler_fn *handler,
+                                               void *data);
+void ptl_handler_wish_free(const struct ptl_allocator *allocator, struct ptl_handler_wish *wish);
 
 /* Carry out a wish that has a tag; it stays the caller's, without its text.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_tag_set(const struct ptl_allocator *allocator, struct ptl_port_more *more,
-                               struct ptl_on *on);
+                               struct ptl_handler_wish *wish);
 
 /* Give a port that is being made its handlers of tags.  Errors: PTL_ENOMEM, PTL_EINVAL (one twice).
  * Thread: any.  What was set meanwhile is there also after an error. */

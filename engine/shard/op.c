@@ -15,12 +15,12 @@
 static const uint8_t payload_sizes[PTL_OP_KINDS] = {
     [PTL_OP_MESSAGE] = 0,
     [PTL_OP_KILL] = 0,
-    [PTL_OP_ON] = sizeof(struct ptl_op_handed),
-    [PTL_OP_WATCH] = sizeof(struct ptl_watcher),
+    [PTL_OP_HANDLER] = sizeof(struct ptl_op_handed),
+    [PTL_OP_OBSERVE] = sizeof(struct ptl_observer),
     [PTL_OP_SPAWN] = 0,
     [PTL_OP_EVENT] = sizeof(uint64_t),
     [PTL_OP_REGISTER] = sizeof(struct ptl_op_handed),
-    [PTL_OP_UNWATCH] = sizeof(struct ptl_watcher),
+    [PTL_OP_UNOBSERVE] = sizeof(struct ptl_observer),
     [PTL_OP_DOWN] = sizeof(struct ptl_op_down),
     [PTL_OP_LINK_DOWN] = sizeof(struct ptl_op_failure),
     [PTL_OP_FULL] = 0,
@@ -38,7 +38,7 @@ static const uint8_t payload_sizes[PTL_OP_KINDS] = {
 
 _Static_assert(sizeof(struct ptl_record) % ALIGNMENT == 0, "what follows the head is aligned");
 _Static_assert(sizeof(union ptl_op_payload) == 16, "no payload makes all ops and records longer");
-_Static_assert(sizeof(struct ptl_watcher) == 16 && sizeof(struct ptl_op_down) == 16 &&
+_Static_assert(sizeof(struct ptl_observer) == 16 && sizeof(struct ptl_op_down) == 16 &&
                    sizeof(struct ptl_op_failure) == 16 && sizeof(struct ptl_op_handed) == 16 &&
                    sizeof(struct ptl_op_words) == 16,
                "what follows a payload is aligned");
@@ -51,7 +51,7 @@ _Static_assert(sizeof(struct ptl_record) + sizeof(uint64_t) + sizeof(union ptl_o
 static bool hands_over(uint8_t kind)
 {
     switch ((enum ptl_op_kind)kind) {
-    case PTL_OP_ON:
+    case PTL_OP_HANDLER:
     case PTL_OP_REGISTER:
     case PTL_OP_HANDOVER:
     case PTL_OP_MONITOR:
@@ -62,10 +62,10 @@ static bool hands_over(uint8_t kind)
         return true;
     case PTL_OP_MESSAGE:
     case PTL_OP_KILL:
-    case PTL_OP_WATCH:
+    case PTL_OP_OBSERVE:
     case PTL_OP_SPAWN:
     case PTL_OP_EVENT:
-    case PTL_OP_UNWATCH:
+    case PTL_OP_UNOBSERVE:
     case PTL_OP_DOWN:
     case PTL_OP_LINK_DOWN:
     case PTL_OP_FULL:

@@ -14,10 +14,10 @@
 struct ptl_after;
 struct ptl_connection;
 struct ptl_follower;
+struct ptl_handler_wish;
 struct ptl_link_listener;
 struct ptl_monitoring;
 struct ptl_msg;
-struct ptl_on;
 struct ptl_registration;
 struct ptl_waiter;
 
@@ -26,14 +26,14 @@ enum ptl_op_kind {
     /* Kinds that belong to a port's flow and keep their place in it. */
     PTL_OP_MESSAGE,  /* body: the values */
     PTL_OP_KILL,     /* body: the reason */
-    PTL_OP_ON,       /* handed.on */
-    PTL_OP_WATCH,    /* watcher */
+    PTL_OP_HANDLER,  /* handed.wish */
+    PTL_OP_OBSERVE,  /* observer */
     PTL_OP_SPAWN,    /* name: of the port to be; body: function, values */
     PTL_OP_EVENT,    /* follower: who is told; body: changes */
     PTL_OP_REGISTER, /* handed.registration */
     /* About ports, for a shard. */
-    PTL_OP_UNWATCH, /* watcher */
-    PTL_OP_DOWN,    /* down; body: the reason */
+    PTL_OP_UNOBSERVE, /* observer */
+    PTL_OP_DOWN,      /* down; body: the reason */
     /* About links and what is full, from the owner to all shards. */
     PTL_OP_LINK_DOWN, /* node; failure; body: the reason */
     PTL_OP_FULL,      /* node, or a port's name: send nothing there until there is room */
@@ -62,14 +62,14 @@ enum ptl_to {
 };
 
 /* Another shard (or this one) that wants to know when a port is gone. */
-struct ptl_watcher {
-    uint64_t watch; /* its number for that */
+struct ptl_observer {
+    uint64_t observation; /* its number for that */
     uint32_t shard;
 };
 
-/* A port that was watched is gone. */
+/* A port that was observed is gone. */
 struct ptl_op_down {
-    uint64_t watch;
+    uint64_t observation;
     uint64_t failure; /* the number of the link's failure that it is told of; 0: of none */
 };
 
@@ -82,7 +82,7 @@ struct ptl_op_failure {
 /* Something that changes hands: it is the receiver's, or freed by whoever drops the op. */
 struct ptl_op_handed {
     union {
-        struct ptl_on *on;
+        struct ptl_handler_wish *wish;
         struct ptl_registration *registration;
         struct ptl_connection *connection;
         struct ptl_monitoring *monitoring;
@@ -104,7 +104,7 @@ struct ptl_op_words {
 
 /* What an op of its kind says; nothing for those whose body says all. */
 union ptl_op_payload {
-    struct ptl_watcher watcher;
+    struct ptl_observer observer;
     struct ptl_op_down down;
     struct ptl_op_failure failure;
     struct ptl_op_handed handed;

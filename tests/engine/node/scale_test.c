@@ -6,7 +6,7 @@
 #include "engine/link/failure.h"
 #include "engine/link/known.h"
 #include "engine/link/link.h"
-#include "engine/link/watch_here.h"
+#include "engine/link/observed_here.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/node/node.h"
@@ -274,7 +274,7 @@ static void peer_watches(struct ptl_node *node, struct ptl_link *link, unsigned 
 
     snprintf(name, sizeof name, "port%u", number);
     (void)witness_port(node, name, NULL, NULL);
-    assert_int_equal(ptl_link_peer_watches(&node->shards[0], link, ptl_span_text(name)), 0);
+    assert_int_equal(ptl_link_peer_observes(&node->shards[0], link, ptl_span_text(name)), 0);
 }
 
 static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
@@ -292,12 +292,12 @@ static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
         }
     }
     settle(node);
-    assert_int_equal(link->watched_here.count, MANY);
+    assert_int_equal(link->observed_here.count, MANY);
     lose_snow(node);
     while (gone < MANY) {
         uint64_t before = gone;
         assert_true(turn_all(node));
-        gone = MANY - link->watched_here.count;
+        gone = MANY - link->observed_here.count;
         assert_true(gone - before <= TURN_MAX);
     }
     settle(node);

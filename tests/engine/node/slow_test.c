@@ -103,7 +103,7 @@ static size_t limit_of_node(unsigned slow_ports, unsigned links)
     size_t held = size_most > SIZE_SMALL ? PTL_RING_HELD_MAX + size_most : 0;
     size_t way = RING_BYTES + held;
     size_t port = PORT_ROOM + SHARDS * RING_BYTES;
-    size_t link = LINK_ROOM + SHARDS * RING_BYTES + PTL_BACKLOG_MAX + size_most;
+    size_t link = LINK_ROOM + SHARDS * RING_BYTES + PTL_UNREAD_MAX + size_most;
 
     if (links != 0) {
         link += in_sockets();

@@ -96,9 +96,9 @@ static void op_to_a_slot_keeps_slot_and_generation(void **state)
 }
 
 /* Payloads with no byte that is another's, and none that is 0. */
-#define WATCHER                                                                                    \
+#define OBSERVER                                                                                   \
     {                                                                                              \
-        .watch = UINT64_C(0x8182838485868788), .shard = UINT32_C(0x91929394)                       \
+        .observation = UINT64_C(0x8182838485868788), .shard = UINT32_C(0x91929394)                 \
     }
 #define HANDED(what)                                                                               \
     {                                                                                              \
@@ -113,12 +113,12 @@ static const struct sample {
 } samples[PTL_OP_KINDS] = {
     [PTL_OP_MESSAGE] = {.known = true},
     [PTL_OP_KILL] = {.known = true},
-    [PTL_OP_ON] = {true, {.handed = HANDED(on)}, 16},
-    [PTL_OP_WATCH] = {true, {.watcher = WATCHER}, 16},
+    [PTL_OP_HANDLER] = {true, {.handed = HANDED(wish)}, 16},
+    [PTL_OP_OBSERVE] = {true, {.observer = OBSERVER}, 16},
     [PTL_OP_SPAWN] = {.known = true},
     [PTL_OP_EVENT] = {true, {.follower = UINT64_C(0x8182838485868788)}, 8},
     [PTL_OP_REGISTER] = {true, {.handed = HANDED(registration)}, 16},
-    [PTL_OP_UNWATCH] = {true, {.watcher = WATCHER}, 16},
+    [PTL_OP_UNOBSERVE] = {true, {.observer = OBSERVER}, 16},
     [PTL_OP_DOWN] = {true,
                      {.down = {UINT64_C(0x8182838485868788), UINT64_C(0x7172737475767778)}},
                      16},
@@ -183,8 +183,9 @@ static void op_of_each_kind_has_the_least_record(void **state)
 
 static void op_counts_what_it_hands_over(void **state)
 {
-    static const uint8_t kinds[] = {PTL_OP_ON,    PTL_OP_REGISTER, PTL_OP_HANDOVER, PTL_OP_MONITOR,
-                                    PTL_OP_TIMER, PTL_OP_ON_ROOM,  PTL_OP_ON_LINK,  PTL_OP_FOLLOW};
+    static const uint8_t kinds[] = {PTL_OP_HANDLER, PTL_OP_REGISTER, PTL_OP_HANDOVER,
+                                    PTL_OP_MONITOR, PTL_OP_TIMER,    PTL_OP_ON_ROOM,
+                                    PTL_OP_ON_LINK, PTL_OP_FOLLOW};
     struct world *world = *state;
     unsigned counted = 0;
 

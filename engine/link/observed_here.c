@@ -1,4 +1,4 @@
-#include "engine/link/watch_here.h"
+#include "engine/link/observed_here.h"
 
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
@@ -17,17 +17,17 @@ static bool same_target(const void *entry, struct ptl_span name)
     return ptl_span_equal(ptl_port_name(&monitoring->target), name);
 }
 
-int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
+int ptl_link_peer_observes(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
     struct ptl_port target;
     uint64_t hash = ptl_name_hash(name);
     struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
 
-    if (ptl_map_find(&link->watched_here, hash, same_target, name) != NULL) {
+    if (ptl_map_find(&link->observed_here, hash, same_target, name) != NULL) {
         return PTL_OK;
     }
     int err = ptl_port_at(&shard->node->self, self, name, &target);
-    if (err < 0 || ptl_map_reserve(&link->watched_here) < 0) {
+    if (err < 0 || ptl_map_reserve(&link->observed_here) < 0) {
         return err < 0 ? err : PTL_ENOMEM;
     }
     struct ptl_monitoring *monitoring = ptl_monitoring_make(shard, PTL_MONITOR_LINK, &target);
@@ -40,17 +40,17 @@ int ptl_link_peer_watches(struct ptl_shard *shard, struct ptl_link *link, struct
         ptl_monitoring_free(shard, monitoring);
         return err;
     }
-    ptl_map_insert(&link->watched_here, hash, monitoring);
+    ptl_map_insert(&link->observed_here, hash, monitoring);
     return PTL_OK;
 }
 
 void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
     uint64_t hash = ptl_name_hash(name);
-    struct ptl_monitoring *monitoring = ptl_map_find(&link->watched_here, hash, same_target, name);
+    struct ptl_monitoring *monitoring = ptl_map_find(&link->observed_here, hash, same_target, name);
 
     if (monitoring != NULL) {
-        ptl_map_remove(&link->watched_here, hash, monitoring);
+        ptl_map_remove(&link->observed_here, hash, monitoring);
         ptl_monitoring_take_back(shard, monitoring->id);
     }
 }
@@ -67,14 +67,14 @@ void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct p
                         const struct ptl_msg *reason)
 {
     uint64_t hash = ptl_name_hash(name);
-    struct ptl_monitoring *monitoring = ptl_map_find(&link->watched_here, hash, same_target, name);
+    struct ptl_monitoring *monitoring = ptl_map_find(&link->observed_here, hash, same_target, name);
 
     if (monitoring == NULL) {
         return;
     }
-    ptl_map_remove(&link->watched_here, hash, monitoring);
+    ptl_map_remove(&link->observed_here, hash, monitoring);
     if (link->state != PTL_LINK_UP) {
-        return; /* it is among the leavings, and whoever watched is gone */
+        return; /* it is among the leavings, and whoever observed is gone */
     }
     struct ptl_msg instead = ptl_reason_short();
     if (reason->size > PTL_REASON_SMALL && is_past_share(shard, link)) {

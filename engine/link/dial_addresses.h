@@ -1,5 +1,5 @@
 /*
- * engine/link/addresses.h - a link that wants a connection, and where its node may listen.
+ * engine/link/dial_addresses.h - a link that wants a connection, and where its node may listen.
  *
  *   what is known of the node, what the database answers --> "HOST:PORT,HOST:PORT" --> one attempt
  *                                                                                      at a time

@@ -129,5 +129,5 @@ int main(int argc, char **argv)
         WITNESSED(node_whose_connection_is_closed_is_replaced_at_once),
     };
 
-    return witness_main(argc, argv, "twins", tests, sizeof(tests) / sizeof(tests[0]), shards);
+    return witness_main(argc, argv, "rivals", tests, sizeof(tests) / sizeof(tests[0]), shards);
 }

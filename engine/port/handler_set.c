@@ -1,4 +1,4 @@
-#include "engine/port/on.h"
+#include "engine/port/handler_set.h"
 
 #include "engine/message/message.h"
 #include "engine/port/send.h"
@@ -6,39 +6,35 @@
 #include "engine/port/tag.h"
 #include "engine/shard/node.h"
 
-void ptl_on_free(struct ptl_shard *shard, struct ptl_on *on)
-{
-    ptl_tag_wish_free(shard->allocator, on);
-}
-
-int ptl_on_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_on *on)
+int ptl_handler_set(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_handler_wish *wish)
 {
     int err = PTL_OK;
 
-    if (on->tag == NULL) {
+    if (wish->tag == NULL) {
         /* `release` keeps the data that the port was made with. */
-        slot->handler = on->handler;
-        slot->handler_data = on->data;
+        slot->handler = wish->handler;
+        slot->handler_data = wish->data;
     } else {
         struct ptl_port_more *more = ptl_port_more(shard, slot);
-        err = more == NULL ? PTL_ENOMEM : ptl_tag_set(shard->allocator, more, on);
+        err = more == NULL ? PTL_ENOMEM : ptl_tag_set(shard->allocator, more, wish);
     }
-    ptl_tag_wish_free(shard->allocator, on);
+    ptl_handler_wish_free(shard->allocator, wish);
     return err;
 }
 
 /* On the port's own shard: at once, so that no message from elsewhere comes between. */
-static int set_here(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_on *on)
+static int set_here(struct ptl_shard *shard, const struct ptl_port *port,
+                    struct ptl_handler_wish *wish)
 {
     struct ptl_slot *slot = port->kind == PTL_PORT_SLOT
                                 ? ptl_slot_find(&shard->ports->table, port->slot, port->generation)
                                 : ptl_slot_named(&shard->ports->table, ptl_port_name(port));
 
     if (slot == NULL) { /* as a message to it: nobody takes it */
-        ptl_tag_wish_free(shard->allocator, on);
+        ptl_handler_wish_free(shard->allocator, wish);
         return PTL_OK;
     }
-    return ptl_on_set(shard, slot, on);
+    return ptl_handler_set(shard, slot, wish);
 }
 
 int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *tag,
@@ -49,21 +45,21 @@ int ptl_port_on(struct ptl_node *node, const struct ptl_port *port, const char *
     if (port == NULL || (port->kind != PTL_PORT_SLOT && port->kind != PTL_PORT_NAMED)) {
         return PTL_EINVAL;
     }
-    struct ptl_on *on = ptl_tag_wish_make(node->allocator, tag, handler, data);
-    if (on == NULL) {
+    struct ptl_handler_wish *wish = ptl_handler_wish_make(node->allocator, tag, handler, data);
+    if (wish == NULL) {
         return PTL_ENOMEM;
     }
     struct ptl_shard *shard = ptl_shard_here(node);
     if (shard != NULL && port->shard == shard->index) {
-        return set_here(shard, port, on);
+        return set_here(shard, port, wish);
     }
     struct ptl_op op = {
-        .kind = PTL_OP_ON,
-        .as.handed = {.on = on, .bytes = ptl_op_bytes(sizeof(*on) + on->tag_size)},
+        .kind = PTL_OP_HANDLER,
+        .as.handed = {.wish = wish, .bytes = ptl_op_bytes(sizeof(*wish) + wish->tag_size)},
     };
     int err = ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_CONTROL));
     if (err < 0) {
-        ptl_tag_wish_free(node->allocator, on);
+        ptl_handler_wish_free(node->allocator, wish);
     }
     return err;
 }

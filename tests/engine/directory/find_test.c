@@ -4,7 +4,7 @@
  */
 #include "engine/directory/addresses.h"
 #include "engine/link/link.h"
-#include "engine/link/seek.h"
+#include "engine/link/relay_allowance.h"
 #include "engine/link/shard_links.h"
 #include "io/cbor.h"
 #include "tests/common/village.h"
@@ -127,19 +127,19 @@ static void addresses_of_one_node_are_the_first_16(void **state)
 
 static void peer_has_us_look_for_a_bounded_number_of_nodes(void **state)
 {
-    struct ptl_link link = {.seek_until = 0};
+    struct ptl_link link = {.relay_until = 0};
     uint64_t now = 5 * SIM_SECOND;
     unsigned found = 0;
 
     (void)state;
     for (uint64_t i = 1; i <= 100000; i++) {
-        found += ptl_link_may_seek(&link, now, i);
+        found += ptl_relay_allowed(&link, now, i);
     }
     assert_int_equal(found, 64);
-    assert_true(ptl_link_may_seek(&link, now, 64)); /* the last one again */
+    assert_true(ptl_relay_allowed(&link, now, 64)); /* the last one again */
     for (uint64_t i = 1; i <= 1000; i++) {
         now += 10 * SIM_MILLISECOND;
-        found += ptl_link_may_seek(&link, now, 200000 + i);
+        found += ptl_relay_allowed(&link, now, 200000 + i);
     }
     assert_in_range(found, 64 + 150, 64 + 170);
 }

@@ -1,4 +1,4 @@
-#include "engine/link/addresses.h"
+#include "engine/link/dial_addresses.h"
 
 #include "engine/link/dial.h"
 #include "engine/link/known.h"

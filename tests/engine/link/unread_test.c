@@ -1,4 +1,4 @@
-#include "engine/link/backlog.h"
+#include "engine/link/unread.h"
 
 #include "tests/common/memory.h"
 
@@ -8,31 +8,31 @@
 #include <cmocka.h>
 
 static struct test_memory memory;
-static struct ptl_backlog backlog;
+static struct ptl_unread unread;
 
 static int set_up(void **state)
 {
     (void)state;
     test_memory_init(&memory);
-    ptl_backlog_init(&backlog, &memory.allocator);
+    ptl_unread_init(&unread, &memory.allocator);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    ptl_backlog_drop(&backlog);
+    ptl_unread_drop(&unread);
     return memory.out_bytes == 0 ? 0 : -1;
 }
 
 static void keep(const char *text)
 {
-    assert_int_equal(ptl_backlog_keep(&backlog, ptl_span_text(text)), PTL_OK);
+    assert_int_equal(ptl_unread_keep(&unread, ptl_span_text(text)), PTL_OK);
 }
 
 static void expect(const char *text)
 {
-    assert_true(ptl_span_equal(ptl_backlog_bytes(&backlog), ptl_span_text(text)));
+    assert_true(ptl_span_equal(ptl_unread_bytes(&unread), ptl_span_text(text)));
 }
 
 static void backlog_gives_what_is_not_understood_in_order(void **state)
@@ -40,11 +40,11 @@ static void backlog_gives_what_is_not_understood_in_order(void **state)
     (void)state;
     expect("");
     keep("one line\nhalf");
-    ptl_backlog_taken(&backlog, 9);
+    ptl_unread_taken(&unread, 9);
     expect("half");
     keep(" a line\n");
     expect("half a line\n");
-    ptl_backlog_taken(&backlog, 12);
+    ptl_unread_taken(&unread, 12);
     expect("");
     keep("next");
     expect("next");
@@ -55,13 +55,13 @@ static void backlog_gives_its_memory_back_when_it_is_large_and_empty(void **stat
     static uint8_t many[100000];
 
     (void)state;
-    assert_int_equal(ptl_backlog_keep(&backlog, ptl_span(many, sizeof(many))), PTL_OK);
-    ptl_backlog_taken(&backlog, sizeof(many));
-    ptl_backlog_ease(&backlog);
+    assert_int_equal(ptl_unread_keep(&unread, ptl_span(many, sizeof(many))), PTL_OK);
+    ptl_unread_taken(&unread, sizeof(many));
+    ptl_unread_ease(&unread);
     assert_int_equal(memory.out_bytes, 0);
     keep("little");
-    ptl_backlog_taken(&backlog, 6);
-    ptl_backlog_ease(&backlog);
+    ptl_unread_taken(&unread, 6);
+    ptl_unread_ease(&unread);
     assert_int_not_equal(memory.out_bytes, 0); /* kept for the next one */
     keep("again");
     expect("again");
@@ -71,16 +71,16 @@ static void backlog_starts_anew_only_when_all_is_understood(void **state)
 {
     (void)state;
     keep("ab");
-    ptl_backlog_taken(&backlog, 1);
+    ptl_unread_taken(&unread, 1);
     for (unsigned i = 0; i < 1000; i++) {
         keep("c");
-        ptl_backlog_taken(&backlog, 1);
+        ptl_unread_taken(&unread, 1);
         expect("c");
     }
-    ptl_backlog_taken(&backlog, 1);
+    ptl_unread_taken(&unread, 1);
     keep("d");
     expect("d");
-    assert_int_equal(backlog.at, 0);
+    assert_int_equal(unread.at, 0);
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-#include "engine/port/port_watch.h"
+#include "engine/port/observers.h"
 
 #include "engine/message/message.h"
 #include "engine/port/reason.h"
@@ -8,43 +8,43 @@
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 
-/* ---- Who watches --------------------------------------------------------------------------- */
+/* ---- Who observes -------------------------------------------------------------------------- */
 
-/* Watchers stand in their map as numbers: a shard counts its watches from one. */
-static uint64_t pack(struct ptl_watcher watcher)
+/* Observers stand in their map as numbers: a shard counts its observations from one. */
+static uint64_t pack(struct ptl_observer observer)
 {
     _Static_assert(PTL_SHARDS_MAX <= 64, "six bits are the shard's");
-    return watcher.watch << 6 | watcher.shard;
+    return observer.observation << 6 | observer.shard;
 }
 
-static struct ptl_watcher unpack(const void *entry)
+static struct ptl_observer unpack(const void *entry)
 {
     uint64_t number = (uintptr_t)entry;
-    return (struct ptl_watcher){.watch = number >> 6, .shard = number & 63};
+    return (struct ptl_observer){.observation = number >> 6, .shard = number & 63};
 }
 
 /* Room for it has been made. */
-static void put(struct ptl_port_more *more, struct ptl_watcher watcher)
+static void put(struct ptl_port_more *more, struct ptl_observer observer)
 {
-    uint64_t number = pack(watcher);
-    ptl_map_insert(&more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
+    uint64_t number = pack(observer);
+    ptl_map_insert(&more->observers, ptl_map_spread(number), (void *)(uintptr_t)number);
 }
 
-bool ptl_watcher_add(struct ptl_port_more *more, const struct ptl_op *op)
+bool ptl_observer_add(struct ptl_port_more *more, const struct ptl_op *op)
 {
-    if (more == NULL || ptl_map_reserve(&more->watchers) < 0) {
+    if (more == NULL || ptl_map_reserve(&more->observers) < 0) {
         return false;
     }
-    put(more, op->as.watcher);
+    put(more, op->as.observer);
     return true;
 }
 
-static struct ptl_op down(struct ptl_watcher watcher, const struct ptl_msg *reason)
+static struct ptl_op down(struct ptl_observer observer, const struct ptl_msg *reason)
 {
     struct ptl_op op = {
         .kind = PTL_OP_DOWN,
         .to = PTL_TO_SHARD,
-        .as.down.watch = watcher.watch,
+        .as.down.observation = observer.observation,
         .whole = reason,
     };
 
@@ -55,23 +55,23 @@ static struct ptl_op down(struct ptl_watcher watcher, const struct ptl_msg *reas
     return op;
 }
 
-void ptl_watch_fail(struct ptl_shard *shard, const struct ptl_op *op)
+void ptl_observer_refuse(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_msg reason = ptl_reason_lost();
-    struct ptl_watcher watcher = op->as.watcher;
-    struct ptl_op answer = down(watcher, &reason);
+    struct ptl_observer observer = op->as.observer;
+    struct ptl_op answer = down(observer, &reason);
 
-    if (ptl_shard_post(shard, watcher.shard, &answer, true) < 0) {
+    if (ptl_shard_post(shard, observer.shard, &answer, true) < 0) {
         ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: a monitor could not be answered");
     }
 }
 
-void ptl_watcher_remove(struct ptl_slot *slot, const struct ptl_op *op)
+void ptl_observer_remove(struct ptl_slot *slot, const struct ptl_op *op)
 {
-    uint64_t number = pack(op->as.watcher);
+    uint64_t number = pack(op->as.observer);
 
     if (slot->more != NULL) {
-        ptl_map_remove(&slot->more->watchers, ptl_map_spread(number), (void *)(uintptr_t)number);
+        ptl_map_remove(&slot->more->observers, ptl_map_spread(number), (void *)(uintptr_t)number);
     }
 }
 
@@ -82,7 +82,7 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
     const struct ptl_allocator *allocator = shard->allocator;
 
     ptl_tags_drop(allocator, more);
-    ptl_map_drop(&more->watchers);
+    ptl_map_drop(&more->observers);
     ptl_map_drop(&more->pending);
     ptl_free(allocator, more->name, more->name_size);
     ptl_reason_let_go(shard, more->reason);
@@ -90,24 +90,24 @@ static void free_more(struct ptl_shard *shard, struct ptl_port_more *more)
 }
 
 /* As a ptl_untold_fn. */
-static int tell_watchers(struct ptl_shard *shard, struct ptl_port_more *dead, uint64_t *units)
+static int tell_observers(struct ptl_shard *shard, struct ptl_port_more *dead, uint64_t *units)
 {
     void *entry;
 
-    while ((entry = ptl_map_take(&dead->watchers)) != NULL) {
-        struct ptl_watcher watcher = unpack(entry);
-        struct ptl_op op = down(watcher, dead->reason);
+    while ((entry = ptl_map_take(&dead->observers)) != NULL) {
+        struct ptl_observer observer = unpack(entry);
+        struct ptl_op op = down(observer, dead->reason);
 #ifdef PTL_PLANT_REPLY_ORDER
         struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
         if (parcel != NULL) {
-            ptl_shard_hand(&shard->node->shards[watcher.shard], parcel, shard);
+            ptl_shard_hand(&shard->node->shards[observer.shard], parcel, shard);
             continue;
         }
 #endif
         int err =
-            *units > 0 ? ptl_untold_post(shard, &dead->untold, watcher.shard, &op) : PTL_LATER;
+            *units > 0 ? ptl_untold_post(shard, &dead->untold, observer.shard, &op) : PTL_LATER;
         if (err < 0) {
-            put(dead, watcher);
+            put(dead, observer);
             return err;
         }
         --*units;
@@ -118,7 +118,7 @@ static int tell_watchers(struct ptl_shard *shard, struct ptl_port_more *dead, ui
 static int tell_of_death(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
     struct ptl_port_more *dead = ptl_container(untold, struct ptl_port_more, untold);
-    int err = tell_watchers(shard, dead, units);
+    int err = tell_observers(shard, dead, units);
 
     if (err == PTL_OK) {
         err = ptl_fullness_tell(shard, &dead->fullness, untold);

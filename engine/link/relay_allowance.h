@@ -1,5 +1,5 @@
 /*
- * engine/link/seek.h - how often we look for other nodes because of what a peer relays.
+ * engine/link/relay_allowance.h - for how many other nodes we look because of what a peer relays.
  * Thread: the link owner's.
  */
 #pragma once
@@ -13,4 +13,4 @@ struct ptl_link;
  * Whether we look for another node, by its hash, because of something that this peer relays: 64 of
  * them at once, then 16 a second.  The same one again costs nothing.
  */
-bool ptl_link_may_seek(struct ptl_link *link, uint64_t now, uint64_t hash);
+bool ptl_relay_allowed(struct ptl_link *link, uint64_t now, uint64_t hash);

@@ -1,0 +1,44 @@
+/*
+ * engine/link/observed.h - the ports of another node that shards of ours observe: a map by their
+ * names, as the link's owner keeps it.  Thread: the owner's.
+ */
+#pragma once
+
+#include "engine/port/port.h"
+#include "engine/shard/map.h"
+
+/* So many observers have their place in the block itself. */
+#define PTL_OBSERVED_FEW 6
+
+/*
+ * One of them, in one block of memory as long as only a few shards observe it, an observer a shard,
+ * and for a moment one more.  What is smaller than this the C library puts aside when it is freed,
+ * to put all together in one go some time later: with a million that is half a second.
+ */
+struct ptl_observed {
+    uint64_t hash;
+    uint32_t count;
+    uint32_t capacity;
+    struct ptl_observer *observers; /* `few`, or memory of their own */
+    struct ptl_observer few[PTL_OBSERVED_FEW];
+    uint32_t name_size;
+    char name[];
+};
+
+_Static_assert(sizeof(struct ptl_observed) >= 120, "not what the C library takes for small");
+
+struct ptl_observed *ptl_observed_find(const struct ptl_map *map, struct ptl_span name);
+
+/* The same, made if need be, with nobody who observes it.  NULL: no memory. */
+struct ptl_observed *ptl_observed_get(struct ptl_map *map, struct ptl_span name);
+
+/* Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_observed_add(const struct ptl_allocator *allocator,
+                                    struct ptl_observed *observed, struct ptl_observer observer);
+
+/* Take it out of its map and free it; and free one that is in none. */
+void ptl_observed_forget(struct ptl_map *map, struct ptl_observed *observed);
+void ptl_observed_free(const struct ptl_allocator *allocator, struct ptl_observed *observed);
+
+/* Free all, and the map. */
+void ptl_observed_drop(struct ptl_map *map);

@@ -1,6 +1,7 @@
 /*
  * engine/directory/answer_bounds.h - how many questions may wait, how many are asked of a master at
- * once, and how many bytes of answers may be made and held.
+ * once, and how many bytes of answers may be made and held.  How large one answer may be is no
+ * constant, but what the options and the peer that asks say: answer_max() in answer.c.
  */
 #pragma once
 

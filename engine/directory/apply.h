@@ -1,6 +1,8 @@
 /*
  * engine/directory/apply.h - what peers say of databases, into the store.
  *
+ *   request (a link's owner) --> replacing (the family's shard; slices) --> apply --> update (keys)
+ *
  * Of a node that is attached to us, or of a real global one, we take what is within the limits:
  * what is not is left out with a line in the log, and a database over the limit of entries costs
  * its node the link.  Our own global nodes have done that already for what they bring.

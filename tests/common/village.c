@@ -12,6 +12,7 @@ struct house {
     struct ptl_node *node;
     struct ptl_allocator allocator;
     size_t bytes;
+    bool starves;
     uint64_t due[PTL_SHARDS_MAX];
     char address[SIM_NAME_MAX];
 };
@@ -24,6 +25,9 @@ static void *resize(void *user, void *block, size_t old_size, size_t new_size)
 {
     struct house *house = user;
 
+    if (house->starves && new_size > old_size) {
+        return NULL;
+    }
     house->bytes += new_size - old_size;
     if (new_size == 0) {
         free(block);
@@ -133,6 +137,11 @@ void village_run(uint64_t duration)
             sim_network_pass(network, due - now);
         }
     }
+}
+
+void village_starve(unsigned number, bool starve)
+{
+    houses[number].starves = starve;
 }
 
 size_t village_bytes(unsigned number)

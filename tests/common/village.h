@@ -30,5 +30,8 @@ const char *village_dark_address(void);
 /* Let that much virtual time pass. */
 void village_run(uint64_t duration);
 
+/* From now on a node gets no memory, or gets it again. */
+void village_starve(unsigned number, bool starve);
+
 /* Bytes that a node's allocator has given out. */
 size_t village_bytes(unsigned number);

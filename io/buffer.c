@@ -44,6 +44,7 @@ static size_t next_capacity(const struct ptl_buffer *buffer, size_t wanted)
 
 uint8_t *ptl_buffer_grow(struct ptl_buffer *buffer, size_t size)
 {
+    ptl_assert(buffer->size <= buffer->capacity);
     if (buffer->err != 0) {
         return NULL;
     }
@@ -54,6 +55,7 @@ uint8_t *ptl_buffer_grow(struct ptl_buffer *buffer, size_t size)
     size_t wanted = buffer->size + size;
     if (wanted > buffer->capacity) {
         size_t capacity = next_capacity(buffer, wanted);
+        ptl_assert(capacity >= wanted && capacity <= buffer->size_max);
         void *bytes = ptl_grow(buffer->allocator, buffer->bytes, buffer->capacity, capacity);
         if (bytes == NULL) {
             buffer->err = PTL_ENOMEM;

@@ -7,6 +7,9 @@
 
 /* ---- Writing ------------------------------------------------------------------------------ */
 
+/*
+ * The shorter form wherever it says the same: most numbers that programs send are small or round.
+ */
 size_t ptl_cbor_float(uint8_t out[PTL_CBOR_HEAD_MAX], double value)
 {
     float single = (float)value;
@@ -62,8 +65,10 @@ int ptl_cbor_close(struct ptl_buffer *out, size_t place, unsigned major, uint32_
         return out->err;
     }
     uint8_t *at = out->bytes + place;
+    ptl_assert(out->size >= place + OPEN_SIZE);
     size_t content = out->size - place - OPEN_SIZE;
     if (content > OPEN_MOVED_MAX) {
+        /* A longer head than it takes is still plain CBOR: better than moving all that follows. */
         at[0] = (uint8_t)(major << 5 | 26);
         ptl_cbor_store(at + 1, count, 4);
         return 0;
@@ -92,6 +97,8 @@ struct decimal {
 static void take_decimal(struct decimal *decimal, double value, int digits)
 {
     char text[64];
+
+    ptl_assert(isfinite(value) && digits >= 1 && digits <= DIGITS_MAX);
 
     snprintf(text, sizeof text, "%.*e", digits - 1, value);
     decimal->count = 0;
@@ -171,6 +178,8 @@ static size_t write_real(char *out, double value)
         out[sign++] = '-';
         value = -value;
     }
+    /* Fifteen digits are enough for most that people write, seventeen for every double: the
+     * first that reads back is the shortest of the three. */
     for (int digits = 15; digits <= DIGITS_MAX; digits++) {
         take_decimal(&decimal, value, digits);
         if (reads_back(&decimal, value)) {
@@ -192,6 +201,7 @@ static size_t write_natural(char *out, uint64_t value)
         digits[size++] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
+    /* They came last digit first. */
     for (size_t i = 0; i < size; i++) {
         out[i] = digits[size - 1 - i];
     }
@@ -231,6 +241,10 @@ size_t ptl_cbor_text(char out[PTL_CBOR_TEXT_MAX], const struct ptl_cbor_item *it
 
 /* ---- Reading ------------------------------------------------------------------------------ */
 
+/*
+ * One head, and not what belongs to it: lengths and counts are the peer's word, not yet compared
+ * with anything.
+ */
 size_t ptl_cbor_read(const uint8_t *at, const uint8_t *end, struct ptl_cbor_item *item)
 {
     if (at >= end) {
@@ -267,6 +281,7 @@ static double half_value(unsigned bits)
 
 double ptl_cbor_real(const struct ptl_cbor_item *item)
 {
+    ptl_assert(item->major == PTL_CBOR_SIMPLE && item->info >= 25 && item->info <= 27);
     if (item->info == 25) {
         return half_value((unsigned)item->argument);
     }
@@ -332,6 +347,8 @@ const uint8_t *ptl_cbor_plain_end(const uint8_t *at, const uint8_t *end, uint64_
             if (depth == 0 || argument > UINT32_MAX) {
                 return NULL;
             }
+            /* The recursion is as deep as the values nest, and `depth` bounds that. Counts need
+             * no bound: each element takes a byte at least. */
             at = first >> 5 == PTL_CBOR_ARRAY ? ptl_cbor_plain_end(at, end, argument, depth - 1)
                                               : plain_pairs_end(at, end, argument, depth - 1);
             if (at == NULL) {
@@ -364,6 +381,8 @@ const uint8_t *ptl_cbor_skip(const uint8_t *at, const uint8_t *end, uint64_t cou
             item.argument > (size_t)(end - at)) {
             return NULL;
         }
+        /* What is nested is only counted, so no depth costs stack; twice what is left cannot
+         * overflow. */
         if (item.major == PTL_CBOR_BYTES || item.major == PTL_CBOR_TEXT) {
             at += item.argument;
         } else if (item.major == PTL_CBOR_ARRAY) {
@@ -468,6 +487,8 @@ static int join_chunks(struct ptl_buffer *out, struct source *from, unsigned maj
     }
     if (err == 0 && major == PTL_CBOR_TEXT &&
         !ptl_utf8_valid(ptl_span(out->bytes + content, size))) {
+        /* Text that is not UTF-8 goes on as the bytes it is: of the same length, so only the
+         * kind changes. */
         out->bytes[place] ^= (PTL_CBOR_TEXT ^ PTL_CBOR_BYTES) << 5;
     }
     return err;
@@ -489,6 +510,7 @@ static int normalise_string(struct ptl_buffer *out, struct source *from,
     return ptl_cbor_put_string(out, text ? PTL_CBOR_TEXT : PTL_CBOR_BYTES, string);
 }
 
+/* Keys of plain CBOR are strings: all else becomes the text that JSON would have for it. */
 static int normalise_key(struct ptl_buffer *out, struct source *from)
 {
     struct ptl_cbor_item item;
@@ -561,6 +583,7 @@ static int normalise_container(struct ptl_buffer *out, struct source *from,
     return err;
 }
 
+/* What CBOR has and we have not (undefined, unassigned simple values) is null. */
 static int normalise_simple(struct ptl_buffer *out, const struct ptl_cbor_item *item)
 {
     uint8_t bytes[PTL_CBOR_HEAD_MAX] = {PTL_CBOR_NULL};

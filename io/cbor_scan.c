@@ -46,6 +46,7 @@ static bool between_items(const struct ptl_cbor_scan *scan)
 
 static size_t size_left(const struct ptl_cbor_scan *scan)
 {
+    ptl_assert(scan->size <= scan->size_max);
     return scan->size_max - scan->size;
 }
 
@@ -76,6 +77,7 @@ static int open_level(struct ptl_cbor_scan *scan, uint64_t items, unsigned kind,
             return err;
         }
     }
+    ptl_assert(scan->depth < scan->level_capacity);
     scan->levels[scan->depth++] = (struct ptl_cbor_level){items, (uint8_t)kind, major};
     return 0;
 }
@@ -89,6 +91,7 @@ static int end_item(struct ptl_cbor_scan *scan)
             level->items++;
             return 0;
         }
+        ptl_assert(level->items > 0); /* one that wants nothing is never left on the stack */
         if (--level->items > 0) {
             return 0;
         }
@@ -144,6 +147,7 @@ static int take_container(struct ptl_cbor_scan *scan, const struct ptl_cbor_item
     if (err < 0 || item->argument > 0) {
         return err;
     }
+    /* Empty: it has ended with its head. */
     scan->depth--;
     return end_item(scan);
 }
@@ -219,6 +223,8 @@ static int take_skip(struct ptl_cbor_scan *scan, struct ptl_span *input)
 {
     size_t size = scan->skip < input->size ? (size_t)scan->skip : input->size;
 
+    ptl_assert(scan->skip > 0);
+
     if (scan->text && scan->plain) {
         scan->plain = ptl_utf8_feed(&scan->utf8, ptl_span(input->bytes, size)) &&
                       (size < scan->skip || ptl_utf8_whole(&scan->utf8));
@@ -233,6 +239,7 @@ static int take_skip(struct ptl_cbor_scan *scan, struct ptl_span *input)
 static int join_head(struct ptl_cbor_scan *scan, struct ptl_span *input, struct ptl_cbor_item *item)
 {
     while (input->size > 0) {
+        ptl_assert(scan->head_size < sizeof(scan->head)); /* none is longer: read_head() has seen */
         scan->head[scan->head_size++] = input->bytes[0];
         *input = ptl_span_skip(*input, 1);
         scan->size++;
@@ -280,6 +287,7 @@ int ptl_cbor_scan_feed(struct ptl_cbor_scan *scan, struct ptl_span *input)
             if (scan->size > scan->size_max) {
                 got = PTL_ESIZE;
             }
+            /* Size first: what take_head() looks at next assumes that it is within its bound. */
             if (got > 0) {
                 got = take_head(scan, &item);
             }

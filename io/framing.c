@@ -26,6 +26,7 @@ static const char *const framing_names[PTL_FRAMINGS] = {
 
 const char *ptl_framing_name(enum ptl_framing framing)
 {
+    ptl_assert((unsigned)framing < PTL_FRAMINGS);
     return framing_names[framing];
 }
 
@@ -51,6 +52,10 @@ void ptl_decoder_init(struct ptl_decoder *decoder, const struct ptl_allocator *a
     };
 }
 
+/*
+ * Only a packet that is cut, odd or in JSON needs it: a peer that sends whole plain ones costs
+ * none.
+ */
 static struct ptl_decoder_state *need_state(struct ptl_decoder *decoder)
 {
     struct ptl_decoder_state *state = decoder->state;
@@ -194,6 +199,8 @@ static int make_name(struct ptl_decoder_state *state, struct ptl_span *plain, st
     char text[PTL_CBOR_TEXT_MAX];
     size_t head = ptl_cbor_read(plain->bytes, plain->bytes + plain->size, &item);
 
+    ptl_assert(head > 0); /* the packet is well-formed, and has a first element */
+
     *plain = ptl_span_skip(*plain, head);
     if (item.major == PTL_CBOR_BYTES) {
         ptl_utf8_from_latin1(&state->name, ptl_span(plain->bytes, (size_t)item.argument));
@@ -234,6 +241,7 @@ static int present_plain(struct ptl_decoder_state *state, struct ptl_span plain,
 
 static int scan_feed(struct ptl_decoder *decoder, struct ptl_span *input)
 {
+    ptl_assert(decoder->state != NULL);
     return decoder->framing == PTL_FRAMING_CBOR
                ? ptl_cbor_scan_feed(&decoder->state->scan.cbor, input)
                : ptl_json_scan_feed(&decoder->state->scan.json, input);
@@ -281,9 +289,12 @@ static int take_scanned(struct ptl_decoder *decoder, struct ptl_span *input,
     taken.size -= input->size;
     if (!state->partial && decoder->framing == PTL_FRAMING_JSON) {
         /* White space before a packet is none of it. */
+        ptl_assert(state->scan.json.size <= taken.size);
         taken = ptl_span_skip(taken, taken.size - state->scan.json.size);
     }
     state->partial = got == 0 && has_begun(decoder);
+    /* Whole in this piece of input, it is looked at where it lies; else its pieces are put
+     * together. */
     if (state->partial || state->held.size > 0) {
         int err = ptl_buffer_append(&state->held, taken.bytes, taken.size);
         if (err < 0) {
@@ -329,6 +340,7 @@ int ptl_decoder_next(struct ptl_decoder *decoder, struct ptl_span *input, struct
 
 /* ---- Writing ------------------------------------------------------------------------------ */
 
+/* Bytes, as real nodes send it, unless the name has characters of its own: then they need text. */
 static unsigned name_major(struct ptl_span name)
 {
     bool text = ptl_utf8_ascii(name) < name.size && ptl_utf8_valid(name);
@@ -362,6 +374,7 @@ static void encode_cbor(struct ptl_buffer *out, struct ptl_span name, struct ptl
         return;
     }
     size_t size = ptl_packet_head(PTL_FRAMING_CBOR, room, room_size, name, count);
+    ptl_assert(size > 0 && size <= room_size);
     if (body.size > 0) {
         memcpy(room + size, body.bytes, body.size);
     }
@@ -382,6 +395,7 @@ static void encode_json(struct ptl_buffer *out, struct ptl_span name, struct ptl
     ptl_buffer_byte(out, ']');
 }
 
+/* All or nothing: what a packet has left behind before it failed is taken back. */
 int ptl_packet_encode(enum ptl_framing framing, struct ptl_buffer *out, struct ptl_span name,
                       struct ptl_span body, uint32_t count)
 {

@@ -131,6 +131,7 @@ struct line {
 
 static void put(struct line *line, struct ptl_span bytes)
 {
+    ptl_assert(line->size <= sizeof(line->bytes));
     if (bytes.size > sizeof(line->bytes) - line->size) {
         line->over = true;
     } else if (bytes.size > 0) {
@@ -336,6 +337,7 @@ static void take_key(struct ptl_handshake_peer *peer, struct ptl_span field, uin
 /* Keep `line`, with room for the names in it: unescaped, they take no more than the line itself. */
 static int keep_first(struct ptl_handshake *handshake, struct ptl_span line)
 {
+    ptl_assert(handshake->first == NULL && line.size > 0);
     handshake->first = ptl_alloc_raw(handshake->allocator, 2 * line.size);
     if (handshake->first == NULL) {
         return PTL_ENOMEM;
@@ -375,7 +377,8 @@ static int take_greeting(struct ptl_handshake *handshake, struct ptl_span line)
         return err;
     }
     uint8_t *room = handshake->first + line.size;
-    (void)find_field(line, FIELD_NODE_ID, &field);
+    bool found = find_field(line, FIELD_NODE_ID, &field);
+    ptl_assert(found); /* check_first() has seen one behind it */
     peer->node_id = unescape(room, field);
     if (!is_node_id(peer->node_id)) {
         peer->node_id = ptl_span(NULL, 0);
@@ -383,6 +386,7 @@ static int take_greeting(struct ptl_handshake *handshake, struct ptl_span line)
     }
     peer->own_id = ptl_span_equal(peer->node_id, handshake->node_id);
     room += peer->node_id.size;
+    /* Behind the fields that every node sends, in any order; what we do not know we do not mind. */
     for (unsigned i = 0; cut(&line, ';', &field); i++) {
         if (i >= FIELD_KEYS) {
             take_key(peer, field, room);
@@ -418,6 +422,8 @@ static int take_nonce(struct ptl_handshake *handshake, struct ptl_span line)
 {
     struct ptl_span methods;
 
+    ptl_assert(handshake->first != NULL && handshake->second == NULL);
+
     handshake->second = ptl_alloc_raw(handshake->allocator, line.size + 1);
     if (handshake->second == NULL) {
         return PTL_ENOMEM;
@@ -451,6 +457,8 @@ static int make_proof(const struct ptl_handshake *handshake, bool from_us,
     const struct ptl_span nonce = handshake->peer.nonce;
     const struct ptl_span mine[] = {ours, first, end, nonce, end};
     const struct ptl_span theirs[] = {first, end, nonce, end, ours};
+
+    ptl_assert(handshake->first != NULL && handshake->second != NULL);
 
     return ptl_proof_hmac(proof, handshake->secret, from_us ? mine : theirs, 5);
 }
@@ -557,6 +565,7 @@ int ptl_handshake_feed(struct ptl_handshake *handshake, struct ptl_span input)
     bool carriage_return = size > 0 && end[-1] == '\r';
     struct ptl_span line = ptl_span(input.bytes, size - carriage_return);
 
+    /* The steps return a verdict and leave the state alone: it changes in one place, at the end. */
     switch (handshake->state) {
     case PTL_HANDSHAKE_GREETING:
         err = take_greeting(handshake, line);

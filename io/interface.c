@@ -23,6 +23,8 @@ static bool take(const struct ifaddrs *interface, const union ptl_sockaddr *any,
     } else {
         memcpy(&address.six, interface->ifa_addr, sizeof(address.six));
         address.six.sin6_port = any->six.sin6_port;
+        /* Of use only together with the name of the interface, which other hosts call
+         * differently. */
         if (IN6_IS_ADDR_LINKLOCAL(&address.six.sin6_addr)) {
             return false;
         }
@@ -46,10 +48,12 @@ unsigned ptl_interface_addresses(const struct ptl_address *address, bool loopbac
     if (getifaddrs(&interfaces) < 0) {
         return 0;
     }
+    /* An address that listens on all of them stands for each: others cannot dial "any". */
     for (const struct ifaddrs *i = interfaces; i != NULL && count < PTL_INTERFACES_MAX;
          i = i->ifa_next) {
         count += take(i, &any, loopback, &out[count]);
     }
+    ptl_assert(count <= PTL_INTERFACES_MAX);
     freeifaddrs(interfaces);
     return count;
 }

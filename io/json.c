@@ -33,6 +33,7 @@ static bool take(struct source *from, uint8_t byte)
     return true;
 }
 
+/* Of a digit that the scanner has seen; whatever else stands there gives some value below 16. */
 static unsigned hex_value(uint8_t digit)
 {
     return digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10;
@@ -147,8 +148,10 @@ static int read_string(struct ptl_buffer *out, struct source *from)
         return ptl_cbor_put_string(out, PTL_CBOR_TEXT, raw);
     }
     /* The length stands first, so the string is walked twice. */
-    ptl_cbor_put_head(out, PTL_CBOR_TEXT, unescape(NULL, raw));
-    unescape(out, raw);
+    size_t size = unescape(NULL, raw);
+    ptl_cbor_put_head(out, PTL_CBOR_TEXT, size);
+    size_t written = unescape(out, raw);
+    ptl_assert(written == size);
     return out->err;
 }
 
@@ -167,6 +170,7 @@ struct digits {
 
 static void add_digit(struct digits *digits, uint8_t digit)
 {
+    ptl_assert(digits->size <= DIGITS_MAX);
     digits->exponent -= digits->point;
     if (digits->size == 0 && digit == '0') {
         return;
@@ -181,6 +185,7 @@ static void add_digit(struct digits *digits, uint8_t digit)
     }
 }
 
+/* Beyond INT32_MAX it is infinite or nothing, whatever digits follow: these are not read. */
 static int64_t read_exponent(const uint8_t *at, const uint8_t *end)
 {
     bool minus = at < end && *at == '-';
@@ -199,6 +204,8 @@ static double exact_product(const struct digits *digits)
                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     uint64_t mantissa = 0;
+
+    ptl_assert(digits->size <= 15 && digits->exponent >= -22 && digits->exponent <= 22);
 
     for (size_t i = 0; i < digits->size; i++) {
         mantissa = 10 * mantissa + (uint64_t)(digits->text[i] - '0');
@@ -367,6 +374,8 @@ static int read_container(struct ptl_buffer *out, struct source *from, bool map)
     }
     from->depth_left--;
     from->at++;
+    /* How many elements there are is known at the end only: room for the head is kept until
+     * then. */
     size_t place = ptl_cbor_open(out);
     int err = read_elements(out, from, map, &count);
     from->depth_left++;
@@ -379,6 +388,9 @@ static int read_container(struct ptl_buffer *out, struct source *from, bool map)
     return ptl_cbor_close(out, place, map ? PTL_CBOR_MAP : PTL_CBOR_ARRAY, (uint32_t)count);
 }
 
+/*
+ * What comes is told by its first byte; the scanner has seen the rest, or else it is PTL_ESYNTAX.
+ */
 static int read_value(struct ptl_buffer *out, struct source *from)
 {
     uint8_t byte = peek(from);

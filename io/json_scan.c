@@ -82,6 +82,7 @@ static bool is_hex(uint8_t byte)
 
 static bool in_map(const struct ptl_json_scan *scan)
 {
+    ptl_assert(scan->depth > 0);
     uint32_t level = scan->depth - 1;
 
     return scan->maps[level / 8] >> level % 8 & 1;
@@ -220,6 +221,7 @@ static int take_escape(struct ptl_json_scan *scan, uint8_t byte)
 
 static int take_hex(struct ptl_json_scan *scan, uint8_t byte)
 {
+    ptl_assert(*scan->word != 0);
     scan->word++;
     scan->state = *scan->word == 0 ? STRING : HEX;
     return is_hex(byte) ? 0 : PTL_ESYNTAX;
@@ -227,6 +229,7 @@ static int take_hex(struct ptl_json_scan *scan, uint8_t byte)
 
 static int take_word(struct ptl_json_scan *scan, uint8_t byte)
 {
+    ptl_assert(*scan->word != 0);
     if (byte != (uint8_t)*scan->word) {
         return PTL_ESYNTAX;
     }
@@ -397,5 +400,6 @@ int ptl_json_check(struct ptl_span text, uint32_t depth_max)
         return got < 0 ? got : PTL_ESYNTAX;
     }
     got = ptl_json_scan_feed(&scan, &text);
+    /* One value, and nothing but white space behind it. */
     return got == 0 && scan.size == 0 ? 0 : PTL_ESYNTAX;
 }

@@ -1,5 +1,6 @@
 #include "io/log_writer.h"
 
+#include "io/base.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -73,11 +74,13 @@ static int format_line(char line[static LINE_MAX_BYTES], enum ptl_log_level leve
     struct tm utc;
     char when[24];
 
+    ptl_assert((unsigned)level < sizeof(names) / sizeof(names[0]));
     gettimeofday(&now, NULL);
     gmtime_r(&now.tv_sec, &utc);
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
     int size = snprintf(line, LINE_MAX_BYTES, "%s.%03dZ %s %s\n", when, (int)(now.tv_usec / 1000),
                         names[level], text);
+    ptl_assert(size > 0);
     if (size >= LINE_MAX_BYTES) {
         size = LINE_MAX_BYTES - 1;
         line[size - 1] = '\n';
@@ -102,7 +105,9 @@ static uint64_t write_out(struct ptl_log_writer *writer, uint64_t lost)
     const char *at = writer->out->bytes, *end = at + writer->out->size;
 
     while (at < end) {
-        const char *behind = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        ptl_assert(line_end != NULL); /* format_line() has ended each */
+        const char *behind = line_end + 1;
         lost += !write_whole(writer, at, (size_t)(behind - at));
         at = behind;
     }
@@ -124,11 +129,15 @@ static void write_turn(struct ptl_log_writer *writer)
     struct lines *out = writer->fill;
     uint64_t lost = writer->lost;
 
+    ptl_assert(writer->out->count == 0);
+
     writer->fill = writer->out;
     writer->out = out;
     pthread_mutex_unlock(&writer->lock);
     uint64_t lost_now = write_out(writer, lost);
     pthread_mutex_lock(&writer->lock);
+    /* More may have been lost meanwhile. */
+    ptl_assert(writer->lost >= lost);
     writer->lost = writer->lost - lost + lost_now;
     out->size = out->count = 0;
 }
@@ -162,6 +171,7 @@ static bool is_running(struct ptl_log_writer *writer)
     return writer->started;
 }
 
+/* Never waits for whoever reads the log: a line that finds no room is counted, and that is told. */
 void ptl_log_write(void *data, enum ptl_log_level level, const char *text)
 {
     struct ptl_log_writer *writer = data;
@@ -240,6 +250,7 @@ static void end_thread(struct ptl_log_writer *writer, unsigned patience_ms)
     while (!writer->ended && err == 0) {
         err = pthread_cond_timedwait(&writer->changed, &writer->lock, &limit);
     }
+    /* It writes to somebody who does not read: that is where it can be cancelled. */
     if (!writer->ended) {
         pthread_cancel(writer->thread);
     }

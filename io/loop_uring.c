@@ -103,12 +103,15 @@ static struct ptl_uring_waker *make_waker(const struct ptl_allocator *allocator,
 
 static void let_go(struct ptl_uring_waker *waker)
 {
-    if (atomic_fetch_sub(&waker->holders, 1) == 1) {
+    unsigned before = atomic_fetch_sub(&waker->holders, 1);
+    ptl_assert(before > 0);
+    if (before == 1) {
         close(waker->event_fd);
         ptl_free(waker->allocator, waker, sizeof(*waker));
     }
 }
 
+/* From any thread: the loop reads the eventfd like everything else, and so wakes up. */
 static void ring_bell(struct ptl_uring_waker *waker)
 {
     const uint64_t one = 1;
@@ -166,7 +169,9 @@ static void take_message(void *user, uint64_t user_data, int result)
         return;
     }
     struct ptl_uring_waker *waker = (struct ptl_uring_waker *)(uintptr_t)(user_data - 1);
+    ptl_assert(loop->messages > 0);
     if (result < 0) {
+        /* The other ring has not been told: the loop is woken the slower way. */
         ring_bell(waker);
     }
     loop->messages--;
@@ -262,6 +267,7 @@ static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
     } else {
         wait_ns = until_ns == UINT64_MAX ? UINT64_MAX : time_until(until_ns);
     }
+    /* A wake counts for one poll: whoever wakes us from now on is seen by the next. */
     loop->woken = false;
     ptl_uring_enter(&loop->uring, wait_ns);
     ptl_uring_reap(&loop->uring);
@@ -285,6 +291,8 @@ static void uring_free(struct ptl_loop *base)
         ptl_resolver_free(loop->resolver);
     }
     loop->freeing = true;
+    /* Nothing starts again by itself from here on; the streams' owners are told nothing any
+     * more. */
     ptl_uring_drop_spares(loop);
     ptl_uring_drop_listeners(loop);
     ptl_uring_drop_streams(loop);

@@ -78,6 +78,7 @@ static int translate(int gai)
     }
 }
 
+/* A name may have any number of addresses, and the resolver may tell one of them twice. */
 static void add_address(struct ptl_resolution *resolution, const struct addrinfo *info)
 {
     union ptl_sockaddr sockaddr;
@@ -127,6 +128,7 @@ static void resolve_numeric(const struct ptl_host *host, struct ptl_resolution *
     resolution->count = resolution->err == PTL_OK ? 1 : 0;
 }
 
+/* Under the mutex; counted apart, so that a loop that polls need not take it. */
 static void answer(struct ptl_resolver *resolver, struct job *job)
 {
     push(&resolver->answers, job);
@@ -222,6 +224,7 @@ static void free_jobs(struct ptl_resolver *resolver, struct queue *queue)
 void ptl_resolver_free(struct ptl_resolver *resolver)
 {
     pthread_mutex_lock(&resolver->mutex);
+    /* Nobody begins another one: each helper ends with the question that it has in hand. */
     free_jobs(resolver, &resolver->questions);
     pthread_mutex_unlock(&resolver->mutex);
     for (unsigned i = 0; i < PTL_RESOLVER_THREADS; i++) {

@@ -3,6 +3,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+/*
+ * A thread begins with the signals that its maker has blocked: all of them, so that the program's
+ * handlers run on threads of its own.
+ */
 int ptl_thread_start(pthread_t *thread, void *(*run)(void *), void *argument)
 {
     sigset_t all, before;

@@ -34,6 +34,10 @@ static void free_listener(struct ptl_listener *listener)
     ptl_free(listener->loop->allocator, listener, sizeof(*listener));
 }
 
+/*
+ * Brings the kernel closer to what is wanted of it: an accept while it is open, none once it is
+ * closed; then it is freed.
+ */
 static void steer_listener(struct ptl_listener *listener)
 {
     struct ptl_uring *uring = &listener->loop->uring;
@@ -82,6 +86,7 @@ static void take_connection(struct ptl_listener *listener, int fd)
 
 static void pause_listener(struct ptl_listener *listener)
 {
+    ptl_assert(listener->resume_ns == 0 && !listener->closed);
     listener->resume_ns = ptl_loop_now(&listener->loop->base) + PAUSE_NS;
     listener->loop->listeners_paused++;
 }
@@ -90,6 +95,8 @@ static void accept_done(struct ptl_uring_op *op, int result, unsigned flags)
 {
     struct ptl_listener *listener = PTL_URING_OWNER(op, struct ptl_listener, accept);
     (void)flags;
+
+    ptl_assert(!listener->held);
 
     listener->held = true;
     if (result >= 0) {
@@ -129,6 +136,7 @@ uint64_t ptl_uring_resume_listeners(struct ptl_uring_loop *loop, uint64_t now_ns
     for (struct ptl_listener *listener = loop->listeners; listener != NULL;
          listener = listener->next) {
         if (listener->resume_ns != 0 && listener->resume_ns <= now_ns) {
+            ptl_assert(loop->listeners_paused > 0);
             listener->resume_ns = 0;
             loop->listeners_paused--;
             steer_listener(listener);

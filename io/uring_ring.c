@@ -15,6 +15,8 @@
  * looks at whatever else there is, and finds the rest the next time. */
 #define RECEIVED_MAX (64 * 1024)
 
+_Static_assert((PTL_URING_BUFFERS & (PTL_URING_BUFFERS - 1)) == 0, "the kernel wants it so");
+
 /* Younger than some headers; a kernel that does not know the feature is not asked for it. */
 #ifndef IORING_FEAT_NO_IOWAIT
 #define IORING_FEAT_NO_IOWAIT (1U << 17)
@@ -120,8 +122,10 @@ const char *ptl_loop_uring_remark(unsigned features)
 
 /* ---- Set-up -------------------------------------------------------------------------------- */
 
+/* The kernel sees it with the next show_returned(): one store for all of a batch. */
 static void show_buffer(struct ptl_uring *uring, unsigned id)
 {
+    ptl_assert(id < PTL_URING_BUFFERS && uring->returned < PTL_URING_BUFFERS);
     io_uring_buf_ring_add(uring->buffers, uring->bytes + (size_t)id * PTL_URING_BUFFER_BYTES,
                           PTL_URING_BUFFER_BYTES, (unsigned short)id,
                           io_uring_buf_ring_mask(PTL_URING_BUFFERS), (int)uring->returned);
@@ -257,6 +261,7 @@ out:
 
 void ptl_uring_close(struct ptl_uring *uring)
 {
+    /* The kernel writes to our memory as long as an operation is active. */
     ptl_assert(uring->active == 0);
     io_uring_queue_exit(&uring->ring);
     free_buffers(uring);
@@ -264,6 +269,7 @@ void ptl_uring_close(struct ptl_uring *uring)
 
 /* ---- Operations ---------------------------------------------------------------------------- */
 
+/* The queue is full only until the kernel has taken what is in it; NULL: it takes nothing now. */
 struct io_uring_sqe *ptl_uring_entry(struct ptl_uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
@@ -388,14 +394,17 @@ static void tell(struct ptl_uring *uring, const struct completion *completion)
     }
     struct ptl_uring_op *op = (struct ptl_uring_op *)(uintptr_t)completion->user_data;
     if ((completion->flags & IORING_CQE_F_MORE) == 0) {
+        ptl_assert(op->active && uring->active > 0);
         op->active = false;
         uring->active--;
     }
+    /* Inactive by now, so that the callback may start it again, or free it. */
     op->verb->done(op, completion->result, completion->flags);
 }
 
 void ptl_uring_reap(struct ptl_uring *uring)
 {
+    /* Only what is there by now: what the callbacks bring about has its turn with the next poll. */
     unsigned left = io_uring_cq_ready(&uring->ring);
     uint64_t received = 0;
 
@@ -427,6 +436,7 @@ struct ptl_span ptl_uring_buffer(const struct ptl_uring *uring, int result, unsi
     size_t id = flags >> IORING_CQE_BUFFER_SHIFT;
 
     ptl_assert((flags & IORING_CQE_F_BUFFER) != 0 && id < PTL_URING_BUFFERS);
+    ptl_assert(result > 0 && result <= PTL_URING_BUFFER_BYTES);
     return ptl_span(uring->bytes + id * PTL_URING_BUFFER_BYTES, (size_t)result);
 }
 

@@ -25,6 +25,7 @@ bool ptl_uring_release_spare(struct ptl_uring_loop *loop)
     if (loop->spare_count == 0) {
         return false;
     }
+    ptl_assert(loop->spare_count <= PTL_URING_SPARES);
     close(loop->spares[--loop->spare_count]);
     return true;
 }

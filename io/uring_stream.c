@@ -132,6 +132,7 @@ static void receive_done(struct ptl_uring_op *op, int result, unsigned flags)
         stream->hooks->received(stream->owner,
                                 ptl_uring_buffer(&stream->loop->uring, result, flags));
     }
+    /* After the hook, which has read the bytes where they lie. */
     ptl_uring_put_buffer(&stream->loop->uring, flags);
     if (result == 0 || (result < 0 && !may_receive_again(result))) {
         stream->ended = true;
@@ -241,6 +242,7 @@ static void prepare_finish(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
 
 static void free_stream(struct ptl_stream *stream)
 {
+    ptl_assert(!stream->receive.active && !stream->out.active && !stream->finish.active);
     *stream->link = stream->next;
     if (stream->next != NULL) {
         stream->next->link = stream->link;
@@ -258,7 +260,10 @@ static void finish_done(struct ptl_uring_op *op, int result, unsigned flags)
     int fd = stream->fd;
     (void)flags;
 
+    ptl_assert(stream->state == STREAM_DETACHING || stream->state == STREAM_CLOSING);
+
     if (stream->state == STREAM_DETACHING) {
+        /* Freed first: the hook may free the owner, and with it what knows of the stream. */
         free_stream(stream);
         hooks->detached(owner, fd);
     } else if (!stream->finish_closes) {
@@ -508,6 +513,7 @@ void ptl_uring_close_stream(struct ptl_loop *base, struct ptl_stream *stream)
 
 void ptl_uring_drop_streams(struct ptl_uring_loop *loop)
 {
+    /* None is freed within this walk: that is for the completion of `finish` alone. */
     for (struct ptl_stream *stream = loop->streams; stream != NULL; stream = stream->next) {
         stream->hooks = &silent;
         stream->state = STREAM_CLOSING;

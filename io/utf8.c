@@ -29,6 +29,7 @@ size_t ptl_utf8_ascii(struct ptl_span text)
  */
 static bool begin_character(struct ptl_utf8 *check, uint8_t first)
 {
+    ptl_assert(first >= 0x80);
     if (first < 0xc2 || first > 0xf4) {
         return false;
     }
@@ -48,6 +49,7 @@ bool ptl_utf8_feed(struct ptl_utf8 *check, struct ptl_span piece)
             if (*at < check->low || *at > check->high) {
                 return false;
             }
+            /* Only the second byte has bounds of its own. */
             check->wanted--;
             check->low = 0x80;
             check->high = 0xbf;
@@ -70,6 +72,7 @@ bool ptl_utf8_valid(struct ptl_span text)
 
 size_t ptl_utf8_put(uint8_t out[4], uint32_t character)
 {
+    ptl_assert(character <= 0x10ffff);
     if (character < 0x80) {
         out[0] = (uint8_t)character;
         return 1;
@@ -92,6 +95,9 @@ size_t ptl_utf8_put(uint8_t out[4], uint32_t character)
     return 4;
 }
 
+/*
+ * Latin-1 numbers its characters as Unicode does: each byte is one character, of one byte or two.
+ */
 struct ptl_span ptl_utf8_widen(struct ptl_span bytes, uint8_t *room)
 {
     size_t size = 0;

@@ -74,6 +74,7 @@ void ptl_copy_stop(struct ptl_watch *feed)
 
 void ptl_copy_leave(struct ptl_watch *feed, const struct ptl_owner *owner)
 {
+    ptl_assert(ptl_is_feed(feed));
     if (ptl_copy_is_at(feed, owner)) {
         ptl_copy_stand_at(feed, NULL);
     }

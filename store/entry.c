@@ -8,6 +8,7 @@ static size_t size_of(const struct ptl_entry *entry)
     return offsetof(struct ptl_entry, bytes) + entry->key_size + entry->node.size;
 }
 
+/* One block an entry: the key, then the value. It is in no list and no table yet. */
 struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
                                 struct ptl_span value)
 {
@@ -94,6 +95,7 @@ static void put_beside(struct ptl_store *store, struct ptl_entry *entry, struct 
         }
         return;
     }
+    /* As many steps as nodes have set this key: all entries of a key stand next to each other. */
     struct ptl_entry *before = shown;
     struct ptl_entry *next = ptl_entry_next(before);
     while (next != NULL && beats(next, entry)) {
@@ -132,6 +134,7 @@ void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t ha
         return;
     }
     ptl_assert(old->part == entry->part); /* so its rank is the old one's */
+    /* A copy that stands at the old one goes on behind it; the mark tells the new value. */
     ptl_copies_pass(old);
     ptl_list_remove(&old->part->entries, old, in_part);
     ptl_list_add(&entry->part->entries, entry, in_part);
@@ -162,6 +165,7 @@ static void uncover(struct ptl_store *store, struct ptl_entry *shown)
 
     ptl_assert(family->keys > 0);
     ptl_table_remove(&store->entries, &shown->node);
+    /* Removed, but still readable: its key is what is told. */
     if (next == NULL) {
         family->keys--;
         tell_key(shown, true, false);
@@ -179,7 +183,8 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
     struct ptl_part *part = entry->part;
 
     ptl_assert(part->owner->entries > 0);
-    part->node.size++; /* it may lose its last mark on the way */
+    /* Counted as if a mark named it: it may lose its last one on the way. */
+    part->node.size++;
     ptl_copies_pass(entry);
     ptl_list_remove(&part->entries, entry, in_part);
     if (part->entries == NULL) {

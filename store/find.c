@@ -23,6 +23,7 @@ static bool has_key(const struct ptl_entry *entry, const struct ptl_family *fami
            ptl_span_equal(ptl_entry_key(entry), key);
 }
 
+/* The first of its key in its chain, which is the one that shows. */
 struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct ptl_family *family,
                                   uint32_t hash, struct ptl_span key)
 {
@@ -31,6 +32,7 @@ struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct pt
     while (entry != NULL && !has_key(entry, family, hash, key)) {
         entry = in_chain(entry->node.next);
     }
+    ptl_assert(entry == NULL || !entry->hidden); /* all behind it are hidden */
     return entry;
 }
 
@@ -40,6 +42,7 @@ struct ptl_entry *ptl_entry_next(const struct ptl_entry *entry)
     bool alike =
         next != NULL && has_key(next, entry->part->family, entry->node.hash, ptl_entry_key(entry));
 
+    ptl_assert(!alike || next->hidden); /* only the first one shows */
     return alike ? next : NULL;
 }
 
@@ -54,6 +57,7 @@ struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_p
     return entry;
 }
 
+/* Through the entries of one key, in the order of their ranks: the first that came this way. */
 struct ptl_entry *ptl_entry_via(const struct ptl_store *store, const struct ptl_family *family,
                                 const struct ptl_via *via, uint32_t hash, struct ptl_span key)
 {
@@ -65,6 +69,7 @@ struct ptl_entry *ptl_entry_via(const struct ptl_store *store, const struct ptl_
     return entry;
 }
 
+/* In two lines of the cache, mostly: an entry is a head of 43 bytes, its key and its value. */
 void ptl_entry_expect(const struct ptl_store *store, uint32_t hash)
 {
     const struct ptl_entry *entry = in_chain(ptl_table_chain(&store->entries, hash));

@@ -44,6 +44,7 @@ static struct ptl_mark *pop_spare(struct ptl_store *store)
     struct ptl_mark *mark = store->spare;
 
     if (mark != NULL) {
+        ptl_assert(store->spares > 0);
         store->spare = mark->in_watch.next;
         store->spares--;
     }
@@ -82,6 +83,7 @@ static void free_mark(struct ptl_watch *watch, struct ptl_mark *mark)
     } else {
         ptl_free(store->allocator, mark, size_of(mark->node.size));
     }
+    /* Last: it may free the part or the family that the mark has named. */
     release(watch, of);
 }
 
@@ -150,12 +152,16 @@ static void put_last(struct ptl_watch *watch, struct ptl_mark *mark)
     if (watch->newest != NULL) {
         watch->newest->in_watch.next = mark;
     } else {
+        ptl_assert(watch->oldest == NULL);
         watch->oldest = mark;
     }
     watch->newest = mark;
 }
 
-/* "Everything" is a set that needs no memory. */
+/*
+ * There is no memory for one mark: all of them go, and the watch begins anew.  "Everything" is a
+ * set that needs no memory.
+ */
 static void mark_all(struct ptl_watch *watch)
 {
     free_untaken(watch);
@@ -203,6 +209,7 @@ struct ptl_mark *ptl_mark_take(struct ptl_watch *watch)
     if (watch->taken != NULL) {
         free_mark(watch, watch->taken);
     }
+    /* Only now: until this call its name was part of what the last take has told. */
     watch->taken = watch->oldest;
     if (watch->taken != NULL) {
         unlink_mark(watch, watch->taken);
@@ -213,6 +220,7 @@ struct ptl_mark *ptl_mark_take(struct ptl_watch *watch)
 
 /* ---- Noting and telling ------------------------------------------------------------------- */
 
+/* Once until it has been drained again: a thousand changes are one wake. */
 void ptl_watch_wake(struct ptl_watch *watch)
 {
     if (!watch->drained) {
@@ -234,6 +242,7 @@ void ptl_mark_settle(struct ptl_watch *watch, struct ptl_mark *mark, bool has)
 #ifdef PTL_PLANT_DELETE_ORDER
     mark->deleted = mark->deleted || !has;
 #endif
+    /* It came and went between two takes: the copy never knew of it. */
     if (!mark->had && !has) {
         unlink_mark(watch, mark);
         free_mark(watch, mark);
@@ -268,6 +277,10 @@ void ptl_mark_note(struct ptl_watch *watch, void *of, uint32_t hash, struct ptl_
     ptl_mark_settle(watch, mark, has);
 }
 
+/*
+ * The mark knows what the copy has, the entry what there is now: together they say what happened,
+ * however often it changed in between.
+ */
 bool ptl_mark_tell(const struct ptl_mark *mark, const struct ptl_entry *entry,
                    struct ptl_change *change)
 {

@@ -15,6 +15,7 @@ int ptl_span_order(struct ptl_span a, struct ptl_span b)
     return a.size < b.size ? -1 : a.size > b.size;
 }
 
+/* The lower half: keys are spread by the upper one. */
 static uint32_t name_hash(struct ptl_span name)
 {
     return (uint32_t)ptl_hash(name);
@@ -114,6 +115,7 @@ void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
         return;
     }
     ptl_assert(owner->entries == 0);
+    /* One that has left stands in no table any more: another of its ID may stand there. */
     if (owner->leaving) {
         ptl_free(store->allocator, owner, offsetof(struct ptl_owner, id) + owner->node.size);
     } else {
@@ -168,6 +170,7 @@ struct ptl_part *ptl_part_get(struct ptl_store *store, struct ptl_owner *owner,
         ptl_family_tidy(store, family);
         return NULL;
     }
+    /* Bare until its first entry: both sides count it, neither lists it. */
     part->owner = owner;
     part->family = family;
     owner->bare++;
@@ -210,6 +213,7 @@ void ptl_part_tidy(struct ptl_store *store, struct ptl_part *part)
         store->recent = NULL;
     }
     ptl_free(store->allocator, part, sizeof(*part));
+    /* Its last part may have been all that kept either of them. */
     ptl_family_tidy(store, family);
     ptl_owner_tidy(store, owner);
 }

@@ -24,6 +24,7 @@ bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key)
 
 void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had, bool has)
 {
+    ptl_assert(had || has); /* what was not there and is not there has not changed */
     for (struct ptl_watch *watch = family->watches; watch != NULL; watch = watch->in_watched.next) {
         if (ptl_watch_matches(watch, key)) {
             ptl_mark_note(watch, NULL, hash, key, had, has);
@@ -33,6 +34,7 @@ void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key,
 
 /* ---- Feeds -------------------------------------------------------------------------------- */
 
+/* Most feeds have no mark of an owner, and are asked with each entry that changes. */
 static struct ptl_mark *find_owner_mark(const struct ptl_watch *feed, const struct ptl_owner *owner)
 {
     if (feed->owner_marks == 0) {
@@ -41,10 +43,13 @@ static struct ptl_mark *find_owner_mark(const struct ptl_watch *feed, const stru
     return ptl_mark_find(feed, true, NULL, owner->node.hash, ptl_owner_id(owner));
 }
 
+/* To the feeds of the via through which the owner came: one copy of its entries for each. */
 void ptl_note_entry(const struct ptl_entry *entry, bool had, bool has)
 {
     struct ptl_part *part = entry->part;
     const struct ptl_owner *owner = part->owner;
+
+    ptl_assert(owner->via != NULL && (had || has));
 
     for (struct ptl_watch *feed = owner->via->feeds; feed != NULL; feed = feed->in_watched.next) {
         /* An owner that is to be copied whole needs no marks of its keys. */
@@ -84,6 +89,8 @@ static void note_owner(struct ptl_watch *feed, const struct ptl_owner *owner, bo
     /* What the copy has not come to it will tell itself, if it stays. */
     bool untold = had && ptl_copy_is_before(feed, owner);
 
+    ptl_assert(feed->kind == PTL_FEED_VIA && (had || has));
+
     if (!has) {
         ptl_copy_leave(feed, owner);
     } else if (ptl_copy_is_at(feed, owner)) {
@@ -101,6 +108,7 @@ static void note_owner(struct ptl_watch *feed, const struct ptl_owner *owner, bo
         mark->had = had;
     }
     if (!has) {
+        /* It may come anew before this is told, and the loss is of the one before. */
         mark->attachment = owner->attachment;
     }
     ptl_mark_settle(feed, mark, has);

@@ -69,7 +69,10 @@ struct ptl_walk ptl_watch_walk(const struct ptl_watch *watch)
     return walk;
 }
 
-/* The entry at the walk's place, and step over it; NULL at the end of this part. */
+/*
+ * The entry at the walk's place, and step over it; NULL at the end of this part.  A walk over a
+ * single key has an entry and no part: it ends behind that.
+ */
 static const struct ptl_entry *step(struct ptl_walk *walk)
 {
     const struct ptl_entry *entry = walk->entry;
@@ -80,6 +83,7 @@ static const struct ptl_entry *step(struct ptl_walk *walk)
     return entry;
 }
 
+/* The merged family shows each key once; what an owner has set is all told, hidden or not. */
 static bool shows(const struct ptl_walk *walk, const struct ptl_entry *entry)
 {
     if (walk->merged && entry->hidden) {
@@ -103,6 +107,7 @@ bool ptl_store_next(struct ptl_walk *walk, struct ptl_item *item)
         if (part == NULL) {
             return false;
         }
+        /* The other lists of the same parts: those of a family, or those of an owner. */
         part = walk->merged ? part->in_family.next : part->in_owner.next;
         walk->part = part;
         walk->entry = part == NULL ? NULL : part->entries;
@@ -137,6 +142,7 @@ bool ptl_store_owner_next(const struct ptl_store *store, struct ptl_span id, con
         return false;
     }
     owner = owner == NULL ? via->owners : owner->in_via.next;
+    ptl_assert(owner == NULL || owner->via == via);
     if (owner != NULL) {
         *place = owner;
         *source = ptl_owner_source(owner);

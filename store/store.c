@@ -2,6 +2,7 @@
 
 #include "store/inside.h"
 
+/* Entries that go at once with an owner: about a millisecond. */
 #define DROP_MAX 2048
 
 struct ptl_store *ptl_store_new(const struct ptl_allocator *allocator,
@@ -52,6 +53,7 @@ void ptl_store_free(struct ptl_store *store)
         ptl_watches_work(store, UINT32_MAX);
     }
     ptl_assert(store->watches == 0);
+    /* Neither counts nor lists are kept up from here on: nobody will look at them. */
     struct ptl_entry *entry = (struct ptl_entry *)ptl_table_empty(&store->entries);
     while (entry != NULL) {
         struct ptl_entry *next = (struct ptl_entry *)entry->node.next;
@@ -146,6 +148,7 @@ static void take_all(struct ptl_store *store, struct ptl_owner *owner)
         ptl_part_tidy(store, part);
         part = next;
     }
+    ptl_assert(owner->entries == 0); /* the owner is attached or held, and so still there */
 }
 
 /* To `via`, which may be the one it has; its entries stay.  The owner is held: marks may go. */
@@ -154,7 +157,10 @@ static void move(struct ptl_store *store, struct ptl_owner *owner, struct ptl_vi
 {
     struct ptl_via *old = owner->via;
 
+    ptl_assert(!owner->leaving && (old == NULL || owner->held));
+
     ptl_note_owner(via, owner, old == via, true);
+    /* Told before anything changes: what is noted says where the owner has been. */
     if (old != NULL && old != via) {
         ptl_note_owner(old, owner, true, false);
         ptl_note_all_merged(old, owner);
@@ -233,6 +239,7 @@ static uint32_t take_some(struct ptl_store *store, struct ptl_owner *owner, uint
         ptl_part_tidy(store, part);
         part = next;
     }
+    ptl_assert(taken <= max);
     return taken;
 }
 
@@ -361,6 +368,7 @@ uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span id)
 
     while (owner != NULL) {
         struct ptl_owner *next = owner->in_via.next;
+        /* All of them together are an owner's worth: the rest leaves piece by piece. */
         if (owner->entries > left) {
             let_leave(store, owner);
         } else {
@@ -393,6 +401,7 @@ static int find_owner(const struct ptl_store *store, const struct ptl_source *so
                       const struct ptl_part *recent, struct ptl_owner **owner)
 {
     *owner = recent != NULL ? recent->owner : ptl_owner_find(store, source->owner);
+    ptl_assert(*owner == NULL || !(*owner)->leaving); /* it is found by its ID no more */
     int order = compare(source, *owner);
     if (order > 0) {
         return PTL_EOWNER;
@@ -403,6 +412,7 @@ static int find_owner(const struct ptl_store *store, const struct ptl_source *so
     return order < 0 ? PTL_STORE_OLD : PTL_OK;
 }
 
+/* The entry's age says that a replacement has set it, even where nothing else changes. */
 static int put(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
                struct ptl_span value)
 {
@@ -415,6 +425,7 @@ static int put(struct ptl_store *store, struct ptl_part *part, struct ptl_span k
     if (old != NULL && ptl_span_equal(ptl_entry_value(old), value)) {
         return PTL_STORE_SAME;
     }
+    /* In place: no memory is needed, and nobody who stands at the entry has to step aside. */
     if (old != NULL && old->node.size == value.size) {
         ptl_entry_assign(old, value);
         return PTL_STORE_DONE;
@@ -449,8 +460,10 @@ int ptl_store_set(struct ptl_store *store, const struct ptl_source *source, stru
     if (part == NULL) {
         return PTL_ENOMEM;
     }
+    ptl_assert(part->owner == owner && owner->via != NULL);
     store->recent = part;
     err = put(store, part, key, value);
+    /* Where nothing was put, a part that was made for it goes again, and `recent` with it. */
     ptl_part_tidy(store, part);
     return err;
 }
@@ -574,6 +587,8 @@ bool ptl_store_replace_end(struct ptl_store *store, const struct ptl_source *sou
     for (; owner->sweep != NULL && *max > 0; --*max) {
         struct ptl_entry *entry = owner->sweep;
         struct ptl_part *part = entry->part;
+        ptl_assert(part->owner == owner);
+        /* Before the entry goes: it alone knows what comes behind it. */
         owner->sweep = ptl_copy_behind(entry);
         if (entry->age != owner->age) {
             ptl_entry_take(store, entry, true);

@@ -23,6 +23,10 @@ static struct ptl_table_node **chain_at(const struct ptl_table *table, uint32_t 
     return &table->segments[segment_of(power)][index - power];
 }
 
+/*
+ * Linear hashing: the low bits of the hash number the chain, one bit more where the chain of that
+ * number has been split already. Between two doublings both numbers of bits are in use.
+ */
 static struct ptl_table_node **chain_of(const struct ptl_table *table, uint32_t hash)
 {
     uint32_t power = power_below(table->chains);
@@ -63,6 +67,9 @@ struct ptl_table_node *ptl_table_chain(const struct ptl_table *table, uint32_t h
     return *chain_of(table, hash);
 }
 
+/*
+ * A segment is taken when its first chain is split off, and holds all that this doubling will need.
+ */
 static bool make_room(struct ptl_table *table, uint32_t power)
 {
     uint32_t segment = segment_of(power);
@@ -82,6 +89,8 @@ static void grow(struct ptl_table *table)
 {
     uint32_t index = table->chains;
     uint32_t power = power_below(index);
+
+    ptl_assert(index >= PTL_TABLE_FIRST && table->chains < UINT32_MAX);
 
     if (!make_room(table, power)) {
         return;
@@ -131,6 +140,7 @@ static void shrink(struct ptl_table *table)
 
 static void count_one_more(struct ptl_table *table)
 {
+    ptl_assert(table->count < UINT32_MAX);
     table->count++;
     if (table->count > table->chains) {
         grow(table);
@@ -156,6 +166,7 @@ void ptl_table_insert_after(struct ptl_table *table, struct ptl_table_node *befo
     count_one_more(table);
 }
 
+/* What points to the node: its chain, or the `next` of the one before it. */
 static struct ptl_table_node **link_to(struct ptl_table *table, struct ptl_table_node *node)
 {
     struct ptl_table_node **link = chain_of(table, node->hash);
@@ -191,6 +202,7 @@ void ptl_table_remove(struct ptl_table *table, struct ptl_table_node *node)
 void ptl_table_replace(struct ptl_table *table, struct ptl_table_node *old,
                        struct ptl_table_node *node)
 {
+    ptl_assert(node != old);
     *link_to(table, old) = node;
     node->hash = old->hash;
     node->next = old->next;
@@ -202,6 +214,7 @@ struct ptl_table_node *ptl_table_empty(struct ptl_table *table)
     struct ptl_table_node *all = NULL;
 
     for (uint32_t index = 0; index < table->chains; index++) {
+        /* Chain behind chain: what was found so far is hung to the end of this one. */
         struct ptl_table_node **end = chain_at(table, index);
         struct ptl_table_node *chain = *end;
         while (*end != NULL) {

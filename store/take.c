@@ -40,6 +40,7 @@ static bool take_copy(struct ptl_watch *feed, struct ptl_change *change)
     while (feed->cursor == NULL && feed->ahead != NULL) {
         const struct ptl_owner *owner = feed->ahead;
         feed->ahead = owner->in_via.next;
+        ptl_assert(owner->via == feed->via);
         ptl_copy_stand_at(feed, ptl_copy_first(owner->parts));
         if (feed->kind == PTL_FEED_VIA) {
             tell_owner(owner, change);
@@ -61,6 +62,9 @@ static bool take_copy(struct ptl_watch *feed, struct ptl_change *change)
     return true;
 }
 
+/*
+ * Told at once is only that the owner is there; its entries follow as a copy of this owner alone.
+ */
 static bool take_owner(struct ptl_watch *feed, const struct ptl_mark *mark,
                        struct ptl_change *change)
 {
@@ -86,6 +90,8 @@ static bool take_entry(const struct ptl_watch *feed, const struct ptl_mark *mark
 {
     const struct ptl_part *part = mark->of;
 
+    ptl_assert(feed->kind == PTL_FEED_VIA && part != NULL);
+
     if (mark->epoch != part->owner->epoch) {
         return false; /* told already with what became of the owner */
     }
@@ -104,6 +110,7 @@ static bool take_merged(const struct ptl_watch *feed, const struct ptl_mark *mar
     const struct ptl_entry *entry = ptl_entry_via(feed->store, family, feed->via, mark->node.hash,
                                                   ptl_span(mark->bytes, mark->node.size));
 
+    /* Who of several owners shows is said anew each time: the mark knows only the key. */
     if (entry != NULL) {
         change->source = ptl_owner_source(entry->part->owner);
     }
@@ -151,6 +158,7 @@ bool ptl_watch_take(struct ptl_watch *watch, struct ptl_change *change)
     if (take_all(watch) || take_copy(watch, change)) {
         return true;
     }
+    /* A copy is finished before any mark is taken: a mark says what the copy lacks. */
     while ((mark = ptl_mark_take(watch)) != NULL) {
         if (take_mark(watch, mark, change)) {
             return true;

@@ -19,6 +19,7 @@ static struct ptl_watch *new_watch(struct ptl_store *store, enum ptl_watch_kind 
     }
     watch->store = store;
     watch->kind = kind;
+    /* The first take tells everything there is. */
     watch->all = true;
     watch->wake = wake;
     watch->data = data;
@@ -119,6 +120,8 @@ static void end(struct ptl_watch *watch)
 {
     struct ptl_store *store = watch->store;
 
+    ptl_assert(store->watches > 0);
+
     ptl_marks_free(watch);
     store->watches--;
     if (store->watches == 0) {
@@ -129,6 +132,7 @@ static void end(struct ptl_watch *watch)
 
 static void close_feed(struct ptl_watch *feed)
 {
+    ptl_assert(feed->via != NULL);
     ptl_copy_stop(feed);
     ptl_list_remove(feeds_of(feed), feed, in_watched);
     ptl_via_tidy(feed->store, feed->via);
@@ -146,6 +150,7 @@ void ptl_watch_free(struct ptl_watch *watch)
         ptl_list_remove(&watch->family->watches, watch, in_watched);
         ptl_family_tidy(store, watch->family);
     }
+    /* Marks are freed one by one: many of them go piece by piece, in ptl_store_work(). */
     if (watch->marks.count > store->limits.drop_max) {
         ptl_list_add(&store->closing, watch, in_watched);
     } else {
@@ -182,6 +187,7 @@ bool ptl_watch_defer(struct ptl_watch *watch, struct ptl_span key)
            ptl_mark_add(watch, false, NULL, hash, key) != NULL;
 }
 
+/* What is left to take, at least: a copy counts for one, however long it is. */
 uint32_t ptl_watch_pending(const struct ptl_watch *watch)
 {
     bool copying = watch->all || watch->cursor != NULL || watch->ahead != NULL;

@@ -33,6 +33,9 @@ int ptl_msg_from(const struct ptl_allocator *allocator, struct ptl_span body, ui
     return 0;
 }
 
+/*
+ * A message of somebody's stack or ring becomes one of its own; one that has holds is only counted.
+ */
 struct ptl_msg *ptl_msg_keep(const struct ptl_msg *msg)
 {
     /* Not a change of the message: the count of holds is the library's own. */
@@ -40,7 +43,9 @@ struct ptl_msg *ptl_msg_keep(const struct ptl_msg *msg)
     struct ptl_msg *copy = NULL;
 
     if (atomic_load_explicit(&held->holds, memory_order_relaxed) > 0) {
-        atomic_fetch_add_explicit(&held->holds, 1, memory_order_relaxed);
+        /* Relaxed: the caller has a hold, so the message cannot go meanwhile. */
+        uint32_t before = atomic_fetch_add_explicit(&held->holds, 1, memory_order_relaxed);
+        ptl_assert(before > 0 && before < UINT32_MAX); /* a count that wraps frees it under all */
         return held;
     }
     const struct ptl_allocator *allocator =
@@ -53,6 +58,8 @@ void ptl_msg_free(struct ptl_msg *msg)
     if (msg == NULL) {
         return;
     }
+    /* Release: what we have read of it comes before the memory is used again. Acquire: so does
+     * what all others have read, for the one who frees it. */
     uint32_t before = atomic_fetch_sub_explicit(&msg->holds, 1, memory_order_acq_rel);
     ptl_assert(before > 0); /* a borrowed message is not the receiver's to free */
     if (before == 1) {
@@ -135,6 +142,7 @@ static int grow_bytes(struct ptl_writer *writer, size_t size)
     if (block == NULL) {
         return fail(writer, PTL_ENOMEM);
     }
+    /* It comes from the scratch: open containers stay there as long as they fit. */
     if (writer->bytes == NULL) {
         memcpy(block + sizeof(struct ptl_msg), writer->scratch, writer->size);
     }
@@ -148,15 +156,20 @@ static uint8_t *reserve(struct ptl_writer *writer, size_t size)
 {
     size_t taken = writer->bytes == NULL ? scratch_levels(writer) : 0;
 
+    ptl_assert(writer->size + taken <= writer->capacity); /* bytes and levels have not met */
+
     if (size > writer->capacity - taken - writer->size && grow_bytes(writer, size) < 0) {
         return NULL;
     }
     return (writer->bytes == NULL ? writer->scratch : writer->bytes) + writer->size;
 }
 
+/* The innermost container: LEVEL_MAP, and how many elements are still to come, keys counted too. */
 static uint64_t load_level(const struct ptl_writer *writer)
 {
     uint64_t level;
+
+    ptl_assert(writer->depth > 0 && writer->depth <= PTL_DEPTH_MAX);
 
     if (writer->open != NULL) {
         return writer->open[writer->depth - 1];
@@ -184,6 +197,8 @@ static int move_levels(struct ptl_writer *writer)
     if (open == NULL) {
         return fail(writer, PTL_ENOMEM);
     }
+    /* load_level() reads the innermost one, so `depth` walks over all of them; `open` is set
+     * last. */
     uint32_t depth = writer->depth;
     for (writer->depth = 1; writer->depth <= depth; writer->depth++) {
         open[writer->depth - 1] = load_level(writer);
@@ -194,6 +209,7 @@ static int move_levels(struct ptl_writer *writer)
     return 0;
 }
 
+/* Once levels have gone to a block of their own they stay there, and need no room any more. */
 static int push_level(struct ptl_writer *writer, uint64_t level)
 {
     size_t used = writer->bytes == NULL ? writer->size : 0;
@@ -229,12 +245,15 @@ static int end_value(struct ptl_writer *writer)
 {
     while (writer->depth > 0) {
         uint64_t level = load_level(writer) - 1;
+        ptl_assert((level & ~LEVEL_MAP) !=
+                   (UINT64_MAX & ~LEVEL_MAP)); /* it was open: some were to come */
         store_level(writer, level);
         if ((level & ~LEVEL_MAP) > 0) {
             return 0;
         }
         writer->depth--;
     }
+    /* A packet counts its name among its elements, so one number must be left for that. */
     if (writer->count == UINT32_MAX - 1) {
         return fail(writer, PTL_ESIZE);
     }
@@ -261,6 +280,7 @@ static int put_string(struct ptl_writer *writer, unsigned major, const void *byt
     if (size > SIZE_MAX / 4) {
         return fail(writer, PTL_ESIZE);
     }
+    /* An eighth of the address space is no message; below that no sum of sizes overflows. */
     uint8_t *room = reserve(writer, ptl_cbor_head_size(size) + size);
     if (room == NULL) {
         return writer->err;
@@ -327,6 +347,7 @@ int ptl_put_port(struct ptl_writer *writer, const struct ptl_port *port)
                       id.size);
 }
 
+/* One without elements ends at once, and stands on no level; its depth counts all the same. */
 static int put_container(struct ptl_writer *writer, unsigned major, uint64_t level, uint32_t count)
 {
     uint8_t *room = may_put(writer, false) ? reserve(writer, PTL_CBOR_HEAD_MAX) : NULL;
@@ -368,6 +389,7 @@ static int count_values(struct ptl_writer *writer, struct ptl_span values, uint3
             return writer->err;
         }
         at = ptl_cbor_skip(at, end, 1);
+        ptl_assert(at != NULL); /* they are plain, as was seen above */
         if (end_value(writer) < 0) {
             return writer->err;
         }
@@ -375,6 +397,7 @@ static int count_values(struct ptl_writer *writer, struct ptl_span values, uint3
     return 0;
 }
 
+/* Outside of containers nothing of the values is looked at: they go in with one copy. */
 int ptl_put_plain(struct ptl_writer *writer, struct ptl_span values, uint32_t count)
 {
     if (writer->err != 0 || count == 0) {
@@ -401,6 +424,9 @@ int ptl_put_values(struct ptl_writer *writer, const struct ptl_msg *msg)
     return ptl_put_plain(writer, ptl_msg_body(msg), msg->count);
 }
 
+/*
+ * Read whole before any of it counts: what is wrong at its end must not leave half a value behind.
+ */
 int ptl_put_json(struct ptl_writer *writer, const char *json, size_t size)
 {
     struct ptl_span text = ptl_span(json, size);
@@ -501,6 +527,7 @@ static int64_t skip_arguments(const struct ptl_argument **next, char letter)
         return PTL_EINVAL;
     }
     int64_t values = letter == 'm' ? ((const struct ptl_msg *)(*next)->pointer)->count : 1;
+    ptl_assert(arguments_of(letter) >= 0); /* what fits() knows has a number of arguments */
     *next += arguments_of(letter);
     return values;
 }
@@ -574,6 +601,8 @@ static int put_argument(struct ptl_writer *writer, char letter, const struct ptl
 static int put_opening(struct ptl_writer *writer, char bracket, const char *format,
                        const struct ptl_argument *next)
 {
+    /* The head of a container says how many elements it has: they are counted ahead, which costs
+     * a format nested d deep d looks at its innermost letters. */
     int64_t count = count_format(format, next);
 
     if (count < 0 || count > UINT32_MAX || (bracket == '{' && count % 2 != 0)) {
@@ -583,7 +612,10 @@ static int put_opening(struct ptl_writer *writer, char bracket, const char *form
                           : ptl_put_array(writer, (uint32_t)count);
 }
 
-/* Up to `close`; returns the place behind it, or NULL after an error. */
+/*
+ * Up to `close`; returns the place behind it, or NULL after an error.  A format is the program's own text, so it may nest as deep as it likes: the writer's limit of
+ * depth ends it.
+ */
 static const char *put_letters(struct ptl_writer *writer, const char *format, char close,
                                const struct ptl_argument **next)
 {
@@ -600,6 +632,7 @@ static const char *put_letters(struct ptl_writer *writer, const char *format, ch
             fail(writer, PTL_EINVAL);
         } else {
             put_argument(writer, letter, *next);
+            ptl_assert(arguments_of(letter) >= 0);
             *next += arguments_of(letter);
         }
     }
@@ -636,6 +669,7 @@ struct ptl_span ptl_writer_body(const struct ptl_writer *writer)
 /* The block becomes the message: its beginning was kept free for that. */
 static int finish_block(struct ptl_writer *writer, struct ptl_msg **msg)
 {
+    ptl_assert(writer->size <= writer->capacity && writer->depth == 0);
     struct ptl_msg *made =
         ptl_grow(writer->allocator, block_of(writer), ptl_msg_footprint(writer->capacity),
                  ptl_msg_footprint(writer->size));

@@ -33,6 +33,7 @@ static void set_integer(struct ptl_value *value, const struct ptl_cbor_item *ite
         value->type = PTL_UINT;
         value->natural = item->argument;
     } else {
+        /* Below -2^63: no integer of C takes it, and no real peer sends it. */
         value->type = PTL_FLOAT;
         value->real = -1.0 - (double)item->argument;
     }
@@ -73,9 +74,14 @@ static bool set_container(struct ptl_value *value, const struct ptl_cbor_item *i
     return true;
 }
 
+/*
+ * One value, or the head of a container, whose elements come next. Whatever lies there, nothing
+ * behind `end` is read: messages of programs are checked nowhere else.
+ */
 int ptl_next(struct ptl_cursor *cursor, struct ptl_value *value)
 {
     struct ptl_cbor_item item;
+    ptl_assert(cursor->at <= cursor->end);
     size_t head = ptl_cbor_read(cursor->at, cursor->end, &item);
 
     if (head == 0 || item.info == 31) {
@@ -112,6 +118,7 @@ int ptl_next(struct ptl_cursor *cursor, struct ptl_value *value)
     if (!good) {
         return PTL_EEND;
     }
+    ptl_assert(at <= cursor->end);
     cursor->at = at;
     return 0;
 }
@@ -143,6 +150,7 @@ static bool is_string(const struct ptl_value *value)
     return value->type == PTL_BYTES || value->type == PTL_TEXT;
 }
 
+/* Looks ahead with a copy: who expects a string and finds none may read the value another way. */
 int ptl_next_string(struct ptl_cursor *cursor, struct ptl_span *string)
 {
     struct ptl_cursor ahead = *cursor;
@@ -172,6 +180,7 @@ int ptl_string_name(const struct ptl_value *value, uint8_t room[static PTL_STRIN
         return 0;
     }
     *name = ptl_utf8_widen(*name, room);
+    ptl_assert(name->size <= PTL_STRING_NAME_ROOM); /* no byte becomes more than two */
     return 0;
 }
 
@@ -219,6 +228,7 @@ bool ptl_msg_is(const struct ptl_msg *msg, const char *tag)
 static bool number_of_string(struct ptl_value *value)
 {
     uint8_t bytes[64];
+    /* Without an allocator: 48 characters of JSON never become more than 64 bytes of CBOR. */
     struct ptl_buffer plain = {.bytes = bytes, .capacity = sizeof bytes, .size_max = sizeof bytes};
     struct ptl_span text = ptl_span(value->string.chars, value->string.size);
 
@@ -239,6 +249,7 @@ static int to_integer(struct ptl_value *value)
     if (value->type == PTL_INT || value->type == PTL_UINT) {
         return 0;
     }
+    /* A float that is a whole number is one. NaN compares with nothing, so it is refused, too. */
     if (value->type != PTL_FLOAT || !(value->real >= -0x1p63 && value->real < 0x1p63) ||
         (double)(int64_t)value->real != value->real) {
         return PTL_ETYPE;
@@ -258,6 +269,7 @@ static int read_int(struct ptl_value *value, const struct ptl_argument *place)
         memcpy((void *)(uintptr_t)place->pointer, &value->integer, sizeof(int64_t));
         return 0;
     }
+    ptl_assert(place->size == sizeof(int32_t)); /* format.h has places of no other size */
     int32_t narrow = (int32_t)value->integer;
     if (narrow != value->integer) {
         return PTL_ETYPE;
@@ -273,6 +285,8 @@ static int read_uint(struct ptl_value *value, const struct ptl_argument *place)
     }
     uint64_t wide = value->type == PTL_INT ? (uint64_t)value->integer : value->natural;
     uint32_t narrow = (uint32_t)wide;
+
+    ptl_assert(place->size == sizeof(wide) || place->size == sizeof(narrow));
     if (place->size == sizeof(wide)) {
         memcpy((void *)(uintptr_t)place->pointer, &wide, sizeof(wide));
     } else if (narrow == wide) {
@@ -303,6 +317,7 @@ static int read_float(struct ptl_value *value, double *out)
     }
 }
 
+/* Perl's truth: a real node sends 1 for true, and 0 or an empty string for false. */
 static int read_bool(const struct ptl_value *value, bool *out)
 {
     if (value->type == PTL_BOOL) {
@@ -370,6 +385,8 @@ static int place_of(char letter, enum ptl_argument_type *type)
         PTL_ARGUMENT_INT_AT,   PTL_ARGUMENT_UINT_AT, PTL_ARGUMENT_FLOAT_AT,
         PTL_ARGUMENT_CHARS_AT, PTL_ARGUMENT_PORT_AT, PTL_ARGUMENT_VALUE_AT,
     };
+    _Static_assert(sizeof(types) / sizeof(types[0]) == sizeof(letters) - 1, "one for each letter");
+
     const char *at = letter == 0 ? NULL : strchr(letters, letter);
 
     *type = at == NULL ? PTL_ARGUMENT_END : types[at - letters];
@@ -443,6 +460,8 @@ int ptl_msg_readv(const struct ptl_node *node, const struct ptl_msg *msg, const 
     int err = 0;
 
     for (; *format != 0 && err == 0; format++) {
+        /* Each letter is compared with its place before anything is read: a format that does not
+         * fit is the same mistake whatever message comes. */
         int taken = places_of(*format, places);
         if (taken < 0) {
             return PTL_EINVAL;

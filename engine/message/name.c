@@ -10,6 +10,11 @@ static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 
 _Static_assert(PTL_SHARDS_MAX <= 256, "a shard's number fits its bits");
 _Static_assert(sizeof(struct ptl_port) == 256, "a port value is four cache lines");
+_Static_assert(UINT64_C(1) << (SHARD_SHIFT - SLOT_SHIFT) == PTL_SLOTS_MAX, "so does a slot's");
+_Static_assert(PTL_NODE_ID_MAX + 1 + PTL_NAME_MADE_SIZE <= PTL_PORT_ID_MAX,
+               "the longest node ID leaves room for every name that we make");
+_Static_assert(PTL_NODE_ID_MAX + 1 + PTL_NAME_SPAWNED_SIZE <= PTL_PORT_ID_MAX,
+               "for the name of a spawned port, too");
 
 static void put_base62(char *text, uint64_t number)
 {
@@ -17,6 +22,7 @@ static void put_base62(char *text, uint64_t number)
         text[i] = digits[number % 62];
         number /= 62;
     }
+    ptl_assert(number == 0); /* 62^11 is more than 2^64 */
 }
 
 static int digit_of(uint8_t c)
@@ -50,6 +56,7 @@ uint64_t ptl_name_hash(struct ptl_span name)
     return ptl_hash(name);
 }
 
+/* The upper half of the hash, as a fraction of 2^32, of so many shards: even, and no division. */
 unsigned ptl_shard_of(uint64_t hash, unsigned shards)
 {
     return (unsigned)(((hash >> 32) * shards) >> 32);
@@ -61,6 +68,7 @@ bool ptl_node_id_valid(struct ptl_span id)
         return false;
     }
     for (size_t i = 0; i < id.size; i++) {
+        /* What ends a line of the handshake, or a string, or the ID itself. */
         uint8_t c = id.bytes[i];
         if (c == '#' || c == '\r' || c == '\n' || c == 0) {
             return false;
@@ -89,8 +97,10 @@ int ptl_identity_init(struct ptl_identity *self, const char *id, uint64_t incarn
     return PTL_OK;
 }
 
+/* The ID of the node and the '#'; the name comes behind it. */
 static void start_id(struct ptl_port *port, struct ptl_span node_id)
 {
+    ptl_assert(node_id.size > 0 && node_id.size <= PTL_NODE_ID_MAX);
     memcpy(port->id, node_id.bytes, node_id.size);
     port->id[node_id.size] = '#';
     port->node_size = (uint8_t)node_id.size;
@@ -99,6 +109,7 @@ static void start_id(struct ptl_port *port, struct ptl_span node_id)
 void ptl_port_make(const struct ptl_identity *self, unsigned shard, uint32_t slot,
                    uint32_t generation, struct ptl_port *port)
 {
+    ptl_assert(shard < self->shards && slot < PTL_SLOTS_MAX);
     *port = (struct ptl_port){
         .node_hash = self->hash,
         .slot = slot,
@@ -121,6 +132,7 @@ static bool is_made_here(const struct ptl_identity *self, struct ptl_span name)
            memcmp(name.bytes, self->incarnation_text, PTL_BASE62_64) == 0;
 }
 
+/* Where a port of ours is. A name that only looks as if we had made it is a chosen one. */
 static void place_own(const struct ptl_identity *self, struct ptl_span name, struct ptl_port *port)
 {
     uint64_t number;
@@ -183,6 +195,7 @@ int ptl_port_parse(const struct ptl_node *node, const char *id, size_t size, str
  * perhaps another number of shards. */
 static bool is_of_this_run(const struct ptl_identity *self, const struct ptl_port *port)
 {
+    ptl_assert(port->kind != PTL_PORT_NONE && port->kind != PTL_PORT_REMOTE);
     if (port->kind == PTL_PORT_SLOT) {
         return memcmp(port->id + port->node_size + 1, self->incarnation_text, PTL_BASE62_64) == 0;
     }
@@ -209,6 +222,7 @@ const struct ptl_port *ptl_port_own_view(const struct ptl_identity *self,
 void ptl_name_spawned(const struct ptl_identity *self, unsigned shard, uint64_t counter,
                       char name[PTL_NAME_SPAWNED_SIZE])
 {
+    ptl_assert(counter < UINT64_C(1) << SHARD_SHIFT); /* 2,000 years of a million a second */
     name[0] = 'R';
     memcpy(name + 1, self->incarnation_text, PTL_BASE62_64);
     put_base62(name + 1 + PTL_BASE62_64, ((uint64_t)shard << SHARD_SHIFT) | counter);
@@ -221,6 +235,7 @@ struct ptl_span ptl_port_node(const struct ptl_port *port)
 
 struct ptl_span ptl_port_name(const struct ptl_port *port)
 {
+    ptl_assert(port->id_size > port->node_size); /* a value that names a port has its '#' */
     return ptl_span(port->id + port->node_size + 1, port->id_size - port->node_size - 1u);
 }
 

@@ -1,5 +1,6 @@
 #include "engine/message/words.h"
 
+/* In the order of bytes; of two that begin alike the shorter one stands first. */
 static int compare(struct ptl_span text, const struct ptl_word *word)
 {
     size_t shared = text.size < word->size ? text.size : word->size;
@@ -11,6 +12,8 @@ static int compare(struct ptl_span text, const struct ptl_word *word)
 int ptl_words_find(const void *table, size_t count, size_t stride, struct ptl_span text)
 {
     size_t low = 0, high = count;
+
+    ptl_assert(stride >= sizeof(struct ptl_word) && count <= INT32_MAX);
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;

@@ -33,6 +33,8 @@ static bool take_line(struct ptl_node *node, uint64_t now, enum ptl_log_level le
     uint64_t second = now / SECOND_NS;
     uint64_t before = atomic_load(&node->log.lines), after;
 
+    /* Shards and the program's threads share one word: no line is counted twice, and no lock is
+     * held. */
     do {
         bool begins = second > before >> 32;
         if (!begins && (before & UINT32_MAX) >= max) {
@@ -61,6 +63,10 @@ static void write_line(struct ptl_node *node, enum ptl_log_level level, char *li
 
 /* ---- Tallies ------------------------------------------------------------------------------- */
 
+/*
+ * A format is a literal, so its address names the kind. Two kinds or subjects of one key would only
+ * share a count.
+ */
 static uint64_t key_of(const char *format, struct ptl_span subject)
 {
     uint64_t key =
@@ -72,6 +78,7 @@ static uint64_t key_of(const char *format, struct ptl_span subject)
 static void begin_tally(struct ptl_log_tally *tally, uint64_t key, enum ptl_log_level level,
                         uint64_t now)
 {
+    ptl_assert(key != 0); /* that of one that is free */
     tally->key = key;
     tally->until = now + PTL_LOG_SPAN_NS;
     tally->told = tally->untold = 0;
@@ -98,6 +105,7 @@ static struct ptl_log_tally *find_tally(struct ptl_log_book *book, uint64_t key,
         }
     }
     if (best != NULL) {
+        /* Whoever loses its place is told of all the same, among the lines of many kinds. */
         book->untold += best->untold;
         begin_tally(best, key, level, now);
     }
@@ -179,10 +187,13 @@ static bool tell_tally(struct ptl_shard *shard, struct ptl_log_tally *tally)
     enum ptl_log_level level = (enum ptl_log_level)tally->level;
     char line[PTL_LOG_KEPT_MAX + 64];
 
+    ptl_assert(tally->untold > 0);
+
     if (!take_line(shard->node, shard->now, level)) {
         return false;
     }
     int size = snprintf(line, sizeof(line), "%s", tally->line);
+    ptl_assert(size >= 0 && (size_t)size < sizeof(tally->line)); /* it was cut when it was kept */
     if (tally->untold > 1) {
         snprintf(line + size, sizeof(line) - (size_t)size, " ... and %" PRIu32 " more of these",
                  tally->untold - 1);
@@ -192,6 +203,7 @@ static bool tell_tally(struct ptl_shard *shard, struct ptl_log_tally *tally)
     return true;
 }
 
+/* Told as a warning, or as the worst level that is logged at all. */
 static void tell_others(struct ptl_shard *shard)
 {
     struct ptl_node *node = shard->node;
@@ -214,6 +226,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Nothing is looked at before it is due: nearly every turn ends at the first comparison. */
 uint64_t ptl_log_work(struct ptl_shard *shard)
 {
     struct ptl_log_book *book = &shard->log;
@@ -225,6 +238,7 @@ uint64_t ptl_log_work(struct ptl_shard *shard)
     for (unsigned i = 0; i < PTL_LOG_TALLIES; i++) {
         struct ptl_log_tally *tally = &book->tallies[i];
         if (tally->untold > 0 && tally->until <= shard->now && !tell_tally(shard, tally)) {
+            /* The lines of this second are used up: try in the next one. */
             tally->until = shard->now + SECOND_NS;
         }
         if (tally->untold > 0) {

@@ -43,8 +43,10 @@ static void *find(const struct ptl_map_table *table, uint64_t hash, ptl_map_same
     return NULL;
 }
 
+/* Ends at a free place: there are some, as at most three quarters are used. */
 static void put(struct ptl_map_table *table, uint64_t hash, void *entry)
 {
+    ptl_assert(table->capacity > 0 && (table->capacity & (table->capacity - 1)) == 0);
     uint32_t mask = table->capacity - 1;
     uint32_t i = (uint32_t)hash & mask;
 
@@ -62,6 +64,8 @@ static void close_gap(struct ptl_map_table *table, uint32_t gap)
 
     for (uint32_t i = (gap + 1) & mask; table->places[i].entry != NULL; i = (i + 1) & mask) {
         uint32_t home = (uint32_t)table->places[i].hash & mask;
+        /* Its home is at or before the gap: from there a search would stop at the gap and miss
+         * it. */
         if (((i - home) & mask) >= ((i - gap) & mask)) {
             table->places[gap] = table->places[i];
             gap = i;
@@ -70,6 +74,7 @@ static void close_gap(struct ptl_map_table *table, uint32_t gap)
     table->places[gap] = (struct ptl_map_place){.entry = NULL};
 }
 
+/* By identity: several entries may have one hash. */
 static bool remove_from(struct ptl_map_table *table, uint64_t hash, const void *entry)
 {
     if (table->end == 0) {
@@ -110,6 +115,7 @@ static struct ptl_map_place take_last(struct ptl_map_table *table, uint64_t *pla
 
 /* ---- The map ------------------------------------------------------------------------------- */
 
+/* An entry is in one table only: in the old one until its turn to move has come. */
 void *ptl_map_find(const struct ptl_map *map, uint64_t hash, ptl_map_same_fn *same,
                    struct ptl_span key)
 {
@@ -163,6 +169,7 @@ int ptl_map_reserve_all(struct ptl_map *map, uint32_t count)
         return PTL_ENOMEM;
     }
     move_some(map, UINT64_MAX); /* of a growth before this one: there is nothing left */
+    ptl_assert(map->old.capacity == 0 && map->old.places == NULL);
     map->old = map->table;
     map->table = bigger;
     move_some(map, MOVE_PLACES);
@@ -198,6 +205,7 @@ void *ptl_map_take(struct ptl_map *map)
     if (last.entry == NULL) {
         last = take_last(&map->table, &places);
     }
+    ptl_assert(last.entry != NULL); /* `count` has said so */
     map->count--;
     return last.entry;
 }

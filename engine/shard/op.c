@@ -8,8 +8,7 @@
 /* Parts of a record begin at multiples of this, up to the names. */
 #define ALIGNMENT 8
 
-/* ---- What each kind says ---------------------------------------------------------------------
- */
+/* ---- What each kind says -------------------------------------------------------------------- */
 
 /* Of a payload as much goes into the record as its kind has. */
 static const uint8_t payload_sizes[PTL_OP_KINDS] = {
@@ -136,6 +135,10 @@ uint32_t ptl_op_handed_bytes(const struct ptl_op *op)
     return hands_over(op->kind) ? op->as.handed.bytes : 0;
 }
 
+/*
+ * What a record refers to is bounded as if it lay in the ring: a large body and what is handed
+ * over.
+ */
 uint64_t ptl_op_held(const struct ptl_op *op)
 {
     return (is_large(op) ? op->body.size : 0) + (uint64_t)ptl_op_handed_bytes(op);
@@ -148,6 +151,7 @@ int ptl_op_prepare(struct ptl_op *op, const struct ptl_allocator *allocator, str
         return PTL_OK;
     }
     if (op->whole != NULL) {
+        ptl_assert(op->body.size == op->whole->size); /* it is the body of this message */
         *made = ptl_msg_keep(op->whole);
         if (*made == NULL) {
             return PTL_ENOMEM;
@@ -191,6 +195,7 @@ void ptl_op_pack(const struct ptl_op *op, void *place)
         .count = op->count,
         .body_size = is_large(op) ? HELD : (uint32_t)op->body.size,
     };
+    /* In the order in which payload_of(), names_of() and body_of() find them. */
     uint8_t *at = put((uint8_t *)(record + 1), &op->told, op->told != 0 ? sizeof(op->told) : 0);
     at = put(at, &op->as, payload_sizes[op->kind]);
     at = put(at, op->node.bytes, op->node.size);
@@ -205,6 +210,7 @@ void ptl_op_pack(const struct ptl_op *op, void *place)
     }
 }
 
+/* By memcpy(): behind two names of any length the pointer is not aligned. */
 static struct ptl_msg *held_message(const struct ptl_record *record)
 {
     struct ptl_msg *held;
@@ -275,6 +281,7 @@ struct ptl_parcel *ptl_parcel_make(const struct ptl_op *op, const struct ptl_all
         record->next = NULL;
         ptl_op_pack(&prepared, record->bytes);
     }
+    /* The record has its own hold by now; without a record this frees what was copied. */
     ptl_msg_free(made);
     return record;
 }

@@ -9,6 +9,7 @@ int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op,
     struct ptl_ring *ring = ptl_shard_ring(from, to);
     uint32_t size = ptl_op_size(op);
     uint64_t held = ptl_op_held(op);
+    /* Room first: a large body is not copied for a ring that is full. */
     void *place = ptl_ring_reserve(ring, size, held, control);
 
     if (place == NULL) {

@@ -18,6 +18,7 @@ int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocator *allocator, 
     memset(ring, 0, sizeof(*ring));
     ring->allocator = allocator;
     ring->capacity = capacity;
+    /* Not cleared: nothing is read before it was written, and pages never reached cost nothing. */
     ring->bytes = ptl_alloc_raw(allocator, capacity);
     return ring->bytes == NULL ? PTL_ENOMEM : PTL_OK;
 }
@@ -85,6 +86,7 @@ void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool
     }
     uint64_t at = ring->producer.written & (ring->capacity - 1);
     if (need != size) {
+        /* Records lie in one piece. The skip is published together with what follows it. */
         uint32_t skip = (uint32_t)(need - size) | SKIP;
         memcpy(ring->bytes + at, &skip, sizeof(skip));
         ring->producer.written += need - size;
@@ -103,6 +105,10 @@ void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool
     return ring->bytes + at;
 }
 
+/*
+ * Reserved and not committed is as if it had not been: the next record is written over it, but for
+ * a skip, which stays.
+ */
 void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held)
 {
     ring->producer.written += size;

@@ -11,6 +11,9 @@ uint64_t ptl_shard_fire_timers(struct ptl_shard *shard)
     return ptl_timers_fire(shard, shard->now) ? 0 : UINT64_MAX;
 }
 
+/*
+ * Rings are asked from the consumer's side: what a producer has not published is none of our news.
+ */
 static bool has_input(const struct ptl_shard *shard)
 {
     if (!ptl_inbox_empty(&shard->inbox)) {
@@ -82,6 +85,7 @@ bool ptl_shard_drained(const struct ptl_shard *shard)
     return true;
 }
 
+/* The clock is read once a turn: whatever happens in it happens at one time. */
 void ptl_shard_stamp(struct ptl_shard *shard)
 {
     if (shard->waited) {
@@ -123,6 +127,8 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
 {
     struct ptl_shard *interrupted = ptl_shard_enter(shard);
     uint64_t until = 0;
+
+    ptl_assert(shard->loop != NULL && !shard->closing);
 
     if (may_wait) {
         until = ptl_shard_due(shard);
@@ -257,6 +263,7 @@ void ptl_shard_unopen(struct ptl_shard *shard)
  */
 void ptl_shard_close(struct ptl_shard *shard)
 {
+    ptl_assert(!shard->closing);
     (void)ptl_shard_enter(shard);
     ptl_log_end(shard);
     shard->closing = true;

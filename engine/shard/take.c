@@ -10,6 +10,7 @@
 void ptl_shard_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
     ptl_assert(op->kind < PTL_OP_KINDS);
+    /* Whoever keeps a message of a ring copies it; a large one is held as a message already. */
     struct ptl_msg borrowed = ptl_msg_borrow(op->body, op->count);
     borrowed.allocator = shard->allocator; /* of copies that are kept */
 
@@ -47,7 +48,9 @@ uint64_t ptl_shard_take_inbox(struct ptl_shard *shard)
         if (!embedded) {
             ptl_parcel_free(parcel, shard->allocator);
         }
-        atomic_fetch_sub_explicit(&shard->inbox.weight, weight, memory_order_relaxed);
+        uint64_t before =
+            atomic_fetch_sub_explicit(&shard->inbox.weight, weight, memory_order_relaxed);
+        ptl_assert(before >= weight); /* it was weighed before it was pushed */
         shard->inbox_taken = true;
     }
     return UINT64_MAX;
@@ -116,6 +119,10 @@ uint64_t ptl_shard_take_rings(struct ptl_shard *shard)
     return UINT64_MAX;
 }
 
+/*
+ * At the end of a node: nobody takes these any more, and what they hand over belongs to nobody
+ * else.
+ */
 void ptl_shard_drop_inbox(struct ptl_shard *shard)
 {
     struct ptl_parcel *list = ptl_inbox_take(&shard->inbox);

@@ -26,6 +26,7 @@ static bool is_before(const struct ptl_timing *a, const struct ptl_timing *b)
     return a->due < b->due || (a->due == b->due && a->id < b->id);
 }
 
+/* The heap is binary, the children of `place` at twice that, plus one and two. */
 static void sift_up(struct ptl_timers *timers, uint32_t place)
 {
     struct ptl_timing *timing = timers->heap[place];
@@ -66,6 +67,8 @@ void ptl_timers_remove(struct ptl_timers *timers, struct ptl_timing *timing)
     struct ptl_timing *last = timers->heap[--timers->count];
     timing->place = UINT32_MAX;
     if (last != timing) {
+        /* The last one takes its place, and may belong above it or below: one of the two moves
+         * it. */
         put(timers, place, last);
         sift_up(timers, place);
         sift_down(timers, last->place);
@@ -100,6 +103,7 @@ void ptl_timers_add(struct ptl_timers *timers, struct ptl_timing *timing)
 void ptl_timers_postpone(struct ptl_timers *timers, struct ptl_timing *timing, uint64_t due)
 {
     ptl_assert(timers->heap[timing->place] == timing && timing->due <= due);
+    /* Later than before, so it can only sink. */
     timing->due = due;
     timing->round = timers->round;
     sift_down(timers, timing->place);
@@ -124,6 +128,9 @@ bool ptl_timers_fire(struct ptl_shard *shard, uint64_t now)
     for (uint32_t i = 0; i < PTL_SLICE && next_is_due(timers, now, round); i++) {
         struct ptl_timing *timing = timers->heap[0];
         timing->fire(shard, timing, now);
+        /* By address only: it may have been freed. Still first, it would keep the shard for
+         * ever. */
+        ptl_assert(timers->count == 0 || timers->heap[0] != timing || timing->round == round);
     }
     return next_is_due(timers, now, round);
 }

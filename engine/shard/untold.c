@@ -19,6 +19,7 @@ void ptl_untold_init(struct ptl_untold_lists *lists)
     }
 }
 
+/* They are taken off their lists, so that who frees them finds them on none. */
 void ptl_untold_close(struct ptl_untold_lists *lists)
 {
     for (unsigned i = 0; i < PTL_SHARDS_MAX; i++) {
@@ -38,12 +39,14 @@ static uint64_t bit(unsigned ring)
 /* Behind all others who wait for that ring, or before them. */
 static void enlist(struct ptl_untold_lists *lists, struct ptl_untold *untold, bool first)
 {
+    ptl_assert(untold->to < PTL_SHARDS_MAX);
     struct ptl_list *ring = &lists->rings[untold->to];
 
     ptl_list_insert(first ? ring : ring->before, &untold->listed);
     lists->waiting |= bit(untold->to);
 }
 
+/* At most a share of *units at a time; what of it is not used goes back. */
 static int tell(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
     uint64_t share = *units < SHARE ? *units : SHARE;
@@ -75,6 +78,7 @@ void ptl_untold_tell(struct ptl_shard *shard, struct ptl_untold *untold)
 void ptl_untold_wait(struct ptl_shard *shard, struct ptl_untold *untold, unsigned to)
 {
     ptl_assert(!ptl_untold_waits(untold));
+    ptl_assert(to < shard->node->shard_count);
     if (!shard->untold.closed) {
         untold->to = to;
         enlist(&shard->untold, untold, false);
@@ -105,6 +109,9 @@ void ptl_untold_cancel(struct ptl_shard *shard, struct ptl_untold *untold)
     }
 }
 
+/*
+ * While its list is drained those who tell stand first: their posts must not wait for themselves.
+ */
 bool ptl_untold_wait_for(const struct ptl_shard *shard, unsigned to)
 {
     return (shard->untold.waiting & bit(to)) != 0 && shard->untold.draining != to;
@@ -138,10 +145,13 @@ static bool ask_for_room(struct ptl_shard *shard, unsigned to)
 /* Put back one that could not tell all.  False: the list that is drained has to wait. */
 static bool put_back(struct ptl_shard *shard, struct ptl_untold *untold, unsigned to, int err)
 {
+    ptl_assert(!ptl_untold_waits(untold) && untold->to < shard->node->shard_count);
     if (err == PTL_EFULL && untold->to == to) {
         enlist(&shard->untold, untold, true);
         return !ask_for_room(shard, to);
     }
+    /* Its share is used up, another ring is full, or memory lacks: others come first, where it
+     * waits. */
     enlist(&shard->untold, untold, false);
     shard->untold.lacks_memory |= err == PTL_ENOMEM;
     return err != PTL_ENOMEM;
@@ -153,8 +163,12 @@ static void drain(struct ptl_shard *shard, unsigned to, uint64_t *units)
     struct ptl_list *ring = &lists->rings[to];
     bool goes_on = true;
 
+    ptl_assert(lists->draining == PTL_SHARDS_MAX); /* none is drained within another */
+
     lists->draining = to;
     while (goes_on && *units > 0 && !ptl_list_empty(ring)) {
+        /* Off its list while it tells: it may be freed by that, or have to wait for another
+         * ring. */
         struct ptl_untold *untold = ptl_container(ring->next, struct ptl_untold, listed);
         ptl_list_remove(&untold->listed);
         int err = tell(shard, untold, units);
@@ -192,6 +206,7 @@ uint64_t ptl_untold_work(struct ptl_shard *shard)
 
     lists->full &= ~with_room(shard, lists->full);
     lists->lacks_memory = false;
+    /* Begins with another ring in each turn: where units are short, no ring is always the last. */
     for (unsigned i = 0; i < count && lists->waiting != 0; i++) {
         unsigned to = (lists->next + i) % count;
         if ((lists->waiting & ~lists->full & bit(to)) != 0) {

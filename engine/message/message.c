@@ -613,8 +613,8 @@ static int put_opening(struct ptl_writer *writer, char bracket, const char *form
 }
 
 /*
- * Up to `close`; returns the place behind it, or NULL after an error.  A format is the program's own text, so it may nest as deep as it likes: the writer's limit of
- * depth ends it.
+ * Up to `close`; returns the place behind it, or NULL after an error.  A format is the program's
+ * own text, so it may nest as it likes: the writer's limit of depth ends it.
  */
 static const char *put_letters(struct ptl_writer *writer, const char *format, char close,
                                const struct ptl_argument **next)

@@ -4,27 +4,25 @@
 #include "engine/port/monitor.h"
 #include "engine/shard/shard.h"
 
-void ptl_leavings_init(struct ptl_leavings *leavings, const struct ptl_allocator *allocator)
+void ptl_leavings_init(struct ptl_leavings *leavings)
 {
     *leavings = (struct ptl_leavings){.waiting = NULL};
-    ptl_map_init(&leavings->observed, allocator);
+    ptl_list_init(&leavings->observed);
 }
 
-void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_map *observed,
+void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_all_observed *observed,
                         struct ptl_parcel *waiting)
 {
     /* A link fails anew only when those of its last failure are cleared away. */
-    ptl_assert(leavings->observed.count == 0 && leavings->waiting == NULL);
-    ptl_map_drop(&leavings->observed);
-    leavings->observed = *observed;
-    ptl_map_init(observed, leavings->observed.allocator);
+    ptl_assert(ptl_list_empty(&leavings->observed) && leavings->waiting == NULL);
+    ptl_observed_leave(observed, &leavings->observed);
     leavings->waiting = waiting;
 }
 
 /* True: there was something, and it is gone. */
 static bool clear_one(struct ptl_shard *shard, struct ptl_leavings *leavings)
 {
-    struct ptl_observed *observed = ptl_map_take(&leavings->observed);
+    struct ptl_observed *observed = ptl_observed_last(&leavings->observed);
     struct ptl_parcel *parcel = leavings->waiting;
 
     if (observed != NULL) {
@@ -64,5 +62,4 @@ void ptl_leavings_drop(struct ptl_shard *shard, struct ptl_leavings *leavings)
 {
     while (clear_one(shard, leavings)) {
     }
-    ptl_map_drop(&leavings->observed);
 }

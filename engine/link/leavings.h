@@ -7,24 +7,26 @@
  */
 #pragma once
 
+#include "engine/shard/list.h"
 #include "engine/shard/map.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ptl_all_observed;
 struct ptl_parcel;
 struct ptl_shard;
 
 /* In struct ptl_link.  Only engine/link/leavings.c touches the fields. */
 struct ptl_leavings {
-    struct ptl_map observed;    /* of the peer's ports, by shards of ours: struct ptl_observed */
+    struct ptl_list observed;   /* of the peer's ports, by shards of ours: struct ptl_observed */
     struct ptl_parcel *waiting; /* packets */
 };
 
-void ptl_leavings_init(struct ptl_leavings *leavings, const struct ptl_allocator *allocator);
+void ptl_leavings_init(struct ptl_leavings *leavings);
 
 /* The link has failed: all that was *observed there (emptied) and all that waits are leavings. */
-void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_map *observed,
+void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_all_observed *observed,
                         struct ptl_parcel *waiting);
 
 /*

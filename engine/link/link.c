@@ -56,9 +56,9 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
     link->inherited = link->failed_at != 0;
     link->idle_at = shard->now;
     link->peer_bytes_max = UINT64_MAX;
-    ptl_map_init(&link->observed_there, shard->allocator);
+    ptl_observed_init(&link->observed_there, shard->allocator);
     ptl_map_init(&link->observed_here, shard->allocator);
-    ptl_leavings_init(&link->leavings, shard->allocator);
+    ptl_leavings_init(&link->leavings);
     ptl_map_init(&link->told_full, shard->allocator);
     ptl_map_init(&link->remote_full, shard->allocator);
     link->fullness.node = ptl_link_id(link);

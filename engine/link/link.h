@@ -107,8 +107,8 @@ struct ptl_link {
     struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
     uint64_t weight;                                 /* bytes in `waiting` */
     uint64_t weighed;                                /* bytes of this link in links.weight */
-    struct ptl_map observed_there; /* ports there, by shards of ours: struct ptl_observed */
-    struct ptl_map observed_here;  /* ports of ours, by the peer: struct ptl_monitoring */
+    struct ptl_all_observed observed_there;          /* ports there, by shards of ours */
+    struct ptl_map observed_here; /* ports of ours, by the peer: struct ptl_monitoring */
     struct ptl_fullness fullness;
     struct ptl_map told_full;   /* ports of ours that the peer knows to be full (peer_full.c) */
     struct ptl_map remote_full; /* ports of the peer's that are full */

@@ -10,9 +10,15 @@ static bool same_observed(const void *entry, struct ptl_span name)
     return ptl_span_equal(ptl_span(observed->name, observed->name_size), name);
 }
 
-struct ptl_observed *ptl_observed_find(const struct ptl_map *map, struct ptl_span name)
+void ptl_observed_init(struct ptl_all_observed *all, const struct ptl_allocator *allocator)
 {
-    return ptl_map_find(map, ptl_name_hash(name), same_observed, name);
+    ptl_map_init(&all->by_name, allocator);
+    ptl_list_init(&all->made);
+}
+
+struct ptl_observed *ptl_observed_find(const struct ptl_all_observed *all, struct ptl_span name)
+{
+    return ptl_map_find(&all->by_name, ptl_name_hash(name), same_observed, name);
 }
 
 /* Those beyond the few. */
@@ -25,22 +31,23 @@ static void free_observers(const struct ptl_allocator *allocator, struct ptl_obs
 
 void ptl_observed_free(const struct ptl_allocator *allocator, struct ptl_observed *observed)
 {
+    ptl_list_remove(&observed->made);
     free_observers(allocator, observed);
     ptl_free(allocator, observed, sizeof(*observed) + observed->name_size);
 }
 
-struct ptl_observed *ptl_observed_get(struct ptl_map *map, struct ptl_span name)
+struct ptl_observed *ptl_observed_get(struct ptl_all_observed *all, struct ptl_span name)
 {
     uint64_t hash = ptl_name_hash(name);
-    struct ptl_observed *observed = ptl_map_find(map, hash, same_observed, name);
+    struct ptl_observed *observed = ptl_map_find(&all->by_name, hash, same_observed, name);
 
     if (observed != NULL) {
         return observed;
     }
-    if (ptl_map_reserve(map) < 0) {
+    if (ptl_map_reserve(&all->by_name) < 0) {
         return NULL;
     }
-    observed = ptl_alloc(map->allocator, sizeof(*observed) + name.size);
+    observed = ptl_alloc(all->by_name.allocator, sizeof(*observed) + name.size);
     if (observed == NULL) {
         return NULL;
     }
@@ -51,14 +58,15 @@ struct ptl_observed *ptl_observed_get(struct ptl_map *map, struct ptl_span name)
     if (name.size != 0) {
         memcpy(observed->name, name.bytes, name.size);
     }
-    ptl_map_insert(map, hash, observed);
+    ptl_map_insert(&all->by_name, hash, observed);
+    ptl_list_append(&all->made, &observed->made);
     return observed;
 }
 
-void ptl_observed_forget(struct ptl_map *map, struct ptl_observed *observed)
+void ptl_observed_forget(struct ptl_all_observed *all, struct ptl_observed *observed)
 {
-    ptl_map_remove(map, observed->hash, observed);
-    ptl_observed_free(map->allocator, observed);
+    ptl_map_remove(&all->by_name, observed->hash, observed);
+    ptl_observed_free(all->by_name.allocator, observed);
 }
 
 /* False: no memory. */
@@ -87,12 +95,23 @@ int ptl_observed_add(const struct ptl_allocator *allocator, struct ptl_observed 
     return PTL_OK;
 }
 
-void ptl_observed_drop(struct ptl_map *map)
+void ptl_observed_leave(struct ptl_all_observed *all, struct ptl_list *list)
+{
+    ptl_list_append_all(list, &all->made);
+    ptl_map_drop(&all->by_name);
+}
+
+struct ptl_observed *ptl_observed_last(const struct ptl_list *list)
+{
+    return ptl_list_empty(list) ? NULL : ptl_container(list->before, struct ptl_observed, made);
+}
+
+void ptl_observed_drop(struct ptl_all_observed *all)
 {
     struct ptl_observed *observed;
 
-    while ((observed = ptl_map_take(map)) != NULL) {
-        ptl_observed_free(map->allocator, observed);
+    while ((observed = ptl_observed_last(&all->made)) != NULL) {
+        ptl_observed_free(all->by_name.allocator, observed);
     }
-    ptl_map_drop(map);
+    ptl_map_drop(&all->by_name);
 }

@@ -1,10 +1,11 @@
 /*
- * engine/link/observed.h - the ports of another node that shards of ours observe: a map by their
- * names, as the link's owner keeps it.  Thread: the owner's.
+ * engine/link/observed.h - the ports of another node that shards of ours observe: by their names,
+ * as the link's owner keeps them.  Thread: the owner's.
  */
 #pragma once
 
 #include "engine/port/port.h"
+#include "engine/shard/list.h"
 #include "engine/shard/map.h"
 
 /* So many observers have their place in the block itself. */
@@ -16,6 +17,7 @@
  * to put all together in one go some time later: with a million that is half a second.
  */
 struct ptl_observed {
+    struct ptl_list made; /* of all, in this order */
     uint64_t hash;
     uint32_t count;
     uint32_t capacity;
@@ -27,18 +29,35 @@ struct ptl_observed {
 
 _Static_assert(sizeof(struct ptl_observed) >= 120, "not what the C library takes for small");
 
-struct ptl_observed *ptl_observed_find(const struct ptl_map *map, struct ptl_span name);
+/*
+ * All of them.  To free them in the order of the map, which is none, would have the C library look
+ * for each one's neighbours all over its memory: with a million that is another half a second.
+ */
+struct ptl_all_observed {
+    struct ptl_map by_name;
+    struct ptl_list made;
+};
+
+void ptl_observed_init(struct ptl_all_observed *all, const struct ptl_allocator *allocator);
+
+struct ptl_observed *ptl_observed_find(const struct ptl_all_observed *all, struct ptl_span name);
 
 /* The same, made if need be, with nobody who observes it.  NULL: no memory. */
-struct ptl_observed *ptl_observed_get(struct ptl_map *map, struct ptl_span name);
+struct ptl_observed *ptl_observed_get(struct ptl_all_observed *all, struct ptl_span name);
 
 /* Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_observed_add(const struct ptl_allocator *allocator,
                                     struct ptl_observed *observed, struct ptl_observer observer);
 
-/* Take it out of its map and free it; and free one that is in none. */
-void ptl_observed_forget(struct ptl_map *map, struct ptl_observed *observed);
+/* Take it out of them and free it; and free one that only stands in a list, or nowhere. */
+void ptl_observed_forget(struct ptl_all_observed *all, struct ptl_observed *observed);
 void ptl_observed_free(const struct ptl_allocator *allocator, struct ptl_observed *observed);
 
-/* Free all, and the map. */
-void ptl_observed_drop(struct ptl_map *map);
+/* Put them all behind those of a list, and be empty. */
+void ptl_observed_leave(struct ptl_all_observed *all, struct ptl_list *list);
+
+/* The last one of such a list, or NULL. */
+struct ptl_observed *ptl_observed_last(const struct ptl_list *list);
+
+/* Free them all. */
+void ptl_observed_drop(struct ptl_all_observed *all);

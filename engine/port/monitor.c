@@ -193,7 +193,7 @@ static void end_monitoring(struct ptl_shard *shard, struct ptl_belonging *belong
 static struct ptl_observation *observation_for(struct ptl_shard *shard,
                                                struct ptl_monitoring *monitoring, int *err)
 {
-    uint64_t hash = ptl_name_hash(ptl_port_span(&monitoring->target));
+    uint64_t hash = monitoring->target_hash;
     struct ptl_observation *observation = NULL;
     /* One issued before a failure that its port has not been told of is not like the others: it
      * goes alone, and the link's owner answers it at once. */
@@ -247,6 +247,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
             return PTL_ENOMEM;
         }
     }
+    monitoring->target_hash = ptl_name_hash(ptl_port_span(&monitoring->target));
     bool stale = is_stale_notice(shard, monitoring);
     if (stale || monitoring->target.kind == PTL_PORT_NODE) {
         err = PTL_OK; /* our own node port lives as long as we do */

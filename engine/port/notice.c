@@ -11,12 +11,14 @@
 bool ptl_monitoring_call(struct ptl_shard *shard, const struct ptl_monitoring *monitoring,
                          struct ptl_slot *as, const struct ptl_msg *reason)
 {
-    struct ptl_port target = monitoring->target; /* it may end with its port */
+    const struct ptl_port *target = &monitoring->target;
     struct ptl_callback callback;
 
+    ptl_assert(monitoring->running); /* so it stays, even if its port ends */
+
     ptl_callback_begin(shard, &callback, as);
-    int result = monitoring->tell(shard->node, &target, reason, monitoring->data);
-    return ptl_callback_done(shard, &callback, "a monitor", ptl_port_span(&target), result);
+    int result = monitoring->tell(shard->node, target, reason, monitoring->data);
+    return ptl_callback_done(shard, &callback, "a monitor", ptl_port_span(target), result);
 }
 
 bool ptl_notice_run(struct ptl_shard *shard, struct ptl_monitoring *monitoring,

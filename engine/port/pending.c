@@ -4,26 +4,25 @@
 #include "engine/port/monitor.h"
 #include "engine/port/port.h"
 
-static uint64_t hash_of(const struct ptl_port *target)
-{
-    return ptl_name_hash(ptl_port_span(target));
-}
-
 static bool same_target(const void *entry, struct ptl_span id)
 {
     const struct ptl_monitoring *monitoring = entry;
     return ptl_span_equal(ptl_port_span(&monitoring->target), id);
 }
 
-static struct ptl_monitoring *first(const struct ptl_map *pending, const struct ptl_port *target)
+static struct ptl_monitoring *first(const struct ptl_map *pending, uint64_t hash,
+                                    const struct ptl_port *target)
 {
-    return ptl_map_find(pending, hash_of(target), same_target, ptl_port_span(target));
+    return ptl_map_find(pending, hash, same_target, ptl_port_span(target));
 }
 
 const struct ptl_monitoring *ptl_pending_find(const struct ptl_map *pending,
                                               const struct ptl_port *target)
 {
-    return pending->count == 0 ? NULL : first(pending, target);
+    if (pending->count == 0) {
+        return NULL;
+    }
+    return first(pending, ptl_name_hash(ptl_port_span(target)), target);
 }
 
 uint64_t ptl_port_pending_failure(const struct ptl_slot *slot, const struct ptl_port *target)
@@ -69,14 +68,14 @@ void ptl_pending_add(struct ptl_monitoring *monitoring)
 {
     ptl_assert(monitoring->may_pend); /* so there is room in the map */
     struct ptl_map *pending = &monitoring->owner->more->pending;
-    struct ptl_monitoring *before = first(pending, &monitoring->target);
+    struct ptl_monitoring *before = first(pending, monitoring->target_hash, &monitoring->target);
 
     if (before != NULL) {
         ptl_list_append(&before->same, &monitoring->same);
         return;
     }
     ptl_list_init(&monitoring->same);
-    ptl_map_insert(pending, hash_of(&monitoring->target), monitoring);
+    ptl_map_insert(pending, monitoring->target_hash, monitoring);
 }
 
 void ptl_pending_remove(struct ptl_monitoring *monitoring)
@@ -89,7 +88,7 @@ void ptl_pending_remove(struct ptl_monitoring *monitoring)
         return;
     }
     struct ptl_map *pending = &monitoring->owner->more->pending;
-    uint64_t hash = hash_of(&monitoring->target);
+    uint64_t hash = monitoring->target_hash;
     /* Only the first of its target stands in the map; its place there is the next one's. */
     if (ptl_map_remove(pending, hash, monitoring) && !ptl_list_empty(&monitoring->same)) {
         ptl_map_insert(pending, hash,

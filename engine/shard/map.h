@@ -34,10 +34,14 @@ struct ptl_map {
 /* Whether `entry` has this key. */
 typedef bool ptl_map_same_fn(const void *entry, struct ptl_span key);
 
-/* Of IDs that are counted: spread over the map they make better hashes. */
+/*
+ * Of IDs that are counted: spread over the map they make better hashes, each its own.  Four in a
+ * row stay side by side, in one line of the processor's caches: what was made together mostly goes
+ * together, too.
+ */
 static inline uint64_t ptl_map_spread(uint64_t id)
 {
-    return id * UINT64_C(0x9E3779B97F4A7C15);
+    return (id & ~UINT64_C(3)) * UINT64_C(0x9E3779B97F4A7C15) | (id & 3);
 }
 
 void ptl_map_init(struct ptl_map *map, const struct ptl_allocator *allocator);

@@ -1,11 +1,11 @@
 /*
- * tests/common/loop_world.h - loops with real sockets, and ends of connections that write down
- * what they are told: what the tests of the loop share.
+ * tests/common/loop_world.h - loops with real sockets: what the tests of the loop share.
  */
 #pragma once
 
 #include "io/address.h"
 #include "io/loop.h"
+#include "tests/common/stream_end.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,23 +23,6 @@
 #endif
 #define CONNECTIONS 1000
 #define STUCK_NS ((uint64_t)60 * 1000000000) /* a test that waits so long has failed */
-#define UNTOLD 12345                         /* a result that no hook has told yet */
-
-/* One end of a connection and all that was told of it. */
-struct end {
-    struct ptl_loop *loop;
-    struct ptl_stream *stream;
-    int connected;
-    int ended;
-    int sent;
-    int handle;
-    bool closed;
-    size_t received;  /* bytes */
-    bool wrong;       /* a byte was not pattern(position) */
-    size_t close_at;  /* close inside `received` once so many have come; 0: never */
-    size_t detach_at; /* likewise */
-    struct ptl_address peer;
-};
 
 /* A loop, and what it accepts: the next of `ends`. */
 struct side {
@@ -67,11 +50,7 @@ struct memory {
 extern struct memory memory;
 extern const struct ptl_allocator counting;
 
-extern const struct ptl_stream_hooks end_hooks;
 extern const struct ptl_loop_hooks side_hooks;
-
-/* `size` bytes as on_received() expects them from the start of a stream; to be freed. */
-uint8_t *make_pattern(size_t size);
 
 /* A loop with room for `ends_max` accepted connections in `ends`. */
 void open_side(struct side *side, struct end *ends, unsigned ends_max);
@@ -80,7 +59,6 @@ void open_side(struct side *side, struct end *ends, unsigned ends_max);
 void listen_at(struct side *side, const char *text);
 
 /* Begin to connect to where the side listens. */
-void init_end(struct end *end, struct ptl_loop *loop);
 void connect_end(struct end *end, struct side *side);
 
 /* One poll that does not wait for ever. */

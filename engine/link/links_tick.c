@@ -98,7 +98,7 @@ static void sooner(uint64_t *next, uint64_t at)
     *next = at < *next ? at : *next;
 }
 
-void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
+static void tick(struct ptl_shard *shard, uint64_t now)
 {
     struct ptl_shard_links *links = shard->links;
     struct ptl_link *link, *idle = NULL;
@@ -135,4 +135,17 @@ void ptl_links_tick(struct ptl_shard *shard, uint64_t now)
     }
     /* What happened meanwhile may want it even earlier. */
     ptl_links_tick_at(links, next);
+}
+
+uint64_t ptl_links_tick(struct ptl_shard *shard)
+{
+    if (shard->stop_step < PTL_STOP_TELL) {
+        tick(shard, shard->now);
+    }
+    return UINT64_MAX;
+}
+
+uint64_t ptl_links_due(struct ptl_shard *shard)
+{
+    return shard->stop_step < PTL_STOP_TELL ? shard->links->tick_at : UINT64_MAX;
 }

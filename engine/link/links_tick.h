@@ -8,5 +8,8 @@
 
 struct ptl_shard;
 
-/* Look after deadlines and silence, when it is time; links.tick_at is when it is time again. */
-void ptl_links_tick(struct ptl_shard *shard, uint64_t now);
+/* A step: look after deadlines and silence, when it is time. */
+uint64_t ptl_links_tick(struct ptl_shard *shard);
+
+/* A step near the end: when it is time again. */
+uint64_t ptl_links_due(struct ptl_shard *shard);

@@ -213,110 +213,25 @@ static uint64_t soon_if(const struct ptl_shard *shard, bool left)
     return left ? shard->now + AGAIN_NS : UINT64_MAX;
 }
 
-/* Of a step that has only used up its slice. */
-static uint64_t at_once_if(bool left)
-{
-    return left ? 0 : UINT64_MAX;
-}
-
-static uint64_t begin_ports(struct ptl_shard *shard)
-{
-    ptl_ports_begin(shard);
-    return UINT64_MAX;
-}
-
-static uint64_t take_put_off(struct ptl_shard *shard)
-{
-    ptl_monitors_resume(shard);
-    return UINT64_MAX;
-}
-
-static uint64_t retry_ports(struct ptl_shard *shard)
-{
-    ptl_ports_retry(shard, shard->now);
-    return UINT64_MAX;
-}
-
-static uint64_t retry_afters(struct ptl_shard *shard)
-{
-    ptl_afters_retry(shard, shard->now);
-    return UINT64_MAX;
-}
-
-static uint64_t look_at_waiters(struct ptl_shard *shard)
-{
-    ptl_waiters_look(shard);
-    return UINT64_MAX;
-}
-
-static uint64_t clear_estates(struct ptl_shard *shard)
-{
-    ptl_shard_lap(shard);
-    return at_once_if(ptl_estates_work(shard));
-}
-
-static uint64_t fire_monitors(struct ptl_shard *shard)
-{
-    return at_once_if(ptl_falls_work(shard));
-}
-
-static uint64_t run_ports(struct ptl_shard *shard)
-{
-    return at_once_if(ptl_ports_run(shard));
-}
-
-static uint64_t tick_links(struct ptl_shard *shard)
-{
-    if (shard->stop_step < PTL_STOP_TELL) {
-        ptl_links_tick(shard, shard->now);
-    }
-    return UINT64_MAX;
-}
-
 static uint64_t work_on_directory(struct ptl_shard *shard)
 {
     return soon_if(shard, ptl_directory_work(shard));
 }
 
-static uint64_t ports_due(struct ptl_shard *shard)
-{
-    return ptl_ports_due(shard);
-}
-
-static uint64_t afters_due(struct ptl_shard *shard)
-{
-    return ptl_afters_due(shard);
-}
-
-static uint64_t links_due(struct ptl_shard *shard)
-{
-    return shard->stop_step < PTL_STOP_TELL ? shard->links->tick_at : UINT64_MAX;
-}
-
-static uint64_t waiters_due(struct ptl_shard *shard)
-{
-    return at_once_if(shard->ports->waiters.news && ptl_waiters_any(&shard->ports->waiters));
-}
-
-static uint64_t put_off_due(struct ptl_shard *shard)
-{
-    return at_once_if(ptl_monitors_may_resume(shard));
-}
-
 static ptl_step_fn *const turn[] = {
-    begin_ports,
+    ptl_ports_begin,
     ptl_shard_look,
-    take_put_off,
+    ptl_monitors_resume,
     ptl_shard_take_inbox,
     ptl_shard_take_rings,
-    retry_ports,
-    retry_afters,
+    ptl_ports_retry,
+    ptl_afters_retry,
     ptl_shard_fire_timers,
-    look_at_waiters,
-    clear_estates,
-    fire_monitors,
-    run_ports,
-    tick_links,
+    ptl_waiters_look,
+    ptl_estates_work,
+    ptl_falls_work,
+    ptl_ports_run,
+    ptl_links_tick,
     ptl_monitors_tell_again,
     ptl_links_go_on,
     ptl_untold_work,
@@ -324,14 +239,11 @@ static ptl_step_fn *const turn[] = {
     ptl_node_stop_work,
     ptl_log_work,
     ptl_whereabouts_work,
-    /* Asked only now: what ran in this turn may wait for a time of its own. */
-    ports_due,
-    afters_due,
-    links_due,
     ptl_links_flush,
     ptl_shard_publish,
-    waiters_due,
-    put_off_due,
+    /* Asked only now: what ran in this turn may have left something for a step before it. */
+    ptl_ports_due,
+    ptl_links_due,
     NULL,
 };
 

@@ -233,13 +233,14 @@ static bool nothing_to_retry(const struct ptl_afters *afters)
     return ptl_after_jams_empty(&afters->jams) && ptl_list_empty(&afters->accepted);
 }
 
-void ptl_afters_retry(struct ptl_shard *shard, uint64_t now)
+uint64_t ptl_afters_retry(struct ptl_shard *shard)
 {
     struct ptl_afters *afters = &shard->ports->afters;
+    uint64_t now = shard->now;
     struct ptl_after *first;
 
     if (nothing_to_retry(afters) || afters->retry_at > now) {
-        return;
+        return UINT64_MAX;
     }
     afters->retry_at = add_accepted(shard) ? now : now + RETRY_NS;
     for (unsigned i = 0; i < JAMS_A_TURN && (first = ptl_after_jam_next(&afters->jams)) != NULL;
@@ -248,9 +249,10 @@ void ptl_afters_retry(struct ptl_shard *shard, uint64_t now)
             afters->retry_at = now; /* there is room: the next one soon */
         }
     }
+    return UINT64_MAX;
 }
 
-uint64_t ptl_afters_due(const struct ptl_shard *shard)
+uint64_t ptl_afters_retry_due(const struct ptl_shard *shard)
 {
     return nothing_to_retry(&shard->ports->afters) ? UINT64_MAX : shard->ports->afters.retry_at;
 }

@@ -55,11 +55,11 @@ void ptl_after_take(struct ptl_shard *shard, struct ptl_after *after);
 /* Take one back by its ID, if it is there. */
 void ptl_after_cancel(struct ptl_shard *shard, uint64_t id);
 
-/* What found no memory, and messages that found no room: some of them, when it is time. */
-void ptl_afters_retry(struct ptl_shard *shard, uint64_t now);
+/* A step: what found no memory, and messages that found no room, some of them when it is time. */
+uint64_t ptl_afters_retry(struct ptl_shard *shard);
 
-/* When that is due again, or UINT64_MAX. */
-uint64_t ptl_afters_due(const struct ptl_shard *shard);
+/* When that is, or UINT64_MAX. */
+uint64_t ptl_afters_retry_due(const struct ptl_shard *shard);
 
 /* Free all, firing none. */
 void ptl_afters_drop(struct ptl_shard *shard);

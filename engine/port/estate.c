@@ -50,7 +50,6 @@ static void clear_or_list(struct ptl_shard *shard, struct ptl_port_more *dead, u
 void ptl_estate_leave(struct ptl_shard *shard, struct ptl_port_more *dead)
 {
     clear_or_list(shard, dead, &shard->ports->estate_units);
-    shard->unfinished |= !ptl_list_empty(&shard->ports->estates);
 }
 
 static struct ptl_port_more *take_first(struct ptl_shard *shard)
@@ -62,17 +61,18 @@ static struct ptl_port_more *take_first(struct ptl_shard *shard)
     return dead;
 }
 
-bool ptl_estates_work(struct ptl_shard *shard)
+uint64_t ptl_estates_work(struct ptl_shard *shard)
 {
     uint64_t units = PTL_SLICE;
 
+    ptl_shard_lap(shard);
     while (units > 0 && !ptl_list_empty(&shard->ports->estates)) {
         uint64_t share = units < SHARE ? units : SHARE;
         units -= share;
         clear_or_list(shard, take_first(shard), &share);
         units += share;
     }
-    return !ptl_list_empty(&shard->ports->estates);
+    return UINT64_MAX;
 }
 
 void ptl_estates_clear(struct ptl_shard *shard)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ptl_port_more;
 struct ptl_shard;
@@ -21,8 +22,8 @@ struct ptl_shard;
  */
 void ptl_estate_leave(struct ptl_shard *shard, struct ptl_port_more *dead);
 
-/* Go on clearing, once a turn.  Returns whether some is left for the next one. */
-bool ptl_estates_work(struct ptl_shard *shard);
+/* A step: go on clearing. */
+uint64_t ptl_estates_work(struct ptl_shard *shard);
 
 /* Clear all, telling no observer: the shard is closing. */
 void ptl_estates_clear(struct ptl_shard *shard);

@@ -179,13 +179,10 @@ static void answer(struct ptl_shard *shard, const struct ptl_fall *fall)
     struct ptl_shard *owner = &shard->node->shards[fall->owner];
 
     atomic_store(&shard->ports->answered[fall->owner], fall->failure);
-    ptl_shard_wake(owner, shard);
-    if (owner == shard) {
-        shard->unfinished = true;
-        if (fall->failure == shard->ports->failures) { /* no other failure is still to be told */
-            atomic_store(&shard->ports->told_outside, fall->failure);
-            shard->ports->waiters.news = true;
-        }
+    ptl_shard_wake(owner, shard); /* ourselves need none: it is news (ptl_links_answered()) */
+    if (owner == shard && fall->failure == shard->ports->failures) { /* no other is to be told */
+        atomic_store(&shard->ports->told_outside, fall->failure);
+        shard->ports->waiters.news = true;
     }
 }
 
@@ -280,7 +277,6 @@ static void begin(struct ptl_shard *shard, struct ptl_fall *fall, bool in_order)
     struct ptl_fall *kept = keep(shard, fall);
     if (kept != NULL) {
         append(monitors, kept);
-        shard->unfinished = true;
         return;
     }
     units = UINT64_MAX;
@@ -345,11 +341,12 @@ void ptl_monitor_fall_all(struct ptl_shard *shard)
     ptl_msg_free(reason);
 }
 
-bool ptl_falls_work(struct ptl_shard *shard)
+uint64_t ptl_falls_work(struct ptl_shard *shard)
 {
     uint64_t units = FALL_UNITS;
 
-    return !work_off(shard, &units);
+    (void)work_off(shard, &units); /* ptl_ports_due() says whether some is left */
+    return UINT64_MAX;
 }
 
 void ptl_falls_drop(struct ptl_shard *shard)

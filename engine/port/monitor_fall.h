@@ -36,7 +36,7 @@ void ptl_monitor_fall_target(struct ptl_shard *shard, uint64_t observation, uint
 void ptl_monitor_fall_all(struct ptl_shard *shard);
 
 /* Go on telling.  Returns whether some is left for the next turn. */
-bool ptl_falls_work(struct ptl_shard *shard);
+uint64_t ptl_falls_work(struct ptl_shard *shard);
 
 /* Free what the falls hold; what they had to tell is freed with the monitors. */
 void ptl_falls_drop(struct ptl_shard *shard);

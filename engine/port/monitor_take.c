@@ -62,10 +62,11 @@ bool ptl_monitors_may_resume(const struct ptl_shard *shard)
     return ptl_monitor_put_off_any(&shard->ports->monitors) && all_are_told(shard);
 }
 
-void ptl_monitors_resume(struct ptl_shard *shard)
+uint64_t ptl_monitors_resume(struct ptl_shard *shard)
 {
     /* One may fail its link once more: the others wait for that, too. */
     while (ptl_monitors_may_resume(shard)) {
         set(shard, ptl_monitor_put_off_next(shard));
     }
+    return UINT64_MAX;
 }

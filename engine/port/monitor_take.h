@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ptl_monitoring;
 struct ptl_shard;
@@ -17,8 +18,8 @@ struct ptl_shard;
 /* A thread's monitor has arrived: set it, or put it off.  Owns: the shard. */
 void ptl_monitoring_take(struct ptl_shard *shard, struct ptl_monitoring *monitoring);
 
-/* Set those that were put off, as far as all failures have been told. */
-void ptl_monitors_resume(struct ptl_shard *shard);
+/* A step: set those that were put off, as far as all failures have been told. */
+uint64_t ptl_monitors_resume(struct ptl_shard *shard);
 
-/* Whether there are some that ptl_monitors_resume() would set. */
+/* Whether there are some that it would set. */
 bool ptl_monitors_may_resume(const struct ptl_shard *shard);

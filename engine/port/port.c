@@ -479,7 +479,7 @@ static uint32_t run_port(struct ptl_shard *shard, struct ptl_slot *slot)
     return run;
 }
 
-bool ptl_ports_run(struct ptl_shard *shard)
+uint64_t ptl_ports_run(struct ptl_shard *shard)
 {
     struct ptl_list now; /* who becomes ready meanwhile has its turn in the next one */
     uint32_t units = 0;
@@ -492,7 +492,7 @@ bool ptl_ports_run(struct ptl_shard *shard)
         units += run_port(shard, more->slot);
     }
     ptl_list_prepend_all(&shard->ports->ready, &now);
-    return !ptl_list_empty(&shard->ports->ready);
+    return UINT64_MAX;
 }
 
 void ptl_ports_unblock(struct ptl_shard *shard)
@@ -515,17 +515,18 @@ static struct ptl_port_more *first_retrying(const struct ptl_shard *shard)
                : ptl_container(shard->ports->retry.next, struct ptl_port_more, retrying);
 }
 
-void ptl_ports_retry(struct ptl_shard *shard, uint64_t now)
+uint64_t ptl_ports_retry(struct ptl_shard *shard)
 {
     struct ptl_port_more *more;
 
-    while ((more = first_retrying(shard)) != NULL && more->retry_at <= now) {
+    while ((more = first_retrying(shard)) != NULL && more->retry_at <= shard->now) {
         ptl_list_remove(&more->retrying);
         ptl_port_resume(shard, more->slot);
     }
+    return UINT64_MAX;
 }
 
-uint64_t ptl_ports_due(const struct ptl_shard *shard)
+uint64_t ptl_ports_retry_due(const struct ptl_shard *shard)
 {
     const struct ptl_port_more *more = first_retrying(shard);
 

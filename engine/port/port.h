@@ -131,8 +131,8 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op);
 void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
                            const struct ptl_msg *msg);
 
-/* Run what waits at ports that have room to go on.  Returns whether more is left. */
-bool ptl_ports_run(struct ptl_shard *shard);
+/* A step: run what waits at ports that have room to go on, a slice of it. */
+uint64_t ptl_ports_run(struct ptl_shard *shard);
 
 /*
  * A monitor of this living port has fired: run it, or let it wait behind what waits there already.
@@ -148,11 +148,11 @@ void ptl_ports_unblock(struct ptl_shard *shard);
 /* The port may go on: its wait for room or time is over. */
 void ptl_port_resume(struct ptl_shard *shard, struct ptl_slot *slot);
 
-/* Resume the ports whose wait is over at `now`. */
-void ptl_ports_retry(struct ptl_shard *shard, uint64_t now);
+/* A step: resume the ports whose wait is over. */
+uint64_t ptl_ports_retry(struct ptl_shard *shard);
 
 /* When the next such wait is over, or UINT64_MAX. */
-uint64_t ptl_ports_due(const struct ptl_shard *shard);
+uint64_t ptl_ports_retry_due(const struct ptl_shard *shard);
 
 /* The observation of this op cannot be kept for lack of memory: it is told so. */
 void ptl_observer_refuse(struct ptl_shard *shard, const struct ptl_op *op);

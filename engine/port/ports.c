@@ -3,15 +3,38 @@
 #include "engine/port/death.h"
 #include "engine/port/monitor_fall.h"
 #include "engine/port/monitor_put_off.h"
+#include "engine/port/monitor_take.h"
+#include "engine/port/room.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 
-void ptl_ports_begin(struct ptl_shard *shard)
+uint64_t ptl_ports_begin(struct ptl_shard *shard)
 {
     shard->ports->sent_in_turn = 0;
     shard->ports->estate_units = PTL_SLICE;
+    return UINT64_MAX;
+}
+
+/* Whether something is left that needs nothing but another slice. */
+static bool is_unfinished(const struct ptl_shard *shard)
+{
+    const struct ptl_shard_ports *ports = shard->ports;
+
+    return !ptl_list_empty(&ports->ready) || !ptl_list_empty(&ports->estates) ||
+           ports->monitors.falls != NULL || ptl_waiters_may_go_on(shard) ||
+           ptl_monitors_may_resume(shard);
+}
+
+uint64_t ptl_ports_due(struct ptl_shard *shard)
+{
+    if (is_unfinished(shard)) {
+        return 0;
+    }
+    uint64_t ports = ptl_ports_retry_due(shard), afters = ptl_afters_retry_due(shard);
+
+    return ports < afters ? ports : afters;
 }
 
 static int init(struct ptl_shard *shard)

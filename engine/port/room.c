@@ -181,7 +181,7 @@ static void look_at_some(struct ptl_shard *shard)
     }
 }
 
-void ptl_waiters_look(struct ptl_shard *shard)
+uint64_t ptl_waiters_look(struct ptl_shard *shard)
 {
     struct ptl_waiters *waiters = &shard->ports->waiters;
 
@@ -196,7 +196,14 @@ void ptl_waiters_look(struct ptl_shard *shard)
         waiters->news = false;
         look_at_some(shard);
     }
-    shard->unfinished |= !ptl_list_empty(&waiters->looked);
+    return UINT64_MAX;
+}
+
+bool ptl_waiters_may_go_on(const struct ptl_shard *shard)
+{
+    const struct ptl_waiters *waiters = &shard->ports->waiters;
+
+    return !ptl_list_empty(&waiters->looked) || (waiters->news && ptl_waiters_any(waiters));
 }
 
 void ptl_waiters_drop(struct ptl_shard *shard, bool tell_them)

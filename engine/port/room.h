@@ -32,8 +32,11 @@ void ptl_waiters_take(struct ptl_shard *shard, struct ptl_waiter *waiter);
 /* Whether a ring that somebody waits for has room since. */
 bool ptl_waiters_have_news(const struct ptl_shard *shard);
 
-/* Look who may go on. */
-void ptl_waiters_look(struct ptl_shard *shard);
+/* A step: look who may go on, a slice of them. */
+uint64_t ptl_waiters_look(struct ptl_shard *shard);
+
+/* Whether somebody may, or is still to be looked at. */
+bool ptl_waiters_may_go_on(const struct ptl_shard *shard);
 
 /* Tell everybody: the node stops.  And free all. */
 void ptl_waiters_drop(struct ptl_shard *shard, bool tell);

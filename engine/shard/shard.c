@@ -108,9 +108,9 @@ static void begin(struct ptl_shard *shard)
 }
 
 /*
- * Each step says when it is due again, and the soonest counts.  What a later step makes an earlier
- * one wait for is asked for by a step of its own near the end (ports_due and others in tower.c), or
- * is work that is left now (`unfinished`).
+ * Each step says when it is due again, and the soonest counts.  What a later step leaves for an
+ * earlier one is asked for by a step at the end (ptl_ports_due() and others), or is work that is
+ * left now (`unfinished`).
  */
 static void work(struct ptl_shard *shard)
 {

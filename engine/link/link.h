@@ -64,7 +64,7 @@ struct ptl_link {
     uint64_t failed_at; /* number of the last failure; what is older is stale */
     bool inherited;     /* failed_at is that of an earlier link, perhaps to another node */
 
-    /* DIALING: addresses.c, dialling.c */
+    /* DIALING: dial_addresses.c, dialling.c */
     struct ptl_dial *dial;   /* the attempt under way */
     char *addresses;         /* what is left of "HOST:PORT,HOST:PORT", or NULL */
     uint32_t addresses_size; /* of the block */

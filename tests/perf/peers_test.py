@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""What perf/peers makes of results, and that a measurement of its yardstick counts what it should.
+
+Nothing here looks at how fast anything is.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PEERS = ROOT / "perf" / "peers"
+sys.path.insert(0, str(PEERS))
+import figures
+import plot
+import systems
+import table
+import work
+
+
+def result(system, of, number, **more):
+    return {"system": system, "work": of, "round": number, "offered": 0, "lost": 0} | more
+
+
+def data_of(results):
+    titles = {"tcp": "bare TCP", "portolan": "portolan", "other": "Another"}
+    notes = {"tcp": "the yardstick", "portolan": "", "other": "promises less"}
+    return {"machine": {"processor": "X", "processors": 2, "kernel": "6", "load": 0}, "rounds": 3, "seconds": 1,
+            "took": 60, "time": "2020-01-01T00:00:00Z", "titles": titles, "notes": notes, "results": results}
+
+
+RESULTS = [
+    *(result("tcp", "request/1", number, rate=rate, p99_ns=1000)
+      for number, rate in enumerate((100, 160, 120))),
+    *(result("portolan", "request/1", number, rate=rate, p50_ns=500, p90_ns=700, p99_ns=2000, p999_ns=3000,
+             max_ns=4000) for number, rate in enumerate((40, 50, 60))),
+    *(result("other", "request/1", number, rate=rate, p99_ns=6000, lost=number)
+      for number, rate in enumerate((20, 10, 40))),
+    result("other", "mixed", 0, failed="no result within 45 s"),
+]
+
+
+class FiguresTest(unittest.TestCase):
+    figures = figures.Figures(data_of(RESULTS))
+
+    def test_a_figure_is_the_median_of_its_rounds(self):
+        self.assertEqual(self.figures.median("other", "request/1", "rate"), 20)
+        self.assertEqual(self.figures.spread("other", "request/1", "rate"), (10, 40))
+
+    def test_a_ratio_above_one_says_that_portolan_is_better(self):
+        self.assertEqual(self.figures.ratio("other", "request/1", "rate"), (2.5, 1.5, 5.0))
+        self.assertEqual(self.figures.ratio("other", "request/1", "p99_ns"), (3.0, 3.0, 3.0))
+
+    def test_there_is_no_ratio_without_both(self):
+        self.assertIsNone(self.figures.ratio("portolan", "request/1", "rate"))
+        self.assertIsNone(self.figures.ratio("other", "mixed", "p99_ns"))
+
+    def test_noise_is_how_far_the_yardstick_moved(self):
+        self.assertEqual(self.figures.noise("request/1", "rate"), 1.6)
+        self.assertIsNone(self.figures.noise("mixed", "rate"))
+
+
+class PageTest(unittest.TestCase):
+    page = table.page(data_of(RESULTS), ["peers-rate.svg"])
+
+    def test_the_page_tells_median_spread_ratio_and_loss(self):
+        self.assertIn("| Another | 20 (10 to 40) **×2.50** (1.50 to 5.00), lost 3 |", self.page)
+
+    def test_the_page_marks_where_the_yardstick_moved(self):
+        self.assertIn("| 1.60 **(moved)** |", self.page)
+
+    def test_the_page_tells_what_failed_and_what_each_promises(self):
+        self.assertIn("* Another, mixed, 1 of 3: no result within 45 s\n", self.page)
+        self.assertIn("* **Another**: promises less.\n", self.page)
+
+    def test_the_page_has_the_plots_that_were_drawn_and_no_other(self):
+        self.assertIn("(peers-rate.svg)", self.page)
+        self.assertNotIn("(peers-throughput.svg)", self.page)
+
+    def test_numbers_have_three_digits_and_a_unit(self):
+        for number, metric, text in ((1234567, "rate", "1.23 M"), (999.6, "rate", "1000"), (123.4, "rate", "123"),
+                                     (1500, "p50_ns", "1.5 µs"), (2e9, "bytes_per_second", "2 GB")):
+            self.assertEqual(table.human(number, metric), text)
+
+
+class PlotTest(unittest.TestCase):
+    def test_a_plot_shows_those_who_have_figures_for_it(self):
+        scripts = plot.scripts(data_of(RESULTS))
+        self.assertEqual(list(scripts), ["peers-percentiles.svg"])
+        self.assertIn('title "portolan"', scripts["peers-percentiles.svg"])
+        self.assertNotIn('title "Another"', scripts["peers-percentiles.svg"])
+
+    def test_no_two_systems_look_the_same(self):
+        names = [system.name for system in systems.all_systems()]
+        self.assertEqual(len({plot.style(names, name) for name in names}), len(names))
+
+
+class RunTest(unittest.TestCase):
+    def test_a_command_that_does_not_end_has_failed_and_is_stopped(self):
+        with tempfile.TemporaryDirectory() as folder:
+            mark = pathlib.Path(folder) / "pid"
+            with self.assertRaisesRegex(systems.Failed, "no result within 1 s"):
+                systems.run(["sh", "-c", f"echo $$ >{mark}; exec sleep 60"], longest=1)
+            self.assertFalse(pathlib.Path(f"/proc/{int(mark.read_text())}").exists())
+
+    def test_a_command_that_fails_says_why(self):
+        with self.assertRaisesRegex(systems.Failed, "exit code 3: sorry"):
+            systems.run(["sh", "-c", "echo sorry >&2; exit 3"])
+
+    def test_a_server_that_ends_is_not_waited_for(self):
+        server = systems.start(["true"])
+        try:
+            with self.assertRaisesRegex(systems.Failed, "the server has ended"):
+                systems.wait_for_port(systems.free_port(), server)
+        finally:
+            systems.stop(server)
+
+    def test_every_work_has_its_place_on_the_page(self):
+        told = {column.work for _, _, columns in table.TABLES for column in columns}
+        self.assertEqual(told, {each.name for each in work.EVERYTHING})
+
+
+class YardstickTest(unittest.TestCase):
+    """The whole way: the program of bare TCP, built here, and what the runner writes of it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.build = pathlib.Path(cls.folder.name)
+        (cls.build / "peers").mkdir()
+        sources = [PEERS / "tcp.c", *sorted((PEERS / "common").glob("*.c"))]
+        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu17", "-O1", "-D_GNU_SOURCE", "-I", ROOT, *sources,
+                        "-o", cls.build / "peers" / "peer_tcp", "-pthread", "-lm"], check=True, timeout=60)
+        command = [PEERS / "run", cls.build, "--rounds", "1", "--seconds", "0.5", "--only", "tcp",
+                   "--work", "one-way/16,request/1,request/64,mixed,connections"]
+        cls.done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def test_every_message_arrives_in_order_and_is_told(self):
+        self.assertEqual(self.done.returncode, 0, self.done.stdout.decode())
+        results = json.loads((self.build / "peers.json").read_text())["results"]
+        self.assertEqual([each["work"] for each in results],
+                         ["one-way/16", "request/1", "request/64", "mixed", "request/10%", "connections"])
+        for each in results:
+            self.assertNotIn("failed", each)
+            self.assertEqual((each["lost"], each["disordered"]), (0, 0), each)
+
+    def test_the_page_is_written_where_it_replaces_nothing(self):
+        page = (self.build / "peers-report" / "peers.md").read_text()
+        self.assertIn("## Request and reply, one at a time", page)
+        self.assertIn("| bare TCP | ", page)
+
+    def test_a_wrong_option_is_refused(self):
+        done = subprocess.run([self.build / "peers" / "peer_tcp", "request", "--port", "0"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"usage: peer_tcp", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

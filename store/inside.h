@@ -142,7 +142,8 @@ struct ptl_mark {
     uint64_t attachment; /* of a feed's owner: the last one */
     uint32_t epoch;      /* of a feed's key: the owner's when it was made */
     bool had;            /* the watcher's copy has it, or may have it */
-    bool is_owner;
+    bool is_owner : 1;
+    bool of_part : 1; /* else of a family */
 #ifdef PTL_PLANT_DELETE_ORDER
     bool deleted;
 #endif
@@ -195,9 +196,9 @@ struct ptl_store {
     struct ptl_table parts;
     struct ptl_table entries;
     struct ptl_owner *leaving;
-    struct ptl_watch *closing; /* watches that are freed, with many marks: a list of in_watched */
-    struct ptl_part *recent;   /* where the last set was, and the next one is likely; may be NULL */
-    struct ptl_mark *spare;    /* a list through in_watch.next */
+    struct ptl_mark *forgotten; /* by watches, to be freed: a list through in_watch.next */
+    struct ptl_part *recent; /* where the last set was, and the next one is likely; may be NULL */
+    struct ptl_mark *spare;  /* a list, too */
     uint32_t spares;
     uint64_t joins; /* given out, as are epochs */
     uint32_t epochs;
@@ -342,9 +343,12 @@ struct ptl_mark *ptl_mark_add(struct ptl_watch *watch, bool is_owner, void *of, 
 /* Take the oldest mark out, which stays until the next call; NULL when there is none. */
 struct ptl_mark *ptl_mark_take(struct ptl_watch *watch);
 
-/* Free them all, and what was taken last. */
-void ptl_marks_free(struct ptl_watch *watch);
+/* Free them all, and what was taken last; where they are many, let ptl_marks_work() free them. */
+void ptl_marks_end(struct ptl_watch *watch);
 void ptl_spares_free(struct ptl_store *store);
+
+/* Free up to `max` marks of those that watches have let go of.  Returns how many. */
+uint32_t ptl_marks_work(struct ptl_store *store, uint32_t max);
 
 /* There is something to take. */
 void ptl_watch_wake(struct ptl_watch *watch);
@@ -400,8 +404,3 @@ void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value);
 
 /* Take it out and free it.  Its part stays, even without entries. */
 void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed);
-
-/* ---- Watches (store/watch.c) -------------------------------------------------------------- */
-
-/* Free up to `max` marks of those that were freed with many.  Returns how many. */
-uint32_t ptl_watches_work(struct ptl_store *store, uint32_t max);

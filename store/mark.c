@@ -6,31 +6,31 @@
 /* ---- The set ------------------------------------------------------------------------------ */
 
 /* What a feed's marks name stays as long as they do. */
-static void hold(const struct ptl_watch *watch, void *of)
+static void hold(const struct ptl_mark *mark)
 {
-    if (of == NULL) {
+    if (mark->of == NULL) {
         return;
     }
-    if (watch->kind == PTL_FEED_VIA) {
-        ((struct ptl_part *)of)->node.size++;
+    if (mark->of_part) {
+        ((struct ptl_part *)mark->of)->node.size++;
     } else {
-        ((struct ptl_family *)of)->named++;
+        ((struct ptl_family *)mark->of)->named++;
     }
 }
 
-static void release(const struct ptl_watch *watch, void *of)
+static void release(struct ptl_store *store, void *of, bool of_part)
 {
     if (of == NULL) {
         return;
     }
-    if (watch->kind == PTL_FEED_VIA) {
+    if (of_part) {
         ptl_assert(((struct ptl_part *)of)->node.size > 0);
         ((struct ptl_part *)of)->node.size--;
-        ptl_part_tidy(watch->store, of);
+        ptl_part_tidy(store, of);
     } else {
         ptl_assert(((struct ptl_family *)of)->named > 0);
         ((struct ptl_family *)of)->named--;
-        ptl_family_tidy(watch->store, of);
+        ptl_family_tidy(store, of);
     }
 }
 
@@ -71,12 +71,13 @@ static struct ptl_mark *new_mark(struct ptl_store *store, struct ptl_span name)
     return mark;
 }
 
-static void free_mark(struct ptl_watch *watch, struct ptl_mark *mark)
+/* The last watch takes the spares along: none is kept when there is no watch. */
+static void free_mark(struct ptl_store *store, struct ptl_mark *mark)
 {
-    struct ptl_store *store = watch->store;
     void *of = mark->of;
+    bool of_part = mark->of_part;
 
-    if (store->spares < PTL_SPARE_MAX) {
+    if (store->watches > 0 && store->spares < PTL_SPARE_MAX) {
         mark->in_watch.next = store->spare;
         store->spare = mark;
         store->spares++;
@@ -84,7 +85,7 @@ static void free_mark(struct ptl_watch *watch, struct ptl_mark *mark)
         ptl_free(store->allocator, mark, size_of(mark->node.size));
     }
     /* Last: it may free the part or the family that the mark has named. */
-    release(watch, of);
+    release(store, of, of_part);
 }
 
 void ptl_spares_free(struct ptl_store *store)
@@ -107,25 +108,43 @@ static void unlink_mark(struct ptl_watch *watch, struct ptl_mark *mark)
     watch->owner_marks -= mark->is_owner;
 }
 
-static void free_untaken(struct ptl_watch *watch)
+/* Let go of all that it has not taken, in one step: ptl_marks_work() frees them, piece by piece. */
+static void forget_untaken(struct ptl_watch *watch)
 {
-    struct ptl_mark *mark = (struct ptl_mark *)ptl_table_empty(&watch->marks);
+    struct ptl_store *store = watch->store;
 
-    while (mark != NULL) {
-        struct ptl_mark *next = (struct ptl_mark *)mark->node.next;
-        free_mark(watch, mark);
-        mark = next;
+    ptl_table_drop(&watch->marks);
+    if (watch->oldest == NULL) {
+        return;
     }
+    watch->newest->in_watch.next = store->forgotten;
+    store->forgotten = watch->oldest;
     watch->oldest = NULL;
     watch->newest = NULL;
     watch->owner_marks = 0;
 }
 
-void ptl_marks_free(struct ptl_watch *watch)
+uint32_t ptl_marks_work(struct ptl_store *store, uint32_t max)
 {
-    free_untaken(watch);
+    uint32_t freed = 0;
+
+    for (; store->forgotten != NULL && freed < max; freed++) {
+        struct ptl_mark *mark = store->forgotten;
+        store->forgotten = mark->in_watch.next;
+        free_mark(store, mark);
+    }
+    return freed;
+}
+
+void ptl_marks_end(struct ptl_watch *watch)
+{
+    struct ptl_store *store = watch->store;
+    uint32_t few = watch->marks.count <= store->limits.drop_max ? watch->marks.count : 0;
+
+    forget_untaken(watch);
+    ptl_marks_work(store, few); /* what was forgotten last stands first */
     if (watch->taken != NULL) {
-        free_mark(watch, watch->taken);
+        free_mark(store, watch->taken);
         watch->taken = NULL;
     }
 }
@@ -160,11 +179,11 @@ static void put_last(struct ptl_watch *watch, struct ptl_mark *mark)
 
 /*
  * There is no memory for one mark: all of them go, and the watch begins anew.  "Everything" is a
- * set that needs no memory.
+ * set that needs no memory, nor time, however many keys it is said instead of.
  */
 static void mark_all(struct ptl_watch *watch)
 {
-    free_untaken(watch);
+    forget_untaken(watch);
     ptl_copy_stop(watch);
     watch->all = true;
     ptl_watch_wake(watch);
@@ -180,7 +199,8 @@ struct ptl_mark *ptl_mark_add(struct ptl_watch *watch, bool is_owner, void *of, 
         return NULL;
     }
     mark->of = of;
-    hold(watch, of);
+    mark->of_part = watch->kind == PTL_FEED_VIA;
+    hold(mark);
     mark->is_owner = is_owner;
     watch->owner_marks += is_owner;
     ptl_table_insert(&watch->marks, &mark->node, hash);
@@ -207,7 +227,7 @@ static void expect_takes(const struct ptl_watch *watch)
 struct ptl_mark *ptl_mark_take(struct ptl_watch *watch)
 {
     if (watch->taken != NULL) {
-        free_mark(watch, watch->taken);
+        free_mark(watch->store, watch->taken);
     }
     /* Only now: until this call its name was part of what the last take has told. */
     watch->taken = watch->oldest;
@@ -245,7 +265,7 @@ void ptl_mark_settle(struct ptl_watch *watch, struct ptl_mark *mark, bool has)
     /* It came and went between two takes: the copy never knew of it. */
     if (!mark->had && !has) {
         unlink_mark(watch, mark);
-        free_mark(watch, mark);
+        free_mark(watch->store, mark);
     }
 }
 

@@ -49,10 +49,8 @@ void ptl_store_free(struct ptl_store *store)
     if (store == NULL) {
         return;
     }
-    while (store->closing != NULL) {
-        ptl_watches_work(store, UINT32_MAX);
-    }
     ptl_assert(store->watches == 0);
+    ptl_marks_work(store, UINT32_MAX);
     /* Neither counts nor lists are kept up from here on: nobody will look at them. */
     struct ptl_entry *entry = (struct ptl_entry *)ptl_table_empty(&store->entries);
     while (entry != NULL) {
@@ -264,15 +262,13 @@ bool ptl_store_work(struct ptl_store *store, uint32_t max)
             end_leaving(store, owner);
         }
     }
-    while (store->closing != NULL && max > 0) {
-        max -= ptl_watches_work(store, max);
-    }
+    ptl_marks_work(store, max);
     return ptl_store_has_work(store);
 }
 
 bool ptl_store_has_work(const struct ptl_store *store)
 {
-    return store->leaving != NULL || store->closing != NULL;
+    return store->leaving != NULL || store->forgotten != NULL;
 }
 
 /* An owner that has too many entries to take them at once comes anew: as another of its ID. */

@@ -34,23 +34,25 @@ static void tell_owner(const struct ptl_owner *owner, struct ptl_change *change)
     change->source = ptl_owner_source(owner);
 }
 
-/* Take a piece of the copy; false when none is under way. */
-static bool take_copy(struct ptl_watch *feed, struct ptl_change *change)
+/* The copy has come to the next owner. */
+static void begin_owner(struct ptl_watch *feed, struct ptl_change *change)
 {
-    while (feed->cursor == NULL && feed->ahead != NULL) {
-        const struct ptl_owner *owner = feed->ahead;
-        feed->ahead = owner->in_via.next;
-        ptl_assert(owner->via == feed->via);
-        ptl_copy_stand_at(feed, ptl_copy_first(owner->parts));
-        if (feed->kind == PTL_FEED_VIA) {
-            tell_owner(owner, change);
-            return true;
-        }
+    const struct ptl_owner *owner = feed->ahead;
+
+    feed->ahead = owner->in_via.next;
+    ptl_assert(owner->via == feed->via);
+    ptl_copy_stand_at(feed, ptl_copy_first(owner->parts));
+    if (feed->kind == PTL_FEED_VIA) {
+        tell_owner(owner, change);
+    } else {
+        change->kind = PTL_CHANGE_NONE;
     }
+}
+
+static void take_copied(struct ptl_watch *feed, struct ptl_change *change)
+{
     const struct ptl_entry *entry = feed->cursor;
-    if (entry == NULL) {
-        return false;
-    }
+
     ptl_copy_stand_at(feed, ptl_copy_behind(entry));
     if (feed->kind == PTL_FEED_MERGED && entry->hidden) {
         /* Tell what ranks first: so no take passes by many entries to find one to tell. */
@@ -59,12 +61,22 @@ static bool take_copy(struct ptl_watch *feed, struct ptl_change *change)
         ptl_assert(entry != NULL); /* this one, at least */
     }
     tell_entry(entry, change);
-    return true;
 }
 
-/*
- * Told at once is only that the owner is there; its entries follow as a copy of this owner alone.
- */
+/* Take a piece of the copy; false when none is under way. */
+static bool take_copy(struct ptl_watch *feed, struct ptl_change *change)
+{
+    if (feed->cursor != NULL) {
+        take_copied(feed, change);
+        return true;
+    }
+    if (feed->ahead != NULL) {
+        begin_owner(feed, change);
+        return true;
+    }
+    return false;
+}
+
 static bool take_owner(struct ptl_watch *feed, const struct ptl_mark *mark,
                        struct ptl_change *change)
 {
@@ -152,19 +164,19 @@ static bool take_all(struct ptl_watch *watch)
 
 bool ptl_watch_take(struct ptl_watch *watch, struct ptl_change *change)
 {
-    struct ptl_mark *mark;
-
     *change = (struct ptl_change){.kind = PTL_CHANGE_ALL};
     if (take_all(watch) || take_copy(watch, change)) {
         return true;
     }
     /* A copy is finished before any mark is taken: a mark says what the copy lacks. */
-    while ((mark = ptl_mark_take(watch)) != NULL) {
-        if (take_mark(watch, mark, change)) {
-            return true;
-        }
-        *change = (struct ptl_change){.kind = PTL_CHANGE_ALL};
+    const struct ptl_mark *mark = ptl_mark_take(watch);
+    if (mark == NULL) {
+        watch->drained = true;
+        return false;
     }
-    watch->drained = true;
-    return false;
+    if (!take_mark(watch, mark, change)) {
+        ptl_assert(ptl_is_feed(watch)); /* what a watch's copy has as it is leaves no mark */
+        *change = (struct ptl_change){.kind = PTL_CHANGE_NONE};
+    }
+    return true;
 }

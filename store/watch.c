@@ -122,7 +122,7 @@ static void end(struct ptl_watch *watch)
 
     ptl_assert(store->watches > 0);
 
-    ptl_marks_free(watch);
+    ptl_marks_end(watch);
     store->watches--;
     if (store->watches == 0) {
         ptl_spares_free(store);
@@ -143,34 +143,14 @@ void ptl_watch_free(struct ptl_watch *watch)
     if (watch == NULL) {
         return;
     }
-    struct ptl_store *store = watch->store;
     if (ptl_is_feed(watch)) {
         close_feed(watch);
     } else {
         ptl_list_remove(&watch->family->watches, watch, in_watched);
-        ptl_family_tidy(store, watch->family);
+        ptl_family_tidy(watch->store, watch->family);
     }
     /* Marks are freed one by one: many of them go piece by piece, in ptl_store_work(). */
-    if (watch->marks.count > store->limits.drop_max) {
-        ptl_list_add(&store->closing, watch, in_watched);
-    } else {
-        end(watch);
-    }
-}
-
-uint32_t ptl_watches_work(struct ptl_store *store, uint32_t max)
-{
-    struct ptl_watch *watch = store->closing;
-    uint32_t freed = 0;
-
-    while (watch != NULL && freed < max && ptl_mark_take(watch) != NULL) {
-        freed++;
-    }
-    if (watch != NULL && watch->marks.count == 0) {
-        ptl_list_remove(&store->closing, watch, in_watched);
-        end(watch);
-    }
-    return freed;
+    end(watch);
 }
 
 /* ---- What is to be taken ------------------------------------------------------------------ */

@@ -48,6 +48,8 @@ enum ptl_change_kind {
     PTL_CHANGE_ADDED,   /* `key` is new: `value` is its value */
     PTL_CHANGE_CHANGED, /* `key` has another value: `value`, perhaps the same again */
     PTL_CHANGE_DELETED, /* `key` is gone */
+    /* of feeds only: */
+    PTL_CHANGE_NONE, /* a change that is void by now, or an owner without entries: take again */
     /* of ptl_feed_via() only: */
     PTL_CHANGE_OWNER, /* the owner has attached: its copy is empty now, its entries follow */
     PTL_CHANGE_LOST,  /* the owner is gone or attached elsewhere: drop what is not newer */
@@ -102,7 +104,8 @@ struct ptl_watch *ptl_feed_merged(struct ptl_store *store, struct ptl_span via, 
 void ptl_watch_free(struct ptl_watch *watch);
 
 /*
- * Take one change; false when nothing is left.  Needs no memory.
+ * Take one change; false when nothing is left.  Needs no memory, and looks at one only: who takes
+ * from a feed counts those that are PTL_CHANGE_NONE, which may be many.
  * Owns: the store; what `change` points to stays until the next take or change.
  */
 bool ptl_watch_take(struct ptl_watch *watch, struct ptl_change *change);

@@ -12,6 +12,9 @@
 /* Pieces that one outlet may make in one turn. */
 #define PIECES_A_TURN 16
 
+/* Of what its feed has had to tell, so many may be void in one piece. */
+#define VOIDS_A_PIECE 256
+
 /* A first copy of a watched family may be so large; the rest of it follows as changes. */
 #define COPY_BYTES ((size_t)1 << 20)
 
@@ -315,8 +318,10 @@ static bool make_some(struct batch *batch)
 {
     struct ptl_watch *watch = batch->outlet->watch;
     struct ptl_change change;
+    uint32_t voids = 0;
 
-    while (gathered(batch) < batch->packet_max && batch->outlet->first == NULL) {
+    while (gathered(batch) < batch->packet_max && batch->outlet->first == NULL &&
+           voids < VOIDS_A_PIECE) {
         if (!ptl_watch_take(watch, &change)) {
             flush(batch);
             return false;
@@ -333,6 +338,9 @@ static bool make_some(struct batch *batch)
         case PTL_CHANGE_CHANGED:
         case PTL_CHANGE_DELETED:
             gather(batch, &change);
+            break;
+        case PTL_CHANGE_NONE:
+            voids++;
             break;
         }
     }

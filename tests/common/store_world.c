@@ -114,13 +114,16 @@ void wake(void *data)
 
 const char *take(struct ptl_watch *watch)
 {
-    static const char *const kinds[] = {"all", "added", "changed", "deleted", "owner", "lost"};
+    static const char *const kinds[] = {"all",  "added", "changed", "deleted",
+                                        "none", "owner", "lost"};
     static char line[200];
     struct ptl_change change;
 
-    if (!ptl_watch_take(watch, &change)) {
-        return "";
-    }
+    do {
+        if (!ptl_watch_take(watch, &change)) {
+            return "";
+        }
+    } while (change.kind == PTL_CHANGE_NONE);
     const char *kind = kinds[change.kind];
     int size = snprintf(line, sizeof(line), "%s", kind);
     if (change.kind == PTL_CHANGE_OWNER || change.kind == PTL_CHANGE_LOST) {

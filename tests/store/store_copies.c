@@ -342,6 +342,9 @@ void mirror_take(struct mirror *mirror, const struct ptl_store *store, unsigned 
             check_mirror(mirror, store);
             return;
         }
+        if (change.kind == PTL_CHANGE_NONE) {
+            continue;
+        }
         if (change.kind == PTL_CHANGE_ALL) {
             memset(&mirror->together, 0, sizeof(mirror->together));
             memset(mirror->owners, 0, sizeof(mirror->owners));

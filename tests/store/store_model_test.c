@@ -138,6 +138,9 @@ static bool feed_one(struct world *world, unsigned from, unsigned to)
     if (!link->up || link->count == FLIGHT || !ptl_watch_take(link->feed, &change)) {
         return false;
     }
+    if (change.kind == PTL_CHANGE_NONE) {
+        return true;
+    }
     struct packet *packet = send(world, link);
     packet->kind = change.kind;
     if (change.kind == PTL_CHANGE_ALL) {
@@ -177,6 +180,8 @@ static int apply(struct world *world, struct ptl_store *store, unsigned via,
         break;
     case PTL_CHANGE_DELETED:
         result = ptl_store_del(store, &source, family, key);
+        break;
+    case PTL_CHANGE_NONE:
         break;
     case PTL_CHANGE_ADDED:
     case PTL_CHANGE_CHANGED:

@@ -560,6 +560,73 @@ static void store_lets_the_marks_of_a_watch_go_in_pieces(void **state)
     ptl_store_free(store);
 }
 
+/* "Everything" takes their place at once, however many they are. */
+static void store_forgets_what_a_watch_has_not_taken_in_pieces(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits wide = {16, 16, MANY, 100};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
+    struct ptl_source source = from("rain/snow", 1);
+    char key[16];
+
+    assert_int_equal(ptl_store_attach(store, &source), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(store, text("fam"), NULL, NULL);
+    drain(watch, PTL_CHANGE_ALL);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "key%u", i);
+        assert_int_equal(ptl_store_set(store, &source, text("fam"), text(key), text("old")), 0);
+    }
+    assert_int_equal(ptl_watch_pending(watch), 1000);
+    size_t before_bytes = world->memory.out_bytes;
+    test_memory_fail(&world->memory, 2); /* for the entry there is some, for its mark none */
+    assert_int_equal(ptl_store_set(store, &source, text("fam"), text("one more"), text("new")), 0);
+    test_memory_fail(&world->memory, 0);
+    assert_int_equal(ptl_watch_pending(watch), 1); /* all */
+    /* What its table had has gone; its marks are still there. */
+    assert_true(world->memory.out_bytes > before_bytes - 20000);
+    for (unsigned pieces = 0; pieces < 10; pieces++) {
+        before_bytes = world->memory.out_bytes;
+        assert_int_equal(ptl_store_work(store, 100), pieces < 9);
+        assert_in_range(before_bytes - world->memory.out_bytes, 1, 100 * 80);
+    }
+    assert_int_equal(drain(watch, PTL_CHANGE_ALL), 1);
+    ptl_watch_free(watch);
+    assert_int_equal(ptl_store_drop_via(store, text("snow")), 1);
+    while (ptl_store_work(store, 100)) {
+    }
+    ptl_store_free(store);
+}
+
+/* An owner that comes anew makes void what its feed has not taken, and is told of by one change. */
+static void store_looks_at_one_change_a_take(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits wide = {16, 16, MANY, 0};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
+    struct ptl_source source = from("rain/snow", 1), later = from("rain/snow", 2);
+    struct ptl_change change;
+    unsigned takes = 0, nones = 0;
+    char key[16];
+
+    assert_int_equal(ptl_store_attach(store, &source), PTL_STORE_DONE);
+    struct ptl_watch *feed = ptl_feed_via(store, text("snow"), NULL, NULL);
+    drain(feed, PTL_CHANGE_OWNER);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "key%u", i);
+        assert_int_equal(ptl_store_set(store, &source, text("fam"), text(key), text("old")), 0);
+    }
+    assert_int_equal(ptl_store_attach(store, &later), PTL_STORE_DONE);
+    assert_int_equal(ptl_watch_pending(feed), 1001);
+    for (; ptl_watch_take(feed, &change); takes++) {
+        nones += change.kind == PTL_CHANGE_NONE;
+        assert_int_equal(ptl_watch_pending(feed), 1000 - takes);
+    }
+    assert_int_equal(takes, 1001);
+    assert_int_equal(nones, 1000);
+    ptl_watch_free(feed);
+    ptl_store_free(store);
+}
+
 static char *numbered(unsigned number, char room[static 16])
 {
     snprintf(room, 16, "key%u", number);
@@ -705,6 +772,8 @@ int main(int argc, char **argv)
         TEST(store_keeps_what_is_set_while_a_replacement_ends),
         TEST(store_walks_step_over_no_family_of_which_only_marks_are_left),
         TEST(store_lets_the_marks_of_a_watch_go_in_pieces),
+        TEST(store_forgets_what_a_watch_has_not_taken_in_pieces),
+        TEST(store_looks_at_one_change_a_take),
         TEST(store_finds_keys_at_once_that_were_made_to_collide),
     };
 

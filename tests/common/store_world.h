@@ -51,7 +51,8 @@ void assert_shows(struct world *world, const char *family, const char *key, cons
 /* For watches with the world as their data: it counts. */
 void wake(void *data);
 
-/* The next change that is one, as text: "added fam/a=1", "deleted fam/a", "all", "owner leaf 7", "". */
+/* The next change but PTL_CHANGE_NONE, as text: "added fam/a=1", "deleted fam/a", "all",
+ * "owner leaf 7", "". */
 const char *take(struct ptl_watch *watch);
 
 /* Take until nothing is left, and count what is told of `kind`. */

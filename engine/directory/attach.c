@@ -112,7 +112,7 @@ static void say_global(struct ptl_shard *shard, struct ptl_link *link)
     }
     begin(shard, "g_global");
     say_or_fail(shard, link, 1);
-    if (link->db.said_global && (link->peer_features & PTL_FEATURE_DATABASE) == 0 &&
+    if (link->db.peer == PTL_PEER_GLOBAL && (link->peer_features & PTL_FEATURE_DATABASE) == 0 &&
         link->state == PTL_LINK_UP && ptl_directory_say_set(shard, link) < 0) {
         ptl_link_fail(shard, link, PTL_ENOMEM);
     }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "engine/directory/op_words.h"
+#include "engine/link/peer_role.h"
 #include "engine/message/name.h"
 #include "engine/portolan.h"
 #include "engine/shard/list.h"
@@ -39,9 +40,9 @@ struct ptl_shard;
 struct ptl_peer {
     uint64_t hash;
     struct ptl_port port; /* its node port: where requests go */
-    bool global;          /* it said so */
+    uint8_t role;         /* enum ptl_peer_role: what it said */
+    /* Facts beside it, which hold or not in any role. */
     bool knows_owners;
-    bool attached;        /* to us: its entries came through us */
     bool ignored;         /* something it brought does not count: another source counts more */
     bool asking;          /* it is to be asked to tell all once more */
     bool failing;         /* what it had to be told is lost: its link is to be failed */

@@ -56,7 +56,7 @@ static void mirror(struct ptl_shard *shard, struct ptl_span node)
     struct ptl_item item;
 
     ptl_assert(has(shard, family_l()));
-    if (peer == NULL || !peer->global) {
+    if (peer == NULL || peer->role != PTL_PEER_GLOBAL) {
         return;
     }
     if (ptl_store_get(shard->directory->store, family_l(), node, &item) &&
@@ -184,7 +184,7 @@ static void enter_global(struct ptl_shard *shard)
         open_internal(shard, &to_mirrors, family_l());
     }
     while ((peer = ptl_map_next(&shard->directory->peers, &at)) != NULL) {
-        if (peer->global) {
+        if (peer->role == PTL_PEER_GLOBAL) {
             ptl_mesh_peer(shard, peer);
         }
     }

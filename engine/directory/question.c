@@ -33,7 +33,7 @@ static bool waits_for_role(struct ptl_shard *shard, const struct ptl_question *q
         return false;
     }
     const struct ptl_peer *peer = ptl_peer_find(shard, ptl_port_node(&q->to));
-    return peer != NULL && peer->attached;
+    return peer != NULL && peer->role == PTL_PEER_ATTACHED;
 }
 
 /*

@@ -335,7 +335,9 @@ static int begin_database(struct ptl_replacing *r, struct ptl_dir_by by)
 
     r->by_global = by.global;
     r->attachment = by.global ? UINT64_MAX : by.attachment | PTL_ATTACHMENT_HERE;
-    r->peer->attached = !r->by_global;
+    if (!r->by_global) { /* else it has said so before; without memory for that its link ends */
+        ptl_peer_role_enter(&r->peer->role, PTL_PEER_ATTACHED);
+    }
     r->peer->knows_owners |= by.ours;
     r->families = err == PTL_OK ? head.count : 0;
     return PTL_OK;

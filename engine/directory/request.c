@@ -34,7 +34,7 @@ static bool knows_owners(const struct ptl_link *link)
 
 static bool brings_owners(const struct ptl_inquiry *q)
 {
-    return q->link->db.said_global && knows_owners(q->link);
+    return q->link->db.peer == PTL_PEER_GLOBAL && knows_owners(q->link);
 }
 
 static int unannounced(const struct ptl_inquiry *q)
@@ -96,8 +96,8 @@ static struct ptl_dir_words words_by(const struct ptl_inquiry *q, enum ptl_direc
 
     return (struct ptl_dir_words){
         .kind = kind,
-        .by = {.attachment = db->said_global ? 0 : db->attachment,
-               .global = db->said_global,
+        .by = {.attachment = db->peer == PTL_PEER_GLOBAL ? 0 : db->attachment,
+               .global = db->peer == PTL_PEER_GLOBAL,
                .ours = knows_owners(q->link)},
     };
 }
@@ -116,11 +116,10 @@ static int take_global(struct ptl_inquiry *q)
     if (err < 0) {
         return err;
     }
-    if (!q->link->db.said_global) {
-        q->link->db.said_global = true;
+    if (q->link->db.peer != PTL_PEER_GLOBAL) {
+        ptl_peer_role_enter(&q->link->db.peer, PTL_PEER_GLOBAL);
         ptl_link_log_global(q->shard, q->link);
     }
-    q->link->db.attached = false;
     if (ptl_node_is_global(q->shard->node) && !knows_owners(q->link)) {
         return ptl_directory_say_set(q->shard, q->link);
     }
@@ -213,11 +212,9 @@ static int take_slave(struct ptl_inquiry *q)
     if (!has_database(q) || brings_owners(q)) {
         return PTL_OK; /* a node of ours that is global by now brings its entries with owners */
     }
-    bool before = q->link->db.attached;
-    q->link->db.attached = !q->link->db.said_global;
     int err = take_database(q);
-    if (err < 0) {
-        q->link->db.attached = before;
+    if (err == PTL_OK && q->link->db.peer != PTL_PEER_GLOBAL) {
+        ptl_peer_role_enter(&q->link->db.peer, PTL_PEER_ATTACHED);
     }
     return err;
 }
@@ -227,14 +224,14 @@ static int take_set(struct ptl_inquiry *q)
     if (brings_owners(q)) {
         return PTL_OK;
     }
-    return q->link->db.said_global ? take_database(q) : unannounced(q);
+    return q->link->db.peer == PTL_PEER_GLOBAL ? take_database(q) : unannounced(q);
 }
 
 static int take_update(struct ptl_inquiry *q)
 {
     struct ptl_span family;
 
-    if (!q->link->db.said_global && !q->link->db.attached) {
+    if (q->link->db.peer == PTL_PEER_UNSAID) {
         return unannounced(q);
     }
     if (brings_owners(q)) {

@@ -43,7 +43,8 @@ static void enter(struct ptl_shard_directory *directory, enum ptl_role role)
 /* Tell it our part of the database, as it understands it; once more if that goes on already. */
 static void feed(struct ptl_shard *shard, struct ptl_peer *peer)
 {
-    bool by_owner = peer->knows_owners && peer->global && ptl_directory_is_global(shard->directory);
+    bool by_owner = peer->knows_owners && peer->role == PTL_PEER_GLOBAL &&
+                    ptl_directory_is_global(shard->directory);
 
     ptl_mesh_addresses(shard); /* where others listen is never told as it was before the link */
     if (ptl_outlet_feed(shard, peer, by_owner) < 0) {
@@ -78,8 +79,7 @@ void ptl_roles_take_peer_global(struct ptl_shard *shard, const struct ptl_op *op
         ptl_directory_fail(shard, op->node, PTL_ENOMEM);
         return;
     }
-    peer->global = true;
-    peer->attached = false;
+    ptl_peer_role_enter(&peer->role, PTL_PEER_GLOBAL);
     peer->knows_owners = ptl_dir_words(op).knows_owners;
     /* What it gave us as an ordinary node it brings itself from now on; and all it brought before
      * it brings anew. */
@@ -131,7 +131,7 @@ static void leave_master(struct ptl_shard *shard)
                                   ? ptl_peer_find(shard, ptl_port_node(&directory->master))
                                   : NULL;
 
-    if (master != NULL && master->global) {
+    if (master != NULL && master->role == PTL_PEER_GLOBAL) {
         directory->master_until = shard->now + MASTER_STAYS_NS;
         enter(directory, PTL_ROLE_BECOMING);
         return;
@@ -155,7 +155,7 @@ void ptl_roles_take_global(struct ptl_shard *shard, const struct ptl_op *op)
     ptl_questions_again(shard);
     ptl_directory_say_global(shard);
     while ((peer = ptl_map_next(&directory->peers, &at)) != NULL) {
-        if (peer->global) {
+        if (peer->role == PTL_PEER_GLOBAL) {
             feed(shard, peer);
         }
     }
@@ -205,7 +205,7 @@ void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node)
         ptl_peers_ask_again(shard);
         return;
     }
-    bool was_global = peer->global;
+    bool was_global = peer->role == PTL_PEER_GLOBAL;
     ptl_replacing_drop(shard, peer);
     ptl_outlets_close(peer);
     ptl_peer_remove(shard, peer);

@@ -29,7 +29,7 @@ static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_
 /* How much the operator has to know of it. */
 static enum ptl_log_level weight_of(const struct ptl_link *link, bool was_up, int err)
 {
-    bool holds = link->seeds != 0 || link->db.said_global;
+    bool holds = link->seeds != 0 || link->db.peer == PTL_PEER_GLOBAL;
 
     if (was_up && !ptl_link_is_to_stay(link)) {
         bool gone = err == PTL_ECLOSED || err > PTL_EFULL; /* or the kernel's word for it */

@@ -19,6 +19,7 @@
 
 #include "engine/link/leavings.h"
 #include "engine/link/observed.h"
+#include "engine/link/peer_role.h"
 #include "engine/link/shard_links.h"
 #include "engine/port/fullness.h"
 #include "engine/portolan.h"
@@ -43,10 +44,13 @@ enum ptl_link_asked {
     PTL_LINK_ASKED,  /* it has come: there is nothing more to learn, for now */
 };
 
-/* What a link has announced of databases; begins anew with each connection. */
+/*
+ * What a link has announced of databases; begins anew with each connection.  The peer's role is a
+ * state; what we have said of us are facts that do not depend on each other: a master is asked for
+ * a while longer when we are global, and any peer may be a seed.
+ */
 struct ptl_link_database {
-    bool said_global;        /* the peer: it is global */
-    bool attached;           /* the peer: to us */
+    uint8_t peer;            /* enum ptl_peer_role: what it has said of itself */
     bool master;             /* we are attached to the peer */
     bool told_seed;          /* the peer is a seed of ours, and shard 0 knows */
     bool said_we_are_global; /* we said so */
@@ -145,7 +149,7 @@ static inline bool ptl_link_runs_on(const struct ptl_link *link,
  * together, should stay. */
 static inline bool ptl_link_is_to_stay(const struct ptl_link *link)
 {
-    return link->dialled || link->seeds != 0 || link->db.said_global;
+    return link->dialled || link->seeds != 0 || link->db.peer == PTL_PEER_GLOBAL;
 }
 
 struct ptl_link *ptl_link_find(struct ptl_shard *shard, struct ptl_span node);

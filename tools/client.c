@@ -145,8 +145,7 @@ static int wait_until(struct ptl_client *client, const bool *fact, unsigned time
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
-/* Seeds as given, else those of the environment, else the default. */
-static int find_seeds(const struct ptl_options *options, struct ptl_list *seeds)
+int ptl_client_seeds(const struct ptl_options *options, struct ptl_list *seeds)
 {
     const char *variable = getenv("PORTOLAN_SEED");
 
@@ -158,8 +157,7 @@ static int find_seeds(const struct ptl_options *options, struct ptl_list *seeds)
     return ptl_options_address("PORTOLAN_SEED", seeds->items[0]);
 }
 
-/* "HOST/cli/RANDOM" */
-static void make_id(char id[PTL_NODE_ID_MAX])
+void ptl_client_make_id(char id[PTL_NODE_ID_MAX])
 {
     char host[PTL_NODE_ID_MAX];
     uint32_t random[2] = {0, 0};
@@ -205,9 +203,9 @@ static int open_client(struct ptl_client *client)
     client->doubt = "is the port alive?";
     pthread_mutex_init(&client->lock, NULL);
     ptl_journal_init(&client->journal, options->log);
-    make_id(client->id);
+    ptl_client_make_id(client->id);
 
-    int code = find_seeds(options, &client->seeds);
+    int code = ptl_client_seeds(options, &client->seeds);
     if (code == PTL_EXIT_OK) {
         code = ptl_secret_find(options, &client->secret);
     }

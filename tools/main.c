@@ -1,6 +1,7 @@
 #include "tools/command.h"
 
 #include "engine/portolan.h"
+#include "tools/bench/command.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,9 @@ static const char help[] =
     "  portolan db watch  FAMILY [KEY]        print what is there and every change, a line each\n"
     "  portolan nodes                         print who is in the network\n"
     "  portolan trace NODE                    print its links, and theirs, as a tree from NODE on\n"
+    "  portolan bench PATTERN                 load a node and say how it bears it: see portolan "
+    "bench\n"
+    "                                         --help\n"
     "  portolan gensecret                     print a fresh secret\n"
     "  portolan --help | --version\n"
     "\n"
@@ -42,8 +46,8 @@ static const char help[] =
     "                       (until others have it as their seed and ask for the database)\n"
     "  --shards N           threads, 1 to 64                           [one a processor]\n"
     "  --framing LIST       what is spoken, best first                 [cbor,json]\n"
-    "  --service NAME       a built-in port: echo, sink; its ID is     [none]\n"
-    "                       a key of the family of that name\n"
+    "  --service NAME       a built-in port: echo, sink, bench; its    [none]\n"
+    "                       ID is a key of the family of that name\n"
     "                       (the function portolan::echo can always be spawned)\n"
     "  --max-message BYTES  refuse larger messages                     [67108864]\n"
     "  --max-spawned COUNT  ports that one other node may spawn here   [100000]\n"
@@ -54,7 +58,9 @@ static const char help[] =
     "  --node ID            this client's own ID      [HOST/cli/RANDOM]\n"
     "  --timeout SECONDS    wait so long for an answer; mon, db watch, db set --hold: for a link\n"
     "                       [10; nodes, trace: 2 for each node that is asked]\n"
-    "  --log LEVEL          log to standard error     [off]\n"
+    "  --log LEVEL          log to standard error     [off]\n";
+
+static const char more_help[] =
     "db set, db watch\n"
     "  --hold               set it from here: it is gone when this command is ended; the log says\n"
     "                       \"holding FAMILY KEY\" (info) once the node shows it\n"
@@ -68,9 +74,7 @@ static const char help[] =
     "  --secret-file F      the same, from a file that only its owner may read\n"
     "                       [PORTOLAN_SECRET, else ~/.config/portolan/secret, made on first use]\n"
     "                       less than 16 bytes do for loopback addresses only\n"
-    "\n";
-
-static const char more_help[] =
+    "\n"
     "db        An entry is owned by the node that set it and is gone when that node is.  Of "
     "several\n"
     "          nodes' values for a key that of the lowest node ID shows.  Families are letters,\n"
@@ -138,6 +142,9 @@ int main(int argc, char **argv)
 {
     struct ptl_options options;
 
+    if (argc > 1 && strcmp(argv[1], "bench") == 0) {
+        return ptl_command_bench(argc - 1, argv + 1); /* it has options of its own */
+    }
     int code = ptl_options_parse(argc, argv, &options);
     if (code != PTL_EXIT_OK) {
         return code;

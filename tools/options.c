@@ -80,6 +80,7 @@ static const struct {
     {"db", CLIENT_OPTIONS},
     {"nodes", CLIENT_OPTIONS "all json "},
     {"trace", CLIENT_OPTIONS},
+    {"bench", CLIENT_OPTIONS "json max-message shards "},
     {"gensecret", " "},
     {"send", CLIENT_OPTIONS},
     {"call", CLIENT_OPTIONS},

@@ -1,5 +1,6 @@
 #include "tools/services.h"
 
+#include "tools/bench/service.h"
 #include "tools/network_service.h"
 #include "tools/replies.h"
 #include "tools/reply.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char ptl_service_names[] = "echo, sink, portolan::echo";
+const char ptl_service_names[] = "echo, sink, bench, portolan::echo";
 
 /*
  * A reply may be a request to another echo, or to this one, which has two values less.  So what one
@@ -187,6 +188,7 @@ static const struct {
 } services[] = {
     {"echo", start_echo},
     {"sink", start_sink},
+    {"bench", ptl_bench_service_start},
     {"portolan::echo", start_nothing},
 };
 

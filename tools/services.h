@@ -3,10 +3,11 @@
  *
  *   echo             ["echo", VALUE..., REPLYPORT] -> REPLYPORT: [VALUE...]
  *   sink             counts what it gets; ["count", REPLYPORT] -> REPLYPORT: [COUNT]
+ *   bench            the other end of `portolan bench`: see tools/bench/service.h
  *   portolan::echo   an init function: makes such an echo port, whoever spawns it
  *   portolan         always there: see tools/network_service.h
  *
- * echo and sink enter themselves in the database: NODE#echo is a key of family `echo`.
+ * echo, sink and bench enter themselves in the database: NODE#echo is a key of family `echo`.
  *
  * Messages that make no sense to a service are dropped: they shall cost nobody else anything.  Nor
  * shall an asker that does not take its answers: see tools/replies.h.

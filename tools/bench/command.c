@@ -1,0 +1,101 @@
+#include "tools/bench/command.h"
+
+#include "tools/bench/drive.h"
+#include "tools/bench/help.h"
+#include "tools/bench/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- The other end ------------------------------------------------------------------------- */
+
+static int find_word(int argc, char **argv, const char *word)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], word) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* "bench --server ..." is "run ... --service bench". */
+static int serve(int argc, char **argv, int server)
+{
+    char **words = calloc((size_t)argc + 4, sizeof *words);
+    char run[] = "run";
+    char option[] = "--service";
+    char name[] = "bench";
+    struct ptl_options options;
+    int count = 0;
+
+    if (!words) {
+        return ptl_complain(PTL_EXIT_OTHER, "no memory");
+    }
+    words[count++] = argv[-1];
+    words[count++] = run;
+    words[count++] = option;
+    words[count++] = name;
+    for (int i = 1; i < argc; i++) {
+        if (i != server) {
+            words[count++] = argv[i];
+        }
+    }
+    int code = ptl_options_parse(count, words, &options);
+    if (code == PTL_EXIT_OK) {
+        code = ptl_command_run(&options);
+    }
+    free(words);
+    return code;
+}
+
+/* ---- The load ------------------------------------------------------------------------------ */
+
+static int report(const struct ptl_bench_options *options, const struct ptl_bench_result *result)
+{
+    bool good = options->common.json ? ptl_bench_report_json(options, result)
+                                     : ptl_bench_report_text(options, result);
+
+    return good ? ptl_bench_verdict(options, result)
+                : ptl_complain(PTL_EXIT_OTHER, "cannot write: %s", strerror(errno));
+}
+
+static int load_and_report(const struct ptl_bench_options *options)
+{
+    struct ptl_bench_load *load = malloc(sizeof *load);
+    struct ptl_bench_result result = {.seconds = 0};
+
+    if (!load) {
+        return ptl_complain(PTL_EXIT_OTHER, "no memory");
+    }
+    int code = ptl_bench_load_open(load, options);
+    if (code == PTL_EXIT_OK) {
+        code = ptl_bench_drive(load, &result);
+    }
+    ptl_bench_load_close(load);
+    if (code == PTL_EXIT_OK) {
+        code = report(options, &result);
+    }
+    ptl_bench_drive_free(&result);
+    free(load);
+    return code;
+}
+
+int ptl_command_bench(int argc, char **argv)
+{
+    struct ptl_bench_options options;
+    int server = find_word(argc, argv, "--server");
+
+    if (server > 0) {
+        return serve(argc, argv, server);
+    }
+    int code = ptl_bench_options_parse(argc, argv, &options);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    if (options.common.help) {
+        return ptl_bench_help() ? PTL_EXIT_OK : PTL_EXIT_OTHER;
+    }
+    return load_and_report(&options);
+}

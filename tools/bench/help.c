@@ -1,0 +1,92 @@
+#include "tools/bench/help.h"
+
+#include "tools/bench/pattern.h"
+
+#include <stdio.h>
+
+/* In pieces: a compiler need not take one of more than 4095 characters. */
+static const char head[] =
+    "portolan bench - load a node over the wire, and say how fast and how late it answers\n"
+    "\n"
+    "  portolan run --service bench ...       the other end, or the same as portolan bench "
+    "--server\n"
+    "  portolan bench PATTERN [OPTION...]     the load\n"
+    "\n"
+    "patterns\n";
+
+static const char load_options[] =
+    "\n"
+    "how much\n"
+    "  --in-flight N        closed loop: so many messages are under way, of all ports together\n"
+    "                       [one-way: 8192; others: 1; one a port at least]\n"
+    "  --rate R             open loop: R messages a second (5000, 50k, 1.5M), of all ports "
+    "together;\n"
+    "                       latency counts from the time that a message was due, so that what\n"
+    "                       stalls the system shows in every percentile\n"
+    "  --arrivals A         with --rate: constant, or poisson           [constant]\n"
+    "  --size BYTES         of a message; or a mix by weights, 16:90,1024:9,65536:1   [16]\n"
+    "  --ports N            pairs of ports                              [1]\n"
+    "  --links N            nodes of this end, each with its own link   [1]\n"
+    "  --shards N           threads of each of them (of the other end: those of its run)  [1]\n"
+    "  --warm-up TIME       before anything is measured: 1, 200ms, 1m   [1]\n"
+    "  --duration TIME      what is measured                            [10]\n"
+    "  --random-seed N      repeats the draws of sizes and arrivals     [1]\n"
+    "  --stall TIME         one handler of the other end sleeps so long, a second at most, to see\n"
+    "                       that it shows\n"
+    "to whom\n"
+    "  --seed HOST:PORT     the network                                 [as of other commands]\n"
+    "  --target NODE        whom to load, may be given several times    [the node at the seed]\n"
+    "  --node, --secret, --secret-file, --framing, --log, --max-message\n"
+    "                       as of other commands: see portolan --help\n"
+    "  --timeout SECONDS    wait so long for an answer, and for the last messages  [10]\n"
+    "what comes of it\n"
+    "  --json               one object instead of the summary\n"
+    "\n";
+
+static const char meaning[] =
+    "A message of one-way is acknowledged now and then: of every eighth part of what may be under\n"
+    "way, of some ten thousand a second of each port with --rate.  Its latency is that of such a\n"
+    "message, to its acknowledgement and no less than a round trip.  Messages are numbered; in "
+    "those\n"
+    "of less than 8 bytes, and with --framing json, the number stands beside the bytes asked for.\n"
+    "\n"
+    "keys of --json\n"
+    "  pattern, loop (open, closed), ports, links, rate_wanted and arrivals or in_flight,\n"
+    "  random_seed\n"
+    "  seconds              measured\n"
+    "  messages, rate, bytes_per_second\n"
+    "                       acknowledged while it was measured, and a second\n"
+    "  sent, acknowledged, received (by the other end; null: not known), lost, reordered\n"
+    "                       of the whole run, its warm-up included\n"
+    "  refused              sends that found no room and were tried again\n"
+    "  unsent               due by --rate, and not sent before the end\n"
+    "  latency_ns           {count, min, mean, p50, p90, p99, p99_9, p99_99, max}\n"
+    "  closed_loop_ns       with --rate, the same: what of these messages a closed loop with one\n"
+    "                       under way at each port had sent, from when it was sent\n"
+    "  cpu_ns_here, cpu_ns_there\n"
+    "                       of the processors for one message, by each end's process (null: not\n"
+    "                       known)\n"
+    "  ending               \"done\", or why it ended before its time\n"
+    "  exit                 the exit code\n"
+    "\n"
+    "exit codes\n"
+    "  0  done\n"
+    "  1  the command line is wrong\n"
+    "  2  a node of this end cannot start\n"
+    "  3  the target cannot be reached, or went away: the summary is of what came before\n"
+    "  4  the target lacks the service\n"
+    "  5  messages were lost or reordered, or anything else\n"
+    "  130, 143  ended by SIGINT or SIGTERM, after the summary\n";
+
+bool ptl_bench_help(void)
+{
+    const struct ptl_bench_pattern *pattern;
+
+    fputs(head, stdout);
+    for (unsigned i = 0; (pattern = ptl_bench_pattern_at(i)) != NULL; i++) {
+        printf("  %-10s %s\n", pattern->name, pattern->what);
+    }
+    fputs(load_options, stdout);
+    fputs(meaning, stdout);
+    return fflush(stdout) == 0 && !ferror(stdout);
+}

@@ -1,0 +1,374 @@
+#include "tools/bench/load.h"
+
+#include "tools/bench/words.h"
+#include "tools/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define STOP_MS 2000
+
+/* ---- Nodes of ours ------------------------------------------------------------------------- */
+
+/* "ID", or "ID/1" and so on where there are several. */
+static void name_link(const struct ptl_bench_load *load, const char *first, unsigned number,
+                      char id[PTL_NODE_ID_MAX])
+{
+    if (load->options->links > 1) {
+        snprintf(id, PTL_NODE_ID_MAX, "%.180s/%u", first, number);
+    } else {
+        snprintf(id, PTL_NODE_ID_MAX, "%s", first);
+    }
+}
+
+static int start_links(struct ptl_bench_load *load)
+{
+    const struct ptl_options *options = &load->options->common;
+    struct ptl_bench_linking linking = {
+        .options = options,
+        .seeds = &load->seeds,
+        .secret = &load->secret,
+        .journal = &load->journal,
+    };
+    char first[PTL_NODE_ID_MAX];
+    char id[PTL_NODE_ID_MAX];
+    int code = PTL_EXIT_OK;
+
+    ptl_client_make_id(first);
+    snprintf(load->run, sizeof load->run, "%s", strrchr(first, '/') + 1);
+    load->links = calloc(load->options->links, sizeof *load->links);
+    if (!load->links) {
+        return ptl_complain(PTL_EXIT_OTHER, "no memory for %llu links",
+                            (unsigned long long)load->options->links);
+    }
+    while (code == PTL_EXIT_OK && load->link_count < load->options->links) {
+        name_link(load, options->node ? options->node : first, load->link_count, id);
+        code = ptl_bench_link_start(&load->links[load->link_count++], &linking, id);
+    }
+    return code;
+}
+
+/* ---- Targets ------------------------------------------------------------------------------- */
+
+static int find_target(struct ptl_bench_load *load, const char *id)
+{
+    struct ptl_bench_target throwaway;
+    unsigned timeout_ms = load->options->common.timeout_ms;
+    int code = ptl_bench_target_find(&load->targets[load->target_count++], load->links[0].node, id,
+                                     timeout_ms);
+
+    for (unsigned i = 1; code == PTL_EXIT_OK && i < load->link_count; i++) {
+        code = ptl_bench_target_find(&throwaway, load->links[i].node, id, timeout_ms);
+    }
+    return code;
+}
+
+static int find_targets(struct ptl_bench_load *load)
+{
+    const struct ptl_list *wanted = &load->options->targets;
+    int code = PTL_EXIT_OK;
+
+    if (wanted->count == 0) {
+        return find_target(load, load->links[0].seed_id);
+    }
+    for (size_t i = 0; code == PTL_EXIT_OK && i < wanted->count; i++) {
+        code = find_target(load, wanted->items[i]);
+    }
+    return code;
+}
+
+static int target_is_gone(struct ptl_node *node, const struct ptl_port *port,
+                          const struct ptl_msg *reason, void *data)
+{
+    struct ptl_bench_load *load = data;
+    char *json = ptl_msg_json(reason);
+    uint64_t one = 1;
+
+    (void)node;
+    pthread_mutex_lock(&load->lock);
+    if (!load->is_gone) {
+        load->is_gone = true;
+        snprintf(load->gone, sizeof load->gone, "%s is gone: %s", ptl_port_id(port),
+                 json ? json : "(no memory)");
+    }
+    pthread_mutex_unlock(&load->lock);
+    free(json);
+    while (write(load->event, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    return 0;
+}
+
+bool ptl_bench_load_is_gone(struct ptl_bench_load *load, char why[512])
+{
+    pthread_mutex_lock(&load->lock);
+    bool is_gone = load->is_gone;
+    if (is_gone) {
+        memcpy(why, load->gone, sizeof load->gone);
+    }
+    pthread_mutex_unlock(&load->lock);
+    return is_gone;
+}
+
+/* Every node of ours watches every target: each has a link of its own to it. */
+static int watch_targets(struct ptl_bench_load *load)
+{
+    int err = 0;
+
+    for (unsigned i = 0; err == 0 && i < load->link_count; i++) {
+        for (unsigned k = 0; err == 0 && k < load->target_count; k++) {
+            err = ptl_monitor(load->links[i].node, &load->targets[k].service, target_is_gone, load,
+                              NULL);
+        }
+    }
+    return err < 0 ? ptl_complain_refused("watch the targets", err) : PTL_EXIT_OK;
+}
+
+static int begin_run(struct ptl_bench_load *load)
+{
+    int code = PTL_EXIT_OK;
+
+    for (unsigned i = 0; code == PTL_EXIT_OK && i < load->target_count; i++) {
+        code = ptl_bench_target_begin(&load->targets[i], load->run, &load->lanes[0].self);
+    }
+    return code;
+}
+
+/* ---- Lanes and streams ----------------------------------------------------------------------- */
+
+static bool is_plain(const struct ptl_bench_options *options)
+{
+    const char *framings = options->common.framings;
+
+    return framings && strncmp(framings, "json", 4) == 0;
+}
+
+static uint32_t acknowledge_every(const struct ptl_bench_options *options, uint32_t window)
+{
+    double every = options->rate > 0 ? options->rate / (double)options->ports / 10000 : window / 8;
+
+    return options->pattern->worker == PTL_BENCH_RELAY || every < 1 ? 1 : (uint32_t)every;
+}
+
+/* How its streams send.  Those of stream number i are lane i % lane_count's. */
+static void set_flow(struct ptl_bench_load *load, struct ptl_bench_flow *flow, unsigned lane)
+{
+    const struct ptl_bench_options *options = load->options;
+    uint64_t in_flight = options->in_flight;
+
+    flow->node = load->lanes[lane].node;
+    flow->clock = &load->clock;
+    flow->sizes = &options->sizes;
+    flow->random.state = options->random_seed * 1000003 + lane;
+    flow->is_plain = is_plain(options);
+    flow->is_open = options->rate > 0;
+    flow->window = in_flight > options->ports ? (uint32_t)(in_flight / options->ports) : 1;
+    flow->acknowledge_every = acknowledge_every(options, flow->window);
+    if (flow->is_open) {
+        flow->schedule = (struct ptl_bench_schedule){
+            .interval_ns = 1e9 / options->rate * load->lane_count,
+            .offset_ns = 1e9 / options->rate * lane,
+            .poisson = options->poisson,
+            .random = {.state = ~options->random_seed * 1000003 + lane},
+        };
+    }
+}
+
+static int make_lane(struct ptl_bench_load *load, unsigned index)
+{
+    struct ptl_bench_lane *lane = &load->lanes[index];
+    const struct ptl_bench_link *link = &load->links[index % load->link_count];
+    uint64_t ports = load->options->ports;
+    int err = ptl_bench_lane_init(lane, link->node, index / load->link_count, load->event);
+
+    if (err < 0) {
+        return ptl_complain_refused("make a port", err);
+    }
+    set_flow(load, &lane->flows[0], index);
+    lane->flow_count = 1;
+    uint64_t count = ports / load->lane_count + (index < ports % load->lane_count ? 1 : 0);
+    return ptl_bench_flow_init(&lane->flows[0], (uint32_t)count)
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_OTHER, "no memory for %llu ports",
+                              (unsigned long long)ports);
+}
+
+static int make_lanes(struct ptl_bench_load *load)
+{
+    unsigned shards = ptl_node_shards(load->links[0].node);
+    uint64_t wanted = (uint64_t)load->link_count * shards;
+    int code = PTL_EXIT_OK;
+
+    /* A lane without streams would have nothing to do. */
+    unsigned count = (unsigned)(wanted < load->options->ports ? wanted : load->options->ports);
+    load->lanes = calloc(count, sizeof *load->lanes);
+    if (!load->lanes) {
+        return ptl_complain(PTL_EXIT_OTHER, "no memory for %u lanes", count);
+    }
+    load->lane_count = count;
+    for (unsigned i = 0; code == PTL_EXIT_OK && i < count; i++) {
+        code = make_lane(load, i);
+    }
+    return code;
+}
+
+/* The port of a stream here, on its lane's shard. */
+static int make_port(struct ptl_bench_load *load, struct ptl_bench_stream *stream, unsigned lane,
+                     struct ptl_port *port)
+{
+    struct ptl_port_options options = {
+        .size = sizeof options,
+        .handler = ptl_bench_flow_take,
+        .data = stream,
+        .shard_plus_one = 1 + lane / load->link_count,
+    };
+
+    return ptl_port_new(load->lanes[lane].node, &options, port);
+}
+
+/* Streams of one target that are opened together. */
+struct batch {
+    struct ptl_bench_opening openings[PTL_BENCH_BATCH];
+    struct ptl_port ports[PTL_BENCH_BATCH];
+    uint32_t count;
+};
+
+static int open_batch(struct ptl_bench_load *load, unsigned target, struct batch *batch)
+{
+    int code = batch->count > 0
+                   ? ptl_bench_target_open(&load->targets[target], load->options->pattern->worker,
+                                           batch->openings, batch->count)
+                   : PTL_EXIT_OK;
+
+    batch->count = 0;
+    return code;
+}
+
+static int add_stream(struct ptl_bench_load *load, uint32_t index, struct batch *batch)
+{
+    unsigned lane = index % load->lane_count;
+    struct ptl_bench_stream *stream = &load->lanes[lane].flows[0].streams[index / load->lane_count];
+    struct ptl_port *port = &batch->ports[batch->count];
+
+    stream->index = index;
+    int err = make_port(load, stream, lane, port);
+    if (err < 0) {
+        return ptl_complain_refused("make a port", err);
+    }
+    batch->openings[batch->count++] = (struct ptl_bench_opening){
+        .stream = index,
+        .next = port,
+        .worker = &stream->to,
+    };
+    return PTL_EXIT_OK;
+}
+
+/* Those of one target; all lanes have some of each. */
+static int open_streams_of(struct ptl_bench_load *load, unsigned target, struct batch *batch)
+{
+    int code = PTL_EXIT_OK;
+
+    for (uint32_t i = 0; code == PTL_EXIT_OK && i < load->options->ports; i++) {
+        if (i / load->lane_count % load->target_count == target) {
+            code = add_stream(load, i, batch);
+        }
+        if (code == PTL_EXIT_OK && batch->count == PTL_BENCH_BATCH) {
+            code = open_batch(load, target, batch);
+        }
+    }
+    return code == PTL_EXIT_OK ? open_batch(load, target, batch) : code;
+}
+
+static int open_streams(struct ptl_bench_load *load)
+{
+    struct batch *batch = malloc(sizeof *batch);
+    int code = batch ? PTL_EXIT_OK : ptl_complain(PTL_EXIT_OTHER, "no memory");
+
+    for (unsigned i = 0; code == PTL_EXIT_OK && i < load->target_count; i++) {
+        batch->count = 0;
+        code = open_streams_of(load, i, batch);
+    }
+    free(batch);
+    return code;
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+/* Each link takes a descriptor at both ends of this process. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int open_world(struct ptl_bench_load *load)
+{
+    raise_limit();
+    int code = ptl_client_seeds(&load->options->common, &load->seeds);
+    if (code == PTL_EXIT_OK) {
+        code = ptl_secret_find(&load->options->common, &load->secret);
+    }
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    load->signals = ptl_signals_open(false);
+    load->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return load->signals >= 0 && load->event >= 0
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_OTHER, "no more files may be opened: %s", strerror(errno));
+}
+
+int ptl_bench_load_open(struct ptl_bench_load *load, const struct ptl_bench_options *options)
+{
+    static int (*const steps[])(struct ptl_bench_load *) = {
+        open_world, start_links, find_targets, make_lanes, begin_run, open_streams, watch_targets,
+    };
+    int code = PTL_EXIT_OK;
+
+    *load = (struct ptl_bench_load){.options = options, .signals = -1, .event = -1};
+    pthread_mutex_init(&load->lock, NULL);
+    ptl_journal_init(&load->journal, options->common.log);
+    for (size_t i = 0; code == PTL_EXIT_OK && i < sizeof steps / sizeof steps[0]; i++) {
+        code = steps[i](load);
+    }
+    return code;
+}
+
+void ptl_bench_load_stop(struct ptl_bench_load *load)
+{
+    for (unsigned i = 0; i < load->target_count; i++) {
+        ptl_bench_target_end(&load->targets[i]);
+    }
+    load->target_count = 0;
+    for (unsigned i = 0; i < load->link_count; i++) {
+        if (load->links[i].node) {
+            ptl_node_stop(load->links[i].node, STOP_MS);
+            load->links[i].node = NULL;
+        }
+    }
+}
+
+void ptl_bench_load_close(struct ptl_bench_load *load)
+{
+    ptl_bench_load_stop(load);
+    for (unsigned i = 0; i < load->lane_count; i++) {
+        ptl_bench_lane_free(&load->lanes[i]);
+    }
+    free(load->lanes);
+    free(load->links);
+    ptl_journal_close(&load->journal);
+    if (load->signals >= 0) {
+        close(load->signals);
+    }
+    if (load->event >= 0) {
+        close(load->event);
+    }
+}

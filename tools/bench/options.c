@@ -1,0 +1,296 @@
+#include "tools/bench/options.h"
+
+#include "tools/bench/mark.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- One value each ------------------------------------------------------------------------ */
+
+/* Take the text behind an option; complains of what makes no sense. */
+typedef int take_fn(const char *option, const char *text, void *place);
+
+static int take_count(const char *option, const char *text, uint64_t least, uint64_t most,
+                      uint64_t *count)
+{
+    char *end;
+
+    errno = 0;
+    *count = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || *count < least ||
+        *count > most) {
+        return ptl_complain(PTL_EXIT_USAGE, "%s takes a whole number from %llu to %llu, not '%s'",
+                            option, (unsigned long long)least, (unsigned long long)most, text);
+    }
+    return PTL_EXIT_OK;
+}
+
+static int take_ports(const char *option, const char *text, void *place)
+{
+    return take_count(option, text, 1, PTL_BENCH_STREAMS_MAX / 2, place);
+}
+
+static int take_links(const char *option, const char *text, void *place)
+{
+    return take_count(option, text, 1, 1024, place);
+}
+
+static int take_in_flight(const char *option, const char *text, void *place)
+{
+    return take_count(option, text, 1, (uint64_t)1 << 24, place);
+}
+
+static int take_seed(const char *option, const char *text, void *place)
+{
+    return take_count(option, text, 0, UINT64_MAX, place);
+}
+
+/* A number and what stands behind it. */
+static bool split(const char *text, double *number, const char **unit)
+{
+    char *end;
+
+    *number = strtod(text, &end);
+    *unit = end;
+    return end != text && (isdigit((unsigned char)text[0]) || text[0] == '.');
+}
+
+static double rate_unit(const char *unit)
+{
+    return unit[0] == '\0' ? 1 : strcmp(unit, "k") == 0 ? 1e3 : strcmp(unit, "M") == 0 ? 1e6 : 0;
+}
+
+static int take_rate(const char *option, const char *text, void *place)
+{
+    double *rate = place;
+    const char *unit;
+
+    if (split(text, rate, &unit) && rate_unit(unit) > 0) {
+        *rate *= rate_unit(unit);
+        if (*rate >= 0.01 && *rate <= 1e9) {
+            return PTL_EXIT_OK;
+        }
+    }
+    return ptl_complain(
+        PTL_EXIT_USAGE,
+        "%s takes messages a second, 0.01 to 1000M, say 5000, 50k or 1.5M, not '%s'", option, text);
+}
+
+static double nanoseconds_of(const char *unit)
+{
+    static const struct {
+        const char *name;
+        double nanoseconds;
+    } units[] = {
+        {"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}, {"m", 60e9}, {"h", 3600e9},
+    };
+
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(units[i].name, unit) == 0) {
+            return units[i].nanoseconds;
+        }
+    }
+    return -1;
+}
+
+static int take_time(const char *option, const char *text, double least_ns, double most_ns,
+                     int64_t *time_ns)
+{
+    const char *unit;
+    double number;
+
+    if (split(text, &number, &unit) && nanoseconds_of(unit) > 0) {
+        double value = number * nanoseconds_of(unit);
+        if (value >= least_ns && value <= most_ns) {
+            *time_ns = (int64_t)value;
+            return PTL_EXIT_OK;
+        }
+    }
+    return ptl_complain(PTL_EXIT_USAGE,
+                        "%s takes a time from %g s to %g s, say 2.5, 200ms or 1m, not '%s'", option,
+                        least_ns / 1e9, most_ns / 1e9, text);
+}
+
+static int take_duration(const char *option, const char *text, void *place)
+{
+    return take_time(option, text, 1e6, 7 * 24 * 3600e9, place);
+}
+
+static int take_warm_up(const char *option, const char *text, void *place)
+{
+    return take_time(option, text, 0, 3600e9, place);
+}
+
+static int take_stall(const char *option, const char *text, void *place)
+{
+    return take_time(option, text, 1e6, 1e9, place);
+}
+
+static int take_arrivals(const char *option, const char *text, void *place)
+{
+    bool *poisson = place;
+
+    *poisson = strcmp(text, "poisson") == 0;
+    return *poisson || strcmp(text, "constant") == 0
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_USAGE, "%s takes constant or poisson, not '%s'", option,
+                              text);
+}
+
+static int take_sizes(const char *option, const char *text, void *place)
+{
+    return ptl_bench_sizes_parse(text, place)
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_USAGE,
+                              "%s takes bytes, say 128, or up to %d sizes with weights, say "
+                              "16:90,1024:9,65536:1, not '%s'",
+                              option, PTL_BENCH_SIZES_MAX, text);
+}
+
+static int take_target(const char *option, const char *text, void *place)
+{
+    struct ptl_list *list = place;
+
+    if (list->count == PTL_LIST_MAX) {
+        return ptl_complain(PTL_EXIT_USAGE, "%s is given more than %d times", option, PTL_LIST_MAX);
+    }
+    list->items[list->count++] = text;
+    return PTL_EXIT_OK;
+}
+
+/* ---- All of them --------------------------------------------------------------------------- */
+
+#define PLACE(field) offsetof(struct ptl_bench_options, field)
+
+static const struct own_option {
+    const char *name;
+    take_fn *take;
+    size_t place;
+} own_options[] = {
+    {"--target", take_target, PLACE(targets)},
+    {"--size", take_sizes, PLACE(sizes)},
+    {"--ports", take_ports, PLACE(ports)},
+    {"--links", take_links, PLACE(links)},
+    {"--in-flight", take_in_flight, PLACE(in_flight)},
+    {"--rate", take_rate, PLACE(rate)},
+    {"--arrivals", take_arrivals, PLACE(poisson)},
+    {"--duration", take_duration, PLACE(duration_ns)},
+    {"--warm-up", take_warm_up, PLACE(warm_up_ns)},
+    {"--stall", take_stall, PLACE(stall_ns)},
+    {"--random-seed", take_seed, PLACE(random_seed)},
+};
+
+/* Which of ours the word is, "--rate" or "--rate=..."; NULL: none. */
+static const struct own_option *find(const char *word)
+{
+    size_t size = strcspn(word, "=");
+
+    for (size_t i = 0; i < sizeof own_options / sizeof own_options[0]; i++) {
+        if (strlen(own_options[i].name) == size && strncmp(own_options[i].name, word, size) == 0) {
+            return &own_options[i];
+        }
+    }
+    return NULL;
+}
+
+/* Take what is ours out of argv; `*argc` is what is left of it. */
+static int take_own(int *argc, char **argv, struct ptl_bench_options *options)
+{
+    int kept = 1;
+
+    for (int i = 1; i < *argc; i++) {
+        const struct own_option *own = find(argv[i]);
+        if (!own) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        const char *text = strchr(argv[i], '=');
+        if (!text && i + 1 == *argc) {
+            return ptl_complain(PTL_EXIT_USAGE, "%s needs a value: see portolan bench --help",
+                                own->name);
+        }
+        text = text ? text + 1 : argv[++i];
+        int code = own->take(own->name, text, (char *)options + own->place);
+        if (code != PTL_EXIT_OK) {
+            return code;
+        }
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return PTL_EXIT_OK;
+}
+
+static int take_pattern(struct ptl_bench_options *options)
+{
+    if (options->common.argument_count == 0) {
+        return ptl_complain(PTL_EXIT_USAGE, "bench needs a pattern: see portolan bench --help");
+    }
+    options->pattern = ptl_bench_pattern_find(options->common.arguments[0]);
+    if (!options->pattern) {
+        return ptl_complain(PTL_EXIT_USAGE, "there is no pattern '%s': see portolan bench --help",
+                            options->common.arguments[0]);
+    }
+    if (options->common.argument_count > 1) {
+        return ptl_complain(PTL_EXIT_USAGE, "bench takes one pattern, not '%s' as well",
+                            options->common.arguments[1]);
+    }
+    return PTL_EXIT_OK;
+}
+
+/* One a port at least, where it is not said. */
+static void set_in_flight(struct ptl_bench_options *options)
+{
+    uint64_t usual = options->pattern->in_flight;
+
+    if (options->in_flight == 0 && options->rate == 0) {
+        options->in_flight = usual > options->ports ? usual : options->ports;
+    }
+}
+
+/* What makes sense alone, and not together. */
+static int check(const struct ptl_bench_options *options)
+{
+    if (options->in_flight > 0 && options->rate > 0) {
+        return ptl_complain(PTL_EXIT_USAGE, "--in-flight and --rate are given: choose one");
+    }
+    if (options->in_flight > 0 && options->in_flight < options->ports) {
+        return ptl_complain(
+            PTL_EXIT_USAGE, "--in-flight %llu is less than one for each of %llu ports",
+            (unsigned long long)options->in_flight, (unsigned long long)options->ports);
+    }
+    if (options->links > options->ports) {
+        return ptl_complain(PTL_EXIT_USAGE, "--links %llu takes as many --ports at least",
+                            (unsigned long long)options->links);
+    }
+    return PTL_EXIT_OK;
+}
+
+int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *options)
+{
+    *options = (struct ptl_bench_options){
+        .ports = 1,
+        .links = 1,
+        .duration_ns = 10000000000,
+        .warm_up_ns = 1000000000,
+        .random_seed = 1,
+    };
+    (void)ptl_bench_sizes_parse("16", &options->sizes);
+    int code = take_own(&argc, argv, options);
+    /* The rest is parsed as any command's, whose argv begins one earlier. */
+    if (code == PTL_EXIT_OK) {
+        code = ptl_options_parse(argc + 1, argv - 1, &options->common);
+    }
+    if (code != PTL_EXIT_OK || options->common.help) {
+        return code;
+    }
+    code = take_pattern(options);
+    if (code == PTL_EXIT_OK) {
+        code = check(options);
+    }
+    if (code == PTL_EXIT_OK) {
+        set_in_flight(options);
+    }
+    return code;
+}

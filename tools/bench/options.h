@@ -1,0 +1,33 @@
+/*
+ * tools/bench/options.h - the command line of `portolan bench`.
+ *
+ * What other commands take as well (--seed, --secret, ...) is left to ptl_options_parse().
+ */
+#pragma once
+
+#include "tools/bench/pattern.h"
+#include "tools/bench/sizes.h"
+#include "tools/command.h"
+
+struct ptl_bench_options {
+    struct ptl_options common;
+    const struct ptl_bench_pattern *pattern;
+    struct ptl_list targets; /* node IDs; none: the node that --seed leads to */
+    struct ptl_bench_sizes sizes;
+    uint64_t ports;      /* streams */
+    uint64_t links;      /* nodes of ours, each with its own link to every target */
+    uint64_t in_flight;  /* of all streams together; an open loop has none */
+    double rate;         /* messages a second of all streams together; 0: a closed loop */
+    bool poisson;        /* arrivals at random instead of evenly */
+    int64_t duration_ns; /* what is measured */
+    int64_t warm_up_ns;  /* before it */
+    int64_t stall_ns;    /* a handler there sleeps once for so long; 0: none does */
+    uint64_t random_seed;
+};
+
+/*
+ * Take the command line apart; argv[0] is "bench".  Returns PTL_EXIT_OK, or PTL_EXIT_USAGE after
+ * one line on standard error.  `common.help` may be set; then all else means nothing.
+ * Owns: strings stay argv's, whose order changes.
+ */
+int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *options);

@@ -1,0 +1,231 @@
+#include "tools/bench/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name; /* of the JSON member */
+    const char *text;
+    double percent;
+} percentiles[] = {
+    {"p50", "p50", 50},       {"p90", "p90", 90},          {"p99", "p99", 99},
+    {"p99_9", "p99.9", 99.9}, {"p99_99", "p99.99", 99.99},
+};
+
+#define REACHED 0.99 /* of the rate wanted: chance and the last moment cost something */
+#define PERCENTILES (sizeof percentiles / sizeof percentiles[0])
+
+/* ---- What it comes to ----------------------------------------------------------------------- */
+
+int ptl_bench_verdict(const struct ptl_bench_options *options,
+                      const struct ptl_bench_result *result)
+{
+    (void)options;
+    switch (result->ending) {
+    case PTL_BENCH_GONE:
+        return PTL_EXIT_REACH;
+    case PTL_BENCH_FAILED:
+        return PTL_EXIT_OTHER;
+    case PTL_BENCH_SIGNALED:
+    case PTL_BENCH_DONE:
+        break;
+    }
+    if (ptl_bench_result_lost(result) > 0 || ptl_bench_result_reordered(result) > 0) {
+        return PTL_EXIT_OTHER;
+    }
+    return result->ending == PTL_BENCH_SIGNALED ? 128 + result->signal : PTL_EXIT_OK;
+}
+
+/* ---- For people ----------------------------------------------------------------------------- */
+
+/* A time with three digits and its unit. */
+static const char *time_text(double time_ns, char text[24])
+{
+    static const char *const units[] = {"ns", "us", "ms", "s"};
+    unsigned unit = 0;
+
+    while (time_ns >= 1000 && unit < 3) {
+        time_ns /= 1000;
+        unit++;
+    }
+    int places = time_ns < 10 ? 2 : time_ns < 100 ? 1 : 0;
+    snprintf(text, 24, "%.*f %s", unit == 0 ? 0 : places, time_ns, units[unit]);
+    return text;
+}
+
+static void print_times(const char *name, const struct ptl_histogram *histogram)
+{
+    char text[24];
+
+    printf("%s", name);
+    for (size_t i = 0; i < PERCENTILES; i++) {
+        int64_t time_ns = ptl_histogram_percentile(histogram, percentiles[i].percent);
+        printf("  %s %s", percentiles[i].text, time_text((double)time_ns, text));
+    }
+    printf("  max %s\n", time_text((double)histogram->max_ns, text));
+}
+
+static void print_cpu(const struct ptl_bench_result *result)
+{
+    double there = ptl_bench_result_cpu_there(result);
+
+    printf("cpu/message  %.0f ns here", ptl_bench_result_cpu_here(result));
+    if (there >= 0) {
+        printf(", %.0f ns there\n", there);
+    } else {
+        printf(", not known there\n");
+    }
+}
+
+static void print_loop(const struct ptl_bench_options *options)
+{
+    unsigned long long ports = options->ports;
+
+    printf("%s, %llu port%s, %llu link%s, ", options->pattern->name, ports, ports == 1 ? "" : "s",
+           (unsigned long long)options->links, options->links == 1 ? "" : "s");
+    if (options->rate > 0) {
+        printf("%g messages/s, %s arrivals\n", options->rate,
+               options->poisson ? "poisson" : "constant");
+    } else {
+        printf("%llu in flight\n", (unsigned long long)options->in_flight);
+    }
+}
+
+static void print_troubles(const struct ptl_bench_options *options,
+                           const struct ptl_bench_result *result)
+{
+    if (ptl_bench_result_rate(result) < REACHED * options->rate) {
+        printf("the rate of %g/s was not reached: %llu messages were due and not sent\n",
+               options->rate, (unsigned long long)result->counts.unsent);
+    }
+    if (result->reason[0] != '\0') {
+        printf("%s after %.1f s: the figures are of what came before\n", result->reason,
+               result->seconds);
+    }
+}
+
+bool ptl_bench_report_text(const struct ptl_bench_options *options,
+                           const struct ptl_bench_result *result)
+{
+    const struct ptl_bench_counts *counts = &result->counts;
+
+    print_loop(options);
+    printf("throughput   %.0f messages/s, %.3f MB/s in %.1f s\n", ptl_bench_result_rate(result),
+           ptl_bench_result_bytes(result) / 1e6, result->seconds);
+    print_times("latency    ", &result->latency);
+    if (options->rate > 0) {
+        print_times("a closed loop had seen", &result->closed);
+    }
+    print_cpu(result);
+    printf("messages     %llu sent, %llu acknowledged, %llu lost, %llu reordered, %llu sends "
+           "refused\n",
+           (unsigned long long)counts->sent, (unsigned long long)counts->acked,
+           (unsigned long long)ptl_bench_result_lost(result),
+           (unsigned long long)ptl_bench_result_reordered(result),
+           (unsigned long long)counts->refused);
+    print_troubles(options, result);
+    return fflush(stdout) == 0 && !ferror(stdout);
+}
+
+/* ---- For programs --------------------------------------------------------------------------- */
+
+static void json_text(const char *name, const char *text)
+{
+    printf("\"%s\":\"", name);
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte == '"' || byte == '\\') {
+            printf("\\%c", byte);
+        } else if (byte < 0x20) {
+            printf("\\u%04x", byte);
+        } else {
+            putchar(byte);
+        }
+    }
+    printf("\",");
+}
+
+static void json_count(const char *name, uint64_t count)
+{
+    printf("\"%s\":%llu,", name, (unsigned long long)count);
+}
+
+static void json_real(const char *name, double value)
+{
+    printf("\"%s\":%.3f,", name, value);
+}
+
+static void json_known(const char *name, double value)
+{
+    if (value >= 0) {
+        json_real(name, value);
+    } else {
+        printf("\"%s\":null,", name);
+    }
+}
+
+static void json_times(const char *name, const struct ptl_histogram *histogram)
+{
+    printf("\"%s\":{", name);
+    json_count("count", histogram->count);
+    json_count("min", (uint64_t)histogram->min_ns);
+    json_real("mean", ptl_histogram_mean(histogram));
+    for (size_t i = 0; i < PERCENTILES; i++) {
+        json_count(percentiles[i].name,
+                   (uint64_t)ptl_histogram_percentile(histogram, percentiles[i].percent));
+    }
+    printf("\"max\":%lld},", (long long)histogram->max_ns);
+}
+
+static void json_options(const struct ptl_bench_options *options)
+{
+    json_text("pattern", options->pattern->name);
+    json_text("loop", options->rate > 0 ? "open" : "closed");
+    json_count("ports", options->ports);
+    json_count("links", options->links);
+    if (options->rate > 0) {
+        json_real("rate_wanted", options->rate);
+        json_text("arrivals", options->poisson ? "poisson" : "constant");
+    } else {
+        json_count("in_flight", options->in_flight);
+    }
+    json_count("random_seed", options->random_seed);
+}
+
+static void json_counts(const struct ptl_bench_result *result)
+{
+    const struct ptl_bench_counts *counts = &result->counts;
+
+    json_count("messages", counts->measured);
+    json_real("rate", ptl_bench_result_rate(result));
+    json_real("bytes_per_second", ptl_bench_result_bytes(result));
+    json_count("sent", counts->sent);
+    json_count("acknowledged", counts->acked);
+    if (result->last.is_known) {
+        json_count("received", result->last.there.messages);
+    } else {
+        printf("\"received\":null,");
+    }
+    json_count("lost", ptl_bench_result_lost(result));
+    json_count("reordered", ptl_bench_result_reordered(result));
+    json_count("refused", counts->refused);
+    json_count("unsent", counts->unsent);
+}
+
+bool ptl_bench_report_json(const struct ptl_bench_options *options,
+                           const struct ptl_bench_result *result)
+{
+    printf("{");
+    json_options(options);
+    json_real("seconds", result->seconds);
+    json_counts(result);
+    json_times("latency_ns", &result->latency);
+    if (options->rate > 0) {
+        json_times("closed_loop_ns", &result->closed);
+    }
+    json_known("cpu_ns_here", ptl_bench_result_cpu_here(result));
+    json_known("cpu_ns_there", ptl_bench_result_cpu_there(result));
+    json_text("ending", result->reason[0] != '\0' ? result->reason : "done");
+    printf("\"exit\":%d}\n", ptl_bench_verdict(options, result));
+    return fflush(stdout) == 0 && !ferror(stdout);
+}

@@ -1,0 +1,22 @@
+/*
+ * tools/bench/words.h - what the load generator and the service `bench` say to each other.
+ *
+ *   ["hello", REPLYPORT]                                 -> ["hello", VERSION, SHARDS]
+ *   ["begin", RUN, OWNER, REPLYPORT]                     -> ["ok"]          ends when OWNER is gone
+ *   ["open", RUN, WORKER, [STREAM, PORT, ...], REPLYPORT]
+ *                                                        -> ["ok", [PORT, ...]]   a port a stream
+ *   ["counts", RUN, REPLYPORT]        -> ["ok", CPU NS, MESSAGES, BYTES, REORDERED, STRANGE]
+ *   ["stall", RUN, NANOSECONDS, REPLYPORT]               -> ["ok"]          one handler sleeps
+ *   ["end", RUN, REPLYPORT]                              -> ["ok"]
+ *
+ * Anything else, or what cannot be done, is answered ["error", TEXT].  A run is text that its owner
+ * chooses; WORKER is an enum ptl_bench_worker.
+ */
+#pragma once
+
+#define PTL_BENCH_SERVICE "bench"
+#define PTL_BENCH_VERSION 1
+#define PTL_BENCH_BATCH 512   /* streams in one "open" */
+#define PTL_BENCH_RUNS_MAX 64 /* at one service at once */
+#define PTL_BENCH_STALL_NS_MAX 1000000000LL
+#define PTL_BENCH_RUN_NAME_MAX 80 /* bytes */

@@ -2,7 +2,6 @@
 
 #include "engine/directory/answer_bounds.h"
 #include "engine/directory/key.h"
-#include "engine/directory/question.h"
 #include "engine/link/peer_limit.h"
 #include "engine/message/name.h"
 #include "engine/port/fullness.h"

@@ -17,6 +17,7 @@
 
 struct ptl_slot;
 
+/* What is due is a state; that its callback runs, and that it is gone, are facts in any of them. */
 struct ptl_follower {
     struct ptl_belonging belonging;
     uint64_t id;

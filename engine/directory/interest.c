@@ -51,10 +51,8 @@ static int request(struct ptl_shard *shard, const char *word, struct ptl_span fa
     return ptl_route(shard->node, &shard->directory->master, &op, PTL_WAY_OWN);
 }
 
-/* UNASKED and on the list are the same: these two keep that. */
 static void list_unasked(struct ptl_shard_directory *directory, struct ptl_interest *interest)
 {
-    interest->state = PTL_INTEREST_UNASKED;
     interest->next = directory->unasked;
     interest->link = &directory->unasked;
     if (directory->unasked != NULL) {
@@ -65,12 +63,24 @@ static void list_unasked(struct ptl_shard_directory *directory, struct ptl_inter
 
 static void unlist(struct ptl_interest *interest)
 {
+    *interest->link = interest->next;
+    if (interest->next != NULL) {
+        interest->next->link = interest->link;
+    }
+}
+
+/* Alone changes the state of one that was made; UNASKED and on the list are the same. */
+static void enter(struct ptl_shard_directory *directory, struct ptl_interest *interest,
+                  enum ptl_interest_state state)
+{
+    ptl_assert(state == interest->state + 1u ||
+               (state == PTL_INTEREST_UNASKED && state != interest->state));
     if (interest->state == PTL_INTEREST_UNASKED) {
-        interest->state = PTL_INTEREST_ASKED;
-        *interest->link = interest->next;
-        if (interest->next != NULL) {
-            interest->next->link = interest->link;
-        }
+        unlist(interest);
+    }
+    interest->state = (uint8_t)state;
+    if (state == PTL_INTEREST_UNASKED) {
+        list_unasked(directory, interest);
     }
 }
 
@@ -86,7 +96,7 @@ bool ptl_interests_work(struct ptl_shard *shard)
         if (request(shard, "g_mon1", ptl_interest_family(interest)) < 0) {
             return true;
         }
-        unlist(interest);
+        enter(directory, interest, PTL_INTEREST_ASKED);
     }
     return false;
 }
@@ -98,7 +108,7 @@ void ptl_interests_again(struct ptl_shard *shard)
 
     while ((interest = ptl_map_next(&shard->directory->interests, &at)) != NULL) {
         if (interest->state != PTL_INTEREST_UNASKED) {
-            list_unasked(shard->directory, interest);
+            enter(shard->directory, interest, PTL_INTEREST_UNASKED);
         }
     }
 }
@@ -112,10 +122,10 @@ static void release_outlets(struct ptl_interest *interest)
     }
 }
 
-void ptl_interest_copied(struct ptl_interest *interest)
+void ptl_interest_copied(struct ptl_shard *shard, struct ptl_interest *interest)
 {
     if (interest->state == PTL_INTEREST_ASKED) {
-        interest->state = PTL_INTEREST_FRESH;
+        enter(shard->directory, interest, PTL_INTEREST_FRESH);
     }
     if (!interest->copied) {
         interest->copied = true;
@@ -136,7 +146,7 @@ static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family
     interest->family_size = (uint8_t)family.size;
     memcpy(interest->owner + 1, family.bytes, family.size);
     ptl_list_init(&interest->held);
-    list_unasked(shard->directory, interest);
+    list_unasked(shard->directory, interest); /* UNASKED, which is 0 */
     ptl_map_insert(&shard->directory->interests, interest->hash, interest);
     return interest;
 }
@@ -175,7 +185,9 @@ void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
         int err = request(shard, "g_mon0", family);
         (void)err; /* then it goes on telling us, and we do not listen */
     }
-    unlist(interest);
+    if (interest->state == PTL_INTEREST_UNASKED) {
+        unlist(interest);
+    }
     release_outlets(interest); /* of one that is about to be closed */
     drop_copy(shard, interest);
     ptl_map_remove(&shard->directory->interests, interest->hash, interest);

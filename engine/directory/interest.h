@@ -24,7 +24,7 @@ struct ptl_span ptl_interest_family(const struct ptl_interest *interest);
 struct ptl_source ptl_interest_source(const struct ptl_interest *interest);
 
 /* A first copy has come, from our present master: watchers that waited for it are told. */
-void ptl_interest_copied(struct ptl_interest *interest);
+void ptl_interest_copied(struct ptl_shard *shard, struct ptl_interest *interest);
 
 /* There is another master: ask it for everything. */
 void ptl_interests_again(struct ptl_shard *shard);

@@ -13,10 +13,7 @@
  */
 #pragma once
 
-#include "engine/directory/database.h"
-
-/* What is asked for. */
-enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_ASK_FIND };
+#include "engine/directory/question_book.h"
 
 /* Errors: PTL_ENOMEM; ptl_questions_drop() is to be called all the same. */
 PTL_MUST_CHECK int ptl_questions_init(struct ptl_shard *shard);

@@ -27,6 +27,9 @@ enum ptl_question_state {
     PTL_QUESTION_ANSWERED, /* its answer is made, and waits for room */
 };
 
+/* What is asked for. */
+enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_ASK_FIND };
+
 /* Changed by question_book.c only. */
 struct ptl_question {
     struct ptl_list listed;

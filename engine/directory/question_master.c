@@ -5,7 +5,6 @@
 #include "engine/directory/key.h"
 #include "engine/directory/outlet_peer.h"
 #include "engine/directory/peer.h"
-#include "engine/directory/question.h"
 #include "engine/message/name.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"

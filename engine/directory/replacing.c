@@ -229,7 +229,7 @@ static void judge(struct ptl_shard *shard, struct ptl_replacing *r, int result)
     }
     if (result == IS_DONE && r->is_copy) {
         struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
-        ptl_interest_copied(interest);
+        ptl_interest_copied(shard, interest);
     }
     if (!r->is_copy && ptl_intake_is_over(shard, peer_id(r))) {
         result = PTL_ELIMIT;

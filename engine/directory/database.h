@@ -151,6 +151,7 @@ struct ptl_shard_directory {
     /* follower.c, registration.c */
     struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
     struct ptl_list follower_dues; /* those with something due, the next one first */
+    struct ptl_map registrations;  /* by port and family, until their port is gone */
     struct ptl_list leaving;       /* registrations of ports that are gone, until that is told */
 };
 

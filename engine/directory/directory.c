@@ -188,6 +188,7 @@ static int init(struct ptl_shard *shard)
     ptl_map_init(&directory->interests, shard->allocator);
     ptl_map_init(&directory->by_follower, shard->allocator);
     ptl_map_init(&directory->followers, shard->allocator);
+    ptl_map_init(&directory->registrations, shard->allocator);
     ptl_buffer_init(&directory->sets, shard->allocator, SIZE_MAX);
     ptl_buffer_init(&directory->dels, shard->allocator, SIZE_MAX);
     ptl_buffer_init(&directory->packet, shard->allocator, SIZE_MAX);

@@ -24,6 +24,52 @@ void ptl_registration_free(struct ptl_shard *shard, struct ptl_registration *reg
     ptl_free(shard->allocator, registration, sizeof(*registration));
 }
 
+static struct ptl_span family_of(const struct ptl_registration *registration)
+{
+    return ptl_body_entry(ptl_msg_body(registration->entry)).family;
+}
+
+/* ---- By port and family --------------------------------------------------------------------- */
+
+/*
+ * A port may have any number of things beside, so they are found by it and their family: by its
+ * generation, too, since those of one that is dead are cleared away while its slot has an heir.
+ */
+struct key {
+    uint32_t slot, generation;
+    uint8_t family[PTL_FAMILY_MAX];
+};
+
+static struct ptl_span key_of(const struct ptl_registration *registration, struct key *key)
+{
+    struct ptl_span family = family_of(registration);
+
+    ptl_assert(family.size <= sizeof(key->family)); /* ptl_db_register() has looked */
+    key->slot = registration->slot;
+    key->generation = registration->generation;
+    memcpy(key->family, family.bytes, family.size);
+    return ptl_span(key, offsetof(struct key, family) + family.size);
+}
+
+static bool has_key(const void *entry, struct ptl_span wanted)
+{
+    struct key key;
+
+    return ptl_span_equal(key_of(entry, &key), wanted);
+}
+
+/* The port's registration in the same family, or NULL. */
+static struct ptl_registration *earlier(const struct ptl_shard *shard,
+                                        const struct ptl_registration *registration)
+{
+    struct key key;
+
+    return ptl_map_find(&shard->directory->registrations, registration->hash, has_key,
+                        key_of(registration, &key));
+}
+
+/* ---- Telling --------------------------------------------------------------------------------- */
+
 /* What is so by now.  One whose port is gone is freed when that has been told. */
 static int tell_untold(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
@@ -57,52 +103,48 @@ static void end(struct ptl_shard *shard, struct ptl_belonging *belonging)
         ptl_container(belonging, struct ptl_registration, belonging);
 
     if (shard->closing) {
-        ptl_registration_free(shard, registration); /* nothing is told any more */
+        ptl_registration_free(shard, registration); /* nothing is told or looked for any more */
         return;
     }
+    ptl_map_remove(&shard->directory->registrations, registration->hash, registration);
     registration->gone = true;
     ptl_list_append(&shard->directory->leaving, &registration->listed);
     tell(shard, registration);
 }
 
-static struct ptl_span family_of(const struct ptl_registration *registration)
+/* A port stands once in a family: the new value takes the place of the old one. */
+static void replace(struct ptl_shard *shard, struct ptl_registration *old,
+                    struct ptl_registration *registration)
 {
-    return ptl_body_entry(ptl_msg_body(registration->entry)).family;
-}
+    struct ptl_msg *entry = old->entry;
 
-/* The port's registration in the same family, or NULL. */
-static struct ptl_registration *earlier(const struct ptl_port_more *more,
-                                        const struct ptl_registration *registration)
-{
-    for (struct ptl_belonging *b = more->belongings; b != NULL; b = b->next) {
-        struct ptl_registration *other = ptl_container(b, struct ptl_registration, belonging);
-        if (b->end == end && ptl_span_equal(family_of(other), family_of(registration))) {
-            return other;
-        }
-    }
-    return NULL;
+    old->entry = registration->entry;
+    registration->entry = entry;
+    ptl_registration_free(shard, registration);
+    tell(shard, old);
 }
 
 int ptl_registration_take(struct ptl_shard *shard, struct ptl_slot *slot,
                           struct ptl_registration *registration)
 {
+    struct ptl_map *registrations = &shard->directory->registrations;
     struct ptl_port_more *more = ptl_port_more(shard, slot);
+    struct key key;
 
     ptl_assert(!registration->gone);
-    if (more == NULL) {
+    if (more == NULL || ptl_map_reserve(registrations) < 0) {
         ptl_registration_free(shard, registration);
         return PTL_ENOMEM;
     }
-    struct ptl_registration *old = earlier(more, registration);
+    registration->slot = slot->index;
+    registration->generation = slot->generation;
+    registration->hash = ptl_name_hash(key_of(registration, &key));
+    struct ptl_registration *old = earlier(shard, registration);
     if (old != NULL) {
-        /* A port stands once in a family: the new value takes the place of the old one. */
-        struct ptl_msg *entry = old->entry;
-        old->entry = registration->entry;
-        registration->entry = entry;
-        ptl_registration_free(shard, registration);
-        tell(shard, old);
+        replace(shard, old, registration);
         return PTL_OK;
     }
+    ptl_map_insert(registrations, registration->hash, registration);
     registration->belonging.end = end;
     ptl_belonging_add(&more->belongings, &registration->belonging);
     tell(shard, registration);
@@ -119,4 +161,5 @@ void ptl_registrations_drop(struct ptl_shard *shard)
         ptl_list_remove(&registration->listed);
         ptl_registration_free(shard, registration);
     }
+    ptl_map_drop(&shard->directory->registrations);
 }

@@ -20,6 +20,9 @@ struct ptl_registration {
     struct ptl_list listed;   /* among those whose port is gone, until that is told */
     bool gone;
     uint32_t place;        /* the family's shard */
+    uint32_t slot;         /* of its port ... */
+    uint32_t generation;   /* ... once it is carried out */
+    uint64_t hash;         /* of these and the family */
     struct ptl_msg *entry; /* family, key, value */
 };
 

@@ -705,6 +705,42 @@ static void long_update_that_contradicts_itself_is_compared_slice_by_slice(void 
     ptl_node_crash(node); /* while it compares */
 }
 
+static uint32_t own_entries(const struct ptl_node *node)
+{
+    return ptl_store_owner_count(node->shards[0].directory->store, ptl_directory_self(&node->self));
+}
+
+/* A walk over what the port has, with each family, would take longer than any test may. */
+static void port_in_100000_families_enters_and_changes_each_at_once(void **state)
+{
+    struct ptl_node *node = make(1);
+    struct ptl_port port = witness_port(node, NULL, on_message, "port");
+    char family[16];
+
+    (void)state;
+    settle(node);
+    uint32_t before = own_entries(node);
+    for (int value = 0; value < 2; value++) {
+        struct ptl_msg *msg;
+        assert_int_equal(ptl_msg_make(node, &msg, "i", value), 0);
+        for (unsigned i = 0; i < MANY; i++) {
+            snprintf(family, sizeof family, "fam%u", i);
+            assert_int_equal(ptl_db_register(node, family, &port, msg), 0);
+            if (i % 1000 == 0) {
+                settle(node);
+            }
+        }
+        ptl_msg_free(msg);
+        settle(node);
+        assert_int_equal(own_entries(node), before + MANY);
+    }
+    assert_int_equal(ptl_kill(node, &port, NULL), 0);
+    settle(node);
+    assert_int_equal(own_entries(node), before);
+    assert_int_equal(node->shards[0].directory->registrations.count, 0);
+    ptl_node_crash(node);
+}
+
 /* ---- Watchers that take nothing ------------------------------------------------------------- */
 
 static int count_change(struct ptl_node *node, const struct ptl_db_change *change, void *data)
@@ -782,6 +818,7 @@ int main(int argc, char **argv)
         WITNESSED(timers_that_are_due_at_once_fire_slice_by_slice_in_their_order),
         WITNESSED(whole_database_comes_and_goes_slice_by_slice),
         WITNESSED(long_updates_are_taken_slice_by_slice),
+        WITNESSED(port_in_100000_families_enters_and_changes_each_at_once),
         WITNESSED(watchers_that_take_nothing_are_tried_some_a_turn),
         WITNESSED(long_updates_of_owners_are_taken_slice_by_slice),
         WITNESSED(long_update_that_contradicts_itself_is_compared_slice_by_slice),

@@ -154,21 +154,42 @@ static int count_told_and_send(struct ptl_node *node, const struct ptl_port *por
 
 static ptl_monitor_fn *how_told = count_told;
 
-/* Monitors some more ports with each message. */
-static int monitor_many(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+static int monitor_one(struct ptl_node *node, unsigned number)
 {
-    unsigned *first = data;
+    struct ptl_port port = snow_port(node, number);
 
-    (void)msg;
-    for (unsigned i = 0; i < 500; i++) {
-        struct ptl_port port = snow_port(node, *first);
-        int err = ptl_monitor(node, &port, how_told, NULL, NULL);
+    return ptl_monitor(node, &port, how_told, NULL, NULL);
+}
+
+/* Makes so many more with each message: they are numbered on from *first. */
+static int make_some(struct ptl_node *node, int (*make_one)(struct ptl_node *, unsigned),
+                     unsigned count, unsigned *first)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int err = make_one(node, *first);
         if (err < 0) {
             return err;
         }
         ++*first;
     }
     return PTL_OK;
+}
+
+static int monitor_many(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    (void)msg;
+    return make_some(node, monitor_one, 500, data);
+}
+
+/* Have the port make them, until there are as many. */
+static void have_made(struct ptl_node *node, const struct ptl_port *port, const unsigned *first,
+                      unsigned count)
+{
+    while (*first < count) {
+        tell(node, port, "n");
+        turn_all(node);
+    }
+    settle(node);
 }
 
 static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **state)
@@ -179,11 +200,7 @@ static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **stat
 
     (void)state;
     told = 0;
-    while (first < MANY) {
-        tell(node, &port, "n");
-        turn_all(node);
-    }
-    settle(node);
+    have_made(node, &port, &first, MANY);
     lose_snow(node);
     /* First all notices are queued, then they run: neither in one turn. */
     while (told < first) {
@@ -204,11 +221,7 @@ static void notices_of_a_failed_node_need_no_memory(void **state)
 
     (void)state;
     told = 0;
-    while (first < 3000) {
-        tell(node, &port, "n");
-        turn_all(node);
-    }
-    settle(node);
+    have_made(node, &port, &first, 3000);
     witness_fail_memory(1, true);
     lose_snow(node);
     turn_until(node, &told, first, TURN_MAX);
@@ -419,17 +432,8 @@ static int own_some(struct ptl_node *node, unsigned number)
 
 static int own_many(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
-    unsigned *first = data;
-
     (void)msg;
-    for (unsigned i = 0; i < 200; i++) {
-        int err = own_some(node, *first);
-        if (err < 0) {
-            return err;
-        }
-        ++*first;
-    }
-    return PTL_OK;
+    return make_some(node, own_some, 200, data);
 }
 
 /* Its timers, monitors, calls and resources; and none of them is told of anything meanwhile. */
@@ -441,11 +445,7 @@ static void port_with_100000_belongings_ends_slice_by_slice(void **state)
 
     (void)state;
     told = released = fired = 0;
-    while (first < MANY / 3) {
-        tell(node, &port, "n");
-        turn_all(node);
-    }
-    settle(node);
+    have_made(node, &port, &first, MANY / 3);
     uint64_t count = 3 * (uint64_t)first + first / 10;
     assert_int_equal(ptl_monitor(node, &port, count_told, NULL, NULL), 0);
     settle(node);

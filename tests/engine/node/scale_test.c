@@ -281,7 +281,7 @@ static void monitors_that_cannot_be_told_yet_are_tried_some_a_turn(void **state)
 /* ---- What a failed link leaves behind ------------------------------------------------------- */
 
 /* As if the peer at the other end had asked for it. */
-static void peer_watches(struct ptl_node *node, struct ptl_link *link, unsigned number)
+static void peer_observes(struct ptl_node *node, struct ptl_link *link, unsigned number)
 {
     char name[32];
 
@@ -290,7 +290,7 @@ static void peer_watches(struct ptl_node *node, struct ptl_link *link, unsigned 
     assert_int_equal(ptl_link_peer_observes(&node->shards[0], link, ptl_span_text(name)), 0);
 }
 
-static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
+static void peer_that_observes_100000_ports_leaves_slice_by_slice(void **state)
 {
     struct ptl_node *node = make(1);
     struct ptl_shard *shard = &node->shards[0];
@@ -299,7 +299,7 @@ static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
 
     (void)state;
     for (unsigned i = 0; i < MANY; i++) {
-        peer_watches(node, link, i);
+        peer_observes(node, link, i);
         if (i % 500 == 0) {
             settle(node);
         }
@@ -319,10 +319,10 @@ static void peer_that_watches_100000_ports_leaves_slice_by_slice(void **state)
     ptl_node_crash(node);
 }
 
-/* ---- A port with many watchers -------------------------------------------------------------- */
+/* ---- A port with many observers ------------------------------------------------------------- */
 
 /* Looked for one by one from the beginning, they would take longer than any test may. */
-static void watchers_of_one_port_leave_at_once_however_many_they_are(void **state)
+static void observers_of_one_port_leave_at_once_however_many_they_are(void **state)
 {
     struct ptl_node *node = make(1);
     struct ptl_port port = witness_port(node, NULL, NULL, NULL);
@@ -812,8 +812,8 @@ int main(int argc, char **argv)
         WITNESSED(notices_of_a_failed_node_need_no_memory),
         WITNESSED(port_with_100000_notices_sends_as_fast_as_any_other),
         WITNESSED(monitors_of_one_port_by_another_are_told_slice_by_slice),
-        WITNESSED(peer_that_watches_100000_ports_leaves_slice_by_slice),
-        WITNESSED(watchers_of_one_port_leave_at_once_however_many_they_are),
+        WITNESSED(peer_that_observes_100000_ports_leaves_slice_by_slice),
+        WITNESSED(observers_of_one_port_leave_at_once_however_many_they_are),
         WITNESSED(port_with_100000_belongings_ends_slice_by_slice),
         WITNESSED(timers_that_are_due_at_once_fire_slice_by_slice_in_their_order),
         WITNESSED(whole_database_comes_and_goes_slice_by_slice),

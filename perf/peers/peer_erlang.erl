@@ -7,12 +7,13 @@
 %% The near node prints one line of JSON and writes the times, 8 bytes each, to FILE.  An Erlang timer
 %% counts milliseconds, so what is due when is told by TICKER, a program that writes due times to a pipe.
 -module(peer_erlang).
--export([far/0, near/1, count/0, echo/0, take_bulk/0, watch/1]).
+-export([far/0, near/1, count/1, echo/0, take_bulk/0, watch/1]).
 
 -define(FAR, 'far@127.0.0.1').
 -define(KEYS, 100000).
 -define(PATIENCE, 500).
 -record(entry, {key, value}).
+-record(work, {size, seconds, warm_up, in_flight, rate, bulk, ticker, near, from, until}).
 
 now_ns() ->
     os:system_time(nanosecond).
@@ -25,18 +26,32 @@ far() ->
 start_far(Function, Arguments) ->
     spawn_opt(?FAR, ?MODULE, Function, Arguments, [{message_queue_data, off_heap}]).
 
-%% Counts binaries; says how many there were, and when, to whom asks.
-count() ->
-    count(0).
+%% Counts binaries, where another process can look, and says how many came before the question.
+count(#work{from = From, until = Until, near = Near}) ->
+    Counter = counters:new(1, []),
+    spawn_opt(fun() -> look(Counter, From, Until, Near) end, [link, {priority, high}]),
+    count_into(Counter).
 
-count(Count) ->
+count_into(Counter) ->
     receive
         Message when is_binary(Message) ->
-            count(Count + 1);
+            counters:add(Counter, 1, 1),
+            count_into(Counter);
         {how_many, Asker} ->
-            Asker ! {count, Count, now_ns()},
-            count(Count)
+            Asker ! {count, counters:get(Counter, 1)},
+            count_into(Counter)
     end.
+
+%% How many came a second between these times.
+look(Counter, From, Until, Near) ->
+    sleep_until(From),
+    {Count0, Time0} = {counters:get(Counter, 1), now_ns()},
+    sleep_until(Until),
+    {Count, Time} = {counters:get(Counter, 1), now_ns()},
+    Near ! {rate, (Count - Count0) * 1.0e9 / (Time - Time0)}.
+
+sleep_until(Time) ->
+    timer:sleep(max(0, (Time - now_ns()) div 1000000)).
 
 echo() ->
     receive
@@ -68,15 +83,13 @@ watch(Asker, Times) ->
 
 %% ---- Near end ---------------------------------------------------------------------------------
 
--record(work, {size, seconds, warm_up, in_flight, rate, bulk, ticker, from, until}).
-
 near([Name, Size, Seconds, WarmUp, InFlight, Rate, Bulk, Ticker, File]) ->
     connect(100),
     Work0 = #work{size = list_to_integer(Size), seconds = list_to_float(Seconds),
                   warm_up = list_to_float(WarmUp), in_flight = list_to_integer(InFlight),
                   rate = list_to_float(Rate), bulk = list_to_integer(Bulk), ticker = Ticker},
     Self = self(),
-    spawn_opt(fun() -> Self ! {result, run(Name, Work0)} end,
+    spawn_opt(fun() -> Self ! {result, run(Name, Work0#work{near = self()})} end,
               [{min_heap_size, 1000000}, link, {message_queue_data, off_heap}]),
     {Rate1, Times, Lost, BulkRate} = receive {result, Result} -> Result end,
     ok = file:write_file(File, [<<Time:64/native>> || Time <- Times]),
@@ -107,16 +120,13 @@ run("db-watch", Work) -> start_database(), db_watch(Work).
 %% ---- One way ----------------------------------------------------------------------------------
 
 one_way(Work) ->
-    Far = start_far(count, []),
+    Far = start_far(count, [Work]),
     Message = <<0:(Work#work.size * 8)>>,
-    Burst = max(1, 65536 div Work#work.size),
-    Sent0 = send_until(Far, Message, Burst, Work#work.from, 0),
+    Sent = send_until(Far, Message, max(1, 65536 div Work#work.size), Work#work.until, 0),
+    Rate = receive {rate, Told} -> Told end,
     Far ! {how_many, self()},
-    Sent = send_until(Far, Message, Burst, Work#work.until, Sent0),
-    Far ! {how_many, self()},
-    {Count0, Time0} = receive {count, C0, T0} -> {C0, T0} end,
-    {Count, Time} = receive {count, C, T} -> {C, T} end,
-    {(Count - Count0) * 1.0e9 / (Time - Time0), [], Sent - Count, 0}.
+    Count = receive {count, Number} -> Number end,
+    {Rate, [], Sent - Count, 0}.
 
 send_until(Far, Message, Burst, Until, Sent) ->
     case now_ns() >= Until of

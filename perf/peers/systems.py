@@ -172,7 +172,7 @@ class Erlang(ScriptSystem):
                 "-kernel", "inet_dist_use_interface", "{127,0,0,1}",
                 "-kernel", "inet_dist_listen_options", "[{nodelay,true}]",
                 "-kernel", "inet_dist_connect_options", "[{nodelay,true}]",
-                "+zdbbl", "65536", "+sbwt", "very_short", "+sbwtdio", "none", "+sbwtdcpu", "none"]
+                "+zdbbl", "128000", "+sbwt", "very_short", "+sbwtdio", "none", "+sbwtdcpu", "none"]
 
     def missing(self, builds):
         return super().missing(builds) or self.missing_mnesia()

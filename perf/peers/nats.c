@@ -7,15 +7,20 @@
 #include "perf/peers/common/peer.h"
 
 #include <nats/nats.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FAR_SUBJECT "far"
+#define SUBJECT_MAX 64
+#define WATCH_MS 1000
 
 static natsConnection **connections;
 static char (*reply_subjects)[16];
 static unsigned count, next_connection;
+static jsCtx *stream; /* of the database */
+static const char *bucket_name;
 static natsStatus status;
 
 static void check(natsStatus got, const char *what)
@@ -86,6 +91,87 @@ static void open_connection(natsOptions *options, unsigned number, enum peer_end
     check(natsConnection_Flush(connections[number]), "flushing");
 }
 
+/* ---- The database: a bucket of keys and values, in the server's memory ----------------------- */
+
+static void take_confirmation(jsCtx *unused, natsMsg *message, jsPubAck *confirmed,
+                              jsPubAckErr *refused, void *closure)
+{
+    struct peer_head head;
+
+    (void)unused;
+    (void)closure;
+    if (confirmed == NULL) {
+        peer_die("a set was refused: %s", refused->ErrText);
+    }
+    memcpy(&head, natsMsg_GetData(message), sizeof(head));
+    natsMsg_Destroy(message);
+    peer_confirmed(&head);
+}
+
+/* An entry, or NULL: that of a set, or nothing in time, or the end of what was there before. */
+static kvEntry *next_entry(kvWatcher *watcher, bool *nothing)
+{
+    kvEntry *entry = NULL;
+    natsStatus got = kvWatcher_Next(&entry, watcher, WATCH_MS);
+
+    *nothing = got == NATS_TIMEOUT;
+    if (!*nothing) {
+        check(got, "watching");
+    }
+    return entry;
+}
+
+static void *watch_bucket(void *watcher)
+{
+    struct peer_head unused;
+    bool nothing;
+
+    for (;;) {
+        kvEntry *entry = next_entry(watcher, &nothing);
+        if (entry) {
+            peer_got(kvEntry_Value(entry), (size_t)kvEntry_ValueLen(entry), &unused);
+            kvEntry_Destroy(entry);
+        }
+    }
+    return NULL;
+}
+
+/* The far end watches all keys.  It is told of what an earlier run has set, and then of the end of that. */
+static void start_watching(kvStore *bucket)
+{
+    kvWatcher *watcher;
+    pthread_t thread;
+    bool nothing;
+
+    check(kvStore_WatchAll(&watcher, bucket, NULL), "a watcher");
+    for (kvEntry *entry; (entry = next_entry(watcher, &nothing)) != NULL || nothing;) {
+        kvEntry_Destroy(entry);
+    }
+    if (pthread_create(&thread, NULL, watch_bucket, watcher) != 0) {
+        peer_die("no thread to watch");
+    }
+}
+
+static void open_bucket(const struct peer_work *work, enum peer_end end)
+{
+    kvConfig config;
+    jsOptions options;
+    kvStore *bucket;
+
+    check(jsOptions_Init(&options), "options of the stream");
+    options.PublishAsync.AckHandler = take_confirmation;
+    check(natsConnection_JetStream(&stream, connections[0], &options), "the stream");
+    check(kvConfig_Init(&config), "options of the bucket");
+    config.Bucket = bucket_name = work->pattern == PEER_DB_WATCH ? "watched" : "held";
+    config.StorageType = js_MemoryStorage;
+    if (end == PEER_FAR) {
+        check(js_CreateKeyValue(&bucket, stream, &config), "the bucket");
+    }
+    if (end == PEER_FAR && work->pattern == PEER_DB_WATCH) {
+        start_watching(bucket);
+    }
+}
+
 static void open_end(const struct peer_work *work, enum peer_end end)
 {
     natsOptions *options = make_options(work);
@@ -95,6 +181,9 @@ static void open_end(const struct peer_work *work, enum peer_end end)
     reply_subjects = calloc(count, sizeof(reply_subjects[0]));
     for (unsigned i = 0; i < count; i++) {
         open_connection(options, i, end);
+    }
+    if (work->pattern == PEER_DB_SET || work->pattern == PEER_DB_WATCH) {
+        open_bucket(work, end);
     }
 }
 
@@ -107,10 +196,21 @@ static void send_message(const void *bytes, size_t size)
           "publishing");
 }
 
+static void set(uint32_t number, const struct peer_head *head)
+{
+    char subject[SUBJECT_MAX], key[PEER_KEY_MAX];
+
+    peer_key(key, number);
+    key[3] = '.'; /* a key of a bucket is a subject, which has no colon */
+    snprintf(subject, sizeof(subject), "$KV.%s.%s", bucket_name, key);
+    check(js_PublishAsync(stream, subject, head, sizeof(*head), NULL), "setting");
+}
+
 const struct peer_system peer_system = {
     .name = "nats",
     .threaded = true,
     .window = 16 << 20,
     .open = open_end,
     .send = send_message,
+    .set = set,
 };

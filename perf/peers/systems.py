@@ -199,7 +199,8 @@ class Erlang(ScriptSystem):
 def serve_nats(port, folder):
     """The largest message it can be told to take, and enough room for what waits to be sent."""
     config = folder / "nats.conf"
-    config.write_text(f"listen: 127.0.0.1:{port}\nmax_payload: 64MB\nmax_pending: 512MB\n")
+    config.write_text(f"listen: 127.0.0.1:{port}\nmax_payload: 64MB\nmax_pending: 512MB\n"
+                      f'jetstream {{ store_dir: "{folder}/jetstream", max_memory_store: 1GB }}\n')
     return ["nats-server", "-c", config]
 
 
@@ -226,8 +227,9 @@ def all_systems():
         System("nng", "nng", "as ZeroMQ; a REQ asks again by itself after a minute, so an answer may be to a "
                "second asking"),
         ServerSystem("nats", "NATS", "at most once: a slow receiver is cut off by the server or loses messages "
-                     "in its client, so the sender waits for the receiver's word every 2 MiB", serve_nats,
-                     commands=("nats-server",)),
+                     "in its client, so the sender waits for the receiver's word every 2 MiB; "
+                     "the database is a bucket of JetStream in the memory of one server", serve_nats,
+                     commands=("nats-server",), database=True),
         ServerSystem("redis", "Redis", "at most once: by default a slow subscriber is disconnected and a message "
                      "without subscribers is gone, so the sender waits for the receiver's word every 2 MiB; the "
                      "database is one server's memory and its watcher hears of a set by a PUBLISH sent with it",

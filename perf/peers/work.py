@@ -6,6 +6,7 @@ import dataclasses
 SIZES = (16, 128, 1024, 65536)
 SHARES = (10, 50, 80)  # per cent of a system's own highest rate
 CONNECTIONS = 1000
+CONNECTIONS_RATE = 2000  # of all of them together, and of the one they are told beside
 MIXED_RATE = 1000
 WATCH_RATE = 1000
 BASE = "request/64"  # the work whose rate is a system's highest of requests
@@ -31,6 +32,8 @@ FIRST = [
     *(Work(f"one-way/{size}", "one-way", size=size) for size in SIZES),
     Work("request/1", "request"),
     Work(BASE, "request", in_flight=64),
+    *(Work(f"connections/{count}", "request", rate=CONNECTIONS_RATE, connections=count)
+      for count in (1, CONNECTIONS)),
     Work("mixed", "mixed", rate=MIXED_RATE, stretch=3),
     Work("db-set", "db-set", in_flight=64),
     Work("db-watch", "db-watch", rate=WATCH_RATE),
@@ -38,6 +41,5 @@ FIRST = [
 # What is told in shares of the medians of the first.
 SECOND = [
     *(Work(f"request/{share}%", "request", share=share) for share in SHARES),
-    Work("connections", "request", share=10, connections=CONNECTIONS),
 ]
 EVERYTHING = FIRST + SECOND

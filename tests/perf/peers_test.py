@@ -63,6 +63,10 @@ class FiguresTest(unittest.TestCase):
         self.assertEqual(self.figures.noise("request/1", "rate"), 1.6)
         self.assertIsNone(self.figures.noise("mixed", "rate"))
 
+    def test_the_yardsticks_requests_stand_in_where_it_has_no_database(self):
+        data = data_of([result("tcp", "request/64", number, rate=rate) for number, rate in enumerate((10, 30))])
+        self.assertEqual(figures.Figures(data).noise("db-set", "rate"), 3)
+
 
 class PageTest(unittest.TestCase):
     page = table.page(data_of(RESULTS), ["peers-rate.svg"])
@@ -147,7 +151,8 @@ class YardstickTest(unittest.TestCase):
         self.assertEqual(self.done.returncode, 0, self.done.stdout.decode())
         results = json.loads((self.build / "peers.json").read_text())["results"]
         self.assertEqual([each["work"] for each in results],
-                         ["one-way/16", "request/1", "request/64", "mixed", "request/10%", "connections"])
+                         ["one-way/16", "request/1", "request/64", "connections/1", "connections/1000", "mixed",
+                          "request/10%"])
         for each in results:
             self.assertNotIn("failed", each)
             self.assertEqual((each["lost"], each["disordered"]), (0, 0), each)
@@ -156,6 +161,12 @@ class YardstickTest(unittest.TestCase):
         page = (self.build / "peers-report" / "peers.md").read_text()
         self.assertIn("## Request and reply, one at a time", page)
         self.assertIn("| bare TCP | ", page)
+
+    def test_a_system_or_work_that_there_is_not_is_refused(self):
+        for words in (["--only", "tpc"], ["--work", "nothing"], ["--rounds", "0"]):
+            done = subprocess.run([PEERS / "run", self.build, *words], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=20)
+            self.assertEqual(done.returncode, 2, done.stdout.decode())
 
     def test_a_wrong_option_is_refused(self):
         done = subprocess.run([self.build / "peers" / "peer_tcp", "request", "--port", "0"],

@@ -136,7 +136,7 @@ static void *watch_bucket(void *watcher)
     return NULL;
 }
 
-/* The far end watches all keys.  It is told of what an earlier run has set, and then of the end of that. */
+/* The far end watches all keys.  First it hears of what an earlier run has set, up to an end. */
 static void start_watching(kvStore *bucket)
 {
     kvWatcher *watcher;

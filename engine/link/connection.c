@@ -223,7 +223,7 @@ void ptl_connection_take_up(struct ptl_connection *c)
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
 
     ptl_connection_enter(c, PTL_CONNECTION_UP);
-    /* What the peer has sent behind its proof is in the unread and is decoded next. */
+    /* What the peer has sent behind its proof is unread, and is decoded next. */
     ptl_node_nonce(c->shard->node, c, false);
     ptl_decoder_init(&c->decoder, c->shard->allocator, (enum ptl_framing)peer->receive_framing,
                      c->shard->node->options.message_bytes_max + PACKET_EXTRA_MAX);

@@ -40,7 +40,7 @@ static void wait_for_proof(struct ptl_connection *c)
     }
 }
 
-/* Take packets out of the unread. */
+/* Take packets out of what is unread. */
 static void read_unread(struct ptl_connection *c)
 {
     struct ptl_span input = ptl_unread_bytes(&c->unread);

@@ -1,6 +1,6 @@
 #include "engine/link/unread.h"
 
-/* A unread that was read keeps so much memory for the next one. */
+/* What was read keeps so much memory for the next one. */
 #define KEPT_MAX ((size_t)16384)
 
 void ptl_unread_init(struct ptl_unread *unread, const struct ptl_allocator *allocator)

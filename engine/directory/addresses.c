@@ -7,6 +7,10 @@
 /* Of a node's addresses in the database so many are tried. */
 #define ADDRESSES_MAX 16
 
+/*
+ * From the database, where anybody may have put anything: what is no address is left out, and false
+ * says so. A list is written with commas, so an address with one of its own would be two.
+ */
 bool ptl_addresses_list(struct ptl_buffer *out, struct ptl_span array)
 {
     struct ptl_cursor cursor = ptl_cursor_of(array);

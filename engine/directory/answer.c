@@ -17,6 +17,7 @@ static int send_body(struct ptl_shard *shard, const struct ptl_question *q, stru
     struct ptl_op op = {.kind = PTL_OP_MESSAGE, .body = body, .count = count};
     int err = ptl_route(shard->node, &q->to, &op, way);
 
+    /* What was given in this turn: see ptl_answer_has_room(). */
     if (err == PTL_OK) {
         q->asker->bytes += body.size;
     }
@@ -37,6 +38,8 @@ bool ptl_answer_has_room(struct ptl_shard *shard, const struct ptl_question *q)
         asker->turn = shard->now;
         asker->bytes = 0;
     }
+    /* An answer may be large and its question is small: one asker gets no more than this in a
+     * turn. */
     if (asker->bytes >= PTL_ANSWERS_TURN_BYTES) {
         shard->unfinished = true;
         return false;
@@ -56,6 +59,7 @@ static struct ptl_buffer *begin(struct ptl_shard *shard, const struct ptl_questi
 {
     struct ptl_buffer *packet = &shard->directory->packet;
 
+    ptl_assert(packet->size_max == SIZE_MAX); /* whoever has lowered it has put it back */
     ptl_buffer_clear(packet);
     if (!ptl_question_is_peers(q)) {
         if (err < 0) {
@@ -186,6 +190,7 @@ int ptl_answer_from_store(struct ptl_shard *shard, const struct ptl_question *q)
     if (err == PTL_ENOMEM) {
         return err;
     }
+    /* Too large, or no such key: that is an answer, too. */
     if (err < 0) {
         return ptl_answer_error(shard, q, err);
     }
@@ -209,6 +214,7 @@ static int pick(const struct ptl_question *q, struct ptl_cursor cursor, struct p
         if (err == PTL_EEND || ptl_next_span(&cursor, value) < 0) {
             return PTL_ETYPE;
         }
+        /* A key that is none is another's mistake: the one that is looked for may still come. */
         if (err == PTL_OK && ptl_span_equal(key, ptl_question_key(q))) {
             return PTL_OK;
         }
@@ -216,6 +222,7 @@ static int pick(const struct ptl_question *q, struct ptl_cursor cursor, struct p
     return PTL_ENOKEY;
 }
 
+/* A master says what a family has; whoever asked for one key finds it in there. */
 static int result_of(const struct ptl_question *q, struct ptl_span body, struct ptl_span *value)
 {
     struct ptl_cursor cursor = ptl_cursor_of(body);

@@ -150,6 +150,7 @@ static bool is_fit(struct ptl_shard *shard, const struct ptl_op *op)
     }
     if (ptl_dir_kind(op) == PTL_DIR_CHANGE) {
         struct ptl_interest *interest = interest_in(shard, op);
+        ptl_assert(interest != NULL); /* ptl_apply_source() has found it */
         if (interest->state != PTL_INTEREST_FRESH) {
             ptl_intake_warn(shard, op->node, ptl_interest_family(interest),
                             "a change before its first copy");
@@ -175,7 +176,10 @@ bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct pt
     if (ptl_key_next(&cursor, room, &family) < 0) {
         family = ptl_span(NULL, 0);
     }
+    /* A name that is none is an empty one, which is no family: the update is refused with that. */
     ptl_update_begin(shard, update, family, cursor);
+    /* What a node of ours or our master passes on was checked where it came in; only what a peer
+     * has set itself is compared with limits here. */
     update->trusted = ptl_dir_kind(op) != PTL_DIR_UPDATE;
     update->skips_echoes = ptl_dir_kind(op) == PTL_DIR_UPDATE && ptl_dir_words(op).by.global;
     return true;

@@ -31,6 +31,8 @@ static int say(struct ptl_shard *shard, struct ptl_link *link, uint32_t count)
 {
     const struct ptl_buffer *packet = &shard->directory->packet;
 
+    ptl_assert(count > 0 && (packet->err < 0 || packet->size > 0));
+
     return packet->err < 0 ? PTL_ENOMEM
                            : ptl_link_packet(shard, link, ptl_span(NULL, 0),
                                              ptl_buffer_span(packet), count, NULL);
@@ -93,6 +95,7 @@ void ptl_directory_link_is_seed(struct ptl_shard *shard, struct ptl_link *link)
         begin(shard, "g_slave");
         say_or_fail(shard, link, 1);
     }
+    /* Also when its link has failed just now: shard 0 hears of that behind this. */
     struct ptl_op op = ptl_dir_op(PTL_DIR_SEED);
     op.node = link_id(link);
     ptl_directory_post(shard, 0, &op);
@@ -155,6 +158,7 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
         begin(shard, "g_slave"); /* be global: it was not said yet */
         say_or_fail(shard, link, 1);
     }
+    /* Three values: the request, our addresses, and a number that real nodes do not read. */
     struct ptl_buffer *packet = begin(shard, "g_slave");
     put_roots(shard, packet, false);
     ptl_cbor_put_head(packet, PTL_CBOR_UINT, attachment);
@@ -166,6 +170,8 @@ void ptl_directory_attach(struct ptl_shard *shard, const struct ptl_op *op)
     }
     /* Our database is on its way: from now on its answers and copies are heard on all shards. */
     link->db.master = true;
+    /* Through the rings, as are all changes of what we are: no shard answers by the old role
+     * what it has been told under the new one. */
     struct ptl_dir_words words = {
         .kind = PTL_DIR_MASTER,
         .attachment = {.number = attachment,

@@ -12,6 +12,8 @@ uint64_t ptl_attachment_next(struct ptl_shard *shard, uint64_t known)
     uint64_t last = atomic_load(&shard->node->directory->attachment);
     uint64_t next;
 
+    /* Numbers are milliseconds of the clock, so that they grow across restarts without being
+     * kept. */
     if (known > OUTDONE_MAX) {
         known = 0;
     }

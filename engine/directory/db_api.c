@@ -15,6 +15,7 @@
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
 
+/* The shard that has the family: all that concerns it goes there, from wherever it comes. */
 static unsigned place_of(const struct ptl_node *node, const char *family)
 {
     return ptl_shard_of(ptl_name_hash(ptl_span_text(family)), node->shard_count);
@@ -88,11 +89,13 @@ static int change(struct ptl_node *node, enum ptl_directory_op kind, const char 
     unsigned place = place_of(node, family);
     struct ptl_writer writer;
 
+    ptl_assert((kind == PTL_DIR_SET) == (value != NULL));
     announce(node, place, family, key);
     ptl_writer_init(&writer, node);
     int err = ptl_body_put_entry(&writer, ptl_span_text(family), ptl_span_text(key), value);
     if (err == PTL_OK) {
         struct ptl_op op = ptl_dir_op(kind);
+        /* Its bytes lie in the writer: posting copies them, so they may go when it has returned. */
         op.body = ptl_writer_body(&writer);
         op.count = writer.count;
         err = post(node, place, &op);
@@ -144,6 +147,7 @@ int ptl_db_register(struct ptl_node *node, const char *family, const struct ptl_
     if (err < 0) {
         return err;
     }
+    /* To the port's shard, not the family's: there it belongs to the port and goes with it. */
     struct ptl_registration *registration =
         ptl_registration_make(node, place_of(node, family), entry);
     if (registration == NULL) {
@@ -157,6 +161,7 @@ int ptl_db_register(struct ptl_node *node, const char *family, const struct ptl_
     };
     err = ptl_note_full(node, port, ptl_route(node, port, &op, PTL_WAY_MESSAGE));
     if (err < 0) {
+        /* Any shard does: to free it takes the allocator alone, which all have in common. */
         ptl_registration_free(&node->shards[0], registration);
     }
     return err;
@@ -256,6 +261,8 @@ static int hand_over(struct ptl_node *node, struct ptl_follower *follower)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
 
+    /* It lives where it is made: on the port's shard, or, for a thread of the program, on the
+     * family's. */
     if (shard != NULL) {
         return ptl_follower_add(shard, follower);
     }
@@ -312,6 +319,7 @@ static int watch(struct ptl_node *node, const char *family, enum ptl_watch_how h
         .id = follower->id,
         .shard = shard != NULL ? shard->index : follower->place,
     };
+    /* Named before: once handed over, the follower may be ended and freed at any time. */
     err = hand_over(node, follower);
     if (err < 0) {
         follower->release = NULL; /* its data stays the caller's */

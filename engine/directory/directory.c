@@ -119,6 +119,7 @@ static void start(struct ptl_shard *shard)
 
 void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
+    ptl_assert(op->kind == PTL_OP_DIRECTORY);
     start(shard);
     takers[ptl_dir_kind(op)](shard, op);
 }
@@ -149,6 +150,8 @@ bool ptl_directory_work(struct ptl_shard *shard)
         return false; /* what we have set goes with us: nobody needs it any more */
     }
     start(shard);
+    /* In the order in which they bring work to each other: a role decides who is fed, what comes
+     * in is told to those who watch, and an answer says what all of that has led to. */
     left |= ptl_roles_work(shard);
     ptl_replacings_work(shard);
     left |= !ptl_list_empty(&directory->follower_dues) && ptl_followers_work(shard);
@@ -212,6 +215,7 @@ static void drop(struct ptl_shard *shard)
     if (directory == NULL) {
         return;
     }
+    /* Outlets first: they lead to peers and interests, and have their watches in the store. */
     ptl_outlets_drop(shard);
     ptl_followers_drop(shard);
     ptl_registrations_drop(shard);
@@ -233,6 +237,7 @@ static void drop(struct ptl_shard *shard)
 static int open_directory(struct ptl_shard *shard)
 {
     if (shard->index == 0) {
+        /* One number for the whole node: others compare it with those that we had before. */
         ptl_attachment_next(shard, 0);
     }
     return PTL_OK;

@@ -37,6 +37,7 @@ bool ptl_directory_find(struct ptl_shard *shard, struct ptl_link *link)
     struct ptl_shard_directory *directory = shard->directory;
 
     if (!ptl_directory_is_global(directory)) {
+        /* An ordinary node knows nobody's addresses: that is what it needs a master for. */
         ptl_directory_need(shard);
         return ptl_directory_has_master(directory) &&
                !ptl_span_equal(ptl_port_node(&directory->master), link_id(link)) &&

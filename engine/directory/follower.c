@@ -45,6 +45,7 @@ static bool tell_rest(struct ptl_shard *shard, struct ptl_follower *follower);
 
 /* ---- Telling its outlet ---------------------------------------------------------------------- */
 
+/* One op says it all: WATCH carries what is watched, the others only who it is. */
 static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follower)
 {
     struct ptl_dir_words words = {
@@ -55,6 +56,7 @@ static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follo
     };
     struct ptl_op op = ptl_dir_say(&words);
 
+    ptl_assert(follower->due != DUE_NOTHING && follower->due != DUE_REST);
     if (follower->due == DUE_WATCH) {
         op.body = ptl_msg_body(follower->what);
         op.count = follower->what->count;
@@ -103,6 +105,7 @@ bool ptl_followers_work(struct ptl_shard *shard)
     struct ptl_list now;
     uint32_t units = PTL_SLICE, in_vain = 0;
 
+    /* Those that are listed again meanwhile have their turn with the next. */
     ptl_list_init(&now);
     ptl_list_append_all(&now, dues);
     for (; !ptl_list_empty(&now) && units > 0 && in_vain < IN_VAIN_MAX; units--) {
@@ -156,6 +159,8 @@ int ptl_follower_add(struct ptl_shard *shard, struct ptl_follower *follower)
         follower->belonging.end = end_belonging;
         ptl_belonging_add(&more->belongings, &follower->belonging);
     } else {
+        /* Without a port nothing queues for it: what it puts off is kept here, so that no memory
+         * is needed when it does. */
         follower->rest_room = ptl_alloc_raw(shard->allocator, PTL_OP_INLINE_MAX);
         if (follower->rest_room == NULL) {
             return PTL_ENOMEM;
@@ -245,6 +250,7 @@ static bool tell_rest(struct ptl_shard *shard, struct ptl_follower *follower)
     struct ptl_msg *held = follower->rest_held;
     struct ptl_msg changes = ptl_msg_borrow(follower->rest, 0);
 
+    /* Taken off first: the callback may end the follower, which looks at both. */
     follower->due = DUE_NOTHING;
     follower->rest_held = NULL;
     if (ptl_follower_run(shard, follower->id, &changes)) {
@@ -287,6 +293,7 @@ static void read_change(struct ptl_cursor *cursor, struct ptl_db_change *change,
 {
     struct ptl_body_change told = ptl_body_next_change(cursor);
 
+    ptl_assert(told.key.size <= PTL_DB_KEY_MAX);
     if (told.key.size != 0) {
         memcpy(key, told.key.bytes, told.key.size);
     }
@@ -324,6 +331,7 @@ static bool tell_all(struct ptl_shard *shard, struct ptl_follower *follower,
     struct ptl_db_change change;
     struct ptl_msg value;
 
+    ptl_assert(follower->taken <= changes->size);
     cursor.at += follower->taken;
     while (cursor.at != cursor.end && !follower->gone) {
         read_change(&cursor, &change, key, &value);
@@ -331,6 +339,7 @@ static bool tell_all(struct ptl_shard *shard, struct ptl_follower *follower,
         if (!tell_one(shard, follower, &change)) {
             return false;
         }
+        /* After each, so that one that is put off is the first to be told again. */
         follower->taken = (size_t)(cursor.at - begin);
     }
     follower->taken = 0;

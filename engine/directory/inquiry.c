@@ -50,8 +50,10 @@ static int no_room(const struct ptl_inquiry *q, unsigned shard)
     return PTL_EFULL;
 }
 
+/* Refused, not queued: the connection is held until there is room, and so the peer is not read. */
 int ptl_inquiry_pass(const struct ptl_inquiry *q, unsigned shard, const struct ptl_op *op)
 {
+    ptl_assert(shard < q->shard->node->shard_count);
     if (ptl_directory_waits(q->shard, shard)) {
         return no_room(q, shard);
     }
@@ -71,6 +73,7 @@ int ptl_inquiry_pass_all(const struct ptl_inquiry *q, struct ptl_op *op)
             return no_room(q, i);
         }
     }
+    /* All have room, and no ring is written by anybody else: none of them can refuse it now. */
     if (op->body.size > PTL_OP_INLINE_MAX) {
         int err = ptl_msg_from(q->shard->allocator, op->body, op->count, &held);
         if (err < 0) {

@@ -8,6 +8,7 @@ const char *ptl_intake_key_trouble(int err)
     return err == PTL_ESIZE ? "a key of more than 1024 bytes" : "a key that is none";
 }
 
+/* A port of ours, said by another: it has it from us, and would keep it when the port is gone. */
 bool ptl_intake_is_echo(const struct ptl_shard *shard, struct ptl_span key)
 {
     struct ptl_span self = ptl_directory_self(&shard->node->self);

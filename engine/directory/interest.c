@@ -33,8 +33,12 @@ struct ptl_source ptl_interest_source(const struct ptl_interest *interest)
 
 /* ---- The master ------------------------------------------------------------------------------ */
 
+/*
+ * Behind what else goes to the master, so that a family asked for twice is told of twice in order.
+ */
 static int request(struct ptl_shard *shard, const char *word, struct ptl_span family)
 {
+    ptl_assert(ptl_directory_has_master(shard->directory));
     struct ptl_buffer *packet = &shard->directory->packet;
 
     ptl_buffer_clear(packet);
@@ -53,6 +57,7 @@ static int request(struct ptl_shard *shard, const char *word, struct ptl_span fa
 
 static void list_unasked(struct ptl_shard_directory *directory, struct ptl_interest *interest)
 {
+    ptl_assert(directory->unasked != interest);
     interest->next = directory->unasked;
     interest->link = &directory->unasked;
     if (directory->unasked != NULL) {
@@ -142,6 +147,7 @@ static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family
     if (interest == NULL) {
         return NULL;
     }
+    ptl_assert(ptl_family_fits(family));
     interest->hash = ptl_name_hash(family);
     interest->family_size = (uint8_t)family.size;
     memcpy(interest->owner + 1, family.bytes, family.size);

@@ -49,6 +49,7 @@ void ptl_directory_take_leave(struct ptl_shard *shard, const struct ptl_op *op)
         /* It may only be cut off, and all who knew it with it. */
         link->keep_until = shard->now + KEEP_LOST_NS;
     }
+    /* Tried once more at once: it may have gone only for whoever told us. */
     attempt(shard, link);
 }
 

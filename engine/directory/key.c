@@ -21,6 +21,7 @@ int ptl_key_of(const struct ptl_value *value, uint8_t room[static PTL_KEY_ROOM],
         return PTL_ESIZE;
     }
     if (value->type == PTL_BYTES && ptl_utf8_ascii(*name) != name->size) {
+        ptl_assert(2 * name->size <= PTL_KEY_ROOM);
         *name = ptl_utf8_widen(*name, room);
     }
     return name->size > PTL_DB_KEY_MAX ? PTL_ESIZE : PTL_OK;
@@ -37,6 +38,7 @@ int ptl_key_next(struct ptl_cursor *cursor, uint8_t room[static PTL_KEY_ROOM],
         return err;
     }
     if (value.type == PTL_ARRAY || value.type == PTL_MAP) {
+        /* Stepped over whole, so that whatever comes behind it is read right. */
         err = ptl_skip(cursor);
         return err < 0 ? err : PTL_ETYPE;
     }

@@ -85,6 +85,7 @@ static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
     if (ptl_span_equal(node, ptl_directory_self(&shard->node->self)) || !ptl_node_id_valid(node)) {
         return;
     }
+    /* To the link's owner: it dials, and knows whether there is a link already. */
     struct ptl_op op = ptl_dir_op(on ? PTL_DIR_KEEP : PTL_DIR_LEAVE);
     op.node = node;
     ptl_directory_post(shard, ptl_directory_owner(shard, node), &op);
@@ -151,6 +152,7 @@ static void enter_own_addresses(struct ptl_shard *shard)
 
     ptl_buffer_init(&addresses, shard->allocator, SIZE_MAX);
     uint64_t number = ptl_whereabouts_put(shard, &addresses);
+    /* By number: to compare them would mean to keep them a second time. */
     if (number != 0 && number != shard->directory->addresses) {
         shard->directory->addresses = number;
         ptl_directory_set(shard, family_l(), ptl_directory_self(&shard->node->self),

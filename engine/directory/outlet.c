@@ -116,6 +116,7 @@ struct ptl_outlet *ptl_outlet_make(struct ptl_shard *shard, const struct ptl_out
     if (outlet == NULL) {
         return NULL;
     }
+    ptl_assert(family.size <= PTL_FAMILY_MAX);
     outlet->shard = shard;
     outlet->kind = kind;
     outlet->family_size = (uint8_t)family.size;
@@ -166,6 +167,7 @@ void ptl_outlet_lose(struct ptl_outlet *outlet)
 
 void ptl_outlet_close(struct ptl_outlet *outlet)
 {
+    /* Off all lists before its kind forgets it: no callback finds one that is half closed. */
     leave_list(outlet);
     ptl_list_remove(&outlet->all);
     if (outlet->kind->forget != NULL) {
@@ -186,6 +188,7 @@ void ptl_outlets_drop(struct ptl_shard *shard)
 
 /* ---- Work ------------------------------------------------------------------------------------ */
 
+/* One that was lost for want of memory opens again here, and tells all anew. */
 static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
     if (outlet->watch == NULL) {
@@ -215,6 +218,7 @@ bool ptl_outlets_work(struct ptl_shard *shard)
         }
         blocked += result == PTL_DRAIN_BLOCKED;
     }
+    ptl_assert(directory->pending_count >= blocked);
     shard->unfinished |= directory->pending_count > blocked;
     return blocked > 0;
 }

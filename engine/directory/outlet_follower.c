@@ -115,6 +115,7 @@ static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet
     struct ptl_ring *ring = ptl_shard_ring(shard, outlet->follower_shard);
 
     ptl_assert(outlet->state == PTL_OUTLET_QUIET); /* neither held nor waiting */
+    /* Looked at before anything is taken: what has been taken has to be told. */
     if (!ptl_ring_has_room(ring, PTL_RECORD_MAX, 1) ||
         ptl_directory_waits(shard, outlet->follower_shard)) {
         return PTL_DRAIN_BLOCKED;
@@ -186,6 +187,7 @@ static int set_filter(struct ptl_outlet *outlet, struct ptl_span filter)
 static struct ptl_outlet *follow(struct ptl_shard *shard, struct ptl_dir_follower follower,
                                  const struct ptl_body_watch *what)
 {
+    /* The place first, so that nothing can fail once it has begun. */
     if (ptl_map_reserve(&shard->directory->by_follower) < 0) {
         return NULL;
     }

@@ -171,9 +171,11 @@ static uint64_t attachment_of(const struct ptl_shard *shard, const struct ptl_so
 static void regroup(struct batch *batch, const struct ptl_change *change)
 {
     flush(batch);
+    ptl_assert(change->family.size <= PTL_FAMILY_MAX);
     batch->family_size = (uint16_t)change->family.size;
     memcpy(batch->family, change->family.bytes, change->family.size);
     if (batch->outlet->form == PTL_PACKET_OWNED) {
+        ptl_assert(change->source.owner.size <= PTL_OWNER_MAX);
         batch->owner_size = (uint16_t)change->source.owner.size;
         memcpy(batch->owner, change->source.owner.bytes, change->source.owner.size);
         batch->attachment = attachment_of(batch->shard, &change->source);
@@ -236,6 +238,7 @@ static void gather(struct batch *batch, const struct ptl_change *change)
     }
 }
 
+/* Bytes that wait to become a packet; a little more go with them: names and heads. */
 static size_t gathered(const struct batch *batch)
 {
     return batch->shard->directory->sets.size + batch->shard->directory->dels.size;
@@ -360,6 +363,8 @@ enum ptl_drained ptl_outlet_drain_packets(struct ptl_shard *shard, struct ptl_ou
 
     ptl_buffer_clear(&shard->directory->sets);
     ptl_buffer_clear(&shard->directory->dels);
+    /* Room is looked at before each piece: what was taken from the watch is told, or queued,
+     * never lost. */
     for (unsigned i = 0; i < PIECES_A_TURN; i++) {
         if (!send_queued(shard, outlet) || !ptl_room_for(shard, &outlet->peer->port, false)) {
             return PTL_DRAIN_BLOCKED;

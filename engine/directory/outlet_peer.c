@@ -67,6 +67,8 @@ int ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *peer, bool owners)
         feed_once_more(peer->feed);
         return PTL_OK;
     }
+    /* It has learned to take owners, or become one of ours: what it was told in the other form
+     * is told anew. */
     ptl_outlet_end_feed(peer);
     struct ptl_outlet *outlet =
         ptl_outlet_make(shard, owners ? &by_owner : &merged, ptl_span(NULL, 0));

@@ -63,6 +63,7 @@ void ptl_directory_take_set(struct ptl_shard *shard, const struct ptl_op *op)
 {
     struct ptl_body_entry entry = ptl_body_entry(op->body);
 
+    /* The first entry of ours is a reason to have a master: others shall see it. */
     ptl_directory_need(shard);
     ptl_directory_set(shard, entry.family, entry.key, entry.value);
 }

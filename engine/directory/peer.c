@@ -80,6 +80,7 @@ bool ptl_peers_work(struct ptl_shard *shard)
             .body = ptl_buffer_span(&directory->packet),
             .count = 1,
         };
+        /* What finds no room is asked for in the next turn; nothing is lost by asking later. */
         peer->asking =
             directory->packet.err < 0 || ptl_route(shard->node, &peer->port, &op, PTL_WAY_OWN) < 0;
         directory->asking |= peer->asking;

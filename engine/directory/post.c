@@ -68,6 +68,7 @@ bool ptl_directory_waits(const struct ptl_shard *shard, unsigned to)
 
 void ptl_directory_post(struct ptl_shard *shard, unsigned to, const struct ptl_op *op)
 {
+    ptl_assert(to < shard->node->shard_count && op->kind == PTL_OP_DIRECTORY);
     if (ptl_directory_waits(shard, to) || ptl_shard_post(shard, to, op, true) < 0) {
         let_wait(shard, to, op);
     }
@@ -85,6 +86,8 @@ static int post_waiting(struct ptl_shard *shard, struct ptl_untold *untold, uint
 {
     struct ptl_posting *posting = ptl_container(untold, struct ptl_posting, untold);
     unsigned to = (unsigned)(posting - shard->directory->postings);
+
+    ptl_assert(to < shard->node->shard_count);
 
     while (posting->first != NULL) {
         struct ptl_parcel *parcel = posting->first;

@@ -194,6 +194,7 @@ static bool serve(struct ptl_shard *shard, struct ptl_asker *asker, uint32_t *le
     for (; at != &asker->to_do && looks > 0; looks--) {
         struct ptl_list *next = at->next;
         done |= advance(shard, ptl_question_of(at));
+        /* Read before: an answered question is freed. */
         at = next;
     }
     *left += looks;
@@ -207,6 +208,7 @@ bool ptl_questions_work(struct ptl_shard *shard)
     uint32_t looks = PTL_QUESTIONS_TURN_MAX;
     bool left = false, done = false, ends = false;
 
+    ptl_assert(!ptl_list_empty(&directory->askers_due)); /* it is asked for only then */
     while (!ends && looks > 0) {
         struct ptl_list *first = directory->askers_due.next;
         struct ptl_asker *asker = ptl_container(first, struct ptl_asker, due);
@@ -286,6 +288,7 @@ void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer)
         return;
     }
     while (asker->asked.count > 0) {
+        ptl_assert(at != sent); /* its count says that one more of it stands there */
         struct ptl_question *q = ptl_question_of(at);
         at = at->next;
         if (q->asker == asker) {

@@ -52,6 +52,8 @@ bool ptl_master_may_ask(struct ptl_shard *shard, const struct ptl_question *q)
         return false;
     }
     const struct ptl_peer *master = ptl_peer_find(shard, ptl_port_node(&directory->master));
+    /* Not before it has been told what we have set: an answer without that would be an older
+     * one. */
     return master != NULL && master->feed != NULL && !ptl_outlet_is_feeding(master);
 }
 
@@ -75,6 +77,7 @@ int ptl_master_ask(struct ptl_shard *shard, struct ptl_question *q)
     ptl_assert(q->state == PTL_QUESTION_WAITS && ptl_directory_has_master(shard->directory));
     q->id = ++shard->directory->last_question;
     int size = snprintf(id, sizeof(id), "%x.%llx", shard->index, (unsigned long long)q->id);
+    ptl_assert(size > 0 && (size_t)size < sizeof(id));
     ptl_buffer_clear(packet);
     ptl_key_put(packet, ptl_span_text(request_of(q)));
     ptl_key_put(packet, ptl_question_family(q));

@@ -12,6 +12,7 @@ struct ptl_registration *ptl_registration_make(struct ptl_node *node, unsigned p
     struct ptl_registration *registration = ptl_alloc(node->allocator, sizeof(*registration));
 
     if (registration != NULL) {
+        ptl_assert(entry != NULL && place < node->shard_count);
         registration->place = place;
         registration->entry = entry;
     }
@@ -102,6 +103,7 @@ static void end(struct ptl_shard *shard, struct ptl_belonging *belonging)
     struct ptl_registration *registration =
         ptl_container(belonging, struct ptl_registration, belonging);
 
+    ptl_assert(!registration->gone && !ptl_listed(&registration->listed));
     if (shard->closing) {
         ptl_registration_free(shard, registration); /* nothing is told or looked for any more */
         return;

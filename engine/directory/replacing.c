@@ -111,6 +111,7 @@ static void next_family(struct ptl_shard *shard, struct ptl_replacing *r)
     struct ptl_span family = ptl_span(NULL, 0);
     int err = ptl_key_next(&r->cursor, room, &family);
 
+    ptl_assert(r->families > 0 && r->entries == 0);
     r->families--;
     bool named = err == PTL_OK;
     unsigned place = named ? ptl_directory_place(shard, family) : 0;
@@ -143,9 +144,11 @@ static int next_entry(struct ptl_shard *shard, struct ptl_replacing *r,
     int err = ptl_key_next(&r->cursor, room, &key);
 
     if (err == PTL_EEND || ptl_next_span(&r->cursor, &value) < 0) {
+        /* The message ends too soon: what it has is taken, and what it lacks is not waited for. */
         r->entries = r->families = 0;
         return PTL_OK;
     }
+    ptl_assert(r->entries > 0);
     r->entries--;
     if (!r->here) {
         return PTL_OK;
@@ -229,6 +232,7 @@ static void judge(struct ptl_shard *shard, struct ptl_replacing *r, int result)
     }
     if (result == IS_DONE && r->is_copy) {
         struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
+        ptl_assert(interest != NULL); /* find_source() has found it within this call */
         ptl_interest_copied(shard, interest);
     }
     if (!r->is_copy && ptl_intake_is_over(shard, peer_id(r))) {
@@ -276,6 +280,7 @@ void ptl_replacings_work(struct ptl_shard *shard)
         ptl_list_append(&directory->replacings, first); /* the next turn is another's */
         work(shard, ptl_container(first, struct ptl_replacing, listed));
     }
+    /* For the next turn: what comes in before it is worked off draws on the same slice. */
     directory->replacing_units = PTL_SLICE;
     shard->unfinished |= !ptl_list_empty(&directory->replacings);
 }
@@ -288,6 +293,7 @@ static int hold(struct ptl_shard *shard, struct ptl_replacing *r, const struct p
     int err = PTL_OK;
 
     r->op = *op;
+    /* The op's own spans lie in a ring and are gone with this call; the peer and `held` stay. */
     r->op.node = peer_id(r);
     if (op->whole != NULL) {
         r->held = ptl_msg_keep(op->whole);

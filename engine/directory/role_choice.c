@@ -84,6 +84,7 @@ void ptl_role_choice_needed(struct ptl_shard *shard)
     choose(shard);
 }
 
+/* Where the pointer to it stands, or would: seeds are a handful, given by the operator. */
 static struct seat **find(struct ptl_role_choice *choice, struct ptl_span node)
 {
     struct seat **at = &choice->first;
@@ -106,6 +107,7 @@ void ptl_role_choice_seed(struct ptl_shard *shard, struct ptl_span node)
             ptl_directory_fail(shard, node, PTL_ENOMEM);
             return;
         }
+        ptl_assert(node.size <= PTL_NODE_ID_MAX);
         memcpy(seat->id, node.bytes, node.size);
         seat->id_size = (uint8_t)node.size;
         *at = seat;
@@ -134,6 +136,7 @@ void ptl_role_choice_link_down(struct ptl_shard *shard, struct ptl_span node)
 
 void ptl_role_choice_wanted(struct ptl_shard *shard)
 {
+    ptl_assert(shard->index == 0);
     if (atomic_load(&shard->node->directory->global) || ptl_node_stopping(shard->node)) {
         return;
     }
@@ -141,6 +144,8 @@ void ptl_role_choice_wanted(struct ptl_shard *shard)
     ptl_attachment_next(shard, 0);
     atomic_store(&shard->node->directory->global, true);
     atomic_store(&shard->node->directory->attaching, false);
+    /* The flag first, for who looks at it from elsewhere; each shard becomes global when this op
+     * reaches it, in order with all else that it is told. */
     struct ptl_op op = ptl_dir_op(PTL_DIR_GLOBAL);
     ptl_directory_post_all(shard, &op);
 }

@@ -150,6 +150,8 @@ void ptl_roles_take_global(struct ptl_shard *shard, const struct ptl_op *op)
     uint32_t at = 0;
 
     directory->started = true;
+    /* Who we are decides what follows: interests end, waiting questions are looked at again, and
+     * peers are told all in the form of a global node. */
     leave_master(shard);
     ptl_interests_end(shard);
     ptl_questions_again(shard);
@@ -205,6 +207,7 @@ void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node)
         ptl_peers_ask_again(shard);
         return;
     }
+    /* What it brings, what it is told, the peer itself: each leads to the one behind it. */
     bool was_global = peer->role == PTL_PEER_GLOBAL;
     ptl_replacing_drop(shard, peer);
     ptl_outlets_close(peer);

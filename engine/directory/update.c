@@ -71,6 +71,7 @@ static void name_one(struct ptl_update *update)
     uint8_t room[PTL_KEY_ROOM];
     struct ptl_span key;
 
+    ptl_assert(update->left < update->set_count); /* this one is counted off already */
     named->at = update->at;
     int err = ptl_key_next(&update->at, room, &key);
     skip(&update->at);
@@ -84,6 +85,7 @@ static void name_one(struct ptl_update *update)
     ptl_map_insert(&update->by_name, ptl_name_hash(key), named);
 }
 
+/* Which of the two is meant nobody can say, and no real node sends it: nothing of it is taken. */
 static void compare_one(struct ptl_update *update)
 {
     uint8_t room[PTL_KEY_ROOM];
@@ -191,6 +193,7 @@ static size_t named_size(const struct ptl_update *update)
 
 static void make_names(struct ptl_shard *shard, struct ptl_update *update)
 {
+    ptl_assert(update->named == NULL && update->set_count > 0);
     update->named = ptl_alloc_raw(shard->allocator, named_size(update));
     if (update->named == NULL) {
         stop(update, NULL, PTL_ENOMEM);
@@ -206,6 +209,10 @@ static void begin_sets(struct ptl_shard *shard, struct ptl_update *update)
     }
 }
 
+/*
+ * OVER --> (NAME --> COMPARE) --> DELETE --> SET: all that is set is stepped over to find what is
+ * deleted, which goes first.
+ */
 static void next_step(struct ptl_shard *shard, struct ptl_update *update)
 {
     switch (update->step) {
@@ -253,6 +260,7 @@ bool ptl_update_work(struct ptl_shard *shard, struct ptl_update *update,
                      const struct ptl_source *source, uint32_t *units)
 {
     while (update->step != PTL_UPDATE_DONE) {
+        /* A unit is a key, in whichever step: a long update is cut anywhere and goes on there. */
         for (; update->left > 0 && *units > 0; --*units) {
             update->left--;
             do_one(shard, update, source);

@@ -110,6 +110,7 @@ static uint32_t put_interfaces(struct ptl_shard *shard, bool loopback, struct pt
     for (unsigned i = 0; i < where->bind_count; i++) {
         struct ptl_address found[PTL_INTERFACES_MAX];
         unsigned more = ptl_loop_interfaces(shard->loop, &where->binds[i], loopback, found);
+        ptl_assert(more <= PTL_INTERFACES_MAX);
         for (unsigned j = 0; j < more; j++) {
             ptl_key_put(out, ptl_span_text(found[j].text));
         }
@@ -145,6 +146,7 @@ static bool look(struct ptl_shard *shard)
         ptl_span_equal(ptl_buffer_span(&where->seen), ptl_buffer_span(&where->said))) {
         return false;
     }
+    /* Swapped: the buffer of what was said before is where the next look goes. */
     struct ptl_buffer said = where->said;
     where->said = where->seen;
     where->seen = said;

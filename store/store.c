@@ -271,7 +271,10 @@ bool ptl_store_has_work(const struct ptl_store *store)
     return store->leaving != NULL || store->forgotten != NULL;
 }
 
-/* An owner that has too many entries to take them at once comes anew: as another of its ID. */
+/*
+ * The owner attaches anew while it has more entries than can go at once.  A second owner of the same
+ * ID takes its place; the first leaves with its entries, piece by piece.
+ */
 static int attach_another(struct ptl_store *store, struct ptl_owner *owner,
                           const struct ptl_source *source)
 {

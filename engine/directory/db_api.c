@@ -89,7 +89,6 @@ static int change(struct ptl_node *node, enum ptl_directory_op kind, const char 
     unsigned place = place_of(node, family);
     struct ptl_writer writer;
 
-    ptl_assert((kind == PTL_DIR_SET) == (value != NULL));
     announce(node, place, family, key);
     ptl_writer_init(&writer, node);
     int err = ptl_body_put_entry(&writer, ptl_span_text(family), ptl_span_text(key), value);

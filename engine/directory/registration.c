@@ -71,7 +71,11 @@ static struct ptl_registration *earlier(const struct ptl_shard *shard,
 
 /* ---- Telling --------------------------------------------------------------------------------- */
 
-/* What is so by now.  One whose port is gone is freed when that has been told. */
+/*
+ * Tell the family's shard how things stand now: the entry is set, or, its port being gone, deleted.
+ * Whichever of the two was still to be told before needs no telling any more.  After the deletion
+ * nothing is left to tell, and the registration is freed.
+ */
 static int tell_untold(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
     struct ptl_registration *registration = ptl_container(untold, struct ptl_registration, untold);

@@ -27,6 +27,7 @@ void ptl_afters_init(struct ptl_afters *afters, const struct ptl_allocator *allo
 
 void ptl_after_free(struct ptl_shard *shard, struct ptl_after *after)
 {
+    ptl_assert(!after->firing && !after->jam.stands);
     ptl_belonging_remove(&after->belonging);
     if (after->msg != NULL) {
         ptl_keep_no_more(shard, after->msg->size);
@@ -80,6 +81,7 @@ static bool send_now(struct ptl_shard *shard, struct ptl_after *after)
     if (ptl_node_stopping(shard->node)) {
         return true;
     }
+    /* As the port that has made it, so that it keeps its place among what that port sends. */
     shard->ports->self = after->owner;
     int err = ptl_route(shard->node, &after->to, &op, PTL_WAY_MESSAGE);
     shard->ports->self = NULL;
@@ -172,6 +174,8 @@ void ptl_after_take(struct ptl_shard *shard, struct ptl_after *after)
 {
     struct ptl_afters *afters = &shard->ports->afters;
 
+    /* From the program's threads: they cannot be told of an error any more, so it waits for
+     * memory, behind those that wait already. */
     after->timing.due += shard->now;
     if (!ptl_list_empty(&afters->accepted) || ptl_after_add(shard, after) < 0) {
         ptl_list_append(&afters->accepted, &after->accepted);
@@ -265,6 +269,7 @@ static struct ptl_after *first_of_all(const struct ptl_shard *shard)
     return timing == NULL ? NULL : ptl_container(timing, struct ptl_after, timing);
 }
 
+/* What stands in the heap, what stands in line, what was accepted only: each is in one of these. */
 void ptl_afters_drop(struct ptl_shard *shard)
 {
     struct ptl_afters *afters = &shard->ports->afters;

@@ -4,6 +4,10 @@
 #include "engine/port/after.h"
 #include "engine/shard/belonging.h"
 
+/*
+ * Messages to one target that found no room stand in line, in their order.  Only the first of each line
+ * is in the map and among the firsts; it knows the last.
+ */
 static bool same_target(const void *entry, struct ptl_span target)
 {
     return ptl_span_equal(ptl_port_span(&((const struct ptl_after *)entry)->to), target);
@@ -69,6 +73,8 @@ static void step_up(struct ptl_after_jams *jams, struct ptl_after *first)
     struct ptl_after *next = first->jam.behind;
     uint64_t hash = hash_of(first);
 
+    ptl_assert(first->jam.ahead == NULL);
+
     ptl_map_remove(&jams->by_target, hash, first);
     if (next != NULL) {
         ptl_map_insert(&jams->by_target, hash, next); /* where the first was */
@@ -103,6 +109,7 @@ struct ptl_after *ptl_after_jam_next(struct ptl_after_jams *jams)
         return NULL;
     }
     struct ptl_list *listed = jams->firsts.next;
+    /* Behind the others: each target has its turn, whoever is full. */
     ptl_list_remove(listed);
     ptl_list_append(&jams->firsts, listed);
     return ptl_container(listed, struct ptl_after, jam.listed);

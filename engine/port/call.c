@@ -50,7 +50,9 @@ static bool decide(struct call *call, enum state state)
 
 static void let_go(struct call *call)
 {
-    if (atomic_fetch_sub(&call->holds, 1) == 1) {
+    uint32_t before = atomic_fetch_sub(&call->holds, 1);
+    ptl_assert(before > 0);
+    if (before == 1) {
         ptl_free(call->node->allocator, call, sizeof(*call));
     }
 }
@@ -78,6 +80,7 @@ static void finish(struct call *call, int err, const struct ptl_msg *reply)
     if (!decide(call, ENDED)) {
         return;
     }
+    /* From here on it is ours alone to tell: all other ends find that it is decided. */
     struct ptl_slot *owner = call->owner;
     ptl_belonging_remove(&call->belonging);
     if (ptl_slot_died(owner, call->generation)) {
@@ -259,6 +262,7 @@ static int call_inside(struct ptl_shard *shard, struct call *call, const struct 
         ptl_slot_find(&shard->ports->table, call->reply.slot, call->reply.generation);
     struct ptl_port_more *more = NULL;
 
+    ptl_assert(reply != NULL); /* made just now, on this shard */
     if (self != NULL) {
         more = ptl_port_more(shard, self);
         if (more == NULL) {

@@ -53,6 +53,7 @@ static void retire(struct ptl_shard *shard, struct ptl_slot *slot, const struct 
 {
     struct ptl_port_more *more = slot->more;
 
+    /* Off the lists of the living: both places in it are used again while it is dead. */
     ptl_list_remove(&more->listed);
     ptl_list_remove(&more->retrying);
     more->release = slot->release;
@@ -74,6 +75,7 @@ void ptl_port_die(struct ptl_shard *shard, struct ptl_slot *slot, const struct p
     ptl_release_fn *release = slot->release;
     void *data = slot->data;
 
+    ptl_assert(atomic_load_explicit(&slot->state, memory_order_relaxed) == PTL_SLOT_ALIVE);
     if (more == NULL) {
         ptl_slot_give(&shard->ports->table, slot);
         ptl_release(release, data);
@@ -102,6 +104,7 @@ void ptl_ports_drop(struct ptl_shard *shard)
         struct ptl_slot *slot = ptl_slot_at(&shard->ports->table, i);
         if (atomic_load(&slot->state) == PTL_SLOT_ALIVE) {
             if (slot->more != NULL) {
+                /* Nobody is told any more, and no ring is waited for. */
                 ptl_map_drop(&slot->more->observers);
                 ptl_untold_cancel(shard, &slot->more->fullness.untold);
                 slot->more->fullness = (struct ptl_fullness){.full = false};

@@ -12,6 +12,7 @@
 /* False: there was nothing. */
 static bool clear_one(struct ptl_shard *shard, struct ptl_port_more *dead)
 {
+    /* What waits first, in its order; then what the port has made, the last one made first. */
     struct ptl_belonging *belonging = dead->belongings;
 
     if (!ptl_queue_empty(&dead->queue)) {
@@ -43,6 +44,7 @@ static void clear_or_list(struct ptl_shard *shard, struct ptl_port_more *dead, u
         ptl_list_append(&shard->ports->estates, &dead->retrying);
         return;
     }
+    ptl_assert(dead->belongings == NULL && ptl_queue_empty(&dead->queue));
     ptl_release(dead->release, dead->release_data);
     ptl_port_bury(shard, dead);
 }

@@ -83,6 +83,7 @@ static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
 static int tell_or_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                         const struct ptl_msg *reason)
 {
+    ptl_assert(!monitoring->running);
     monitoring->running = true;
     int err = tell(shard, monitoring, reason);
     monitoring->running = false;
@@ -202,6 +203,8 @@ void ptl_monitoring_fire(struct ptl_shard *shard, struct ptl_monitoring *monitor
         ptl_monitoring_notify(shard, monitoring, reason, failure);
         return;
     }
+    /* From here on it outlives its port: what has happened is told also when the port dies
+     * meanwhile. */
     ptl_belonging_remove(&monitoring->belonging);
     int err = comes_behind(shard, monitoring) ? PTL_EFULL : tell_or_free(shard, monitoring, reason);
     if (err != PTL_OK) {

@@ -38,6 +38,8 @@ void ptl_flow_weigh(struct ptl_shard *shard, struct ptl_slot *slot)
     if (!more->fullness.full && ptl_queue_weight(&more->queue) > room) {
         more->fullness.name = told_name(shard, slot);
         ptl_fullness_set(shard, &more->fullness, true);
+        /* Half empty, not one below the mark: a queue at its limit would tell all shards with each
+     * message. */
     } else if (more->fullness.full && ptl_queue_weight(&more->queue) <= room / 2) {
         ptl_fullness_set(shard, &more->fullness, false);
     }
@@ -46,6 +48,7 @@ void ptl_flow_weigh(struct ptl_shard *shard, struct ptl_slot *slot)
 void ptl_flow_put(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_parcel *parcel,
                   bool first)
 {
+    ptl_assert(slot->more != NULL);
     ptl_queue_put(&slot->more->queue, parcel, first);
     shard->ports->queued++;
     ptl_flow_weigh(shard, slot);
@@ -60,6 +63,7 @@ void ptl_flow_put_notice(struct ptl_shard *shard, struct ptl_monitoring *monitor
 
 struct ptl_queued ptl_flow_take(struct ptl_shard *shard, struct ptl_port_more *more)
 {
+    ptl_assert(shard->ports->queued > 0);
     shard->ports->queued--;
     return ptl_queue_take(&more->queue);
 }

@@ -76,6 +76,7 @@ static void key_remove(struct ptl_map *map, struct ptl_span node, struct ptl_spa
     key_make(&wanted, node, name);
     struct full_key *key = key_find(map, &wanted);
     if (key != NULL) {
+        ptl_assert(ptl_list_empty(&key->untold)); /* who waited there has been released */
         ptl_map_remove(map, key->hash, key);
         ptl_free(map->allocator, key, size_of(key));
     }
@@ -99,6 +100,10 @@ int ptl_full_board_init(struct ptl_full_board *board, const struct ptl_allocator
     return -pthread_mutex_init(&board->lock, NULL);
 }
 
+/*
+ * To the program's threads, which no ring tells: they look at the board, under its lock. Its count
+ * spares them the lock where nothing is full.
+ */
 static void show(struct ptl_shard *shard, struct ptl_fullness *fullness)
 {
     struct ptl_full_board *board = &shard->ports->board;
@@ -187,6 +192,7 @@ void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl
     if (full) {
         key_add(&shard->ports->full, node, name);
     } else {
+        /* First those who wait for it: the key that they stand at is freed. */
         release_untold(shard, node, name);
         key_remove(&shard->ports->full, node, name);
         shard->ports->waiters.news = true;
@@ -264,6 +270,7 @@ static bool lets_control(const struct ptl_map *map, const struct ptl_node *node,
     if (key->control >= PTL_CONTROL_SHARE(mark) / 2 / parts) {
         return false;
     }
+    /* Counted until there is room: then the key goes, and the count with it. */
     key->control += size;
     return true;
 }

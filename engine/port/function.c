@@ -21,6 +21,7 @@ static int add_function(struct ptl_node *node, struct ptl_function *function)
     uint64_t hash = ptl_name_hash(name);
     int err = PTL_EEXIST;
 
+    /* Registered from any thread, at any time; found by the shards. */
     pthread_mutex_lock(&node->ports->lock);
     if (ptl_map_find(&node->ports->functions, hash, same_function, name) == NULL) {
         err = ptl_map_reserve(&node->ports->functions);

@@ -50,6 +50,7 @@ new_observation(struct ptl_shard *shard, const struct ptl_port *target, uint64_t
 {
     struct ptl_monitors *monitors = &shard->ports->monitors;
 
+    /* Both places first: with these nothing behind the allocation of a route can fail. */
     if (ptl_map_reserve(&monitors->by_target) < 0 ||
         ptl_map_reserve(&monitors->by_observation) < 0) {
         return NULL;
@@ -97,6 +98,7 @@ static int tell_leaving(struct ptl_shard *shard, struct ptl_untold *untold, uint
 
 static void leave(struct ptl_shard *shard, struct ptl_observation *observation)
 {
+    ptl_assert(observation->first == NULL);
     ptl_observation_unlist(shard, observation);
     ptl_observations_add(&shard->ports->monitors.leaving, observation);
     observation->untold.tell = tell_leaving;
@@ -170,6 +172,7 @@ static void notify_stale(struct ptl_shard *shard, struct ptl_monitoring *monitor
 
 static void take_back(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
+    /* Its notice stands in the queue, or it runs: whoever takes it out there frees it. */
     if (ptl_listed(&monitoring->notice.listed) || monitoring->running) {
         monitoring->taken_back = true;
         ptl_pending_remove(monitoring);
@@ -247,6 +250,7 @@ int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monitoring *monitorin
             return PTL_ENOMEM;
         }
     }
+    ptl_assert(monitoring->observation == NULL && !monitoring->fired);
     monitoring->target_hash = ptl_name_hash(ptl_port_span(&monitoring->target));
     bool stale = is_stale_notice(shard, monitoring);
     if (stale || monitoring->target.kind == PTL_PORT_NODE) {

@@ -24,8 +24,9 @@ PTL_MUST_CHECK int ptl_monitoring_add(struct ptl_shard *shard, struct ptl_monito
 void ptl_monitoring_take_back(struct ptl_shard *shard, uint64_t id);
 
 /*
- * As ptl_monitor() from a handler, for what was sent when its issuer had been told of `since`
- * failures of that link's owner (ptl_epoch_of(), ptl_epoch_outside()).
+ * As ptl_monitor() from a handler, for a request that was sent earlier.  Its sender had then been
+ * told of the first `since` failures of links by their owner (ptl_epoch_of(), ptl_epoch_outside());
+ * the monitor tells of any failure behind these.
  */
 PTL_MUST_CHECK int ptl_monitor_since(struct ptl_node *node, const struct ptl_port *port,
                                      ptl_monitor_fn *tell, void *data, uint64_t since);

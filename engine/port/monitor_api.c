@@ -7,6 +7,7 @@
 
 static void free_made(struct ptl_node *node, unsigned home, struct ptl_monitoring *monitoring)
 {
+    ptl_assert(monitoring->observation == NULL); /* it was never added */
     if (monitoring->prefix != NULL) {
         ptl_keep_no_more(&node->shards[home], monitoring->prefix->size);
         ptl_msg_free(monitoring->prefix);
@@ -79,6 +80,7 @@ static int start(struct ptl_node *node, struct ptl_monitoring *monitoring, unsig
                   ? ptl_submit(node, place, &op, PTL_WAY_CONTROL)
                   : PTL_EFULL;
     }
+    /* By value: handed over, the monitoring may have fired and be freed by now. */
     if (err == PTL_OK && monitor != NULL) {
         *monitor = named;
     }
@@ -95,6 +97,10 @@ struct listener {
     const struct ptl_msg *prefix;
 };
 
+/*
+ * From a handler the monitor is of the handler's shard, else of the shard that has the target, or
+ * the link to it: there it keeps its place behind what the thread has sent.
+ */
 static int monitor_port(struct ptl_node *node, const struct ptl_port *port,
                         const struct listener *listener, uint64_t since,
                         struct ptl_monitor *monitor)

@@ -207,6 +207,7 @@ static bool go_on(struct ptl_shard *shard, struct ptl_fall *fall, uint64_t *unit
         ptl_monitoring_list_remove(monitoring);
         ptl_monitoring_fire(shard, monitoring, fall->reason, fall->failure);
     }
+    ptl_assert(fall->route == NULL && fall->observation == NULL);
     answer(shard, fall);
     return true;
 }
@@ -230,6 +231,7 @@ static struct ptl_fall *keep(struct ptl_shard *shard, struct ptl_fall *fall)
         return NULL;
     }
     *kept = *fall;
+    /* The list's first knows where the pointer to it stands, and that has moved. */
     if (kept->rest != NULL) {
         kept->rest->link_ = &kept->rest;
     }
@@ -249,6 +251,7 @@ static bool work_off(struct ptl_shard *shard, uint64_t *units)
         if (monitors->falls == NULL) {
             monitors->falls_last = NULL;
         }
+        ptl_assert(fall->route == NULL && fall->observation == NULL && fall->rest == NULL);
         free_fall(shard, fall);
     }
     return true;
@@ -256,6 +259,7 @@ static bool work_off(struct ptl_shard *shard, uint64_t *units)
 
 static void append(struct ptl_monitors *monitors, struct ptl_fall *fall)
 {
+    ptl_assert((monitors->falls == NULL) == (monitors->falls_last == NULL));
     if (monitors->falls_last == NULL) {
         monitors->falls = fall;
     } else {
@@ -333,6 +337,7 @@ void ptl_monitor_fall_all(struct ptl_shard *shard)
         return;
     }
     fall.reason = reason;
+    /* Those that were put off are on no observation: they would hear of nothing. */
     struct ptl_monitoring *put_off;
     while ((put_off = ptl_monitor_put_off_next(shard)) != NULL) {
         ptl_monitoring_fire(shard, put_off, reason, 0);

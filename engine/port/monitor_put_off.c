@@ -10,6 +10,8 @@ bool ptl_monitor_put_off_add(struct ptl_shard *shard, struct ptl_monitoring *mon
     if (ptl_map_reserve(&monitors->by_id) < 0) {
         return false;
     }
+    ptl_assert(*monitors->put_off_end == NULL);
+    /* In the map, too, so that it can be taken back while it waits. */
     ptl_map_insert(&monitors->by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_monitoring_list_add(monitors->put_off_end, monitoring);
     monitors->put_off_end = &monitoring->next;

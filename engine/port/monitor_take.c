@@ -27,6 +27,7 @@ static void set(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
         /* Made while a failure was being told: it speaks for what is sent after that. */
         monitoring->epoch = shard->ports->told[shard->index];
     }
+    ptl_assert(monitoring->outside);
     fail_for_stale(shard, monitoring);
     int err = ptl_monitoring_add(shard, monitoring);
 

@@ -41,6 +41,7 @@ void ptl_monitoring_forget_untold(struct ptl_shard *shard, struct ptl_monitoring
 {
     if (monitoring->fired) {
         monitoring->fired = false;
+        ptl_assert(shard->ports->monitors.untold > 0);
         shard->ports->monitors.untold--;
     }
     ptl_untold_cancel(shard, &monitoring->untold);
@@ -49,6 +50,7 @@ void ptl_monitoring_forget_untold(struct ptl_shard *shard, struct ptl_monitoring
 void ptl_monitoring_free(struct ptl_shard *shard, struct ptl_monitoring *monitoring)
 {
     ptl_assert(!ptl_listed(&monitoring->notice.listed));
+    ptl_assert(!monitoring->running);
     ptl_monitoring_forget_untold(shard, monitoring);
     ptl_map_remove(&shard->ports->monitors.by_id, ptl_map_spread(monitoring->id), monitoring);
     ptl_belonging_remove(&monitoring->belonging);
@@ -87,6 +89,7 @@ void ptl_monitoring_list_remove(struct ptl_monitoring *monitoring)
     }
 }
 
+/* A message to the very port that has set the monitor is told in its queue like a callback. */
 static bool is_owner(const struct ptl_shard *shard, const struct ptl_monitoring *monitoring)
 {
     const struct ptl_slot *owner = monitoring->owner;
@@ -174,5 +177,6 @@ void ptl_observation_unlist(struct ptl_shard *shard, struct ptl_observation *obs
 
 void ptl_observation_free(struct ptl_shard *shard, struct ptl_observation *observation)
 {
+    ptl_assert(observation->first == NULL && observation->route == NULL);
     ptl_free(shard->allocator, observation, sizeof(*observation));
 }

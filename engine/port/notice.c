@@ -31,17 +31,20 @@ void ptl_notice_hold(struct ptl_monitoring *monitoring, const struct ptl_msg *re
                      uint64_t failure)
 {
     ptl_assert(monitoring->notice.reason == NULL);
+    /* NULL without memory: then it is told that memory lacked, and not why the target is gone. */
     monitoring->notice.reason = ptl_msg_keep(reason);
     monitoring->notice.failure = failure;
 }
 
 void ptl_notice_begin(struct ptl_monitoring *monitoring)
 {
+    ptl_assert(!monitoring->running);
     monitoring->running = true;
 }
 
 bool ptl_notice_end(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool again)
 {
+    ptl_assert(monitoring->running);
     monitoring->running = false;
     if (!again || monitoring->taken_back) {
         ptl_monitoring_free(shard, monitoring);

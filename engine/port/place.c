@@ -10,6 +10,7 @@ unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port)
     case PTL_PORT_REMOTE:
         return ptl_shard_of(port->node_hash, node->shard_count);
     case PTL_PORT_NODE:
+        /* It is nobody's: the first shard answers for it. */
         return 0;
     default:
         return port->shard;

@@ -76,6 +76,7 @@ static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *
 {
     uint32_t generation = slot->generation;
 
+    ptl_assert(shard->ports->self == NULL); /* handlers do not run within handlers */
     shard->ports->self = slot;
     shard->ports->fail_text[0] = 0;
     shard->ports->bottleneck.kind = PTL_BOTTLENECK_NONE;
@@ -96,6 +97,7 @@ static void start_waiting(struct ptl_shard *shard, struct ptl_slot *slot)
     struct ptl_port_more *more = slot->more;
     struct ptl_waiter *waiter = NULL;
 
+    ptl_assert(!more->waiting);
     more->waiting = true;
     if (shard->ports->bottleneck.kind != PTL_BOTTLENECK_NONE) {
         waiter = ptl_alloc(shard->allocator, sizeof(*waiter));
@@ -355,6 +357,7 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
     if (slot == NULL) {
         return;
     }
+    /* The long way: it waits behind others, or its handler has said PTL_LATER. */
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
         .to = PTL_TO_SLOT,
@@ -398,6 +401,7 @@ static enum outcome run_queued_notice(struct ptl_shard *shard, struct ptl_slot *
     struct ptl_msg lost = ptl_reason_lost();
     const struct ptl_msg *reason = monitoring->notice.reason;
 
+    /* First: what the port sends from now on is of after the failure that it is being told of. */
     ptl_pending_remove(monitoring);
     if (monitoring->taken_back) {
         ptl_monitoring_free(shard, monitoring);
@@ -470,6 +474,7 @@ static uint32_t run_port(struct ptl_shard *shard, struct ptl_slot *slot)
             ptl_list_append(&shard->ports->blocked, &more->listed);
             return run + 1;
         }
+        /* Looked up anew each time: what has run may have killed the port, or had it wait. */
         run++;
         if (!run_first(shard, slot)) {
             return run;
@@ -489,6 +494,7 @@ uint64_t ptl_ports_run(struct ptl_shard *shard)
     while (!ptl_list_empty(&now) && units < PTL_SLICE) {
         struct ptl_port_more *more = ptl_container(now.next, struct ptl_port_more, listed);
         ptl_list_remove(&more->listed);
+        ptl_assert(more->slot != NULL && more->slot->more == more);
         units += run_port(shard, more->slot);
     }
     ptl_list_prepend_all(&shard->ports->ready, &now);

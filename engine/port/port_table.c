@@ -41,6 +41,7 @@ struct ptl_slot *ptl_slot_at(struct ptl_port_table *table, uint32_t index)
     if (index >= PTL_SLOTS_MAX) {
         return NULL;
     }
+    /* Segments are never moved or freed while the table lives: who has a slot needs no lock. */
     struct ptl_slot *segment =
         atomic_load_explicit(&table->segments[index / PTL_SLOT_SEGMENT], memory_order_acquire);
     return segment == NULL ? NULL : &segment[index % PTL_SLOT_SEGMENT];
@@ -170,6 +171,7 @@ static int take_locked(struct ptl_port_table *table, const struct ptl_port_optio
     if (slot == NULL) {
         return table->slot_count == PTL_SLOTS_MAX ? PTL_ELIMIT : PTL_ENOMEM;
     }
+    ptl_assert(atomic_load_explicit(&slot->state, memory_order_relaxed) == PTL_SLOT_FREE);
     slot->index = next;
     slot->ignore_unhandled = options->ignore_unhandled;
     slot->handler = options->handler;
@@ -222,6 +224,7 @@ void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot)
     slot->handler_data = NULL;
     slot->data = NULL;
     slot->release = NULL;
+    ptl_assert(table->alive > 0);
     table->alive--;
     atomic_store_explicit(&slot->state, PTL_SLOT_FREE, memory_order_release);
     if (slot->generation != GENERATION_LAST) {

@@ -53,6 +53,7 @@ struct ptl_queued ptl_queue_first(const struct ptl_queue *queue)
 
     if (!ptl_list_empty(&queue->notices)) {
         struct ptl_notice *notice = ptl_container(queue->notices.next, struct ptl_notice, listed);
+        /* By number: of those that were before it none is left. */
         if (queue->first == NULL || notice->before == queue->first_number) {
             queued = (struct ptl_queued){.notice = notice};
         }
@@ -66,8 +67,10 @@ struct ptl_queued ptl_queue_take(struct ptl_queue *queue)
 
     if (queued.notice != NULL) {
         ptl_list_remove(&queued.notice->listed);
+        ptl_assert(queue->weight >= notice_weight(queued.notice));
         queue->weight -= notice_weight(queued.notice);
     } else if (queued.parcel != NULL) {
+        ptl_assert(queue->weight >= ptl_parcel_weight(queued.parcel));
         queue->first = queued.parcel->next;
         queue->last = queue->first == NULL ? NULL : queue->last;
         queue->first_number++;

@@ -18,6 +18,7 @@ bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample
         return false;
     }
     unsigned place = ptl_place_of(shard->node, to);
+    /* Our own link: no ring lies between. */
     if (to->kind == PTL_PORT_REMOTE && place == shard->index) {
         return true;
     }
@@ -94,6 +95,7 @@ static bool may_go(struct ptl_shard *shard, const struct ptl_waiter *waiter)
 {
     unsigned place = place_of(shard->node, &waiter->at);
 
+    /* Half of the inbox free, not just some: those who are told would fill it and wait again. */
     if (waiter->outside &&
         atomic_load(&shard->inbox.weight) > shard->node->options.inbox_room / 2) {
         return false;
@@ -147,6 +149,8 @@ static struct ptl_waiter *first_of(const struct ptl_list *list)
 static void look_at(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
     struct ptl_waiters *waiters = &shard->ports->waiters;
+
+    ptl_assert(!ptl_listed(&waiter->listed) && !waiters->telling);
 
     if (!waiter->ended && !may_go(shard, waiter)) {
         ptl_list_append(&waiters->looked, &waiter->listed);

@@ -28,11 +28,14 @@ int ptl_submit(struct ptl_node *node, unsigned to, const struct ptl_op *op, enum
     struct ptl_shard *shard = &node->shards[to];
     size_t room = node->options.inbox_room;
 
+    ptl_assert(to < node->shard_count);
     room += way == PTL_WAY_CONTROL ? PTL_CONTROL_SHARE(room) : 0;
     if (way != PTL_WAY_OWN &&
         atomic_load_explicit(&shard->inbox.weight, memory_order_relaxed) > room) {
         return PTL_EFULL;
     }
+    /* Looked at and added to without a lock: threads that do so at once may exceed it by one op
+     * each. */
     struct ptl_parcel *parcel = ptl_parcel_make(op, node->allocator);
     if (parcel == NULL) {
         return PTL_ENOMEM;

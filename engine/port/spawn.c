@@ -48,6 +48,7 @@ static int make_port(struct ptl_shard *shard, const struct ptl_op *op, uint32_t 
         }
         return err;
     }
+    /* It has a name, and so has `more`. */
     ptl_slot_find(&shard->ports->table, *slot, *generation)->more->spawner = spawner;
     return PTL_OK;
 }

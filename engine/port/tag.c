@@ -24,6 +24,8 @@ static void remove_tag(const struct ptl_allocator *allocator, struct ptl_port_mo
 {
     uint32_t last = more->tag_count - 1;
 
+    ptl_assert(more->tag_count > 0);
+
     ptl_free(allocator, tag->text, tag->text_size + 1);
     *tag = more->tags[last];
     more->tag_count = last;
@@ -35,6 +37,7 @@ static int add_tag(const struct ptl_allocator *allocator, struct ptl_port_more *
 {
     if (more->tag_count == more->tag_capacity) {
         size_t old = more->tag_capacity * sizeof(*more->tags);
+        /* By one: ports have a handful of tags, and there may be a million ports. */
         struct ptl_tag *tags = ptl_grow(allocator, more->tags, old, old + sizeof(*tags));
         if (tags == NULL) {
             return PTL_ENOMEM;
@@ -42,6 +45,7 @@ static int add_tag(const struct ptl_allocator *allocator, struct ptl_port_more *
         more->tags = tags;
         more->tag_capacity++;
     }
+    ptl_assert(more->tag_count < more->tag_capacity && wish->tag != NULL);
     more->tags[more->tag_count++] = (struct ptl_tag){
         .text = wish->tag,
         .text_size = wish->tag_size,

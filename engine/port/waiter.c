@@ -12,6 +12,8 @@ void ptl_waiters_init(struct ptl_waiters *waiters)
 
 void ptl_waiters_add(struct ptl_shard *shard, struct ptl_waiter *waiter)
 {
+    ptl_assert(!ptl_listed(&waiter->listed));
+    ptl_assert(waiter->known_at == NULL || *waiter->known_at == NULL);
     ptl_list_append(&shard->ports->waiters.waiting, &waiter->listed);
     if (waiter->known_at != NULL) {
         *waiter->known_at = waiter;

@@ -15,12 +15,16 @@ static uint64_t longer(uint64_t backoff, uint64_t first, uint64_t last)
     return twice < last ? twice : last;
 }
 
+/*
+ * The waiting grows with links that fail soon after they are made; one that lasts begins it anew.
+ */
 void ptl_backoff_after_failure(const struct ptl_shard *shard, struct ptl_link *link)
 {
     if (shard->now - link->up_at >= PTL_LINK_LASTED_NS) {
         link->keep_backoff = link->redial_backoff = 0;
         return;
     }
+    ptl_assert(shard->now >= link->up_at);
     link->redial_backoff = longer(link->redial_backoff, REDIAL_FIRST_NS, REDIAL_LAST_NS);
     link->redial_at = shard->now + link->redial_backoff;
 }

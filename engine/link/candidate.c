@@ -106,6 +106,10 @@ void ptl_candidate_remove(struct ptl_link *link, struct ptl_connection *c)
     c->candidate_next = NULL;
 }
 
+/*
+ * Our proof says that this is us, and to a node of ours the session's number: it is given last, and
+ * not while the number may still change.
+ */
 bool ptl_candidate_may_prove(const struct ptl_link *link, const struct ptl_connection *c)
 {
     if (link->state == PTL_LINK_FAILING) {

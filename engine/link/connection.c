@@ -115,6 +115,8 @@ struct ptl_connection *ptl_connection_make(struct ptl_shard *shard, const struct
     c->peer = *peer;
     c->source = ptl_address_source(peer);
     c->reading = true;
+    /* The clock itself, not the turn's time: the deadline of one that moves is compared on
+     * another shard. */
     c->made_at = ptl_loop_now(shard->loop);
     c->deadline = c->made_at + (uint64_t)shard->node->options.handshake_ms * 1000000;
     ptl_unread_init(&c->unread, shard->allocator);
@@ -196,6 +198,7 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
     ptl_making_end(&c->shard->links->makings, &c->making);
     ptl_connection_leave_place(c);
     ptl_connection_wait_no_more(c);
+    /* It stays until the loop has let go of the stream: on_closed() frees it. */
     c->shard->links->closing++;
     ptl_stream_close(c->shard->loop, c->stream);
     c->shard->links->hooks->closed(c, was, err); /* last: it may open and close others */

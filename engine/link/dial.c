@@ -19,6 +19,7 @@ static void list(struct ptl_dial *dial)
 
 static void free_dial(struct ptl_dial *dial)
 {
+    ptl_assert(dial->shard->links->dial_count > 0);
     dial->shard->links->dial_count--;
     *dial->link_ = dial->next;
     if (dial->next != NULL) {
@@ -92,6 +93,7 @@ static void step(struct ptl_dial *dial, int last_err)
 void ptl_dial_resolved(struct ptl_dial *dial, int err, const struct ptl_address addresses[],
                        unsigned count)
 {
+    ptl_assert(dial->resolving);
     dial->resolving = false;
     if (dial->abandoned) {
         free_dial(dial);
@@ -123,6 +125,7 @@ void ptl_dial_abandon(struct ptl_dial *dial)
 
     *dial->owner.at = NULL;
     dial->owner.link = NULL;
+    /* Cut loose first: closing it tells whoever it belongs to, and that is nobody any more. */
     if (connection != NULL) {
         connection->dial = NULL;
         connection->seed = -1;
@@ -130,6 +133,7 @@ void ptl_dial_abandon(struct ptl_dial *dial)
         ptl_connection_close(connection, PTL_ETIMEOUT, PTL_LOG_INFO);
     }
     if (dial->resolving) {
+        /* The loop still has its address, and will answer to it. */
         dial->abandoned = true;
     } else {
         free_dial(dial);

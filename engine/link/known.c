@@ -28,6 +28,7 @@ static void free_known(struct ptl_node *node, struct known *known)
 static struct known *make_known(struct ptl_node *node, struct ptl_span node_id,
                                 const char *addresses, bool told)
 {
+    ptl_assert(node_id.size > 0 && node_id.size <= PTL_NODE_ID_MAX);
     struct known *known = ptl_alloc(node->allocator, sizeof(*known));
 
     if (known == NULL) {
@@ -50,6 +51,7 @@ static int put_known(struct ptl_node *node, struct known *known)
     struct known *old =
         ptl_map_find(&node->links->known, known->hash, same_known, ptl_span_text(known->node_id));
 
+    /* What the operator has said counts more than what the network says. */
     if (old != NULL && old->told && !known->told) {
         free_known(node, known);
         return PTL_OK;
@@ -116,6 +118,7 @@ int ptl_node_learn(struct ptl_node *node, struct ptl_span node_id, const char *a
     return add_known(node, node_id, addresses, false);
 }
 
+/* A copy: another thread may replace what is known as soon as the lock is let go. */
 char *ptl_node_known_addresses(struct ptl_node *node, struct ptl_span node_id, uint32_t *size)
 {
     char *copy = NULL;

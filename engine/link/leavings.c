@@ -46,6 +46,10 @@ static bool take_back_one(struct ptl_shard *shard, struct ptl_map *observed_here
     return monitoring != NULL;
 }
 
+/*
+ * First the monitors that the peer has here: while they last, a port that dies would be told to a
+ * link that has gone.
+ */
 bool ptl_leavings_clear(struct ptl_shard *shard, struct ptl_leavings *leavings,
                         struct ptl_map *observed_here, uint64_t *units)
 {

@@ -79,6 +79,7 @@ int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
     return err;
 }
 
+/* An empty request to the peer's node port, which both kinds of nodes take for nothing. */
 void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link)
 {
     static const uint8_t empty_string = 0x40;
@@ -110,6 +111,7 @@ int ptl_link_write_waiting(struct ptl_shard *shard, struct ptl_link *link)
             return err;
         }
         link->waiting_first = parcel->next;
+        ptl_assert(link->weight >= ptl_parcel_weight(parcel));
         link->weight -= ptl_parcel_weight(parcel);
         ptl_parcel_free(parcel, shard->allocator);
     }
@@ -122,6 +124,8 @@ int ptl_link_write_waiting(struct ptl_shard *shard, struct ptl_link *link)
 void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link)
 {
     link->sent_at = shard->now;
+    ptl_assert(link->state == PTL_LINK_UP && link->connection != NULL);
+    /* It takes what it is sent: what was made while it took nothing is forgiven. */
     link->connection->answer_anyway = false;
     link->connection->answered_anyway = 0;
     ptl_link_weigh(shard, link);

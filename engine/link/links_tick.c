@@ -17,6 +17,7 @@
 
 #define IDLE_NS UINT64_C(60000000000) /* a link that nobody wants is forgotten after this */
 
+/* Nothing waits for it, nobody observes through it, and no other shard holds something of it. */
 static bool is_idle(const struct ptl_link *link)
 {
     return link->state == PTL_LINK_DOWN && link->candidates == NULL && !link->dirty &&
@@ -63,6 +64,7 @@ static uint64_t look_at_dialling(struct ptl_shard *shard, struct ptl_link *link)
 /* Returns when the link wants to be looked at again. */
 static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
 {
+    ptl_assert((link->state == PTL_LINK_UP) == (link->connection != NULL));
     if (!ptl_peer_full_sweep(shard, link) && link->state == PTL_LINK_DOWN) {
         return shard->now + PTL_LINKS_TICK_NS;
     }
@@ -124,6 +126,7 @@ static void tick(struct ptl_shard *shard, uint64_t now)
     links->crowded = false;
     /* Forgotten only now: the walk above does not bear that anything but its last is removed. */
     while ((link = idle) != NULL) {
+        ptl_assert(!link->dirty);
         idle = link->dirty_next;
         if (is_idle(link)) {
             ptl_link_forget(shard, link);

@@ -13,6 +13,7 @@ void ptl_links_listen(struct ptl_shard *shard, struct ptl_link_listener *listene
 
     listener->next = shard->links->listeners;
     shard->links->listeners = listener;
+    /* Those that are up already: whoever listens late knows as much as whoever listened first. */
     while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
         if (link->state == PTL_LINK_UP) {
             listener->tell(shard->node, link->id, true, NULL, listener->data);
@@ -35,7 +36,9 @@ void ptl_link_listener_free(struct ptl_shard *shard, struct ptl_link_listener *l
 {
     struct ptl_link_audience *audience = listener->audience;
 
-    if (audience != NULL && atomic_fetch_sub(&audience->listeners, 1) == 1) {
+    unsigned before = audience == NULL ? 0 : atomic_fetch_sub(&audience->listeners, 1);
+    ptl_assert(audience == NULL || before > 0);
+    if (before == 1) {
         ptl_release(audience->release, audience->data);
         ptl_free(shard->allocator, audience, sizeof(*audience));
     }
@@ -125,6 +128,7 @@ int ptl_on_link_owned(struct ptl_node *node, ptl_link_fn *tell, void *data, ptl_
     if (made < node->shard_count) {
         return refuse(node, parcels, made, audience);
     }
+    /* All were made before the first is handed over: either every shard has one, or none. */
     for (unsigned i = 0; i < made; i++) {
         ptl_shard_hand(&node->shards[i], parcels[i], ptl_shard_here(node));
     }

@@ -58,6 +58,7 @@ int ptl_connection_greet(struct ptl_connection *c)
         return err;
     }
     ptl_connection_enter(c, PTL_CONNECTION_GREETING);
+    /* Known to all shards before it is said: whoever meets it knows us by it. */
     ptl_node_nonce(c->shard->node, c, true);
     c->opening[0] = ptl_handshake_greeting(&c->handshake);
     ptl_connection_send_lines(c);
@@ -66,6 +67,7 @@ int ptl_connection_greet(struct ptl_connection *c)
 
 static void prove(struct ptl_connection *c, uint64_t session)
 {
+    ptl_assert(!c->proof_sent);
     int size = ptl_handshake_prove(&c->handshake, session, c->proof);
 
     if (size < 0) {
@@ -158,6 +160,7 @@ static bool take_line(struct ptl_connection *c)
         ptl_connection_over(c, used);
         return false;
     }
+    ptl_assert((size_t)used <= ptl_unread_bytes(&c->unread).size);
     ptl_unread_taken(&c->unread, (size_t)used);
     if (used == 0) {
         if (c->end_err != PTL_OK) {

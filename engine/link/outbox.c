@@ -145,6 +145,7 @@ static int put_held(struct ptl_outbox *outbox, struct ptl_span head, const struc
         ptl_free(outbox->allocator, segment, sizeof(*segment));
         return PTL_ENOMEM;
     }
+    /* The head is written by now: from here on nothing may fail. */
     *segment = (struct ptl_segment){.held = held, .size = held->size};
     append(outbox, segment);
     outbox->size += held->size;

@@ -49,6 +49,7 @@ void ptl_connections_starved(struct ptl_shard *shard)
     unsigned missing = STARVED_CLOSE - ptl_connections_evict(shard, STARVED_CLOSE);
 
     tell_starved(shard);
+    /* Descriptors are the process's: another shard may have strangers where this one has none. */
     for (unsigned i = 0; missing != 0 && i < node->shard_count; i++) {
         if (i != shard->index) {
             atomic_store(&node->shards[i].links->evict, missing);

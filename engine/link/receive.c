@@ -93,6 +93,7 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
         return PTL_EFULL;
     }
     ptl_op_address(&op, &c->last_port);
+    ptl_assert(c->last_port.kind != PTL_PORT_REMOTE && c->last_port.kind != PTL_PORT_NONE);
     unsigned place = c->last_port.shard;
     c->toward = (int)place;
     if (place == shard->index) {
@@ -175,6 +176,7 @@ static int pause(struct ptl_connection *c, const struct ptl_bottleneck *full)
 static int stall(struct ptl_connection *c, const struct ptl_packet *packet,
                  const struct ptl_bottleneck *full)
 {
+    ptl_assert(c->stalled == NULL);
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
         .to = PTL_TO_NAME,
@@ -267,6 +269,7 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
             return false;
         }
     }
+    /* What is left of the input is the beginning of a packet: the decoder holds it. */
     count_making(c);
     return is_up(c);
 }

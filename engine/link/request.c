@@ -251,6 +251,9 @@ static int pass(struct request *r, uint8_t kind, struct ptl_span name)
     if (r->link != NULL && kind == PTL_OP_SPAWN) {
         op.node = ptl_span(r->link->id, r->link->id_size); /* whose doing it is */
     }
+    /* A peer's own request is carried out as it is read, in its order; one of ours goes through
+     * the ring like all that this node sends. */
+    ptl_assert(r->to->kind != PTL_PORT_REMOTE);
     if (r->to->shard == r->shard->index && r->link != NULL) {
         ptl_shard_take(r->shard, &op);
         return PTL_OK;
@@ -430,6 +433,7 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
     if (index >= 0) {
         return requests[index].run(&r);
     }
+    /* The database is for peers: a program of this node has functions of its own for it. */
     const struct ptl_inquiry_word *word = link == NULL ? NULL : find_outside(&r, name);
     if (word != NULL) {
         return inquire(&r, word);

@@ -120,6 +120,7 @@ static void attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int s
 
 static void start(struct ptl_shard *shard, struct ptl_seed *seed, int index)
 {
+    ptl_assert(seed->dial == NULL);
     atomic_store(&seed->state, PTL_SEED_TRYING);
     struct ptl_dial_owner owner = {NULL, index, &seed->dial, attempt_failed};
     int err = ptl_dial_start(shard, seed->host_port, strlen(seed->host_port), &owner);
@@ -209,6 +210,8 @@ uint64_t ptl_seeds_tick(struct ptl_shard *shard, uint64_t now)
     struct ptl_node *node = shard->node;
     uint64_t next = UINT64_MAX;
 
+    /* Before looking: what happens from now on is news once more. */
+    ptl_assert(shard->index == 0);
     atomic_store(&node->links->seed_news, false);
     for (unsigned i = 0; i < node->links->seed_count; i++) {
         struct ptl_seed *seed = &node->links->seeds[i];

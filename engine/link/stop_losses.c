@@ -33,6 +33,7 @@ void ptl_stop_losses_of_link(struct ptl_shard *shard, const struct ptl_link *lin
     for (const struct ptl_parcel *p = link->waiting_first; p != NULL; p = p->next) {
         struct ptl_op op;
         ptl_op_unpack(p->bytes, &op);
+        ptl_assert(op.kind == PTL_OP_MESSAGE);
         messages += op.name.size != 0; /* the others are requests: see stop_losses.h */
         bytes += ptl_parcel_weight(p);
     }
@@ -81,6 +82,7 @@ void ptl_stop_losses_at_close(struct ptl_shard *shard)
     pthread_mutex_unlock(&shard->node->links->lock);
 }
 
+/* Messages that are known to be lost come first; what is only not confirmed may have arrived. */
 int ptl_stop_losses_tell(struct ptl_node *node)
 {
     const struct ptl_losses *losses = &node->links->losses;

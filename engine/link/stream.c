@@ -49,6 +49,7 @@ static void read_unread(struct ptl_connection *c)
     if (c->hearing != PTL_HEARS || input.size == 0 || !ptl_connection_read(c, &input)) {
         return;
     }
+    ptl_assert(input.size <= before);
     ptl_unread_taken(&c->unread, before - input.size);
     if (input.size == 0) {
         ptl_unread_ease(&c->unread);
@@ -227,6 +228,7 @@ static void on_sent(void *owner, int result)
     struct ptl_span *line = ptl_connection_next_line(c);
 
     ptl_shard_stamp(c->shard);
+    ptl_assert(c->sending);
     c->sending = false;
     if (result < 0) {
         if (c->state == PTL_CONNECTION_MOVING) {
@@ -258,6 +260,7 @@ static void on_closed(void *owner)
     struct ptl_connection *c = owner;
 
     ptl_assert(c->state == PTL_CONNECTION_CLOSING && c->shard->links->closing != 0);
+    ptl_assert(c->link == NULL && c->waiter == NULL); /* its end has told both */
     c->shard->links->closing--;
     ptl_connection_unlist(c);
     ptl_connection_free(c);

@@ -76,6 +76,8 @@ uint64_t ptl_links_go_on(struct ptl_shard *shard)
     struct ptl_shard_links *links = shard->links;
     uint64_t units = PTL_SLICE;
 
+    /* In the order in which they failed: shards answer for one failure with the number of the
+     * last that they know, so that none is answered before those ahead of it. */
     while (links->failing_first != NULL &&
            ptl_leavings_clear(shard, &links->failing_first->leavings,
                               &links->failing_first->observed_here, &units) &&

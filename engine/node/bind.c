@@ -50,6 +50,7 @@ static int listen_on(struct ptl_shard *shard, struct ptl_bind *bind)
     return err;
 }
 
+/* Addresses are dealt out to the shards in turn: each listens on its own with its own loop. */
 int ptl_binds_listen(struct ptl_shard *shard)
 {
     struct ptl_node *node = shard->node;
@@ -75,6 +76,7 @@ void ptl_binds_unlisten(struct ptl_shard *shard)
     struct ptl_node *node = shard->node;
 
     for (unsigned i = shard->index; i < node->own->bind_count; i += node->shard_count) {
+        ptl_assert(node->own->binds[i].listener != NULL);
         ptl_loop_unlisten(shard->loop, node->own->binds[i].listener);
     }
 }

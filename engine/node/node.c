@@ -40,6 +40,7 @@ static int make_rings(struct ptl_node *node)
     if (node->own->rings_block == NULL) {
         return PTL_ENOMEM;
     }
+    /* A ring's fields stand apart by cache lines, which the allocator knows nothing of. */
     uintptr_t start =
         ((uintptr_t)node->own->rings_block + PTL_CACHE_LINE - 1) & ~(uintptr_t)(PTL_CACHE_LINE - 1);
     node->rings = (struct ptl_ring *)start;
@@ -114,6 +115,8 @@ static void drop_rings(struct ptl_node *node)
         while ((record = ptl_ring_take(ring, ptl_ring_tail(ring))) != NULL) {
             struct ptl_op op;
             ptl_op_unpack(record, &op);
+            /* What hands something over is the last to know of it; any shard can free it, by the
+             * allocator. */
             ptl_op_drop(&node->shards[0], &op);
             ptl_op_done(record);
         }
@@ -130,6 +133,7 @@ static void drop_node(struct ptl_node *node)
 {
     const struct ptl_allocator *allocator = node->allocator;
 
+    /* Rings before shards: what lies in them may belong to a shard's tables. */
     drop_rings(node);
     for (unsigned i = 0; node->shards != NULL && i < node->shard_count; i++) {
         ptl_shard_drop(&node->shards[i]);
@@ -178,6 +182,7 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
     }
     node->allocator = allocator;
     node->shard_count = options->shards != 0 ? options->shards : default_shards();
+    /* The tables first: whatever fails from here on is dropped through them. */
     ptl_tower_raise(node);
     int err = make_own(node);
     if (err == PTL_OK) {
@@ -204,11 +209,13 @@ int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **out)
 
 int ptl_node_open_shard(struct ptl_node *node, unsigned shard)
 {
+    ptl_assert(shard < node->shard_count);
     return ptl_shard_open(&node->shards[shard]);
 }
 
 void ptl_node_turn(struct ptl_node *node, unsigned shard)
 {
+    ptl_assert(shard < node->shard_count);
     ptl_shard_turn(&node->shards[shard], true);
     /* Between turns it counts as asleep: whoever sends it something wakes its loop. */
     atomic_store(&node->shards[shard].sleeping, true);
@@ -224,6 +231,7 @@ uint64_t ptl_node_next(struct ptl_node *node, unsigned shard)
 static void report_open(struct ptl_node *node, int err)
 {
     pthread_mutex_lock(&node->own->lock);
+    ptl_assert(node->own->opened < node->shard_count);
     node->own->opened++;
     if (err < 0 && node->own->open_err == PTL_OK) {
         node->own->open_err = err;
@@ -248,6 +256,7 @@ static int wait_until_open(struct ptl_node *node)
 static void finish(struct ptl_node *node)
 {
     pthread_mutex_lock(&node->own->lock);
+    ptl_assert(node->own->finished < node->own->running);
     node->own->finished++;
     pthread_cond_broadcast(&node->own->changed);
     pthread_mutex_unlock(&node->own->lock);
@@ -289,6 +298,7 @@ static int start_threads(struct ptl_node *node)
 
     node->own->opened = 0;
     node->own->open_err = PTL_OK;
+    /* The shards, and the thread that will stop the node. */
     node->own->running = node->shard_count + 1;
     while (started < node->shard_count && err == PTL_OK) {
         err = ptl_thread_start(&node->own->threads[started], run_shard, &node->shards[started]);

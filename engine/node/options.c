@@ -24,6 +24,7 @@ static void set_default_unsigned(unsigned *option, unsigned value)
     }
 }
 
+/* Zero stands for the default: what the program does not set, or does not know of yet. */
 static void fill_in(struct ptl_node_options *options)
 {
     options->framings = options->framings != NULL ? options->framings : "cbor,json";
@@ -103,6 +104,7 @@ static int check(const struct ptl_node_options *options)
         }
     }
     if (options->secret_size < SECRET_SIZE_MIN && options->secret_size != 0 && !loopback) {
+        /* A short secret can be tried by whoever reaches us: loopback only, for tests. */
         return PTL_ESECRET;
     }
     return PTL_OK;

@@ -37,6 +37,7 @@ static void wake_all(struct ptl_node *node)
 
 static void next_step(struct ptl_node *node, unsigned from, unsigned to)
 {
+    ptl_assert(to > from && to <= PTL_STOP_CLOSE);
     pthread_mutex_lock(&node->own->lock);
     bool first = atomic_load(&node->stop_step) == from; /* or another shard was */
     if (first) {
@@ -57,6 +58,7 @@ static void vote(struct ptl_node *node, unsigned shard, unsigned step, bool done
 {
     uint64_t all = ptl_node_all_shards(node);
 
+    ptl_assert(shard < node->shard_count);
     pthread_mutex_lock(&node->own->lock);
     bool current = atomic_load(&node->stop_step) == step;
     if (current) {
@@ -107,6 +109,7 @@ static void enter(struct ptl_shard *shard, unsigned step)
 {
     unsigned before = shard->stop_step;
 
+    ptl_assert(step > before);
     shard->stop_step = step;
     if (before < PTL_STOP_FLUSH) {
         begin_flush(shard);
@@ -125,6 +128,7 @@ static void enter(struct ptl_shard *shard, unsigned step)
     }
 }
 
+/* Everything accepted has been delivered, or, once all is told, everything told has been taken. */
 static bool is_done(struct ptl_shard *shard, unsigned step)
 {
     if (step == PTL_STOP_TELL) {
@@ -147,6 +151,7 @@ uint64_t ptl_node_stop_work(struct ptl_shard *shard)
         enter(shard, step);
     }
     vote(node, shard->index, step, is_done(shard, step));
+    /* One shard keeps the time: when it is up, the step ends for all, done or not. */
     if (shard->index == 0 && shard->now >= shard->node->own->stop_at) {
         bool flushing = step < PTL_STOP_TELL;
         if (flushing) {

@@ -272,8 +272,8 @@ bool ptl_store_has_work(const struct ptl_store *store)
 }
 
 /*
- * The owner attaches anew while it has more entries than can go at once.  A second owner of the same
- * ID takes its place; the first leaves with its entries, piece by piece.
+ * The owner attaches anew while it has more entries than can go at once.  A second owner of the
+ * same ID takes its place; the first leaves with its entries, piece by piece.
  */
 static int attach_another(struct ptl_store *store, struct ptl_owner *owner,
                           const struct ptl_source *source)

@@ -5,8 +5,8 @@
 #include "engine/shard/belonging.h"
 
 /*
- * Messages to one target that found no room stand in line, in their order.  Only the first of each line
- * is in the map and among the firsts; it knows the last.
+ * Messages to one target that found no room stand in line, in their order.  Only the first of each
+ * line is in the map and among the firsts; it knows the last.
  */
 static bool same_target(const void *entry, struct ptl_span target)
 {

@@ -65,7 +65,7 @@ def throughput(figures):
     left = (x + 'set title "one way: messages a second"\nset format y "%.0s %c"\n' + panel(figures, curves, "1:2", "m"))
     right = (x + 'set title "one way: megabytes a second"\nset format y "%g"\n' +
              panel(figures, in_bytes, "1:2", "b"))
-    return panels(HEAD.format(width=1200, height=480), left, right)
+    return panels(HEAD.format(width=1250, height=480), left, right)
 
 
 def microseconds(figures, system, work, metric):
@@ -99,7 +99,7 @@ def percentiles(figures):
             panel(figures, seconds_of(percentile_curves(figures, "request/1")), "1:2", "o"))
     right = (x + 'set title "at 50 % of each one\'s own highest rate"\n' +
              panel(figures, seconds_of(percentile_curves(figures, "request/50%")), "1:2", "h"))
-    return panels(HEAD.format(width=1200, height=480), left, right)
+    return panels(HEAD.format(width=1250, height=480), left, right)
 
 
 def rate_curves(figures, metric):
@@ -120,7 +120,7 @@ def by_rate(figures):
         figures, seconds_of(rate_curves(figures, "p50_ns")), "1:2", "r")
     right = x + 'set title "99 of 100 requests took at most"\n' + panel(
         figures, seconds_of(rate_curves(figures, "p99_ns")), "1:2", "q")
-    return panels(HEAD.format(width=1200, height=480), left, right)
+    return panels(HEAD.format(width=1250, height=480), left, right)
 
 
 PLOTS = {"peers-throughput.svg": throughput, "peers-percentiles.svg": percentiles, "peers-rate.svg": by_rate}

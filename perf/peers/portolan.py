@@ -9,6 +9,7 @@ from systems import MEBIBYTE, ServerSystem, run
 SECRET = "a secret of good length"
 LARGEST = 80 * MEBIBYTE  # of a message; 16 MiB by default
 ON_THE_WAY = 16 * MEBIBYTE  # of one-way: as the peers that are told how far the receiver has come
+PATIENCE = 20  # seconds, for 1,000 links and for the last messages
 MOST_ON_THE_WAY = 8192  # messages: the default of portolan bench
 NAMES = {"p50": "p50_ns", "p90": "p90_ns", "p99": "p99_ns", "p99_9": "p999_ns", "max": "max_ns"}
 
@@ -60,7 +61,7 @@ class Portolan(ServerSystem):
     def measure(self, work, seconds, rate):
         told = json.loads(run([self.builds.portolan, "bench", work.pattern, "--json", "--secret", SECRET,
                                "--seed", f"127.0.0.1:{self.port}", "--max-message", LARGEST,
-                               *self.words(work, seconds, rate)]))
+                               "--timeout", PATIENCE, *self.words(work, seconds, rate)]))
         result = {"rate": told["rate"], "bytes_per_second": told["bytes_per_second"], "lost": told["lost"],
                   "disordered": told["reordered"]}
         latency = told.get("latency_ns") or {}

@@ -206,7 +206,8 @@ def serve_nats(port, folder):
 
 def serve_mosquitto(port, folder):
     config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+    # As another user than ours it would not die with us.
+    config.write_text(f"listener {port} 127.0.0.1\nuser root\nallow_anonymous true\npersistence false\n"
                       "set_tcp_nodelay true\nmax_queued_messages 0\nmax_queued_bytes 0\n"
                       "max_inflight_messages 0\nlog_type none\n")
     return ["mosquitto", "-c", config]

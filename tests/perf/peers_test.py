@@ -139,7 +139,7 @@ class YardstickTest(unittest.TestCase):
         sources = [PEERS / "tcp.c", *sorted((PEERS / "common").glob("*.c"))]
         subprocess.run([os.environ.get("CC", "cc"), "-std=gnu17", "-O1", "-D_GNU_SOURCE", "-I", ROOT, *sources,
                         "-o", cls.build / "peers" / "peer_tcp", "-pthread", "-lm"], check=True, timeout=60)
-        command = [PEERS / "run", cls.build, "--rounds", "1", "--seconds", "0.5", "--only", "tcp",
+        command = [PEERS / "run", cls.build, "--rounds", "1", "--seconds", "0.3", "--only", "tcp",
                    "--work", "one-way/16,request/1,request/64,mixed,connections"]
         cls.done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100)
 

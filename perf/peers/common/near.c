@@ -12,9 +12,9 @@
 #include <time.h>
 
 #define SECOND 1000000000
-#define BURST_BYTES 65536          /* sent between two looks at the clock */
-#define PATIENCE (2L * SECOND)     /* without progress, for what has not come yet */
-#define LONGEST_WAIT (6L * SECOND) /* for it, whatever progress there is */
+#define BURST_BYTES 65536           /* sent between two looks at the clock */
+#define PATIENCE (2L * SECOND)      /* without progress, for what has not come yet */
+#define LONGEST_WAIT (15L * SECOND) /* for it, whatever progress there is */
 
 static struct {
     const struct peer_work *work;

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define SECOND 1000000000
-#define LONGEST_RUN 60 /* seconds, after which both processes end whatever happens */
+#define LONGEST_RUN 80 /* seconds, after which both processes end whatever happens */
 
 static enum peer_end this_end = PEER_NEAR;
 

@@ -7,6 +7,7 @@ import re
 from systems import MEBIBYTE, ServerSystem, run
 
 SECRET = "a secret of good length"
+KEYS = 100000  # as PEER_KEYS of common/peer.h
 LARGEST = 80 * MEBIBYTE  # of a message; 16 MiB by default
 ON_THE_WAY = 16 * MEBIBYTE  # of one-way: as the peers that are told how far the receiver has come
 PATIENCE = 20  # seconds, for 1,000 links and for the last messages
@@ -52,6 +53,8 @@ class Portolan(ServerSystem):
             words += ["--links", work.connections, "--ports", work.connections]
         if work.pattern == "mixed":
             words += ["--bulk", self.bulk]
+        if work.pattern.startswith("db-"):
+            words += ["--entries", KEYS]
         if rate:
             return words + ["--rate", rate]
         if work.pattern == "one-way":

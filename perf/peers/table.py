@@ -107,6 +107,18 @@ def line(cells):
     return "| " + " | ".join(cells) + " |\n"
 
 
+def noted(figures):
+    """The systems that have a note, in order: its number is its place."""
+    return [system for system in figures.systems() if figures.data["notes"][system]]
+
+
+def title_of(figures, system):
+    title = figures.data["titles"][system]
+    title = f"**{title}**" if system == OURS else title
+    with_note = noted(figures)
+    return f"{title} <sup>{with_note.index(system) + 1}</sup>" if system in with_note else title
+
+
 def table(figures, title, text, columns):
     measured = [system for system in figures.systems()
                 if any(figures.rounds(system, column.work, column.metric) for column in columns)]
@@ -115,9 +127,7 @@ def table(figures, title, text, columns):
     lines = [f"## {title}\n\n{text}\n\n", line(["system", *(column.title for column in columns)]),
              "|---" * (len(columns) + 1) + "|\n"]
     for system in measured:
-        name = figures.data["titles"][system]
-        name = f"**{name}**" if system == OURS else name
-        lines.append(line([name, *(cell(figures, system, column) for column in columns)]))
+        lines.append(line([title_of(figures, system), *(cell(figures, system, column) for column in columns)]))
     lines.append(line(["*the yardstick's highest over its lowest*",
                        *(noise_cell(figures, column) for column in columns)]))
     return "".join(lines) + "\n"
@@ -152,10 +162,8 @@ def plots(drawn):
 
 def notes(figures):
     lines = ["## What each promises\n\n"]
-    for system in figures.systems():
-        note = figures.data["notes"][system]
-        if note:
-            lines.append(f"* **{figures.data['titles'][system]}**: {note}.\n")
+    for number, system in enumerate(noted(figures), 1):
+        lines.append(f"{number}. **{figures.data['titles'][system]}**: {figures.data['notes'][system]}.\n")
     return "".join(lines)
 
 

@@ -72,14 +72,14 @@ class PageTest(unittest.TestCase):
     page = table.page(data_of(RESULTS), ["peers-rate.svg"])
 
     def test_the_page_tells_median_spread_ratio_and_loss(self):
-        self.assertIn("| Another | 20 (10 to 40) **×2.50** (1.50 to 5.00), lost 3 |", self.page)
+        self.assertIn("| Another <sup>2</sup> | 20 (10 to 40) **×2.50** (1.50 to 5.00), lost 3 |", self.page)
 
     def test_the_page_marks_where_the_yardstick_moved(self):
         self.assertIn("| 1.60 **(moved)** |", self.page)
 
     def test_the_page_tells_what_failed_and_what_each_promises(self):
         self.assertIn("* Another, mixed, 1 of 3: no result within 45 s\n", self.page)
-        self.assertIn("* **Another**: promises less.\n", self.page)
+        self.assertIn("2. **Another**: promises less.\n", self.page)
 
     def test_the_page_has_the_plots_that_were_drawn_and_no_other(self):
         self.assertIn("(peers-rate.svg)", self.page)
@@ -160,7 +160,7 @@ class YardstickTest(unittest.TestCase):
     def test_the_page_is_written_where_it_replaces_nothing(self):
         page = (self.build / "peers-report" / "peers.md").read_text()
         self.assertIn("## Request and reply, one at a time", page)
-        self.assertIn("| bare TCP | ", page)
+        self.assertIn("| bare TCP <sup>1</sup> | ", page)
 
     def test_a_system_or_work_that_there_is_not_is_refused(self):
         for words in (["--only", "tpc"], ["--work", "nothing"], ["--rounds", "0"]):

@@ -20,7 +20,7 @@ static struct {
     const struct peer_work *work;
     struct peer_shared *shared;
     int64_t warm_until, until; /* what is measured lies between */
-    uint8_t *message, *bulk;   /* sent again and again, under heads of their own */
+    uint8_t *bulk;             /* sent again and again */
     _Atomic bool stopped;
     _Atomic uint64_t sent, answered, credited;
     _Atomic uint64_t bulks_sent, bulks_taken;
@@ -70,6 +70,17 @@ static void wake(void)
     }
 }
 
+static uint8_t *pattern_bytes(size_t size)
+{
+    uint8_t *bytes = malloc(size);
+
+    if (bytes == NULL) {
+        peer_die("no memory");
+    }
+    memset(bytes, 'x', size);
+    return bytes;
+}
+
 static void send_one(enum peer_kind kind, int64_t due)
 {
     uint32_t number = (uint32_t)atomic_fetch_add(&near.sent, 1);
@@ -84,10 +95,12 @@ static void send_one(enum peer_kind kind, int64_t due)
         return;
     }
     /* In closed loop a threaded system may send on several threads. */
-    lock();
-    memcpy(near.message, &head, sizeof(head));
-    peer_system.send(near.message, near.work->size);
-    unlock();
+    static _Thread_local uint8_t *message;
+    if (message == NULL) {
+        message = pattern_bytes(near.work->size);
+    }
+    memcpy(message, &head, sizeof(head));
+    peer_system.send(message, near.work->size);
 }
 
 /* ---- What comes back ----------------------------------------------------------------------- */
@@ -301,17 +314,6 @@ static uint64_t drain(void)
     return atomic_load(&near.sent) - seen;
 }
 
-static uint8_t *pattern_bytes(size_t size)
-{
-    uint8_t *bytes = malloc(size);
-
-    if (bytes == NULL) {
-        peer_die("no memory");
-    }
-    memset(bytes, 'x', size);
-    return bytes;
-}
-
 static void set_up(const struct peer_work *work, struct peer_shared *shared)
 {
     pthread_condattr_t attributes;
@@ -321,7 +323,6 @@ static void set_up(const struct peer_work *work, struct peer_shared *shared)
     pthread_cond_init(&near.told, &attributes);
     near.work = work;
     near.shared = shared;
-    near.message = pattern_bytes(work->size);
     near.bulk = work->pattern == PEER_MIXED ? pattern_bytes(work->bulk) : NULL;
     peer_system.open(work, PEER_NEAR);
     near.warm_until = peer_now() + (int64_t)(work->warm_up * SECOND);

@@ -30,7 +30,7 @@ int ptl_answer_held(struct ptl_shard *shard, const struct ptl_question *q)
     return send_body(shard, q, ptl_msg_body(q->answer), q->answer->count, PTL_WAY_MESSAGE);
 }
 
-bool ptl_answer_has_room(struct ptl_shard *shard, const struct ptl_question *q)
+int ptl_answer_room(struct ptl_shard *shard, const struct ptl_question *q)
 {
     struct ptl_asker *asker = q->asker;
 
@@ -41,14 +41,13 @@ bool ptl_answer_has_room(struct ptl_shard *shard, const struct ptl_question *q)
     /* An answer may be large and its question is small: one asker gets no more than this in a
      * turn. */
     if (asker->bytes >= PTL_ANSWERS_TURN_BYTES) {
-        shard->unfinished = true;
-        return false;
-    }
-    if (!ptl_room_for(shard, &q->to, false)) {
-        return false;
+        return PTL_LATER;
     }
     unsigned place = ptl_place_of(shard->node, &q->to);
-    return !ptl_is_full_outside(&shard->node->shards[place], &q->to); /* since this turn began */
+    bool is_full = !ptl_room_for(shard, &q->to) ||
+                   /* since this turn began: */
+                   ptl_is_full_outside(&shard->node->shards[place], &q->to);
+    return is_full ? PTL_EFULL : PTL_OK;
 }
 
 /*

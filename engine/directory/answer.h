@@ -13,10 +13,10 @@
 #include "engine/directory/question_book.h"
 
 /*
- * Whether an answer of ordinary size has room on its way now, and it is this asker's turn.  If not,
- * and only the turn is over, the shard has a next turn at once.
+ * Whether an answer has room on its way now.  Errors: PTL_EFULL; PTL_LATER: there may be some, but
+ * its asker has had its share of this turn.
  */
-bool ptl_answer_has_room(struct ptl_shard *shard, const struct ptl_question *q);
+PTL_MUST_CHECK int ptl_answer_room(struct ptl_shard *shard, const struct ptl_question *q);
 
 /*
  * Send what the store says, an error where that is none or too large.

@@ -116,8 +116,9 @@ struct ptl_shard_directory {
     uint64_t failing_owners; /* a bit a shard: all its links are, nobody knows which it was */
 
     /* peer.c */
-    struct ptl_map peers; /* struct ptl_peer by node hash */
-    bool asking;          /* one of them is to be asked for all once more */
+    struct ptl_map peers;            /* struct ptl_peer by node hash */
+    bool asking;                     /* one of them is to be asked for all once more ... */
+    struct ptl_untold asking_untold; /* ... and waits for room */
 
     /* mesh.c; role_choice.c */
     uint64_t addresses;                  /* the number of those of ours that stand in 'l */
@@ -126,11 +127,11 @@ struct ptl_shard_directory {
     /* interest.c */
     struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */
     struct ptl_interest *unasked;
+    struct ptl_untold unasked_untold; /* the master could not be asked for the first of these */
 
     /* outlet.c, outlet_follower.c */
     struct ptl_list outlets;    /* all of them */
-    struct ptl_list pending;    /* those with something to tell, in that order */
-    uint32_t pending_count;     /* of these */
+    struct ptl_list pending;    /* those whose turn it is, in that order */
     struct ptl_map by_follower; /* those to followers, by the follower's ID */
 
     /* replacing.c; request.c gives the numbers */
@@ -140,6 +141,7 @@ struct ptl_shard_directory {
 
     /* question_book.c, question_master.c */
     struct ptl_list askers_due;      /* those with something to do; the next one first */
+    bool questions_news;             /* something has happened that what is to do may wait for */
     struct ptl_list questions_sent;  /* to the master, in that order: of growing IDs */
     struct ptl_asker *own_questions; /* of this node: one for each shard that is to be answered */
     struct ptl_map askers;           /* struct ptl_asker by node hash: of peers */
@@ -150,10 +152,18 @@ struct ptl_shard_directory {
 
     /* follower.c, registration.c */
     struct ptl_map followers; /* struct ptl_follower by ID: of this shard's ports and threads */
-    struct ptl_list follower_dues; /* those with something due, the next one first */
-    struct ptl_map registrations;  /* by port and family, until their port is gone */
-    struct ptl_list leaving;       /* registrations of ports that are gone, until that is told */
+    struct ptl_list followers_later;   /* those that wait for time, the next one first */
+    uint64_t followers_at;             /* ns: when these are called again */
+    struct ptl_list followers_leaving; /* ended, until their outlets know */
+    struct ptl_map registrations;      /* by port and family, until their port is gone */
+    struct ptl_list leaving; /* registrations of ports that are gone, until that is told */
 };
+
+/* Something has changed that questions may wait for: they are looked at in this turn. */
+static inline void ptl_directory_news(struct ptl_shard_directory *directory)
+{
+    directory->questions_news = true;
+}
 
 static inline bool ptl_directory_is_global(const struct ptl_shard_directory *directory)
 {

@@ -67,6 +67,13 @@ static void take_addresses(struct ptl_shard *shard, const struct ptl_op *op)
     ptl_mesh_addresses(shard);
 }
 
+/* Peers' questions have waited for a master: that this was taken is news to them. */
+static void take_unattached(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    (void)shard;
+    (void)op;
+}
+
 /* Who takes an op, by its kind. */
 static take_fn *const takers[] = {
     [PTL_DIR_SET] = ptl_directory_take_set,
@@ -98,6 +105,7 @@ static take_fn *const takers[] = {
     [PTL_DIR_ATTACH] = ptl_directory_attach,
     [PTL_DIR_MASTER] = ptl_roles_take_master,
     [PTL_DIR_GLOBAL] = ptl_roles_take_global,
+    [PTL_DIR_UNATTACHED] = take_unattached,
     [PTL_DIR_ADDRESSES] = take_addresses,
     [PTL_DIR_FIND] = ptl_directory_take_find,
     [PTL_DIR_FOUND] = ptl_directory_take_found,
@@ -122,11 +130,13 @@ void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op)
     ptl_assert(op->kind == PTL_OP_DIRECTORY);
     start(shard);
     takers[ptl_dir_kind(op)](shard, op);
+    ptl_directory_news(shard->directory);
 }
 
 void ptl_directory_link_down(struct ptl_shard *shard, struct ptl_span node)
 {
     ptl_roles_link_down(shard, node);
+    ptl_directory_news(shard->directory);
 }
 
 /* ---- Work and life --------------------------------------------------------------------------- */
@@ -139,27 +149,31 @@ static void ease_buffers(struct ptl_shard_directory *directory)
     ptl_buffer_ease(&directory->dels, BUFFER_KEPT_MAX);
 }
 
-bool ptl_directory_work(struct ptl_shard *shard)
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t ptl_directory_work(struct ptl_shard *shard)
 {
     struct ptl_shard_directory *directory = shard->directory;
-    bool left = false;
 
     shard->unfinished |= ptl_store_work(directory->store, DROPPED_A_TURN);
     ease_buffers(directory);
     if (shard->stop_step != 0) {
-        return false; /* what we have set goes with us: nobody needs it any more */
+        return UINT64_MAX; /* what we have set goes with us: nobody needs it any more */
     }
     start(shard);
     /* In the order in which they bring work to each other: a role decides who is fed, what comes
      * in is told to those who watch, and an answer says what all of that has led to. */
-    left |= ptl_roles_work(shard);
+    uint64_t due = sooner(ptl_roles_work(shard), ptl_followers_work(shard));
+    directory->questions_news |= !ptl_list_empty(&directory->replacings);
     ptl_replacings_work(shard);
-    left |= !ptl_list_empty(&directory->follower_dues) && ptl_followers_work(shard);
-    left |= !ptl_list_empty(&directory->pending) && ptl_outlets_work(shard);
-    left |= directory->asking && ptl_peers_work(shard);
-    left |= ptl_interests_work(shard);
-    left |= !ptl_list_empty(&directory->askers_due) && ptl_questions_work(shard);
-    return left;
+    ptl_outlets_work(shard);
+    ptl_peers_ask(shard);
+    ptl_interests_ask(shard);
+    ptl_questions_work(shard);
+    return due;
 }
 
 void ptl_directory_stop(struct ptl_shard *shard)
@@ -184,7 +198,8 @@ static int init(struct ptl_shard *shard)
     ptl_list_init(&directory->leaving);
     ptl_directory_post_init(directory);
     ptl_list_init(&directory->pending);
-    ptl_list_init(&directory->follower_dues);
+    ptl_list_init(&directory->followers_later);
+    ptl_list_init(&directory->followers_leaving);
     ptl_list_init(&directory->replacings);
     directory->replacing_units = PTL_SLICE;
     ptl_map_init(&directory->peers, shard->allocator);

@@ -29,8 +29,8 @@ void ptl_directory_take(struct ptl_shard *shard, const struct ptl_op *op);
 /* The link to that node has failed: what came through it is gone. */
 void ptl_directory_link_down(struct ptl_shard *shard, struct ptl_span node);
 
-/* Tell what is to be told, as far as there is room.  Returns whether something is left. */
-bool ptl_directory_work(struct ptl_shard *shard);
+/* A step of the turn: tell what is to be told, a slice of it. */
+uint64_t ptl_directory_work(struct ptl_shard *shard);
 
 /* The node stops: questions that wait are answered with that. */
 void ptl_directory_stop(struct ptl_shard *shard);

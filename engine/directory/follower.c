@@ -6,8 +6,11 @@
 #include "engine/shard/node.h"
 #include "engine/shard/slice.h"
 
-/* So many are tried in vain in one turn: there is no room for what they tell, or PTL_LATER. */
+/* So many are called in vain in one turn. */
 #define IN_VAIN_MAX 256
+
+/* Between two times that one is called: nobody says when it takes more, or when there is memory. */
+#define AGAIN_NS UINT64_C(1000000)
 
 /* What its outlet is still to be told; or it itself, the rest. */
 enum ptl_follower_due { DUE_NOTHING, DUE_WATCH, DUE_NEXT, DUE_UNWATCH, DUE_REST };
@@ -34,6 +37,7 @@ struct ptl_follower *ptl_follower_make(struct ptl_node *node, unsigned place, st
 
 void ptl_follower_free(struct ptl_shard *shard, struct ptl_follower *follower)
 {
+    ptl_list_remove(&follower->listed);
     ptl_msg_free(follower->what);
     ptl_msg_free(follower->rest_held);
     ptl_free(shard->allocator, follower->rest_room, PTL_OP_INLINE_MAX);
@@ -46,8 +50,9 @@ static bool tell_rest(struct ptl_shard *shard, struct ptl_follower *follower);
 /* ---- Telling its outlet ---------------------------------------------------------------------- */
 
 /* One op says it all: WATCH carries what is watched, the others only who it is. */
-static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follower)
+static int tell_outlet(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
+    struct ptl_follower *follower = ptl_container(untold, struct ptl_follower, untold);
     struct ptl_dir_words words = {
         .kind = follower->due == DUE_WATCH  ? PTL_DIR_WATCH
                 : follower->due == DUE_NEXT ? PTL_DIR_NEXT
@@ -56,66 +61,81 @@ static int tell_outlet(struct ptl_shard *shard, const struct ptl_follower *follo
     };
     struct ptl_op op = ptl_dir_say(&words);
 
+    (void)units;
     ptl_assert(follower->due != DUE_NOTHING && follower->due != DUE_REST);
     if (follower->due == DUE_WATCH) {
         op.body = ptl_msg_body(follower->what);
         op.count = follower->what->count;
         op.whole = follower->what;
     }
-    return ptl_shard_post(shard, follower->place, &op, true);
-}
-
-static void list(struct ptl_shard *shard, struct ptl_follower *follower)
-{
-    ptl_assert(!ptl_listed(&follower->listed) && follower->due != DUE_NOTHING);
-    ptl_list_append(&shard->directory->follower_dues, &follower->listed);
-}
-
-/* Tell what is due; what finds no room is listed and tried again: false.  It may be freed. */
-static bool work(struct ptl_shard *shard, struct ptl_follower *follower)
-{
-    if (follower->due == DUE_REST) {
-        return tell_rest(shard, follower);
-    }
-    if (tell_outlet(shard, follower) < 0) {
-        list(shard, follower);
-        return false;
+    int err = ptl_untold_post(shard, untold, follower->place, &op);
+    if (err < 0) {
+        return err;
     }
     follower->due = DUE_NOTHING;
     if (follower->gone && !follower->running) {
         ptl_follower_free(shard, follower);
     }
-    return true;
+    return PTL_OK;
 }
 
+/* It may be freed by then, if it is gone. */
 static void make_due(struct ptl_shard *shard, struct ptl_follower *follower,
                      enum ptl_follower_due due)
 {
     /* The last thing is told alone: UNWATCH of an outlet that is not there does no harm. */
     follower->due = (uint8_t)due;
-    if (ptl_listed(&follower->listed)) {
-        return;
+    follower->untold.tell = tell_outlet;
+    if (!ptl_untold_waits(&follower->untold)) {
+        ptl_untold_tell(shard, &follower->untold);
     }
-    (void)work(shard, follower); /* it is listed, if need be */
 }
 
-bool ptl_followers_work(struct ptl_shard *shard)
+/* Not at once: it has just said PTL_LATER, or memory has to come back. */
+static void make_due_later(struct ptl_shard *shard, struct ptl_follower *follower,
+                           enum ptl_follower_due due)
 {
-    struct ptl_list *dues = &shard->directory->follower_dues;
+    struct ptl_shard_directory *directory = shard->directory;
+
+    ptl_assert(!ptl_listed(&follower->listed) && !ptl_untold_waits(&follower->untold));
+    follower->due = (uint8_t)due;
+    if (ptl_list_empty(&directory->followers_later)) {
+        directory->followers_at = shard->now + AGAIN_NS;
+    }
+    ptl_list_append(&directory->followers_later, &follower->listed);
+}
+
+/* Returns whether it was in vain. */
+static bool try_again(struct ptl_shard *shard, struct ptl_follower *follower)
+{
+    if (follower->due == DUE_REST) {
+        return !tell_rest(shard, follower);
+    }
+    make_due(shard, follower, (enum ptl_follower_due)follower->due);
+    return false;
+}
+
+uint64_t ptl_followers_work(struct ptl_shard *shard)
+{
+    struct ptl_shard_directory *directory = shard->directory;
     struct ptl_list now;
     uint32_t units = PTL_SLICE, in_vain = 0;
 
+    if (ptl_list_empty(&directory->followers_later) || shard->now < directory->followers_at) {
+        return ptl_list_empty(&directory->followers_later) ? UINT64_MAX : directory->followers_at;
+    }
     /* Those that are listed again meanwhile have their turn with the next. */
     ptl_list_init(&now);
-    ptl_list_append_all(&now, dues);
+    ptl_list_append_all(&now, &directory->followers_later);
     for (; !ptl_list_empty(&now) && units > 0 && in_vain < IN_VAIN_MAX; units--) {
         struct ptl_follower *follower = ptl_container(now.next, struct ptl_follower, listed);
         ptl_list_remove(&follower->listed);
-        in_vain += !work(shard, follower);
+        in_vain += try_again(shard, follower);
     }
-    shard->unfinished |= !ptl_list_empty(&now) && in_vain < IN_VAIN_MAX;
-    ptl_list_prepend_all(dues, &now);
-    return !ptl_list_empty(dues);
+    bool others_first = ptl_list_empty(&now) || in_vain == IN_VAIN_MAX;
+    directory->followers_at = others_first ? shard->now + AGAIN_NS : shard->now;
+    ptl_list_prepend_all(&directory->followers_later, &now);
+    return ptl_list_empty(&directory->followers_later) ? UINT64_MAX : directory->followers_at;
 }
 
 /* ---- Beginning and ending -------------------------------------------------------------------- */
@@ -130,10 +150,12 @@ static void end(struct ptl_shard *shard, struct ptl_follower *follower)
     ptl_map_remove(&shard->directory->followers, ptl_map_spread(follower->id), follower);
     ptl_belonging_remove(&follower->belonging);
     follower->gone = true;
-    if (shard->closing && !ptl_listed(&follower->listed) && !follower->running) {
+    if (shard->closing && !follower->running) {
         ptl_follower_free(shard, follower);
         return;
     }
+    ptl_list_remove(&follower->listed);
+    ptl_list_append(&shard->directory->followers_leaving, &follower->listed);
     make_due(shard, follower, DUE_UNWATCH);
 }
 
@@ -192,9 +214,9 @@ void ptl_follower_again(struct ptl_shard *shard, uint64_t id)
 {
     struct ptl_follower *follower = find(shard, id);
 
-    if (follower != NULL && !ptl_listed(&follower->listed)) {
-        follower->due = DUE_WATCH;
-        list(shard, follower); /* not at once: memory has to come back */
+    if (follower != NULL && !ptl_listed(&follower->listed) &&
+        !ptl_untold_waits(&follower->untold)) {
+        make_due_later(shard, follower, DUE_WATCH);
     }
 }
 
@@ -204,16 +226,12 @@ void ptl_followers_drop(struct ptl_shard *shard)
     uint32_t at = 0;
 
     while ((follower = ptl_map_next(&shard->directory->followers, &at)) != NULL) {
-        if (!ptl_listed(&follower->listed)) {
-            ptl_belonging_remove(&follower->belonging);
-            ptl_follower_free(shard, follower);
-        }
-    }
-    while (!ptl_list_empty(&shard->directory->follower_dues)) {
-        follower = ptl_container(shard->directory->follower_dues.next, struct ptl_follower, listed);
-        ptl_list_remove(&follower->listed);
         ptl_belonging_remove(&follower->belonging);
         ptl_follower_free(shard, follower);
+    }
+    while (!ptl_list_empty(&shard->directory->followers_leaving)) {
+        ptl_follower_free(shard, ptl_container(shard->directory->followers_leaving.next,
+                                               struct ptl_follower, listed));
     }
     ptl_map_drop(&shard->directory->followers);
 }
@@ -240,8 +258,7 @@ static void tell_outside(struct ptl_shard *shard, struct ptl_follower *follower,
 
     if (!ptl_follower_run(shard, follower->id, &changes)) {
         keep_rest(follower, told);
-        follower->due = DUE_REST;
-        list(shard, follower);
+        make_due_later(shard, follower, DUE_REST);
     }
 }
 
@@ -258,8 +275,7 @@ static bool tell_rest(struct ptl_shard *shard, struct ptl_follower *follower)
         return true;
     }
     follower->rest_held = held;
-    follower->due = DUE_REST;
-    list(shard, follower);
+    make_due_later(shard, follower, DUE_REST);
     return false;
 }
 
@@ -361,7 +377,7 @@ bool ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg
     }
     if (!follower->gone) {
         make_due(shard, follower, DUE_NEXT);
-    } else if (!ptl_listed(&follower->listed) && follower->due == DUE_NOTHING) {
+    } else if (follower->due == DUE_NOTHING) { /* its outlet knows by now */
         ptl_follower_free(shard, follower);
     }
     return true;

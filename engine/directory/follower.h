@@ -21,12 +21,13 @@ struct ptl_slot;
 struct ptl_follower {
     struct ptl_belonging belonging;
     uint64_t id;
-    struct ptl_list listed; /* among those with something due, the next one first */
-    uint8_t due;            /* enum ptl_follower_due */
-    bool running;           /* its callback */
-    bool gone;              /* taken back: freed once its outlet has been told */
-    uint32_t place;         /* the family's shard */
-    struct ptl_slot *owner; /* the port it belongs to, or NULL */
+    struct ptl_list listed;   /* among those that wait for time, or that have ended */
+    struct ptl_untold untold; /* its outlet is to be told what is due */
+    uint8_t due;              /* enum ptl_follower_due */
+    bool running;             /* its callback */
+    bool gone;                /* taken back: freed once its outlet has been told */
+    uint32_t place;           /* the family's shard */
+    struct ptl_slot *owner;   /* the port it belongs to, or NULL */
     uint32_t generation;
     ptl_db_watch_fn *tell;
     void *data;
@@ -65,7 +66,10 @@ bool ptl_follower_run(struct ptl_shard *shard, uint64_t id, const struct ptl_msg
 /* There was no memory for its outlet: PTL_DIR_AGAIN. */
 void ptl_follower_again(struct ptl_shard *shard, uint64_t id);
 
-/* Tell what is due.  Returns whether something waits for room. */
-bool ptl_followers_work(struct ptl_shard *shard);
+/*
+ * A step of the turn: call those again that have said PTL_LATER outside of ports, or for whose
+ * outlet there was no memory.  Returns when that is due next, in ns, or UINT64_MAX.
+ */
+uint64_t ptl_followers_work(struct ptl_shard *shard);
 
 void ptl_followers_drop(struct ptl_shard *shard);

@@ -33,10 +33,9 @@ struct ptl_source ptl_interest_source(const struct ptl_interest *interest)
 
 /* ---- The master ------------------------------------------------------------------------------ */
 
-/*
- * Behind what else goes to the master, so that a family asked for twice is told of twice in order.
- */
-static int request(struct ptl_shard *shard, const char *word, struct ptl_span family)
+/* A request to the master: false: no memory.  Its values lie in the buffer for packets. */
+static bool make_request(struct ptl_shard *shard, const char *word, struct ptl_span family,
+                         struct ptl_op *op)
 {
     ptl_assert(ptl_directory_has_master(shard->directory));
     struct ptl_buffer *packet = &shard->directory->packet;
@@ -44,15 +43,12 @@ static int request(struct ptl_shard *shard, const char *word, struct ptl_span fa
     ptl_buffer_clear(packet);
     ptl_key_put(packet, ptl_span_text(word));
     ptl_key_put(packet, family);
-    if (packet->err < 0) {
-        return PTL_ENOMEM;
-    }
-    struct ptl_op op = {
+    *op = (struct ptl_op){
         .kind = PTL_OP_MESSAGE,
         .body = ptl_buffer_span(packet),
         .count = 2,
     };
-    return ptl_route(shard->node, &shard->directory->master, &op, PTL_WAY_OWN);
+    return packet->err == PTL_OK;
 }
 
 static void list_unasked(struct ptl_shard_directory *directory, struct ptl_interest *interest)
@@ -89,21 +85,44 @@ static void enter(struct ptl_shard_directory *directory, struct ptl_interest *in
     }
 }
 
-bool ptl_interests_work(struct ptl_shard *shard)
+static int ask_for(struct ptl_shard *shard, struct ptl_untold *untold,
+                   const struct ptl_interest *interest)
+{
+    const struct ptl_port *master = &shard->directory->master;
+    struct ptl_op op;
+
+    untold->to = ptl_place_of(shard->node, master);
+    return make_request(shard, "g_mon1", ptl_interest_family(interest), &op)
+               ? ptl_route_untold(shard, untold, master, &op)
+               : PTL_ENOMEM;
+}
+
+/* As a ptl_untold_fn. */
+static int ask_unasked(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
     struct ptl_shard_directory *directory = shard->directory;
 
-    if (!ptl_directory_has_master(directory)) {
-        return false;
-    }
-    while (directory->unasked != NULL) {
+    while (directory->unasked != NULL && ptl_directory_has_master(directory)) {
         struct ptl_interest *interest = directory->unasked;
-        if (request(shard, "g_mon1", ptl_interest_family(interest)) < 0) {
-            return true;
+        int err = *units > 0 ? ask_for(shard, untold, interest) : PTL_LATER;
+        if (err < 0) {
+            return err;
         }
+        --*units;
         enter(directory, interest, PTL_INTEREST_ASKED);
     }
-    return false;
+    return PTL_OK;
+}
+
+void ptl_interests_ask(struct ptl_shard *shard)
+{
+    struct ptl_shard_directory *directory = shard->directory;
+
+    if (directory->unasked != NULL && ptl_directory_has_master(directory) &&
+        !ptl_untold_waits(&directory->unasked_untold)) {
+        directory->unasked_untold.tell = ask_unasked;
+        ptl_untold_tell(shard, &directory->unasked_untold);
+    }
 }
 
 void ptl_interests_again(struct ptl_shard *shard)
@@ -180,6 +199,16 @@ static void drop_copy(struct ptl_shard *shard, const struct ptl_interest *intere
     ptl_store_drop(shard->directory->store, &source);
 }
 
+static void leave(struct ptl_shard *shard, struct ptl_span family)
+{
+    struct ptl_op op;
+
+    if (make_request(shard, "g_mon0", family, &op)) {
+        int err = ptl_route(shard->node, &shard->directory->master, &op, PTL_WAY_OWN);
+        (void)err; /* then it goes on telling us, and we do not listen */
+    }
+}
+
 void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
 {
     struct ptl_interest *interest = ptl_interest_find(shard, family);
@@ -188,8 +217,7 @@ void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
         return;
     }
     if (interest->state != PTL_INTEREST_UNASKED && ptl_directory_has_master(shard->directory)) {
-        int err = request(shard, "g_mon0", family);
-        (void)err; /* then it goes on telling us, and we do not listen */
+        leave(shard, family);
     }
     if (interest->state == PTL_INTEREST_UNASKED) {
         unlist(interest);

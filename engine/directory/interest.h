@@ -32,7 +32,7 @@ void ptl_interests_again(struct ptl_shard *shard);
 /* We are global now: the copies go. */
 void ptl_interests_end(struct ptl_shard *shard);
 
-/* Ask for what could not be asked for.  Returns whether something waits for room. */
-bool ptl_interests_work(struct ptl_shard *shard);
+/* A step of the turn: have the master asked for what it was not yet, as there is room. */
+void ptl_interests_ask(struct ptl_shard *shard);
 
 void ptl_interests_drop(struct ptl_shard *shard);

@@ -42,6 +42,7 @@ static enum form form_of(enum ptl_directory_op kind)
     case PTL_DIR_NEEDED:
     case PTL_DIR_WANTED:
     case PTL_DIR_GLOBAL:
+    case PTL_DIR_UNATTACHED:
     case PTL_DIR_ADDRESSES:
     case PTL_DIR_FIND:
     case PTL_DIR_FOUND:

@@ -42,13 +42,14 @@ enum ptl_directory_op {
     PTL_DIR_ANSWER,       /* from the master; question; body: the result */
     PTL_DIR_TAKEN,        /* to its link's owner; by.number: that has been taken */
     /* Roles. */
-    PTL_DIR_SEED,      /* to shard 0: the node `node` is linked and a seed of ours */
-    PTL_DIR_NEEDED,    /* to shard 0: something here needs a master */
-    PTL_DIR_WANTED,    /* to shard 0: somebody wants us to be global */
-    PTL_DIR_ATTACH,    /* to the link's owner; attachment: attach to `node` */
-    PTL_DIR_MASTER,    /* to all; attachment: we are attached to `node` */
-    PTL_DIR_GLOBAL,    /* to all: we are global now */
-    PTL_DIR_ADDRESSES, /* to the shard of 'l: our addresses may have changed */
+    PTL_DIR_SEED,       /* to shard 0: the node `node` is linked and a seed of ours */
+    PTL_DIR_NEEDED,     /* to shard 0: something here needs a master */
+    PTL_DIR_WANTED,     /* to shard 0: somebody wants us to be global */
+    PTL_DIR_ATTACH,     /* to the link's owner; attachment: attach to `node` */
+    PTL_DIR_MASTER,     /* to all; attachment: we are attached to `node` */
+    PTL_DIR_GLOBAL,     /* to all: we are global now */
+    PTL_DIR_UNATTACHED, /* to all: no node is linked that could be our master */
+    PTL_DIR_ADDRESSES,  /* to the shard of 'l: our addresses may have changed */
     /* Links. */
     PTL_DIR_FIND,  /* where does `node` listen? */
     PTL_DIR_FOUND, /* to its link's owner; body: array of addresses or null */

@@ -1,10 +1,13 @@
 #include "engine/directory/outlet.h"
 
-#include "engine/port/monitor.h"
+#include "engine/port/room.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
 
 #define PACKET_BYTES ((size_t)16384)
+
+/* What draining one costs, of a slice: it may make some packets. */
+#define DRAIN_UNITS 16
 
 size_t ptl_outlet_packet_bytes(const struct ptl_shard *shard)
 {
@@ -19,9 +22,11 @@ static bool may_enter(enum ptl_outlet_state from, enum ptl_outlet_state to)
 {
     switch (from) {
     case PTL_OUTLET_QUIET:
-        return to == PTL_OUTLET_PENDING || to == PTL_OUTLET_WAITING;
+        return to != PTL_OUTLET_HELD;
     case PTL_OUTLET_PENDING:
         return to == PTL_OUTLET_QUIET || to == PTL_OUTLET_HELD;
+    case PTL_OUTLET_UNTOLD:
+        return to == PTL_OUTLET_QUIET;
     case PTL_OUTLET_HELD:
     case PTL_OUTLET_WAITING:
         return to == PTL_OUTLET_PENDING;
@@ -29,11 +34,11 @@ static bool may_enter(enum ptl_outlet_state from, enum ptl_outlet_state to)
     ptl_unreachable("no such state of an outlet");
 }
 
-/* Each state has its list, or none: PENDING and HELD are on one, the others on none. */
+/* Each state has its list, or none: PENDING, HELD and UNTOLD are on one, the others on none. */
 static void leave_list(struct ptl_outlet *outlet)
 {
-    outlet->shard->directory->pending_count -= outlet->state == PTL_OUTLET_PENDING;
     ptl_list_remove(&outlet->listed);
+    ptl_untold_cancel(outlet->shard, &outlet->untold);
 }
 
 static void enter(struct ptl_outlet *outlet, enum ptl_outlet_state state)
@@ -45,7 +50,6 @@ static void enter(struct ptl_outlet *outlet, enum ptl_outlet_state state)
     outlet->state = (uint8_t)state;
     if (state == PTL_OUTLET_PENDING) {
         ptl_list_append(&directory->pending, &outlet->listed);
-        directory->pending_count++;
     }
 }
 
@@ -53,7 +57,7 @@ void ptl_outlet_wake(struct ptl_outlet *outlet)
 {
     if (outlet->state == PTL_OUTLET_QUIET) {
         enter(outlet, PTL_OUTLET_PENDING);
-    } /* else it is pending, or will be when it is held or waits no longer */
+    } /* else it has its turn, now or when it is held or waits no longer */
 }
 
 static void wake(void *data)
@@ -106,6 +110,79 @@ void ptl_outlet_set_copy(struct ptl_outlet *outlet, enum ptl_copy_state copy)
     outlet->copy = (uint8_t)copy;
 }
 
+/* ---- Work ------------------------------------------------------------------------------------ */
+
+/* One that was lost for want of memory opens again here, and tells all anew. */
+static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    if (outlet->watch == NULL) {
+        outlet->watch = outlet->kind->open(outlet, wake);
+        if (outlet->watch == NULL) {
+            return PTL_DRAIN_NO_MEMORY;
+        }
+    }
+    return outlet->kind->drain(shard, outlet);
+}
+
+/* As a ptl_untold_fn. */
+static int wait_for_room(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    enter(outlet, PTL_OUTLET_UNTOLD);
+    if (outlet->peer != NULL) {
+        return ptl_room_missed(shard, &outlet->peer->port, &outlet->untold);
+    }
+    outlet->untold.to = outlet->follower_shard;
+    return PTL_EFULL;
+}
+
+static int wait_for_memory(struct ptl_shard *shard, struct ptl_outlet *outlet)
+{
+    enter(outlet, PTL_OUTLET_UNTOLD);
+    outlet->untold.to = shard->index;
+    return PTL_ENOMEM;
+}
+
+/* Its turn, be it the first or, since it has found no room, a later one. */
+static int tell(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
+{
+    struct ptl_outlet *outlet = ptl_container(untold, struct ptl_outlet, untold);
+
+    *units -= *units < DRAIN_UNITS ? *units : DRAIN_UNITS;
+    enter(outlet, PTL_OUTLET_QUIET);
+    if (shard->stop_step != PTL_STOP_NOT) {
+        return PTL_OK; /* what it would tell goes with us */
+    }
+    switch (drain(shard, outlet)) {
+    case PTL_DRAINED:
+        ptl_directory_news(shard->directory); /* questions wait until all is told, say */
+        break;
+    case PTL_DRAIN_MORE:
+        ptl_outlet_wake(outlet);
+        break;
+    case PTL_DRAIN_NO_ROOM:
+        return wait_for_room(shard, outlet);
+    case PTL_DRAIN_NO_MEMORY:
+        return wait_for_memory(shard, outlet);
+    }
+    return PTL_OK;
+}
+
+void ptl_outlets_work(struct ptl_shard *shard)
+{
+    struct ptl_shard_directory *directory = shard->directory;
+    struct ptl_list now;
+
+    /* Each once: draining one may wake others, and itself, but closes none. */
+    ptl_list_init(&now);
+    ptl_list_append_all(&now, &directory->pending);
+    while (!ptl_list_empty(&now)) {
+        struct ptl_outlet *outlet = ptl_container(now.next, struct ptl_outlet, listed);
+        ptl_list_remove(&outlet->listed);
+        ptl_untold_tell(shard, &outlet->untold);
+    }
+    shard->unfinished |= !ptl_list_empty(&directory->pending);
+}
+
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
 struct ptl_outlet *ptl_outlet_make(struct ptl_shard *shard, const struct ptl_outlet_kind *kind,
@@ -119,6 +196,7 @@ struct ptl_outlet *ptl_outlet_make(struct ptl_shard *shard, const struct ptl_out
     ptl_assert(family.size <= PTL_FAMILY_MAX);
     outlet->shard = shard;
     outlet->kind = kind;
+    outlet->untold.tell = tell;
     outlet->family_size = (uint8_t)family.size;
     if (family.size != 0) {
         memcpy(outlet->family, family.bytes, family.size);
@@ -131,6 +209,7 @@ void ptl_outlet_free(struct ptl_outlet *outlet)
     const struct ptl_allocator *allocator = outlet->shard->allocator;
 
     ptl_assert(!ptl_listed(&outlet->all) && !ptl_listed(&outlet->listed));
+    ptl_assert(!ptl_untold_waits(&outlet->untold));
     while (outlet->first != NULL) {
         struct ptl_parcel *parcel = outlet->first;
         outlet->first = parcel->next;
@@ -184,41 +263,4 @@ void ptl_outlets_drop(struct ptl_shard *shard)
     while (!ptl_list_empty(all)) {
         ptl_outlet_close(ptl_container(all->next, struct ptl_outlet, all));
     }
-}
-
-/* ---- Work ------------------------------------------------------------------------------------ */
-
-/* One that was lost for want of memory opens again here, and tells all anew. */
-static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet)
-{
-    if (outlet->watch == NULL) {
-        outlet->watch = outlet->kind->open(outlet, wake);
-        if (outlet->watch == NULL) {
-            return PTL_DRAIN_BLOCKED;
-        }
-    }
-    return outlet->kind->drain(shard, outlet);
-}
-
-bool ptl_outlets_work(struct ptl_shard *shard)
-{
-    struct ptl_shard_directory *directory = shard->directory;
-    struct ptl_list now;
-    uint32_t blocked = 0;
-
-    /* Each once: draining one may wake others, and itself, but closes none. */
-    ptl_list_init(&now);
-    ptl_list_append_all(&now, &directory->pending);
-    while (!ptl_list_empty(&now)) {
-        struct ptl_outlet *outlet = ptl_container(now.next, struct ptl_outlet, listed);
-        enter(outlet, PTL_OUTLET_QUIET);
-        enum ptl_drained result = drain(shard, outlet);
-        if (result != PTL_DRAINED) {
-            ptl_outlet_wake(outlet);
-        }
-        blocked += result == PTL_DRAIN_BLOCKED;
-    }
-    ptl_assert(directory->pending_count >= blocked);
-    shard->unfinished |= directory->pending_count > blocked;
-    return blocked > 0;
 }

@@ -10,9 +10,13 @@
  *
  *   begin --> PENDING --hold--> HELD: what it is to tell of has not come --release--> PENDING
  *               |  ^
- *     its turn  |  | wake: a change, or there was no room, or its share of the turn is used up
+ *     its turn  |  | wake: a change, or its share of the turn is used up
  *               v  |
  *              QUIET ----wait--> WAITING: the follower has not taken it yet --taken--> PENDING
+ *               ^ |
+ *       its turn| |no room, or no memory
+ *               | v
+ *              UNTOLD: with all others that wait for that ring or link (shard/untold.h)
  *
  * And its copy, how far whoever is told has all that was there:
  *
@@ -31,9 +35,10 @@
 
 /* How a piece of work has ended. */
 enum ptl_drained {
-    PTL_DRAINED,       /* nothing is left, or somebody else has to act first */
-    PTL_DRAIN_MORE,    /* it has had its share of this turn */
-    PTL_DRAIN_BLOCKED, /* no room: try again soon */
+    PTL_DRAINED,         /* nothing is left, or somebody else has to act first */
+    PTL_DRAIN_MORE,      /* it has had its share of this turn */
+    PTL_DRAIN_NO_ROOM,   /* on the way to whom it tells */
+    PTL_DRAIN_NO_MEMORY, /* nobody says when there is some: it is tried again and again */
 };
 
 enum ptl_outlet_state {
@@ -41,6 +46,7 @@ enum ptl_outlet_state {
     PTL_OUTLET_PENDING, /* on the shard's list: it may have something to tell */
     PTL_OUTLET_HELD,    /* on its interest's list: nothing may be told before the first copy */
     PTL_OUTLET_WAITING, /* until the follower has taken what it was told */
+    PTL_OUTLET_UNTOLD,  /* it has something to tell, and waits for room or memory */
 };
 
 enum ptl_copy_state {
@@ -66,11 +72,12 @@ struct ptl_outlet_kind {
 struct ptl_outlet {
     const struct ptl_outlet_kind *kind;
     struct ptl_shard *shard;
-    struct ptl_list all;     /* among all of the shard */
-    struct ptl_list listed;  /* PENDING: among those; HELD: among its interest's */
-    uint8_t state;           /* enum ptl_outlet_state */
-    uint8_t copy;            /* enum ptl_copy_state */
-    struct ptl_watch *watch; /* NULL: there was no memory to open it again */
+    struct ptl_list all;      /* among all of the shard */
+    struct ptl_list listed;   /* PENDING: among those; HELD: among its interest's */
+    struct ptl_untold untold; /* UNTOLD: where it waits */
+    uint8_t state;            /* enum ptl_outlet_state */
+    uint8_t copy;             /* enum ptl_copy_state */
+    struct ptl_watch *watch;  /* NULL: there was no memory to open it again */
     uint8_t family_size;
     uint8_t family[PTL_FAMILY_MAX];
 
@@ -125,11 +132,17 @@ void ptl_outlet_wait(struct ptl_outlet *outlet);
 void ptl_outlet_release(struct ptl_outlet *outlet);
 void ptl_outlet_taken(struct ptl_outlet *outlet);
 
+/* Whether there may be something that it has not told, and may tell. */
+static inline bool ptl_outlet_is_behind(const struct ptl_outlet *outlet)
+{
+    return outlet->state == PTL_OUTLET_PENDING || outlet->state == PTL_OUTLET_UNTOLD;
+}
+
 /* Its copy goes on; see the picture. */
 void ptl_outlet_set_copy(struct ptl_outlet *outlet, enum ptl_copy_state copy);
 
-/* Work off what is to be told.  Returns whether something waits for room. */
-bool ptl_outlets_work(struct ptl_shard *shard);
+/* Work off what is to be told. */
+void ptl_outlets_work(struct ptl_shard *shard);
 
 /* Close all: the shard is closing. */
 void ptl_outlets_drop(struct ptl_shard *shard);

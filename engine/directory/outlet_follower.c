@@ -117,8 +117,8 @@ static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet
     ptl_assert(outlet->state == PTL_OUTLET_QUIET); /* neither held nor waiting */
     /* Looked at before anything is taken: what has been taken has to be told. */
     if (!ptl_ring_has_room(ring, PTL_RECORD_MAX, 1) ||
-        ptl_directory_waits(shard, outlet->follower_shard)) {
-        return PTL_DRAIN_BLOCKED;
+        ptl_untold_wait_for(shard, outlet->follower_shard)) {
+        return PTL_DRAIN_NO_ROOM;
     }
     ptl_buffer_clear(told.body);
     gather(&told);
@@ -127,7 +127,7 @@ static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet
     }
     if (tell(&told) < 0) {
         ptl_outlet_lose(outlet); /* for want of memory: the copy is told anew */
-        return PTL_DRAIN_BLOCKED;
+        return PTL_DRAIN_NO_MEMORY;
     }
     ptl_outlet_wait(outlet);
     return PTL_DRAINED;

@@ -366,15 +366,15 @@ enum ptl_drained ptl_outlet_drain_packets(struct ptl_shard *shard, struct ptl_ou
     /* Room is looked at before each piece: what was taken from the watch is told, or queued,
      * never lost. */
     for (unsigned i = 0; i < PIECES_A_TURN; i++) {
-        if (!send_queued(shard, outlet) || !ptl_room_for(shard, &outlet->peer->port, false)) {
-            return PTL_DRAIN_BLOCKED;
+        if (!ptl_room_for(shard, &outlet->peer->port) || !send_queued(shard, outlet)) {
+            return PTL_DRAIN_NO_ROOM;
         }
         if (make_some(&batch)) {
             continue;
         }
         ptl_assert(gathered(&batch) == 0); /* all of it is in packets by now */
         if (outlet->copy != PTL_COPY_ANEW) {
-            return outlet->first == NULL ? PTL_DRAINED : PTL_DRAIN_BLOCKED;
+            return outlet->first == NULL ? PTL_DRAINED : PTL_DRAIN_NO_ROOM;
         }
         ptl_outlet_set_copy(outlet, PTL_COPY_DUE);
         ptl_outlet_reopen(outlet);

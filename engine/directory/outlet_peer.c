@@ -86,7 +86,7 @@ int ptl_outlet_feed(struct ptl_shard *shard, struct ptl_peer *peer, bool owners)
 
 bool ptl_outlet_is_feeding(const struct ptl_peer *peer)
 {
-    return peer->feed != NULL && peer->feed->state == PTL_OUTLET_PENDING;
+    return peer->feed != NULL && ptl_outlet_is_behind(peer->feed);
 }
 
 /* ---- Families that are watched --------------------------------------------------------------- */
@@ -160,7 +160,7 @@ bool ptl_outlet_is_telling(const struct ptl_peer *peer, struct ptl_span family)
 {
     const struct ptl_outlet *outlet = find(peer, family);
 
-    return outlet != NULL && outlet->state == PTL_OUTLET_PENDING;
+    return outlet != NULL && ptl_outlet_is_behind(outlet);
 }
 
 static struct ptl_span read_family(const struct ptl_op *op, uint8_t room[static PTL_KEY_ROOM])

@@ -62,30 +62,50 @@ void ptl_peers_ask_again(struct ptl_shard *shard)
     }
 }
 
-bool ptl_peers_work(struct ptl_shard *shard)
+static int ask(struct ptl_shard *shard, const struct ptl_peer *peer)
+{
+    struct ptl_shard_directory *directory = shard->directory;
+
+    ptl_buffer_clear(&directory->packet);
+    ptl_key_put(&directory->packet, ptl_span_text("portolan::db_again"));
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .body = ptl_buffer_span(&directory->packet),
+        .count = 1,
+    };
+    directory->asking_untold.to = ptl_place_of(shard->node, &peer->port);
+    return directory->packet.err < 0
+               ? PTL_ENOMEM
+               : ptl_route_untold(shard, &directory->asking_untold, &peer->port, &op);
+}
+
+/* As a ptl_untold_fn. */
+static int ask_all(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
 {
     struct ptl_shard_directory *directory = shard->directory;
     struct ptl_peer *peer;
     uint32_t at = 0;
+    int err = PTL_OK;
 
-    directory->asking = false;
+    (void)untold;
+    (void)units;
     while ((peer = ptl_map_next(&directory->peers, &at)) != NULL) {
-        if (!peer->asking) {
-            continue;
-        }
-        ptl_buffer_clear(&directory->packet);
-        ptl_key_put(&directory->packet, ptl_span_text("portolan::db_again"));
-        struct ptl_op op = {
-            .kind = PTL_OP_MESSAGE,
-            .body = ptl_buffer_span(&directory->packet),
-            .count = 1,
-        };
-        /* What finds no room is asked for in the next turn; nothing is lost by asking later. */
-        peer->asking =
-            directory->packet.err < 0 || ptl_route(shard->node, &peer->port, &op, PTL_WAY_OWN) < 0;
-        directory->asking |= peer->asking;
+        int asked = peer->asking ? ask(shard, peer) : PTL_OK;
+        peer->asking = asked < 0;
+        err = asked < 0 ? asked : err; /* on the way to others there may be room */
     }
-    return directory->asking;
+    directory->asking = err < 0;
+    return err;
+}
+
+void ptl_peers_ask(struct ptl_shard *shard)
+{
+    struct ptl_shard_directory *directory = shard->directory;
+
+    if (directory->asking && !ptl_untold_waits(&directory->asking_untold)) {
+        directory->asking_untold.tell = ask_all;
+        ptl_untold_tell(shard, &directory->asking_untold);
+    }
 }
 
 void ptl_peers_drop(struct ptl_shard *shard)

@@ -18,7 +18,7 @@ void ptl_peer_remove(struct ptl_shard *shard, struct ptl_peer *peer);
 /* Something that counted is gone: ask those who were not listened to for its sake. */
 void ptl_peers_ask_again(struct ptl_shard *shard);
 
-/* Ask those that could not be asked.  Returns whether some are left. */
-bool ptl_peers_work(struct ptl_shard *shard);
+/* A step of the turn: ask those that are to be asked, now or when there is room. */
+void ptl_peers_ask(struct ptl_shard *shard);
 
 void ptl_peers_drop(struct ptl_shard *shard);

@@ -10,8 +10,12 @@
 #include "engine/directory/question_book.h"
 #include "engine/directory/question_master.h"
 #include "engine/message/name.h"
+#include "engine/port/room.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"
+
+/* What it costs to try one again, of a slice. */
+#define TRY_UNITS 8
 
 /* ---- Whether it can be answered here --------------------------------------------------------- */
 
@@ -64,17 +68,113 @@ static bool overtakes_changes(struct ptl_shard *shard, const struct ptl_question
     return peer != NULL && ptl_outlet_is_telling(peer, ptl_question_family(q));
 }
 
-/* Answer now; false: there is no answer yet, or no room for it. */
-static bool try_to_answer(struct ptl_shard *shard, const struct ptl_question *q)
+/* ---- One step -------------------------------------------------------------------------------- */
+
+/* What could be done for a question that waits. */
+enum progress {
+    DONE,      /* it is answered and gone, or the master has it */
+    NOTHING,   /* it waits for something to happen: see ptl_directory_news() */
+    NEXT_TURN, /* its asker has had its share of this one */
+    NO_ROOM,
+    NO_MEMORY, /* nobody says when there is some: it is tried again and again */
+};
+
+static enum progress progress_of(int err)
 {
-    if (!ptl_answer_has_room(shard, q)) {
-        return false;
+    switch (err) {
+    case PTL_OK:
+        return DONE;
+    case PTL_LATER:
+        return NEXT_TURN;
+    case PTL_ENOMEM:
+        return NO_MEMORY;
+    default:
+        return NO_ROOM;
     }
-    if (q->state == PTL_QUESTION_ANSWERED) {
-        return ptl_answer_held(shard, q) == PTL_OK;
+}
+
+static bool is_answered_here(struct ptl_shard *shard, const struct ptl_question *q)
+{
+    return q->state == PTL_QUESTION_ANSWERED ||
+           (has_whole_database(shard, q) && !overtakes_changes(shard, q));
+}
+
+static int answer(struct ptl_shard *shard, const struct ptl_question *q)
+{
+    int err = ptl_answer_room(shard, q);
+
+    if (err < 0) {
+        return err;
     }
-    return has_whole_database(shard, q) && !overtakes_changes(shard, q) &&
-           ptl_answer_from_store(shard, q) == PTL_OK;
+    err = q->state == PTL_QUESTION_ANSWERED ? ptl_answer_held(shard, q)
+                                            : ptl_answer_from_store(shard, q);
+    /* The peer has said only now how little it takes. */
+    return err == PTL_ESIZE ? ptl_answer_error(shard, q, err) : err;
+}
+
+/*
+ * Answer it or ask the master; `way`: where there was no room, if there was none.  One whose answer
+ * is made waits for room only: the master is not asked again, whatever has been set since.
+ */
+static enum progress advance(struct ptl_shard *shard, struct ptl_question *q,
+                             const struct ptl_port **way)
+{
+    if (is_answered_here(shard, q)) {
+        enum progress progress = progress_of(answer(shard, q));
+        *way = &q->to;
+        if (progress == DONE) {
+            ptl_question_end(shard, q);
+        }
+        return progress;
+    }
+    if (q->state != PTL_QUESTION_WAITS || waits_for_role(shard, q) ||
+        !ptl_master_may_ask(shard, q)) {
+        return NOTHING;
+    }
+    *way = &shard->directory->master;
+    return progress_of(ptl_master_ask(shard, q));
+}
+
+/* ---- What lacks room ------------------------------------------------------------------------- */
+
+/* As a ptl_untold_fn: there may be room. */
+static int try_again(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
+{
+    struct ptl_question *q = ptl_container(untold, struct ptl_question, untold);
+    const struct ptl_port *way = NULL;
+
+    *units -= *units < TRY_UNITS ? *units : TRY_UNITS;
+    switch (advance(shard, q, &way)) {
+    case DONE:
+        break;
+    case NOTHING:
+        ptl_question_to_do(shard, q);
+        break;
+    case NEXT_TURN:
+        *units = 0;
+        return PTL_LATER;
+    case NO_ROOM:
+        return ptl_room_missed(shard, way, untold);
+    case NO_MEMORY:
+        return PTL_ENOMEM;
+    }
+    return PTL_OK;
+}
+
+static void let_wait(struct ptl_shard *shard, struct ptl_question *q, enum progress progress,
+                     const struct ptl_port *way)
+{
+    int err = PTL_ENOMEM;
+
+    ptl_question_lacks_room(shard, q);
+    q->untold.tell = try_again;
+    q->untold.to = shard->index;
+    if (progress == NO_ROOM) {
+        err = ptl_room_missed(shard, way, &q->untold);
+    }
+    if (err < 0) {
+        ptl_untold_wait(shard, &q->untold, q->untold.to);
+    }
 }
 
 /* ---- Beginning ------------------------------------------------------------------------------- */
@@ -108,7 +208,7 @@ static void begin(struct ptl_shard *shard, struct ptl_question *q)
         ptl_directory_need(shard);
     }
     /* Those before it go first, even when there is room again. */
-    if (q->asker->waiting == 0 && try_to_answer(shard, q)) {
+    if (q->asker->waiting == 0 && is_answered_here(shard, q) && answer(shard, q) == PTL_OK) {
         ptl_question_free(shard, q);
         return;
     }
@@ -165,19 +265,16 @@ void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op)
 
 /* ---- Going on -------------------------------------------------------------------------------- */
 
-/*
- * Answer it or ask the master; false: nothing can be done now.  One whose answer is made waits for
- * room only: the master is not asked again, whatever has been set since.
- */
-static bool advance(struct ptl_shard *shard, struct ptl_question *q)
+/* Returns whether anything could be done, or can be in the next turn. */
+static bool look_at(struct ptl_shard *shard, struct ptl_question *q)
 {
-    if (try_to_answer(shard, q)) {
-        ptl_question_end(shard, q);
-        return true;
+    const struct ptl_port *way = NULL;
+    enum progress progress = advance(shard, q, &way);
+
+    if (progress == NO_ROOM || progress == NO_MEMORY) {
+        let_wait(shard, q, progress, way);
     }
-    return q->state == PTL_QUESTION_WAITS && !waits_for_role(shard, q) &&
-           ptl_master_may_ask(shard, q) &&
-           ptl_master_ask(shard, q) == PTL_OK; /* else it is tried again */
+    return progress != NOTHING;
 }
 
 /*
@@ -193,7 +290,7 @@ static bool serve(struct ptl_shard *shard, struct ptl_asker *asker, uint32_t *le
     *left -= looks;
     for (; at != &asker->to_do && looks > 0; looks--) {
         struct ptl_list *next = at->next;
-        done |= advance(shard, ptl_question_of(at));
+        done |= look_at(shard, ptl_question_of(at));
         /* Read before: an answered question is freed. */
         at = next;
     }
@@ -201,12 +298,13 @@ static bool serve(struct ptl_shard *shard, struct ptl_asker *asker, uint32_t *le
     return done;
 }
 
-bool ptl_questions_work(struct ptl_shard *shard)
+/* Look at askers in turn, each once.  Returns whether some are to be looked at once more. */
+static bool serve_askers(struct ptl_shard *shard)
 {
     struct ptl_shard_directory *directory = shard->directory;
     struct ptl_list *last = directory->askers_due.before;
     uint32_t looks = PTL_QUESTIONS_TURN_MAX;
-    bool left = false, done = false, ends = false;
+    bool done = false, ends = false;
 
     ptl_assert(!ptl_list_empty(&directory->askers_due)); /* it is asked for only then */
     while (!ends && looks > 0) {
@@ -217,18 +315,20 @@ bool ptl_questions_work(struct ptl_shard *shard)
         done |= serve(shard, asker, &looks);
         if (!ptl_list_empty(&asker->to_do)) {
             ptl_asker_due(shard, asker);
-            left |= ptl_directory_has_master(directory) || ptl_directory_is_global(directory) ||
-                    asker->id_size != 0;
         }
     }
-    shard->unfinished |= done && !ptl_list_empty(&directory->askers_due);
-    return left || !ends;
+    return done || !ends;
 }
 
-bool ptl_questions_wait(const struct ptl_shard *shard)
+void ptl_questions_work(struct ptl_shard *shard)
 {
-    return !ptl_list_empty(&shard->directory->askers_due) ||
-           !ptl_list_empty(&shard->directory->questions_sent);
+    struct ptl_shard_directory *directory = shard->directory;
+
+    if (directory->questions_news && !ptl_list_empty(&directory->askers_due)) {
+        directory->questions_news = false;
+        directory->questions_news |= serve_askers(shard);
+        shard->unfinished |= directory->questions_news;
+    }
 }
 
 /* A node that has just become global has asked once more: the first answer is none. */
@@ -250,14 +350,31 @@ void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     ptl_question_back(shard, q); /* now it waits for room only; else it is asked again */
-    if (ptl_master_take_answer(shard, q, op->body) && try_to_answer(shard, q)) {
+    if (ptl_master_take_answer(shard, q, op->body) && answer(shard, q) == PTL_OK) {
         ptl_question_end(shard, q);
+    }
+}
+
+/* Its questions that lack room are looked at anew: the last one first, so they stay in order. */
+static void look_anew(struct ptl_shard *shard, struct ptl_asker *asker)
+{
+    while (!ptl_list_empty(&asker->roomless)) {
+        ptl_question_to_do(shard, ptl_question_of(asker->roomless.before));
     }
 }
 
 void ptl_questions_again(struct ptl_shard *shard)
 {
     struct ptl_list *sent = &shard->directory->questions_sent;
+    struct ptl_asker *asker;
+    uint32_t at = 0;
+
+    for (unsigned i = 0; i < shard->node->shard_count; i++) {
+        look_anew(shard, ptl_asker_own(shard, i));
+    }
+    while ((asker = ptl_map_next(&shard->directory->askers, &at)) != NULL) {
+        look_anew(shard, asker);
+    }
 
     /* The last one first: each goes before those of its asker that were sent later. */
     while (!ptl_list_empty(sent)) {
@@ -274,6 +391,7 @@ int ptl_questions_init(struct ptl_shard *shard)
 
 static void drop_all(struct ptl_shard *shard, struct ptl_asker *asker)
 {
+    look_anew(shard, asker);
     while (!ptl_list_empty(&asker->to_do)) {
         ptl_question_end(shard, ptl_question_of(asker->to_do.next));
     }

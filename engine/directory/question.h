@@ -25,20 +25,17 @@ void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op);
 /* The master's answer: PTL_DIR_ANSWER. */
 void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op);
 
-/* Whether a question waits, be it for the master. */
-bool ptl_questions_wait(const struct ptl_shard *shard);
-
-/* There is another master: what waits for an answer is asked again. */
+/* Our role or the master is another: what waits for an answer is looked at, and asked, anew. */
 void ptl_questions_again(struct ptl_shard *shard);
 
 /* A peer is gone: nobody waits for its answers. */
 void ptl_questions_forget(struct ptl_shard *shard, struct ptl_span peer);
 
 /*
- * Ask and answer what could not be, a bounded number of them in each turn.  Returns whether
- * something is left that needs room.
+ * A step of the turn: ask and answer what could not be, if something has happened meanwhile, a
+ * bounded number of them.
  */
-bool ptl_questions_work(struct ptl_shard *shard);
+void ptl_questions_work(struct ptl_shard *shard);
 
 /* Answer all with an error. */
 void ptl_questions_stop(struct ptl_shard *shard, int err);

@@ -15,6 +15,7 @@ static bool same_asker(const void *entry, struct ptl_span node)
 static void init_asker(struct ptl_asker *asker, struct ptl_asked *places)
 {
     ptl_list_init(&asker->to_do);
+    ptl_list_init(&asker->roomless);
     asker->places = places;
 }
 
@@ -64,6 +65,23 @@ void ptl_asker_due(struct ptl_shard *shard, struct ptl_asker *asker)
     if (!ptl_listed(&asker->due)) {
         ptl_list_append(&shard->directory->askers_due, &asker->due);
     }
+}
+
+static void take_off(struct ptl_shard *shard, struct ptl_question *q)
+{
+    ptl_list_remove(&q->listed);
+    ptl_untold_cancel(shard, &q->untold);
+    if (ptl_list_empty(&q->asker->to_do)) {
+        ptl_list_remove(&q->asker->due);
+    }
+}
+
+/* Among what its asker has to do, behind `place`. */
+static void put(struct ptl_shard *shard, struct ptl_question *q, struct ptl_list *place)
+{
+    ptl_list_insert(place, &q->listed);
+    ptl_asker_due(shard, q->asker);
+    shard->directory->questions_news = true;
 }
 
 static size_t own_size(const struct ptl_shard *shard)
@@ -126,6 +144,7 @@ struct ptl_question *ptl_question_make(struct ptl_shard *shard,
 void ptl_question_free(struct ptl_shard *shard, struct ptl_question *q)
 {
     ptl_assert(q->state == PTL_QUESTION_NEW && q->answer == NULL && !ptl_listed(&q->listed));
+    ptl_assert(!ptl_untold_waits(&q->untold));
     ptl_msg_free(q->tag);
     ptl_free(shard->allocator, q, sizeof(*q) + q->family_size + q->key_size);
 }
@@ -181,10 +200,9 @@ static void enter(struct ptl_question *q, enum ptl_question_state state)
 void ptl_question_wait(struct ptl_shard *shard, struct ptl_question *q)
 {
     enter(q, PTL_QUESTION_WAITS);
-    ptl_list_append(&q->asker->to_do, &q->listed);
     q->asker->waiting++;
     shard->directory->own_waiting += !ptl_question_is_peers(q);
-    ptl_asker_due(shard, q->asker);
+    put(shard, q, q->asker->to_do.before);
 }
 
 void ptl_question_sent(struct ptl_shard *shard, struct ptl_question *q)
@@ -193,7 +211,7 @@ void ptl_question_sent(struct ptl_shard *shard, struct ptl_question *q)
 
     ptl_assert(ptl_list_empty(sent) || ptl_question_of(sent->before)->id < q->id);
     enter(q, PTL_QUESTION_SENT);
-    ptl_list_remove(&q->listed);
+    take_off(shard, q);
     ptl_list_append(sent, &q->listed);
 }
 
@@ -201,9 +219,21 @@ void ptl_question_back(struct ptl_shard *shard, struct ptl_question *q)
 {
     ptl_assert(q->state == PTL_QUESTION_SENT);
     enter(q, PTL_QUESTION_WAITS);
-    ptl_list_remove(&q->listed);
-    ptl_list_insert(&q->asker->to_do, &q->listed);
-    ptl_asker_due(shard, q->asker);
+    ptl_question_to_do(shard, q);
+}
+
+void ptl_question_to_do(struct ptl_shard *shard, struct ptl_question *q)
+{
+    ptl_assert(q->state == PTL_QUESTION_WAITS || q->state == PTL_QUESTION_ANSWERED);
+    take_off(shard, q);
+    put(shard, q, &q->asker->to_do);
+}
+
+void ptl_question_lacks_room(struct ptl_shard *shard, struct ptl_question *q)
+{
+    ptl_assert(q->state == PTL_QUESTION_WAITS || q->state == PTL_QUESTION_ANSWERED);
+    take_off(shard, q);
+    ptl_list_append(&q->asker->roomless, &q->listed);
 }
 
 void ptl_question_hold(struct ptl_question *q, struct ptl_msg *answer)
@@ -220,13 +250,11 @@ void ptl_question_end(struct ptl_shard *shard, struct ptl_question *q)
 
     ptl_assert(asker->waiting > 0);
     enter(q, PTL_QUESTION_NEW);
-    ptl_list_remove(&q->listed);
+    take_off(shard, q);
     shard->directory->own_waiting -= !ptl_question_is_peers(q);
     asker->waiting--;
+    shard->directory->questions_news = true; /* the master may have a place for another */
     ptl_question_free(shard, q);
-    if (ptl_list_empty(&asker->to_do)) {
-        ptl_list_remove(&asker->due);
-    }
 }
 
 /* From the first on: the master answers in their order, most often. */

@@ -1,7 +1,7 @@
 /*
  * engine/directory/question_book.h - the questions that wait, and whose they are.
  *
- *   NEW --wait--> WAITS --sent--> SENT       WAITS and ANSWERED: on the list of its asker
+ *   NEW --wait--> WAITS --sent--> SENT       WAITS and ANSWERED: on a list of its asker
  *                  ^ |             |         SENT: on that of what the master has, in that order
  *                  | '--answer--.  |
  *                  '---back-----|--'
@@ -10,7 +10,10 @@
  *
  * An *asker* is a peer, or all of this node's own programs that are answered on one shard.  Nobody
  * is answered while the way there is full: an answer is made when there is room for it, and not
- * before.  Askers with something to do take turns.  All counts are kept here, with the lists.
+ * before.  A question that lacks only room, for its answer or on the way to the master, waits for
+ * that with whatever else does (shard/untold.h); the others are to do, and looked at when something
+ * has happened that may be what they wait for.  Askers with something to do take turns.  All counts
+ * are kept here, with the lists.
  *
  * Thread: the shard's.
  */
@@ -30,13 +33,14 @@ enum ptl_question_state {
 /* What is asked for. */
 enum ptl_ask { PTL_ASK_GET, PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES, PTL_ASK_FIND };
 
-/* Changed by question_book.c only. */
+/* Changed by question_book.c only, but for `untold`, which is question.c's. */
 struct ptl_question {
     struct ptl_list listed;
-    uint64_t id;        /* of the last time the master was asked; these grow along its list */
-    uint8_t what;       /* enum ptl_ask */
-    uint8_t state;      /* enum ptl_question_state */
-    struct ptl_port to; /* the reply port, or the asking peer's node port */
+    struct ptl_untold untold; /* while it lacks room, or memory */
+    uint64_t id;              /* of the last time the master was asked; these grow along its list */
+    uint8_t what;             /* enum ptl_ask */
+    uint8_t state;            /* enum ptl_question_state */
+    struct ptl_port to;       /* the reply port, or the asking peer's node port */
     struct ptl_asker *asker;
     struct ptl_msg *tag;    /* of a peer: its ID for the question, as it came; else NULL */
     struct ptl_msg *answer; /* ANSWERED: what waits; else NULL */
@@ -48,8 +52,9 @@ struct ptl_question {
 /* Its fields but `turn` and `bytes`, which are answer.c's, are changed by question_book.c only. */
 struct ptl_asker {
     uint64_t hash;
-    struct ptl_list due;      /* among those with something to do */
-    struct ptl_list to_do;    /* its questions that the master has not, in the order they came */
+    struct ptl_list due;   /* among those with something to do */
+    struct ptl_list to_do; /* its questions that the master has not, in the order they came ... */
+    struct ptl_list roomless; /* ... but those that lack room: these */
     uint32_t waiting;         /* questions, those that the master has among them */
     struct ptl_asked *places; /* this node's own, or those of all peers */
     struct ptl_asked asked;   /* its own part of these */
@@ -118,6 +123,12 @@ void ptl_question_sent(struct ptl_shard *shard, struct ptl_question *q);
 
 /* SENT --> WAITS: the master has it no more; it goes before what its asker asked later. */
 void ptl_question_back(struct ptl_shard *shard, struct ptl_question *q);
+
+/* It lacks room, or memory: it is not to do until it is given back or gone. */
+void ptl_question_lacks_room(struct ptl_shard *shard, struct ptl_question *q);
+
+/* Something else has to be looked at: it is to do again, before what its asker asked later. */
+void ptl_question_to_do(struct ptl_shard *shard, struct ptl_question *q);
 
 /* WAITS --> ANSWERED.  Owns: the answer is the question's. */
 void ptl_question_hold(struct ptl_question *q, struct ptl_msg *answer);

@@ -45,6 +45,18 @@ void ptl_role_choice_drop(struct ptl_shard *shard)
     shard->directory->role_choice = NULL;
 }
 
+/* ---- Whether there may be a master ----------------------------------------------------------- */
+
+/* All shards are told that there is none: questions of peers need not wait for it. */
+static void set_attaching(struct ptl_shard *shard, bool attaching)
+{
+    struct ptl_op op = ptl_dir_op(PTL_DIR_UNATTACHED);
+
+    if (atomic_exchange(&shard->node->directory->attaching, attaching) && !attaching) {
+        ptl_directory_post_all(shard, &op);
+    }
+}
+
 /* ---- Ordinary: a master among the seeds ------------------------------------------------------ */
 
 static void choose(struct ptl_shard *shard)
@@ -59,12 +71,12 @@ static void choose(struct ptl_shard *shard)
     }
     if (!needed) {
         /* It listens nowhere and asks nothing: nobody has to know of it. */
-        atomic_store(&shard->node->directory->attaching, choice->first != NULL);
+        set_attaching(shard, choice->first != NULL);
         return;
     }
     /* The one that is linked longest; it stays the master until its link is lost. */
     choice->master = choice->first;
-    atomic_store(&shard->node->directory->attaching, choice->master != NULL);
+    set_attaching(shard, choice->master != NULL);
     if (choice->master == NULL) {
         return;
     }

@@ -165,18 +165,19 @@ void ptl_roles_take_global(struct ptl_shard *shard, const struct ptl_op *op)
     ptl_directory_find_again(shard);
 }
 
-bool ptl_roles_work(struct ptl_shard *shard)
+uint64_t ptl_roles_work(struct ptl_shard *shard)
 {
     struct ptl_shard_directory *directory = shard->directory;
 
     if (directory->role != PTL_ROLE_BECOMING) {
-        return false;
+        return UINT64_MAX;
     }
-    if (shard->now >= directory->master_until) {
-        enter(directory, PTL_ROLE_GLOBAL);
-        ptl_questions_again(shard); /* what it has not answered is answered here */
+    if (shard->now < directory->master_until) {
+        return directory->master_until;
     }
-    return ptl_questions_wait(shard);
+    enter(directory, PTL_ROLE_GLOBAL);
+    ptl_questions_again(shard); /* what it has not answered is answered here */
+    return UINT64_MAX;
 }
 
 /* ---- A link is down -------------------------------------------------------------------------- */

@@ -28,6 +28,6 @@ void ptl_roles_take_peer_again(struct ptl_shard *shard, const struct ptl_op *op)
 /* The link to that node has failed: what came through it is gone. */
 void ptl_roles_link_down(struct ptl_shard *shard, struct ptl_span node);
 
-/* A node that has become global asks its former master for a while: is that over?  Returns whether
- * something waits for it. */
-bool ptl_roles_work(struct ptl_shard *shard);
+/* A node that has become global asks its former master for a while: is that over?  Returns when it
+ * is, or UINT64_MAX. */
+uint64_t ptl_roles_work(struct ptl_shard *shard);

@@ -39,12 +39,6 @@
 #include "engine/shard/take.h"
 #include "engine/shard/tower.h"
 
-/*
- * The database looks for room in the rings again after this, as timers' messages do (after.c); all
- * that must be told to a shard waits for its ring instead (untold.h).
- */
-#define AGAIN_NS UINT64_C(1000000)
-
 /* ---- Operations: of a port's flow, wherever that port is ------------------------------------ */
 
 static void take_flow(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
@@ -207,17 +201,6 @@ static void take_directory(struct ptl_shard *shard, const struct ptl_op *op,
 
 /* ---- The turn ------------------------------------------------------------------------------- */
 
-/* Of a step that could not do all for lack of room. */
-static uint64_t soon_if(const struct ptl_shard *shard, bool left)
-{
-    return left ? shard->now + AGAIN_NS : UINT64_MAX;
-}
-
-static uint64_t work_on_directory(struct ptl_shard *shard)
-{
-    return soon_if(shard, ptl_directory_work(shard));
-}
-
 static ptl_step_fn *const turn[] = {
     ptl_ports_begin,
     ptl_shard_look,
@@ -235,7 +218,7 @@ static ptl_step_fn *const turn[] = {
     ptl_monitors_tell_again,
     ptl_links_go_on,
     ptl_untold_work,
-    work_on_directory,
+    ptl_directory_work,
     ptl_node_stop_work,
     ptl_log_work,
     ptl_whereabouts_work,

@@ -3,6 +3,7 @@
 #include "engine/message/name.h"
 #include "engine/shard/node.h"
 #include "engine/shard/op.h"
+#include "engine/shard/shard.h"
 
 unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port)
 {
@@ -15,6 +16,11 @@ unsigned ptl_place_of(const struct ptl_node *node, const struct ptl_port *port)
     default:
         return port->shard;
     }
+}
+
+bool ptl_is_linked_here(const struct ptl_shard *shard, const struct ptl_port *port)
+{
+    return port->kind == PTL_PORT_REMOTE && ptl_place_of(shard->node, port) == shard->index;
 }
 
 void ptl_op_address(struct ptl_op *op, const struct ptl_port *port)

@@ -9,21 +9,34 @@
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 
-/* What is asked for where no size is known: a message of ordinary size. */
-#define ORDINARY_SIZE 1024
-
-bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to, bool ample)
+/* Whether there is room for a message, and some more behind. */
+static bool has_ample_room(struct ptl_shard *shard, const struct ptl_port *to)
 {
+    return !ptl_is_full(shard, to) &&
+           (ptl_is_linked_here(shard, to) ||
+            ptl_ring_ample(ptl_shard_ring(shard, ptl_place_of(shard->node, to))));
+}
+
+bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to)
+{
+    unsigned place = ptl_place_of(shard->node, to);
+
     if (ptl_is_full(shard, to)) {
         return false;
     }
-    unsigned place = ptl_place_of(shard->node, to);
-    /* Our own link: no ring lies between. */
-    if (to->kind == PTL_PORT_REMOTE && place == shard->index) {
-        return true;
+    return ptl_is_linked_here(shard, to) ||
+           (!ptl_untold_wait_for(shard, place) &&
+            ptl_ring_has_room(ptl_shard_ring(shard, place), PTL_RECORD_MAX, 1));
+}
+
+int ptl_room_missed(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_untold *untold)
+{
+    if (ptl_is_full(shard, to)) {
+        ptl_full_wait(shard, to, untold);
+        return PTL_OK;
     }
-    struct ptl_ring *ring = ptl_shard_ring(shard, place);
-    return ample ? ptl_ring_ample(ring) : ptl_ring_has_room(ring, ORDINARY_SIZE, 1);
+    untold->to = ptl_place_of(shard->node, to);
+    return ptl_room_for(shard, to) ? PTL_LATER : PTL_EFULL;
 }
 
 /* The port that it asked about; one that names nothing where it waits for a ring. */
@@ -73,7 +86,7 @@ static bool is_full(const struct ptl_shard *shard, const struct ptl_bottleneck *
 static bool has_room(struct ptl_shard *shard, const struct ptl_bottleneck *at)
 {
     return at->kind == PTL_BOTTLENECK_RING ? ptl_ring_ample(ptl_shard_ring(shard, at->shard))
-                                           : ptl_room_for(shard, &at->port, true);
+                                           : has_ample_room(shard, &at->port);
 }
 
 static bool is_remote(const struct ptl_bottleneck *at)

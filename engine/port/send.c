@@ -136,6 +136,16 @@ int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op 
     return ptl_shard_post(shard, place, op, way != PTL_WAY_MESSAGE);
 }
 
+int ptl_route_untold(struct ptl_shard *shard, struct ptl_untold *untold,
+                     const struct ptl_port *port, struct ptl_op *op)
+{
+    untold->to = ptl_place_of(shard->node, port);
+    if (!ptl_is_linked_here(shard, port) && ptl_untold_wait_for(shard, untold->to)) {
+        return PTL_EFULL;
+    }
+    return ptl_route(shard->node, port, op, PTL_WAY_OWN);
+}
+
 int ptl_note_full(struct ptl_node *node, const struct ptl_port *port, int err)
 {
     if (err == PTL_EFULL) {

@@ -14,6 +14,7 @@
 #include "engine/shard/op.h"
 
 struct ptl_shard;
+struct ptl_untold;
 
 /* What an op may use of the room on its way. */
 enum ptl_way {
@@ -31,6 +32,13 @@ enum ptl_way {
  */
 PTL_MUST_CHECK int ptl_route(struct ptl_node *node, const struct ptl_port *port, struct ptl_op *op,
                              enum ptl_way way);
+
+/*
+ * The same for an untold, by PTL_WAY_OWN and behind those who wait for the ring to the port's
+ * shard.  Errors: as its ptl_untold_fn returns them.  Thread: the shard's.
+ */
+PTL_MUST_CHECK int ptl_route_untold(struct ptl_shard *shard, struct ptl_untold *untold,
+                                    const struct ptl_port *port, struct ptl_op *op);
 
 /*
  * Hand an op to a shard from a thread that is none.  Errors: PTL_EFULL (but PTL_WAY_OWN),

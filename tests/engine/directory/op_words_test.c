@@ -41,6 +41,7 @@ static const struct ptl_dir_words samples[PTL_DIR_OPS] = {
     [PTL_DIR_ATTACH] = {.kind = PTL_DIR_ATTACH, .attachment = {LARGE, false}},
     [PTL_DIR_MASTER] = {.kind = PTL_DIR_MASTER, .attachment = {LARGE, true}},
     [PTL_DIR_GLOBAL] = {.kind = PTL_DIR_GLOBAL},
+    [PTL_DIR_UNATTACHED] = {.kind = PTL_DIR_UNATTACHED},
     [PTL_DIR_ADDRESSES] = {.kind = PTL_DIR_ADDRESSES},
     [PTL_DIR_FIND] = {.kind = PTL_DIR_FIND},
     [PTL_DIR_FOUND] = {.kind = PTL_DIR_FOUND},

@@ -5,7 +5,6 @@
 #include "engine/link/peer_limit.h"
 #include "engine/message/name.h"
 #include "engine/port/fullness.h"
-#include "engine/port/room.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"
 

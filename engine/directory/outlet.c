@@ -1,6 +1,6 @@
 #include "engine/directory/outlet.h"
 
-#include "engine/port/room.h"
+#include "engine/port/fullness.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
 

@@ -3,7 +3,6 @@
 #include "engine/directory/body.h"
 #include "engine/directory/interest.h"
 #include "engine/directory/post.h"
-#include "engine/port/room.h"
 #include "engine/shard/node.h"
 
 /* ---- Telling --------------------------------------------------------------------------------- */

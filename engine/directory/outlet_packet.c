@@ -5,7 +5,7 @@
 #include "engine/directory/node_directory.h"
 #include "engine/directory/post.h"
 #include "engine/link/peer_limit.h"
-#include "engine/port/room.h"
+#include "engine/port/fullness.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"
 

@@ -10,7 +10,7 @@
 #include "engine/directory/question_book.h"
 #include "engine/directory/question_master.h"
 #include "engine/message/name.h"
-#include "engine/port/room.h"
+#include "engine/port/fullness.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"
 

@@ -3,6 +3,7 @@
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/callback.h"
+#include "engine/port/fullness.h"
 #include "engine/port/outside.h"
 #include "engine/port/port.h"
 #include "engine/port/send.h"
@@ -11,11 +12,10 @@
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
 
-/* What said PTL_LATER, and a message that found no room, is tried again after this. */
+/* What said PTL_LATER, or lacks memory, is tried again after this. */
 #define RETRY_NS UINT64_C(1000000)
 
-/* Messages without room that are tried in one turn. */
-#define JAMS_A_TURN 256
+static ptl_untold_fn send_first;
 
 void ptl_afters_init(struct ptl_afters *afters, const struct ptl_allocator *allocator)
 {
@@ -37,13 +37,30 @@ void ptl_after_free(struct ptl_shard *shard, struct ptl_after *after)
     ptl_free(shard->allocator, after, sizeof(*after));
 }
 
+/* It has become the first of its line: it is tried behind those who wait for that ring. */
+static void step_up(struct ptl_shard *shard, struct ptl_after *after)
+{
+    after->untold.tell = send_first;
+    ptl_untold_wait(shard, &after->untold, ptl_place_of(shard->node, &after->to));
+}
+
+static void leave_line(struct ptl_shard *shard, struct ptl_after *after)
+{
+    struct ptl_after *next = ptl_after_jam_leave(&shard->ports->afters.jams, after);
+
+    ptl_untold_cancel(shard, &after->untold);
+    if (next != NULL) {
+        step_up(shard, next);
+    }
+}
+
 /* Nobody finds it any more.  It stands in line or in the heap, never in both. */
 static void take_out(struct ptl_shard *shard, struct ptl_after *after)
 {
     struct ptl_afters *afters = &shard->ports->afters;
 
     if (after->jam.stands) {
-        ptl_after_jam_leave(&afters->jams, after);
+        leave_line(shard, after);
     } else {
         ptl_timers_remove(&shard->timers, &after->timing);
     }
@@ -67,9 +84,9 @@ static void end_belonging(struct ptl_shard *shard, struct ptl_belonging *belongi
 
 /*
  * Its message goes out, or waits here until it can, or the link that it would have taken fails and
- * tells: its sender has been told that it is accepted.
+ * tells: its sender has been told that it is accepted.  Errors: PTL_EFULL, PTL_ENOMEM.
  */
-static bool send_now(struct ptl_shard *shard, struct ptl_after *after)
+static int send_now(struct ptl_shard *shard, struct ptl_after *after)
 {
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
@@ -79,7 +96,7 @@ static bool send_now(struct ptl_shard *shard, struct ptl_after *after)
     };
 
     if (ptl_node_stopping(shard->node)) {
-        return true;
+        return PTL_OK;
     }
     /* As the port that has made it, so that it keeps its place among what that port sends. */
     shard->ports->self = after->owner;
@@ -89,36 +106,63 @@ static bool send_now(struct ptl_shard *shard, struct ptl_after *after)
         /* The peer has said only now how little it takes. */
         shard->node->port_outside->fail(shard, ptl_port_node(&after->to), err);
     }
-    return err != PTL_EFULL && err != PTL_ENOMEM;
+    return err == PTL_EFULL || err == PTL_ENOMEM ? err : PTL_OK;
 }
 
-/* Returns whether it is done. */
-static bool run(struct ptl_shard *shard, struct ptl_after *after)
+/* Errors: as send_now(); PTL_LATER: it said so. */
+static int run(struct ptl_shard *shard, struct ptl_after *after)
 {
     struct ptl_callback callback;
 
     if (ptl_slot_died(after->owner, after->generation)) {
-        return true; /* it is part of what its port has left */
+        return PTL_OK; /* it is part of what its port has left */
     }
     if (after->tell == NULL) {
         return send_now(shard, after);
     }
     ptl_callback_begin(shard, &callback, after->owner);
     int result = after->tell(shard->node, after->data);
-    return ptl_callback_done(shard, &callback, "a timer", ptl_span(NULL, 0), result);
+    bool done = ptl_callback_done(shard, &callback, "a timer", ptl_span(NULL, 0), result);
+    return done ? PTL_OK : PTL_LATER;
 }
 
-/* Returns whether it is done with, and freed. */
-static bool try(struct ptl_shard *shard, struct ptl_after *after)
+/* PTL_OK: it is done with, and freed.  Errors: as run(). */
+static int try(struct ptl_shard *shard, struct ptl_after *after)
 {
     after->firing = true; /* what it calls may add and take back others, and itself */
-    bool done = run(shard, after);
+    int err = run(shard, after);
     after->firing = false;
-    if (done || after->ended) {
+    if (err == PTL_OK || after->ended) {
         end(shard, after);
-        return true;
+        return PTL_OK;
     }
-    return false;
+    return err;
+}
+
+/* The first of a line could not be sent.  Returns as a ptl_untold_fn does. */
+static int wait_anew(struct ptl_shard *shard, struct ptl_after *after, int err)
+{
+    if (err == PTL_EFULL) {
+        return ptl_room_missed(shard, &after->to, &after->untold);
+    }
+    after->untold.to = ptl_place_of(shard->node, &after->to);
+    return err;
+}
+
+/* As a ptl_untold_fn: the next of its line has stepped up, if it was sent. */
+static int send_first(struct ptl_shard *shard, struct ptl_untold *untold, uint64_t *units)
+{
+    struct ptl_after *after = ptl_container(untold, struct ptl_after, untold);
+    int err = try(shard, after);
+
+    if (err == PTL_OK) {
+        return PTL_OK;
+    }
+    err = wait_anew(shard, after, err);
+    if (err == PTL_LATER) {
+        *units = 0;
+    }
+    return err;
 }
 
 /* Its time has come.  It has its next turn already, should this one be in vain. */
@@ -136,12 +180,14 @@ static void fire(struct ptl_shard *shard, struct ptl_timing *timing, uint64_t no
         ptl_assert(stands);
         return;
     }
-    if (try(shard, after) || !sends) {
+    int err = try(shard, after);
+    if (err == PTL_OK || !sends || !ptl_after_jam_enter(jams, after)) {
         return;
     }
-    if (ptl_after_jam_enter(jams, after)) {
-        ptl_timers_remove(&shard->timers, timing);
-        shard->ports->afters.retry_at = now + RETRY_NS;
+    ptl_timers_remove(&shard->timers, timing);
+    after->untold.tell = send_first;
+    if (wait_anew(shard, after, err) < 0) {
+        ptl_untold_wait(shard, &after->untold, after->untold.to);
     }
 }
 
@@ -168,7 +214,7 @@ int ptl_after_add(struct ptl_shard *shard, struct ptl_after *after)
     return PTL_OK;
 }
 
-/* ---- What waits for memory or room --------------------------------------------------------- */
+/* ---- What waits for memory ----------------------------------------------------------------- */
 
 void ptl_after_take(struct ptl_shard *shard, struct ptl_after *after)
 {
@@ -232,33 +278,21 @@ void ptl_after_cancel(struct ptl_shard *shard, uint64_t id)
     }
 }
 
-static bool nothing_to_retry(const struct ptl_afters *afters)
-{
-    return ptl_after_jams_empty(&afters->jams) && ptl_list_empty(&afters->accepted);
-}
-
 uint64_t ptl_afters_retry(struct ptl_shard *shard)
 {
     struct ptl_afters *afters = &shard->ports->afters;
-    uint64_t now = shard->now;
-    struct ptl_after *first;
 
-    if (nothing_to_retry(afters) || afters->retry_at > now) {
-        return UINT64_MAX;
-    }
-    afters->retry_at = add_accepted(shard) ? now : now + RETRY_NS;
-    for (unsigned i = 0; i < JAMS_A_TURN && (first = ptl_after_jam_next(&afters->jams)) != NULL;
-         i++) {
-        if (try(shard, first)) {
-            afters->retry_at = now; /* there is room: the next one soon */
-        }
+    if (!ptl_list_empty(&afters->accepted) && afters->retry_at <= shard->now) {
+        afters->retry_at = shard->now + (add_accepted(shard) ? 0 : RETRY_NS);
     }
     return UINT64_MAX;
 }
 
 uint64_t ptl_afters_retry_due(const struct ptl_shard *shard)
 {
-    return nothing_to_retry(&shard->ports->afters) ? UINT64_MAX : shard->ports->afters.retry_at;
+    const struct ptl_afters *afters = &shard->ports->afters;
+
+    return ptl_list_empty(&afters->accepted) ? UINT64_MAX : afters->retry_at;
 }
 
 /* All that stands in the heap was made here. */
@@ -276,7 +310,7 @@ void ptl_afters_drop(struct ptl_shard *shard)
     struct ptl_after *after;
 
     while ((after = first_of_all(shard)) != NULL ||
-           (after = ptl_after_jam_next(&afters->jams)) != NULL) {
+           (after = ptl_after_jam_first(&afters->jams)) != NULL) {
         take_out(shard, after);
         ptl_after_free(shard, after);
     }

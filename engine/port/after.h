@@ -13,6 +13,7 @@
 #include "engine/shard/belonging.h"
 #include "engine/shard/map.h"
 #include "engine/shard/timer.h"
+#include "engine/shard/untold.h"
 
 struct ptl_shard;
 struct ptl_slot;
@@ -30,6 +31,7 @@ struct ptl_after {
     bool ended;                     /* meanwhile: taken back, or its port is gone */
     struct ptl_list accepted;       /* among those that could not be added yet */
     struct ptl_after_jam_place jam; /* of a message for which there is no room */
+    struct ptl_untold untold;       /* of the first in line for its target: waits for room */
     struct ptl_port to;
     struct ptl_msg *msg; /* counted by ptl_keep() at the shard it was added to */
 };
@@ -38,7 +40,7 @@ struct ptl_afters {
     struct ptl_map by_id;       /* all that stand in the heap or in line */
     struct ptl_after_jams jams; /* messages whose time has come, without room */
     struct ptl_list accepted;   /* those for which there is no memory yet, in order */
-    uint64_t retry_at;          /* ns: when these two are tried again */
+    uint64_t retry_at;          /* ns: when these are tried again */
 };
 
 void ptl_afters_init(struct ptl_afters *afters, const struct ptl_allocator *allocator);
@@ -55,7 +57,7 @@ void ptl_after_take(struct ptl_shard *shard, struct ptl_after *after);
 /* Take one back by its ID, if it is there. */
 void ptl_after_cancel(struct ptl_shard *shard, uint64_t id);
 
-/* A step: what found no memory, and messages that found no room, some of them when it is time. */
+/* A step: what a thread has made and found no memory, a slice of it when it is time. */
 uint64_t ptl_afters_retry(struct ptl_shard *shard);
 
 /* When that is, or UINT64_MAX. */

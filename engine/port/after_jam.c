@@ -67,8 +67,8 @@ bool ptl_after_jam_enter(struct ptl_after_jams *jams, struct ptl_after *after)
     return true;
 }
 
-/* The next one takes the place of the first, in the map and among the firsts. */
-static void step_up(struct ptl_after_jams *jams, struct ptl_after *first)
+/* The next one, or NULL, takes the place of the first, in the map and among the firsts. */
+static struct ptl_after *step_up(struct ptl_after_jams *jams, struct ptl_after *first)
 {
     struct ptl_after *next = first->jam.behind;
     uint64_t hash = hash_of(first);
@@ -83,15 +83,17 @@ static void step_up(struct ptl_after_jams *jams, struct ptl_after *first)
         next->jam.ahead = NULL;
     }
     ptl_list_remove(&first->jam.listed);
+    return next;
 }
 
-void ptl_after_jam_leave(struct ptl_after_jams *jams, struct ptl_after *after)
+struct ptl_after *ptl_after_jam_leave(struct ptl_after_jams *jams, struct ptl_after *after)
 {
     struct ptl_after_jam_place *place = &after->jam;
+    struct ptl_after *next = NULL;
 
     ptl_assert(place->stands);
     if (place->ahead == NULL) {
-        step_up(jams, after);
+        next = step_up(jams, after);
     } else {
         place->ahead->jam.behind = place->behind;
         if (place->behind != NULL) {
@@ -101,16 +103,12 @@ void ptl_after_jam_leave(struct ptl_after_jams *jams, struct ptl_after *after)
         }
     }
     *place = (struct ptl_after_jam_place){.stands = false};
+    return next;
 }
 
-struct ptl_after *ptl_after_jam_next(struct ptl_after_jams *jams)
+struct ptl_after *ptl_after_jam_first(struct ptl_after_jams *jams)
 {
-    if (ptl_list_empty(&jams->firsts)) {
-        return NULL;
-    }
-    struct ptl_list *listed = jams->firsts.next;
-    /* Behind the others: each target has its turn, whoever is full. */
-    ptl_list_remove(listed);
-    ptl_list_append(&jams->firsts, listed);
-    return ptl_container(listed, struct ptl_after, jam.listed);
+    return ptl_list_empty(&jams->firsts)
+               ? NULL
+               : ptl_container(jams->firsts.next, struct ptl_after, jam.listed);
 }

@@ -5,7 +5,8 @@
  *         '--> first for "rain#b"
  *
  * One line a target, so that what was to be sent first is sent first; only the first of a line is
- * tried.  The lines stand in the timers themselves.  Thread: the shard's.
+ * tried, and waits where there is no room (engine/port/fullness.h).  The lines stand in the timers
+ * themselves.  Thread: the shard's.
  */
 #pragma once
 
@@ -25,7 +26,7 @@ struct ptl_after_jam_place {
 
 struct ptl_after_jams {
     struct ptl_map by_target; /* the first of each line */
-    struct ptl_list firsts;   /* those that were tried longest ago come first */
+    struct ptl_list firsts;
 };
 
 void ptl_after_jams_init(struct ptl_after_jams *jams, const struct ptl_allocator *allocator);
@@ -39,13 +40,9 @@ PTL_MUST_CHECK int ptl_after_jam_reserve(struct ptl_after_jams *jams);
 
 /* Stand in line.  False: no memory; never so where there is a line for the target already. */
 bool ptl_after_jam_enter(struct ptl_after_jams *jams, struct ptl_after *after);
-void ptl_after_jam_leave(struct ptl_after_jams *jams, struct ptl_after *after);
 
-/* The first that was tried longest ago, or NULL; and it counts as tried now. */
-struct ptl_after *ptl_after_jam_next(struct ptl_after_jams *jams);
+/* Leave it.  Returns who has become the first of the line by that; NULL: nobody. */
+struct ptl_after *ptl_after_jam_leave(struct ptl_after_jams *jams, struct ptl_after *after);
 
-/* Whether anybody waits. */
-static inline bool ptl_after_jams_empty(const struct ptl_after_jams *jams)
-{
-    return ptl_list_empty(&jams->firsts);
-}
+/* The first of one of the lines, or NULL. */
+struct ptl_after *ptl_after_jam_first(struct ptl_after_jams *jams);

@@ -247,6 +247,28 @@ void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct 
     ptl_list_append(&key->untold, &untold->listed);
 }
 
+bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to)
+{
+    unsigned place = ptl_place_of(shard->node, to);
+
+    if (ptl_is_full(shard, to)) {
+        return false;
+    }
+    return ptl_is_linked_here(shard, to) ||
+           (!ptl_untold_wait_for(shard, place) &&
+            ptl_ring_has_room(ptl_shard_ring(shard, place), PTL_RECORD_MAX, 1));
+}
+
+int ptl_room_missed(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_untold *untold)
+{
+    if (ptl_is_full(shard, to)) {
+        ptl_full_wait(shard, to, untold);
+        return PTL_OK;
+    }
+    untold->to = ptl_place_of(shard->node, to);
+    return ptl_room_for(shard, to) ? PTL_LATER : PTL_EFULL;
+}
+
 /* The peer minds what its own ports hold; here the link counts. */
 static struct full_key *control_key(const struct ptl_map *map, const struct ptl_port *port)
 {

@@ -60,6 +60,17 @@ PTL_MUST_CHECK int ptl_fullness_tell(struct ptl_shard *shard, struct ptl_fullnes
  */
 void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_untold *untold);
 
+/* Whether a message from this shard to `to` would find room now, and overtake nobody who waits for
+ * the ring there. */
+bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to);
+
+/*
+ * What an untold had to send there has found no room: have it wait for what is full on the way.
+ * Returns what its ptl_untold_fn returns then: PTL_OK (it waits already), PTL_EFULL (for the ring),
+ * PTL_LATER (there is room: this shard has sent so much in this turn that others had to be asked).
+ */
+int ptl_room_missed(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_untold *untold);
+
 /* Whether any port or link of this shard's is full. */
 bool ptl_fullness_any(const struct ptl_shard *shard);
 

@@ -17,28 +17,6 @@ static bool has_ample_room(struct ptl_shard *shard, const struct ptl_port *to)
             ptl_ring_ample(ptl_shard_ring(shard, ptl_place_of(shard->node, to))));
 }
 
-bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to)
-{
-    unsigned place = ptl_place_of(shard->node, to);
-
-    if (ptl_is_full(shard, to)) {
-        return false;
-    }
-    return ptl_is_linked_here(shard, to) ||
-           (!ptl_untold_wait_for(shard, place) &&
-            ptl_ring_has_room(ptl_shard_ring(shard, place), PTL_RECORD_MAX, 1));
-}
-
-int ptl_room_missed(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_untold *untold)
-{
-    if (ptl_is_full(shard, to)) {
-        ptl_full_wait(shard, to, untold);
-        return PTL_OK;
-    }
-    untold->to = ptl_place_of(shard->node, to);
-    return ptl_room_for(shard, to) ? PTL_LATER : PTL_EFULL;
-}
-
 /* The port that it asked about; one that names nothing where it waits for a ring. */
 static const struct ptl_port *port_of(const struct ptl_waiter *waiter)
 {

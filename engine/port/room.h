@@ -7,7 +7,6 @@
 #pragma once
 
 #include "engine/port/waiter.h"
-#include "engine/shard/untold.h"
 
 struct ptl_shard;
 struct ptl_slot;
@@ -45,14 +44,3 @@ void ptl_waiters_drop(struct ptl_shard *shard, bool tell);
 /* As ptl_on_room_owned(), for room wherever something found none. */
 PTL_MUST_CHECK int ptl_on_room_at(struct ptl_node *node, const struct ptl_bottleneck *at,
                                   ptl_room_fn *tell, void *data, ptl_release_fn *release);
-
-/* Whether a message from this shard to `to` would find room now, and overtake nobody who waits for
- * the ring there. */
-bool ptl_room_for(struct ptl_shard *shard, const struct ptl_port *to);
-
-/*
- * What an untold had to send there has found no room: have it wait for what is full on the way.
- * Returns what its ptl_untold_fn returns then: PTL_OK (it waits already), PTL_EFULL (for the ring),
- * PTL_LATER (there is room: this shard has sent so much in this turn that others had to be asked).
- */
-int ptl_room_missed(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_untold *untold);

@@ -12,7 +12,8 @@ struct house {
     struct ptl_node *node;
     struct ptl_allocator allocator;
     size_t bytes;
-    bool starves;
+    bool starves, is_still;
+    uint64_t turns;
     uint64_t due[PTL_SHARDS_MAX];
     char address[SIM_NAME_MAX];
 };
@@ -108,10 +109,11 @@ static uint64_t turn_all(void)
 
     for (unsigned i = 0; i < house_count; i++) {
         struct house *house = &houses[i];
-        for (unsigned j = 0; j < ptl_node_shards(house->node); j++) {
+        for (unsigned j = 0; j < ptl_node_shards(house->node) && !house->is_still; j++) {
             if (sim_loop_ready(sim_maker_loop(&house->maker, j)) ||
                 house->due[j] <= sim_network_now(network)) {
                 ptl_node_turn(house->node, j);
+                house->turns++;
                 house->due[j] = ptl_node_next(house->node, j);
                 sim_network_pass(network, 1000);
                 next = 0;
@@ -142,6 +144,16 @@ void village_run(uint64_t duration)
 void village_starve(unsigned number, bool starve)
 {
     houses[number].starves = starve;
+}
+
+void village_still(unsigned number, bool still)
+{
+    houses[number].is_still = still;
+}
+
+uint64_t village_turns(unsigned number)
+{
+    return houses[number].turns;
 }
 
 size_t village_bytes(unsigned number)

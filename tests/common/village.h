@@ -33,5 +33,11 @@ void village_run(uint64_t duration);
 /* From now on a node gets no memory, or gets it again. */
 void village_starve(unsigned number, bool starve);
 
+/* From now on a node has no turn, and so reads nothing, or has turns again. */
+void village_still(unsigned number, bool still);
+
+/* How many turns a node's shards have had. */
+uint64_t village_turns(unsigned number);
+
 /* Bytes that a node's allocator has given out. */
 size_t village_bytes(unsigned number);

@@ -2,7 +2,6 @@
 
 #include "engine/directory/answer_bounds.h"
 #include "engine/directory/key.h"
-#include "engine/link/peer_limit.h"
 #include "engine/message/name.h"
 #include "engine/port/fullness.h"
 #include "engine/port/send.h"
@@ -167,21 +166,11 @@ static int put_result(struct ptl_shard *shard, const struct ptl_question *q, str
     return PTL_OK;
 }
 
-/* How large an answer may be: what we make, and what the peer that asks takes. */
-static size_t answer_max(struct ptl_shard *shard, const struct ptl_question *q)
-{
-    size_t ours = shard->node->options.message_bytes_max;
-    size_t theirs =
-        ptl_question_is_peers(q) ? ptl_peer_takes(shard->node, ptl_port_node(&q->to)) : SIZE_MAX;
-
-    return ours < theirs ? ours : theirs;
-}
-
 int ptl_answer_from_store(struct ptl_shard *shard, const struct ptl_question *q)
 {
     struct ptl_buffer *packet = begin(shard, q, PTL_OK);
 
-    packet->size_max = answer_max(shard, q);
+    packet->size_max = ptl_answer_size_max(shard, q);
     int err = put_result(shard, q, packet);
     packet->size_max = SIZE_MAX;
     err = err < 0 ? err : packet->err;

@@ -5,7 +5,7 @@
  *   to a peer     g_reply or g_found, its ID, one value   null: there is none
  *
  * The value is what the store says, or what the master has said.  How large it may be is said by
- * answer_max() in answer.c: a message here, and of the peer that asks.  What cannot be sent now is
+ * ptl_answer_size_max() (answer_bounds.h).  What cannot be sent now is
  * not kept here: the caller comes again.  Thread: the shard's.  Spec: AEMP protocol 5.
  */
 #pragma once

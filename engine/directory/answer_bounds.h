@@ -1,11 +1,14 @@
 /*
  * engine/directory/answer_bounds.h - how many questions may wait, how many are asked of a master at
- * once, and how many bytes of answers may be made and held.  How large one answer may be is no
- * constant, but what the options and the peer that asks say: answer_max() in answer.c.
+ * once, how large one answer may be, and how many bytes of answers may be made and held.
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
+
+struct ptl_question;
+struct ptl_shard;
 
 /* Questions that may wait on each shard: this node's own, for a master or for room ... */
 #define PTL_QUESTIONS_MAX 4096
@@ -36,3 +39,10 @@
 
 /* A master is asked so many questions at once, however large its answers are. */
 #define PTL_QUESTIONS_ASKED_LEAST 4
+
+/*
+ * How large the answer to this question may be, in bytes: what we make (the option
+ * message_bytes_max), and what the peer that asks takes.  A larger one is answered with an error.
+ * Thread: the shard's.
+ */
+size_t ptl_answer_size_max(struct ptl_shard *shard, const struct ptl_question *q);

@@ -2,6 +2,7 @@
 
 #include "tools/bench/drive.h"
 #include "tools/bench/help.h"
+#include "tools/bench/join.h"
 #include "tools/bench/report.h"
 
 #include <errno.h>
@@ -71,13 +72,14 @@ static int load_and_report(const struct ptl_bench_options *options)
     }
     int code = ptl_bench_load_open(load, options);
     if (code == PTL_EXIT_OK) {
-        code = ptl_bench_drive(load, &result);
+        code = options->pattern->deed == PTL_BENCH_JOIN ? ptl_bench_join(load, &result)
+                                                        : ptl_bench_drive(load, &result);
     }
     ptl_bench_load_close(load);
     if (code == PTL_EXIT_OK) {
         code = report(options, &result);
     }
-    ptl_bench_drive_free(&result);
+    ptl_bench_result_free(&result);
     free(load);
     return code;
 }

@@ -136,6 +136,10 @@ static void sum_up(struct ptl_bench_load *load, struct ptl_bench_result *result)
         add_counts(&result->counts, &flow->counts);
         ptl_histogram_add(&result->latency, &flow->latency);
         ptl_histogram_add(&result->closed, &flow->closed);
+        if (load->lanes[i].flow_count > 1) {
+            add_counts(&result->bulk, &load->lanes[i].flows[1].counts);
+            ptl_histogram_add(&result->bulk_latency, &load->lanes[i].flows[1].latency);
+        }
     }
 }
 
@@ -243,21 +247,21 @@ static int run(struct ptl_bench_load *load, struct ptl_bench_result *result)
     return code;
 }
 
+/* Whether the other end sees every message. */
+static bool counts_there(const struct ptl_bench_pattern *pattern)
+{
+    return !pattern->has_keys;
+}
+
 int ptl_bench_drive(struct ptl_bench_load *load, struct ptl_bench_result *result)
 {
-    *result = (struct ptl_bench_result){.ending = PTL_BENCH_DONE};
-    if (!ptl_histogram_init(&result->latency) || !ptl_histogram_init(&result->closed)) {
+    if (!ptl_bench_result_init(result)) {
         return ptl_complain(PTL_EXIT_OTHER, "no memory");
     }
+    result->hops = counts_there(load->options->pattern) ? load->options->hops : 0;
     set_clock(load);
     int code = run(load, result);
     ptl_bench_load_stop(load);
     sum_up(load, result);
     return code;
-}
-
-void ptl_bench_drive_free(struct ptl_bench_result *result)
-{
-    ptl_histogram_free(&result->latency);
-    ptl_histogram_free(&result->closed);
 }

@@ -12,8 +12,6 @@
 /*
  * Run a load that is open; it is stopped when this returns.  Returns an exit code, after one line
  * on standard error if it is not PTL_EXIT_OK: then there is no result.
- * Owns: `result` is the caller's, until ptl_bench_drive_free().
+ * Owns: `result` is the caller's, until ptl_bench_result_free().
  */
 int ptl_bench_drive(struct ptl_bench_load *load, struct ptl_bench_result *result);
-
-void ptl_bench_drive_free(struct ptl_bench_result *result);

@@ -15,22 +15,45 @@ static size_t draw_size(struct ptl_bench_flow *flow)
     return flow->drawn;
 }
 
-static int send_marked(struct ptl_bench_flow *flow, const struct ptl_bench_stream *stream,
-                       size_t size, bool acknowledge)
+struct ptl_bench_body ptl_bench_flow_body(struct ptl_bench_flow *flow,
+                                          const struct ptl_bench_stream *stream, size_t size,
+                                          bool acknowledge)
 {
     struct ptl_bench_mark mark = {
         .number = stream->sent,
         .stream = stream->index,
         .acknowledge = acknowledge,
     };
-    uint64_t packed = ptl_bench_mark_pack(&mark);
+    struct ptl_bench_body body = {
+        .bytes = flow->bytes,
+        .size = size,
+        .mark = ptl_bench_mark_pack(&mark),
+        .is_beside = flow->is_plain || size < sizeof body.mark,
+    };
 
-    if (flow->is_plain || size < sizeof packed) {
-        return ptl_sendf(flow->node, &stream->to, "yu", flow->bytes, size, packed);
+    if (!body.is_beside) {
+        memcpy(flow->bytes, &body.mark, sizeof body.mark);
     }
-    memcpy(flow->bytes, &packed, sizeof packed);
-    return ptl_sendf(flow->node, &stream->to, "y", flow->bytes, size);
+    return body;
 }
+
+static int send_message(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream, size_t size,
+                        const struct ptl_bench_pending *pending)
+{
+    struct ptl_bench_body body = ptl_bench_flow_body(flow, stream, size, pending != NULL);
+
+    return body.is_beside
+               ? ptl_sendf(flow->node, &stream->to, "yu", body.bytes, body.size, body.mark)
+               : ptl_sendf(flow->node, &stream->to, "y", body.bytes, body.size);
+}
+
+static int room_for_message(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream,
+                            ptl_room_fn *tell)
+{
+    return ptl_on_room(flow->node, &stream->to, tell, flow);
+}
+
+const struct ptl_bench_means ptl_bench_messages = {send_message, room_for_message};
 
 static void has_room(struct ptl_node *node, const struct ptl_port *to, void *data)
 {
@@ -43,30 +66,29 @@ static void has_room(struct ptl_node *node, const struct ptl_port *to, void *dat
 }
 
 /* The message stays unsent for now, or for good. */
-static void take_refusal(struct ptl_bench_flow *flow, const struct ptl_port *to, int err)
+static void take_refusal(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream, int err)
 {
     if (err == PTL_EFULL) {
         flow->counts.refused++;
         flow->is_blocked = true;
-        err = ptl_on_room(flow->node, to, has_room, flow);
+        err = flow->means->on_room(flow, stream, has_room);
     }
     flow->err = err < 0 ? err : flow->err;
 }
 
-static void note_pending(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream,
-                         int64_t intended_ns, int64_t now_ns)
+static void note_sent(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream, size_t size,
+                      const struct ptl_bench_pending *pending)
 {
-    struct ptl_bench_pending pending = {
-        .number = stream->sent - 1,
-        .bytes = stream->bytes_sent,
-        .intended_ns = intended_ns,
-        .sent_ns = now_ns,
-        .is_sample = flow->is_open && !stream->is_sampled,
-    };
-
+    flow->is_drawn = false;
+    flow->counts.sent++;
+    stream->sent++;
+    stream->bytes_sent += size;
+    if (!pending) {
+        return;
+    }
     stream->flagged = stream->sent;
-    stream->is_sampled = stream->is_sampled || pending.is_sample;
-    if (!ptl_bench_stream_push(stream, &pending)) {
+    stream->is_sampled = stream->is_sampled || pending->is_sample;
+    if (!flow->is_unordered && !ptl_bench_stream_push(stream, pending)) {
         flow->err = PTL_ENOMEM;
     }
 }
@@ -78,19 +100,20 @@ static bool send_next(struct ptl_bench_flow *flow, struct ptl_bench_stream *stre
     size_t size = draw_size(flow);
     bool acknowledge =
         flow->is_finishing || stream->sent + 1 - stream->flagged >= flow->acknowledge_every;
+    struct ptl_bench_pending pending = {
+        .number = stream->sent,
+        .bytes = stream->bytes_sent + size,
+        .intended_ns = intended_ns,
+        .sent_ns = now_ns,
+        .is_sample = flow->is_open && !stream->is_sampled,
+    };
 
-    int err = send_marked(flow, stream, size, acknowledge);
+    int err = flow->means->act(flow, stream, size, acknowledge ? &pending : NULL);
     if (err < 0) {
-        take_refusal(flow, &stream->to, err);
+        take_refusal(flow, stream, err);
         return false;
     }
-    flow->is_drawn = false;
-    flow->counts.sent++;
-    stream->sent++;
-    stream->bytes_sent += size;
-    if (acknowledge) {
-        note_pending(flow, stream, intended_ns, now_ns);
-    }
+    note_sent(flow, stream, size, acknowledge ? &pending : NULL);
     return true;
 }
 
@@ -99,6 +122,11 @@ static bool send_next(struct ptl_bench_flow *flow, struct ptl_bench_stream *stre
 static bool has_window(const struct ptl_bench_flow *flow, const struct ptl_bench_stream *stream)
 {
     return stream->sent - stream->acked < flow->window;
+}
+
+static bool has_limit(const struct ptl_bench_flow *flow)
+{
+    return flow->counts.sent - flow->counts.acked < flow->limit;
 }
 
 static void make_ready(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream)
@@ -136,9 +164,9 @@ static bool pump_closed(struct ptl_bench_flow *flow)
     int64_t now_ns = ptl_bench_now();
     unsigned left = PTL_BENCH_BURST;
 
-    while (flow->ready && left > 0 && now_ns < flow->clock->end_ns) {
+    while (flow->ready && left > 0 && has_limit(flow) && now_ns < flow->clock->end_ns) {
         struct ptl_bench_stream *stream = flow->ready;
-        while (left > 0 && has_window(flow, stream)) {
+        while (left > 0 && has_window(flow, stream) && has_limit(flow)) {
             if (!send_next(flow, stream, now_ns, now_ns)) {
                 return false;
             }
@@ -243,58 +271,77 @@ static void record(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream,
 }
 
 static void complete(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream,
-                     const struct ptl_bench_pending *pending, int64_t now_ns)
+                     const struct ptl_bench_pending *pending, uint64_t messages, uint64_t bytes)
 {
-    uint64_t messages = pending->number + 1 - stream->acked;
+    int64_t now_ns = ptl_bench_now();
 
     flow->counts.acked += messages;
+    stream->acked += messages;
+    stream->bytes_acked += bytes;
     if (ptl_bench_is_measured(flow->clock, now_ns)) {
         flow->counts.measured += messages;
-        flow->counts.measured_bytes += pending->bytes - stream->bytes_acked;
+        flow->counts.measured_bytes += bytes;
     }
-    stream->acked = pending->number + 1;
-    stream->bytes_acked = pending->bytes;
     record(flow, stream, pending, now_ns);
 }
 
-/* What message `number` was.  Others that should have come before it are missing. */
-static const struct ptl_bench_pending *pending_of(struct ptl_bench_stream *stream, uint64_t number)
+static void go_on(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream)
 {
+    if (!flow->is_open && !flow->is_finishing) {
+        make_ready(flow, stream);
+    }
+    flow->goes_on(flow);
+}
+
+/* Those up to this one are acknowledged. */
+static void complete_oldest(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream,
+                            const struct ptl_bench_pending *pending)
+{
+    complete(flow, stream, pending, pending->number + 1 - stream->acked,
+             pending->bytes - stream->bytes_acked);
+    ptl_bench_stream_pop(stream);
+}
+
+void ptl_bench_flow_acknowledge(struct ptl_bench_stream *stream, uint64_t number)
+{
+    struct ptl_bench_flow *flow = stream->flow;
     const struct ptl_bench_pending *pending = ptl_bench_stream_oldest(stream);
 
     while (pending && pending->number < number) {
-        stream->flow->counts.reordered++;
-        ptl_bench_stream_pop(stream);
+        if (flow->may_skip) {
+            complete_oldest(flow, stream, pending);
+        } else {
+            flow->counts.reordered++;
+            ptl_bench_stream_pop(stream);
+        }
         pending = ptl_bench_stream_oldest(stream);
     }
-    if (!pending || pending->number > number) {
-        stream->flow->counts.reordered++;
-        return NULL;
+    if (pending && pending->number == number) {
+        complete_oldest(flow, stream, pending);
+    } else {
+        flow->counts.reordered++;
     }
-    return pending;
+    go_on(flow, stream);
+}
+
+void ptl_bench_flow_complete(struct ptl_bench_stream *stream,
+                             const struct ptl_bench_pending *pending)
+{
+    complete(stream->flow, stream, pending, 1, pending->bytes);
+    go_on(stream->flow, stream);
 }
 
 int ptl_bench_flow_take(struct ptl_node *node, const struct ptl_msg *msg, void *data)
 {
     struct ptl_bench_stream *stream = data;
-    struct ptl_bench_flow *flow = stream->flow;
     struct ptl_bench_mark mark;
 
     (void)node;
-    if (!ptl_bench_mark_read(msg, &mark) || mark.stream != stream->index) {
-        flow->counts.reordered++;
-        return 0;
+    if (ptl_bench_mark_read(msg, &mark) && mark.stream == stream->index) {
+        ptl_bench_flow_acknowledge(stream, mark.number);
+    } else {
+        stream->flow->counts.reordered++;
     }
-    const struct ptl_bench_pending *pending = pending_of(stream, mark.number);
-    if (!pending) {
-        return 0;
-    }
-    complete(flow, stream, pending, ptl_bench_now());
-    ptl_bench_stream_pop(stream);
-    if (!flow->is_open && !flow->is_finishing) {
-        make_ready(flow, stream);
-    }
-    flow->goes_on(flow);
     return 0;
 }
 

@@ -28,7 +28,23 @@ struct ptl_bench_counts {
     uint64_t unsent;    /* due by the schedule, and not sent before the end */
 };
 
+struct ptl_bench_deeds;
+struct ptl_bench_flow;
+
+/* How the streams of a flow do what they do. */
+struct ptl_bench_means {
+    /* Do it once.  Errors: PTL_EFULL (try again when there is room), or one that ends the flow. */
+    int (*act)(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream, size_t size,
+               const struct ptl_bench_pending *pending);
+    /* As ptl_on_room(), for what `act` found full. */
+    int (*on_room)(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream, ptl_room_fn *tell);
+};
+
+/* Messages to stream->to. */
+extern const struct ptl_bench_means ptl_bench_messages;
+
 struct ptl_bench_flow {
+    const struct ptl_bench_means *means;
     struct ptl_node *node;
     const struct ptl_bench_clock *clock;
     const struct ptl_bench_sizes *sizes;
@@ -39,7 +55,10 @@ struct ptl_bench_flow {
     bool is_open;
     bool is_plain; /* marks stand beside the bytes: see tools/bench/mark.h */
     struct ptl_bench_schedule schedule;
-    uint32_t window;
+    uint32_t window;   /* of one stream */
+    uint64_t limit;    /* of all of them together */
+    bool may_skip;     /* what a later number acknowledges is acknowledged too */
+    bool is_unordered; /* acknowledgements come as they come, by ptl_bench_flow_complete() */
     uint32_t acknowledge_every;
     struct ptl_bench_stream *ready; /* closed loop: those that may send, first come first */
     struct ptl_bench_stream **ready_end;
@@ -54,6 +73,7 @@ struct ptl_bench_flow {
     struct ptl_histogram interval; /* since somebody last looked */
     struct ptl_histogram closed;   /* open loop: what a closed loop with one under way had seen */
     void (*goes_on)(struct ptl_bench_flow *flow); /* called when there is room again */
+    const struct ptl_bench_deeds *deeds;          /* what `means` acts by; messages need none */
     void *lane;
 };
 
@@ -79,3 +99,22 @@ bool ptl_bench_flow_is_drained(const struct ptl_bench_flow *flow);
 
 /* The handler of a stream's port here; `data` is the stream.  Then pumps by goes_on(). */
 ptl_handler_fn ptl_bench_flow_take;
+
+/* The acknowledgement of number `number` of a stream has come, in whatever way.  Then pumps. */
+void ptl_bench_flow_acknowledge(struct ptl_bench_stream *stream, uint64_t number);
+
+/* The same where is_unordered: `pending` is what `act` was given.  Then pumps. */
+void ptl_bench_flow_complete(struct ptl_bench_stream *stream,
+                             const struct ptl_bench_pending *pending);
+
+/* What a message carries: the bytes asked for, with the mark in them or else beside. */
+struct ptl_bench_body {
+    const void *bytes;
+    size_t size;
+    uint64_t mark;
+    bool is_beside;
+};
+
+struct ptl_bench_body ptl_bench_flow_body(struct ptl_bench_flow *flow,
+                                          const struct ptl_bench_stream *stream, size_t size,
+                                          bool acknowledge);

@@ -1,5 +1,6 @@
 #include "tools/bench/load.h"
 
+#include "tools/bench/streams.h"
 #include "tools/bench/words.h"
 #include "tools/client.h"
 
@@ -41,6 +42,7 @@ static int start_links(struct ptl_bench_load *load)
 
     ptl_client_make_id(first);
     snprintf(load->run, sizeof load->run, "%s", strrchr(first, '/') + 1);
+    snprintf(load->family, sizeof load->family, "%s%s", PTL_BENCH_FAMILY, load->run);
     load->links = calloc(load->options->links, sizeof *load->links);
     if (!load->links) {
         return ptl_complain(PTL_EXIT_OTHER, "no memory for %llu links",
@@ -138,164 +140,6 @@ static int begin_run(struct ptl_bench_load *load)
     return code;
 }
 
-/* ---- Lanes and streams ----------------------------------------------------------------------- */
-
-static bool is_plain(const struct ptl_bench_options *options)
-{
-    const char *framings = options->common.framings;
-
-    return framings && strncmp(framings, "json", 4) == 0;
-}
-
-static uint32_t acknowledge_every(const struct ptl_bench_options *options, uint32_t window)
-{
-    double every = options->rate > 0 ? options->rate / (double)options->ports / 10000 : window / 8;
-
-    return options->pattern->worker == PTL_BENCH_RELAY || every < 1 ? 1 : (uint32_t)every;
-}
-
-/* How its streams send.  Those of stream number i are lane i % lane_count's. */
-static void set_flow(struct ptl_bench_load *load, struct ptl_bench_flow *flow, unsigned lane)
-{
-    const struct ptl_bench_options *options = load->options;
-    uint64_t in_flight = options->in_flight;
-
-    flow->node = load->lanes[lane].node;
-    flow->clock = &load->clock;
-    flow->sizes = &options->sizes;
-    flow->random.state = options->random_seed * 1000003 + lane;
-    flow->is_plain = is_plain(options);
-    flow->is_open = options->rate > 0;
-    flow->window = in_flight > options->ports ? (uint32_t)(in_flight / options->ports) : 1;
-    flow->acknowledge_every = acknowledge_every(options, flow->window);
-    if (flow->is_open) {
-        flow->schedule = (struct ptl_bench_schedule){
-            .interval_ns = 1e9 / options->rate * load->lane_count,
-            .offset_ns = 1e9 / options->rate * lane,
-            .poisson = options->poisson,
-            .random = {.state = ~options->random_seed * 1000003 + lane},
-        };
-    }
-}
-
-static int make_lane(struct ptl_bench_load *load, unsigned index)
-{
-    struct ptl_bench_lane *lane = &load->lanes[index];
-    const struct ptl_bench_link *link = &load->links[index % load->link_count];
-    uint64_t ports = load->options->ports;
-    int err = ptl_bench_lane_init(lane, link->node, index / load->link_count, load->event);
-
-    if (err < 0) {
-        return ptl_complain_refused("make a port", err);
-    }
-    set_flow(load, &lane->flows[0], index);
-    lane->flow_count = 1;
-    uint64_t count = ports / load->lane_count + (index < ports % load->lane_count ? 1 : 0);
-    return ptl_bench_flow_init(&lane->flows[0], (uint32_t)count)
-               ? PTL_EXIT_OK
-               : ptl_complain(PTL_EXIT_OTHER, "no memory for %llu ports",
-                              (unsigned long long)ports);
-}
-
-static int make_lanes(struct ptl_bench_load *load)
-{
-    unsigned shards = ptl_node_shards(load->links[0].node);
-    uint64_t wanted = (uint64_t)load->link_count * shards;
-    int code = PTL_EXIT_OK;
-
-    /* A lane without streams would have nothing to do. */
-    unsigned count = (unsigned)(wanted < load->options->ports ? wanted : load->options->ports);
-    load->lanes = calloc(count, sizeof *load->lanes);
-    if (!load->lanes) {
-        return ptl_complain(PTL_EXIT_OTHER, "no memory for %u lanes", count);
-    }
-    load->lane_count = count;
-    for (unsigned i = 0; code == PTL_EXIT_OK && i < count; i++) {
-        code = make_lane(load, i);
-    }
-    return code;
-}
-
-/* The port of a stream here, on its lane's shard. */
-static int make_port(struct ptl_bench_load *load, struct ptl_bench_stream *stream, unsigned lane,
-                     struct ptl_port *port)
-{
-    struct ptl_port_options options = {
-        .size = sizeof options,
-        .handler = ptl_bench_flow_take,
-        .data = stream,
-        .shard_plus_one = 1 + lane / load->link_count,
-    };
-
-    return ptl_port_new(load->lanes[lane].node, &options, port);
-}
-
-/* Streams of one target that are opened together. */
-struct batch {
-    struct ptl_bench_opening openings[PTL_BENCH_BATCH];
-    struct ptl_port ports[PTL_BENCH_BATCH];
-    uint32_t count;
-};
-
-static int open_batch(struct ptl_bench_load *load, unsigned target, struct batch *batch)
-{
-    int code = batch->count > 0
-                   ? ptl_bench_target_open(&load->targets[target], load->options->pattern->worker,
-                                           batch->openings, batch->count)
-                   : PTL_EXIT_OK;
-
-    batch->count = 0;
-    return code;
-}
-
-static int add_stream(struct ptl_bench_load *load, uint32_t index, struct batch *batch)
-{
-    unsigned lane = index % load->lane_count;
-    struct ptl_bench_stream *stream = &load->lanes[lane].flows[0].streams[index / load->lane_count];
-    struct ptl_port *port = &batch->ports[batch->count];
-
-    stream->index = index;
-    int err = make_port(load, stream, lane, port);
-    if (err < 0) {
-        return ptl_complain_refused("make a port", err);
-    }
-    batch->openings[batch->count++] = (struct ptl_bench_opening){
-        .stream = index,
-        .next = port,
-        .worker = &stream->to,
-    };
-    return PTL_EXIT_OK;
-}
-
-/* Those of one target; all lanes have some of each. */
-static int open_streams_of(struct ptl_bench_load *load, unsigned target, struct batch *batch)
-{
-    int code = PTL_EXIT_OK;
-
-    for (uint32_t i = 0; code == PTL_EXIT_OK && i < load->options->ports; i++) {
-        if (i / load->lane_count % load->target_count == target) {
-            code = add_stream(load, i, batch);
-        }
-        if (code == PTL_EXIT_OK && batch->count == PTL_BENCH_BATCH) {
-            code = open_batch(load, target, batch);
-        }
-    }
-    return code == PTL_EXIT_OK ? open_batch(load, target, batch) : code;
-}
-
-static int open_streams(struct ptl_bench_load *load)
-{
-    struct batch *batch = malloc(sizeof *batch);
-    int code = batch ? PTL_EXIT_OK : ptl_complain(PTL_EXIT_OTHER, "no memory");
-
-    for (unsigned i = 0; code == PTL_EXIT_OK && i < load->target_count; i++) {
-        batch->count = 0;
-        code = open_streams_of(load, i, batch);
-    }
-    free(batch);
-    return code;
-}
-
 /* ---- Life ---------------------------------------------------------------------------------- */
 
 /* Each link takes a descriptor at both ends of this process. */
@@ -329,7 +173,9 @@ static int open_world(struct ptl_bench_load *load)
 int ptl_bench_load_open(struct ptl_bench_load *load, const struct ptl_bench_options *options)
 {
     static int (*const steps[])(struct ptl_bench_load *) = {
-        open_world, start_links, find_targets, make_lanes, begin_run, open_streams, watch_targets,
+        open_world,           start_links, find_targets,
+        ptl_bench_lanes_make, begin_run,   ptl_bench_streams_open,
+        watch_targets,
     };
     int code = PTL_EXIT_OK;
 
@@ -363,6 +209,7 @@ void ptl_bench_load_close(struct ptl_bench_load *load)
         ptl_bench_lane_free(&load->lanes[i]);
     }
     free(load->lanes);
+    free(load->deeds);
     free(load->links);
     ptl_journal_close(&load->journal);
     if (load->signals >= 0) {

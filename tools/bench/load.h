@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "tools/bench/deeds.h"
 #include "tools/bench/lane.h"
 #include "tools/bench/link.h"
 #include "tools/bench/options.h"
@@ -15,14 +16,16 @@ struct ptl_bench_load {
     struct ptl_journal journal;
     struct ptl_secret secret;
     struct ptl_list seeds;
-    char run[64]; /* its name */
-    int signals;  /* a descriptor that SIGINT and SIGTERM come to */
-    int event;    /* a descriptor that tells of a change of lanes, or below */
+    char run[64];    /* its name */
+    char family[80]; /* of the database, for the run alone */
+    int signals;     /* a descriptor that SIGINT and SIGTERM come to */
+    int event;       /* a descriptor that tells of a change of lanes, or below */
     struct ptl_bench_link *links;
     unsigned link_count;
     struct ptl_bench_target targets[PTL_LIST_MAX];
     unsigned target_count;
     struct ptl_bench_lane *lanes;
+    struct ptl_bench_deeds *deeds; /* one a lane */
     unsigned lane_count;
     struct ptl_bench_clock clock; /* before the lanes start, then constant */
 

@@ -5,8 +5,8 @@
  *   [bytes of the size asked for, the mark in the first 8]   8 bytes or more
  *   [bytes of the size asked for, mark]                      fewer, or JSON: it has no bytes
  *
- * A *stream* is a pair of ports, a sender here and a receiver there; numbers run without a hole in
- * each, from 0 on.
+ * In the database the value is the second form as an array.  A *stream* is a pair of ports, a
+ * sender here and a receiver there, or a key; numbers run without a hole in each, from 0 on.
  */
 #pragma once
 
@@ -45,7 +45,8 @@ static inline bool ptl_bench_mark_read(const struct ptl_msg *msg, struct ptl_ben
     struct ptl_value value;
     uint64_t packed;
 
-    if (ptl_next(&cursor, &value) < 0) {
+    if (ptl_next(&cursor, &value) < 0 ||
+        (value.type == PTL_ARRAY && ptl_next(&cursor, &value) < 0)) {
         return false;
     }
     if (value.type == PTL_BYTES && value.string.size >= sizeof packed) {

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MESSAGE_BYTES_MAX ((size_t)64 << 20) /* where --max-message is not given */
+#define MESSAGE_EXTRA ((size_t)300)          /* bytes around those asked for, at most */
+
 /* ---- One value each ------------------------------------------------------------------------ */
 
 /* Take the text behind an option; complains of what makes no sense. */
@@ -40,6 +43,11 @@ static int take_links(const char *option, const char *text, void *place)
 static int take_in_flight(const char *option, const char *text, void *place)
 {
     return take_count(option, text, 1, (uint64_t)1 << 24, place);
+}
+
+static int take_hops(const char *option, const char *text, void *place)
+{
+    return take_count(option, text, 1, 1000, place);
 }
 
 static int take_seed(const char *option, const char *text, void *place)
@@ -149,6 +157,14 @@ static int take_sizes(const char *option, const char *text, void *place)
                               option, PTL_BENCH_SIZES_MAX, text);
 }
 
+static int take_bulk(const char *option, const char *text, void *place)
+{
+    return ptl_bench_sizes_parse(text, place)
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_USAGE, "%s takes bytes, say 1048576, not '%s'", option,
+                              text);
+}
+
 static int take_target(const char *option, const char *text, void *place)
 {
     struct ptl_list *list = place;
@@ -172,6 +188,10 @@ static const struct own_option {
     {"--target", take_target, PLACE(targets)},
     {"--size", take_sizes, PLACE(sizes)},
     {"--ports", take_ports, PLACE(ports)},
+    {"--entries", take_ports, PLACE(entries)},
+    {"--hops", take_hops, PLACE(hops)},
+    {"--bulk", take_bulk, PLACE(bulk)},
+    {"--bulk-in-flight", take_in_flight, PLACE(bulk_in_flight)},
     {"--links", take_links, PLACE(links)},
     {"--in-flight", take_in_flight, PLACE(in_flight)},
     {"--rate", take_rate, PLACE(rate)},
@@ -239,14 +259,42 @@ static int take_pattern(struct ptl_bench_options *options)
     return PTL_EXIT_OK;
 }
 
-/* One a port at least, where it is not said. */
-static void set_in_flight(struct ptl_bench_options *options)
+uint32_t ptl_bench_options_streams(const struct ptl_bench_options *options)
+{
+    if (options->pattern->deed == PTL_BENCH_JOIN) {
+        return 1; /* which sends nothing */
+    }
+    return (uint32_t)(options->pattern->has_keys ? options->entries : options->ports);
+}
+
+/* What is not said: one message a port at least, one port a target. */
+static void set_defaults(struct ptl_bench_options *options)
 {
     uint64_t usual = options->pattern->in_flight;
+    uint64_t ports = options->pattern->has_keys ? 1 : options->ports;
 
     if (options->in_flight == 0 && options->rate == 0) {
-        options->in_flight = usual > options->ports ? usual : options->ports;
+        options->in_flight = usual > ports ? usual : ports;
     }
+    if (!options->pattern->has_hops) {
+        options->hops = 1;
+    } else if (options->hops == 0) {
+        options->hops = options->targets.count > 1 ? options->targets.count : 3;
+    }
+}
+
+/* A message of that many bytes has a port's ID and a mark around them. */
+static int check_size(const struct ptl_bench_options *options, const char *option, size_t largest)
+{
+    size_t most = options->common.message_bytes_max;
+
+    most = most > 0 ? most : MESSAGE_BYTES_MAX;
+    return largest + MESSAGE_EXTRA <= most
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_USAGE,
+                              "%s %zu is more than a message may have, %zu with what is around it: "
+                              "raise --max-message, here and there",
+                              option, largest, most);
 }
 
 /* What makes sense alone, and not together. */
@@ -255,16 +303,17 @@ static int check(const struct ptl_bench_options *options)
     if (options->in_flight > 0 && options->rate > 0) {
         return ptl_complain(PTL_EXIT_USAGE, "--in-flight and --rate are given: choose one");
     }
-    if (options->in_flight > 0 && options->in_flight < options->ports) {
-        return ptl_complain(
-            PTL_EXIT_USAGE, "--in-flight %llu is less than one for each of %llu ports",
-            (unsigned long long)options->in_flight, (unsigned long long)options->ports);
+    if (options->pattern->deed == PTL_BENCH_JOIN && options->rate > 0) {
+        return ptl_complain(PTL_EXIT_USAGE, "join takes no --rate: one node joins after the other");
     }
-    if (options->links > options->ports) {
+    if (options->links > ptl_bench_options_streams(options)) {
         return ptl_complain(PTL_EXIT_USAGE, "--links %llu takes as many --ports at least",
                             (unsigned long long)options->links);
     }
-    return PTL_EXIT_OK;
+    int code = check_size(options, "--size", options->sizes.largest);
+    return code == PTL_EXIT_OK && options->pattern->has_bulk
+               ? check_size(options, "--bulk", options->bulk.largest)
+               : code;
 }
 
 int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *options)
@@ -272,11 +321,14 @@ int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *opt
     *options = (struct ptl_bench_options){
         .ports = 1,
         .links = 1,
+        .entries = 1000,
+        .bulk_in_flight = 1,
         .duration_ns = 10000000000,
         .warm_up_ns = 1000000000,
         .random_seed = 1,
     };
     (void)ptl_bench_sizes_parse("16", &options->sizes);
+    (void)ptl_bench_sizes_parse("16777216", &options->bulk);
     int code = take_own(&argc, argv, options);
     /* The rest is parsed as any command's, whose argv begins one earlier. */
     if (code == PTL_EXIT_OK) {
@@ -290,7 +342,7 @@ int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *opt
         code = check(options);
     }
     if (code == PTL_EXIT_OK) {
-        set_in_flight(options);
+        set_defaults(options);
     }
     return code;
 }

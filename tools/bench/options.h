@@ -14,14 +14,18 @@ struct ptl_bench_options {
     const struct ptl_bench_pattern *pattern;
     struct ptl_list targets; /* node IDs; none: the node that --seed leads to */
     struct ptl_bench_sizes sizes;
-    uint64_t ports;      /* streams */
-    uint64_t links;      /* nodes of ours, each with its own link to every target */
-    uint64_t in_flight;  /* of all streams together; an open loop has none */
-    double rate;         /* messages a second of all streams together; 0: a closed loop */
-    bool poisson;        /* arrivals at random instead of evenly */
-    int64_t duration_ns; /* what is measured */
-    int64_t warm_up_ns;  /* before it */
-    int64_t stall_ns;    /* a handler there sleeps once for so long; 0: none does */
+    uint64_t ports;
+    uint64_t entries; /* keys of the database */
+    uint64_t hops;    /* ports that a message goes through there */
+    struct ptl_bench_sizes bulk;
+    uint64_t bulk_in_flight; /* on each link */
+    uint64_t links;          /* nodes of ours, each with its own link to every target */
+    uint64_t in_flight;      /* of all streams together; an open loop has none */
+    double rate;             /* messages a second of all streams together; 0: a closed loop */
+    bool poisson;            /* arrivals at random instead of evenly */
+    int64_t duration_ns;     /* what is measured */
+    int64_t warm_up_ns;      /* before it */
+    int64_t stall_ns;        /* a handler there sleeps once for so long; 0: none does */
     uint64_t random_seed;
 };
 
@@ -31,3 +35,6 @@ struct ptl_bench_options {
  * Owns: strings stay argv's, whose order changes.
  */
 int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *options);
+
+/* How many streams there are, those of large messages beside them not counted. */
+uint32_t ptl_bench_options_streams(const struct ptl_bench_options *options);

@@ -68,21 +68,27 @@ static void print_times(const char *name, const struct ptl_histogram *histogram)
 static void print_cpu(const struct ptl_bench_result *result)
 {
     double there = ptl_bench_result_cpu_there(result);
+    double here = ptl_bench_result_cpu_here(result);
 
-    printf("cpu/message  %.0f ns here", ptl_bench_result_cpu_here(result));
-    if (there >= 0) {
-        printf(", %.0f ns there\n", there);
-    } else {
-        printf(", not known there\n");
+    if (here >= 0 && there >= 0) {
+        printf("cpu/message  %.0f ns here, %.0f ns there\n", here, there);
     }
+}
+
+static void print_plural(uint64_t count, const char *one, const char *many)
+{
+    printf("%llu %s, ", (unsigned long long)count, count == 1 ? one : many);
 }
 
 static void print_loop(const struct ptl_bench_options *options)
 {
-    unsigned long long ports = options->ports;
-
-    printf("%s, %llu port%s, %llu link%s, ", options->pattern->name, ports, ports == 1 ? "" : "s",
-           (unsigned long long)options->links, options->links == 1 ? "" : "s");
+    printf("%s, ", options->pattern->name);
+    if (options->pattern->has_keys) {
+        print_plural(options->entries, "entry", "entries");
+    } else {
+        print_plural(options->ports, "port", "ports");
+    }
+    print_plural(options->links, "link", "links");
     if (options->rate > 0) {
         printf("%g messages/s, %s arrivals\n", options->rate,
                options->poisson ? "poisson" : "constant");
@@ -115,6 +121,12 @@ bool ptl_bench_report_text(const struct ptl_bench_options *options,
     print_times("latency    ", &result->latency);
     if (options->rate > 0) {
         print_times("a closed loop had seen", &result->closed);
+    }
+    if (options->pattern->has_bulk) {
+        printf("bulk         %llu messages, %.3f MB/s\n", (unsigned long long)result->bulk.measured,
+               result->seconds > 0 ? (double)result->bulk.measured_bytes / result->seconds / 1e6
+                                   : 0);
+        print_times("bulk latency", &result->bulk_latency);
     }
     print_cpu(result);
     printf("messages     %llu sent, %llu acknowledged, %llu lost, %llu reordered, %llu sends "
@@ -183,6 +195,12 @@ static void json_options(const struct ptl_bench_options *options)
     json_text("loop", options->rate > 0 ? "open" : "closed");
     json_count("ports", options->ports);
     json_count("links", options->links);
+    if (options->pattern->has_keys) {
+        json_count("entries", options->entries);
+    }
+    if (options->pattern->has_hops) {
+        json_count("hops", options->hops);
+    }
     if (options->rate > 0) {
         json_real("rate_wanted", options->rate);
         json_text("arrivals", options->poisson ? "poisson" : "constant");
@@ -201,7 +219,7 @@ static void json_counts(const struct ptl_bench_result *result)
     json_real("bytes_per_second", ptl_bench_result_bytes(result));
     json_count("sent", counts->sent);
     json_count("acknowledged", counts->acked);
-    if (result->last.is_known) {
+    if (result->last.is_known && result->hops > 0) {
         json_count("received", result->last.there.messages);
     } else {
         printf("\"received\":null,");
@@ -210,6 +228,20 @@ static void json_counts(const struct ptl_bench_result *result)
     json_count("reordered", ptl_bench_result_reordered(result));
     json_count("refused", counts->refused);
     json_count("unsent", counts->unsent);
+}
+
+static void json_bulk(const struct ptl_bench_result *result)
+{
+    const struct ptl_bench_counts *bulk = &result->bulk;
+    double seconds = result->seconds > 0 ? result->seconds : 1;
+
+    printf("\"bulk\":{");
+    json_count("messages", bulk->measured);
+    json_real("bytes_per_second", (double)bulk->measured_bytes / seconds);
+    json_count("sent", bulk->sent);
+    json_count("acknowledged", bulk->acked);
+    json_times("latency_ns", &result->bulk_latency);
+    printf("\"refused\":%llu},", (unsigned long long)bulk->refused);
 }
 
 bool ptl_bench_report_json(const struct ptl_bench_options *options,
@@ -222,6 +254,9 @@ bool ptl_bench_report_json(const struct ptl_bench_options *options,
     json_times("latency_ns", &result->latency);
     if (options->rate > 0) {
         json_times("closed_loop_ns", &result->closed);
+    }
+    if (options->pattern->has_bulk) {
+        json_bulk(result);
     }
     json_known("cpu_ns_here", ptl_bench_result_cpu_here(result));
     json_known("cpu_ns_there", ptl_bench_result_cpu_there(result));

@@ -1,37 +1,64 @@
 #include "tools/bench/result.h"
 
+bool ptl_bench_result_init(struct ptl_bench_result *result)
+{
+    *result = (struct ptl_bench_result){.ending = PTL_BENCH_DONE};
+    return ptl_histogram_init(&result->latency) && ptl_histogram_init(&result->closed) &&
+           ptl_histogram_init(&result->bulk_latency);
+}
+
+void ptl_bench_result_free(struct ptl_bench_result *result)
+{
+    ptl_histogram_free(&result->latency);
+    ptl_histogram_free(&result->closed);
+    ptl_histogram_free(&result->bulk_latency);
+}
+
+/* Those that the other end has not counted, of those that it should have. */
+static uint64_t missing_there(const struct ptl_bench_result *result)
+{
+    uint64_t due = result->counts.sent * result->hops + result->bulk.sent;
+    uint64_t missing = due > result->last.there.messages ? due - result->last.there.messages : 0;
+
+    return result->hops > 0 && result->last.is_known ? (missing + result->hops - 1) / result->hops
+                                                     : 0;
+}
+
 /* With a target its messages went, and it was told; so no hole was silent. */
 uint64_t ptl_bench_result_lost(const struct ptl_bench_result *result)
 {
-    const struct ptl_bench_counts *counts = &result->counts;
-    uint64_t arrived = result->last.is_known ? result->last.there.messages : counts->acked;
+    uint64_t unanswered =
+        result->counts.sent - result->counts.acked + result->bulk.sent - result->bulk.acked;
+    uint64_t missing = missing_there(result);
 
     if (result->ending == PTL_BENCH_GONE) {
         return 0;
     }
-    arrived = counts->acked < arrived ? counts->acked : arrived;
-    return counts->sent > arrived ? counts->sent - arrived : 0;
+    return unanswered > missing ? unanswered : missing;
 }
 
 uint64_t ptl_bench_result_reordered(const struct ptl_bench_result *result)
 {
-    return result->counts.reordered + result->last.there.reordered + result->last.there.strange;
+    return result->counts.reordered + result->bulk.reordered + result->last.there.reordered +
+           result->last.there.strange;
+}
+
+static double per_message(const struct ptl_bench_result *result, int64_t cpu_ns)
+{
+    uint64_t messages = result->counts.measured + result->bulk.measured;
+
+    return messages > 0 && result->to.at_ns > 0 ? (double)cpu_ns / (double)messages : -1;
 }
 
 double ptl_bench_result_cpu_here(const struct ptl_bench_result *result)
 {
-    return result->counts.measured > 0
-               ? (double)(result->to.here_cpu_ns - result->from.here_cpu_ns) /
-                     (double)result->counts.measured
-               : -1;
+    return per_message(result, result->to.here_cpu_ns - result->from.here_cpu_ns);
 }
 
 double ptl_bench_result_cpu_there(const struct ptl_bench_result *result)
 {
-    uint64_t messages = result->to.there.messages - result->from.there.messages;
-
-    return result->from.is_known && result->to.is_known && messages > 0
-               ? (double)(result->to.there.cpu_ns - result->from.there.cpu_ns) / (double)messages
+    return result->from.is_known && result->to.is_known
+               ? per_message(result, result->to.there.cpu_ns - result->from.there.cpu_ns)
                : -1;
 }
 

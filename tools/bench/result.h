@@ -27,11 +27,19 @@ struct ptl_bench_result {
     int signal;
     double seconds; /* measured */
     struct ptl_bench_counts counts;
+    struct ptl_bench_counts bulk;     /* of the large messages beside */
+    uint64_t hops;                    /* each message is counted so often there; 0: not at all */
     struct ptl_bench_moment from, to; /* the ends of what was measured */
     struct ptl_bench_moment last;     /* when all was acknowledged, or given up */
     struct ptl_histogram latency;
     struct ptl_histogram closed;
+    struct ptl_histogram bulk_latency;
 };
+
+/* A result of nothing yet.  False: no memory.  Owns: the caller, until ptl_bench_result_free(). */
+bool ptl_bench_result_init(struct ptl_bench_result *result);
+
+void ptl_bench_result_free(struct ptl_bench_result *result);
 
 /* Messages that nobody told of: sent, and neither received nor lost with a target. */
 uint64_t ptl_bench_result_lost(const struct ptl_bench_result *result);

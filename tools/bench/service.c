@@ -1,24 +1,32 @@
 #include "tools/bench/service.h"
 
 #include "tools/bench/clock.h"
+#include "tools/bench/hub.h"
 #include "tools/bench/mark.h"
 #include "tools/bench/words.h"
-#include "tools/bench/worker.h"
 #include "tools/replies.h"
 #include "tools/reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+struct service;
+
 struct run {
     char name[PTL_BENCH_RUN_NAME_MAX + 1]; /* empty: this place is free */
-    struct ptl_port anchor;                /* all workers end with it */
     struct ptl_monitor owner;
-    struct ptl_bench_workers *workers;
+    struct ptl_bench_crew crew;
+    struct ptl_bench_hub *hub; /* NULL: there is none */
+    struct ptl_port waiter;    /* who waits for a number of keys */
+    struct service *service;
 };
 
 /* Data of the service's port: only its shard touches it. */
 struct service {
+    struct ptl_node *node;
     struct ptl_replies *replies;
     struct run runs[PTL_BENCH_RUNS_MAX];
 };
@@ -29,6 +37,8 @@ struct question {
     struct service *service;
     struct ptl_cursor cursor;
     struct ptl_writer answer;
+    struct ptl_port asker;
+    bool is_later; /* it will be answered another time */
 };
 
 /* ---- Reading ------------------------------------------------------------------------------- */
@@ -45,6 +55,7 @@ static bool read_natural(struct question *question, uint64_t most, uint64_t *num
     return true;
 }
 
+/* Letters and digits, so that a family can be named so. */
 static bool read_name(struct question *question, char name[PTL_BENCH_RUN_NAME_MAX + 1])
 {
     struct ptl_value value;
@@ -56,7 +67,7 @@ static bool read_name(struct question *question, char name[PTL_BENCH_RUN_NAME_MA
     }
     memcpy(name, value.string.chars, value.string.size);
     name[value.string.size] = '\0';
-    return true;
+    return strspn(name, LETTERS) == value.string.size;
 }
 
 static struct run *find_run(struct service *service, const char *name)
@@ -80,14 +91,12 @@ static struct run *read_run(struct question *question)
 
 static void end_run(struct ptl_node *node, struct run *run)
 {
-    struct ptl_msg *reason;
-
-    if (ptl_msg_make(node, &reason, "t", "bench_end") == 0) {
-        (void)ptl_kill(node, &run->anchor, reason); /* a normal death would kill nobody */
-        ptl_msg_free(reason);
-    }
     ptl_unmonitor(node, &run->owner);
-    ptl_bench_workers_drop(run->workers);
+    if (run->hub) {
+        ptl_bench_hub_end(node, run->hub);
+    }
+    ptl_bench_anchor_end(node, &run->crew.anchor);
+    ptl_bench_tally_drop(run->crew.tally);
     run->name[0] = '\0';
 }
 
@@ -100,32 +109,64 @@ static int owner_is_gone(struct ptl_node *node, const struct ptl_port *port,
     return 0;
 }
 
-static int make_anchor(struct ptl_node *node, struct ptl_port *anchor)
-{
-    struct ptl_port_options options = {.size = sizeof options, .ignore_unhandled = true};
-
-    return ptl_port_new(node, &options, anchor);
-}
-
+/* Returns NULL, or why it has not begun. */
 static const char *begin_run(struct question *question, struct run *run,
                              const struct ptl_port *owner)
 {
     struct ptl_node *node = question->node;
 
-    if (make_anchor(node, &run->anchor) < 0) {
+    *run = (struct run){.service = question->service};
+    run->crew.tally = ptl_bench_tally_make(ptl_node_shards(node));
+    if (!run->crew.tally) {
         return "no memory";
     }
-    run->workers = ptl_bench_workers_make(node, &run->anchor);
-    if (!run->workers) {
-        (void)ptl_kill(node, &run->anchor, NULL);
+    if (ptl_bench_anchor_make(node, run->crew.tally, &run->crew.anchor) < 0) {
+        ptl_bench_tally_drop(run->crew.tally);
         return "no memory";
     }
     if (ptl_monitor(node, owner, owner_is_gone, run, &run->owner) < 0) {
-        (void)ptl_kill(node, &run->anchor, NULL);
-        ptl_bench_workers_drop(run->workers);
+        ptl_bench_anchor_end(node, &run->crew.anchor);
+        ptl_bench_tally_drop(run->crew.tally);
         return "the owner cannot be monitored";
     }
     return NULL;
+}
+
+/* ---- Its hub ------------------------------------------------------------------------------- */
+
+static int make_hub(struct ptl_node *node, struct run *run, enum ptl_bench_worker kind)
+{
+    char family[PTL_BENCH_RUN_NAME_MAX + sizeof PTL_BENCH_FAMILY];
+
+    if (kind == PTL_BENCH_SHARED) {
+        return ptl_bench_hub_make(node, &run->crew, &run->hub);
+    }
+    snprintf(family, sizeof family, "%s%s", PTL_BENCH_FAMILY, run->name);
+    return ptl_bench_hub_watch(node, &run->crew, family, &run->hub);
+}
+
+static int open_at_hub(struct ptl_node *node, struct run *run, enum ptl_bench_worker kind,
+                       uint32_t stream, const struct ptl_port *next, struct ptl_port *port)
+{
+    int err = run->hub ? 0 : make_hub(node, run, kind);
+
+    if (err == 0) {
+        err = ptl_bench_hub_add(run->hub, stream, next);
+    }
+    if (err == 0) {
+        *port = kind == PTL_BENCH_SHARED ? *ptl_bench_hub_port(run->hub) : run->crew.anchor;
+    }
+    return err;
+}
+
+static void answer_waiter(void *data)
+{
+    struct run *run = data;
+    struct ptl_msg *answer;
+
+    if (ptl_msg_make(run->service->node, &answer, "t", "ok") == 0) {
+        ptl_reply_send_now(run->service->node, run->service->replies, &run->waiter, answer);
+    }
 }
 
 /* ---- Answers: each returns NULL, or why there is none ---------------------------------------- */
@@ -157,7 +198,7 @@ static const char *answer_begin(struct question *question)
     const char *complaint = begin_run(question, run, &owner);
     if (!complaint) {
         memcpy(run->name, name, sizeof name);
-        (void)ptl_put_format(&question->answer, "t", "ok");
+        (void)ptl_put_format(&question->answer, "tp", "ok", &run->crew.anchor);
     }
     return complaint;
 }
@@ -166,6 +207,7 @@ static const char *answer_begin(struct question *question)
 static const char *open_stream(struct question *question, struct run *run,
                                enum ptl_bench_worker kind)
 {
+    bool has_own = kind == PTL_BENCH_SINK || kind == PTL_BENCH_RELAY;
     struct ptl_port next;
     struct ptl_port port;
     uint64_t stream;
@@ -174,8 +216,9 @@ static const char *open_stream(struct question *question, struct run *run,
         !ptl_reply_port(question->node, &question->cursor, &next)) {
         return "open takes streams and ports";
     }
-    int err =
-        ptl_bench_worker_make(question->node, run->workers, kind, (uint32_t)stream, &next, &port);
+    int err = has_own ? ptl_bench_worker_make(question->node, &run->crew, kind, (uint32_t)stream,
+                                              &next, &port)
+                      : open_at_hub(question->node, run, kind, (uint32_t)stream, &next, &port);
     if (err < 0) {
         return ptl_err_text(err);
     }
@@ -192,7 +235,7 @@ static const char *answer_open(struct question *question)
     if (!run) {
         return "there is no such run";
     }
-    if (!read_natural(question, PTL_BENCH_RELAY, &kind) || ptl_next(&question->cursor, &list) < 0 ||
+    if (!read_natural(question, PTL_BENCH_WATCH, &kind) || ptl_next(&question->cursor, &list) < 0 ||
         list.type != PTL_ARRAY || list.count > 2 * PTL_BENCH_BATCH) {
         return "open takes a worker and a list of streams";
     }
@@ -212,9 +255,9 @@ static const char *answer_counts(struct question *question)
     if (!run) {
         return "there is no such run";
     }
-    struct ptl_bench_tally tally = ptl_bench_workers_tally(run->workers);
-    (void)ptl_put_format(&question->answer, "tiuuuu", "ok", ptl_bench_cpu_ns(), tally.messages,
-                         tally.bytes, tally.reordered, tally.strange);
+    struct ptl_bench_seen_there sum = ptl_bench_tally_sum(run->crew.tally);
+    (void)ptl_put_format(&question->answer, "tiuuuu", "ok", ptl_bench_cpu_ns(), sum.messages,
+                         sum.bytes, sum.reordered, sum.strange);
     return NULL;
 }
 
@@ -229,8 +272,28 @@ static const char *answer_stall(struct question *question)
     if (!read_natural(question, PTL_BENCH_STALL_NS_MAX, &stall_ns)) {
         return "stall takes nanoseconds, a second at most";
     }
-    ptl_bench_workers_stall(run->workers, (int64_t)stall_ns);
+    ptl_bench_tally_stall(run->crew.tally, (int64_t)stall_ns);
     (void)ptl_put_format(&question->answer, "t", "ok");
+    return NULL;
+}
+
+static const char *answer_await(struct question *question)
+{
+    struct run *run = read_run(question);
+    uint64_t count;
+
+    if (!run) {
+        return "there is no such run";
+    }
+    if (!read_natural(question, UINT32_MAX, &count)) {
+        return "await takes a number of keys";
+    }
+    if (!run->hub && make_hub(question->node, run, PTL_BENCH_WATCH) < 0) {
+        return "the family cannot be watched";
+    }
+    run->waiter = question->asker;
+    question->is_later = true;
+    ptl_bench_hub_await(run->hub, count, answer_waiter, run);
     return NULL;
 }
 
@@ -254,7 +317,8 @@ static answer_fn *answer_to(const struct ptl_msg *msg)
         answer_fn *answer;
     } verbs[] = {
         {"hello", answer_hello},   {"begin", answer_begin}, {"open", answer_open},
-        {"counts", answer_counts}, {"stall", answer_stall}, {"end", answer_end},
+        {"counts", answer_counts}, {"stall", answer_stall}, {"await", answer_await},
+        {"end", answer_end},
     };
 
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
@@ -296,16 +360,17 @@ static int take(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     };
     answer_fn *answer_question = answer_to(msg);
     struct ptl_msg *answer;
-    struct ptl_port asker;
 
-    if (!read_asker(node, msg, &asker) || ptl_skip(&question.cursor) < 0) {
+    if (!read_asker(node, msg, &question.asker) || ptl_skip(&question.cursor) < 0) {
         return 0; /* nobody to answer to */
     }
     ptl_writer_init(&question.answer, node);
     const char *complaint =
         answer_question ? answer_question(&question) : "there is no such question";
-    if (finish_answer(&question, complaint, &answer) == 0) {
-        ptl_reply_send_now(node, question.service->replies, &asker, answer);
+    if (question.is_later) {
+        ptl_writer_drop(&question.answer);
+    } else if (finish_answer(&question, complaint, &answer) == 0) {
+        ptl_reply_send_now(node, question.service->replies, &question.asker, answer);
     }
     return 0;
 }
@@ -316,7 +381,7 @@ static void release(void *data)
 
     for (size_t i = 0; i < PTL_BENCH_RUNS_MAX; i++) {
         if (service->runs[i].name[0] != '\0') {
-            ptl_bench_workers_drop(service->runs[i].workers);
+            ptl_bench_tally_drop(service->runs[i].crew.tally);
         }
     }
     ptl_replies_free(service->replies);
@@ -352,10 +417,12 @@ int ptl_bench_service_start(struct ptl_node *node, struct ptl_journal *journal)
     if (!service) {
         return PTL_ENOMEM;
     }
+    service->node = node;
     int err = ptl_port_new(node, &options, &port);
     if (err < 0) {
         release(service);
         return err;
     }
-    return ptl_db_register(node, PTL_BENCH_SERVICE, &port, NULL);
+    err = ptl_bench_mortals_register(node);
+    return err < 0 ? err : ptl_db_register(node, PTL_BENCH_SERVICE, &port, NULL);
 }

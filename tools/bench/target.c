@@ -103,14 +103,26 @@ int ptl_bench_target_find(struct ptl_bench_target *target, struct ptl_node *node
                               id);
 }
 
+static int complain_answer(const struct ptl_bench_target *target)
+{
+    return ptl_complain(PTL_EXIT_OTHER, "node %s answered what it was not asked", target->id);
+}
+
 int ptl_bench_target_begin(struct ptl_bench_target *target, const char *run,
                            const struct ptl_port *owner)
 {
     struct ptl_msg *msg;
+    struct ptl_msg *reply;
 
     target->run = run;
     int err = ptl_msg_make(target->node, &msg, "ttp", "begin", run, owner);
-    return demand(target, err, msg, "ok", NULL);
+    int code = demand(target, err, msg, "ok", &reply);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    err = ptl_msg_read(target->node, reply, "*p.", &target->anchor);
+    ptl_msg_free(reply);
+    return err < 0 ? complain_answer(target) : PTL_EXIT_OK;
 }
 
 static int make_opening(struct ptl_bench_target *target, enum ptl_bench_worker kind,
@@ -176,6 +188,22 @@ int ptl_bench_target_counts(struct ptl_bench_target *target, struct ptl_bench_th
     if (err == 0) {
         err = ptl_msg_read(target->node, reply, "*iuuuu", &there->cpu_ns, &there->messages,
                            &there->bytes, &there->reordered, &there->strange);
+    }
+    ptl_msg_free(reply);
+    return err;
+}
+
+int ptl_bench_target_await(struct ptl_bench_target *target, uint64_t count)
+{
+    struct ptl_msg *msg;
+    struct ptl_msg *reply = NULL;
+
+    int err = ptl_msg_make(target->node, &msg, "ttu", "await", target->run, count);
+    if (err == 0) {
+        err = ask(target, msg, &reply);
+    }
+    if (err == 0 && !ptl_msg_is(reply, "ok")) {
+        err = PTL_EHANDLER;
     }
     ptl_msg_free(reply);
     return err;

@@ -14,7 +14,8 @@ struct ptl_bench_target {
     struct ptl_port service;
     uint64_t shards;
     unsigned timeout_ms;
-    const char *run; /* its name, once it has begun */
+    const char *run;        /* its name, once it has begun */
+    struct ptl_port anchor; /* with which all ends there */
 };
 
 struct ptl_bench_there {
@@ -50,6 +51,11 @@ int ptl_bench_target_open(struct ptl_bench_target *target, enum ptl_bench_worker
 /* What it has counted.  Returns 0, or an error of ptl_bench_ask(). */
 PTL_MUST_CHECK int ptl_bench_target_counts(struct ptl_bench_target *target,
                                            struct ptl_bench_there *there);
+
+/*
+ * Wait until the run's family has so many keys there. Returns 0, or an error of ptl_bench_ask().
+ */
+PTL_MUST_CHECK int ptl_bench_target_await(struct ptl_bench_target *target, uint64_t count);
 
 /* Have a handler of a worker sleep, the next time that one runs. */
 int ptl_bench_target_stall(struct ptl_bench_target *target, int64_t stall_ns);

@@ -1,20 +1,24 @@
 /*
  * tools/bench/words.h - what the load generator and the service `bench` say to each other.
  *
- *   ["hello", REPLYPORT]                                 -> ["hello", VERSION, SHARDS]
- *   ["begin", RUN, OWNER, REPLYPORT]                     -> ["ok"]          ends when OWNER is gone
+ *   ["hello", REPLYPORT]                        -> ["hello", VERSION, SHARDS]
+ *   ["begin", RUN, OWNER, REPLYPORT]            -> ["ok", ANCHOR]      ends when OWNER is gone
  *   ["open", RUN, WORKER, [STREAM, PORT, ...], REPLYPORT]
- *                                                        -> ["ok", [PORT, ...]]   a port a stream
+ *                                               -> ["ok", [PORT, ...]]    a port a stream
  *   ["counts", RUN, REPLYPORT]        -> ["ok", CPU NS, MESSAGES, BYTES, REORDERED, STRANGE]
- *   ["stall", RUN, NANOSECONDS, REPLYPORT]               -> ["ok"]          one handler sleeps
- *   ["end", RUN, REPLYPORT]                              -> ["ok"]
+ *   ["stall", RUN, NANOSECONDS, REPLYPORT]      -> ["ok"]              one handler sleeps
+ *   ["await", RUN, COUNT, REPLYPORT]            -> ["ok"]      once there are COUNT keys
+ *   ["end", RUN, REPLYPORT]                     -> ["ok"]
  *
- * Anything else, or what cannot be done, is answered ["error", TEXT].  A run is text that its owner
- * chooses; WORKER is an enum ptl_bench_worker.
+ * Anything else, or what cannot be done, is answered ["error", TEXT].  A run is letters and digits
+ * that its owner chooses, its family PTL_BENCH_FAMILY and these; WORKER is an enum
+ * ptl_bench_worker.
  */
 #pragma once
 
 #define PTL_BENCH_SERVICE "bench"
+#define PTL_BENCH_MORTAL "bench::mortal" /* what can be spawned, with [ANCHOR] */
+#define PTL_BENCH_FAMILY "bench_"
 #define PTL_BENCH_VERSION 1
 #define PTL_BENCH_BATCH 512   /* streams in one "open" */
 #define PTL_BENCH_RUNS_MAX 64 /* at one service at once */

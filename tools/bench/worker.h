@@ -3,46 +3,40 @@
  *
  *   sink     [MARKED BYTES] -> counted; if its mark asks for it, the mark goes to the next port
  *   relay    [MARKED BYTES] -> counted, and sent on to the next port as it came
+ *   anchor   ends with its run, and all workers with it; counts the mortals that are born
+ *   mortal   spawned with [ANCHOR]: does nothing until it is killed
  *
  * A worker that finds no room for what it sends lets its own port wait, and nobody else.
  */
 #pragma once
 
-#include "engine/portolan.h"
 #include "tools/bench/pattern.h"
+#include "tools/bench/tally.h"
 
-#include <stdatomic.h>
+/*
+ * Make the port that workers end with, in a handler of the service. Errors: those of
+ * ptl_port_new().
+ */
+PTL_MUST_CHECK int ptl_bench_anchor_make(struct ptl_node *node, struct ptl_bench_tally *tally,
+                                         struct ptl_port *anchor);
 
-struct ptl_bench_workers;
+/* End it, and them. */
+void ptl_bench_anchor_end(struct ptl_node *node, const struct ptl_port *anchor);
 
-/* What the workers of one run have seen. */
-struct ptl_bench_tally {
-    uint64_t messages;
-    uint64_t bytes;
-    uint64_t reordered; /* not of the number that was to come next in its stream */
-    uint64_t strange;   /* no mark, or that of another stream */
+/* What a worker belongs to. */
+struct ptl_bench_crew {
+    struct ptl_port anchor;
+    struct ptl_bench_tally *tally;
+    unsigned turn; /* the shard of the next worker */
 };
 
 /*
- * A run without workers; they will end with `anchor`, a port of this node.  NULL: no memory.
- * Owns: the caller, until ptl_bench_workers_drop().
- */
-struct ptl_bench_workers *ptl_bench_workers_make(struct ptl_node *node,
-                                                 const struct ptl_port *anchor);
-
-/* The caller needs it no more; it is freed when its last worker is gone. */
-void ptl_bench_workers_drop(struct ptl_bench_workers *workers);
-
-/*
- * Make a worker for a stream; `next` is where it sends to.  Shards take their turn.
+ * Make a sink or relay for a stream; `next` is where it sends to.  Shards take their turn.
  * Errors: those of ptl_port_new() and ptl_monitor_kill().
  */
-PTL_MUST_CHECK int ptl_bench_worker_make(struct ptl_node *node, struct ptl_bench_workers *workers,
+PTL_MUST_CHECK int ptl_bench_worker_make(struct ptl_node *node, struct ptl_bench_crew *crew,
                                          enum ptl_bench_worker kind, uint32_t stream,
                                          const struct ptl_port *next, struct ptl_port *port);
 
-/* What all of them have seen so far. */
-struct ptl_bench_tally ptl_bench_workers_tally(const struct ptl_bench_workers *workers);
-
-/* The next message that any of them gets makes its handler sleep. */
-void ptl_bench_workers_stall(struct ptl_bench_workers *workers, int64_t stall_ns);
+/* Let mortals be spawned.  Errors: those of ptl_register(). */
+PTL_MUST_CHECK int ptl_bench_mortals_register(struct ptl_node *node);

@@ -33,7 +33,11 @@ enum state {
 
 #define ALL_BYTES(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* The high bit of each byte that is zero; bits above the first such byte may be wrong. */
+/*
+ * The high bit of each byte that is zero.  One less makes such a byte 0xff; `~word` leaves out those
+ * whose high bit was set before.  What a zero byte borrows from the byte above may make that look
+ * zero, too: so bits above the first such byte may be wrong.
+ */
 static uint64_t zero_bytes(uint64_t word)
 {
     return (word - ALL_BYTES(0x01)) & ~word & ALL_BYTES(0x80);
@@ -46,6 +50,7 @@ size_t ptl_json_run(struct ptl_span text)
     for (; text.size - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
         uint64_t word;
         memcpy(&word, text.bytes + at, sizeof word);
+        /* A byte below 0x20 in the same way.  Whether there is one is all that is asked here. */
         uint64_t control = (word - ALL_BYTES(0x20)) & ~word & ALL_BYTES(0x80);
         if ((control | zero_bytes(word ^ ALL_BYTES('"')) | zero_bytes(word ^ ALL_BYTES('\\'))) !=
             0) {

@@ -17,6 +17,7 @@ static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failu
     if (op->kind != PTL_OP_OBSERVE) {
         return PTL_OK;
     }
+    ptl_assert(op->node.size <= PTL_NODE_ID_MAX);
     memcpy(id, op->node.bytes, op->node.size);
     struct ptl_msg *reason;
     int err = ptl_msg_make(shard->node, &reason, "ttt", "transport_error", id, ptl_err_text(why));
@@ -51,6 +52,7 @@ static int spawn(struct ptl_shard *shard, struct ptl_link *link, const struct pt
 
 int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
+    /* Most ops are for the link of the one before. */
     struct ptl_link *link = shard->links->last;
 
     if (link == NULL || !ptl_span_equal(ptl_link_id(link), op->node)) {

@@ -13,6 +13,7 @@ void ptl_node_linked(struct ptl_node *node, struct ptl_span node_id, bool up)
 {
     uint64_t hash = ptl_name_hash(node_id);
 
+    ptl_assert(node_id.size > 0 && node_id.size <= PTL_NODE_ID_MAX);
     pthread_mutex_lock(&node->links->lock);
     char *text = ptl_map_find(&node->links->linked, hash, same_text, node_id);
     if (!up && text != NULL) {
@@ -36,6 +37,7 @@ bool ptl_node_is_linked(struct ptl_node *node, struct ptl_span node_id)
     return linked;
 }
 
+/* Under the lock: `each` may look at the ID and copy it, and do nothing else with the node. */
 void ptl_links(struct ptl_node *node, void (*each)(const char *node_id, void *data), void *data)
 {
     const char *text;

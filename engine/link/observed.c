@@ -52,6 +52,7 @@ struct ptl_observed *ptl_observed_get(struct ptl_all_observed *all, struct ptl_s
         return NULL;
     }
     observed->hash = hash;
+    /* Most ports are observed by one shard or two: these need no block of their own. */
     observed->observers = observed->few;
     observed->capacity = PTL_OBSERVED_FEW;
     observed->name_size = (uint32_t)name.size;
@@ -91,10 +92,15 @@ int ptl_observed_add(const struct ptl_allocator *allocator, struct ptl_observed 
     if (observed->count == observed->capacity && !grow(allocator, observed)) {
         return PTL_ENOMEM;
     }
+    ptl_assert(observed->count < observed->capacity);
     observed->observers[observed->count++] = observer;
     return PTL_OK;
 }
 
+/*
+ * The map goes at once, the entries piece by piece: `list` is worked off in slices, and nobody
+ * finds them by name meanwhile.
+ */
 void ptl_observed_leave(struct ptl_all_observed *all, struct ptl_list *list)
 {
     ptl_list_append_all(list, &all->made);

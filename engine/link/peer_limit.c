@@ -72,6 +72,7 @@ static struct limit *get(struct ptl_node *node, struct ptl_span peer)
         return NULL;
     }
     limit->hash = ptl_name_hash(peer);
+    ptl_assert(peer.size <= sizeof(limit->id));
     limit->id_size = (uint8_t)peer.size;
     memcpy(limit->id, peer.bytes, peer.size);
     ptl_map_insert(&limits->by_node, limit->hash, limit);
@@ -87,6 +88,7 @@ void ptl_peer_limit_set(struct ptl_node *node, struct ptl_span peer, uint64_t by
 
     if (bytes == 0 || (bytes >= node->options.message_bytes_max &&
                        sure / 2 >= node->options.db_value_bytes_max + PTL_DB_KEY_MAX)) {
+        /* It takes whatever we send: nobody has to look. */
         ptl_peer_limit_forget(node, peer);
         return;
     }
@@ -96,6 +98,8 @@ void ptl_peer_limit_set(struct ptl_node *node, struct ptl_span peer, uint64_t by
         limit->bytes = bytes;
         limit->sure = sure;
         if (bytes < atomic_load(&limits->least)) {
+            /* Only ever lower, until no limit is left: what is below it needs no lock, and too
+             * low a mark costs no more than that. */
             atomic_store(&limits->least, bytes);
         }
     }

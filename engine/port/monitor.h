@@ -7,8 +7,16 @@
  *                        '--- route: all observations of this shard on one other node's ports
  *
  * A DOWN fires all monitorings of its observation.  A failed link needs no message a port: each
- * shard fires the observations on that node's route.  Thread: the shard's.  Spec: design, G2, G4,
- * G5.
+ * shard fires the observations on that node's route.
+ *
+ * Its life goes through these files: monitor_api.c makes a monitoring and gives it to its shard;
+ * monitor_take.c takes those of threads, which may have to wait there; monitor.c has the target
+ * observed, and takes a monitoring back; monitor_fall.c finds, a slice a turn, whom it concerns that
+ * something has gone; fire.c tells one, or has it wait for room; notice.c and pending.c are about
+ * those that are told in the queue of their own port.  Wherever it stands, it is found by its ID and
+ * can be taken back; whoever is at work on it at that time frees it (`taken_back`).
+ *
+ * Thread: the shard's.  Spec: design, G2, G4, G5.
  */
 #pragma once
 

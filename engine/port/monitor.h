@@ -11,10 +11,10 @@
  *
  * Its life goes through these files: monitor_api.c makes a monitoring and gives it to its shard;
  * monitor_take.c takes those of threads, which may have to wait there; monitor.c has the target
- * observed, and takes a monitoring back; monitor_fall.c finds, a slice a turn, whom it concerns that
- * something has gone; fire.c tells one, or has it wait for room; notice.c and pending.c are about
- * those that are told in the queue of their own port.  Wherever it stands, it is found by its ID and
- * can be taken back; whoever is at work on it at that time frees it (`taken_back`).
+ * observed, and takes a monitoring back; monitor_fall.c finds, a slice a turn, whom it concerns
+ * that something has gone; fire.c tells one, or has it wait for room; notice.c and pending.c are
+ * about those that are told in the queue of their own port.  Wherever it stands, it is found by its
+ * ID and can be taken back; whoever is at work on it at that time frees it (`taken_back`).
  *
  * Thread: the shard's.  Spec: design, G2, G4, G5.
  */

@@ -151,7 +151,7 @@ static bool is_fit(struct ptl_shard *shard, const struct ptl_op *op)
     if (ptl_dir_kind(op) == PTL_DIR_CHANGE) {
         struct ptl_interest *interest = interest_in(shard, op);
         ptl_assert(interest != NULL); /* ptl_apply_source() has found it */
-        if (interest->state != PTL_INTEREST_FRESH) {
+        if (ptl_interest_state(shard, interest) != PTL_INTEREST_FRESH) {
             ptl_intake_warn(shard, op->node, ptl_interest_family(interest),
                             "a change before its first copy");
             return false;

@@ -62,12 +62,13 @@ enum ptl_interest_state {
 
 /* A family of the network's that is watched on this ordinary node. */
 struct ptl_interest {
-    struct ptl_interest *next, **link; /* UNASKED: on the list of those */
-    struct ptl_list held;              /* outlets that wait for its first copy */
+    struct ptl_list listed; /* UNASKED, or not: on the list of those */
+    struct ptl_list held;   /* outlets that wait for its first copy */
     uint64_t hash;
     uint32_t watchers;
-    uint8_t state; /* enum ptl_interest_state */
-    bool copied;   /* a first copy has come, from this master or an earlier one */
+    uint64_t round; /* of which `state` is: in a later one it is UNASKED */
+    uint8_t state;  /* enum ptl_interest_state */
+    bool copied;    /* a first copy has come, from this master or an earlier one */
     uint8_t family_size;
     uint8_t owner[1 + PTL_FAMILY_MAX]; /* NUL and the family: the copy's owner in the store */
 };
@@ -126,8 +127,10 @@ struct ptl_shard_directory {
 
     /* interest.c */
     struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */
-    struct ptl_interest *unasked;
+    struct ptl_list unasked, asked;
     struct ptl_untold unasked_untold; /* the master could not be asked for the first of these */
+    struct ptl_list ended;            /* in no map: their copies are still to go */
+    uint64_t interest_round;          /* grows with each master, and when there is none */
 
     /* outlet.c, outlet_follower.c */
     struct ptl_list outlets;    /* all of them */

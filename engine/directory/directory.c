@@ -171,7 +171,7 @@ uint64_t ptl_directory_work(struct ptl_shard *shard)
     ptl_replacings_work(shard);
     ptl_outlets_work(shard);
     ptl_peers_ask(shard);
-    ptl_interests_ask(shard);
+    ptl_interests_work(shard);
     ptl_questions_work(shard);
     return due;
 }
@@ -203,7 +203,7 @@ static int init(struct ptl_shard *shard)
     ptl_list_init(&directory->replacings);
     directory->replacing_units = PTL_SLICE;
     ptl_map_init(&directory->peers, shard->allocator);
-    ptl_map_init(&directory->interests, shard->allocator);
+    ptl_interests_init(shard);
     ptl_map_init(&directory->by_follower, shard->allocator);
     ptl_map_init(&directory->followers, shard->allocator);
     ptl_map_init(&directory->registrations, shard->allocator);

@@ -8,6 +8,7 @@
 #include "engine/port/send.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/node.h"
+#include "engine/shard/slice.h"
 
 static bool same_family(const void *entry, struct ptl_span family)
 {
@@ -51,38 +52,33 @@ static bool make_request(struct ptl_shard *shard, const char *word, struct ptl_s
     return packet->err == PTL_OK;
 }
 
-static void list_unasked(struct ptl_shard_directory *directory, struct ptl_interest *interest)
+enum ptl_interest_state ptl_interest_state(const struct ptl_shard *shard,
+                                           const struct ptl_interest *interest)
 {
-    ptl_assert(directory->unasked != interest);
-    interest->next = directory->unasked;
-    interest->link = &directory->unasked;
-    if (directory->unasked != NULL) {
-        directory->unasked->link = &interest->next;
-    }
-    directory->unasked = interest;
+    ptl_assert(interest->round <= shard->directory->interest_round);
+    return interest->round < shard->directory->interest_round
+               ? PTL_INTEREST_UNASKED
+               : (enum ptl_interest_state)interest->state;
 }
 
-static void unlist(struct ptl_interest *interest)
-{
-    *interest->link = interest->next;
-    if (interest->next != NULL) {
-        interest->next->link = interest->link;
-    }
-}
-
-/* Alone changes the state of one that was made; UNASKED and on the list are the same. */
-static void enter(struct ptl_shard_directory *directory, struct ptl_interest *interest,
+/* Alone changes the state of one that was made; UNASKED and on the list of those are the same. */
+static void enter(struct ptl_shard *shard, struct ptl_interest *interest,
                   enum ptl_interest_state state)
 {
-    ptl_assert(state == interest->state + 1u ||
-               (state == PTL_INTEREST_UNASKED && state != interest->state));
-    if (interest->state == PTL_INTEREST_UNASKED) {
-        unlist(interest);
-    }
+    struct ptl_shard_directory *directory = shard->directory;
+
+    ptl_assert(state == ptl_interest_state(shard, interest) + 1u);
     interest->state = (uint8_t)state;
-    if (state == PTL_INTEREST_UNASKED) {
-        list_unasked(directory, interest);
+    interest->round = directory->interest_round;
+    if (state == PTL_INTEREST_ASKED) {
+        ptl_list_remove(&interest->listed);
+        ptl_list_append(&directory->asked, &interest->listed);
     }
+}
+
+static struct ptl_interest *first_of(const struct ptl_list *list)
+{
+    return ptl_container(list->next, struct ptl_interest, listed);
 }
 
 static int ask_for(struct ptl_shard *shard, struct ptl_untold *untold,
@@ -102,39 +98,36 @@ static int ask_unasked(struct ptl_shard *shard, struct ptl_untold *untold, uint6
 {
     struct ptl_shard_directory *directory = shard->directory;
 
-    while (directory->unasked != NULL && ptl_directory_has_master(directory)) {
-        struct ptl_interest *interest = directory->unasked;
+    while (!ptl_list_empty(&directory->unasked) && ptl_directory_has_master(directory)) {
+        struct ptl_interest *interest = first_of(&directory->unasked);
         int err = *units > 0 ? ask_for(shard, untold, interest) : PTL_LATER;
         if (err < 0) {
             return err;
         }
         --*units;
-        enter(directory, interest, PTL_INTEREST_ASKED);
+        enter(shard, interest, PTL_INTEREST_ASKED);
     }
     return PTL_OK;
 }
 
-void ptl_interests_ask(struct ptl_shard *shard)
+static void ask(struct ptl_shard *shard)
 {
     struct ptl_shard_directory *directory = shard->directory;
 
-    if (directory->unasked != NULL && ptl_directory_has_master(directory) &&
+    if (!ptl_list_empty(&directory->unasked) && ptl_directory_has_master(directory) &&
         !ptl_untold_waits(&directory->unasked_untold)) {
         directory->unasked_untold.tell = ask_unasked;
         ptl_untold_tell(shard, &directory->unasked_untold);
     }
 }
 
+/* All are UNASKED from now on, however many they are. */
 void ptl_interests_again(struct ptl_shard *shard)
 {
-    struct ptl_interest *interest;
-    uint32_t at = 0;
+    struct ptl_shard_directory *directory = shard->directory;
 
-    while ((interest = ptl_map_next(&shard->directory->interests, &at)) != NULL) {
-        if (interest->state != PTL_INTEREST_UNASKED) {
-            enter(shard->directory, interest, PTL_INTEREST_UNASKED);
-        }
-    }
+    directory->interest_round++;
+    ptl_list_append_all(&directory->unasked, &directory->asked);
 }
 
 /* ---- Watchers -------------------------------------------------------------------------------- */
@@ -148,8 +141,8 @@ static void release_outlets(struct ptl_interest *interest)
 
 void ptl_interest_copied(struct ptl_shard *shard, struct ptl_interest *interest)
 {
-    if (interest->state == PTL_INTEREST_ASKED) {
-        enter(shard->directory, interest, PTL_INTEREST_FRESH);
+    if (ptl_interest_state(shard, interest) == PTL_INTEREST_ASKED) {
+        enter(shard, interest, PTL_INTEREST_FRESH);
     }
     if (!interest->copied) {
         interest->copied = true;
@@ -171,7 +164,8 @@ static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family
     interest->family_size = (uint8_t)family.size;
     memcpy(interest->owner + 1, family.bytes, family.size);
     ptl_list_init(&interest->held);
-    list_unasked(shard->directory, interest); /* UNASKED, which is 0 */
+    interest->round = shard->directory->interest_round; /* UNASKED, which is 0 */
+    ptl_list_append(&shard->directory->unasked, &interest->listed);
     ptl_map_insert(&shard->directory->interests, interest->hash, interest);
     return interest;
 }
@@ -216,39 +210,86 @@ void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
     if (interest == NULL || --interest->watchers != 0) {
         return;
     }
-    if (interest->state != PTL_INTEREST_UNASKED && ptl_directory_has_master(shard->directory)) {
+    bool asked = ptl_interest_state(shard, interest) != PTL_INTEREST_UNASKED;
+    if (asked && ptl_directory_has_master(shard->directory)) {
         leave(shard, family);
     }
-    if (interest->state == PTL_INTEREST_UNASKED) {
-        unlist(interest);
-    }
+    ptl_list_remove(&interest->listed);
     release_outlets(interest); /* of one that is about to be closed */
     drop_copy(shard, interest);
     ptl_map_remove(&shard->directory->interests, interest->hash, interest);
     ptl_free(shard->allocator, interest, sizeof(*interest));
 }
 
+/* ---- The end --------------------------------------------------------------------------------- */
+
 void ptl_interests_end(struct ptl_shard *shard)
 {
-    struct ptl_interest *interest;
-    uint32_t at = 0;
+    struct ptl_shard_directory *directory = shard->directory;
 
-    while ((interest = ptl_map_next(&shard->directory->interests, &at)) != NULL) {
-        drop_copy(shard, interest);
-        release_outlets(interest);
+    ptl_list_append_all(&directory->ended, &directory->unasked);
+    ptl_list_append_all(&directory->ended, &directory->asked);
+    ptl_map_drop(&directory->interests); /* nobody finds them any more */
+    shard->unfinished = true;
+}
+
+/* The copy of one goes.  Returns what it costs. */
+static uint32_t end_one(struct ptl_shard *shard, struct ptl_interest *interest)
+{
+    struct ptl_source source = ptl_interest_source(interest);
+    uint32_t entries = ptl_store_owner_count(shard->directory->store, source.owner);
+
+    drop_copy(shard, interest);
+    release_outlets(interest);
+    ptl_list_remove(&interest->listed);
+    ptl_free(shard->allocator, interest, sizeof(*interest));
+    return 1 + entries;
+}
+
+static void end_some(struct ptl_shard *shard)
+{
+    struct ptl_list *ended = &shard->directory->ended;
+    uint32_t units = PTL_SLICE;
+
+    while (units > 0 && !ptl_list_empty(ended)) {
+        uint32_t cost = end_one(shard, first_of(ended));
+        units -= cost < units ? cost : units;
     }
-    ptl_interests_drop(shard);
+    shard->unfinished |= !ptl_list_empty(ended);
+}
+
+void ptl_interests_work(struct ptl_shard *shard)
+{
+    end_some(shard);
+    ask(shard);
+}
+
+static void drop_list(struct ptl_shard *shard, struct ptl_list *list)
+{
+    while (!ptl_list_empty(list)) {
+        struct ptl_interest *interest = first_of(list);
+        ptl_assert(ptl_list_empty(&interest->held)); /* outlets lead to it */
+        ptl_list_remove(&interest->listed);
+        ptl_free(shard->allocator, interest, sizeof(*interest));
+    }
+}
+
+void ptl_interests_init(struct ptl_shard *shard)
+{
+    struct ptl_shard_directory *directory = shard->directory;
+
+    ptl_map_init(&directory->interests, shard->allocator);
+    ptl_list_init(&directory->unasked);
+    ptl_list_init(&directory->asked);
+    ptl_list_init(&directory->ended);
 }
 
 void ptl_interests_drop(struct ptl_shard *shard)
 {
-    struct ptl_interest *interest;
-    uint32_t at = 0;
+    struct ptl_shard_directory *directory = shard->directory;
 
-    while ((interest = ptl_map_next(&shard->directory->interests, &at)) != NULL) {
-        ptl_assert(ptl_list_empty(&interest->held)); /* outlets lead to it */
-        ptl_free(shard->allocator, interest, sizeof(*interest));
-    }
-    ptl_map_drop(&shard->directory->interests);
-    shard->directory->unasked = NULL;
+    drop_list(shard, &directory->unasked);
+    drop_list(shard, &directory->asked);
+    drop_list(shard, &directory->ended);
+    ptl_map_drop(&directory->interests);
 }

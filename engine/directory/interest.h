@@ -23,16 +23,21 @@ struct ptl_span ptl_interest_family(const struct ptl_interest *interest);
 /* What the copy is in the store: an owner of its own. */
 struct ptl_source ptl_interest_source(const struct ptl_interest *interest);
 
+enum ptl_interest_state ptl_interest_state(const struct ptl_shard *shard,
+                                           const struct ptl_interest *interest);
+
 /* A first copy has come, from our present master: watchers that waited for it are told. */
 void ptl_interest_copied(struct ptl_shard *shard, struct ptl_interest *interest);
 
-/* There is another master: ask it for everything. */
+/* There is another master, or none: it will be asked for everything, some a turn. */
 void ptl_interests_again(struct ptl_shard *shard);
 
-/* We are global now: the copies go. */
+/* We are global now: the copies go, some a turn. */
 void ptl_interests_end(struct ptl_shard *shard);
 
-/* A step of the turn: have the master asked for what it was not yet, as there is room. */
-void ptl_interests_ask(struct ptl_shard *shard);
+/* A step of the turn: have the master asked for what it was not yet, as there is room; let some
+ * copies go. */
+void ptl_interests_work(struct ptl_shard *shard);
 
+void ptl_interests_init(struct ptl_shard *shard);
 void ptl_interests_drop(struct ptl_shard *shard);

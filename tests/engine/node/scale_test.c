@@ -25,12 +25,13 @@
 
 static char silent_address[32];
 
-static struct ptl_node *make(unsigned shards)
+static struct ptl_node *make_as(unsigned shards, bool ordinary)
 {
     struct ptl_node_options options = witness_options("rain");
     struct ptl_node *node;
 
     options.shards = shards;
+    options.ordinary = ordinary;
     options.inbox_room = options.link_room = (size_t)1 << 30;
     options.log_level = PTL_LOG_ERROR;
     options.handshake_ms = 600000;
@@ -42,6 +43,11 @@ static struct ptl_node *make(unsigned shards)
     assert_int_equal(ptl_node_learn(node, ptl_span_text("snow"), silent_address), 0);
     assert_int_equal(ptl_node_learn(node, ptl_span_text("hail"), silent_address), 0);
     return node;
+}
+
+static struct ptl_node *make(unsigned shards)
+{
+    return make_as(shards, false);
 }
 
 /* One turn of each shard that wants one.  Returns whether any did. */
@@ -602,20 +608,20 @@ static void take_owned(struct ptl_node *node, const char *peer, int attachment, 
     post_of(node, peer, PTL_DIR_OWNED, &writer);
 }
 
-static uint32_t entries_of_snow(const struct ptl_node *node)
+static uint32_t entries_of(const struct ptl_node *node, const char *owner)
 {
-    return ptl_store_owner_count(node->shards[0].directory->store, ptl_span_text("snow"));
+    return ptl_store_owner_count(node->shards[0].directory->store, ptl_span_text(owner));
 }
 
 /* Turn until snow has so many entries; no turn makes many more or less of them. */
 static void turn_until_snow_has(struct ptl_node *node, uint32_t count)
 {
-    uint32_t before, now = entries_of_snow(node);
+    uint32_t before, now = entries_of(node, "snow");
 
     do {
         before = now;
         assert_true(turn_all(node) || now == count);
-        now = entries_of_snow(node);
+        now = entries_of(node, "snow");
         assert_true((now > before ? now - before : before - now) <= TURN_MAX);
     } while (now != count);
 }
@@ -670,15 +676,15 @@ static void long_updates_of_owners_are_taken_slice_by_slice(void **state)
     turn_until_snow_has(node, 0);
     settle(node);
     take_owned(node, "hail", 1, MANY, 0);
-    while (entries_of_snow(node) == 0) {
+    while (entries_of(node, "snow") == 0) {
         turn_all(node);
     }
     take_owner(node, "rime", 2); /* which counts more, in the midst of it */
     settle(node);
-    assert_int_equal(entries_of_snow(node), 0);
+    assert_int_equal(entries_of(node, "snow"), 0);
     take_owned(node, "rime", 2, 2, 0);
     settle(node);
-    assert_int_equal(entries_of_snow(node), 2);
+    assert_int_equal(entries_of(node, "snow"), 2);
     ptl_node_crash(node);
 }
 
@@ -697,17 +703,12 @@ static void long_update_that_contradicts_itself_is_compared_slice_by_slice(void 
         turns++;
     }
     assert_true(turns >= 2 * MANY / TURN_MAX); /* all that is set, twice */
-    assert_int_equal(entries_of_snow(node), 1);
+    assert_int_equal(entries_of(node, "snow"), 1);
     take_update(node, MANY, MANY);
     for (unsigned i = 0; i < turns * 3 / 4; i++) {
         turn_all(node);
     }
     ptl_node_crash(node); /* while it compares */
-}
-
-static uint32_t own_entries(const struct ptl_node *node)
-{
-    return ptl_store_owner_count(node->shards[0].directory->store, ptl_directory_self(&node->self));
 }
 
 /* A walk over what the port has, with each family, would take longer than any test may. */
@@ -719,7 +720,7 @@ static void port_in_100000_families_enters_and_changes_each_at_once(void **state
 
     (void)state;
     settle(node);
-    uint32_t before = own_entries(node);
+    uint32_t before = entries_of(node, "rain");
     for (int value = 0; value < 2; value++) {
         struct ptl_msg *msg;
         assert_int_equal(ptl_msg_make(node, &msg, "i", value), 0);
@@ -732,11 +733,11 @@ static void port_in_100000_families_enters_and_changes_each_at_once(void **state
         }
         ptl_msg_free(msg);
         settle(node);
-        assert_int_equal(own_entries(node), before + MANY);
+        assert_int_equal(entries_of(node, "rain"), before + MANY);
     }
     assert_int_equal(ptl_kill(node, &port, NULL), 0);
     settle(node);
-    assert_int_equal(own_entries(node), before);
+    assert_int_equal(entries_of(node, "rain"), before);
     assert_int_equal(node->shards[0].directory->registrations.count, 0);
     ptl_node_crash(node);
 }
@@ -783,6 +784,73 @@ static void watchers_that_take_nothing_are_tried_some_a_turn(void **state)
     ptl_node_crash(node);
 }
 
+/* ---- Families of the network that are watched ------------------------------------------------ */
+
+static uint32_t length(const struct ptl_list *list)
+{
+    uint32_t count = 0;
+
+    for (const struct ptl_list *at = list->next; at != list; at = at->next, count++) {
+    }
+    return count;
+}
+
+/* A list gets to this length, and no turn changes it by more than two slices. */
+static void turn_until_long(struct ptl_node *node, const struct ptl_list *list, uint32_t count)
+{
+    uint32_t before, now = length(list);
+
+    do {
+        before = now;
+        ptl_node_turn(node, 0); /* or it waits for room in its ring */
+        now = length(list);
+        assert_true((now > before ? now - before : before - now) <= TURN_MAX);
+    } while (now != count);
+}
+
+static void take_role(struct ptl_node *node, enum ptl_directory_op kind, const char *master,
+                      uint64_t number)
+{
+    struct ptl_dir_words words = {.kind = kind, .attachment = {.number = number}};
+    struct ptl_op op = ptl_dir_say(&words);
+
+    op.node = ptl_span_text(master);
+    assert_int_equal(ptl_shard_post(&node->shards[0], 0, &op, true), 0);
+    node->shards[0].unfinished = true;
+}
+
+/* They are asked for at each master anew, and end when this node is global. */
+static void families_of_100000_watches_change_masters_slice_by_slice(void **state)
+{
+    struct ptl_node *node = make_as(1, true);
+    struct ptl_shard_directory *directory = node->shards[0].directory;
+    char family[16];
+
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(family, sizeof family, "fam%u", i);
+        assert_int_equal(ptl_db_watch(node, family, count_change, NULL, NULL), 0);
+    }
+    while (length(&directory->unasked) < MANY) {
+        assert_true(turn_all(node));
+    }
+    take_role(node, PTL_DIR_MASTER, "snow", 1000000);
+    turn_until_long(node, &directory->asked, MANY);
+    take_role(node, PTL_DIR_MASTER, "hail", 1000001);
+    while (length(&directory->asked) == MANY) {
+        turn_all(node); /* in one step, all are to be asked for once more */
+    }
+    assert_true(length(&directory->asked) <= TURN_MAX);
+    turn_until_long(node, &directory->asked, MANY);
+    take_role(node, PTL_DIR_GLOBAL, "", 0);
+    while (length(&directory->asked) != 0) {
+        turn_all(node);
+    }
+    assert_true(length(&directory->ended) >= MANY - TURN_MAX);
+    turn_until_long(node, &directory->ended, 0);
+    ptl_node_crash(node);
+}
+
 /* ---- The end -------------------------------------------------------------------------------- */
 
 /* A walk that began again for each of them would take longer than any test may. */
@@ -820,6 +888,7 @@ int main(int argc, char **argv)
         WITNESSED(long_updates_are_taken_slice_by_slice),
         WITNESSED(port_in_100000_families_enters_and_changes_each_at_once),
         WITNESSED(watchers_that_take_nothing_are_tried_some_a_turn),
+        WITNESSED(families_of_100000_watches_change_masters_slice_by_slice),
         WITNESSED(long_updates_of_owners_are_taken_slice_by_slice),
         WITNESSED(long_update_that_contradicts_itself_is_compared_slice_by_slice),
         WITNESSED(node_with_half_a_million_monitors_stops_at_once),

@@ -34,9 +34,9 @@ enum state {
 #define ALL_BYTES(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 /*
- * The high bit of each byte that is zero.  One less makes such a byte 0xff; `~word` leaves out those
- * whose high bit was set before.  What a zero byte borrows from the byte above may make that look
- * zero, too: so bits above the first such byte may be wrong.
+ * The high bit of each byte that is zero.  One less makes such a byte 0xff; `~word` leaves out
+ * those whose high bit was set before.  What a zero byte borrows from the byte above may make that
+ * look zero, too: so bits above the first such byte may be wrong.
  */
 static uint64_t zero_bytes(uint64_t word)
 {

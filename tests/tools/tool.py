@@ -20,13 +20,14 @@ READY = re.compile(r"^portolan: ready node=(\S+) addresses=(\S+) shards=(\d+)\n$
 
 
 class Node:
-    """A running node.  Its ready line has been read.  `files`: its soft and hard limit of these."""
+    """A running node.  Its ready line has been read.  `files`: its soft and hard limit of these;
+    `command`: another program than the one under test."""
 
-    def __init__(self, home, *arguments, env=None, files=None):
+    def __init__(self, home, *arguments, env=None, files=None, command=PORTOLAN):
         self.home = home
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [PORTOLAN, "run", "--log", "debug", *arguments],
+            [command, "run", "--log", "debug", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True,
             env=environment(home, env),
             preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files)),
@@ -81,12 +82,12 @@ class ToolTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.home = folder.name
 
-    def node(self, *arguments, env=None):
+    def node(self, *arguments, env=None, command=PORTOLAN):
         if "--bind" not in arguments:
             arguments += ("--bind", "127.0.0.1:0")
         if "--shards" not in arguments:
             arguments += ("--shards", "2")
-        node = Node(self.home, *arguments, env=env)
+        node = Node(self.home, *arguments, env=env, command=command)
         self.addCleanup(self.end_node, node)
         return node
 

@@ -4,6 +4,7 @@
 #include "tools/bench/help.h"
 #include "tools/bench/join.h"
 #include "tools/bench/report.h"
+#include "tools/bench/verify.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -88,9 +89,14 @@ int ptl_command_bench(int argc, char **argv)
 {
     struct ptl_bench_options options;
     int server = find_word(argc, argv, "--server");
+    int verify = find_word(argc, argv, "--verify");
+    char pattern[] = "verify";
 
     if (server > 0) {
         return serve(argc, argv, server);
+    }
+    if (verify > 0) {
+        argv[verify] = pattern; /* a pattern like any other, if a special one */
     }
     int code = ptl_bench_options_parse(argc, argv, &options);
     if (code != PTL_EXIT_OK) {
@@ -99,5 +105,6 @@ int ptl_command_bench(int argc, char **argv)
     if (options.common.help) {
         return ptl_bench_help() ? PTL_EXIT_OK : PTL_EXIT_OTHER;
     }
-    return load_and_report(&options);
+    return options.pattern->deed == PTL_BENCH_VERIFY ? ptl_bench_verify(&options)
+                                                     : load_and_report(&options);
 }

@@ -25,7 +25,7 @@ static const char load_options[] =
     "                       stalls the system shows in every percentile\n"
     "  --arrivals A         with --rate: constant, or poisson           [constant]\n"
     "  --size BYTES         of a message; or a mix by weights, 16:90,1024:9,65536:1   [16]\n"
-    "  --ports N            pairs of ports                              [1]\n"
+    "  --ports N            pairs of ports                              [1; verify: 8]\n"
     "  --entries N          db-set, db-watch, join: entries of the database  [1000]\n"
     "  --hops N             ring: ports that a message goes through     [a port of each target;\n"
     "                                                                   3 of a single one]\n"
@@ -36,6 +36,8 @@ static const char load_options[] =
     "  --warm-up TIME       before anything is measured: 1, 200ms, 1m   [1]\n"
     "  --duration TIME      what is measured                            [10]\n"
     "  --random-seed N      repeats the draws of sizes and arrivals     [1]\n"
+    "  --cut-every TIME     verify: a connection is cut with what is under way, 0: none  [1]\n"
+    "  --kill-every N       verify: a port there is killed after so many messages, 0: none  [500]\n"
     "  --stall TIME         one handler of the other end sleeps so long, a second at most, to see\n"
     "                       that it shows\n"
     "to whom\n"
@@ -90,6 +92,27 @@ static const char meaning[] =
     "  5  messages were lost or reordered, or anything else\n"
     "  130, 143  ended by SIGINT or SIGTERM, after the summary\n";
 
+static const char verifying[] =
+    "\n"
+    "verify: ports here send rows of numbered messages to ports that they spawn at the targets, "
+    "at\n"
+    "5000 a second unless --rate or --in-flight says otherwise; kill them, and spawn new ones; "
+    "and\n"
+    "the connections to --seed go through a proxy in this process that cuts them.  Whatever the\n"
+    "network goes through meanwhile, these must hold, or the exit code is 5 and it is told which\n"
+    "did not:\n"
+    "  lost            messages were lost while no monitor told, or came after others\n"
+    "  reordered, repeated, changed\n"
+    "                  of one port to one port, as sent\n"
+    "  stale           sent before a failure that a monitor told of, and came behind that\n"
+    "  monitor_silent  a port was killed, and its monitor did not fire within --timeout\n"
+    "  monitor_twice\n"
+    "  last_words      a port's death was told before what it had said\n"
+    "keys of --json: seconds, sent, received (came back), lost_and_told, fired (monitors), kills,\n"
+    "  failures (of links, as monitors told), cuts, absent (ports that found nobody at the end: "
+    "exit\n"
+    "  code 3), findings (an object of the above), first (of them, in words), exit\n";
+
 bool ptl_bench_help(void)
 {
     const struct ptl_bench_pattern *pattern;
@@ -100,5 +123,6 @@ bool ptl_bench_help(void)
     }
     fputs(load_options, stdout);
     fputs(meaning, stdout);
+    fputs(verifying, stdout);
     return fflush(stdout) == 0 && !ferror(stdout);
 }

@@ -170,22 +170,41 @@ static int open_world(struct ptl_bench_load *load)
                : ptl_complain(PTL_EXIT_OTHER, "no more files may be opened: %s", strerror(errno));
 }
 
-int ptl_bench_load_open(struct ptl_bench_load *load, const struct ptl_bench_options *options)
+typedef int step_fn(struct ptl_bench_load *load);
+
+static int take_steps(struct ptl_bench_load *load, step_fn *const steps[])
 {
-    static int (*const steps[])(struct ptl_bench_load *) = {
-        open_world,           start_links, find_targets,
-        ptl_bench_lanes_make, begin_run,   ptl_bench_streams_open,
-        watch_targets,
-    };
     int code = PTL_EXIT_OK;
+
+    for (size_t i = 0; code == PTL_EXIT_OK && steps[i]; i++) {
+        code = steps[i](load);
+    }
+    return code;
+}
+
+int ptl_bench_load_reach(struct ptl_bench_load *load, const struct ptl_bench_options *options,
+                         const struct ptl_list *seeds)
+{
+    static step_fn *const steps[] = {start_links, find_targets, NULL};
 
     *load = (struct ptl_bench_load){.options = options, .signals = -1, .event = -1};
     pthread_mutex_init(&load->lock, NULL);
     ptl_journal_init(&load->journal, options->common.log);
-    for (size_t i = 0; code == PTL_EXIT_OK && i < sizeof steps / sizeof steps[0]; i++) {
-        code = steps[i](load);
+    int code = open_world(load);
+    if (seeds) {
+        load->seeds = *seeds;
     }
-    return code;
+    return code == PTL_EXIT_OK ? take_steps(load, steps) : code;
+}
+
+int ptl_bench_load_open(struct ptl_bench_load *load, const struct ptl_bench_options *options)
+{
+    static step_fn *const steps[] = {
+        ptl_bench_lanes_make, begin_run, ptl_bench_streams_open, watch_targets, NULL,
+    };
+    int code = ptl_bench_load_reach(load, options, NULL);
+
+    return code == PTL_EXIT_OK ? take_steps(load, steps) : code;
 }
 
 void ptl_bench_load_stop(struct ptl_bench_load *load)

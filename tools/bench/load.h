@@ -40,6 +40,13 @@ struct ptl_bench_load {
  */
 int ptl_bench_load_open(struct ptl_bench_load *load, const struct ptl_bench_options *options);
 
+/*
+ * The first half of it: our nodes, linked, and the targets found; by way of the addresses `seeds`
+ * instead of those of the options, unless it is NULL.  Returns, owns: the same.
+ */
+int ptl_bench_load_reach(struct ptl_bench_load *load, const struct ptl_bench_options *options,
+                         const struct ptl_list *seeds);
+
 /* End the run at the targets and stop all nodes: from here on lanes are the main thread's. */
 void ptl_bench_load_stop(struct ptl_bench_load *load);
 

@@ -10,6 +10,8 @@
 #define MESSAGE_BYTES_MAX ((size_t)64 << 20) /* where --max-message is not given */
 #define MESSAGE_EXTRA ((size_t)300)          /* bytes around those asked for, at most */
 
+#define PORTS_VERIFIED 8
+
 /* ---- One value each ------------------------------------------------------------------------ */
 
 /* Take the text behind an option; complains of what makes no sense. */
@@ -48,6 +50,11 @@ static int take_in_flight(const char *option, const char *text, void *place)
 static int take_hops(const char *option, const char *text, void *place)
 {
     return take_count(option, text, 1, 1000, place);
+}
+
+static int take_kill_every(const char *option, const char *text, void *place)
+{
+    return take_count(option, text, 0, UINT32_MAX, place);
 }
 
 static int take_seed(const char *option, const char *text, void *place)
@@ -136,6 +143,15 @@ static int take_stall(const char *option, const char *text, void *place)
     return take_time(option, text, 1e6, 1e9, place);
 }
 
+/* Below a tenth of a second no link would stand long enough to carry much. */
+static int take_cut_every(const char *option, const char *text, void *place)
+{
+    int64_t *every_ns = place;
+
+    *every_ns = 0;
+    return strcmp(text, "0") == 0 ? PTL_EXIT_OK : take_time(option, text, 1e8, 3600e9, place);
+}
+
 static int take_arrivals(const char *option, const char *text, void *place)
 {
     bool *poisson = place;
@@ -199,6 +215,8 @@ static const struct own_option {
     {"--duration", take_duration, PLACE(duration_ns)},
     {"--warm-up", take_warm_up, PLACE(warm_up_ns)},
     {"--stall", take_stall, PLACE(stall_ns)},
+    {"--cut-every", take_cut_every, PLACE(cut_every_ns)},
+    {"--kill-every", take_kill_every, PLACE(kill_every)},
     {"--random-seed", take_seed, PLACE(random_seed)},
 };
 
@@ -267,13 +285,22 @@ uint32_t ptl_bench_options_streams(const struct ptl_bench_options *options)
     return (uint32_t)(options->pattern->has_keys ? options->entries : options->ports);
 }
 
+/* What is not said: some ports to verify, else one. */
+static void set_ports(struct ptl_bench_options *options)
+{
+    if (options->ports == 0) {
+        options->ports = options->pattern->deed == PTL_BENCH_VERIFY ? PORTS_VERIFIED : 1;
+    }
+}
+
 /* What is not said: one message a port at least, one port a target. */
 static void set_defaults(struct ptl_bench_options *options)
 {
     uint64_t usual = options->pattern->in_flight;
     uint64_t ports = options->pattern->has_keys ? 1 : options->ports;
 
-    if (options->in_flight == 0 && options->rate == 0) {
+    if (options->in_flight == 0 && options->rate == 0 &&
+        options->pattern->deed != PTL_BENCH_VERIFY) { /* which has a rate of its own */
         options->in_flight = usual > ports ? usual : ports;
     }
     if (!options->pattern->has_hops) {
@@ -306,6 +333,9 @@ static int check(const struct ptl_bench_options *options)
     if (options->pattern->deed == PTL_BENCH_JOIN && options->rate > 0) {
         return ptl_complain(PTL_EXIT_USAGE, "join takes no --rate: one node joins after the other");
     }
+    if (options->pattern->deed == PTL_BENCH_VERIFY && options->links > PTL_LIST_MAX) {
+        return ptl_complain(PTL_EXIT_USAGE, "--links takes %d at most to verify", PTL_LIST_MAX);
+    }
     if (options->links > ptl_bench_options_streams(options)) {
         return ptl_complain(PTL_EXIT_USAGE, "--links %llu takes as many --ports at least",
                             (unsigned long long)options->links);
@@ -319,12 +349,13 @@ static int check(const struct ptl_bench_options *options)
 int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *options)
 {
     *options = (struct ptl_bench_options){
-        .ports = 1,
         .links = 1,
         .entries = 1000,
         .bulk_in_flight = 1,
         .duration_ns = 10000000000,
         .warm_up_ns = 1000000000,
+        .cut_every_ns = 1000000000,
+        .kill_every = 500,
         .random_seed = 1,
     };
     (void)ptl_bench_sizes_parse("16", &options->sizes);
@@ -339,6 +370,7 @@ int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *opt
     }
     code = take_pattern(options);
     if (code == PTL_EXIT_OK) {
+        set_ports(options);
         code = check(options);
     }
     if (code == PTL_EXIT_OK) {

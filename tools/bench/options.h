@@ -26,6 +26,8 @@ struct ptl_bench_options {
     int64_t duration_ns;     /* what is measured */
     int64_t warm_up_ns;      /* before it */
     int64_t stall_ns;        /* a handler there sleeps once for so long; 0: none does */
+    int64_t cut_every_ns;    /* verify: a connection is cut so often; 0: never */
+    uint64_t kill_every;     /* verify: a port is killed after so many messages; 0: never */
     uint64_t random_seed;
 };
 

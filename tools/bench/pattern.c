@@ -75,6 +75,13 @@ static const struct ptl_bench_pattern patterns[] = {
         .in_flight = 1,
         .has_keys = true,
     },
+    {
+        .name = "verify",
+        .what =
+            "the same as --verify: do order and monitors hold while links are cut and ports die?",
+        .worker = PTL_BENCH_NOBODY,
+        .deed = PTL_BENCH_VERIFY,
+    },
 };
 
 const struct ptl_bench_pattern *ptl_bench_pattern_at(unsigned index)

@@ -21,6 +21,7 @@ enum ptl_bench_deed {
     PTL_BENCH_SET_ASK, /* the same, and asks for it, which is the acknowledgement */
     PTL_BENCH_CHURN,   /* spawns a port there, monitors and kills it, and is told */
     PTL_BENCH_JOIN,    /* there are no streams: see tools/bench/join.h */
+    PTL_BENCH_VERIFY,  /* nor here: see tools/bench/verify.h */
 };
 
 struct ptl_bench_pattern {

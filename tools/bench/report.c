@@ -1,5 +1,7 @@
 #include "tools/bench/report.h"
 
+#include "tools/bench/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -141,36 +143,10 @@ bool ptl_bench_report_text(const struct ptl_bench_options *options,
 
 /* ---- For programs --------------------------------------------------------------------------- */
 
-static void json_text(const char *name, const char *text)
-{
-    printf("\"%s\":\"", name);
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '"' || byte == '\\') {
-            printf("\\%c", byte);
-        } else if (byte < 0x20) {
-            printf("\\u%04x", byte);
-        } else {
-            putchar(byte);
-        }
-    }
-    printf("\",");
-}
-
-static void json_count(const char *name, uint64_t count)
-{
-    printf("\"%s\":%llu,", name, (unsigned long long)count);
-}
-
-static void json_real(const char *name, double value)
-{
-    printf("\"%s\":%.3f,", name, value);
-}
-
 static void json_known(const char *name, double value)
 {
     if (value >= 0) {
-        json_real(name, value);
+        ptl_bench_json_real(name, value);
     } else {
         printf("\"%s\":null,", name);
     }
@@ -179,55 +155,55 @@ static void json_known(const char *name, double value)
 static void json_times(const char *name, const struct ptl_histogram *histogram)
 {
     printf("\"%s\":{", name);
-    json_count("count", histogram->count);
-    json_count("min", (uint64_t)histogram->min_ns);
-    json_real("mean", ptl_histogram_mean(histogram));
+    ptl_bench_json_count("count", histogram->count);
+    ptl_bench_json_count("min", (uint64_t)histogram->min_ns);
+    ptl_bench_json_real("mean", ptl_histogram_mean(histogram));
     for (size_t i = 0; i < PERCENTILES; i++) {
-        json_count(percentiles[i].name,
-                   (uint64_t)ptl_histogram_percentile(histogram, percentiles[i].percent));
+        ptl_bench_json_count(percentiles[i].name,
+                             (uint64_t)ptl_histogram_percentile(histogram, percentiles[i].percent));
     }
     printf("\"max\":%lld},", (long long)histogram->max_ns);
 }
 
 static void json_options(const struct ptl_bench_options *options)
 {
-    json_text("pattern", options->pattern->name);
-    json_text("loop", options->rate > 0 ? "open" : "closed");
-    json_count("ports", options->ports);
-    json_count("links", options->links);
+    ptl_bench_json_text("pattern", options->pattern->name);
+    ptl_bench_json_text("loop", options->rate > 0 ? "open" : "closed");
+    ptl_bench_json_count("ports", options->ports);
+    ptl_bench_json_count("links", options->links);
     if (options->pattern->has_keys) {
-        json_count("entries", options->entries);
+        ptl_bench_json_count("entries", options->entries);
     }
     if (options->pattern->has_hops) {
-        json_count("hops", options->hops);
+        ptl_bench_json_count("hops", options->hops);
     }
     if (options->rate > 0) {
-        json_real("rate_wanted", options->rate);
-        json_text("arrivals", options->poisson ? "poisson" : "constant");
+        ptl_bench_json_real("rate_wanted", options->rate);
+        ptl_bench_json_text("arrivals", options->poisson ? "poisson" : "constant");
     } else {
-        json_count("in_flight", options->in_flight);
+        ptl_bench_json_count("in_flight", options->in_flight);
     }
-    json_count("random_seed", options->random_seed);
+    ptl_bench_json_count("random_seed", options->random_seed);
 }
 
 static void json_counts(const struct ptl_bench_result *result)
 {
     const struct ptl_bench_counts *counts = &result->counts;
 
-    json_count("messages", counts->measured);
-    json_real("rate", ptl_bench_result_rate(result));
-    json_real("bytes_per_second", ptl_bench_result_bytes(result));
-    json_count("sent", counts->sent);
-    json_count("acknowledged", counts->acked);
+    ptl_bench_json_count("messages", counts->measured);
+    ptl_bench_json_real("rate", ptl_bench_result_rate(result));
+    ptl_bench_json_real("bytes_per_second", ptl_bench_result_bytes(result));
+    ptl_bench_json_count("sent", counts->sent);
+    ptl_bench_json_count("acknowledged", counts->acked);
     if (result->last.is_known && result->hops > 0) {
-        json_count("received", result->last.there.messages);
+        ptl_bench_json_count("received", result->last.there.messages);
     } else {
         printf("\"received\":null,");
     }
-    json_count("lost", ptl_bench_result_lost(result));
-    json_count("reordered", ptl_bench_result_reordered(result));
-    json_count("refused", counts->refused);
-    json_count("unsent", counts->unsent);
+    ptl_bench_json_count("lost", ptl_bench_result_lost(result));
+    ptl_bench_json_count("reordered", ptl_bench_result_reordered(result));
+    ptl_bench_json_count("refused", counts->refused);
+    ptl_bench_json_count("unsent", counts->unsent);
 }
 
 static void json_bulk(const struct ptl_bench_result *result)
@@ -236,10 +212,10 @@ static void json_bulk(const struct ptl_bench_result *result)
     double seconds = result->seconds > 0 ? result->seconds : 1;
 
     printf("\"bulk\":{");
-    json_count("messages", bulk->measured);
-    json_real("bytes_per_second", (double)bulk->measured_bytes / seconds);
-    json_count("sent", bulk->sent);
-    json_count("acknowledged", bulk->acked);
+    ptl_bench_json_count("messages", bulk->measured);
+    ptl_bench_json_real("bytes_per_second", (double)bulk->measured_bytes / seconds);
+    ptl_bench_json_count("sent", bulk->sent);
+    ptl_bench_json_count("acknowledged", bulk->acked);
     json_times("latency_ns", &result->bulk_latency);
     printf("\"refused\":%llu},", (unsigned long long)bulk->refused);
 }
@@ -249,7 +225,7 @@ bool ptl_bench_report_json(const struct ptl_bench_options *options,
 {
     printf("{");
     json_options(options);
-    json_real("seconds", result->seconds);
+    ptl_bench_json_real("seconds", result->seconds);
     json_counts(result);
     json_times("latency_ns", &result->latency);
     if (options->rate > 0) {
@@ -260,7 +236,7 @@ bool ptl_bench_report_json(const struct ptl_bench_options *options,
     }
     json_known("cpu_ns_here", ptl_bench_result_cpu_here(result));
     json_known("cpu_ns_there", ptl_bench_result_cpu_there(result));
-    json_text("ending", result->reason[0] != '\0' ? result->reason : "done");
+    ptl_bench_json_text("ending", result->reason[0] != '\0' ? result->reason : "done");
     printf("\"exit\":%d}\n", ptl_bench_verdict(options, result));
     return fflush(stdout) == 0 && !ferror(stdout);
 }

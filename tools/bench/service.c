@@ -1,6 +1,7 @@
 #include "tools/bench/service.h"
 
 #include "tools/bench/clock.h"
+#include "tools/bench/echo.h"
 #include "tools/bench/hub.h"
 #include "tools/bench/mark.h"
 #include "tools/bench/words.h"
@@ -424,5 +425,8 @@ int ptl_bench_service_start(struct ptl_node *node, struct ptl_journal *journal)
         return err;
     }
     err = ptl_bench_mortals_register(node);
+    if (err == 0) {
+        err = ptl_bench_echo_register(node);
+    }
     return err < 0 ? err : ptl_db_register(node, PTL_BENCH_SERVICE, &port, NULL);
 }

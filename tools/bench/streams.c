@@ -25,6 +25,7 @@ static const struct ptl_bench_means *means_of(const struct ptl_bench_pattern *pa
         return &ptl_bench_churn;
     case PTL_BENCH_SEND:
     case PTL_BENCH_JOIN:
+    case PTL_BENCH_VERIFY:
         break;
     }
     return &ptl_bench_messages;

@@ -1,0 +1,93 @@
+/*
+ * tests/tools/bench/planted.c - a portolan whose links do wrong now and then, to see that
+ * `portolan bench --verify` finds it.
+ *
+ * The linker puts __wrap_ptl_outbox_packet() before the engine's own function, through which
+ * whatever a link sends goes.  The environment says what is wrong:
+ *   PTL_PLANT=drop      a message for a port is not sent
+ *   PTL_PLANT=swap      two messages in a row for the same port change places
+ *   PTL_PLANT=silence   the death of a port is not told to whoever monitors it
+ * For a node of one shard: what it remembers has no lock.
+ */
+#include "engine/link/outbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EVERY 300 /* messages */
+#define EVERY_DEATH 3
+#define HELD_MAX 4096
+
+int __real_ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
+                             struct ptl_span name, struct ptl_span body, uint32_t count,
+                             const struct ptl_msg *whole);
+int __wrap_ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
+                             struct ptl_span name, struct ptl_span body, uint32_t count,
+                             const struct ptl_msg *whole);
+
+/* A message that waits for the next one to overtake it. */
+static struct {
+    struct ptl_outbox *outbox; /* NULL: none waits */
+    uint8_t name[PTL_PORT_ID_MAX];
+    uint8_t body[HELD_MAX];
+    struct ptl_span name_span, body_span;
+    uint32_t count;
+} held;
+
+static bool is_planted(const char *what)
+{
+    const char *plant = getenv("PTL_PLANT");
+
+    return plant != NULL && strcmp(plant, what) == 0;
+}
+
+static bool is_death(struct ptl_span name, struct ptl_span body)
+{
+    static const char word[] = "\x44kil0";
+
+    return name.size == 0 && body.size > strlen(word) &&
+           memcmp(body.bytes, word, strlen(word)) == 0;
+}
+
+static bool hold(struct ptl_outbox *outbox, struct ptl_span name, struct ptl_span body,
+                 uint32_t count)
+{
+    if (name.size > sizeof held.name || body.size > sizeof held.body) {
+        return false;
+    }
+    memcpy(held.name, name.bytes, name.size);
+    memcpy(held.body, body.bytes, body.size);
+    held.name_span = ptl_span(held.name, name.size);
+    held.body_span = ptl_span(held.body, body.size);
+    held.count = count;
+    held.outbox = outbox;
+    return true;
+}
+
+int __wrap_ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
+                             struct ptl_span name, struct ptl_span body, uint32_t count,
+                             const struct ptl_msg *whole)
+{
+    static unsigned messages, deaths;
+
+    if (name.size > 0) {
+        messages++;
+    }
+    if (is_planted("silence") && is_death(name, body) && ++deaths % EVERY_DEATH == 0) {
+        return PTL_OK;
+    }
+    if (is_planted("drop") && name.size > 0 && messages % EVERY == 0) {
+        return PTL_OK;
+    }
+    if (is_planted("swap") && name.size > 0 && messages % EVERY == 0 && held.outbox == NULL &&
+        hold(outbox, name, body, count)) {
+        return PTL_OK;
+    }
+    int err = __real_ptl_outbox_packet(outbox, framing, name, body, count, whole);
+    if (err == PTL_OK && held.outbox == outbox && ptl_span_equal(name, held.name_span)) {
+        held.outbox = NULL;
+        err = __real_ptl_outbox_packet(outbox, framing, held.name_span, held.body_span, held.count,
+                                       NULL);
+    }
+    return err;
+}

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Drives `portolan bench --verify` at nodes that do right, that die meanwhile, and that do wrong."""
+
+import json
+import os
+import signal
+import sys
+import time
+import unittest
+
+sys.dont_write_bytecode = True  # a test leaves nothing in the sources
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from tool import PORTOLAN, SLOW, ToolTest, unused_address
+
+PLANTED = os.path.join(os.path.dirname(PORTOLAN), "tests", "portolan_planted")
+
+
+class VerifyTest(ToolTest):
+    def target(self, *arguments, **more):
+        return self.node("--node", "rain", "--service", "bench", *arguments, **more)
+
+    def start_verifying(self, address, *arguments):
+        """One that has begun."""
+        process = self.start("bench", "--verify", "--seed", address, "--json", "--log", "info",
+                             *arguments)
+        for line in process.stderr:
+            if "measuring" in line:
+                return process
+        self.fail(f"it ended before: {process.wait()}")
+
+    def verify(self, node, *arguments, code=0, timeout=20 * SLOW):
+        got, out, err = self.run_tool("bench", "--verify", "--seed", node.address, "--json",
+                                      "--timeout", str(timeout), *arguments)
+        self.assertEqual(got, code, out + err)
+        self.assertEqual(err, "")
+        result = json.loads(out)
+        self.assertEqual(result["exit"], code)
+        return result
+
+    def assert_kept(self, result):
+        self.assertEqual(sum(result["findings"].values()), 0, result)
+        self.assertEqual(result["absent"], 0, result)
+        self.assertEqual(result["sent"], result["received"] + result["lost_and_told"], result)
+        self.assertGreater(result["received"], 100, result)
+
+
+class RightTest(VerifyTest):
+    def test_node_that_does_right_is_found_right_while_ports_are_killed_and_links_cut(self):
+        for shards in "1", "2":
+            with self.subTest(shards=shards):
+                node = self.target("--shards", shards)
+                result = self.verify(node, "--duration", "3", "--cut-every", "300ms",
+                                     "--kill-every", "100", "--shards", "2", "--links", "2")
+                self.assert_kept(result)
+                self.assertGreater(result["kills"], 10, result)
+                self.assertGreater(result["cuts"], 1, result)
+                self.assertGreater(result["failures"], result["cuts"], result)
+
+    def test_full_load_of_every_size_in_both_framings_is_found_right(self):
+        node = self.target()
+        for framing in "cbor", "json":
+            with self.subTest(framing=framing):
+                self.assert_kept(self.verify(node, "--duration", "2", "--in-flight", "400",
+                                             "--size", "0:5,16:90,1024:4,65536:1", "--cut-every",
+                                             "500ms", "--framing", framing))
+
+    def test_nothing_is_lost_where_nothing_is_cut(self):
+        result = self.verify(self.target(), "--duration", "1", "--cut-every", "0",
+                             "--kill-every", "0")
+        self.assert_kept(result)
+        self.assertEqual((result["lost_and_told"], result["fired"]), (0, 0), result)
+
+    def test_several_targets_are_verified_together(self):
+        node = self.target()
+        other = self.node("--node", "snow", "--service", "bench", "--seed", node.address)
+        self.assert_kept(self.verify(node, "--duration", "1", "--target", "rain", "--target",
+                                     "snow"))
+        self.assertEqual(other.process.poll(), None)
+
+    def test_pattern_of_that_name_is_the_same_and_says_what_was_kept(self):
+        code, out, err = self.run_tool("bench", "verify", "--seed", self.target().address,
+                                       "--duration", "500ms")
+        self.assertEqual((code, err), (0, ""), out)
+        for word in "came back", "fired", "cut", "order held, no hole was silent":
+            self.assertIn(word, out)
+
+
+class DyingTest(VerifyTest):
+    def restarted(self, number):
+        address = unused_address()
+        node = self.target("--bind", address)
+        process = self.start_verifying(address, "--duration", str(4 * SLOW), "--timeout",
+                                       str(20 * SLOW))
+        time.sleep(0.5)
+        node.process.send_signal(number)
+        node.process.wait()
+        node.kill()
+        self.target("--bind", address)
+        code, out, err = self.finish(process)
+        self.assertEqual(code, 0, out + err)
+        result = json.loads(out)
+        self.assert_kept(result)
+        self.assertGreater(result["failures"], 0, result)
+
+    def test_node_that_is_killed_and_restarted_is_told_of_by_monitors(self):
+        self.restarted(signal.SIGKILL)
+
+    def test_node_that_stops_and_is_restarted_is_told_of_by_monitors(self):
+        self.restarted(signal.SIGTERM)
+
+    def test_node_that_stays_away_is_told_of_and_is_no_fault(self):
+        node = self.target()
+        process = self.start_verifying(node.address, "--duration", "2", "--timeout", "2")
+        node.process.kill()
+        node.process.wait()
+        code, out, err = self.finish(process)
+        self.assertEqual(code, 3, out + err)
+        result = json.loads(out)
+        self.assertEqual(sum(result["findings"].values()), 0, result)
+        self.assertGreater(result["absent"], 0, result)
+
+
+class WrongTest(VerifyTest):
+    """The node is planted.c's."""
+
+    def planted(self, plant, *arguments):
+        node = self.target("--shards", "1", command=PLANTED, env={"PTL_PLANT": plant})
+        result = self.verify(node, "--duration", "3", *arguments, code=5)
+        self.assertNotEqual(result["first"], "")
+        return result["findings"]
+
+    def test_message_that_is_dropped_is_found(self):
+        found = self.planted("drop", "--cut-every", "0")
+        self.assertGreater(found["lost"], 0, found)
+        self.assertEqual((found["reordered"], found["monitor_silent"]), (0, 0), found)
+
+    def test_message_that_is_dropped_is_found_while_links_are_cut(self):
+        self.assertGreater(self.planted("drop")["lost"], 0)
+
+    def test_two_messages_that_change_places_are_found(self):
+        found = self.planted("swap", "--cut-every", "0")
+        self.assertGreater(found["reordered"], 0, found)
+        self.assertEqual(found["monitor_silent"], 0, found)
+
+    def test_monitor_that_does_not_fire_is_found(self):
+        node = self.target("--shards", "1", command=PLANTED, env={"PTL_PLANT": "silence"})
+        result = self.verify(node, "--duration", str(5 * SLOW), "--cut-every", "0", "--kill-every",
+                             "50", code=5, timeout=2 * SLOW)
+        found = result["findings"]
+        self.assertGreater(found["monitor_silent"], 0, found)
+        self.assertEqual((found["lost"], found["reordered"]), (0, 0), found)
+
+    def test_planted_build_without_a_plant_does_right(self):
+        node = self.target("--shards", "1", command=PLANTED)
+        self.assert_kept(self.verify(node, "--duration", "1"))
+
+
+class BadInputTest(VerifyTest):
+    def test_nonsense_is_one_line(self):
+        for code, what, arguments in (
+            (1, "one pattern", ["--verify", "request"]),
+            (1, "--cut-every takes", ["--verify", "--cut-every", "5ms"]),
+            (1, "--kill-every takes", ["--verify", "--kill-every", "-1"]),
+            (1, "--links takes", ["--verify", "--links", "100", "--ports", "100"]),
+            (3, "cannot reach", ["--verify", "--seed", unused_address(), "--timeout", "0.5"]),
+        ):
+            with self.subTest(arguments=arguments):
+                self.assert_fails(code, what, arguments=["bench", *arguments])
+
+    def test_node_without_the_service_is_told_which_to_start(self):
+        node = self.node("--node", "snow")
+        self.assert_fails(4, "node snow", "--service bench", arguments=[
+            "bench", "--verify", "--seed", node.address])
+
+
+if __name__ == "__main__":
+    unittest.main()

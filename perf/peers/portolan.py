@@ -4,7 +4,7 @@ perf/peers/portolan.py - portolan among its peers: a node with the service bench
 import json
 import re
 
-from systems import MEBIBYTE, ServerSystem, run
+from systems import BULK, MEBIBYTE, ServerSystem, run
 
 SECRET = "a secret of good length"
 KEYS = 100000  # as PEER_KEYS of common/peer.h
@@ -52,7 +52,7 @@ class Portolan(ServerSystem):
         if work.connections > 1:
             words += ["--links", work.connections, "--ports", work.connections]
         if work.pattern == "mixed":
-            words += ["--bulk", self.bulk]
+            words += ["--bulk", BULK]
         if work.pattern.startswith("db-"):
             words += ["--entries", KEYS]
         if rate:

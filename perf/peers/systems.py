@@ -18,6 +18,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 LONGEST = 45  # seconds for one measurement, after which it has failed
 MEBIBYTE = 1 << 20
+BULK = 64 * MEBIBYTE  # of a large message beside the small ones
 PR_SET_PDEATHSIG = 1
 
 
@@ -79,11 +80,10 @@ def wait_for_port(port, process, seconds=20):
 class System:
     """A peer whose program is build/peers/peer_NAME, without a server."""
 
-    def __init__(self, name, title, note, files=(), commands=(), database=False, connections=True,
-                 bulk=64 * MEBIBYTE):
+    def __init__(self, name, title, note, files=(), commands=(), database=False, connections=True):
         self.name, self.title, self.note = name, title, note
         self.files, self.commands = files, commands
-        self.database, self.connections, self.bulk = database, connections, bulk
+        self.database, self.connections = database, connections
         self.port = None
 
     def missing(self, builds):
@@ -108,7 +108,7 @@ class System:
         port = self.port or free_port()
         words = [self.builds.peers / f"peer_{self.name}", work.pattern, "--port", port,
                  "--size", work.size, "--seconds", seconds, "--warm-up", work.warm_up,
-                 "--connections", work.connections, "--bulk", self.bulk]
+                 "--connections", work.connections, "--bulk", BULK]
         words += ["--rate", rate] if rate else ["--in-flight", work.in_flight]
         return json.loads(run(words))
 
@@ -141,7 +141,7 @@ class ScriptSystem(System):
 
     def words(self, work, seconds, rate):
         return [work.pattern, work.size, float(seconds), float(work.warm_up), work.in_flight, float(rate or 0),
-                self.bulk]
+                BULK]
 
     def measure(self, work, seconds, rate):
         with tempfile.NamedTemporaryFile(dir=self.folder) as times:
@@ -244,7 +244,6 @@ def all_systems():
                "set confirmed by both",
                files=("peer_erlang.beam", "peer_ticker", "peer_percentiles"), commands=("erl",), database=True,
                connections=False),
-        Aemp("aemp", "AEMP in Perl", "the protocol that portolan speaks too, by the peer of our own tests; large "
-             "messages of 1 MiB", files=("peer_percentiles",), commands=("perl",), connections=False,
-             bulk=MEBIBYTE),
+        Aemp("aemp", "AEMP in Perl", "the protocol that portolan speaks too, by the peer of our own tests; no "
+             "AnyEvent::MP, which does more", files=("peer_percentiles",), commands=("perl",), connections=False),
     ]

@@ -45,7 +45,7 @@ TABLES = [
       *(dataclasses.replace(column, title=f"{column.title} over one")
         for column in times("connections/1", True, "p50_ns", "p99_ns", "max_ns"))]),
     ("A small request while large messages go the same way",
-     "1,000 requests of 16 bytes a second, while one message of 64 MiB after the other (Perl: 1 MiB) goes over the "
+     "1,000 requests of 16 bytes a second, while one message of 64 MiB after the other goes over the "
      "same connection: what stands before the small one shows in its time.",
      [*times("mixed", True, "p50_ns", "p99_ns", "max_ns"),
       Column("large, bytes a second", "mixed", "bulk_bytes_per_second")]),

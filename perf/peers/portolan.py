@@ -67,6 +67,8 @@ class Portolan(ServerSystem):
                                "--timeout", PATIENCE, *self.words(work, seconds, rate)]))
         result = {"rate": told["rate"], "bytes_per_second": told["bytes_per_second"], "lost": told["lost"],
                   "disordered": told["reordered"]}
+        if "bulk" in told:
+            result["bulk_bytes_per_second"] = told["bulk"]["bytes_per_second"]
         latency = told.get("latency_ns") or {}
         if work.pattern != "one-way" and latency.get("count"):
             result |= {ours: latency[theirs] for theirs, ours in NAMES.items()}

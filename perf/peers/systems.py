@@ -80,6 +80,8 @@ def wait_for_port(port, process, seconds=20):
 class System:
     """A peer whose program is build/peers/peer_NAME, without a server."""
 
+    extra = ()  # options that its program is always given
+
     def __init__(self, name, title, note, files=(), commands=(), database=False, connections=True):
         self.name, self.title, self.note = name, title, note
         self.files, self.commands = files, commands
@@ -110,7 +112,7 @@ class System:
                  "--size", work.size, "--seconds", seconds, "--warm-up", work.warm_up,
                  "--connections", work.connections, "--bulk", BULK]
         words += ["--rate", rate] if rate else ["--in-flight", work.in_flight]
-        return json.loads(run(words))
+        return json.loads(run([*words, *self.extra]))
 
 
 class ServerSystem(System):

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,6 +83,7 @@ static const struct option options[] = {
     {"bulk", required_argument, NULL, 'b'},
     {"connections", required_argument, NULL, 'c'},
     {"port", required_argument, NULL, 'p'},
+    {"pin", no_argument, NULL, 'P'},
     {0},
 };
 
@@ -90,7 +92,7 @@ static void usage(void)
     fprintf(stderr,
             "usage: peer_%s one-way|request|mixed|db-set|db-watch --port PORT [--size BYTES]\n"
             "       [--seconds S] [--warm-up S] [--in-flight N | --rate N] [--connections N]\n"
-            "       [--bulk BYTES]\n",
+            "       [--bulk BYTES] [--pin]\n",
             peer_system.name);
     exit(2);
 }
@@ -133,6 +135,9 @@ static void take_option(struct peer_work *work, int option)
         break;
     case 'p':
         work->port = (uint16_t)number(optarg, 65535);
+        break;
+    case 'P':
+        work->pin = true;
         break;
     default:
         usage();
@@ -193,6 +198,28 @@ static void prepare_process(void)
     alarm(LONGEST_RUN);
 }
 
+/* To a processor of its own, the first or the last of those allowed, where there are two. */
+static void pin_this_end(void)
+{
+    cpu_set_t allowed;
+    cpu_set_t chosen;
+    int first = -1;
+    int last = -1;
+
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0 || CPU_COUNT(&allowed) < 2) {
+        return;
+    }
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &allowed)) {
+            first = first < 0 ? i : first;
+            last = i;
+        }
+    }
+    CPU_ZERO(&chosen);
+    CPU_SET(this_end == PEER_NEAR ? first : last, &chosen);
+    sched_setaffinity(0, sizeof(chosen), &chosen);
+}
+
 static pid_t start_far_end(const struct peer_work *work, struct peer_shared *shared)
 {
     int ready[2];
@@ -211,6 +238,9 @@ static pid_t start_far_end(const struct peer_work *work, struct peer_shared *sha
         }
         close(ready[0]);
         alarm(LONGEST_RUN);
+        if (work->pin) {
+            pin_this_end();
+        }
         peer_far_run(work, shared, ready[1]);
     }
     close(ready[1]);
@@ -240,6 +270,9 @@ int main(int argc, char **argv)
         peer_die("no memory");
     }
     pid_t child = start_far_end(&work, shared);
+    if (work.pin) {
+        pin_this_end();
+    }
     peer_near_run(&work, shared, &result);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);

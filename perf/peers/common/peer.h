@@ -36,6 +36,7 @@ struct peer_work {
     size_t bulk;          /* bytes of a large message of PEER_MIXED */
     const char *host;     /* where the far end, or the server between both, listens */
     uint16_t port;
+    bool pin; /* each end to a processor of its own */
 };
 
 enum peer_kind {

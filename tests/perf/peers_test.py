@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 
 sys.dont_write_bytecode = True
@@ -17,6 +18,7 @@ PEERS = ROOT / "perf" / "peers"
 sys.path.insert(0, str(PEERS))
 import figures
 import plot
+import session
 import systems
 import table
 import work
@@ -126,6 +128,53 @@ class RunTest(unittest.TestCase):
     def test_every_work_has_its_place_on_the_page(self):
         told = {column.work for _, _, columns in table.TABLES for column in columns}
         self.assertEqual(told, {each.name for each in work.EVERYTHING})
+
+
+class Moody:
+    """A system that fails in every other round, from the first on."""
+    name, title = "moody", "Moody"
+
+    def __init__(self):
+        self.asked = []
+
+    def can(self, each):
+        return not each.pattern.startswith("db-")
+
+    def measure(self, each, _seconds, rate):
+        self.asked.append((each.name, rate))
+        if len([name for name, _ in self.asked if name == each.name]) % 2 == 1:
+            raise systems.Failed("a bad day")
+        return {"rate": 1000, "lost": 0}
+
+
+class SessionTest(unittest.TestCase):
+    def run_moody(self, rounds):
+        options = types.SimpleNamespace(rounds=rounds, seconds=0.1, only=None, work=None)
+        saved = []
+        run, system = session.Session(options, lambda: saved.append(1)), Moody()
+        run.run_rounds([system], work.FIRST, 60)
+        run.run_rounds([system], work.SECOND, 60)
+        return run, system, saved
+
+    def test_shares_are_of_the_rounds_that_had_a_highest_rate(self):
+        run, system, _ = self.run_moody(2)
+        rates = {rate for name, rate in system.asked if name == "request/50%"}
+        self.assertEqual(rates, {500})
+        self.assertEqual(len([each for each in run.results if each["work"] == work.BASE and "failed" in each]), 1)
+
+    def test_without_a_highest_rate_there_are_no_shares_of_it(self):
+        _, system, _ = self.run_moody(1)
+        self.assertNotIn("request/50%", [name for name, _ in system.asked])
+
+    def test_results_are_saved_after_each_round(self):
+        _, _, saved = self.run_moody(2)
+        self.assertEqual(len(saved), 4)
+
+    def test_when_the_time_is_over_nothing_is_measured(self):
+        options = types.SimpleNamespace(rounds=3, seconds=0.1, only=None, work=None)
+        run = session.Session(options, lambda: None)
+        run.run_rounds([Moody()], work.FIRST, -1)
+        self.assertEqual(run.results, [])
 
 
 class YardstickTest(unittest.TestCase):

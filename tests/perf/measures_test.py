@@ -128,21 +128,29 @@ class WireTest(unittest.TestCase):
 class EndsTest(unittest.TestCase):
     """The whole way, as it was built: two processes each, and what is stored of them."""
 
+    EXPECTED = {"bare/request/64", "wire/request/64", "wire/db-set"}
+    TRIES = 6  # on a busy machine a tenth of a second may pass without a message
+
+    def measure(self, folder):
+        target, build = folder / "run.json", folder / "build" / "plain"
+        done = subprocess.run([ROOT / "perf" / "run", build, "--quick", "--only",
+                               "^wire/(request/64|db-set)$", "--save", target],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=100, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((folder / "build" / "bench.json").exists())
+        return json.loads(target.read_text())["figures"], done.stderr
+
     def test_both_programs_are_run_and_their_figures_stored(self):
-        build = pathlib.Path(os.environ["PORTOLAN"]).parent
-        with tempfile.TemporaryDirectory() as folder:
-            target = pathlib.Path(folder) / "run.json"
-            build_there = pathlib.Path(folder) / "build" / "plain"
-            build_there.parent.mkdir()
-            build_there.symlink_to(build)
-            done = subprocess.run([ROOT / "perf" / "run", build_there, "--quick", "--only",
-                                   "^wire/(request/64|db-set)$", "--save", target],
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                  timeout=170, check=False)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            figures = json.loads(target.read_text())["figures"]
-            self.assertEqual(set(figures), {"bare/request/64", "wire/request/64", "wire/db-set"},
-                             done.stderr)
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "build").mkdir()
+            (folder / "build" / "plain").symlink_to(pathlib.Path(os.environ["PORTOLAN"]).parent)
+            for _ in range(self.TRIES):
+                figures, complaint = self.measure(folder)
+                if set(figures) == self.EXPECTED:
+                    break
+            self.assertEqual(set(figures), self.EXPECTED, complaint)
             self.assertEqual(figures["wire/db-set"]["yardstick"], "bare/request/64")
 
 

@@ -4,6 +4,7 @@ in turns with the bare program of perf/peers, which does the same work without a
 
 Each process has a processor of its own, where there are two.
 """
+import contextlib
 import os
 import pathlib
 import sys
@@ -32,30 +33,36 @@ TIMES = {"request/1": "p99_ns", "mixed": "p99_ns", "db-watch": "p50_ns"}
 
 
 class Bare(systems.System):
-    extra = ("--pin",)
-
-    def __init__(self):
+    def __init__(self, pins):
         super().__init__("tcp", "bare TCP", "")
+        self.extra = ("--pin",) if pins else ()
 
 
 class Node(portolan.Portolan):
     """Started on the last processor of those allowed; this process, and what it runs, on the first."""
 
-    def open(self, builds, folder):
+    def __init__(self, pins):
+        super().__init__()
+        self.pins = pins
+
+    @contextlib.contextmanager
+    def pinned(self, place):
+        """What is started meanwhile runs there, of the processors allowed."""
         allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[-1]})
+        if self.pins:
+            os.sched_setaffinity(0, {allowed[place]})
         try:
-            super().open(builds, folder)
+            yield
         finally:
             os.sched_setaffinity(0, allowed)
-        self.allowed = allowed
+
+    def open(self, builds, folder):
+        with self.pinned(-1):
+            super().open(builds, folder)
 
     def measure(self, work, seconds, rate):
-        os.sched_setaffinity(0, {self.allowed[0]})
-        try:
+        with self.pinned(0):
             return super().measure(work, seconds, rate)
-        finally:
-            os.sched_setaffinity(0, self.allowed)
 
 
 def figures_of(system, work, result):
@@ -79,9 +86,9 @@ def yardstick_of(name):
 class Ends:
     """Both programs, ready to be run in turns."""
 
-    def __init__(self, build, folder, wanted):
+    def __init__(self, build, folder, wanted, pins):
         builds = types.SimpleNamespace(peers=build / "perf", portolan=build / "portolan")
-        self.bare, self.node = Bare(), Node()
+        self.bare, self.node = Bare(pins), Node(pins)
         missing = self.bare.missing(builds) + self.node.missing(builds)
         if missing:
             raise systems.Failed(f"not there: {', '.join(missing)}")

@@ -7,7 +7,7 @@
 #include "engine/shard/shard.h"
 
 /* The ID of a port, and its chosen name as long as it has one. */
-void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
+void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot, uint32_t index,
                            uint32_t generation, uint64_t took, const char *kind,
                            struct ptl_span about)
 {
@@ -15,7 +15,7 @@ void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
     struct ptl_port port = {.id = "the program"};
 
     if (slot != NULL) {
-        ptl_port_make(&shard->node->self, shard->index, slot->index, generation, &port);
+        ptl_port_make(&shard->node->self, shard->index, index, generation, &port);
         if (ptl_slot_lives(slot, generation) && slot->more != NULL && slot->more->name != NULL) {
             name = ptl_span(slot->more->name, slot->more->name_size);
         }
@@ -35,6 +35,7 @@ void ptl_callback_begin(struct ptl_shard *shard, struct ptl_callback *callback,
     *callback = (struct ptl_callback){
         .slot = slot,
         .outer = shard->ports->self,
+        .index = slot == NULL ? 0 : slot->index,
         .generation = slot == NULL ? 0 : slot->generation,
         .since = shard->coarse,
     };
@@ -49,7 +50,7 @@ void ptl_callback_end(struct ptl_shard *shard, const struct ptl_callback *callba
     shard->ports->self = callback->outer;
     ptl_shard_lap(shard); /* and whoever called us is not blamed for it */
     if (shard->coarse - callback->since > PTL_CALLBACK_SLOW_NS) {
-        ptl_callback_log_slow(shard, callback->slot, callback->generation,
+        ptl_callback_log_slow(shard, callback->slot, callback->index, callback->generation,
                               shard->coarse - callback->since, kind, about);
     }
 }

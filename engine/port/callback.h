@@ -23,6 +23,7 @@ struct ptl_slot;
 struct ptl_callback {
     struct ptl_slot *slot;  /* the port it is made for, or NULL */
     struct ptl_slot *outer; /* whose code runs around it, or NULL */
+    uint32_t index;         /* of `slot`, which may have another, or none, when it has died */
     uint32_t generation;    /* of `slot` */
     uint64_t since;         /* ns, coarse */
 };
@@ -46,8 +47,9 @@ PTL_MUST_CHECK bool ptl_callback_done(struct ptl_shard *shard, const struct ptl_
                                       const char *kind, struct ptl_span about, int result);
 
 /*
- * A handler of `slot` has taken so many ns since what ran before it ended.
+ * A handler of `slot`, or the program's code outside of ports (NULL), has taken so many ns since
+ * what ran before it ended.  Index and generation are those that `slot` had when it began.
  */
-void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
+void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot, uint32_t index,
                            uint32_t generation, uint64_t took, const char *kind,
                            struct ptl_span about);

@@ -74,6 +74,7 @@ static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const 
 static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *handler,
                 const struct ptl_msg *msg, void *data)
 {
+    uint32_t index = slot->index;
     uint32_t generation = slot->generation;
 
     ptl_assert(shard->ports->self == NULL); /* handlers do not run within handlers */
@@ -85,7 +86,7 @@ static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *
     uint64_t before = shard->coarse;
     ptl_shard_lap(shard);
     if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
-        ptl_callback_log_slow(shard, slot, generation, shard->coarse - before, "a handler",
+        ptl_callback_log_slow(shard, slot, index, generation, shard->coarse - before, "a handler",
                               first_string(msg));
     }
     return result;

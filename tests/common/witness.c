@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <time.h>
 
-#define PATIENCE_S 60
+#define PATIENCE_S 180
 #define NODES_MAX 16
 #define STOP_MS 2000
 #define SECRET "a secret of the tests"

@@ -22,6 +22,7 @@ enum ptl_exit {
     PTL_EXIT_GONE = 4,  /* the port or key is gone, or there never was one */
     PTL_EXIT_OTHER = 5, /* anything else */
     PTL_EXIT_LOST = 6,  /* run: it ended before all that it had accepted was delivered */
+    PTL_EXIT_UNMET = 7, /* bench: it was less than was expected */
 };
 
 /* A list of strings with NULL at its end. */

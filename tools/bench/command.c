@@ -1,12 +1,13 @@
 #include "tools/bench/command.h"
 
-#include "tools/bench/drive.h"
 #include "tools/bench/help.h"
-#include "tools/bench/join.h"
+#include "tools/bench/once.h"
 #include "tools/bench/report.h"
+#include "tools/bench/sweep.h"
 #include "tools/bench/verify.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,26 +64,32 @@ static int report(const struct ptl_bench_options *options, const struct ptl_benc
                 : ptl_complain(PTL_EXIT_OTHER, "cannot write: %s", strerror(errno));
 }
 
+/* It is opened before the load, so that nobody waits for what cannot be written. */
+static int write_hdr(FILE *file, const char *name, const struct ptl_bench_result *result)
+{
+    bool good = ptl_histogram_write(&result->latency, file);
+    int err = errno;
+
+    good = fclose(file) == 0 && good;
+    return good ? PTL_EXIT_OK
+                : ptl_complain(PTL_EXIT_OTHER, "cannot write %s: %s", name, strerror(err));
+}
+
 static int load_and_report(const struct ptl_bench_options *options)
 {
-    struct ptl_bench_load *load = malloc(sizeof *load);
-    struct ptl_bench_result result = {.seconds = 0};
+    struct ptl_bench_result result;
+    FILE *file = options->hdr ? fopen(options->hdr, "we") : NULL;
 
-    if (!load) {
-        return ptl_complain(PTL_EXIT_OTHER, "no memory");
+    if (options->hdr && !file) {
+        return ptl_complain(PTL_EXIT_OTHER, "cannot write %s: %s", options->hdr, strerror(errno));
     }
-    int code = ptl_bench_load_open(load, options);
-    if (code == PTL_EXIT_OK) {
-        code = options->pattern->deed == PTL_BENCH_JOIN ? ptl_bench_join(load, &result)
-                                                        : ptl_bench_drive(load, &result);
-    }
-    ptl_bench_load_close(load);
+    int code = ptl_bench_once(options, &result);
+    int written = file ? write_hdr(file, options->hdr, &result) : PTL_EXIT_OK;
     if (code == PTL_EXIT_OK) {
         code = report(options, &result);
     }
     ptl_bench_result_free(&result);
-    free(load);
-    return code;
+    return code == PTL_EXIT_OK ? written : code;
 }
 
 int ptl_command_bench(int argc, char **argv)
@@ -106,5 +113,6 @@ int ptl_command_bench(int argc, char **argv)
         return ptl_bench_help() ? PTL_EXIT_OK : PTL_EXIT_OTHER;
     }
     return options.pattern->deed == PTL_BENCH_VERIFY ? ptl_bench_verify(&options)
+           : options.is_sweep                        ? ptl_bench_sweep(&options)
                                                      : load_and_report(&options);
 }

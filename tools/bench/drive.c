@@ -1,5 +1,6 @@
 #include "tools/bench/drive.h"
 
+#include "tools/bench/live.h"
 #include "tools/bench/pacer.h"
 
 #include <poll.h>
@@ -64,33 +65,45 @@ static bool is_over(struct ptl_bench_load *load, struct ptl_bench_result *result
     return result->ending != PTL_BENCH_DONE;
 }
 
-/* Wait until that time, or until all is drained where that is waited for.  False: it is over. */
-static bool wait_until(struct ptl_bench_load *load, struct ptl_bench_result *result,
-                       int64_t until_ns, bool for_drained)
+/* Sleep until something happens, or for so long. */
+static void wait_for_event(struct ptl_bench_load *load, struct ptl_bench_result *result,
+                           int64_t left_ns)
 {
     struct pollfd fds[] = {
         {.fd = load->event, .events = POLLIN},
         {.fd = load->signals, .events = POLLIN},
     };
+    struct timespec left = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
     uint64_t count;
 
-    for (int64_t left_ns; (left_ns = until_ns - ptl_bench_now()) > 0;) {
+    if (ppoll(fds, 2, &left, NULL) <= 0) {
+        return;
+    }
+    if ((fds[0].revents & POLLIN) && read(load->event, &count, sizeof count) < 0) {
+        return; /* somebody's interruption: it is still there */
+    }
+    if (fds[1].revents & POLLIN) {
+        result->signal = take_signal(load->signals);
+    }
+}
+
+/* Wait until that time, or until all is drained where that is waited for.  False: it is over. */
+static bool wait_until(struct ptl_bench_load *load, struct ptl_bench_live *live,
+                       struct ptl_bench_result *result, int64_t until_ns, bool for_drained)
+{
+    for (int64_t now_ns; (now_ns = ptl_bench_now()) < until_ns;) {
         if (is_over(load, result)) {
             return false;
         }
         if (for_drained && lanes_are_drained(load)) {
             return true;
         }
-        struct timespec left = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
-        if (ppoll(fds, 2, &left, NULL) <= 0) {
+        if (now_ns >= live->next_ns) {
+            ptl_bench_live_print(live, load);
             continue;
         }
-        if ((fds[0].revents & POLLIN) && read(load->event, &count, sizeof count) < 0) {
-            continue; /* somebody's interruption: it is still there */
-        }
-        if (fds[1].revents & POLLIN) {
-            result->signal = take_signal(load->signals);
-        }
+        wait_for_event(load, result,
+                       (live->next_ns < until_ns ? live->next_ns : until_ns) - now_ns);
     }
     return !is_over(load, result);
 }
@@ -171,32 +184,35 @@ static void set_clock(struct ptl_bench_load *load)
 }
 
 /* In the middle of what is measured, and long enough before its end to be seen. */
-static int stall(struct ptl_bench_load *load, struct ptl_bench_result *result)
+static int stall(struct ptl_bench_load *load, struct ptl_bench_live *live,
+                 struct ptl_bench_result *result)
 {
     int64_t when_ns = load->clock.measured_from_ns + load->options->duration_ns / 4;
 
-    if (load->options->stall_ns == 0 || !wait_until(load, result, when_ns, false)) {
+    if (load->options->stall_ns == 0 || !wait_until(load, live, result, when_ns, false)) {
         return PTL_EXIT_OK;
     }
     return ptl_bench_target_stall(&load->targets[0], load->options->stall_ns);
 }
 
-static int measure(struct ptl_bench_load *load, struct ptl_bench_result *result)
+static int measure(struct ptl_bench_load *load, struct ptl_bench_live *live,
+                   struct ptl_bench_result *result)
 {
     int code = PTL_EXIT_OK;
 
-    if (wait_until(load, result, load->clock.measured_from_ns, false)) {
+    if (wait_until(load, live, result, load->clock.measured_from_ns, false)) {
         look(load, &result->from);
         ptl_journal_log(&load->journal, PTL_LOG_INFO, "measuring");
-        code = stall(load, result);
+        code = stall(load, live, result);
     }
-    if (code == PTL_EXIT_OK && wait_until(load, result, load->clock.end_ns, false)) {
+    if (code == PTL_EXIT_OK && wait_until(load, live, result, load->clock.end_ns, false)) {
         look(load, &result->to);
     }
     return code;
 }
 
-static void drain(struct ptl_bench_load *load, struct ptl_bench_result *result)
+static void drain(struct ptl_bench_load *load, struct ptl_bench_live *live,
+                  struct ptl_bench_result *result)
 {
     int64_t limit_ns = ptl_bench_now() + (int64_t)load->options->common.timeout_ms * 1000000;
 
@@ -207,7 +223,7 @@ static void drain(struct ptl_bench_load *load, struct ptl_bench_result *result)
     int signal = result->signal;
     result->ending = PTL_BENCH_DONE; /* only what ends it meanwhile counts */
     result->signal = 0;
-    wait_until(load, result, limit_ns, true);
+    wait_until(load, live, result, limit_ns, true);
     if (result->ending == PTL_BENCH_DONE) {
         look(load, &result->last);
         result->ending = ending;
@@ -229,7 +245,10 @@ static double measured_seconds(const struct ptl_bench_load *load)
 static int run(struct ptl_bench_load *load, struct ptl_bench_result *result)
 {
     struct ptl_bench_pacer pacer = {.is_running = false};
+    struct ptl_bench_live live;
     int err = 0;
+
+    ptl_bench_live_start(&live, load);
 
     int code = tell_lanes(load, "start");
     if (code == PTL_EXIT_OK && load->options->rate > 0) {
@@ -237,13 +256,14 @@ static int run(struct ptl_bench_load *load, struct ptl_bench_result *result)
         code = err < 0 ? ptl_complain_refused("start a thread", err) : PTL_EXIT_OK;
     }
     if (code == PTL_EXIT_OK) {
-        code = measure(load, result);
+        code = measure(load, &live, result);
         result->seconds = measured_seconds(load);
     }
     ptl_bench_pacer_stop(&pacer);
     if (code == PTL_EXIT_OK) {
-        drain(load, result);
+        drain(load, &live, result);
     }
+    ptl_bench_live_end(&live);
     return code;
 }
 
@@ -259,6 +279,7 @@ int ptl_bench_drive(struct ptl_bench_load *load, struct ptl_bench_result *result
         return ptl_complain(PTL_EXIT_OTHER, "no memory");
     }
     result->hops = counts_there(load->options->pattern) ? load->options->hops : 0;
+    result->is_one_process = load->options->embedded != PTL_BENCH_APART;
     set_clock(load);
     int code = run(load, result);
     ptl_bench_load_stop(load);

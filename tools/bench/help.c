@@ -40,14 +40,22 @@ static const char load_options[] =
     "  --kill-every N       verify: a port there is killed after so many messages, 0: none  [500]\n"
     "  --stall TIME         one handler of the other end sleeps so long, a second at most, to see\n"
     "                       that it shows\n"
+    "  --rate-sweep --slo-p99 TIME\n"
+    "                       one load after the other, from --rate or 1000 on, until the highest "
+    "rate\n"
+    "                       is found at which the p99 is within that time\n"
     "to whom\n"
     "  --seed HOST:PORT     the network                                 [as of other commands]\n"
     "  --target NODE        whom to load, may be given several times    [the node at the seed]\n"
+    "  --embedded           a node of this process; --embedded=ports: this end is that node too\n"
     "  --node, --secret, --secret-file, --framing, --log, --max-message\n"
     "                       as of other commands: see portolan --help\n"
     "  --timeout SECONDS    wait so long for an answer, and for the last messages  [10]\n"
     "what comes of it\n"
     "  --json               one object instead of the summary\n"
+    "  --hdr FILE           all percentiles of the latency, as HdrHistogram's plotters read them\n"
+    "  --expect-rate R, --expect-p99 TIME\n"
+    "                       exit code 7 when the rate is less, or the p99 more\n"
     "\n";
 
 static const char meaning[] =
@@ -82,6 +90,9 @@ static const char meaning[] =
     "                       received is of the small ones\n"
     "  ending               \"done\", or why it ended before its time\n"
     "  exit                 the exit code\n"
+    "  of --rate-sweep: pattern, sweep [{rate_wanted, rate, p99_ns, borne}, ...], highest (0: "
+    "none),\n"
+    "  p99_ns, slo_p99_ns, exit\n"
     "\n"
     "exit codes\n"
     "  0  done\n"
@@ -90,6 +101,7 @@ static const char meaning[] =
     "  3  the target cannot be reached, or went away: the summary is of what came before\n"
     "  4  the target lacks the service\n"
     "  5  messages were lost or reordered, or anything else\n"
+    "  7  what was expected was not reached\n"
     "  130, 143  ended by SIGINT or SIGTERM, after the summary\n";
 
 static const char verifying[] =

@@ -1,5 +1,6 @@
 #include "tools/bench/load.h"
 
+#include "tools/bench/embedded.h"
 #include "tools/bench/streams.h"
 #include "tools/bench/words.h"
 #include "tools/client.h"
@@ -27,6 +28,17 @@ static void name_link(const struct ptl_bench_load *load, const char *first, unsi
     }
 }
 
+/* The other end is our own link too. */
+static void use_embedded(struct ptl_bench_load *load)
+{
+    struct ptl_bench_link *link = &load->links[load->link_count++];
+
+    link->node = load->embedded;
+    load->embedded = NULL;
+    snprintf(link->id, sizeof link->id, "%s", ptl_node_id(link->node));
+    snprintf(link->seed_id, sizeof link->seed_id, "%s", ptl_node_id(link->node));
+}
+
 static int start_links(struct ptl_bench_load *load)
 {
     const struct ptl_options *options = &load->options->common;
@@ -47,6 +59,10 @@ static int start_links(struct ptl_bench_load *load)
     if (!load->links) {
         return ptl_complain(PTL_EXIT_OTHER, "no memory for %llu links",
                             (unsigned long long)load->options->links);
+    }
+    if (load->options->embedded == PTL_BENCH_TWO_PORTS) {
+        use_embedded(load);
+        return PTL_EXIT_OK;
     }
     while (code == PTL_EXIT_OK && load->link_count < load->options->links) {
         name_link(load, options->node ? options->node : first, load->link_count, id);
@@ -185,7 +201,7 @@ static int take_steps(struct ptl_bench_load *load, step_fn *const steps[])
 int ptl_bench_load_reach(struct ptl_bench_load *load, const struct ptl_bench_options *options,
                          const struct ptl_list *seeds)
 {
-    static step_fn *const steps[] = {start_links, find_targets, NULL};
+    static step_fn *const steps[] = {ptl_bench_embedded_start, start_links, find_targets, NULL};
 
     *load = (struct ptl_bench_load){.options = options, .signals = -1, .event = -1};
     pthread_mutex_init(&load->lock, NULL);
@@ -218,6 +234,10 @@ void ptl_bench_load_stop(struct ptl_bench_load *load)
             ptl_node_stop(load->links[i].node, STOP_MS);
             load->links[i].node = NULL;
         }
+    }
+    if (load->embedded) {
+        ptl_node_stop(load->embedded, STOP_MS);
+        load->embedded = NULL;
     }
 }
 

@@ -16,10 +16,11 @@ struct ptl_bench_load {
     struct ptl_journal journal;
     struct ptl_secret secret;
     struct ptl_list seeds;
-    char run[64];    /* its name */
-    char family[80]; /* of the database, for the run alone */
-    int signals;     /* a descriptor that SIGINT and SIGTERM come to */
-    int event;       /* a descriptor that tells of a change of lanes, or below */
+    char run[64];              /* its name */
+    char family[80];           /* of the database, for the run alone */
+    int signals;               /* a descriptor that SIGINT and SIGTERM come to */
+    int event;                 /* a descriptor that tells of a change of lanes, or below */
+    struct ptl_node *embedded; /* the other end, if it is here */
     struct ptl_bench_link *links;
     unsigned link_count;
     struct ptl_bench_target targets[PTL_LIST_MAX];

@@ -192,6 +192,37 @@ static int take_target(const char *option, const char *text, void *place)
     return PTL_EXIT_OK;
 }
 
+static int take_text(const char *option, const char *text, void *place)
+{
+    (void)option;
+    *(const char **)place = text;
+    return PTL_EXIT_OK;
+}
+
+static int take_bound(const char *option, const char *text, void *place)
+{
+    return take_time(option, text, 1, 100e9, place);
+}
+
+static int take_embedded(const char *option, const char *text, void *place)
+{
+    enum ptl_bench_embedded *embedded = place;
+
+    *embedded = strcmp(text, "ports") == 0 ? PTL_BENCH_TWO_PORTS : PTL_BENCH_TWO_NODES;
+    return *embedded == PTL_BENCH_TWO_PORTS || strcmp(text, "nodes") == 0
+               ? PTL_EXIT_OK
+               : ptl_complain(PTL_EXIT_USAGE, "%s takes =nodes or =ports, not '%s'", option, text);
+}
+
+static int take_sweep(const char *option, const char *text, void *place)
+{
+    bool *is_sweep = place;
+
+    *is_sweep = true;
+    return text[0] == '\0' ? PTL_EXIT_OK
+                           : ptl_complain(PTL_EXIT_USAGE, "%s takes no value", option);
+}
+
 /* ---- All of them --------------------------------------------------------------------------- */
 
 #define PLACE(field) offsetof(struct ptl_bench_options, field)
@@ -200,24 +231,31 @@ static const struct own_option {
     const char *name;
     take_fn *take;
     size_t place;
+    const char *alone; /* its value where none is given; the next word never is */
 } own_options[] = {
-    {"--target", take_target, PLACE(targets)},
-    {"--size", take_sizes, PLACE(sizes)},
-    {"--ports", take_ports, PLACE(ports)},
-    {"--entries", take_ports, PLACE(entries)},
-    {"--hops", take_hops, PLACE(hops)},
-    {"--bulk", take_bulk, PLACE(bulk)},
-    {"--bulk-in-flight", take_in_flight, PLACE(bulk_in_flight)},
-    {"--links", take_links, PLACE(links)},
-    {"--in-flight", take_in_flight, PLACE(in_flight)},
-    {"--rate", take_rate, PLACE(rate)},
-    {"--arrivals", take_arrivals, PLACE(poisson)},
-    {"--duration", take_duration, PLACE(duration_ns)},
-    {"--warm-up", take_warm_up, PLACE(warm_up_ns)},
-    {"--stall", take_stall, PLACE(stall_ns)},
-    {"--cut-every", take_cut_every, PLACE(cut_every_ns)},
-    {"--kill-every", take_kill_every, PLACE(kill_every)},
-    {"--random-seed", take_seed, PLACE(random_seed)},
+    {"--target", take_target, PLACE(targets), NULL},
+    {"--size", take_sizes, PLACE(sizes), NULL},
+    {"--ports", take_ports, PLACE(ports), NULL},
+    {"--entries", take_ports, PLACE(entries), NULL},
+    {"--hops", take_hops, PLACE(hops), NULL},
+    {"--bulk", take_bulk, PLACE(bulk), NULL},
+    {"--bulk-in-flight", take_in_flight, PLACE(bulk_in_flight), NULL},
+    {"--links", take_links, PLACE(links), NULL},
+    {"--in-flight", take_in_flight, PLACE(in_flight), NULL},
+    {"--rate", take_rate, PLACE(rate), NULL},
+    {"--arrivals", take_arrivals, PLACE(poisson), NULL},
+    {"--duration", take_duration, PLACE(duration_ns), NULL},
+    {"--warm-up", take_warm_up, PLACE(warm_up_ns), NULL},
+    {"--stall", take_stall, PLACE(stall_ns), NULL},
+    {"--cut-every", take_cut_every, PLACE(cut_every_ns), NULL},
+    {"--kill-every", take_kill_every, PLACE(kill_every), NULL},
+    {"--random-seed", take_seed, PLACE(random_seed), NULL},
+    {"--hdr", take_text, PLACE(hdr), NULL},
+    {"--expect-rate", take_rate, PLACE(expect_rate), NULL},
+    {"--expect-p99", take_bound, PLACE(expect_p99_ns), NULL},
+    {"--slo-p99", take_bound, PLACE(slo_p99_ns), NULL},
+    {"--rate-sweep", take_sweep, PLACE(is_sweep), ""},
+    {"--embedded", take_embedded, PLACE(embedded), "nodes"},
 };
 
 /* Which of ours the word is, "--rate" or "--rate=..."; NULL: none. */
@@ -233,6 +271,14 @@ static const struct own_option *find(const char *word)
     return NULL;
 }
 
+/* What stands behind '=', or for nothing; NULL: the next word. */
+static const char *text_of(const struct own_option *own, const char *word)
+{
+    const char *equals = strchr(word, '=');
+
+    return equals ? equals + 1 : own->alone;
+}
+
 /* Take what is ours out of argv; `*argc` is what is left of it. */
 static int take_own(int *argc, char **argv, struct ptl_bench_options *options)
 {
@@ -244,12 +290,12 @@ static int take_own(int *argc, char **argv, struct ptl_bench_options *options)
             argv[kept++] = argv[i];
             continue;
         }
-        const char *text = strchr(argv[i], '=');
+        const char *text = text_of(own, argv[i]);
         if (!text && i + 1 == *argc) {
             return ptl_complain(PTL_EXIT_USAGE, "%s needs a value: see portolan bench --help",
                                 own->name);
         }
-        text = text ? text + 1 : argv[++i];
+        text = text ? text : argv[++i];
         int code = own->take(own->name, text, (char *)options + own->place);
         if (code != PTL_EXIT_OK) {
             return code;
@@ -324,14 +370,39 @@ static int check_size(const struct ptl_bench_options *options, const char *optio
                               option, largest, most);
 }
 
+/* Why two options do not go together, or NULL. */
+static const char *contradiction(const struct ptl_bench_options *options)
+{
+    bool is_join = options->pattern->deed == PTL_BENCH_JOIN;
+    bool is_verify = options->pattern->deed == PTL_BENCH_VERIFY;
+    bool is_open = options->rate > 0 || options->is_sweep;
+
+    return options->in_flight > 0 && is_open ? "--in-flight and a rate are given: choose one"
+           : is_join && is_open              ? "join takes no rate: one node joins after the other"
+           : options->is_sweep && options->slo_p99_ns == 0
+               ? "--rate-sweep needs the bound that it looks for: --slo-p99 TIME"
+           : options->slo_p99_ns > 0 && !options->is_sweep ? "--slo-p99 is for --rate-sweep"
+           : options->is_sweep && options->hdr ? "--rate-sweep takes no --hdr: there are many loads"
+           : is_verify && (options->is_sweep || options->hdr || options->expect_rate > 0 ||
+                           options->expect_p99_ns > 0)
+               ? "to verify is to measure nothing: leave out what is for figures"
+           : is_verify && options->embedded != PTL_BENCH_APART
+               ? "--verify takes no --embedded: it needs links to cut"
+           : options->embedded != PTL_BENCH_APART &&
+                   (options->targets.count > 0 || options->common.seeds.count > 0)
+               ? "--embedded takes no --target and no --seed: the other end is here"
+           : options->embedded == PTL_BENCH_TWO_PORTS && options->links > 1
+               ? "--embedded=ports takes no --links: there is one node"
+               : NULL;
+}
+
 /* What makes sense alone, and not together. */
 static int check(const struct ptl_bench_options *options)
 {
-    if (options->in_flight > 0 && options->rate > 0) {
-        return ptl_complain(PTL_EXIT_USAGE, "--in-flight and --rate are given: choose one");
-    }
-    if (options->pattern->deed == PTL_BENCH_JOIN && options->rate > 0) {
-        return ptl_complain(PTL_EXIT_USAGE, "join takes no --rate: one node joins after the other");
+    const char *complaint = contradiction(options);
+
+    if (complaint) {
+        return ptl_complain(PTL_EXIT_USAGE, "%s", complaint);
     }
     if (options->pattern->deed == PTL_BENCH_VERIFY && options->links > PTL_LIST_MAX) {
         return ptl_complain(PTL_EXIT_USAGE, "--links takes %d at most to verify", PTL_LIST_MAX);

@@ -9,6 +9,13 @@
 #include "tools/bench/sizes.h"
 #include "tools/command.h"
 
+/* Where the other end is. */
+enum ptl_bench_embedded {
+    PTL_BENCH_APART,
+    PTL_BENCH_TWO_NODES, /* both in this process */
+    PTL_BENCH_TWO_PORTS, /* of one node in this process */
+};
+
 struct ptl_bench_options {
     struct ptl_options common;
     const struct ptl_bench_pattern *pattern;
@@ -29,6 +36,12 @@ struct ptl_bench_options {
     int64_t cut_every_ns;    /* verify: a connection is cut so often; 0: never */
     uint64_t kill_every;     /* verify: a port is killed after so many messages; 0: never */
     uint64_t random_seed;
+    enum ptl_bench_embedded embedded;
+    const char *hdr;       /* the file of percentiles, or NULL */
+    double expect_rate;    /* 0: none is expected */
+    int64_t expect_p99_ns; /* 0: none is expected */
+    bool is_sweep;
+    int64_t slo_p99_ns; /* of a sweep */
 };
 
 /*

@@ -1,9 +1,9 @@
 #include "tools/bench/report.h"
 
 #include "tools/bench/json.h"
+#include "tools/bench/text.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static const struct {
     const char *name; /* of the JSON member */
@@ -14,15 +14,27 @@ static const struct {
     {"p99_9", "p99.9", 99.9}, {"p99_99", "p99.99", 99.99},
 };
 
-#define REACHED 0.99 /* of the rate wanted: chance and the last moment cost something */
 #define PERCENTILES (sizeof percentiles / sizeof percentiles[0])
 
 /* ---- What it comes to ----------------------------------------------------------------------- */
 
+static bool is_rate_met(const struct ptl_bench_options *options,
+                        const struct ptl_bench_result *result)
+{
+    return ptl_bench_result_rate(result) >= options->expect_rate;
+}
+
+static bool is_p99_met(const struct ptl_bench_options *options,
+                       const struct ptl_bench_result *result)
+{
+    return options->expect_p99_ns == 0 ||
+           (result->latency.count > 0 &&
+            ptl_histogram_percentile(&result->latency, 99) <= options->expect_p99_ns);
+}
+
 int ptl_bench_verdict(const struct ptl_bench_options *options,
                       const struct ptl_bench_result *result)
 {
-    (void)options;
     switch (result->ending) {
     case PTL_BENCH_GONE:
         return PTL_EXIT_REACH;
@@ -35,36 +47,25 @@ int ptl_bench_verdict(const struct ptl_bench_options *options,
     if (ptl_bench_result_lost(result) > 0 || ptl_bench_result_reordered(result) > 0) {
         return PTL_EXIT_OTHER;
     }
-    return result->ending == PTL_BENCH_SIGNALED ? 128 + result->signal : PTL_EXIT_OK;
+    if (result->ending == PTL_BENCH_SIGNALED) {
+        return 128 + result->signal;
+    }
+    return is_rate_met(options, result) && is_p99_met(options, result) ? PTL_EXIT_OK
+                                                                       : PTL_EXIT_UNMET;
 }
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
-/* A time with three digits and its unit. */
-static const char *time_text(double time_ns, char text[24])
-{
-    static const char *const units[] = {"ns", "us", "ms", "s"};
-    unsigned unit = 0;
-
-    while (time_ns >= 1000 && unit < 3) {
-        time_ns /= 1000;
-        unit++;
-    }
-    int places = time_ns < 10 ? 2 : time_ns < 100 ? 1 : 0;
-    snprintf(text, 24, "%.*f %s", unit == 0 ? 0 : places, time_ns, units[unit]);
-    return text;
-}
-
 static void print_times(const char *name, const struct ptl_histogram *histogram)
 {
-    char text[24];
+    char text[PTL_BENCH_TIME_TEXT];
 
     printf("%s", name);
     for (size_t i = 0; i < PERCENTILES; i++) {
         int64_t time_ns = ptl_histogram_percentile(histogram, percentiles[i].percent);
-        printf("  %s %s", percentiles[i].text, time_text((double)time_ns, text));
+        printf("  %s %s", percentiles[i].text, ptl_bench_time_text(time_ns, text));
     }
-    printf("  max %s\n", time_text((double)histogram->max_ns, text));
+    printf("  max %s\n", ptl_bench_time_text(histogram->max_ns, text));
 }
 
 static void print_cpu(const struct ptl_bench_result *result)
@@ -72,7 +73,9 @@ static void print_cpu(const struct ptl_bench_result *result)
     double there = ptl_bench_result_cpu_there(result);
     double here = ptl_bench_result_cpu_here(result);
 
-    if (here >= 0 && there >= 0) {
+    if (here >= 0 && result->is_one_process) {
+        printf("cpu/message  %.0f ns, both ends\n", here);
+    } else if (here >= 0 && there >= 0) {
         printf("cpu/message  %.0f ns here, %.0f ns there\n", here, there);
     }
 }
@@ -102,9 +105,17 @@ static void print_loop(const struct ptl_bench_options *options)
 static void print_troubles(const struct ptl_bench_options *options,
                            const struct ptl_bench_result *result)
 {
-    if (ptl_bench_result_rate(result) < REACHED * options->rate) {
+    if (!ptl_bench_result_is_reached(result, options->rate)) {
         printf("the rate of %g/s was not reached: %llu messages were due and not sent\n",
                options->rate, (unsigned long long)result->counts.unsent);
+    }
+    if (!is_rate_met(options, result)) {
+        printf("expected %g messages/s: it is less\n", options->expect_rate);
+    }
+    if (!is_p99_met(options, result)) {
+        char text[PTL_BENCH_TIME_TEXT];
+        printf("expected a p99 of %s: it is more\n",
+               ptl_bench_time_text(options->expect_p99_ns, text));
     }
     if (result->reason[0] != '\0') {
         printf("%s after %.1f s: the figures are of what came before\n", result->reason,

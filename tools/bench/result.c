@@ -57,7 +57,7 @@ double ptl_bench_result_cpu_here(const struct ptl_bench_result *result)
 
 double ptl_bench_result_cpu_there(const struct ptl_bench_result *result)
 {
-    return result->from.is_known && result->to.is_known
+    return result->from.is_known && result->to.is_known && !result->is_one_process
                ? per_message(result, result->to.there.cpu_ns - result->from.there.cpu_ns)
                : -1;
 }
@@ -70,4 +70,9 @@ double ptl_bench_result_rate(const struct ptl_bench_result *result)
 double ptl_bench_result_bytes(const struct ptl_bench_result *result)
 {
     return result->seconds > 0 ? (double)result->counts.measured_bytes / result->seconds : 0;
+}
+
+bool ptl_bench_result_is_reached(const struct ptl_bench_result *result, double rate)
+{
+    return ptl_bench_result_rate(result) >= 0.99 * rate;
 }

@@ -28,6 +28,7 @@ struct ptl_bench_result {
     double seconds; /* measured */
     struct ptl_bench_counts counts;
     struct ptl_bench_counts bulk;     /* of the large messages beside */
+    bool is_one_process;              /* both ends are here */
     uint64_t hops;                    /* each message is counted so often there; 0: not at all */
     struct ptl_bench_moment from, to; /* the ends of what was measured */
     struct ptl_bench_moment last;     /* when all was acknowledged, or given up */
@@ -54,3 +55,6 @@ double ptl_bench_result_cpu_there(const struct ptl_bench_result *result);
 /* Messages, and bytes, a second. */
 double ptl_bench_result_rate(const struct ptl_bench_result *result);
 double ptl_bench_result_bytes(const struct ptl_bench_result *result);
+
+/* Whether that rate was reached: chance and the last moment may cost a hundredth. */
+bool ptl_bench_result_is_reached(const struct ptl_bench_result *result, double rate);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ACKNOWLEDGE_EVERY_MAX 1024
+
 /* ---- Lanes ---------------------------------------------------------------------------------- */
 
 static bool is_plain(const struct ptl_bench_options *options)
@@ -38,8 +40,10 @@ static uint32_t acknowledge_every(const struct ptl_bench_options *options, uint3
     double streams = ptl_bench_options_streams(options);
     double every = options->rate > 0 ? options->rate / streams / 10000 : window / 8;
 
-    return (worker != PTL_BENCH_SINK && worker != PTL_BENCH_SHARED) || every < 1 ? 1
-                                                                                 : (uint32_t)every;
+    if ((worker != PTL_BENCH_SINK && worker != PTL_BENCH_SHARED) || every < 1) {
+        return 1;
+    }
+    return every < ACKNOWLEDGE_EVERY_MAX ? (uint32_t)every : ACKNOWLEDGE_EVERY_MAX;
 }
 
 /* What all flows of a lane have. */

@@ -15,8 +15,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define RATE                                                                                       \
-    5000 /* where neither --rate nor --in-flight is given: what a live node hardly notices */
+#define RATE 5000           /* without --rate and --in-flight: what a live node hardly notices */
 #define WINDOW 64           /* of one trial, with a rate */
 #define GRACE_NS 2000000000 /* beyond a trial's own patience */
 
@@ -70,7 +69,10 @@ static void set_trial(struct verification *run, struct ptl_trial *trial, unsigne
         .sizes = &options->sizes,
         .random.state = options->random_seed * 1000003 + index,
         .interval_ns = 1e9 / rate * (double)options->ports,
-        .window = options->in_flight > 0 ? (uint32_t)(options->in_flight / options->ports) : WINDOW,
+        .window = options->in_flight > options->ports
+                      ? (uint32_t)(options->in_flight / options->ports)
+                  : options->in_flight > 0 ? 1
+                                           : WINDOW,
         .kill_every = options->kill_every,
         .patience_ns = (int64_t)options->common.timeout_ms * 1000000,
         .undone = &run->undone,

@@ -1,159 +1,18 @@
 #!/usr/bin/env python3
-"""Drives `portolan bench` as a load tester does: counts and complaints, never speed."""
+"""Drives `portolan bench` as a load tester does: stalls, outcomes and complaints."""
 
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 import time
 import unittest
 
 sys.dont_write_bytecode = True  # a test leaves nothing in the sources
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tool import SLOW, ToolTest, unused_address
-
-SHORT = ("--warm-up", "100ms", "--duration", "500ms")
-
-
-class BenchTest(ToolTest):
-    def target(self, shards=1, *arguments):
-        return self.node("--node", "rain", "--service", "bench", "--shards", str(shards),
-                         *arguments)
-
-    def bench(self, node, *arguments, code=0):
-        """The object that --json prints, of a run that ends with that exit code."""
-        got, out, err = self.run_tool("bench", *arguments, "--seed", node.address, "--json",
-                                      "--timeout", str(20 * SLOW))
-        self.assertEqual(got, code, out + err)
-        self.assertEqual(err, "")
-        self.assertEqual(out.count("\n"), 1)
-        result = json.loads(out)
-        self.assertEqual(result["exit"], code)
-        return result
-
-    def start_measuring(self, node, *arguments):
-        """A run that measures by now."""
-        bench = self.start("bench", *arguments, "--seed", node.address, "--json", "--log", "info")
-        for line in bench.stderr:
-            if "measuring" in line:
-                return bench
-        self.fail(f"it ended before: {bench.wait()}")
-
-    def assert_whole(self, result):
-        """All that was sent has arrived, once and in order, and enough of it to mean something."""
-        self.assertEqual((result["lost"], result["reordered"]), (0, 0), result)
-        self.assertEqual(result["sent"], result["acknowledged"], result)
-        if result["received"] is not None:
-            self.assertEqual(result["received"], result["sent"] * result.get("hops", 1) +
-                             result.get("bulk", {}).get("sent", 0), result)
-        self.assertGreater(result["sent"], 0, result)
-        self.assertEqual(result["ending"], "done")
-
-
-class PatternTest(BenchTest):
-    def check(self, *arguments):
-        for shards in 1, 2:
-            with self.subTest(shards=shards):
-                node = self.target(shards)
-                for loop in ("--in-flight", "100"), ("--rate", "500"):
-                    result = self.bench(node, *arguments, *loop, *SHORT, "--ports", "8",
-                                        "--shards", "2")
-                    self.assert_whole(result)
-                    self.assertEqual(result["ports"], 8)
-                self.assertEqual(self.bench(node, *arguments, *SHORT)["sent"] > 0, True)
-
-    def test_one_way_arrives_whole(self):
-        self.check("one-way")
-
-    def test_request_is_answered_whole(self):
-        self.check("request")
-
-    def test_fan_in_arrives_whole(self):
-        self.check("fan-in")
-
-    def test_fan_out_arrives_whole(self):
-        self.check("fan-out")
-
-    def test_ring_comes_back_whole(self):
-        self.check("ring", "--hops", "5")
-
-    def test_ring_goes_through_several_nodes(self):
-        node = self.target()
-        self.node("--node", "snow", "--service", "bench", "--seed", node.address)
-        result = self.bench(node, "ring", "--target", "rain", "--target", "snow", *SHORT)
-        self.assert_whole(result)
-        self.assertEqual(result["hops"], 2)
-
-    def test_mixed_arrives_whole(self):
-        self.check("mixed", "--bulk", "1000000")
-
-    def test_churn_tells_of_every_death(self):
-        self.check("churn")
-
-    def test_db_set_is_confirmed_whole(self):
-        self.check("db-set", "--entries", "200")
-
-    def test_db_watch_tells_whole(self):
-        self.check("db-watch", "--entries", "200")
-
-    def test_join_brings_every_entry(self):
-        for shards in 1, 2:
-            with self.subTest(shards=shards):
-                node = self.target(shards)
-                result = self.bench(node, "join", "--entries", "500", *SHORT)
-                self.assert_whole(result)
-                self.assertEqual(result["messages"] % 500, 0)
-                self.assertGreater(result["messages"], 0)
-
-    def test_a_run_leaves_nothing_behind(self):
-        node = self.target()
-        for pattern in "churn", "db-watch", "fan-in":
-            self.assert_whole(self.bench(node, pattern, *SHORT))
-        code, out, err = self.run_tool("db", "keys", "bench", "--seed", node.address)
-        self.assertEqual((code, json.loads(out)), (0, ["rain#bench"]), err)
-
-    def test_every_size_arrives_whole(self):
-        node = self.target()
-        for size in "0", "7", "8", "16:90,1024:9,65536:1", "1000000":
-            for pattern in "one-way", "request":
-                with self.subTest(size=size, pattern=pattern):
-                    self.assert_whole(self.bench(node, pattern, "--size", size, "--in-flight",
-                                                 "50", *SHORT))
-
-    def test_json_framing_arrives_whole(self):
-        node = self.target()
-        self.assert_whole(self.bench(node, "one-way", "--framing", "json", *SHORT))
-        self.assert_whole(self.bench(node, "request", "--framing", "json", *SHORT))
-
-    def test_several_links_and_targets_are_loaded(self):
-        node = self.target(2)
-        other = self.node("--node", "snow", "--service", "bench", "--seed", node.address)
-        result = self.bench(node, "one-way", "--target", "rain", "--target", "snow", "--links",
-                            "3", "--ports", "12", *SHORT)
-        self.assert_whole(result)
-        self.assertEqual(result["links"], 3)
-        self.assertEqual(other.process.poll(), None)
-
-    def test_poisson_arrivals_repeat_with_their_seed(self):
-        node = self.target()
-        sent = [self.bench(node, "request", "--rate", "1000", "--arrivals", "poisson",
-                           "--random-seed", seed, *SHORT)
-                for seed in ("1", "1", "2")]
-        for result in sent:
-            self.assert_whole(result)
-        due = [result["sent"] + result["unsent"] for result in sent]
-        self.assertEqual(due[0], due[1])
-        self.assertNotEqual(due[0], due[2])
-
-    def test_a_second_bench_is_the_other_end(self):
-        server = self.start("bench", "--server", "--bind", "127.0.0.1:0", "--node", "rain")
-        address = server.stdout.readline().split("addresses=")[1].split()[0]
-        code, out, err = self.run_tool("bench", "request", "--seed", address, *SHORT)
-        self.assertEqual((code, err), (0, ""))
-        for word in "throughput", "p50", "p99.99", "max", "cpu/message", "0 lost, 0 reordered":
-            self.assertIn(word, out)
-        server.send_signal(signal.SIGTERM)
-        self.assertEqual(self.finish(server)[0], 0)
+from bench import SHORT, BenchTest
+from tool import LIMIT, PORTOLAN, environment, unused_address
 
 
 class StallTest(BenchTest):
@@ -186,6 +45,115 @@ class StallTest(BenchTest):
         self.assert_seen(self.bench(self.target(), *self.LOAD, "--stall", "200ms"))
 
 
+class OutcomeTest(BenchTest):
+    def test_expectations_set_the_exit_code(self):
+        node = self.target()
+        for code, expectations in (
+            (0, ("--expect-rate", "0.01", "--expect-p99", "100")),
+            (7, ("--expect-rate", "999M")),
+            (7, ("--expect-p99", "1ns")),
+        ):
+            with self.subTest(expectations=expectations):
+                self.assert_whole(self.bench(node, "request", *expectations, *SHORT, code=code))
+        code, out, err = self.run_tool("bench", "request", "--expect-p99", "1ns", "--seed",
+                                       node.address, *SHORT)
+        self.assertEqual((code, err), (7, ""))
+        self.assertIn("expected a p99 of 1 ns: it is more", out)
+
+    def test_hdr_is_a_file_of_all_percentiles(self):
+        path = os.path.join(self.home, "latency.hdr")
+        result = self.bench(self.target(), "request", "--hdr", path, *SHORT)
+        with open(path, encoding="ascii") as file:
+            lines = file.read().split("\n")
+        self.assertEqual(lines[0].split(), ["Value", "Percentile", "TotalCount",
+                                            "1/(1-Percentile)"])
+        rows = [line.split() for line in lines[2:] if line and not line.startswith("#")]
+        self.assertEqual([float(row[0]) for row in rows], sorted(float(row[0]) for row in rows))
+        self.assertEqual(float(rows[-1][1]), 1)
+        self.assertEqual(int(rows[-1][2]), result["latency_ns"]["count"])
+        self.assertAlmostEqual(float(rows[-1][0]), result["latency_ns"]["max"] / 1e6, 5)
+        self.assertTrue(any(line.startswith("#[Max") for line in lines))
+
+    def test_both_ends_may_be_one_process(self):
+        for how in "--embedded", "--embedded=nodes", "--embedded=ports":
+            for pattern in "one-way", "request", "churn", "db-watch", "join":
+                with self.subTest(how=how, pattern=pattern):
+                    code, out, err = self.run_tool("bench", pattern, how, "--json", "--shards",
+                                                   "2", "--ports", "3", *SHORT)
+                    self.assertEqual((code, err), (0, ""), out)
+                    self.assert_whole(json.loads(out))
+
+    def test_sweep_finds_a_rate_that_is_borne(self):
+        node = self.target()
+        arguments = ("bench", "request", "--rate-sweep", "--seed", node.address, *SHORT)
+        # Nothing is answered within a nanosecond; a minute is enough for any rate that is reached.
+        code, out, err = self.run_tool(*arguments, "--slo-p99", "1ns", "--rate", "4", "--json")
+        self.assertEqual((code, err), (0, ""), out)
+        result = json.loads(out)
+        self.assertEqual(result["highest"], 0)
+        self.assertEqual([step["rate_wanted"] for step in result["sweep"]], [4, 2, 1])
+        code, out, err = self.run_tool(*arguments, "--slo-p99", "1m", "--rate", "5M")
+        self.assertEqual((code, err), (0, ""), out)
+        self.assertRegex(out, r"highest rate with p99 within 60.0 s: \d+ messages/s")
+        self.assertIn("too much", out)
+        self.assertIn("borne", out)
+
+    def test_line_a_second_is_for_terminals_only(self):
+        master, slave = os.openpty()
+        node = self.target()
+        code, quiet, err = self.run_tool("bench", "request", "--rate", "100", "--seed",
+                                         node.address, "--duration", "2")
+        self.assertEqual((code, err), (0, ""))
+        self.assertNotIn("in flight", quiet.replace("1 in flight", ""))
+        with open(os.path.join(self.home, "err"), "w+", encoding="utf-8") as err:
+            bench = subprocess.Popen([PORTOLAN, "bench", "request", "--seed", node.address,
+                                      "--rate", "100", "--warm-up", "0", "--duration", "3"],
+                                     stdin=subprocess.DEVNULL, stdout=slave, stderr=err,
+                                     env=environment(self.home))
+            os.close(slave)
+            shown = self.read_terminal(master)
+            self.assertEqual(bench.wait(LIMIT), 0)
+        self.assertRegex(shown, r"\r\x1b\[K\d+/s  p50 [^\r]* p99 [^\r]* max [^\r]* in flight  "
+                                r"\d+ refused  cpu here \d+%")
+        self.assertIn("throughput", shown)
+
+    @staticmethod
+    def read_terminal(master):
+        shown = b""
+        try:
+            while True:
+                more = os.read(master, 65536)
+                if not more:
+                    break
+                shown += more
+        except OSError:
+            pass  # the other end is closed
+        os.close(master)
+        return shown.decode()
+
+
+class ReadmeTest(BenchTest):
+    def test_example_of_the_readme_works(self):
+        """Each of its commands, over less time and at an address of its own."""
+        root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
+        with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
+            block = re.search(r"## Load it\n.*?```\n(.*?)```", file.read(), re.S).group(1)
+        run, export, *loads = block.strip().split("\n")
+        words = run.replace("127.0.0.1:4050", "127.0.0.1:0").rstrip(" &").split()
+        self.assertEqual(words[:2], ["portolan", "run"])
+        self.assertEqual(export, "export PORTOLAN_SEED=127.0.0.1:4050")
+        node = self.node(*words[2:])
+        self.assertGreater(len(loads), 3)
+        for load in loads:
+            with self.subTest(load=load):
+                words = load.replace("latency.hdr", os.path.join(self.home, "hdr")).split()
+                self.assertEqual(words[:2], ["portolan", "bench"])
+                code, out, err = self.run_tool(*words[1:], *SHORT,
+                                               env={"PORTOLAN_SEED": node.address})
+                self.assertEqual((code, err), (0, ""), out)
+                self.assertIn(" 0 lost, 0 reordered", out)
+
+
 class BadInputTest(BenchTest):
     def test_nonsense_is_one_line_and_exit_code_1(self):
         for what, arguments in (
@@ -208,7 +176,19 @@ class BadInputTest(BenchTest):
             ("--warm-up takes", ["request", "--warm-up", "-1"]),
             ("--in-flight takes", ["request", "--in-flight", "0"]),
             ("--in-flight takes", ["request", "--in-flight", "1e6"]),
-            ("join takes no --rate", ["join", "--rate", "5"]),
+            ("choose one", ["request", "--in-flight", "4", "--rate-sweep"]),
+            ("--expect-rate takes", ["request", "--expect-rate", "much"]),
+            ("--expect-p99 takes", ["request", "--expect-p99", "0"]),
+            ("--slo-p99 takes", ["request", "--slo-p99", "-1ms"]),
+            ("needs the bound", ["request", "--rate-sweep"]),
+            ("--rate-sweep takes no value", ["request", "--rate-sweep=5"]),
+            ("for --rate-sweep", ["request", "--slo-p99", "1ms"]),
+            ("takes no --hdr", ["request", "--rate-sweep", "--slo-p99", "1ms", "--hdr", "x"]),
+            ("--embedded takes", ["request", "--embedded=maybe"]),
+            ("no --seed", ["request", "--embedded", "--seed", "127.0.0.1:1"]),
+            ("no --target", ["request", "--embedded", "--target", "rain"]),
+            ("no --links", ["request", "--embedded=ports", "--links", "2", "--ports", "2"]),
+            ("join takes no rate", ["join", "--rate", "5"]),
             ("--hops takes", ["ring", "--hops", "0"]),
             ("--entries takes", ["db-set", "--entries", "0"]),
             ("--bulk takes", ["mixed", "--bulk", "large"]),
@@ -290,6 +270,26 @@ class BadInputTest(BenchTest):
                                        node.address, *SHORT)
         self.assertEqual((code, err), (5, ""))
         self.assertIn("raise --max-message", out)
+
+    def test_file_that_cannot_be_written_is_told(self):
+        node = self.target()
+        arguments = ("bench", "request", "--seed", node.address, *SHORT)
+        self.assert_fails(5, "cannot write", "No such file", arguments=[
+            *arguments, "--hdr", os.path.join(self.home, "no", "file")])
+        code, out, err = self.run_tool(*arguments, "--hdr", "/dev/full")
+        self.assertEqual(code, 5)
+        self.assertIn("throughput", out)
+        self.assertRegex(err, r"\Aportolan: cannot write /dev/full: No space left[^\n]*\n\Z")
+
+    def test_target_that_restarts_ends_it_with_a_summary(self):
+        node = self.target()
+        bench = self.start_measuring(node, "request", "--duration", "60")
+        node.kill()
+        again = self.node("--node", "rain", "--service", "bench", "--bind", node.address)
+        code, out, err = self.finish(bench)
+        self.assertEqual(code, 3, out + err)
+        self.assertIn("rain#bench is gone", json.loads(out)["ending"])
+        self.assert_whole(self.bench(again, "request", *SHORT))
 
     def test_signal_ends_it_with_a_summary(self):
         node = self.target()

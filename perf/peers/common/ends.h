@@ -19,6 +19,7 @@ struct peer_shared {
 struct peer_result {
     double rate;      /* messages a second that arrived, or were answered */
     double bulk_rate; /* large messages a second, beside them */
+    uint64_t arrived; /* or were answered, in the whole run */
     uint64_t lost;    /* sent, and nothing came of it before the end of patience */
     uint64_t disordered;
     struct peer_histogram *latency;

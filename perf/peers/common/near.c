@@ -13,7 +13,7 @@
 
 #define SECOND 1000000000
 #define BURST_BYTES 65536           /* sent between two looks at the clock */
-#define PATIENCE (2L * SECOND)      /* without progress, for what has not come yet */
+#define PATIENCE (5L * SECOND)      /* without progress, for what has not come yet */
 #define LONGEST_WAIT (15L * SECOND) /* for it, whatever progress there is */
 
 static struct {
@@ -342,6 +342,7 @@ void peer_near_run(const struct peer_work *work, struct peer_shared *shared,
     double bulks = (double)atomic_load(&near.bulks_taken);
     result->bulk_rate = bulks / (work->warm_up + work->seconds);
     result->lost = drain();
+    result->arrived = arrived();
     result->disordered = atomic_load(&shared->disordered);
     result->latency = work->pattern == PEER_DB_WATCH ? &shared->latency : &near.latency;
     if (work->pattern == PEER_DB_WATCH) {

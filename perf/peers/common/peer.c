@@ -181,7 +181,8 @@ static void print(const struct peer_work *work, const struct peer_result *result
     if (work->pattern == PEER_MIXED) {
         printf(", \"bulk_bytes_per_second\": %.0f", result->bulk_rate * (double)work->bulk);
     }
-    printf(", \"lost\": %lu, \"disordered\": %lu}\n", result->lost, result->disordered);
+    printf(", \"arrived\": %lu, \"lost\": %lu, \"disordered\": %lu}\n", result->arrived,
+           result->lost, result->disordered);
 }
 
 /* A thousand connections need as many descriptors; sleeps must end when they should. */

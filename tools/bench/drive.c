@@ -149,6 +149,7 @@ static void sum_up(struct ptl_bench_load *load, struct ptl_bench_result *result)
         add_counts(&result->counts, &flow->counts);
         ptl_histogram_add(&result->latency, &flow->latency);
         ptl_histogram_add(&result->closed, &flow->closed);
+        ptl_histogram_add(&result->late, &flow->late);
         if (load->lanes[i].flow_count > 1) {
             add_counts(&result->bulk, &load->lanes[i].flows[1].counts);
             ptl_histogram_add(&result->bulk_latency, &load->lanes[i].flows[1].latency);

@@ -265,6 +265,9 @@ static void record(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream,
         return;
     }
     ptl_histogram_record(&flow->latency, now_ns - pending->intended_ns);
+    if (flow->is_open) {
+        ptl_histogram_record(&flow->late, pending->sent_ns - pending->intended_ns);
+    }
     if (pending->is_sample) {
         ptl_histogram_record(&flow->closed, now_ns - pending->sent_ns);
     }
@@ -354,7 +357,8 @@ bool ptl_bench_flow_init(struct ptl_bench_flow *flow, uint32_t count)
     flow->streams = calloc(count > 0 ? count : 1, sizeof *flow->streams);
     flow->bytes = calloc(flow->sizes->largest + sizeof(uint64_t), 1);
     bool good = flow->streams && flow->bytes && ptl_histogram_init(&flow->latency) &&
-                ptl_histogram_init(&flow->interval) && ptl_histogram_init(&flow->closed);
+                ptl_histogram_init(&flow->interval) && ptl_histogram_init(&flow->closed) &&
+                ptl_histogram_init(&flow->late);
     for (uint32_t i = 0; good && i < count; i++) {
         flow->streams[i].flow = flow;
     }
@@ -371,4 +375,5 @@ void ptl_bench_flow_free(struct ptl_bench_flow *flow)
     ptl_histogram_free(&flow->latency);
     ptl_histogram_free(&flow->interval);
     ptl_histogram_free(&flow->closed);
+    ptl_histogram_free(&flow->late);
 }

@@ -72,6 +72,7 @@ struct ptl_bench_flow {
     struct ptl_histogram latency;
     struct ptl_histogram interval; /* since somebody last looked */
     struct ptl_histogram closed;   /* open loop: what a closed loop with one under way had seen */
+    struct ptl_histogram late;     /* open loop: from when it was due until it was sent */
     void (*goes_on)(struct ptl_bench_flow *flow); /* called when there is room again */
     const struct ptl_bench_deeds *deeds;          /* what `means` acts by; messages need none */
     void *lane;

@@ -133,6 +133,7 @@ bool ptl_bench_report_text(const struct ptl_bench_options *options,
            ptl_bench_result_bytes(result) / 1e6, result->seconds);
     print_times("latency    ", &result->latency);
     if (options->rate > 0) {
+        print_times("sent late  ", &result->late);
         print_times("a closed loop had seen", &result->closed);
     }
     if (options->pattern->has_bulk) {
@@ -240,6 +241,7 @@ bool ptl_bench_report_json(const struct ptl_bench_options *options,
     json_counts(result);
     json_times("latency_ns", &result->latency);
     if (options->rate > 0) {
+        json_times("sent_late_ns", &result->late);
         json_times("closed_loop_ns", &result->closed);
     }
     if (options->pattern->has_bulk) {

@@ -4,13 +4,14 @@ bool ptl_bench_result_init(struct ptl_bench_result *result)
 {
     *result = (struct ptl_bench_result){.ending = PTL_BENCH_DONE};
     return ptl_histogram_init(&result->latency) && ptl_histogram_init(&result->closed) &&
-           ptl_histogram_init(&result->bulk_latency);
+           ptl_histogram_init(&result->late) && ptl_histogram_init(&result->bulk_latency);
 }
 
 void ptl_bench_result_free(struct ptl_bench_result *result)
 {
     ptl_histogram_free(&result->latency);
     ptl_histogram_free(&result->closed);
+    ptl_histogram_free(&result->late);
     ptl_histogram_free(&result->bulk_latency);
 }
 

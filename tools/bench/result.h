@@ -34,6 +34,7 @@ struct ptl_bench_result {
     struct ptl_bench_moment last;     /* when all was acknowledged, or given up */
     struct ptl_histogram latency;
     struct ptl_histogram closed;
+    struct ptl_histogram late;
     struct ptl_histogram bulk_latency;
 };
 

@@ -99,6 +99,7 @@ static const char more_help[] =
     "  4  the port is gone, or there is no such port or key (mon: there was none)\n"
     "  5  anything else\n"
     "  6  run was ended before all that it had accepted was delivered: the log says how much\n"
+    "  7  bench: it was less than was expected\n"
     "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 or 6 then)\n"
     "\n"
     "signals   SIGINT and SIGTERM end it.  run takes SIGHUP, SIGUSR1 and SIGUSR2 and goes on: "

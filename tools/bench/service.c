@@ -21,6 +21,7 @@ struct run {
     struct ptl_monitor owner;
     struct ptl_bench_crew crew;
     struct ptl_bench_hub *hub; /* NULL: there is none */
+    uint64_t workers;          /* that it has opened */
     struct ptl_port waiter;    /* who waits for a number of keys */
     struct service *service;
 };
@@ -29,6 +30,7 @@ struct run {
 struct service {
     struct ptl_node *node;
     struct ptl_replies *replies;
+    uint64_t workers; /* of all runs */
     struct run runs[PTL_BENCH_RUNS_MAX];
 };
 
@@ -98,6 +100,7 @@ static void end_run(struct ptl_node *node, struct run *run)
     }
     ptl_bench_anchor_end(node, &run->crew.anchor);
     ptl_bench_tally_drop(run->crew.tally);
+    run->service->workers -= run->workers;
     run->name[0] = '\0';
 }
 
@@ -217,12 +220,17 @@ static const char *open_stream(struct question *question, struct run *run,
         !ptl_reply_port(question->node, &question->cursor, &next)) {
         return "open takes streams and ports";
     }
+    if (question->service->workers >= PTL_BENCH_WORKERS_MAX) {
+        return "too many workers of all runs";
+    }
     int err = has_own ? ptl_bench_worker_make(question->node, &run->crew, kind, (uint32_t)stream,
                                               &next, &port)
                       : open_at_hub(question->node, run, kind, (uint32_t)stream, &next, &port);
     if (err < 0) {
         return ptl_err_text(err);
     }
+    run->workers++;
+    question->service->workers++;
     (void)ptl_put_port(&question->answer, &port);
     return NULL;
 }

@@ -20,7 +20,8 @@
 #define PTL_BENCH_MORTAL "bench::mortal" /* what can be spawned, with [ANCHOR] */
 #define PTL_BENCH_FAMILY "bench_"
 #define PTL_BENCH_VERSION 1
-#define PTL_BENCH_BATCH 512   /* streams in one "open" */
-#define PTL_BENCH_RUNS_MAX 64 /* at one service at once */
+#define PTL_BENCH_BATCH 512           /* streams in one "open" */
+#define PTL_BENCH_RUNS_MAX 16         /* at one service at once */
+#define PTL_BENCH_WORKERS_MAX 2097152 /* of all of them together */
 #define PTL_BENCH_STALL_NS_MAX 1000000000LL
 #define PTL_BENCH_RUN_NAME_MAX 80 /* bytes */

@@ -233,6 +233,36 @@ class BadInputTest(BenchTest):
         self.assert_fails(4, "node snow", "--service bench", arguments=[
             "bench", "request", "--seed", node.address])
 
+    def test_service_has_so_many_runs_and_bears_nonsense(self):
+        node = self.target()
+
+        def ask(*words):
+            code, out, err = self.run_tool("cal", "rain#bench", *words, "--seed", node.address)
+            self.assertEqual((code, err), (0, ""))
+            return json.loads(out)
+
+        for words in (
+            ["frob"], ["begin"], ["begin", "a b", "rain#bench"], ["begin", "x" * 81, "rain#bench"],
+            ["counts", "none"], ["open", "none", "0", "[]"],
+            ["stall", "none", "5"], ["await", "none", "0"],
+        ):
+            self.assertEqual(ask(*words)[0], "error", words)
+        for number in range(16):
+            self.assertEqual(ask("begin", f"run{number}", "rain#bench")[0], "ok")
+        for words in (
+            ["begin", "run0", "rain#bench"], ["begin", "one", "rain#bench"],
+            ["open", "run0", "7", "[]"], ["open", "run0", "0", "5"],
+            ["open", "run0", "0", '["x","rain#sink"]'], ["open", "run0", "0", '[2097152,"rain#x"]'],
+            ["open", "run0", "0", "[0,1]"], ["open", "run0", "0", json.dumps([0, "rain#x"] * 513)],
+            ["stall", "run0", "1000000001"], ["stall", "run0", "-1"], ["await", "run0", "many"],
+        ):
+            self.assertEqual(ask(*words)[0], "error", words)
+        self.assert_fails(5, "node rain refused: too many runs at once", arguments=[
+            "bench", "request", "--seed", node.address])
+        for number in range(16):
+            self.assertEqual(ask("end", f"run{number}"), ["ok"])
+        self.assert_whole(self.bench(node, "request", *SHORT))
+
     def ended_while_it_runs(self, number):
         node = self.target()
         bench = self.start_measuring(node, "request", "--duration", "60", "--warm-up", "0")

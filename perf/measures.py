@@ -6,6 +6,7 @@ A figure is one number in every round, a rate (more is better) or a time (less i
 yardstick is the same of a bare program that ran in turns with it.  A share says how much of the
 yardstick is reached, whichever way better is: 0.5 is half as fast, or twice as late.
 """
+import json
 import statistics
 
 MOVED = 1.5  # a yardstick whose highest is so much its lowest tells of a machine that was not quiet
@@ -17,8 +18,9 @@ def spread(numbers):
 
 
 class Run:
-    """All figures of one run, as stored: {name: {"rounds": [number or null, ...], "unit": "/s" or
-    "ns", "yardstick": name or nothing}}; null is a round in which it could not be measured."""
+    """All figures of one run, as stored: {name: {"rounds": [number or null, ...], "unit": "/s",
+    "B/s" or "ns", "yardstick": name or nothing}}; null is a round in which it could not be
+    measured."""
 
     def __init__(self, data):
         self.data = data
@@ -31,7 +33,7 @@ class Run:
         return statistics.median(self.rounds(name))
 
     def less_is_better(self, name):
-        return self.figures[name]["unit"] != "/s"
+        return self.figures[name]["unit"] == "ns"
 
     def yardstick(self, name):
         """Its name, if it was measured as well."""
@@ -79,6 +81,17 @@ class Run:
         return max(max(rounds) / middle, middle / min(rounds))
 
 
+def read(path):
+    """A stored run; ValueError with a line for the user if it is none."""
+    try:
+        run = Run(json.loads(path.read_text()))
+        table(run)
+        changes(run, run)
+        return run
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise ValueError(f"{path} is not a stored run: {error!r}") from error
+
+
 class Change:
     """Of one figure, from an earlier run to a later."""
 
@@ -106,9 +119,9 @@ def changes(earlier, later):
 # ---- For people ------------------------------------------------------------------------------
 
 def human(number, unit):
-    scales = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1, "ns"))
-    if unit == "/s":
-        scales = ((1e6, "M/s"), (1e3, "k/s"), (1, "/s"))
+    scales = ((1e6, "M" + unit), (1e3, "k" + unit), (1, unit))
+    if unit == "ns":
+        scales = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1, "ns"))
     for scale, name in scales:
         if number >= scale:
             break

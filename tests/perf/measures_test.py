@@ -108,7 +108,7 @@ class CommandTest(unittest.TestCase):
                 wrong.write_text(text)
                 code, out = self.perf_run("--from", EARLIER, "--against", wrong)
                 self.assertEqual((code, out.count("\n")), (1, 1), out)
-                self.assertIn("is not a run that was stored with --save", out)
+                self.assertIn("is not a stored run", out)
             code, out = self.perf_run("--from", pathlib.Path(folder) / "none")
             self.assertEqual((code, out.count("\n")), (1, 1), out)
 

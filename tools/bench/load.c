@@ -132,6 +132,33 @@ bool ptl_bench_load_is_gone(struct ptl_bench_load *load, char why[512])
     return is_gone;
 }
 
+/* Beside the pattern's own; one that is gone before the end ends the run. */
+static int spawn_watchers_at(struct ptl_bench_load *load, const struct ptl_bench_target *target)
+{
+    struct ptl_msg *msg;
+    struct ptl_port port;
+    int err = ptl_msg_make(target->node, &msg, "pt", &target->anchor, (const char *)load->family);
+
+    for (uint64_t i = 1; err == 0 && i < load->options->watchers; i++) {
+        err = ptl_spawn(target->node, target->id, PTL_BENCH_WATCHER, msg, &port);
+        if (err == 0) {
+            err = ptl_monitor(target->node, &port, target_is_gone, load, NULL);
+        }
+    }
+    ptl_msg_free(msg);
+    return err < 0 ? ptl_complain_refused("spawn watchers", err) : PTL_EXIT_OK;
+}
+
+static int spawn_watchers(struct ptl_bench_load *load)
+{
+    int code = PTL_EXIT_OK;
+
+    for (unsigned i = 0; code == PTL_EXIT_OK && i < load->target_count; i++) {
+        code = spawn_watchers_at(load, &load->targets[i]);
+    }
+    return code;
+}
+
 /* Every node of ours watches every target: each has a link of its own to it. */
 static int watch_targets(struct ptl_bench_load *load)
 {
@@ -216,7 +243,8 @@ int ptl_bench_load_reach(struct ptl_bench_load *load, const struct ptl_bench_opt
 int ptl_bench_load_open(struct ptl_bench_load *load, const struct ptl_bench_options *options)
 {
     static step_fn *const steps[] = {
-        ptl_bench_lanes_make, begin_run, ptl_bench_streams_open, watch_targets, NULL,
+        ptl_bench_lanes_make, begin_run,     ptl_bench_streams_open,
+        spawn_watchers,       watch_targets, NULL,
     };
     int code = ptl_bench_load_reach(load, options, NULL);
 

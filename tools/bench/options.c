@@ -52,6 +52,11 @@ static int take_hops(const char *option, const char *text, void *place)
     return take_count(option, text, 1, 1000, place);
 }
 
+static int take_watchers(const char *option, const char *text, void *place)
+{
+    return take_count(option, text, 1, 10000, place);
+}
+
 static int take_kill_every(const char *option, const char *text, void *place)
 {
     return take_count(option, text, 0, UINT32_MAX, place);
@@ -237,6 +242,7 @@ static const struct own_option {
     {"--size", take_sizes, PLACE(sizes), NULL},
     {"--ports", take_ports, PLACE(ports), NULL},
     {"--entries", take_ports, PLACE(entries), NULL},
+    {"--watchers", take_watchers, PLACE(watchers), NULL},
     {"--hops", take_hops, PLACE(hops), NULL},
     {"--bulk", take_bulk, PLACE(bulk), NULL},
     {"--bulk-in-flight", take_in_flight, PLACE(bulk_in_flight), NULL},
@@ -422,6 +428,7 @@ int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *opt
     *options = (struct ptl_bench_options){
         .links = 1,
         .entries = 1000,
+        .watchers = 1,
         .bulk_in_flight = 1,
         .duration_ns = 10000000000,
         .warm_up_ns = 1000000000,

@@ -22,8 +22,9 @@ struct ptl_bench_options {
     struct ptl_list targets; /* node IDs; none: the node that --seed leads to */
     struct ptl_bench_sizes sizes;
     uint64_t ports;
-    uint64_t entries; /* keys of the database */
-    uint64_t hops;    /* ports that a message goes through there */
+    uint64_t entries;  /* keys of the database */
+    uint64_t watchers; /* of the run's family, at each target */
+    uint64_t hops;     /* ports that a message goes through there */
     struct ptl_bench_sizes bulk;
     uint64_t bulk_in_flight; /* on each link */
     uint64_t links;          /* nodes of ours, each with its own link to every target */

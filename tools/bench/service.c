@@ -4,6 +4,7 @@
 #include "tools/bench/echo.h"
 #include "tools/bench/hub.h"
 #include "tools/bench/mark.h"
+#include "tools/bench/watcher.h"
 #include "tools/bench/words.h"
 #include "tools/replies.h"
 #include "tools/reply.h"
@@ -435,6 +436,9 @@ int ptl_bench_service_start(struct ptl_node *node, struct ptl_journal *journal)
     err = ptl_bench_mortals_register(node);
     if (err == 0) {
         err = ptl_bench_echo_register(node);
+    }
+    if (err == 0) {
+        err = ptl_bench_watchers_register(node);
     }
     return err < 0 ? err : ptl_db_register(node, PTL_BENCH_SERVICE, &port, NULL);
 }

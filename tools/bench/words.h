@@ -17,7 +17,8 @@
 #pragma once
 
 #define PTL_BENCH_SERVICE "bench"
-#define PTL_BENCH_MORTAL "bench::mortal" /* what can be spawned, with [ANCHOR] */
+#define PTL_BENCH_MORTAL "bench::mortal"   /* what can be spawned, with [ANCHOR] */
+#define PTL_BENCH_WATCHER "bench::watcher" /* so too, with [ANCHOR, FAMILY] */
 #define PTL_BENCH_FAMILY "bench_"
 #define PTL_BENCH_VERSION 1
 #define PTL_BENCH_BATCH 512           /* streams in one "open" */

@@ -56,6 +56,12 @@ class PatternTest(BenchTest):
     def test_db_watch_tells_whole(self):
         self.check("db-watch", "--entries", "200")
 
+    def test_many_watchers_of_a_family_are_told_and_leave_with_the_run(self):
+        node = self.target(2)
+        for _ in range(3):
+            self.assert_whole(self.bench(node, "db-watch", "--entries", "50", "--watchers", "200",
+                                         *SHORT))
+
     def test_join_brings_every_entry(self):
         for shards in 1, 2:
             with self.subTest(shards=shards):

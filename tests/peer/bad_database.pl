@@ -11,6 +11,7 @@ use FindBin ();
 use lib $FindBin::Bin;
 
 use AEMPDatabase;
+use POSIX ();
 use PortolanProcess;
 use Test::More;
 use Time::HiRes qw(time sleep);
@@ -107,19 +108,26 @@ sub pace {
     push @wanted_at, time;
 }
 
-# The lines that are logged for this; waits for the first, and for what both nodes do afterwards.
+# The lines that are logged for this; waits for the first, and for what both nodes do afterwards.  A
+# line is written some time after the event whose time it has: those of what was before do not count.
 sub lines_of {
     my ($node, $code, $wanted) = @_;
     pace() if $wanted;
+    my $since = stamp();
     my ($until, @lines) = (time + 10);
-    $node->new_log_lines;
     $code->();
     while ($wanted && !@lines && time < $until) {
         sleep 0.01;
-        push @lines, $node->new_log_lines;
+        push @lines, grep { $_ ge $since } $node->new_log_lines;
     }
     nodes_agree();
-    return (@lines, $node->new_log_lines);
+    return (@lines, grep { $_ ge $since } $node->new_log_lines);
+}
+
+# Now, as a line of the log has it at its beginning.
+sub stamp {
+    my $now = time;
+    return POSIX::strftime('%Y-%m-%dT%H:%M:%S', gmtime $now) . sprintf '.%03dZ', 1000 * ($now - int $now);
 }
 
 # What is sent must cost $wanted lines with these words, and leave the link as it is.  The log shows

@@ -243,19 +243,28 @@ static double measured_seconds(const struct ptl_bench_load *load)
                : 0;
 }
 
+static int start(struct ptl_bench_load *load, struct ptl_bench_pacer *pacer)
+{
+    bool is_paced = load->options->rate > 0;
+    int err = is_paced
+                  ? ptl_bench_pacer_init(pacer, load->lanes, load->lane_count, load->clock.end_ns)
+                  : 0;
+
+    /* Once they have started, what lanes have is theirs. */
+    int code = err < 0 ? PTL_EXIT_OK : tell_lanes(load, "start");
+    if (err == 0 && code == PTL_EXIT_OK && is_paced) {
+        err = ptl_bench_pacer_start(pacer);
+    }
+    return err < 0 ? ptl_complain_refused("start a thread", err) : code;
+}
+
 static int run(struct ptl_bench_load *load, struct ptl_bench_result *result)
 {
     struct ptl_bench_pacer pacer = {.is_running = false};
     struct ptl_bench_live live;
-    int err = 0;
 
     ptl_bench_live_start(&live, load);
-
-    int code = tell_lanes(load, "start");
-    if (code == PTL_EXIT_OK && load->options->rate > 0) {
-        err = ptl_bench_pacer_start(&pacer, load->lanes, load->lane_count, load->clock.end_ns);
-        code = err < 0 ? ptl_complain_refused("start a thread", err) : PTL_EXIT_OK;
-    }
+    int code = start(load, &pacer);
     if (code == PTL_EXIT_OK) {
         code = measure(load, &live, result);
         result->seconds = measured_seconds(load);

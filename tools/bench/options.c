@@ -385,6 +385,8 @@ static const char *contradiction(const struct ptl_bench_options *options)
 
     return options->in_flight > 0 && is_open ? "--in-flight and a rate are given: choose one"
            : is_join && is_open              ? "join takes no rate: one node joins after the other"
+           : options->stall_ns > 0 && options->pattern->worker == PTL_BENCH_NOBODY
+               ? "--stall is for patterns that have a handler at the other end"
            : options->is_sweep && options->slo_p99_ns == 0
                ? "--rate-sweep needs the bound that it looks for: --slo-p99 TIME"
            : options->slo_p99_ns > 0 && !options->is_sweep ? "--slo-p99 is for --rate-sweep"

@@ -58,20 +58,28 @@ static void *run(void *data)
     return NULL;
 }
 
-int ptl_bench_pacer_start(struct ptl_bench_pacer *pacer, struct ptl_bench_lane *lanes,
-                          unsigned count, int64_t end_ns)
+int ptl_bench_pacer_init(struct ptl_bench_pacer *pacer, struct ptl_bench_lane *lanes,
+                         unsigned count, int64_t end_ns)
 {
-    pacer->lanes = lanes;
-    pacer->count = count;
-    pacer->end_ns = end_ns;
-    pacer->schedules = calloc(count, sizeof *pacer->schedules);
+    *pacer = (struct ptl_bench_pacer){
+        .lanes = lanes,
+        .count = count,
+        .end_ns = end_ns,
+        .schedules = calloc(count, sizeof(struct ptl_bench_schedule)),
+    };
     if (!pacer->schedules) {
         return PTL_ENOMEM;
     }
     for (unsigned i = 0; i < count; i++) {
         pacer->schedules[i] = lanes[i].flows[0].schedule;
     }
+    return 0;
+}
+
+int ptl_bench_pacer_start(struct ptl_bench_pacer *pacer)
+{
     int err = pthread_create(&pacer->thread, NULL, run, pacer);
+
     pacer->is_running = err == 0;
     return -err;
 }

@@ -18,10 +18,15 @@ struct ptl_bench_pacer {
     pthread_t thread;
 };
 
-/* Begin.  `lanes` must outlive it, and their nodes too.  Returns 0, PTL_ENOMEM or -errno. */
-PTL_MUST_CHECK int ptl_bench_pacer_start(struct ptl_bench_pacer *pacer,
-                                         struct ptl_bench_lane *lanes, unsigned count,
-                                         int64_t end_ns);
+/*
+ * Copy the lanes' schedules, before any lane has started.  `lanes` must outlive it, and their nodes
+ * too.  Returns 0 or PTL_ENOMEM.
+ */
+PTL_MUST_CHECK int ptl_bench_pacer_init(struct ptl_bench_pacer *pacer, struct ptl_bench_lane *lanes,
+                                        unsigned count, int64_t end_ns);
 
-/* End it.  One that never began is no error. */
+/* Begin, when the lanes have been told to start.  Returns 0 or -errno. */
+PTL_MUST_CHECK int ptl_bench_pacer_start(struct ptl_bench_pacer *pacer);
+
+/* End it, and free.  One that never began is no error. */
 void ptl_bench_pacer_stop(struct ptl_bench_pacer *pacer);

@@ -177,14 +177,34 @@ static void json_times(const char *name, const struct ptl_histogram *histogram)
     printf("\"max\":%lld},", (long long)histogram->max_ns);
 }
 
+/* Each size and the share of messages that have it. */
+static void json_sizes(const char *name, const struct ptl_bench_sizes *sizes)
+{
+    uint64_t before = 0;
+
+    printf("\"%s\":[", name);
+    for (unsigned i = 0; i < sizes->count; i++) {
+        printf("%s[%zu,%.6f]", i > 0 ? "," : "", sizes->list[i].bytes,
+               (double)(sizes->list[i].until - before) /
+                   (double)sizes->list[sizes->count - 1].until);
+        before = sizes->list[i].until;
+    }
+    printf("],");
+}
+
 static void json_options(const struct ptl_bench_options *options)
 {
     ptl_bench_json_text("pattern", options->pattern->name);
     ptl_bench_json_text("loop", options->rate > 0 ? "open" : "closed");
     ptl_bench_json_count("ports", options->ports);
     ptl_bench_json_count("links", options->links);
+    ptl_bench_json_count("shards", options->common.shards > 0 ? options->common.shards : 1);
+    json_sizes("sizes", &options->sizes);
     if (options->pattern->has_keys) {
         ptl_bench_json_count("entries", options->entries);
+    }
+    if (options->pattern->has_bulk) {
+        json_sizes("bulk_sizes", &options->bulk);
     }
     if (options->pattern->has_hops) {
         ptl_bench_json_count("hops", options->hops);

@@ -205,6 +205,7 @@ class BadInputTest(BenchTest):
             ("--size takes", ["request", "--size", "16:0"]),
             ("--size takes", ["request", "--size", "99999999999"]),
             ("--arrivals takes", ["request", "--arrivals", "late"]),
+            ("--stall is for", ["db-set", "--stall", "200ms"]),
             ("--stall takes", ["request", "--stall", "5"]),
             ("--shards takes", ["request", "--shards", "0"]),
             ("--timeout takes", ["request", "--timeout", "0"]),

@@ -83,8 +83,10 @@ class PatternTest(BenchTest):
         for size in "0", "7", "8", "16:90,1024:9,65536:1", "1000000":
             for pattern in "one-way", "request":
                 with self.subTest(size=size, pattern=pattern):
-                    self.assert_whole(self.bench(node, pattern, "--size", size, "--in-flight",
-                                                 "50", *SHORT))
+                    result = self.bench(node, pattern, "--size", size, "--in-flight", "50",
+                                        *SHORT)
+                    self.assert_whole(result)
+                    self.assertAlmostEqual(sum(share for _, share in result["sizes"]), 1)
 
     def test_json_framing_arrives_whole(self):
         node = self.target()

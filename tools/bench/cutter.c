@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +291,19 @@ static struct ptl_bench_cutter *make_cutter(const struct ptl_list *seeds, int64_
     return cutter;
 }
 
+/* Signals are for the main thread, which may not have blocked them yet. */
+static int start_thread(struct ptl_bench_cutter *cutter)
+{
+    sigset_t all;
+    sigset_t before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = -pthread_create(&cutter->thread, NULL, work, cutter);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
 int ptl_bench_cutter_start(struct ptl_bench_cutter **cutter, const struct ptl_list *seeds,
                            int64_t every_ns, uint64_t random_seed)
 {
@@ -301,7 +315,7 @@ int ptl_bench_cutter_start(struct ptl_bench_cutter **cutter, const struct ptl_li
     }
     int err = listen_at(made);
     if (err == 0) {
-        err = -pthread_create(&made->thread, NULL, work, made);
+        err = start_thread(made);
     }
     if (err < 0) {
         free_cutter(made);

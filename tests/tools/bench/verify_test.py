@@ -108,6 +108,27 @@ class DyingTest(VerifyTest):
     def test_node_that_stops_and_is_restarted_is_told_of_by_monitors(self):
         self.restarted(signal.SIGTERM)
 
+    def test_node_that_stands_still_for_longer_than_silence_is_believed_in_is_told_of(self):
+        node = self.target()
+        process = self.start_verifying(node.address, "--duration", str(5 * SLOW), "--timeout",
+                                       str(20 * SLOW))
+        node.process.send_signal(signal.SIGSTOP)
+        time.sleep(2.5)
+        node.process.send_signal(signal.SIGCONT)
+        code, out, err = self.finish(process)
+        self.assertEqual(code, 0, out + err)
+        self.assert_kept(json.loads(out))
+
+    def test_signal_ends_it_with_a_summary(self):
+        process = self.start_verifying(self.target().address, "--duration", "60")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        code, out, err = self.finish(process)
+        self.assertEqual(code, 130, out + err)
+        result = json.loads(out)
+        self.assert_kept(result)
+        self.assertLess(result["seconds"], 50)
+
     def test_node_that_stays_away_is_told_of_and_is_no_fault(self):
         node = self.target()
         process = self.start_verifying(node.address, "--duration", "2", "--timeout", "2")

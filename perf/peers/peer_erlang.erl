@@ -11,7 +11,7 @@
 
 -define(FAR, 'far@127.0.0.1').
 -define(KEYS, 100000).
--define(PATIENCE, 500).
+-define(PATIENCE, 3000).
 -record(entry, {key, value}).
 -record(work, {size, seconds, warm_up, in_flight, rate, bulk, ticker, near, from, until}).
 
@@ -76,7 +76,17 @@ watch(Asker) ->
 watch(Asker, Times) ->
     receive
         {mnesia_table_event, {write, #entry{value = <<Due:64, _/binary>>}, _}} ->
-            watch(Asker, [{Due, now_ns() - Due} | Times])
+            watch(Asker, [{Due, now_ns() - Due} | Times]);
+        {how_many, Sent} ->
+            watch(Asker, Times, Sent - length(Times))
+    end.
+
+watch(Asker, Times, 0) ->
+    Asker ! {watched, Times};
+watch(Asker, Times, Open) ->
+    receive
+        {mnesia_table_event, {write, #entry{value = <<Due:64, _/binary>>}, _}} ->
+            watch(Asker, [{Due, now_ns() - Due} | Times], Open - 1)
     after ?PATIENCE ->
         Asker ! {watched, Times}
     end.
@@ -174,24 +184,28 @@ open_loop(Work0, Send, Function) ->
     Far = start_far(Function, []),
     Work = timed(Work0),
     start_ticker(Work),
-    {Count, Times, Lost} = open_answers(Far, Send, Work, 0, 0, []),
+    {Count, Times, Lost} = open_answers(Far, Send, Work, 0, 0, [], ticking),
     {Count / Work#work.seconds, Times, Lost, 0}.
 
 start_ticker(Work) ->
     Seconds = Work#work.warm_up + Work#work.seconds,
     open_port({spawn_executable, Work#work.ticker},
-              [{args, [float_to_list(Work#work.rate), float_to_list(Seconds)]}, binary, in]).
+              [{args, [float_to_list(Work#work.rate), float_to_list(Seconds)]}, binary, in, eof]).
 
-open_answers(Far, Send, #work{from = From, until = Until} = Work, Open, Count, Times) ->
+%% `Open` requests have no answer yet.
+open_answers(_, _, _, 0, Count, Times, over) -> {Count, Times, 0};
+open_answers(Far, Send, #work{from = From, until = Until} = Work, Open, Count, Times, Ticker) ->
     receive
         {_Port, {data, Dues}} ->
             Sent = send_due(Far, Send, Work#work.size, Dues, 0),
-            open_answers(Far, Send, Work, Open + Sent, Count, Times);
+            open_answers(Far, Send, Work, Open + Sent, Count, Times, Ticker);
+        {_Port, eof} ->
+            open_answers(Far, Send, Work, Open, Count, Times, over);
         <<Due:64, _/binary>> ->
             Now = now_ns(),
             Times1 = if Due >= From, Due < Until -> [Now - Due | Times]; true -> Times end,
             Count1 = if Now >= From, Now < Until -> Count + 1; true -> Count end,
-            open_answers(Far, Send, Work, Open - 1, Count1, Times1)
+            open_answers(Far, Send, Work, Open - 1, Count1, Times1, Ticker)
     after ?PATIENCE -> {Count, Times, Open}
     end.
 
@@ -257,11 +271,12 @@ set_until(#work{from = From, until = Until} = Work, Number, Step, Count, Times) 
     end.
 
 db_watch(Work0) ->
-    start_far(watch, [self()]),
+    Watcher = start_far(watch, [self()]),
     receive watching -> ok end,
     Work = timed(Work0),
     start_ticker(Work),
     Sent = db_due(0),
+    Watcher ! {how_many, Sent},
     All = receive {watched, Told} -> Told end,
     Times = [Time || {Due, Time} <- All, Due >= Work#work.from, Due < Work#work.until],
     {length(Times) / Work#work.seconds, Times, Sent - length(All), 0}.
@@ -270,6 +285,7 @@ db_due(Number) ->
     receive
         {_Port, {data, Dues}} ->
             Set = fun(_, Due, _) -> mnesia:dirty_write(entry(erlang:unique_integer([positive]), Due)) end,
-            db_due(Number + send_due(none, Set, 0, Dues, 0))
-    after ?PATIENCE div 2 -> Number
+            db_due(Number + send_due(none, Set, 0, Dues, 0));
+        {_Port, eof} ->
+            Number
     end.

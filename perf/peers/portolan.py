@@ -4,7 +4,7 @@ perf/peers/portolan.py - portolan among its peers: a node with the service bench
 import json
 import re
 
-from systems import BULK, MEBIBYTE, ServerSystem, run
+from systems import BULK, MEBIBYTE, Failed, ServerSystem, run
 
 SECRET = "a secret of good length"
 KEYS = 100000  # as PEER_KEYS of common/peer.h
@@ -61,10 +61,21 @@ class Portolan(ServerSystem):
             return words + ["--in-flight", min(MOST_ON_THE_WAY, ON_THE_WAY // work.size)]
         return words + ["--in-flight", work.in_flight]
 
+    @staticmethod
+    def ask(command):
+        """What it tells; where it ended before its time the reason is in there too."""
+        try:
+            return json.loads(run(command))
+        except Failed as failure:
+            if not failure.output.startswith("{"):
+                raise
+            told = json.loads(failure.output)
+            raise Failed(f"{failure}{told['ending']}, {told['lost']} lost, {told['reordered']} reordered") from None
+
     def measure(self, work, seconds, rate):
-        told = json.loads(run([self.builds.portolan, "bench", work.pattern, "--json", "--secret", SECRET,
-                               "--seed", f"127.0.0.1:{self.port}", "--max-message", LARGEST,
-                               "--timeout", PATIENCE, *self.words(work, seconds, rate)]))
+        told = self.ask([self.builds.portolan, "bench", work.pattern, "--json", "--secret", SECRET,
+                         "--seed", f"127.0.0.1:{self.port}", "--max-message", LARGEST,
+                         "--timeout", PATIENCE, *self.words(work, seconds, rate)])
         result = {"rate": told["rate"], "bytes_per_second": told["bytes_per_second"], "lost": told["lost"],
                   "disordered": told["reordered"]}
         if "bulk" in told:

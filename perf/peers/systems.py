@@ -25,6 +25,10 @@ PR_SET_PDEATHSIG = 1
 class Failed(Exception):
     """A measurement or a server that did not do what it should; the text says what."""
 
+    def __init__(self, text, output=""):
+        super().__init__(text)
+        self.output = output  # what it had printed
+
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -55,7 +59,7 @@ def run(command, longest=LONGEST):
         stop(process)
     if process.returncode != 0:
         last = complaint.decode(errors="replace").strip().splitlines()[-1:]
-        raise Failed(f"exit code {process.returncode}: {' '.join(last)}")
+        raise Failed(f"exit code {process.returncode}: {' '.join(last)}", output.decode(errors="replace"))
     return output.decode()
 
 

@@ -26,6 +26,7 @@ class Session:
         """`after_round` is called when a round is done, so that what is measured is not lost."""
         self.options = options
         self.results = []
+        self.left_out = []  # what was not measured for want of time
         self.after_round = after_round
 
     def chosen_systems(self, builds):
@@ -63,13 +64,17 @@ class Session:
         self.results.append(result | {"system": system.name, "work": each.name, "round": number,
                                       "offered": rate})
 
+    def leave_out(self, text):
+        say(text)
+        self.left_out.append(text)
+
     def run_rounds(self, chosen, list_of_work, seconds):
         until = time.monotonic() + seconds
         for number in range(self.options.rounds):
             for each in self.chosen_work(list_of_work):
                 for system in chosen:
                     if time.monotonic() > until:
-                        say(f"{seconds:.0f} s are over: the rest, from round {number + 1} on, is left out")
+                        self.leave_out(f"{seconds:.0f} s were over in round {number + 1}, at {each.name}")
                         return
                     if system.can(each):
                         self.measure(system, each, number)

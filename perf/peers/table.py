@@ -169,10 +169,10 @@ def notes(figures):
 
 
 def failures(figures):
-    found = figures.failures()
-    if not found:
+    found, left_out = figures.failures(), figures.data.get("left_out", [])
+    if not found and not left_out:
         return ""
-    lines = ["\n## What failed\n\n"]
+    lines = ["\n## What is missing\n\n", *(f"* The rest of the rounds: {text}.\n" for text in left_out)]
     for system, work, text, count in found:
         lines.append(f"* {figures.data['titles'][system]}, {work}, {count} of {figures.data['rounds']}: {text}\n")
     return "".join(lines)

@@ -53,9 +53,11 @@ static void reserve(struct buffer *buffer, size_t size)
     if (buffer->capacity - buffer->used >= size) {
         return;
     }
-    memmove(buffer->data, buffer->data + buffer->from, buffer->used - buffer->from);
-    buffer->used -= buffer->from;
-    buffer->from = 0;
+    if (buffer->from > 0) {
+        memmove(buffer->data, buffer->data + buffer->from, buffer->used - buffer->from);
+        buffer->used -= buffer->from;
+        buffer->from = 0;
+    }
     if (buffer->capacity - buffer->used < size) {
         buffer->capacity =
             buffer->used + size > 2 * buffer->capacity ? buffer->used + size : 2 * buffer->capacity;

@@ -175,6 +175,9 @@ class SessionTest(unittest.TestCase):
         run = session.Session(options, lambda: None)
         run.run_rounds([Moody()], work.FIRST, -1)
         self.assertEqual(run.results, [])
+        self.assertEqual(run.left_out, ["-1 s were over in round 1, at one-way/16"])
+        page = table.page(data_of(RESULTS) | {"left_out": run.left_out}, [])
+        self.assertIn("* The rest of the rounds: -1 s were over in round 1, at one-way/16.\n", page)
 
 
 class YardstickTest(unittest.TestCase):

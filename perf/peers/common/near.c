@@ -188,13 +188,16 @@ static uint64_t received(void)
     return atomic_load(&near.shared->received);
 }
 
+/* From the end of the warm-up on; if a burst stood still over all of the rest, from the start. */
 static void run_one_way(struct peer_result *result)
 {
-    int64_t now, from = 0;
+    int64_t now, from = peer_now();
     uint64_t before = 0;
+    bool warm = false;
 
     while ((now = peer_now()) < near.until) {
-        if (from == 0 && now >= near.warm_until) {
+        if (!warm && now >= near.warm_until) {
+            warm = true;
             from = now;
             before = received();
         }

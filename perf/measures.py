@@ -9,6 +9,7 @@ yardstick is reached, whichever way better is: 0.5 is half as fast, or twice as 
 import json
 import statistics
 
+ENOUGH = 3  # rounds, to know anything of the noise
 MOVED = 1.5  # a yardstick whose highest is so much its lowest tells of a machine that was not quiet
 
 
@@ -100,8 +101,9 @@ class Change:
         self.ratio = later.level(name) / earlier.level(name)
         self.noise = max(earlier.noise(name), later.noise(name))
         self.is_marked = earlier.is_marked(name) or later.is_marked(name)
-        self.is_slower = self.ratio * self.noise < 1
-        self.is_faster = self.ratio > self.noise
+        self.is_judged = all(len(run.each(name)) >= ENOUGH for run in (earlier, later))
+        self.is_slower = self.is_judged and self.ratio * self.noise < 1
+        self.is_faster = self.is_judged and self.ratio > self.noise
 
 
 def is_comparable(name, earlier, later):
@@ -159,7 +161,8 @@ def comparison(earlier, later):
     found = changes(earlier, later)
     lines = [f"{'against ' + earlier.data['time']:<30}{'ratio':>8}{'noise':>8}"]
     for change in found:
-        verdict = "SLOWER" if change.is_slower else "faster" if change.is_faster else ""
+        verdict = ("SLOWER" if change.is_slower else "faster" if change.is_faster else
+                   "" if change.is_judged else "too few rounds to know the noise")
         mark = " !" if change.is_marked else ""
         lines.append(f"{change.name:<30}{change.ratio:>8.3f}{change.noise:>8.2f}   "
                      f"{verdict}{mark}".rstrip())

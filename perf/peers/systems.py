@@ -58,7 +58,7 @@ def run(command, longest=LONGEST):
     finally:
         stop(process)
     if process.returncode != 0:
-        last = complaint.decode(errors="replace").strip().splitlines()[-1:]
+        last = (complaint or output[-300:]).decode(errors="replace").strip().splitlines()[-1:]
         raise Failed(f"exit code {process.returncode}: {' '.join(last)}", output.decode(errors="replace"))
     return output.decode()
 

@@ -80,6 +80,14 @@ class ComparisonTest(unittest.TestCase):
         self.assertFalse(change.is_slower)
         self.assertTrue(change.is_marked)
 
+    def test_what_was_measured_too_seldom_to_know_its_noise_is_not_judged(self):
+        short = json.loads(LATER.read_text())
+        for figure in short["figures"].values():
+            figure["rounds"] = figure["rounds"][-1:]
+        lines, is_slower = measures.comparison(stored(EARLIER), measures.Run(short))
+        self.assertFalse(is_slower)
+        self.assertRegex(lines, r"wire/one-way/16 .*too few rounds")
+
     def test_what_gained_more_than_the_noise_is_faster(self):
         self.assertTrue(self.found["encode/cbor_small"].is_faster)
 

@@ -12,6 +12,7 @@ sys.dont_write_bytecode = True  # a test leaves nothing in the sources
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from tool import PORTOLAN, SLOW, ToolTest, unused_address
 
+TRIES = 10  # of a second or more; on a busy machine little may happen in one
 PLANTED = os.path.join(os.path.dirname(PORTOLAN), "tests", "portolan_planted")
 
 
@@ -28,20 +29,30 @@ class VerifyTest(ToolTest):
                 return process
         self.fail(f"it ended before: {process.wait()}")
 
-    def verify(self, node, *arguments, code=0, timeout=20 * SLOW):
+    def verify(self, node, *arguments, timeout=20 * SLOW):
         got, out, err = self.run_tool("bench", "--verify", "--seed", node.address, "--json",
                                       "--timeout", str(timeout), *arguments)
-        self.assertEqual(got, code, out + err)
+        self.assertIn(got, (0, 5), out + err)
         self.assertEqual(err, "")
         result = json.loads(out)
-        self.assertEqual(result["exit"], code)
+        self.assertEqual(result["exit"], got)
+        self.assertEqual(sum(result["findings"].values()) > 0, got == 5, result)
         return result
 
     def assert_kept(self, result):
         self.assertEqual(sum(result["findings"].values()), 0, result)
         self.assertEqual(result["absent"], 0, result)
         self.assertEqual(result["sent"], result["received"] + result["lost_and_told"], result)
-        self.assertGreater(result["received"], 100, result)
+        self.assertGreater(result["received"], 0, result)
+
+    def keeps(self, is_enough, node, *arguments):
+        """What is told must be kept, however often it takes until enough has happened."""
+        for _ in range(TRIES):
+            result = self.verify(node, *arguments)
+            self.assert_kept(result)
+            if is_enough(result):
+                return
+        self.fail(f"not enough has happened: {result}")
 
 
 class RightTest(VerifyTest):
@@ -49,20 +60,18 @@ class RightTest(VerifyTest):
         for shards in "1", "2":
             with self.subTest(shards=shards):
                 node = self.target("--shards", shards)
-                result = self.verify(node, "--duration", "3", "--cut-every", "300ms",
-                                     "--kill-every", "100", "--shards", "2", "--links", "2")
-                self.assert_kept(result)
-                self.assertGreater(result["kills"], 10, result)
-                self.assertGreater(result["cuts"], 1, result)
-                self.assertGreater(result["failures"], result["cuts"], result)
+                self.keeps(lambda result: result["kills"] > 10 and result["cuts"] > 1 and
+                           result["failures"] > result["cuts"], node, "--duration", "3",
+                           "--cut-every", "300ms", "--kill-every", "100", "--shards", "2",
+                           "--links", "2")
 
     def test_full_load_of_every_size_in_both_framings_is_found_right(self):
         node = self.target()
         for framing in "cbor", "json":
             with self.subTest(framing=framing):
-                self.assert_kept(self.verify(node, "--duration", "2", "--in-flight", "400",
-                                             "--size", "0:5,16:90,1024:4,65536:1", "--cut-every",
-                                             "500ms", "--framing", framing))
+                self.keeps(lambda result: result["received"] > 1000, node, "--duration", "2",
+                           "--in-flight", "400", "--size", "0:5,16:90,1024:4,65536:1",
+                           "--cut-every", "500ms", "--framing", framing)
 
     def test_nothing_is_lost_where_nothing_is_cut(self):
         result = self.verify(self.target(), "--duration", "1", "--cut-every", "0",
@@ -144,11 +153,15 @@ class DyingTest(VerifyTest):
 class WrongTest(VerifyTest):
     """The node is planted.c's."""
 
-    def planted(self, plant, *arguments):
+    def planted(self, plant, *arguments, timeout=20 * SLOW):
+        """What is found at last."""
         node = self.target("--shards", "1", command=PLANTED, env={"PTL_PLANT": plant})
-        result = self.verify(node, "--duration", "3", *arguments, code=5)
-        self.assertNotEqual(result["first"], "")
-        return result["findings"]
+        for _ in range(TRIES):
+            result = self.verify(node, "--duration", "3", *arguments, timeout=timeout)
+            if result["exit"] == 5:
+                self.assertNotEqual(result["first"], "")
+                return result["findings"]
+        self.fail(f"nothing is found: {result}")
 
     def test_message_that_is_dropped_is_found(self):
         found = self.planted("drop", "--cut-every", "0")
@@ -164,10 +177,8 @@ class WrongTest(VerifyTest):
         self.assertEqual(found["monitor_silent"], 0, found)
 
     def test_monitor_that_does_not_fire_is_found(self):
-        node = self.target("--shards", "1", command=PLANTED, env={"PTL_PLANT": "silence"})
-        result = self.verify(node, "--duration", str(5 * SLOW), "--cut-every", "0", "--kill-every",
-                             "50", code=5, timeout=2 * SLOW)
-        found = result["findings"]
+        found = self.planted("silence", "--cut-every", "0", "--kill-every", "20", "--duration",
+                             str(6 * SLOW), timeout=2 * SLOW)
         self.assertGreater(found["monitor_silent"], 0, found)
         self.assertEqual((found["lost"], found["reordered"]), (0, 0), found)
 

@@ -190,10 +190,10 @@ bad_input 'a value over the limit' => sub {
     my ($framing) = @_;
     my $peer = attached($framing, {});
     $peer->packet('', 'g_upd', 'fam', { key => 'x' x ($value - 3), good => 1 });
-    costs(1, 'limit', $peer, 'a string', ['g_upd', 'fam', { other => 'x' x $value, good => 2 }]);
+    costs(1, "family 'fam': .*limit", $peer, 'a string', ['g_upd', 'fam', { other => 'x' x $value, good => 2 }]);
     shows('snow', qr/"fam":\{"good":2,"key":"x+"\}/, 'the rest is taken');
-    costs(1, 'limit', $peer, 'a list', ['g_upd', 'fam', { other => [(1) x $value] }]);
-    costs(1, 'limit', $peer, 'in a whole database', ['g_slave', { fam => { key => 'x' x $value } }]);
+    costs(1, "family 'fam': .*limit", $peer, 'a list', ['g_upd', 'fam', { other => [(1) x $value] }]);
+    costs(1, "family 'fam': .*limit", $peer, 'in a whole database', ['g_slave', { fam => { key => 'x' x $value } }]);
     shows('snow', qr/"fam":\{\}/, 'where it is left out');
     $peer->hang_up;
 };
@@ -203,9 +203,9 @@ bad_input 'a value over the limit' => sub {
 bad_input 'an update with the same key in set and del' => sub {
     my ($framing) = @_;
     my $peer = attached($framing, { fam => { key => 1 } });
-    costs(1, 'sets and deletes', $peer, 'one key', ['g_upd', 'fam', { key => 2, new => 3 }, ['key']]);
+    costs(1, "family 'fam': .*sets and deletes", $peer, 'one key', ['g_upd', 'fam', { key => 2, new => 3 }, ['key']]);
     shows('snow', qr/"fam":\{"key":1\}/, 'nothing of it is taken');
-    costs(1, 'sets and deletes', $peer, 'among many',
+    costs(1, "family 'fam': .*sets and deletes", $peer, 'among many',
         ['g_upd', 'fam', { map { ("k$_" => $_) } 1 .. 100 }, [(map { "d$_" } 1 .. 99), 'k50']]);
     $peer->hang_up;
 };

@@ -1,10 +1,12 @@
 /*
  * What many connections hold together is bounded, though nobody bounds how many there are.
  */
+#include "tests/common/listener.h"
 #include "tests/common/witness.h"
 #include "tests/hostile/wire.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define PEERS 20
 #define MIB ((size_t)1 << 20)
@@ -123,6 +125,27 @@ static void links_that_take_nothing_hold_a_bounded_sum(void **state)
     close_all();
 }
 
+/* Nor does it help to be many that cannot be reached. */
+static void links_that_are_dialled_hold_a_bounded_sum(void **state)
+{
+    struct ptl_node *node = start();
+    char address[32], id[32];
+    int listener = listener_open(address); /* and nobody there says a word */
+
+    (void)state;
+    size_t before = most_bytes = witness_bytes();
+    for (unsigned i = 0; i < PEERS; i++) {
+        snprintf(id, sizeof(id), "nowhere-%u", i);
+        assert_int_equal(ptl_node_known(node, id, address), 0);
+        snprintf(id, sizeof(id), "nowhere-%u#in", i);
+        struct ptl_port to = witness_parse(node, id);
+        fill(node, &to);
+    }
+    assert_in_range(most_bytes - before, 2 * MIB, 4 * MIB + BESIDE);
+    assert_int_equal(witness_stop(node, 0), PTL_ETIMEOUT);
+    close(listener);
+}
+
 static void take_echo(struct wire *wire, const struct ptl_packet *packet, void *data)
 {
     (void)wire;
@@ -223,6 +246,7 @@ int main(int argc, char **argv)
     static const unsigned shards[] = {1, 0};
     const struct CMUnitTest tests[] = {
         WITNESSED(links_that_take_nothing_hold_a_bounded_sum),
+        WITNESSED(links_that_are_dialled_hold_a_bounded_sum),
         WITNESSED(messages_in_the_making_hold_a_bounded_sum),
         WITNESSED(names_that_strangers_gave_are_forgotten),
     };

@@ -2,6 +2,7 @@
  * Nodes as a whole: side by side, and what keeps one from being made or opened.  How they stop is
  * in stop_test.c, what they may be given before they open in furnish_test.c.
  */
+#include "io/uring_features.h"
 #include "tests/common/witness.h"
 
 static void nodes_live_side_by_side_in_one_process(void **state)
@@ -72,6 +73,24 @@ static void address_that_is_taken_fails_the_start(void **state)
     assert_null(ptl_node_address(node, 1));
 }
 
+/* Where the kernel counts its waiting as waiting for a disk, an operator may wonder. */
+static void node_that_shows_as_io_wait_says_so_once(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+    const char *line;
+
+    (void)state;
+    options.log_level = PTL_LOG_INFO;
+    ptl_loop_uring_pretend(PTL_URING_NO_IOWAIT);
+    struct ptl_node *rain = witness_start(&options);
+    ptl_loop_uring_pretend(0);
+    witness_until("rain", "counts an idle node's waiting as I/O wait");
+    assert_int_equal(witness_stop(rain, 1000), 0);
+    while ((line = witness_next_if_any("rain")) != NULL) {
+        assert_null(strstr(line, "I/O wait"));
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned shards[] = {1, 2, 4, 0};
@@ -79,6 +98,7 @@ int main(int argc, char **argv)
         WITNESSED(nodes_live_side_by_side_in_one_process),
         WITNESSED(options_that_make_no_sense_are_refused),
         WITNESSED(address_that_is_taken_fails_the_start),
+        WITNESSED(node_that_shows_as_io_wait_says_so_once),
     };
 
     return witness_main(argc, argv, "nodes", tests, sizeof(tests) / sizeof(tests[0]), shards);

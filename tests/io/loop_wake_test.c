@@ -1,10 +1,13 @@
 #include "io/loop.h"
 
+#include "io/resolve.h"
 #include "io/uring_features.h"
 #include "tests/common/loop_world.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -205,6 +208,26 @@ static void loop_tells_that_a_name_cannot_be_resolved(void **state)
     ptl_loop_free(side.loop);
 }
 
+/* Threads of this process, without those that the kernel has made for its rings. */
+static unsigned count_threads(void)
+{
+    unsigned count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+
+    assert_non_null(tasks);
+    for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        char path[300], name[64] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", task->d_name);
+        FILE *file = fopen(path, "r"); /* none for "." and "..", and for one that has ended */
+        if (file != NULL) {
+            count += fgets(name, sizeof(name), file) != NULL && strncmp(name, "iou-", 4) != 0;
+            fclose(file);
+        }
+    }
+    closedir(tasks);
+    return count;
+}
+
 static void loop_resolves_many_names_with_few_helpers(void **state)
 {
     enum { NAMES = 200 };
@@ -212,8 +235,11 @@ static void loop_resolves_many_names_with_few_helpers(void **state)
     (void)state;
 
     open_side(&side, NULL, 0);
+    unsigned before = count_threads();
     for (unsigned i = 0; i < NAMES; i++) {
         assert_int_equal(ptl_loop_resolve(side.loop, "localhost:1", NULL), 0);
+        /* Those that are just ending are seen for a moment longer. */
+        assert_in_range(count_threads(), before, before + 2 * PTL_RESOLVER_THREADS);
         if (i % 10 == 0) {
             ptl_loop_poll(side.loop, 0);
         }

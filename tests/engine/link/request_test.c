@@ -7,6 +7,12 @@
 #include "tests/replay/meaning.h"
 #include "tests/replay/wire.h"
 
+#ifdef PTL_QUICK
+#define NOBODIES 5000
+#else
+#define NOBODIES 20000
+#endif
+
 /* How a peer writes its strings. */
 enum dialect { LATIN1_BYTES, UTF8_TEXT, IN_JSON, DIALECTS };
 
@@ -252,6 +258,27 @@ static void request_names_mean_characters_however_they_are_written(void **state)
     }
 }
 
+/* Whoever watches a port that is there is remembered with it; of one that is not there is nothing. */
+static void names_of_nobody_that_a_peer_monitors_are_not_kept(void **state)
+{
+    struct ptl_node *node = start("rain");
+    struct peer peer;
+    size_t before = 0;
+    char name[24];
+
+    (void)state;
+    join(&peer, node, UTF8_TEXT);
+    for (unsigned i = 0; i < 100 + NOBODIES; i++) {
+        before = i == 100 ? witness_bytes() : before;
+        snprintf(name, sizeof name, "nobody%u", i);
+        say(&peer, "", "mon1", name, NULL);
+        (void)wire_wait(&peer.wire, "");
+        wire_forget(&peer.wire);
+    }
+    assert_true(witness_bytes() < before + (size_t)20 * NOBODIES);
+    wire_close(&peer.wire);
+}
+
 /* Looked up by halving: each is found only where the table is in order. */
 static void can_knows_every_request_and_nothing_beside(void **state)
 {
@@ -406,6 +433,7 @@ int main(int argc, char **argv)
         WITNESSED(registered_function_is_called_by_its_name),
         WITNESSED(nothing_is_relayed_to_node_ports),
         WITNESSED(request_names_mean_characters_however_they_are_written),
+        WITNESSED(names_of_nobody_that_a_peer_monitors_are_not_kept),
         WITNESSED(can_knows_every_request_and_nothing_beside),
         WITNESSED(unhandled_message_is_told_with_one_dot_a_character),
         WITNESSED(messages_of_all_sizes_come_back_in_either_framing_each_way),

@@ -65,6 +65,9 @@ static void set_loop(struct ptl_bench_load *load, struct ptl_bench_flow *flow, u
     flow->is_open = options->rate > 0;
     flow->limit = limit > 0 ? limit : 1;
     flow->window = options->in_flight > streams ? (uint32_t)(options->in_flight / streams) : 1;
+    if (options->pattern->deed == PTL_BENCH_SET_ASK) {
+        flow->window = 1; /* a question about one value could be answered with the next */
+    }
     if (flow->is_open) {
         flow->schedule = (struct ptl_bench_schedule){
             .interval_ns = 1e9 / options->rate * load->lane_count,

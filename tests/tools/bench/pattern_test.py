@@ -53,6 +53,10 @@ class PatternTest(BenchTest):
     def test_db_set_is_confirmed_whole(self):
         self.check("db-set", "--entries", "200")
 
+    def test_db_set_with_more_in_flight_than_keys_confirms_each_value(self):
+        self.assert_whole(self.bench(self.target(), "db-set", "--entries", "5", "--in-flight",
+                                     "64", *SHORT))
+
     def test_db_watch_tells_whole(self):
         self.check("db-watch", "--entries", "200")
 

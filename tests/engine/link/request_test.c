@@ -258,7 +258,7 @@ static void request_names_mean_characters_however_they_are_written(void **state)
     }
 }
 
-/* Whoever watches a port that is there is remembered with it; of one that is not there is nothing. */
+/* Who watches a port that is there is remembered with it; of one that is not there, nothing is. */
 static void names_of_nobody_that_a_peer_monitors_are_not_kept(void **state)
 {
     struct ptl_node *node = start("rain");

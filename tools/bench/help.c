@@ -114,24 +114,21 @@ static const char meaning[] =
 
 static const char verifying[] =
     "\n"
-    "verify: ports here send rows of numbered messages to ports that they spawn at the targets, "
-    "at\n"
-    "5000 a second unless --rate or --in-flight says otherwise; kill them, and spawn new ones; "
-    "and\n"
-    "the connections to --seed go through a proxy in this process that cuts them.  Whatever the\n"
-    "network goes through meanwhile, these must hold, or the exit code is 5 and it is told which\n"
-    "did not:\n"
-    "  lost            messages were lost while no monitor told, or came after others\n"
+    "verify: ports here send rows of numbered messages to ports that they spawn at the targets,\n"
+    "5000 a second unless --rate or --in-flight says otherwise; they kill them, and spawn new\n"
+    "ones; and connections to --seed go through a proxy in this process, which cuts them.\n"
+    "Whatever the network goes through meanwhile, these must hold, or the exit code is 5, and it\n"
+    "is told which did not:\n"
+    "  lost            messages were lost while no monitor told, or others came before them\n"
     "  reordered, repeated, changed\n"
-    "                  of one port to one port, as sent\n"
+    "                  messages of one port to one port, as sent\n"
     "  stale           sent before a failure that a monitor told of, and came behind that\n"
     "  monitor_silent  a port was killed, and its monitor did not fire within --timeout\n"
-    "  monitor_twice\n"
+    "  monitor_twice   or fired twice\n"
     "  last_words      a port's death was told before what it had said\n"
     "keys of --json: seconds, sent, received (came back), lost_and_told, fired (monitors), kills,\n"
-    "  failures (of links, as monitors told), cuts, absent (ports that found nobody at the end: "
-    "exit\n"
-    "  code 3), findings (an object of the above), first (of them, in words), exit\n";
+    "  failures (of links, as monitors told), cuts, absent (ports that found nobody at the end:\n"
+    "  exit code 3), findings (an object of the above), first (of them, in words), exit\n";
 
 bool ptl_bench_help(void)
 {

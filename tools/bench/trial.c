@@ -45,6 +45,13 @@ static void find_stale(struct ptl_trial *trial, uint64_t row, uint64_t count)
                      ptl_port_id(&trial->echo));
 }
 
+static void find_changed(struct ptl_trial *trial, uint64_t count)
+{
+    ptl_findings_add(trial->findings, PTL_FINDING_CHANGED,
+                     "message %llu of row %llu of stream %u is not what was sent (%s)",
+                     (number)count, (number)trial->row, trial->index, ptl_port_id(&trial->echo));
+}
+
 /* `due`: what the other end expected; where it is the number itself, the way back is to blame. */
 static void judge(struct ptl_trial *trial, uint64_t count, uint64_t due, bool is_intact)
 {
@@ -65,10 +72,7 @@ static void judge(struct ptl_trial *trial, uint64_t count, uint64_t due, bool is
                          ptl_port_id(&trial->echo));
     }
     if (!is_intact) {
-        ptl_findings_add(trial->findings, PTL_FINDING_CHANGED,
-                         "message %llu of row %llu of stream %u is not what was sent (%s)",
-                         (number)count, (number)trial->row, trial->index,
-                         ptl_port_id(&trial->echo));
+        find_changed(trial, count);
     }
 }
 
@@ -365,6 +369,10 @@ static int take_seen(struct ptl_node *node, const struct ptl_msg *msg, void *dat
     }
     if (row != trial->row || trial->state == PTL_TRIAL_ABSENT) {
         find_stale(trial, row, count);
+        return 0;
+    }
+    if (count >= trial->sent) {
+        find_changed(trial, count); /* there is no such number */
         return 0;
     }
     trial->heard_ns = ptl_bench_now();

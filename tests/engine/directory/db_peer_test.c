@@ -156,18 +156,24 @@ static const struct packet *wait_for(struct wire *wire, const char *request)
     }
 }
 
-/* The node answers this about a family, when it is asked under the ID "b". */
-static void assert_family(struct wire *wire, const char *family, const char *expected)
+/* The node answers this to a question about a family, when it is asked under the ID "b". */
+static void assert_answer(struct wire *wire, const char *question, const char *family,
+                          const char *expected)
 {
     char json[64];
 
-    snprintf(json, sizeof json, "[\"\", \"g_db_family\", \"%s\", \"b\"]", family);
+    snprintf(json, sizeof json, "[\"\", \"%s\", \"%s\", \"b\"]", question, family);
     wire_say(wire, json);
     const struct packet *packet = wait_for(wire, "g_reply");
     char *heard = ptl_msg_json(packet->msg);
     assert_string_equal(heard, expected);
     free(heard);
     wire_forget(wire);
+}
+
+static void assert_family(struct wire *wire, const char *family, const char *expected)
+{
+    assert_answer(wire, "g_db_family", family, expected);
 }
 
 static void update_that_sets_one_key_many_times_and_deletes_another_is_taken_at_once(void **state)
@@ -298,6 +304,8 @@ static void families_of_any_name_are_set_watched_and_asked_for(void **state)
         free(heard);
         wire_forget(&wire);
         assert_family(&wire, families[i], "[\"g_reply\",\"b\",{\"key\":1}]");
+        assert_answer(&wire, "g_db_keys", families[i], "[\"g_reply\",\"b\",[\"key\"]]");
+        assert_answer(&wire, "g_db_values", families[i], "[\"g_reply\",\"b\",[1]]");
         assert_string_equal(db_family(rain, families[i]), "key=1");
     }
     wire_close(&wire);

@@ -156,6 +156,46 @@ static void full_port_takes_no_more_than_its_room(void **state)
     assert_all_came(count);
 }
 
+/* Adds 2^64 to the number that a made port's name ends with, in base 62. */
+static void spell_otherwise(char *id)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static const char more[] = "LygHa16AHYG";
+    char *number = id + strlen(id) - strlen(more);
+    long carry = 0;
+
+    for (size_t i = strlen(more); i-- > 0;) {
+        carry += strchr(digits, number[i]) - digits + (strchr(digits, more[i]) - digits);
+        number[i] = digits[carry % 62];
+        carry /= 62;
+    }
+    assert_int_equal(carry, 0);
+}
+
+/* What is kept by name, that it is full among it, cannot be evaded. */
+static void other_spelling_of_a_full_port_names_nobody(void **state)
+{
+    struct ptl_node *node = small_node();
+    struct ptl_port port = witness_port_on(node, 1, behind_gate, &gate);
+    char id[PTL_PORT_ID_MAX + 1];
+
+    (void)state;
+    snprintf(id, sizeof(id), "%s", ptl_port_id(&port));
+    spell_otherwise(id);
+    struct ptl_port other = witness_parse(node, id);
+    uint64_t count = flood(node, &port, 0);
+    for (uint64_t i = 0; i < 100; i++) {
+        int err = ptl_sendf(node, &other, "u", UINT64_MAX);
+        assert_true(err == 0 || err == PTL_EFULL);
+    }
+    witness_reach(&gate.tried, 1);
+    atomic_store(&gate.open, true);
+    assert_all_came(count);
+    assert_int_equal(ptl_monitor(node, &other, on_gone, "other", NULL), 0);
+    assert_non_null(strstr(witness_next("other"), "no_such_port"));
+    assert_int_equal(atomic_load(&gate.come), count);
+}
+
 /* ---- Senders that are ports ---------------------------------------------------------------- */
 
 struct pump {
@@ -424,6 +464,7 @@ int main(int argc, char **argv)
         WITNESSED(kill_waits_behind_a_message_that_is_for_later),
         WITNESSED(thread_is_told_when_a_full_port_has_room_again),
         WITNESSED(full_port_takes_no_more_than_its_room),
+        WITNESSED(other_spelling_of_a_full_port_names_nobody),
         WITNESSED(handler_is_told_when_a_full_port_has_room_again),
         WITNESSED(handler_that_has_died_is_not_told_of_room),
         WITNESSED(port_that_says_later_goes_on_when_its_target_has_room),

@@ -7,10 +7,11 @@ import signal
 import socket
 import stat
 import sys
+import threading
 import unittest
 
 sys.dont_write_bytecode = True  # a test leaves nothing in the sources
-from tool import SECRET, SLOW, ToolTest, unused_address
+from tool import LIMIT, SECRET, SLOW, ToolTest, unused_address
 
 
 class HelpTest(ToolTest):
@@ -194,6 +195,32 @@ class RunTest(ToolTest):
 
     def test_node_is_called_as_its_host(self):
         self.assertEqual(self.node().id, socket.gethostname())
+
+    def test_services_are_there_for_the_first_who_asks(self):
+        """A seed asks in the first bytes that the node can read at all."""
+        asks = (b"aemp;1;peer;hmac_sha3_512;json\nnonce\ncleartext;" + SECRET.encode().hex().encode()
+                + b';json\n["echo","echo",7,"peer#in"]')
+
+        def ask(listener, answers):
+            seed = listener.accept()[0]
+            seed.settimeout(LIMIT)
+            seed.sendall(asks)
+            answer = b""
+            while b'["in",7]' not in answer and (some := seed.recv(65536)):
+                answer += some
+            answers.append(b'["in",7]' in answer)
+            seed.close()
+
+        for _ in range(10):
+            answers = []
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                thread = threading.Thread(target=ask, args=(listener, answers), daemon=True)
+                thread.start()
+                node = self.node("--node", "rain", "--secret", SECRET, "--service", "echo",
+                                 "--seed", f"127.0.0.1:{listener.getsockname()[1]}")
+                thread.join(LIMIT)
+                node.stop()
+            self.assertEqual(answers, [True])
 
     def test_sigterm_and_sigint_stop_it_within_two_seconds(self):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -169,6 +169,22 @@ int ptl_op_prepare(struct ptl_op *op, const struct ptl_allocator *allocator, str
 
 /* ---- Packing, and seeing what was packed ----------------------------------------------------- */
 
+/* By words: a payload is none, one or two, and a copy of no known size is a call. */
+static uint8_t *copy_payload(void *to, const void *from, uint8_t kind)
+{
+    size_t size = payload_sizes[kind];
+
+    ptl_assert(size % sizeof(uint64_t) == 0 && size <= 2 * sizeof(uint64_t));
+    if (size >= sizeof(uint64_t)) {
+        memcpy(to, from, sizeof(uint64_t));
+    }
+    if (size > sizeof(uint64_t)) {
+        memcpy((uint8_t *)to + sizeof(uint64_t), (const uint8_t *)from + sizeof(uint64_t),
+               sizeof(uint64_t));
+    }
+    return (uint8_t *)to + size;
+}
+
 static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
 {
     if (size != 0) {
@@ -197,7 +213,7 @@ void ptl_op_pack(const struct ptl_op *op, void *place)
     };
     /* In the order in which payload_of(), names_of() and body_of() find them. */
     uint8_t *at = put((uint8_t *)(record + 1), &op->told, op->told != 0 ? sizeof(op->told) : 0);
-    at = put(at, &op->as, payload_sizes[op->kind]);
+    at = copy_payload(at, &op->as, op->kind);
     at = put(at, op->node.bytes, op->node.size);
     at = put(at, op->name.bytes, op->name.size);
     ptl_assert(at == body_of(record)); /* written as it is read */
@@ -238,7 +254,7 @@ void ptl_op_unpack(const void *place, struct ptl_op *op)
     if (has_told(record)) {
         memcpy(&op->told, record + 1, sizeof(op->told));
     }
-    memcpy(&op->as, payload_of(record), payload_sizes[record->kind]);
+    copy_payload(&op->as, payload_of(record), record->kind);
     if (record->body_size == HELD) {
         op->whole = held_message(record);
         op->body = ptl_span(op->whole->body, op->whole->size);

@@ -225,6 +225,8 @@ void ptl_after_take(struct ptl_shard *shard, struct ptl_after *after)
     after->timing.due += shard->now;
     if (!ptl_list_empty(&afters->accepted) || ptl_after_add(shard, after) < 0) {
         ptl_list_append(&afters->accepted, &after->accepted);
+        after->accepted_id.id = after->timing.id;
+        ptl_id_tree_add(&afters->accepted_ids, &after->accepted_id);
         afters->retry_at = shard->now + RETRY_NS;
     }
 }
@@ -234,6 +236,12 @@ static struct ptl_after *first_accepted(const struct ptl_afters *afters)
     return ptl_list_empty(&afters->accepted)
                ? NULL
                : ptl_container(afters->accepted.next, struct ptl_after, accepted);
+}
+
+static void leave_accepted(struct ptl_afters *afters, struct ptl_after *after)
+{
+    ptl_list_remove(&after->accepted);
+    ptl_id_tree_remove(&afters->accepted_ids, &after->accepted_id);
 }
 
 /* As far as there is memory, a slice of them.  Returns whether the next may be added, too. */
@@ -246,20 +254,16 @@ static bool add_accepted(struct ptl_shard *shard)
         if (after == NULL || ptl_after_add(shard, after) < 0) {
             return false;
         }
-        ptl_list_remove(&after->accepted);
+        leave_accepted(&shard->ports->afters, after);
     }
     return after != NULL;
 }
 
 static struct ptl_after *find_accepted(const struct ptl_afters *afters, uint64_t id)
 {
-    for (struct ptl_list *at = afters->accepted.next; at != &afters->accepted; at = at->next) {
-        struct ptl_after *after = ptl_container(at, struct ptl_after, accepted);
-        if (after->timing.id == id) {
-            return after;
-        }
-    }
-    return NULL;
+    struct ptl_id_place *place = ptl_id_tree_find(afters->accepted_ids, id);
+
+    return place == NULL ? NULL : ptl_container(place, struct ptl_after, accepted_id);
 }
 
 void ptl_after_cancel(struct ptl_shard *shard, uint64_t id)
@@ -273,7 +277,7 @@ void ptl_after_cancel(struct ptl_shard *shard, uint64_t id)
     }
     after = find_accepted(&shard->ports->afters, id);
     if (after != NULL) {
-        ptl_list_remove(&after->accepted);
+        leave_accepted(&shard->ports->afters, after);
         ptl_after_free(shard, after);
     }
 }
@@ -315,7 +319,7 @@ void ptl_afters_drop(struct ptl_shard *shard)
         ptl_after_free(shard, after);
     }
     while ((after = first_accepted(afters)) != NULL) {
-        ptl_list_remove(&after->accepted);
+        leave_accepted(afters, after);
         ptl_after_free(shard, after);
     }
     ptl_after_jams_drop(&afters->jams);

@@ -11,6 +11,7 @@
 #include "engine/port/after_jam.h"
 #include "engine/portolan.h"
 #include "engine/shard/belonging.h"
+#include "engine/shard/id_tree.h"
 #include "engine/shard/map.h"
 #include "engine/shard/timer.h"
 #include "engine/shard/untold.h"
@@ -26,21 +27,23 @@ struct ptl_after {
     uint32_t generation;    /* of its owner */
     ptl_timer_fn *tell;     /* or, when NULL, a message: */
     void *data;
-    ptl_release_fn *release;        /* of `data`, or NULL */
-    bool firing;                    /* it stays where it is until that is over */
-    bool ended;                     /* meanwhile: taken back, or its port is gone */
-    struct ptl_list accepted;       /* among those that could not be added yet */
-    struct ptl_after_jam_place jam; /* of a message for which there is no room */
-    struct ptl_untold untold;       /* of the first in line for its target: waits for room */
+    ptl_release_fn *release;         /* of `data`, or NULL */
+    bool firing;                     /* it stays where it is until that is over */
+    bool ended;                      /* meanwhile: taken back, or its port is gone */
+    struct ptl_list accepted;        /* among those that could not be added yet ... */
+    struct ptl_id_place accepted_id; /* ... where it is found by its ID */
+    struct ptl_after_jam_place jam;  /* of a message for which there is no room */
+    struct ptl_untold untold;        /* of the first in line for its target: waits for room */
     struct ptl_port to;
     struct ptl_msg *msg; /* counted by ptl_keep() at the shard it was added to */
 };
 
 struct ptl_afters {
-    struct ptl_map by_id;       /* all that stand in the heap or in line */
-    struct ptl_after_jams jams; /* messages whose time has come, without room */
-    struct ptl_list accepted;   /* those for which there is no memory yet, in order */
-    uint64_t retry_at;          /* ns: when these are tried again */
+    struct ptl_map by_id;              /* all that stand in the heap or in line */
+    struct ptl_after_jams jams;        /* messages whose time has come, without room */
+    struct ptl_list accepted;          /* those for which there is no memory yet, in order ... */
+    struct ptl_id_place *accepted_ids; /* ... and by ID */
+    uint64_t retry_at;                 /* ns: when these are tried again */
 };
 
 void ptl_afters_init(struct ptl_afters *afters, const struct ptl_allocator *allocator);

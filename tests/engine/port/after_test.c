@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #define TIMERS 2000
+#define WAITING 200000
 
 static uint64_t no_time(struct ptl_loop *loop)
 {
@@ -183,6 +184,36 @@ static void timer_without_memory_is_refused(void **state)
     assert_int_equal(world->fired_count, 0);
 }
 
+/* A search among all that wait would take longer than any test may. */
+static void timers_of_threads_that_wait_for_memory_are_taken_back_at_once(void **state)
+{
+    struct world *world = *state;
+    struct ptl_afters *afters = &world->ports.afters;
+    struct wish wish = {.world = world, .number = 1};
+
+    for (uint64_t id = 1; id <= WAITING; id++) {
+        struct ptl_after *after = ptl_alloc(&world->memory.allocator, sizeof(*after));
+        after->timing.id = id;
+        after->tell = on_time;
+        after->data = &wish;
+        test_memory_fail(&world->memory, 1);
+        ptl_after_take(&world->shard, after);
+        test_memory_fail(&world->memory, 0);
+    }
+    assert_false(ptl_list_empty(&afters->accepted));
+    for (uint64_t id = WAITING; id > 2; id--) {
+        ptl_after_cancel(&world->shard, id);
+    }
+    ptl_after_cancel(&world->shard, WAITING); /* not there any more */
+    world->shard.now = UINT64_C(1000000000);
+    assert_int_equal(ptl_afters_retry(&world->shard), UINT64_MAX); /* there is memory again */
+    assert_true(ptl_list_empty(&afters->accepted));
+    assert_null(afters->accepted_ids);
+    ptl_after_cancel(&world->shard, 2);
+    assert_false(ptl_timers_fire(&world->shard, UINT64_C(2000000000)));
+    assert_int_equal(world->fired_count, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -193,6 +224,7 @@ int main(int argc, char **argv)
         TEST(timer_may_take_back_another_or_itself_while_it_fires),
         TEST(timers_that_are_dropped_fire_never),
         TEST(timer_without_memory_is_refused),
+        TEST(timers_of_threads_that_wait_for_memory_are_taken_back_at_once),
     };
 
     if (argc > 1) {

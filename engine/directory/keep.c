@@ -59,12 +59,18 @@ void ptl_directory_take_leave(struct ptl_shard *shard, const struct ptl_op *op)
 static void fail_all(struct ptl_shard *shard)
 {
     struct ptl_link *link;
-    uint32_t at = 0;
+    bool some = true;
 
-    while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
-        if (link->state == PTL_LINK_UP) {
-            ptl_link_fail(shard, link, PTL_ENOMEM);
-            at = 0; /* whoever was told of it may have made links */
+    /* Whoever is told of it may make links, and those that are up stand elsewhere then: once more,
+     * until there are none. */
+    while (some) {
+        uint32_t at = 0;
+        some = false;
+        while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
+            if (link->state == PTL_LINK_UP) {
+                ptl_link_fail(shard, link, PTL_ENOMEM);
+                some = true;
+            }
         }
     }
 }

@@ -1,24 +1,33 @@
 /*
- * Copies: the place of a feed in what there is of its via.
+ * Copies: the place of a watch or feed in what there is.
  *
  *   via ---owners---> told | told | ahead --> not told | not told
  *                            '-- cursor: the next of its entries
  *
- * Who joins and what is put goes in before the place, and leaves marks.
+ *   family ---parts---> told | told | cursor's --> not told | not told
+ *                                '-- entries: told | told | cursor --> not told
+ *
+ * Who joins and what is put goes in before the place, and leaves marks; but what is put into a part
+ * that a watch has not come to, the copy meets there.  Parts and entries stand in the order of
+ * their numbers, the highest first: so it is known of each whether the copy is behind it.
  */
 #include "store/inside.h"
 
-void ptl_copy_stand_at(struct ptl_watch *feed, struct ptl_entry *entry)
+static uint32_t *cursors_of(const struct ptl_watch *watch)
 {
-    ptl_assert(ptl_is_feed(feed));
-    if (feed->cursor != NULL) {
-        ptl_assert(feed->via->cursors > 0);
-        feed->via->cursors--;
+    return ptl_is_feed(watch) ? &watch->via->cursors : &watch->family->cursors;
+}
+
+void ptl_copy_stand_at(struct ptl_watch *watch, struct ptl_entry *entry)
+{
+    uint32_t *cursors = cursors_of(watch);
+
+    if (watch->cursor != NULL) {
+        ptl_assert(*cursors > 0);
+        --*cursors;
     }
-    if (entry != NULL) {
-        feed->via->cursors++;
-    }
-    feed->cursor = entry;
+    *cursors += entry != NULL;
+    watch->cursor = entry;
 }
 
 struct ptl_entry *ptl_copy_first(const struct ptl_part *part)
@@ -34,42 +43,87 @@ struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry)
     return next != NULL ? next : ptl_copy_first(entry->part->in_owner.next);
 }
 
-/* Only feeds of the entry's own via stand at it: `cursors` says whether any of these does. */
-static void pass(struct ptl_watch *feeds, const struct ptl_entry *entry)
+struct ptl_entry *ptl_copy_next(const struct ptl_watch *watch)
 {
-    for (struct ptl_watch *feed = feeds; feed != NULL; feed = feed->in_watched.next) {
-        if (feed->cursor == entry) {
-            ptl_copy_stand_at(feed, ptl_copy_behind(entry));
+    const struct ptl_entry *entry = watch->cursor;
+
+    if (ptl_is_feed(watch)) {
+        return ptl_copy_behind(entry);
+    }
+    if (watch->kind == PTL_WATCH_KEY) {
+        return NULL;
+    }
+    struct ptl_entry *next = entry->in_part.next;
+    return next != NULL ? next : ptl_copy_first(entry->part->in_family.next);
+}
+
+bool ptl_copy_is_behind(const struct ptl_watch *watch, const struct ptl_entry *entry)
+{
+    const struct ptl_entry *cursor = watch->cursor;
+
+    ptl_assert(!ptl_is_feed(watch));
+    if (cursor == NULL || cursor == entry || watch->kind == PTL_WATCH_KEY) {
+        return cursor != entry;
+    }
+    return entry->part == cursor->part ? entry->number > cursor->number
+                                       : entry->part->number > cursor->part->number;
+}
+
+/* Only those of the entry's own via, or family, stand at it: `cursors` says whether any does. */
+static void move_all(struct ptl_watch *watches, const struct ptl_entry *from, struct ptl_entry *to)
+{
+    for (struct ptl_watch *watch = watches; watch != NULL; watch = watch->in_watched.next) {
+        if (watch->cursor == from) {
+            ptl_copy_stand_at(watch, to != NULL ? to : ptl_copy_next(watch));
         }
     }
 }
 
-void ptl_copies_pass(const struct ptl_entry *entry)
+void ptl_copies_move(const struct ptl_entry *from, struct ptl_entry *to)
 {
-    struct ptl_owner *owner = entry->part->owner;
+    struct ptl_owner *owner = from->part->owner;
     const struct ptl_via *via = owner->via;
+    const struct ptl_family *family = from->part->family;
 
-    if (owner->sweep == entry) {
-        owner->sweep = ptl_copy_behind(entry);
+    if (owner->sweep == from) {
+        owner->sweep = to != NULL ? to : ptl_copy_behind(from);
     }
     if (via->cursors > 0) {
-        pass(via->feeds, entry);
-        pass(via->merged, entry);
+        move_all(via->feeds, from, to);
+        move_all(via->merged, from, to);
+    }
+    if (family->cursors > 0) {
+        move_all(family->watches, from, to);
     }
 }
 
-void ptl_copy_begin(struct ptl_watch *feed)
+/* One key is found in one step, and all that there is of the family by walking over it. */
+static struct ptl_entry *first_of(const struct ptl_watch *watch)
 {
-    ptl_assert(feed->cursor == NULL); /* given up when all was marked */
-    feed->ahead = feed->via->owners;
+    const struct ptl_family *family = watch->family;
+    struct ptl_span key = ptl_span(watch->filter, watch->filter_size);
+
+    return watch->kind == PTL_WATCH_KEY
+               ? ptl_entry_shown(watch->store, family, ptl_key_hash(family, key), key)
+               : ptl_copy_first(family->parts);
 }
 
-void ptl_copy_stop(struct ptl_watch *feed)
+void ptl_copy_begin(struct ptl_watch *watch)
 {
-    if (feed->cursor != NULL) {
-        ptl_copy_stand_at(feed, NULL);
+    ptl_assert(watch->cursor == NULL); /* given up when all was marked */
+    if (ptl_is_feed(watch)) {
+        watch->ahead = watch->via->owners;
+    } else {
+        ptl_copy_stand_at(watch, first_of(watch));
     }
-    feed->ahead = NULL;
+}
+
+void ptl_copy_stop(struct ptl_watch *watch)
+{
+    if (watch->cursor != NULL) {
+        ptl_copy_stand_at(watch, NULL);
+    }
+    watch->ahead = NULL;
 }
 
 void ptl_copy_leave(struct ptl_watch *feed, const struct ptl_owner *owner)

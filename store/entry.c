@@ -21,6 +21,7 @@ struct ptl_entry *ptl_entry_new(struct ptl_store *store, struct ptl_part *part, 
     ptl_assert(key.size > 0 && key.size <= PTL_KEY_MAX && value.size <= UINT32_MAX);
     entry->node = (struct ptl_table_node){.size = (uint32_t)value.size};
     entry->part = part;
+    entry->number = 0; /* it has no place yet */
     entry->key_size = (uint16_t)key.size;
     entry->hidden = 0;
     entry->age = part->owner->age & PTL_AGE_MAX;
@@ -62,11 +63,6 @@ static bool same_value(const struct ptl_entry *a, const struct ptl_entry *b)
     return ptl_span_equal(ptl_entry_value(a), ptl_entry_value(b));
 }
 
-static void tell_key(const struct ptl_entry *entry, bool had, bool has)
-{
-    ptl_note_key(entry->part->family, entry->node.hash, ptl_entry_key(entry), had, has);
-}
-
 static void tell_entry(const struct ptl_entry *entry, bool fed, bool had, bool has)
 {
     const struct ptl_via *via = entry->part->owner->via;
@@ -90,9 +86,7 @@ static void put_beside(struct ptl_store *store, struct ptl_entry *entry, struct 
     if (beats(entry, shown)) {
         ptl_table_insert_before(&store->entries, &shown->node, &entry->node);
         shown->hidden = 1;
-        if (!same_value(entry, shown)) {
-            tell_key(entry, true, true);
-        }
+        ptl_note_key(shown, entry, !same_value(entry, shown));
         return;
     }
     /* As many steps as nodes have set this key: all entries of a key stand next to each other. */
@@ -112,8 +106,9 @@ static void put_new(struct ptl_store *store, struct ptl_entry *entry, uint32_t h
     struct ptl_entry *shown = ptl_entry_shown(store, family, hash, ptl_entry_key(entry));
 
     if (entry->part->entries == NULL) {
-        ptl_part_fill(entry->part);
+        ptl_part_fill(store, entry->part);
     }
+    entry->number = ++store->numbers & PTL_NUMBER_MAX;
     ptl_list_add(&entry->part->entries, entry, in_part);
     entry->part->owner->entries++;
     if (shown != NULL) {
@@ -122,7 +117,7 @@ static void put_new(struct ptl_store *store, struct ptl_entry *entry, uint32_t h
     }
     ptl_table_insert(&store->entries, &entry->node, hash);
     family->keys++;
-    tell_key(entry, false, true);
+    ptl_note_key(NULL, entry, true);
 }
 
 void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t hash,
@@ -134,15 +129,15 @@ void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t ha
         return;
     }
     ptl_assert(old->part == entry->part); /* so its rank is the old one's */
-    /* A copy that stands at the old one goes on behind it; the mark tells the new value. */
-    ptl_copies_pass(old);
-    ptl_list_remove(&old->part->entries, old, in_part);
-    ptl_list_add(&entry->part->entries, entry, in_part);
+    /* It takes the old one's place everywhere, as if that had been given another value. */
+    ptl_copies_move(old, entry);
+    entry->number = old->number;
+    ptl_list_replace(&entry->part->entries, old, entry, in_part);
     ptl_table_replace(&store->entries, &old->node, &entry->node);
     entry->hidden = old->hidden;
     ptl_entry_free(store, old);
     if (!entry->hidden) {
-        tell_key(entry, true, true);
+        ptl_note_key(entry, entry, true);
     }
     tell_entry(entry, fed, true, true);
 }
@@ -152,7 +147,7 @@ void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value)
     ptl_assert(value.size == entry->node.size);
     memmove(entry->bytes + entry->key_size, value.bytes, value.size);
     if (!entry->hidden) {
-        tell_key(entry, true, true);
+        ptl_note_key(entry, entry, true);
     }
     tell_entry(entry, true, true, true);
 }
@@ -165,17 +160,13 @@ static void uncover(struct ptl_store *store, struct ptl_entry *shown)
 
     ptl_assert(family->keys > 0);
     ptl_table_remove(&store->entries, &shown->node);
-    /* Removed, but still readable: its key is what is told. */
     if (next == NULL) {
         family->keys--;
-        tell_key(shown, true, false);
-        return;
+    } else {
+        ptl_assert(next->hidden);
+        next->hidden = 0;
     }
-    ptl_assert(next->hidden);
-    next->hidden = 0;
-    if (!same_value(shown, next)) {
-        tell_key(shown, true, true);
-    }
+    ptl_note_key(shown, next, next == NULL || !same_value(shown, next));
 }
 
 void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
@@ -185,17 +176,17 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
     ptl_assert(part->owner->entries > 0);
     /* Counted as if a mark named it: it may lose its last one on the way. */
     part->node.size++;
-    ptl_copies_pass(entry);
-    ptl_list_remove(&part->entries, entry, in_part);
-    if (part->entries == NULL) {
-        ptl_part_bare(part);
-    }
-    part->owner->entries--;
     if (entry->hidden) {
         ptl_table_remove(&store->entries, &entry->node);
     } else {
         uncover(store, entry);
     }
+    ptl_copies_move(entry, NULL);
+    ptl_list_remove(&part->entries, entry, in_part);
+    if (part->entries == NULL) {
+        ptl_part_bare(part);
+    }
+    part->owner->entries--;
     tell_entry(entry, fed, true, false);
     ptl_entry_free(store, entry);
     part->node.size--;

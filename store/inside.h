@@ -14,7 +14,8 @@
  *   entry.c  puts and takes entries             watch.c, take.c  watches and feeds, for their users
  *   note.c   leaves marks of changes
  *   mark.c   what a watch has not taken
- *   copy.c   how far a feed has copied          find.c  entries by key
+ *   copy.c   how far who watches has copied
+ *   find.c   entries by key
  *   name.c   vias, owners, families, parts      table.c  everything by hash
  *
  * Each of these files calls only what stands below it.
@@ -52,6 +53,21 @@
         }                                                                                          \
         if ((element)->links.next != NULL) {                                                       \
             (element)->links.next->links.previous = (element)->links.previous;                     \
+        }                                                                                          \
+    } while (0)
+
+/* `element` takes the place of `old`. */
+#define ptl_list_replace(head, old, element, links)                                                \
+    do {                                                                                           \
+        (element)->links.previous = (old)->links.previous;                                         \
+        (element)->links.next = (old)->links.next;                                                 \
+        if ((old)->links.previous != NULL) {                                                       \
+            (old)->links.previous->links.next = (element);                                         \
+        } else {                                                                                   \
+            *(head) = (element);                                                                   \
+        }                                                                                          \
+        if ((old)->links.next != NULL) {                                                           \
+            (old)->links.next->links.previous = (element);                                         \
         }                                                                                          \
     } while (0)
 
@@ -99,11 +115,12 @@ enum ptl_replacing {
 /* Stays while it has parts, is watched or marked. */
 struct ptl_family {
     struct ptl_table_node node; /* size: of the name */
-    struct ptl_part *parts;     /* that have entries */
+    struct ptl_part *parts;     /* that have entries, who had its first one last first */
     struct ptl_watch *watches;
-    uint32_t keys;  /* of the merged family */
-    uint32_t named; /* by so many marks of merged feeds, and parts that are bare */
-    bool own_first; /* 'l */
+    uint32_t keys;    /* of the merged family */
+    uint32_t named;   /* by so many marks of merged feeds, and parts that are bare */
+    uint32_t cursors; /* of its watches, that stand at an entry */
+    bool own_first;   /* 'l */
     uint8_t name[];
 };
 
@@ -117,20 +134,23 @@ struct ptl_part {
     struct ptl_family *family;
     PTL_LIST_OF(ptl_part) in_owner;
     PTL_LIST_OF(ptl_part) in_family;
-    struct ptl_entry *entries;
+    struct ptl_entry *entries; /* which came last first */
+    uint64_t number;           /* grows: when it had its first entry */
 };
 
 struct ptl_entry {
     struct ptl_table_node node; /* size: of the value */
     struct ptl_part *part;
     PTL_LIST_OF(ptl_entry) in_part;
+    uint64_t number : 56; /* grows: when the key came into its part */
+    uint64_t age : 7;     /* the owner's when it was set */
+    uint64_t hidden : 1;
     uint16_t key_size;
-    uint8_t hidden : 1;
-    uint8_t age : 7; /* the owner's when it was set */
     uint8_t bytes[]; /* the key, then the value */
 };
 
 #define PTL_AGE_MAX 127
+#define PTL_NUMBER_MAX ((UINT64_C(1) << 56) - 1) /* a million a second take 2,000 years */
 
 #define PTL_SPARE_MAX 64 /* marks that wait for their next use while any watch is open */
 
@@ -172,7 +192,7 @@ struct ptl_watch {
     };
     PTL_LIST_OF(ptl_watch) in_watched;
     struct ptl_owner *ahead;  /* a feed has not copied this one yet, nor who joined before it */
-    struct ptl_entry *cursor; /* a feed copies an owner, and goes on here */
+    struct ptl_entry *cursor; /* the copy, of a feed one of its owner, goes on here */
     struct ptl_table marks;
     struct ptl_mark *oldest;
     struct ptl_mark *newest;
@@ -200,7 +220,8 @@ struct ptl_store {
     struct ptl_part *recent; /* where the last set was, and the next one is likely; may be NULL */
     struct ptl_mark *spare;  /* a list, too */
     uint32_t spares;
-    uint64_t joins; /* given out, as are epochs */
+    uint64_t joins;   /* given out, as are epochs */
+    uint64_t numbers; /* of entries and parts, given out */
     uint32_t epochs;
     uint32_t watches;                /* open */
     uint32_t expected[PTL_EXPECTED]; /* hashes of keys that were announced last */
@@ -268,7 +289,7 @@ void ptl_family_tidy(struct ptl_store *store, struct ptl_family *family);
 void ptl_part_tidy(struct ptl_store *store, struct ptl_part *part);
 
 /* It is about to have its first entry; or it has none any more.  A new one is bare. */
-void ptl_part_fill(struct ptl_part *part);
+void ptl_part_fill(struct ptl_store *store, struct ptl_part *part);
 void ptl_part_bare(struct ptl_part *part);
 
 /* ---- Finding entries (store/find.c) ------------------------------------------------------- */
@@ -294,7 +315,7 @@ struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_p
 struct ptl_entry *ptl_entry_via(const struct ptl_store *store, const struct ptl_family *family,
                                 const struct ptl_via *via, uint32_t hash, struct ptl_span key);
 
-/* ---- The copies of feeds (store/copy.c) --------------------------------------------------- */
+/* ---- Copies (store/copy.c) ---------------------------------------------------------------- */
 
 static inline bool ptl_is_feed(const struct ptl_watch *watch)
 {
@@ -318,17 +339,24 @@ static inline bool ptl_copy_is_before(const struct ptl_watch *feed, const struct
 struct ptl_entry *ptl_copy_first(const struct ptl_part *part);
 struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry);
 
-/* The copy begins, with all owners; goes on at this entry (NULL: with the next owner); is given
- * up. */
-void ptl_copy_begin(struct ptl_watch *feed);
-void ptl_copy_stand_at(struct ptl_watch *feed, struct ptl_entry *entry);
-void ptl_copy_stop(struct ptl_watch *feed);
+/* The copy begins, that of a feed with all owners; goes on at this entry (NULL: with the next
+ * owner, or it is done); is given up. */
+void ptl_copy_begin(struct ptl_watch *watch);
+void ptl_copy_stand_at(struct ptl_watch *watch, struct ptl_entry *entry);
+void ptl_copy_stop(struct ptl_watch *watch);
+
+/* What comes behind the entry where the copy stands, or NULL. */
+struct ptl_entry *ptl_copy_next(const struct ptl_watch *watch);
+
+/* Of a watch, not a feed: whether the copy comes to the place of this entry no more. */
+bool ptl_copy_is_behind(const struct ptl_watch *watch, const struct ptl_entry *entry);
 
 /* The owner leaves the feed's via: nothing of it is left to copy. */
 void ptl_copy_leave(struct ptl_watch *feed, const struct ptl_owner *owner);
 
-/* This entry is about to leave its place: whoever stands there steps over it. */
-void ptl_copies_pass(const struct ptl_entry *entry);
+/* This entry is about to leave its place: whoever stands there goes to the one that takes it, or
+ * steps over it (NULL). */
+void ptl_copies_move(const struct ptl_entry *from, struct ptl_entry *to);
 
 /* ---- Marks (store/mark.c) ----------------------------------------------------------------- */
 
@@ -372,9 +400,11 @@ bool ptl_mark_tell(const struct ptl_mark *mark, const struct ptl_entry *entry,
 /* Whether a key is what this watch watches for. */
 bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key);
 
-/* The merged family has changed at this key.  `had`, `has`: it showed a value before, and now. */
-void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had,
-                  bool has);
+/*
+ * The merged family has shown one entry for this key and shows another, perhaps the same or none.
+ * `changed`: it shows differently.  Called while both are in their places, and copies too.
+ */
+void ptl_note_key(const struct ptl_entry *before, const struct ptl_entry *after, bool changed);
 
 /* An owner's entry has changed.  `had`, `has`: there was one before, and is now. */
 void ptl_note_entry(const struct ptl_entry *entry, bool had, bool has);

@@ -126,7 +126,7 @@ void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
 void ptl_family_tidy(struct ptl_store *store, struct ptl_family *family)
 {
     if (family->parts == NULL && family->watches == NULL && family->named == 0) {
-        ptl_assert(family->keys == 0);
+        ptl_assert(family->keys == 0 && family->cursors == 0);
         forget(&store->families, &family->node, offsetof(struct ptl_family, name));
     }
 }
@@ -179,11 +179,12 @@ struct ptl_part *ptl_part_get(struct ptl_store *store, struct ptl_owner *owner,
     return part;
 }
 
-void ptl_part_fill(struct ptl_part *part)
+void ptl_part_fill(struct ptl_store *store, struct ptl_part *part)
 {
     ptl_assert(part->entries == NULL && part->owner->bare > 0 && part->family->named > 0);
     part->owner->bare--;
     part->family->named--;
+    part->number = ++store->numbers;
     ptl_list_add(&part->owner->parts, part, in_owner);
     ptl_list_add(&part->family->parts, part, in_family);
 }

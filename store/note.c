@@ -22,12 +22,35 @@ bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key)
     return true;
 }
 
-void ptl_note_key(struct ptl_family *family, uint32_t hash, struct ptl_span key, bool had, bool has)
+/*
+ * A key without a mark is told if the copy is behind the entry that shows, and else it is met there
+ * in its turn: that is to hold afterwards, too.
+ */
+static void note_shown(struct ptl_watch *watch, const struct ptl_entry *before,
+                       const struct ptl_entry *after, bool changed)
 {
-    ptl_assert(had || has); /* what was not there and is not there has not changed */
-    for (struct ptl_watch *watch = family->watches; watch != NULL; watch = watch->in_watched.next) {
-        if (ptl_watch_matches(watch, key)) {
-            ptl_mark_note(watch, NULL, hash, key, had, has);
+    bool had = before != NULL && ptl_copy_is_behind(watch, before);
+    bool has = after != NULL && ptl_copy_is_behind(watch, after);
+    const struct ptl_entry *entry = before != NULL ? before : after;
+    struct ptl_span key = ptl_entry_key(entry);
+    uint32_t hash = entry->node.hash;
+
+    /* A mark that there is already may be void by now. */
+    if (had != has || (had && changed) ||
+        (watch->marks.count > 0 && ptl_mark_find(watch, false, NULL, hash, key) != NULL)) {
+        ptl_mark_note(watch, NULL, hash, key, had, after != NULL);
+    }
+}
+
+void ptl_note_key(const struct ptl_entry *before, const struct ptl_entry *after, bool changed)
+{
+    const struct ptl_entry *entry = before != NULL ? before : after;
+
+    ptl_assert(entry != NULL); /* what was not there and is not there has not changed */
+    struct ptl_watch *watch = entry->part->family->watches;
+    for (; watch != NULL; watch = watch->in_watched.next) {
+        if (ptl_watch_matches(watch, ptl_entry_key(entry))) {
+            note_shown(watch, before, after, changed);
         }
     }
 }

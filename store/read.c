@@ -33,17 +33,13 @@ uint32_t ptl_store_family_count(const struct ptl_store *store, struct ptl_span n
     return family == NULL ? 0 : family->keys;
 }
 
-static struct ptl_walk walk_family(const struct ptl_family *family)
+struct ptl_walk ptl_store_walk_family(const struct ptl_store *store, struct ptl_span name)
 {
+    const struct ptl_family *family = ptl_family_find(store, name);
     const struct ptl_part *part = family == NULL ? NULL : family->parts;
 
     return (struct ptl_walk){
         .part = part, .entry = part == NULL ? NULL : part->entries, .merged = true};
-}
-
-struct ptl_walk ptl_store_walk_family(const struct ptl_store *store, struct ptl_span family)
-{
-    return walk_family(ptl_family_find(store, family));
 }
 
 struct ptl_walk ptl_store_walk_owner(const struct ptl_store *store, struct ptl_span id)
@@ -54,31 +50,13 @@ struct ptl_walk ptl_store_walk_owner(const struct ptl_store *store, struct ptl_s
     return (struct ptl_walk){.part = part, .entry = part == NULL ? NULL : part->entries};
 }
 
-struct ptl_walk ptl_watch_walk(const struct ptl_watch *watch)
-{
-    ptl_assert(!ptl_is_feed(watch));
-    struct ptl_walk walk = walk_family(watch->family);
-
-    if (watch->kind == PTL_WATCH_KEY) {
-        struct ptl_span key = ptl_span(watch->filter, watch->filter_size);
-        walk.part = NULL;
-        walk.entry =
-            ptl_entry_shown(watch->store, watch->family, ptl_key_hash(watch->family, key), key);
-    }
-    walk.filter = watch;
-    return walk;
-}
-
-/*
- * The entry at the walk's place, and step over it; NULL at the end of this part.  A walk over a
- * single key has an entry and no part: it ends behind that.
- */
+/* The entry at the walk's place, and step over it; NULL at the end of this part. */
 static const struct ptl_entry *step(struct ptl_walk *walk)
 {
     const struct ptl_entry *entry = walk->entry;
 
     if (entry != NULL) {
-        walk->entry = walk->part == NULL ? NULL : entry->in_part.next;
+        walk->entry = entry->in_part.next;
     }
     return entry;
 }
@@ -86,10 +64,7 @@ static const struct ptl_entry *step(struct ptl_walk *walk)
 /* The merged family shows each key once; what an owner has set is all told, hidden or not. */
 static bool shows(const struct ptl_walk *walk, const struct ptl_entry *entry)
 {
-    if (walk->merged && entry->hidden) {
-        return false;
-    }
-    return walk->filter == NULL || ptl_watch_matches(walk->filter, ptl_entry_key(entry));
+    return !walk->merged || !entry->hidden;
 }
 
 bool ptl_store_next(struct ptl_walk *walk, struct ptl_item *item)

@@ -528,16 +528,18 @@ static void forget_ages(struct ptl_owner *owner)
 }
 
 /* Only after so many replacements in a row that were not ended, ages would meet again. */
+static bool has_no_age_left(const struct ptl_owner *owner)
+{
+    return owner->age == PTL_AGE_MAX && owner->replacing != PTL_REPLACING_NOT;
+}
+
 static void grow_older(struct ptl_owner *owner)
 {
-    if (owner->age < PTL_AGE_MAX) {
-        owner->age++;
-    } else if (owner->replacing == PTL_REPLACING_NOT) {
-        owner->age = 0; /* all are of the last age */
-    } else {
+    if (has_no_age_left(owner)) {
         forget_ages(owner);
-        owner->age++;
     }
+    /* Where the last one has ended, all are of the last age. */
+    owner->age = owner->age < PTL_AGE_MAX ? (owner->age + 1) & PTL_AGE_MAX : 0;
 }
 
 int ptl_store_replace_begin(struct ptl_store *store, const struct ptl_source *source)
@@ -553,8 +555,8 @@ int ptl_store_replace_begin(struct ptl_store *store, const struct ptl_source *so
     if (order < 0) {
         return PTL_STORE_OLD;
     }
-    if (order > 0 && owner != NULL && owner->via != NULL &&
-        owner->entries > store->limits.drop_max) {
+    if (owner != NULL && owner->via != NULL && owner->entries > store->limits.drop_max &&
+        (order > 0 || has_no_age_left(owner))) {
         return attach_another(store, owner, source); /* nothing of it is stale */
     }
     if (order > 0) {

@@ -21,9 +21,9 @@
  * the owner attaches anywhere.  Of two attachments the higher number counts, of equal numbers the
  * lower ID of who brings it; what still comes through the other one is ignored.
  *
- * Cost: an entry takes 51 to 59 bytes beside its key and value (43, and 8 to 16 for its chain:
- * chains double).  An owner takes 92 to 100 beside its ID, a family 49 to 57 beside its name, and
- * what one owner has in one family 80 to 88 beside the entries.  What the allocator adds to each
+ * Cost: an entry takes 58 to 66 bytes beside its key and value (50, and 8 to 16 for its chain:
+ * chains double).  An owner takes 92 to 100 beside its ID, a family 53 to 61 beside its name, and
+ * what one owner has in one family 88 to 96 beside the entries.  What the allocator adds to each
  * block is not counted.  tests/store/store_test.c holds these figures.
  *
  * Thread: one at a time, for everything here.  Spec: design section 8, G7.
@@ -169,7 +169,6 @@ uint32_t ptl_store_family_count(const struct ptl_store *store, struct ptl_span f
 struct ptl_walk {
     const void *part;  /* the owner's part of the family that is being walked */
     const void *entry; /* the next entry */
-    const void *filter;
     bool merged;
 };
 

@@ -17,6 +17,26 @@ static bool take_key(const struct ptl_watch *watch, const struct ptl_mark *mark,
                          change);
 }
 
+/* The copy's next entry.  It is passed by if it does not show, or is not watched for; or if it has
+ * taken the place of one that the copy had come to: its mark tells of it. */
+static void take_shown(struct ptl_watch *watch, struct ptl_change *change)
+{
+    const struct ptl_entry *entry = watch->cursor;
+    struct ptl_span key = ptl_entry_key(entry);
+
+    ptl_copy_stand_at(watch, ptl_copy_next(watch));
+    change->kind = PTL_CHANGE_NONE;
+    if (entry->hidden || !ptl_watch_matches(watch, key) ||
+        (watch->marks.count > 0 &&
+         ptl_mark_find(watch, false, NULL, entry->node.hash, key) != NULL)) {
+        return;
+    }
+    change->kind = PTL_CHANGE_ADDED;
+    change->family = ptl_family_name(watch->family);
+    change->key = key;
+    change->value = ptl_entry_value(entry);
+}
+
 /* ---- Feeds -------------------------------------------------------------------------------- */
 
 static void tell_entry(const struct ptl_entry *entry, struct ptl_change *change)
@@ -53,7 +73,7 @@ static void take_copied(struct ptl_watch *feed, struct ptl_change *change)
 {
     const struct ptl_entry *entry = feed->cursor;
 
-    ptl_copy_stand_at(feed, ptl_copy_behind(entry));
+    ptl_copy_stand_at(feed, ptl_copy_next(feed));
     if (feed->kind == PTL_FEED_MERGED && entry->hidden) {
         /* Tell what ranks first: so no take passes by many entries to find one to tell. */
         entry = ptl_entry_via(feed->store, entry->part->family, feed->via, entry->node.hash,
@@ -61,20 +81,6 @@ static void take_copied(struct ptl_watch *feed, struct ptl_change *change)
         ptl_assert(entry != NULL); /* this one, at least */
     }
     tell_entry(entry, change);
-}
-
-/* Take a piece of the copy; false when none is under way. */
-static bool take_copy(struct ptl_watch *feed, struct ptl_change *change)
-{
-    if (feed->cursor != NULL) {
-        take_copied(feed, change);
-        return true;
-    }
-    if (feed->ahead != NULL) {
-        begin_owner(feed, change);
-        return true;
-    }
-    return false;
 }
 
 static bool take_owner(struct ptl_watch *feed, const struct ptl_mark *mark,
@@ -146,6 +152,21 @@ static bool take_mark(struct ptl_watch *watch, const struct ptl_mark *mark,
 
 /* ---- Both --------------------------------------------------------------------------------- */
 
+/* Take a piece of the copy; false when none is under way. */
+static bool take_copy(struct ptl_watch *watch, struct ptl_change *change)
+{
+    if (watch->cursor != NULL && ptl_is_feed(watch)) {
+        take_copied(watch, change);
+    } else if (watch->cursor != NULL) {
+        take_shown(watch, change);
+    } else if (watch->ahead != NULL) {
+        begin_owner(watch, change);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool take_all(struct ptl_watch *watch)
 {
     bool all = watch->all;
@@ -155,9 +176,7 @@ static bool take_all(struct ptl_watch *watch)
 #endif
     if (all) {
         watch->all = false;
-        if (ptl_is_feed(watch)) {
-            ptl_copy_begin(watch);
-        }
+        ptl_copy_begin(watch);
     }
     return all;
 }

@@ -146,6 +146,7 @@ void ptl_watch_free(struct ptl_watch *watch)
     if (ptl_is_feed(watch)) {
         close_feed(watch);
     } else {
+        ptl_copy_stop(watch);
         ptl_list_remove(&watch->family->watches, watch, in_watched);
         ptl_family_tidy(watch->store, watch->family);
     }
@@ -155,22 +156,13 @@ void ptl_watch_free(struct ptl_watch *watch)
 
 /* ---- What is to be taken ------------------------------------------------------------------ */
 
-bool ptl_watch_defer(struct ptl_watch *watch, struct ptl_span key)
+bool ptl_watch_copies(const struct ptl_watch *watch)
 {
-    ptl_assert(!ptl_is_feed(watch));
-    if (watch->all) {
-        return false; /* there was no memory for an earlier one */
-    }
-    uint32_t hash = ptl_key_hash(watch->family, key);
-    /* The copy lacks it, as it does a key that is new: a mark that had none before. */
-    return ptl_mark_find(watch, false, NULL, hash, key) != NULL ||
-           ptl_mark_add(watch, false, NULL, hash, key) != NULL;
+    return watch->all || watch->cursor != NULL || watch->ahead != NULL;
 }
 
 /* What is left to take, at least: a copy counts for one, however long it is. */
 uint32_t ptl_watch_pending(const struct ptl_watch *watch)
 {
-    bool copying = watch->all || watch->cursor != NULL || watch->ahead != NULL;
-
-    return watch->marks.count + copying;
+    return watch->marks.count + ptl_watch_copies(watch);
 }

@@ -2,7 +2,7 @@
  * store/watch.h - who follows a family, or another node's copy of a database, and what they have
  * not taken yet.
  *
- *   what is there --> cursor, one a feed -----.
+ *   what is there --> cursor -----------------.
  *                                             +--take--> "fam/a is now 7", "fam/b is gone"
  *   change --------> set of marks, one a key -'
  *
@@ -10,12 +10,12 @@
  * is bounded by the number of keys however slow it is.  Taking yields what is so now: a key that
  * was set five times is told once, and to a watch of a family one that came and went not at all.
  *
- * The first thing taken is always PTL_CHANGE_ALL.  Of a watch of a family: the watcher's copy is
- * now what a walk shows.  Of a feed: the copy is empty now, and what is there follows, entry by
- * entry, over as many takes as it needs, while the store goes on changing; a feed keeps its place
- * in what is there, and no mark of it.  PTL_CHANGE_ALL is told again only when there was no memory
- * for a mark: then the copy is to be made anew, and no change is ever refused or lost for want of
- * it.
+ * The first thing taken is always PTL_CHANGE_ALL: the copy is empty now, and what is there follows,
+ * entry by entry, over as many takes as it needs, while the store goes on changing.  The watch
+ * keeps its place in what is there, and no mark of it; what changes where the copy has been is
+ * marked, and told when the copy is whole.  PTL_CHANGE_ALL is told again only when there was no
+ * memory for a mark: then the copy is to be made anew, and no change is ever refused or lost for
+ * want of it.
  *
  * After each take that returned false the watcher's copy equals what it watches.  A take may also
  * stop half-way, when a peer can hold no more, and go on later.
@@ -44,12 +44,11 @@ typedef void ptl_wake_fn(void *data);
  * lacks: set it, or delete it if it is there.
  */
 enum ptl_change_kind {
-    PTL_CHANGE_ALL,     /* a watch: copy what ptl_watch_walk() shows; a feed: forget everything */
+    PTL_CHANGE_ALL,     /* forget everything */
     PTL_CHANGE_ADDED,   /* `key` is new: `value` is its value */
     PTL_CHANGE_CHANGED, /* `key` has another value: `value`, perhaps the same again */
     PTL_CHANGE_DELETED, /* `key` is gone */
-    /* of feeds only: */
-    PTL_CHANGE_NONE, /* a change that is void by now, or an owner without entries: take again */
+    PTL_CHANGE_NONE,    /* what was looked at is not to be told: take again */
     /* of ptl_feed_via() only: */
     PTL_CHANGE_OWNER, /* the owner has attached: its copy is empty now, its entries follow */
     PTL_CHANGE_LOST,  /* the owner is gone or attached elsewhere: drop what is not newer */
@@ -105,21 +104,13 @@ void ptl_watch_free(struct ptl_watch *watch);
 
 /*
  * Take one change; false when nothing is left.  Needs no memory, and looks at one only: who takes
- * from a feed counts those that are PTL_CHANGE_NONE, which may be many.
+ * counts those that are PTL_CHANGE_NONE, which may be many.
  * Owns: the store; what `change` points to stays until the next take or change.
  */
 bool ptl_watch_take(struct ptl_watch *watch, struct ptl_change *change);
 
-/* Walk what the copy of a watch (not a feed) should be. */
-struct ptl_walk ptl_watch_walk(const struct ptl_watch *watch);
-
-/*
- * Of a watch, not a feed, between PTL_CHANGE_ALL and the next take or change: who walks has not
- * copied this key after all.  It is told as PTL_CHANGE_ADDED in its turn, if it is still there: so
- * a huge family is copied in pieces.  False when there was no memory: then PTL_CHANGE_ALL is told
- * again.
- */
-bool ptl_watch_defer(struct ptl_watch *watch, struct ptl_span key);
+/* Whether a whole copy is to be made, or under way: what is taken next is part of it. */
+bool ptl_watch_copies(const struct ptl_watch *watch);
 
 /* How many keys and owners it has not taken; a whole copy to be made, or under way, is one. */
 uint32_t ptl_watch_pending(const struct ptl_watch *watch);

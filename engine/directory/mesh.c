@@ -11,6 +11,9 @@
 #include "engine/shard/node.h"
 #include "io/cbor.h"
 
+/* So many of 'g, and of 'l, are looked at in one turn. */
+#define CHANGES_A_TURN 1024
+
 static const uint8_t null_value = PTL_CBOR_NULL;
 
 static struct ptl_span family_g(void)
@@ -68,16 +71,6 @@ static void mirror(struct ptl_shard *shard, struct ptl_span node)
     }
 }
 
-static void mirror_all(struct ptl_shard *shard)
-{
-    const struct ptl_peer *peer;
-    uint32_t at = 0;
-
-    while ((peer = ptl_map_next(&shard->directory->peers, &at)) != NULL) {
-        mirror(shard, ptl_port_node(&peer->port));
-    }
-}
-
 /* ---- Keeping links, mirroring ---------------------------------------------------------------- */
 
 static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
@@ -91,47 +84,48 @@ static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
     ptl_directory_post(shard, ptl_directory_owner(shard, node), &op);
 }
 
-/* At first, and again when there was no memory for a change: the link of who has left 'g since is
- * kept then, since nobody says that it has. */
-static void keep_all(struct ptl_shard *shard, struct ptl_outlet *outlet)
+/* All is told anew when there was no memory for a change: the link of who has left 'g since is kept
+ * then, since nobody says that it has. */
+static void take_links(struct ptl_shard *shard, const struct ptl_change *change)
 {
-    struct ptl_walk walk = ptl_watch_walk(outlet->watch);
-    struct ptl_item item;
-
-    while (ptl_store_next(&walk, &item)) {
-        keep(shard, item.key, true);
+    if (change->kind == PTL_CHANGE_ADDED || change->kind == PTL_CHANGE_DELETED) {
+        keep(shard, change->key, change->kind == PTL_CHANGE_ADDED);
     }
+}
+
+static void take_mirrors(struct ptl_shard *shard, const struct ptl_change *change)
+{
+    uint8_t key[PTL_DB_KEY_MAX];
+
+    if (change->key.size != 0) {
+        struct ptl_span node = ptl_span(key, change->key.size);
+        memcpy(key, change->key.bytes, change->key.size);
+        mirror(shard, node); /* which changes the store, so the key is a copy */
+    }
+}
+
+static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet,
+                              void (*take)(struct ptl_shard *, const struct ptl_change *))
+{
+    struct ptl_change change;
+
+    for (unsigned i = 0; i < CHANGES_A_TURN; i++) {
+        if (!ptl_watch_take(outlet->watch, &change)) {
+            return PTL_DRAINED;
+        }
+        take(shard, &change);
+    }
+    return PTL_DRAIN_MORE;
 }
 
 static enum ptl_drained drain_links(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
-    struct ptl_change change;
-
-    while (ptl_watch_take(outlet->watch, &change)) {
-        if (change.kind == PTL_CHANGE_ALL) {
-            keep_all(shard, outlet);
-        } else if (change.kind != PTL_CHANGE_CHANGED) {
-            keep(shard, change.key, change.kind == PTL_CHANGE_ADDED);
-        }
-    }
-    return PTL_DRAINED;
+    return drain(shard, outlet, take_links);
 }
 
 static enum ptl_drained drain_mirrors(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
-    struct ptl_change change;
-    uint8_t key[PTL_DB_KEY_MAX];
-
-    while (ptl_watch_take(outlet->watch, &change)) {
-        if (change.kind == PTL_CHANGE_ALL) {
-            mirror_all(shard);
-        } else {
-            struct ptl_span node = ptl_span(key, change.key.size);
-            memcpy(key, change.key.bytes, change.key.size);
-            mirror(shard, node); /* which changes the store, so the key is a copy */
-        }
-    }
-    return PTL_DRAINED;
+    return drain(shard, outlet, take_mirrors);
 }
 
 static struct ptl_watch *open_family(struct ptl_outlet *outlet, ptl_wake_fn *wake)

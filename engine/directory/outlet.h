@@ -51,7 +51,7 @@ enum ptl_outlet_state {
 
 enum ptl_copy_state {
     PTL_COPY_DUE,   /* nothing was told yet */
-    PTL_COPY_BEGUN, /* PTL_CHANGE_ALL has been taken; to_copy changes of it are left */
+    PTL_COPY_BEGUN, /* PTL_CHANGE_ALL has been taken */
     PTL_COPY_WHOLE, /* and that all was told, too */
     PTL_COPY_ANEW,  /* when all is told, all is to be told once more */
 };
@@ -87,7 +87,7 @@ struct ptl_outlet {
     struct ptl_parcel *first, *last; /* packets for the peer that were made and found no room */
     uint64_t follower;
     uint32_t follower_shard;
-    uint32_t to_copy;       /* changes for the follower that belong to its first copy */
+    uint32_t to_copy;       /* changes for the follower, at least, until its copy is whole */
     uint8_t how;            /* enum ptl_watch_how: what of the family it watches */
     struct ptl_span filter; /* the key or the beginning; a block of its own */
 };

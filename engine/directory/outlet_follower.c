@@ -5,6 +5,9 @@
 #include "engine/directory/post.h"
 #include "engine/shard/node.h"
 
+/* Of what a watch has had to tell, so many may be none in one op: keys that it does not watch. */
+#define VOIDS_MAX 256
+
 /* ---- Telling --------------------------------------------------------------------------------- */
 
 /* Changes of one op. */
@@ -13,6 +16,7 @@ struct told {
     struct ptl_outlet *outlet;
     struct ptl_buffer *body;
     uint32_t count; /* changes */
+    uint32_t voids; /* changes that are none */
 };
 
 static void put(struct told *told, enum ptl_db_event event, struct ptl_span key,
@@ -29,31 +33,23 @@ static void put_mark(struct told *told, enum ptl_db_event event)
     put(told, event, ptl_span(NULL, 0), ptl_span(NULL, 0));
 }
 
-/* The first copy: a piece of it, the rest as changes. */
-static void copy_all(struct told *told)
+static void begin_copy(struct told *told)
 {
-    struct ptl_watch *watch = told->outlet->watch;
-    struct ptl_walk walk = ptl_watch_walk(watch);
-    struct ptl_item item;
-    bool good = true;
-
     if (told->outlet->copy != PTL_COPY_DUE) {
         put_mark(told, PTL_DB_RESET); /* there was no memory for a change, or for telling it */
     }
     ptl_outlet_set_copy(told->outlet, PTL_COPY_BEGUN);
-    while (good && ptl_store_next(&walk, &item)) {
-        if (told->body->size < ptl_outlet_packet_bytes(told->shard)) {
-            put(told, PTL_DB_ADDED, item.key, item.value);
-        } else {
-            good = ptl_watch_defer(watch, item.key);
-        }
-    }
-    told->outlet->to_copy = ptl_watch_pending(watch);
 }
 
 static void put_change(struct told *told, const struct ptl_change *change)
 {
     switch (change->kind) {
+    case PTL_CHANGE_ALL:
+        begin_copy(told);
+        break;
+    case PTL_CHANGE_NONE:
+        told->voids++;
+        break;
     case PTL_CHANGE_ADDED:
         put(told, PTL_DB_ADDED, change->key, change->value);
         break;
@@ -66,31 +62,41 @@ static void put_change(struct told *told, const struct ptl_change *change)
     }
 }
 
-/* Take what fits into one op. */
-static void gather(struct told *told)
+/*
+ * Take one change.  What changed hands while the copy went on may be a key that was there when it
+ * began, so that changes that are pending when it has come to the end belong to it.
+ */
+static bool take(struct ptl_outlet *outlet, struct ptl_change *change)
+{
+    bool copies = ptl_watch_copies(outlet->watch);
+    bool taken = ptl_watch_take(outlet->watch, change);
+
+    if (copies || !taken) {
+        outlet->to_copy = ptl_watch_pending(outlet->watch);
+    } else {
+        outlet->to_copy -= outlet->to_copy > 0;
+    }
+    return taken;
+}
+
+/* Take what fits into one op.  Returns whether there may be more. */
+static bool gather(struct told *told)
 {
     struct ptl_outlet *outlet = told->outlet;
     struct ptl_change change;
 
-    while (told->body->size < ptl_outlet_packet_bytes(told->shard)) {
+    while (told->body->size < ptl_outlet_packet_bytes(told->shard) && told->voids < VOIDS_MAX) {
         if (outlet->copy == PTL_COPY_BEGUN && outlet->to_copy == 0) {
             ptl_outlet_set_copy(outlet, PTL_COPY_WHOLE);
             put_mark(told, PTL_DB_COPIED);
         }
-        if (!ptl_watch_take(outlet->watch, &change)) {
-            outlet->to_copy = 0; /* those that are gone again are not told */
-            if (outlet->copy == PTL_COPY_WHOLE) {
-                return;
-            }
-            continue;
+        if (take(outlet, &change)) {
+            put_change(told, &change);
+        } else if (outlet->copy == PTL_COPY_WHOLE) {
+            return false;
         }
-        if (change.kind == PTL_CHANGE_ALL) {
-            copy_all(told);
-            continue;
-        }
-        outlet->to_copy -= outlet->to_copy > 0;
-        put_change(told, &change);
     }
+    return true;
 }
 
 static int tell(struct told *told)
@@ -120,9 +126,9 @@ static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet
         return PTL_DRAIN_NO_ROOM;
     }
     ptl_buffer_clear(told.body);
-    gather(&told);
+    bool more = gather(&told);
     if (told.count == 0) {
-        return PTL_DRAINED;
+        return more ? PTL_DRAIN_MORE : PTL_DRAINED;
     }
     if (tell(&told) < 0) {
         ptl_outlet_lose(outlet); /* for want of memory: the copy is told anew */

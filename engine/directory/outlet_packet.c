@@ -8,6 +8,7 @@
 #include "engine/port/fullness.h"
 #include "engine/port/send.h"
 #include "engine/shard/node.h"
+#include "engine/shard/slice.h"
 
 /* Pieces that one outlet may make in one turn. */
 #define PIECES_A_TURN 16
@@ -15,8 +16,10 @@
 /* Of what its feed has had to tell, so many may be void in one piece. */
 #define VOIDS_A_PIECE 256
 
-/* A first copy of a watched family may be so large; the rest of it follows as changes. */
+/* The first packet of a watched family may be so large, and so many entries may be looked at for
+ * it; the rest of the copy follows as changes. */
 #define COPY_BYTES ((size_t)1 << 20)
+#define COPY_LOOKS (4 * PTL_SLICE)
 
 /* How often the log tells of a peer's entries that are left out. */
 #define LEFT_OUT_NS UINT64_C(60000000000)
@@ -266,30 +269,35 @@ static size_t copy_bytes(const struct batch *batch)
     return least(least(ours, theirs) / 4, COPY_BYTES);
 }
 
-/* The family now: as much as a packet may hold, the rest follows as changes. */
+/* Take as much of the copy as the first packet may hold.  Returns how many entries that is. */
+static uint32_t gather_copy(struct batch *batch)
+{
+    struct ptl_buffer *sets = &batch->shard->directory->sets;
+    struct ptl_watch *watch = batch->outlet->watch;
+    struct ptl_change change;
+    size_t most = copy_bytes(batch);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < COPY_LOOKS && sets->size <= most && ptl_watch_copies(watch); i++) {
+        bool taken = ptl_watch_take(watch, &change);
+        ptl_assert(taken && (change.kind == PTL_CHANGE_ADDED || change.kind == PTL_CHANGE_NONE));
+        if (change.kind == PTL_CHANGE_ADDED &&
+            fits(batch, change.family, change.key, change.value)) {
+            ptl_key_put(sets, change.key);
+            ptl_buffer_append(sets, change.value.bytes, change.value.size);
+            count++;
+        }
+    }
+    return count;
+}
+
+/* Now begins a copy of the family: the peer is to forget what is not in this packet. */
 static void tell_family(struct batch *batch)
 {
     struct ptl_shard_directory *directory = batch->shard->directory;
-    struct ptl_watch *watch = batch->outlet->watch;
-    struct ptl_walk walk = ptl_watch_walk(watch);
-    struct ptl_item item;
-    size_t most = copy_bytes(batch);
-    uint32_t count = 0;
-    bool good = true;
 
     flush(batch);
-    while (good && ptl_store_next(&walk, &item)) {
-        if (!fits(batch, ptl_outlet_family(batch->outlet), item.key, item.value)) {
-            continue;
-        }
-        if (directory->sets.size > most) {
-            good = ptl_watch_defer(watch, item.key); /* else all is told once more */
-            continue;
-        }
-        ptl_key_put(&directory->sets, item.key);
-        ptl_buffer_append(&directory->sets, item.value.bytes, item.value.size);
-        count++;
-    }
+    uint32_t count = gather_copy(batch);
     struct ptl_buffer *packet = begin_packet(batch->shard, "g_chg1");
     ptl_key_put(packet, ptl_outlet_family(batch->outlet));
     ptl_cbor_put_head(packet, PTL_CBOR_MAP, count);

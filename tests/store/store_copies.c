@@ -83,28 +83,11 @@ void follower_open(struct chance *chance, struct ptl_store *store, struct follow
     check(chance, follower->watch != NULL);
 }
 
-static void copy_all(struct chance *chance, struct follower *follower)
-{
-    struct ptl_walk walk = ptl_watch_walk(follower->watch);
-    struct ptl_item item;
-
-    memset(follower->copy, 0, sizeof(follower->copy));
-    while (ptl_store_next(&walk, &item)) {
-        int key = index_of(key_names, KEYS, item.key);
-        check(chance, follower->copy[key] == 0);
-        if (!sim_random_chance(&chance->random, 300)) {
-            follower->copy[key] = value_of(item.value);
-        } else if (!ptl_watch_defer(follower->watch, item.key)) {
-            check(chance, chance->scarce); /* and all is told again */
-        }
-    }
-}
-
 static void apply_to_copy(struct chance *chance, struct follower *follower,
                           const struct ptl_change *change)
 {
     if (change->kind == PTL_CHANGE_ALL) {
-        copy_all(chance, follower);
+        memset(follower->copy, 0, sizeof(follower->copy));
         return;
     }
     unsigned *copy = &follower->copy[index_of(key_names, KEYS, change->key)];
@@ -124,29 +107,50 @@ static void check_copy(const struct follower *follower, const struct ptl_store *
     }
 }
 
+/* It is so now. */
+static void check_told(const struct follower *follower, const struct ptl_store *store,
+                       const struct ptl_change *change)
+{
+    struct ptl_item item;
+    bool there = ptl_store_get(store, change->family, change->key, &item);
+
+    check(follower->chance, there == (change->kind != PTL_CHANGE_DELETED));
+    check(follower->chance, !there || ptl_span_equal(item.value, change->value));
+}
+
 void follower_take(struct follower *follower, const struct ptl_store *store, unsigned most)
 {
     struct chance *chance = follower->chance;
     struct ptl_change change;
     bool told[KEYS] = {false};
+    bool copies = ptl_watch_copies(follower->watch);
 
     if (!follower->woken) {
         check(chance, ptl_watch_pending(follower->watch) == 0);
         return;
     }
-    check(chance, ptl_watch_pending(follower->watch) <= KEYS);
+    check(chance, ptl_watch_pending(follower->watch) <= KEYS + 1); /* the copy is one */
     while (most-- > 0) {
+        if (copies && !ptl_watch_copies(follower->watch)) {
+            copies = false;
+            memset(told, 0, sizeof(told)); /* once by the copy, and once as changed since */
+        }
         if (!ptl_watch_take(follower->watch, &change)) {
             follower->woken = false;
             check_copy(follower, store);
             return;
         }
+        if (change.kind == PTL_CHANGE_NONE) {
+            continue;
+        }
         if (change.kind == PTL_CHANGE_ALL) {
+            copies = true;
             memset(told, 0, sizeof(told));
         } else {
             int key = index_of(key_names, KEYS, change.key);
             check(chance, !told[key]);
             told[key] = true;
+            check_told(follower, store, &change);
         }
         apply_to_copy(chance, follower, &change);
     }

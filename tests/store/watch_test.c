@@ -10,7 +10,6 @@
 static void watch_tells_the_content_first_and_then_every_change(void **state)
 {
     struct world *world = *state;
-    struct ptl_item item;
 
     assert_int_equal(REPLACE(world, "rain", 1, "a=1"), PTL_STORE_DONE);
     struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
@@ -18,10 +17,8 @@ static void watch_tells_the_content_first_and_then_every_change(void **state)
     assert_int_equal(world->wakes, 0);
     assert_int_equal(ptl_watch_pending(watch), 1);
     assert_string_equal(take(watch), "all");
-    struct ptl_walk walk = ptl_watch_walk(watch);
-    assert_true(ptl_store_next(&walk, &item));
-    assert_true(ptl_store_next(&walk, &item));
-    assert_false(ptl_store_next(&walk, &item));
+    assert_string_equal(take(watch), "added fam/b=2");
+    assert_string_equal(take(watch), "added fam/a=1");
     assert_string_equal(take(watch), "");
     assert_int_equal(set(world, "rain", 1, "fam", "c", "3"), PTL_STORE_DONE);
     assert_int_equal(set(world, "rain", 1, "fam", "a", "9"), PTL_STORE_DONE);
@@ -41,7 +38,7 @@ static void watch_merges_what_was_not_taken_by_key(void **state)
 
     assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=1"), PTL_STORE_DONE);
     struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
-    assert_string_equal(take(watch), "all");
+    assert_int_equal(drain(watch, PTL_CHANGE_ADDED), 2);
     for (const char *digit = "23456"; *digit != '\0'; digit++) {
         char value[] = {*digit, '\0'};
         assert_int_equal(set(world, "rain", 1, "fam", "a", value), PTL_STORE_DONE);
@@ -65,7 +62,7 @@ static void watch_tells_nothing_when_nothing_shows_differently(void **state)
     assert_int_equal(attach(world, "a", 1), PTL_STORE_DONE);
     assert_int_equal(attach(world, "c", 1), PTL_STORE_DONE);
     struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
-    assert_string_equal(take(watch), "all");
+    assert_int_equal(drain(watch, PTL_CHANGE_ADDED), 1);
     assert_int_equal(set(world, "b", 1, "fam", "a", "1"), PTL_STORE_SAME);
     assert_int_equal(set(world, "c", 1, "fam", "a", "2"), PTL_STORE_DONE); /* hidden */
     assert_int_equal(set(world, "a", 1, "fam", "a", "1"), PTL_STORE_DONE); /* the same value */
@@ -82,21 +79,17 @@ static void watch_tells_nothing_when_nothing_shows_differently(void **state)
 static void watch_of_a_key_or_a_prefix_tells_of_nothing_else(void **state)
 {
     struct world *world = *state;
-    struct ptl_item item;
 
     assert_int_equal(REPLACE(world, "rain", 1, "a=1", "ab=2", "b=3"), PTL_STORE_DONE);
     struct ptl_watch *key = ptl_watch_key(world->store, text("fam"), text("a"), NULL, NULL);
     struct ptl_watch *prefix = ptl_watch_prefix(world->store, text("fam"), text("a"), NULL, NULL);
     assert_string_equal(take(key), "all");
     assert_string_equal(take(prefix), "all");
-    struct ptl_walk walk = ptl_watch_walk(key);
-    assert_true(ptl_store_next(&walk, &item));
-    assert_span(item.key, "a");
-    assert_false(ptl_store_next(&walk, &item));
-    walk = ptl_watch_walk(prefix);
-    assert_true(ptl_store_next(&walk, &item));
-    assert_true(ptl_store_next(&walk, &item));
-    assert_false(ptl_store_next(&walk, &item));
+    assert_string_equal(take(key), "added fam/a=1");
+    assert_string_equal(take(key), "");
+    assert_string_equal(take(prefix), "added fam/ab=2");
+    assert_string_equal(take(prefix), "added fam/a=1");
+    assert_string_equal(take(prefix), "");
     assert_int_equal(REPLACE(world, "rain", 1, "ab=7", "b=8"), PTL_STORE_DONE);
     assert_string_equal(take(key), "deleted fam/a");
     assert_string_equal(take(key), "");
@@ -113,53 +106,122 @@ static void watch_that_finds_no_memory_is_told_to_copy_anew(void **state)
 
     assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=1"), PTL_STORE_DONE);
     struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
-    assert_string_equal(take(watch), "all");
-    assert_string_equal(take(watch), "");
+    assert_int_equal(drain(watch, PTL_CHANGE_ADDED), 2);
     test_memory_fail(&world->memory, 1);
     assert_int_equal(del(world, "rain", 1, "fam", "a"), PTL_STORE_DONE);
     test_memory_fail(&world->memory, 0);
     assert_int_equal(world->wakes, 1);
     assert_int_equal(set(world, "rain", 1, "fam", "b", "2"), PTL_STORE_DONE);
     assert_string_equal(take(watch), "all");
+    assert_string_equal(take(watch), "added fam/b=2");
     assert_string_equal(take(watch), "");
     ptl_watch_free(watch);
 }
 
-static void watch_tells_later_of_keys_that_were_not_copied(void **state)
+/* Of what is put into one part, what came last comes first. */
+static void watch_copies_what_changes_where_it_has_not_been_without_a_mark(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=2", "c=3", "d=4"), PTL_STORE_DONE);
+    assert_int_equal(attach(world, "snow", 1), PTL_STORE_DONE);
+    assert_int_equal(set(world, "snow", 1, "fam", "e", "5"), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
+    assert_string_equal(take(watch), "all");
+    assert_int_equal(ptl_watch_pending(watch), 1);
+    assert_int_equal(del(world, "rain", 1, "fam", "c"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "f", "6"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "7"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "b", "longer"), PTL_STORE_DONE);
+    assert_int_equal(ptl_watch_pending(watch), 1);
+    assert_string_equal(take(watch), "added fam/e=5");
+    assert_string_equal(take(watch), "added fam/f=6");
+    assert_int_equal(del(world, "rain", 1, "fam", "d"), PTL_STORE_DONE); /* where it stands */
+    assert_int_equal(set(world, "rain", 1, "fam", "b", "short"), PTL_STORE_DONE);
+    assert_int_equal(ptl_watch_pending(watch), 1);
+    assert_true(ptl_watch_copies(watch));
+    assert_string_equal(take(watch), "added fam/b=short");
+    assert_string_equal(take(watch), "added fam/a=7");
+    assert_false(ptl_watch_copies(watch));
+    assert_string_equal(take(watch), "");
+    assert_int_equal(world->wakes, 0);
+    ptl_watch_free(watch);
+}
+
+static void watch_tells_when_it_has_copied_of_what_changed_where_it_has_been(void **state)
 {
     struct world *world = *state;
 
     assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=2", "c=3"), PTL_STORE_DONE);
     struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
     assert_string_equal(take(watch), "all");
-    assert_true(ptl_watch_defer(watch, text("a")));
-    assert_true(ptl_watch_defer(watch, text("b")));
-    assert_true(ptl_watch_defer(watch, text("a")));
-    assert_true(ptl_watch_defer(watch, text("c")));
-    assert_int_equal(ptl_watch_pending(watch), 3);
-    assert_int_equal(set(world, "rain", 1, "fam", "b", "7"), PTL_STORE_DONE);
-    assert_int_equal(del(world, "rain", 1, "fam", "c"), PTL_STORE_DONE);
+    assert_string_equal(take(watch), "added fam/c=3");
+    assert_string_equal(take(watch), "added fam/b=2");
+    assert_int_equal(set(world, "rain", 1, "fam", "d", "4"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "c", "longer"), PTL_STORE_DONE);
+    assert_int_equal(del(world, "rain", 1, "fam", "b"), PTL_STORE_DONE);
+    assert_int_equal(set(world, "rain", 1, "fam", "e", "5"), PTL_STORE_DONE);
+    assert_int_equal(del(world, "rain", 1, "fam", "e"), PTL_STORE_DONE);
+    assert_int_equal(ptl_watch_pending(watch), 4); /* the copy, d, c and b */
     assert_string_equal(take(watch), "added fam/a=1");
-    assert_string_equal(take(watch), "added fam/b=7");
+    assert_string_equal(take(watch), "added fam/d=4");
+    assert_string_equal(take(watch), "changed fam/c=longer");
+    assert_string_equal(take(watch), "deleted fam/b");
     assert_string_equal(take(watch), "");
-    assert_int_equal(world->wakes, 0);
     ptl_watch_free(watch);
 }
 
-static void watch_that_finds_no_memory_to_put_a_key_off_tells_all_again(void **state)
+/* From a place that the copy has passed to one that it comes to, and the other way round. */
+static void watch_that_copies_tells_once_of_a_key_that_changes_hands(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "b", 1, "k=b", "m=b"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "c", 1, "l=c", "k=b"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "a", 1, "l=a"), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
+    assert_string_equal(take(watch), "all"); /* a's l; c's hidden k and l; b's m and k */
+    assert_string_equal(take(watch), "added fam/l=a");
+    assert_int_equal(del(world, "a", 1, "fam", "l"), PTL_STORE_DONE); /* to c, which is to come */
+    assert_string_equal(take(watch), "added fam/m=b");
+    assert_int_equal(del(world, "b", 1, "fam", "k"), PTL_STORE_DONE); /* to c, which it passed */
+    assert_string_equal(take(watch), "changed fam/l=c");
+    assert_string_equal(take(watch), "added fam/k=b");
+    assert_string_equal(take(watch), "");
+    ptl_watch_free(watch);
+}
+
+static void watch_of_a_key_that_changes_hands_before_it_is_taken_tells_of_it(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "b", 1, "k=b"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "a", 1, "k=a"), PTL_STORE_DONE);
+    struct ptl_watch *watch = ptl_watch_key(world->store, text("fam"), text("k"), NULL, NULL);
+    assert_string_equal(take(watch), "all");
+    assert_int_equal(del(world, "a", 1, "fam", "k"), PTL_STORE_DONE);
+    assert_string_equal(take(watch), "added fam/k=b");
+    assert_string_equal(take(watch), "");
+    ptl_watch_free(watch);
+}
+
+static void watch_that_copies_and_finds_no_memory_begins_anew(void **state)
 {
     struct world *world = *state;
 
     assert_int_equal(REPLACE(world, "rain", 1, "a=1", "b=2"), PTL_STORE_DONE);
     struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
     assert_string_equal(take(watch), "all");
-    assert_true(ptl_watch_defer(watch, text("a")));
+    assert_string_equal(take(watch), "added fam/b=2");
     test_memory_fail(&world->memory, 1);
-    assert_false(ptl_watch_defer(watch, text("b")));
+    assert_int_equal(set(world, "rain", 1, "fam", "a", "7"), PTL_STORE_DONE); /* it is to come */
+    assert_int_equal(set(world, "rain", 1, "fam", "b", "8"), PTL_STORE_DONE);
     test_memory_fail(&world->memory, 0);
-    assert_false(ptl_watch_defer(watch, text("a")));
     assert_int_equal(ptl_watch_pending(watch), 1);
     assert_string_equal(take(watch), "all");
+    assert_string_equal(take(watch), "added fam/b=8");
+    assert_string_equal(take(watch), "added fam/a=7");
+    assert_string_equal(take(watch), "");
     assert_string_equal(take(watch), "");
     ptl_watch_free(watch);
 }
@@ -171,6 +233,7 @@ static void watch_wakes_once_until_all_is_taken(void **state)
     assert_int_equal(REPLACE(world, "rain", 1, "a=1"), PTL_STORE_DONE);
     struct ptl_watch *watch = ptl_watch_family(world->store, text("fam"), wake, world);
     assert_string_equal(take(watch), "all");
+    assert_string_equal(take(watch), "added fam/a=1");
     assert_int_equal(set(world, "rain", 1, "fam", "a", "2"), PTL_STORE_DONE);
     assert_string_equal(take(watch), "changed fam/a=2");
     assert_int_equal(set(world, "rain", 1, "fam", "a", "3"), PTL_STORE_DONE);
@@ -423,8 +486,11 @@ int main(int argc, char **argv)
         TEST(watch_tells_nothing_when_nothing_shows_differently),
         TEST(watch_of_a_key_or_a_prefix_tells_of_nothing_else),
         TEST(watch_that_finds_no_memory_is_told_to_copy_anew),
-        TEST(watch_tells_later_of_keys_that_were_not_copied),
-        TEST(watch_that_finds_no_memory_to_put_a_key_off_tells_all_again),
+        TEST(watch_copies_what_changes_where_it_has_not_been_without_a_mark),
+        TEST(watch_tells_when_it_has_copied_of_what_changed_where_it_has_been),
+        TEST(watch_that_copies_tells_once_of_a_key_that_changes_hands),
+        TEST(watch_of_a_key_that_changes_hands_before_it_is_taken_tells_of_it),
+        TEST(watch_that_copies_and_finds_no_memory_begins_anew),
         TEST(watch_wakes_once_until_all_is_taken),
         TEST(feed_tells_of_owners_and_entries_that_one_node_brings),
         TEST(feed_tells_of_an_owner_that_moves_away_once),

@@ -62,7 +62,8 @@ struct ptl_node_options {
     const char *const *seeds;     /* addresses to join the network by, NULL at the end [none] */
     const void *secret;           /* what proves that a peer belongs to us [none: no peers] */
     size_t secret_size;           /* in bytes; under 16 only while every address is loopback */
-    const char *framings;         /* what we read and write, best first ["cbor,json"] */
+    const char *framings;         /* what we read and write, best first; ours only first
+                                   * ["portolan,cbor,json"] */
     unsigned shards;              /* 1 to PTL_SHARDS_MAX [the number of processors] */
     enum ptl_log_level log_level; /* lines above it are not made [PTL_LOG_ERROR] */
     ptl_log_fn *log;              /* [standard error, by a struct ptl_log_writer] */

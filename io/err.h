@@ -56,7 +56,8 @@
     X(PTL_ERIVAL, -5043,                                                                           \
       "another node of the same ID is linked: give every node an ID of its own")                   \
     X(PTL_EUNREAD, -5044, "the peer asks and takes no answers")                                    \
-    X(PTL_EREFUSED, -5045, "the peer closed at our proof: another secret, or our ID is in use")
+    X(PTL_EREFUSED, -5045, "the peer closed at our proof: another secret, or our ID is in use")    \
+    X(PTL_EFRAME, -5046, "the peer sent a frame that breaks a rule of docs/wire.md")
 
 enum ptl_err {
     PTL_OK = 0,

@@ -22,6 +22,7 @@ struct ptl_decoder_state {
 static const char *const framing_names[PTL_FRAMINGS] = {
     [PTL_FRAMING_CBOR] = "cbor",
     [PTL_FRAMING_JSON] = "json",
+    [PTL_FRAMING_FRAMES] = "portolan",
 };
 
 const char *ptl_framing_name(enum ptl_framing framing)
@@ -45,6 +46,7 @@ int ptl_framing_find(struct ptl_span word)
 void ptl_decoder_init(struct ptl_decoder *decoder, const struct ptl_allocator *allocator,
                       enum ptl_framing framing, size_t message_bytes_max)
 {
+    ptl_assert(framing < PTL_FRAMINGS_OF_PACKETS);
     *decoder = (struct ptl_decoder){
         .allocator = allocator,
         .message_bytes_max = message_bytes_max,

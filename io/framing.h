@@ -8,6 +8,8 @@
  * the decoder takes when it needs it and gives back when it is between packets.  It holds at most
  * message_bytes_max bytes of a cut packet, and as many of its plain form.
  *
+ * Nodes of ours have a framing of their own beside these, which is known here by its name only.
+ *
  * Thread: any, one at a time.  Spec: AEMP section 3.
  */
 #pragma once
@@ -19,10 +21,12 @@
 enum ptl_framing {
     PTL_FRAMING_CBOR,
     PTL_FRAMING_JSON,
-    PTL_FRAMINGS, /* how many there are */
+    PTL_FRAMINGS_OF_PACKETS,                      /* how many there are */
+    PTL_FRAMING_FRAMES = PTL_FRAMINGS_OF_PACKETS, /* not packets: engine/link/frame.h */
+    PTL_FRAMINGS,
 };
 
-/* The word for it in greetings: "cbor", "json".  Owns: constant. */
+/* The word for it in greetings: "cbor", "json", "portolan".  Owns: constant. */
 const char *ptl_framing_name(enum ptl_framing framing);
 
 /* The enum ptl_framing of that word, or PTL_EFRAMING. */

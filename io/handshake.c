@@ -212,15 +212,42 @@ static void put_keys(struct line *line, const struct ptl_handshake_options *opti
     }
 }
 
+/* The numbers of frames=, in their order. */
+#define FRAMES_NUMBERS (sizeof(struct ptl_handshake_frames) / sizeof(uint64_t))
+
+static void put_frames(struct line *line, const struct ptl_handshake_frames *frames)
+{
+    uint64_t numbers[FRAMES_NUMBERS];
+    const char *before = ";frames=";
+    char text[24];
+
+    memcpy(numbers, frames, sizeof(numbers));
+    for (size_t i = 0; i < FRAMES_NUMBERS; i++) {
+        snprintf(text, sizeof(text), "%" PRIx64, numbers[i]);
+        put_text(line, before);
+        put_text(line, text);
+        before = ".";
+    }
+}
+
+/* Frames are spoken by those who name them first: so both sides do, or neither. */
+static bool begins_with_frames(struct ptl_span list)
+{
+    struct ptl_span word;
+
+    return cut(&list, ',', &word) && ptl_framing_find(word) == PTL_FRAMING_FRAMES;
+}
+
 /* The framings that `list` names and we know, as bits. */
 static uint32_t framing_bits(struct ptl_span list)
 {
+    bool has_frames = begins_with_frames(list);
     struct ptl_span word;
     uint32_t bits = 0;
 
     while (cut(&list, ',', &word)) {
         int framing = ptl_framing_find(word);
-        if (framing >= 0) {
+        if (framing >= 0 && (framing != PTL_FRAMING_FRAMES || has_frames)) {
             bits |= UINT32_C(1) << framing;
         }
     }
@@ -240,6 +267,9 @@ int ptl_handshake_init(struct ptl_handshake *handshake, const struct ptl_allocat
     put_text(&line, ";" HMAC "," CLEARTEXT);
     put_framings(&line, options->framings);
     put_keys(&line, options, peer_address);
+    if (begins_with_frames(options->framings)) {
+        put_frames(&line, &options->frames);
+    }
     put_text(&line, "\n");
     if (line.over || line.size > PTL_HANDSHAKE_LINE_MAX) {
         *handshake = (struct ptl_handshake){.state = PTL_HANDSHAKE_FAILED};
@@ -308,6 +338,31 @@ static void take_portolan(struct ptl_handshake_peer *peer, struct ptl_span value
     }
 }
 
+/* frames=VERSION.FEATURES.LANES.FLOWS.FLOWROOM.LANEROOM.SILENCE, all in hex; more may follow. */
+static void take_frames(struct ptl_handshake_peer *peer, struct ptl_span value)
+{
+    /* What is said must be at least so much, or nothing was. */
+    static const struct ptl_handshake_frames least = {
+        .version = 1,
+        .lanes = 1,
+        .flows = 64,
+        .flow_room = 32768,
+        .lane_room = 65536,
+        .silence_ms = 1,
+    };
+    uint64_t numbers[FRAMES_NUMBERS], at_least[FRAMES_NUMBERS];
+    struct ptl_span number;
+
+    memcpy(at_least, &least, sizeof(at_least));
+    for (size_t i = 0; i < FRAMES_NUMBERS; i++) {
+        if (!cut(&value, '.', &number) || !read_number(number, 16, &numbers[i]) ||
+            numbers[i] < at_least[i]) {
+            return;
+        }
+    }
+    memcpy(&peer->frames, numbers, sizeof(numbers));
+}
+
 static bool starts_with_1(struct ptl_span version)
 {
     return version.size > 0 && version.bytes[0] == '1' &&
@@ -327,6 +382,8 @@ static void take_key(struct ptl_handshake_peer *peer, struct ptl_span field, uin
         peer->global_protocol = starts_with_1(value);
     } else if (ptl_span_equal(key, ptl_span_text("portolan"))) {
         take_portolan(peer, value);
+    } else if (ptl_span_equal(key, ptl_span_text("frames"))) {
+        take_frames(peer, value);
     } else if (ptl_span_equal(key, ptl_span_text("provider")) && peer->provider.size == 0 &&
                value.size <= PTL_HANDSHAKE_PROVIDER_MAX) {
         struct ptl_span provider = unescape(room, value);
@@ -406,11 +463,16 @@ static struct ptl_span first_line(const struct ptl_handshake *handshake)
 static int choose_framing(struct ptl_handshake *handshake)
 {
     struct ptl_span words, word;
+    uint32_t framings = handshake->framings;
 
     (void)find_field(first_line(handshake), FIELD_FRAMINGS, &words);
+    if (!begins_with_frames(words) || !handshake->peer.is_portolan ||
+        handshake->peer.frames.version == 0) {
+        framings &= ~(UINT32_C(1) << PTL_FRAMING_FRAMES);
+    }
     while (cut(&words, ',', &word)) {
         int framing = ptl_framing_find(word);
-        if (framing >= 0 && (handshake->framings & UINT32_C(1) << framing) != 0) {
+        if (framing >= 0 && (framings & UINT32_C(1) << framing) != 0) {
             handshake->peer.send_framing = framing;
             return PTL_OK;
         }
@@ -513,7 +575,8 @@ static int take_proof(struct ptl_handshake *handshake, struct ptl_span line)
         return err;
     }
     int framing = ptl_framing_find(word);
-    if (framing < 0) {
+    bool frames = handshake->peer.send_framing == PTL_FRAMING_FRAMES;
+    if (framing < 0 || (framing == PTL_FRAMING_FRAMES) != frames) {
         return PTL_EFRAMING;
     }
     handshake->peer.receive_framing = framing;

@@ -35,6 +35,20 @@ enum ptl_handshake_state {
     PTL_HANDSHAKE_FAILED,   /* not to be fed any more */
 };
 
+/*
+ * What a node says of frames, our own framing, which it speaks when that stands first in its list:
+ * docs/wire.md, "Agreeing".  All zero: it does not.
+ */
+struct ptl_handshake_frames {
+    uint64_t version;
+    uint64_t features;   /* bits */
+    uint64_t lanes;      /* connections in one link */
+    uint64_t flows;      /* that the other side may have open */
+    uint64_t flow_room;  /* bytes that it may send on a new flow */
+    uint64_t lane_room;  /* ... and on a lane */
+    uint64_t silence_ms; /* after which it is taken for gone */
+};
+
 /* What one node says of itself in all its handshakes. */
 struct ptl_handshake_options {
     struct ptl_span node_id;    /* 1 to PTL_HANDSHAKE_NODE_ID_MAX bytes, without '#' */
@@ -44,6 +58,7 @@ struct ptl_handshake_options {
     uint64_t incarnation;       /* this process under this node ID; told to portolan peers */
     uint64_t features;          /* bits of what we can do beyond AEMP; told to portolan peers */
     uint64_t message_bytes_max; /* what we take in one message; told to portolan peers, unless 0 */
+    struct ptl_handshake_frames frames; /* told when `framings` begins with them */
 };
 
 /*
@@ -59,10 +74,12 @@ struct ptl_handshake_peer {
     bool is_portolan;         /* then incarnation and features count, and session after PROOF */
     uint64_t incarnation;
     uint64_t features;
-    uint64_t message_bytes_max; /* what it takes in one message; 0 when it told none */
+    uint64_t message_bytes_max;         /* what it takes in one message; 0 when it told none */
+    struct ptl_handshake_frames frames; /* all zero: it speaks none, as far as we are concerned */
     /* After NONCE. */
     struct ptl_span nonce; /* without its end */
-    int send_framing;      /* enum ptl_framing: the first of the peer's that we make too */
+    int send_framing; /* enum ptl_framing: the first of the peer's that we make too; frames both
+                            * ways or not at all */
     /* After PROOF. */
     int receive_framing; /* enum ptl_framing: what the peer will send */
     uint64_t session;    /* of its side of the link; 0 when it told none */

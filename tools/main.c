@@ -45,7 +45,7 @@ static const char help[] =
     "  --no-global          attach to a seed, do not hold the database [a global node]\n"
     "                       (until others have it as their seed and ask for the database)\n"
     "  --shards N           threads, 1 to 64                           [one a processor]\n"
-    "  --framing LIST       what is spoken, best first                 [cbor,json]\n"
+    "  --framing LIST       what is spoken, best first        [portolan,cbor,json]\n"
     "  --service NAME       a built-in port: echo, sink, bench; its    [none]\n"
     "                       ID is a key of the family of that name\n"
     "                       (the function portolan::echo can always be spawned)\n"

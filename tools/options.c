@@ -235,13 +235,16 @@ static bool is_word_of(const char *word, size_t size, const char *const words[])
 
 static int check_framings(const char *list)
 {
-    static const char *const known[] = {"cbor", "json", NULL};
+    static const char *const known[] = {"cbor", "json", "portolan", NULL};
 
     for (const char *word = list;; word++) {
         size_t size = strcspn(word, ",");
-        if (!is_word_of(word, size, known)) {
+        /* Our own is the first, or not there. */
+        if (!is_word_of(word, size, known) || (word[0] == 'p' && word != list)) {
             return ptl_complain(PTL_EXIT_USAGE,
-                                "--framing takes cbor, json or both with a comma, not '%s'", list);
+                                "--framing takes cbor, json, and before these portolan, with "
+                                "commas between them, not '%s'",
+                                list);
         }
         word += size;
         if (*word == '\0') {

@@ -158,6 +158,10 @@ void ptl_connection_free(struct ptl_connection *c)
     ptl_node_nonce(c->shard->node, c, false);
     ptl_handshake_drop(&c->handshake);
     ptl_decoder_drop(&c->decoder);
+    if (c->framed) {
+        ptl_frames_in_drop(&c->frames_in);
+        ptl_frames_out_drop(&c->frames_out);
+    }
     ptl_unread_drop(&c->unread);
     ptl_outbox_drop(&c->out);
     ptl_parcel_free(c->stalled, allocator);
@@ -221,6 +225,42 @@ bool ptl_connection_has_bytes(const struct ptl_connection *c)
     return ptl_unread_bytes(&c->unread).size != 0;
 }
 
+static void begin_framing(struct ptl_connection *c, const struct ptl_handshake_peer *peer)
+{
+    const struct ptl_node *node = c->shard->node;
+    size_t most = node->options.message_bytes_max + PACKET_EXTRA_MAX;
+
+    c->framed = peer->send_framing == PTL_FRAMING_FRAMES;
+    if (!c->framed) {
+        ptl_decoder_init(&c->decoder, c->shard->allocator, (enum ptl_framing)peer->receive_framing,
+                         most);
+        return;
+    }
+    ptl_frames_in_init(&c->frames_in, c->shard->allocator, node->self.incarnation,
+                       peer->incarnation, most);
+    ptl_frames_out_init(&c->frames_out, c->shard->allocator, node->self.incarnation,
+                        peer->incarnation, peer->frames.flows);
+}
+
+int ptl_connection_decode(struct ptl_connection *c, struct ptl_span *input,
+                          struct ptl_packet *packet)
+{
+    return c->framed ? ptl_frames_in_next(&c->frames_in, input, packet)
+                     : ptl_decoder_next(&c->decoder, input, packet);
+}
+
+size_t ptl_connection_held(const struct ptl_connection *c)
+{
+    return c->framed ? ptl_frames_in_held(&c->frames_in) : ptl_decoder_held(&c->decoder);
+}
+
+void ptl_connection_look_at_flows(struct ptl_connection *c, uint64_t now_ns)
+{
+    if (c->framed) {
+        ptl_frames_out_tick(&c->frames_out, &c->out, now_ns);
+    }
+}
+
 void ptl_connection_take_up(struct ptl_connection *c)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
@@ -228,8 +268,7 @@ void ptl_connection_take_up(struct ptl_connection *c)
     ptl_connection_enter(c, PTL_CONNECTION_UP);
     /* What the peer has sent behind its proof is unread, and is decoded next. */
     ptl_node_nonce(c->shard->node, c, false);
-    ptl_decoder_init(&c->decoder, c->shard->allocator, (enum ptl_framing)peer->receive_framing,
-                     c->shard->node->options.message_bytes_max + PACKET_EXTRA_MAX);
+    begin_framing(c, peer);
     if (peer->is_portolan && peer->message_bytes_max != 0 &&
         peer->message_bytes_max < SIZE_MAX - PACKET_EXTRA_MAX) {
         ptl_outbox_limit(&c->out, peer->message_bytes_max + PACKET_EXTRA_MAX);

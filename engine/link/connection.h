@@ -16,6 +16,8 @@
  */
 #pragma once
 
+#include "engine/link/frames_in.h"
+#include "engine/link/frames_out.h"
 #include "engine/link/making.h"
 #include "engine/link/outbox.h"
 #include "engine/link/stranger.h"
@@ -93,6 +95,9 @@ struct ptl_connection {
     struct ptl_outbox out;    /* packets that have to go out; in use until `closed` */
     struct ptl_unread unread; /* bytes not yet understood */
     struct ptl_decoder decoder;
+    bool framed; /* our own framing, both ways: these two are in use, and the decoder is not */
+    struct ptl_frames_in frames_in;
+    struct ptl_frames_out frames_out;
     struct ptl_making making; /* what it holds of a message */
     struct ptl_waiter *waiter;
     uint64_t turn; /* ns: of the turn in which `taken` bytes have been taken */
@@ -155,6 +160,16 @@ void ptl_connection_leave_place(struct ptl_connection *connection);
 
 /* Whether the peer has sent something that is not understood yet. */
 bool ptl_connection_has_bytes(const struct ptl_connection *connection);
+
+/* The next packet from `input`, in whatever framing: as ptl_decoder_next(). */
+PTL_MUST_CHECK int ptl_connection_decode(struct ptl_connection *connection, struct ptl_span *input,
+                                         struct ptl_packet *packet);
+
+/* Bytes of memory that it holds of messages that have not come whole. */
+size_t ptl_connection_held(const struct ptl_connection *connection);
+
+/* Time has passed: flows that were idle for long are closed. */
+void ptl_connection_look_at_flows(struct ptl_connection *connection, uint64_t now_ns);
 
 /* The link has taken this connection: it carries packets from now on. */
 void ptl_connection_take_up(struct ptl_connection *connection);

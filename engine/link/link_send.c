@@ -45,16 +45,23 @@ static int let_wait(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
     return PTL_OK;
 }
 
+static int encode(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
+                  uint32_t count, const struct ptl_msg *whole)
+{
+    enum ptl_framing framing = (enum ptl_framing)ptl_handshake_peer(&c->handshake)->send_framing;
+
+    return c->framed ? ptl_frames_out_packet(&c->frames_out, &c->out, name, body, count, whole)
+                     : ptl_outbox_packet(&c->out, framing, name, body, count, whole);
+}
+
 static int write_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                         struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
 {
     ptl_assert(link->state == PTL_LINK_UP && link->connection != NULL);
-    int framing = ptl_handshake_peer(&link->connection->handshake)->send_framing;
     if (body.size > link->peer_bytes_max) {
         return PTL_ESIZE;
     }
-    int err = ptl_outbox_packet(&link->connection->out, (enum ptl_framing)framing, name, body,
-                                count, whole);
+    int err = encode(link->connection, name, body, count, whole);
 
     if (err == PTL_OK) {
         ptl_link_dirty(shard, link);

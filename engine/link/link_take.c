@@ -92,3 +92,21 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
         ptl_unreachable("not an op for another node");
     }
 }
+
+void ptl_link_take_accepted(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    int err = ptl_link_take(shard, op);
+
+    if (err < 0) {
+        /* It was accepted, so it may not be lost silently: the link is, and tells. */
+        struct ptl_link *link = ptl_link_find(shard, op->node);
+        if (link != NULL) {
+            ptl_link_fail(shard, link, err);
+        } else if (op->kind == PTL_OP_OBSERVE) {
+            ptl_observer_refuse(shard, op);
+        } else {
+            ptl_log_about(shard, PTL_LOG_ERROR, op->node, "for %.*s: %s", (int)op->node.size,
+                          (const char *)op->node.bytes, ptl_err_text(err));
+        }
+    }
+}

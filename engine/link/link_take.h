@@ -13,3 +13,6 @@ struct ptl_shard;
  * An op for a port of another node.  Errors: PTL_ENOMEM; what is stale is lost, and that is none.
  */
 PTL_MUST_CHECK int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op);
+
+/* The same for one that was accepted: where it cannot be taken, the link fails, and tells. */
+void ptl_link_take_accepted(struct ptl_shard *shard, const struct ptl_op *op);

@@ -4,7 +4,6 @@
 #include "engine/link/dial.h"
 #include "engine/link/failure.h"
 #include "engine/link/link.h"
-#include "engine/link/link_take.h"
 #include "engine/link/links_end.h"
 #include "engine/link/links_flush.h"
 #include "engine/link/node_links.h"
@@ -14,24 +13,6 @@
 #include "engine/link/telling.h"
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
-
-void ptl_links_take(struct ptl_shard *shard, const struct ptl_op *op)
-{
-    int err = ptl_link_take(shard, op);
-
-    if (err < 0) {
-        /* It was accepted, so it may not be lost silently: the link is, and tells. */
-        struct ptl_link *link = ptl_link_find(shard, op->node);
-        if (link != NULL) {
-            ptl_link_fail(shard, link, err);
-        } else if (op->kind == PTL_OP_OBSERVE) {
-            ptl_observer_refuse(shard, op);
-        } else {
-            ptl_log_about(shard, PTL_LOG_ERROR, op->node, "for %.*s: %s", (int)op->node.size,
-                          (const char *)op->node.bytes, ptl_err_text(err));
-        }
-    }
-}
 
 void ptl_links_fail(struct ptl_shard *shard, struct ptl_span node, int err)
 {

@@ -49,6 +49,12 @@ int ptl_connection_greet(struct ptl_connection *c)
         .incarnation = node->self.incarnation,
         .features = PTL_FEATURE_ROOM | PTL_FEATURE_DATABASE,
         .message_bytes_max = node->options.message_bytes_max,
+        .frames = {.version = 1,
+                   .lanes = 1,
+                   .flows = PTL_INFLOWS_MAX,
+                   .flow_room = PTL_FLOW_ROOM,
+                   .lane_room = PTL_LANE_ROOM,
+                   .silence_ms = node->options.silence_ms},
     };
 
     ptl_loop_random(c->shard->loop, nonce, sizeof(nonce));

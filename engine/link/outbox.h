@@ -4,7 +4,8 @@
  *   [ chunk 64 KiB, written from the front ] -> [ large message, held ] -> [ chunk, being filled ]
  *     ^ sent up to here
  *
- * Small packets gather in chunks; the body of a large one stays where it is.  Bytes that were
+ * Small packets gather in chunks; the body of a large one stays where it is, also when it goes in
+ * pieces, whose heads then stand beside it.  Bytes that were
  * handed to the loop are never moved; behind them, writing goes on.
  */
 #pragma once
@@ -37,6 +38,16 @@ void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allo
 PTL_MUST_CHECK int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
                                      struct ptl_span name, struct ptl_span body, uint32_t count,
                                      const struct ptl_msg *whole);
+
+/*
+ * Append a frame that begins with `head`, or several; `message`: it is one for a port.  A body over
+ * PTL_FRAME_VALUES_MAX goes in pieces: then `head` is the one of the first and what stands before
+ * the body in it (`lead` bytes, behind the head's own), and the rest follows.
+ * `whole` and errors as above.
+ */
+PTL_MUST_CHECK int ptl_outbox_frame(struct ptl_outbox *outbox, struct ptl_span head, size_t lead,
+                                    struct ptl_span body, uint32_t count,
+                                    const struct ptl_msg *whole, bool message);
 
 /* A packet in JSON is at most so large: it may grow to six times its values. */
 void ptl_outbox_limit(struct ptl_outbox *outbox, size_t packet_bytes_max);

@@ -241,10 +241,25 @@ static void count_making(struct ptl_connection *c)
     struct ptl_makings *all = &shard->links->makings;
     struct ptl_making *victim;
 
-    ptl_making_count(all, &c->making, ptl_decoder_held(&c->decoder));
+    ptl_making_count(all, &c->making, ptl_connection_held(c));
     while ((victim = ptl_makings_victim(all, shard->node->options.making_room)) != NULL) {
         ptl_making_end(all, victim);
         ptl_link_fail(shard, making_of(victim)->link, PTL_ENOMEM);
+    }
+}
+
+/* Which rule the peer's frame breaks, or which one it says that ours do, by its number. */
+static void log_fault(const struct ptl_connection *c)
+{
+    const struct ptl_frames_in *in = &c->frames_in;
+
+    if (in->fault != PTL_FAULT_NONE) {
+        ptl_log_about(c->shard, PTL_LOG_WARN, ptl_link_id(c->link),
+                      "from %s: a frame with error %u of docs/wire.md", c->link->id, in->fault);
+    } else {
+        ptl_log_about(c->shard, PTL_LOG_WARN, ptl_link_id(c->link),
+                      "%s says of our frames: error %u of docs/wire.md", c->link->id,
+                      (unsigned)in->peer_code);
     }
 }
 
@@ -254,9 +269,12 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
 
     while (c->hearing == PTL_HEARS) {
         size_t before = input->size;
-        int got = ptl_decoder_next(&c->decoder, input, &packet);
+        int got = ptl_connection_decode(c, input, &packet);
         if (got == 0) {
             break;
+        }
+        if (got == PTL_EFRAME) {
+            log_fault(c);
         }
         int err = got < 0 ? got : take_packet(c, &packet);
         if (err == PTL_OK && is_up(c)) {

@@ -125,6 +125,20 @@ void ptl_port_make(const struct ptl_identity *self, unsigned shard, uint32_t slo
                ((uint64_t)shard << SHARD_SHIFT) | ((uint64_t)slot << SLOT_SHIFT) | generation);
 }
 
+void ptl_name_made(uint64_t incarnation, uint64_t number, char name[PTL_NAME_MADE_SIZE])
+{
+    put_base62(name, incarnation);
+    put_base62(name + PTL_BASE62_64, number);
+}
+
+bool ptl_name_made_number(uint64_t incarnation, struct ptl_span name, uint64_t *number)
+{
+    uint64_t its;
+
+    return name.size == PTL_NAME_MADE_SIZE && get_base62(name.bytes, &its) && its == incarnation &&
+           get_base62(name.bytes + PTL_BASE62_64, number);
+}
+
 /* Whether a name has the form that only we make.  Its number may still be none, or too large. */
 static bool is_made_here(const struct ptl_identity *self, struct ptl_span name)
 {

@@ -75,6 +75,13 @@ PTL_MUST_CHECK int ptl_port_at(const struct ptl_identity *self, struct ptl_span 
 void ptl_name_spawned(const struct ptl_identity *self, unsigned shard, uint64_t counter,
                       char name[PTL_NAME_SPAWNED_SIZE]);
 
+/*
+ * The name of the port that a node of that incarnation has made under that number (its shard, slot
+ * and generation); and the number of such a name.  False: that is not what the name is.
+ */
+void ptl_name_made(uint64_t incarnation, uint64_t number, char name[PTL_NAME_MADE_SIZE]);
+bool ptl_name_made_number(uint64_t incarnation, struct ptl_span name, uint64_t *number);
+
 /* Parse an ID; see ptl_port_parse(). */
 PTL_MUST_CHECK int ptl_port_read(const struct ptl_identity *self, struct ptl_span id,
                                  struct ptl_port *port);

@@ -27,7 +27,7 @@ static void set_default_unsigned(unsigned *option, unsigned value)
 /* Zero stands for the default: what the program does not set, or does not know of yet. */
 static void fill_in(struct ptl_node_options *options)
 {
-    options->framings = options->framings != NULL ? options->framings : "cbor,json";
+    options->framings = options->framings != NULL ? options->framings : "portolan,cbor,json";
     options->loops = options->loops != NULL ? options->loops : ptl_loop_uring();
     set_default(&options->message_bytes_max, (size_t)64 << 20);
     set_default(&options->port_room, (size_t)1 << 20);
@@ -51,15 +51,19 @@ static void fill_in(struct ptl_node_options *options)
     set_default_unsigned(&options->db_watches_max, 10000);
 }
 
+/* Our own framing is spoken by those who name it first, or not at all. */
 static bool framings_valid(const char *framings)
 {
+    const char *at = framings;
+
     do {
-        size_t size = strcspn(framings, ",");
-        if (ptl_framing_find(ptl_span(framings, size)) < 0) {
+        size_t size = strcspn(at, ",");
+        int framing = ptl_framing_find(ptl_span(at, size));
+        if (framing < 0 || (framing == PTL_FRAMING_FRAMES && at != framings)) {
             return false;
         }
-        framings += size + (framings[size] == ',');
-    } while (*framings != 0);
+        at += size + (at[size] == ',');
+    } while (*at != 0);
     return true;
 }
 

@@ -44,7 +44,7 @@
 static void take_flow(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)
 {
     if (op->to == PTL_TO_NODE) {
-        ptl_links_take(shard, op);
+        ptl_link_take_accepted(shard, op);
     } else if (op->to == PTL_TO_NAME && op->name.size == 0) {
         ptl_request_take(shard, op, msg);
     } else {
@@ -56,7 +56,7 @@ static void take_spawn(struct ptl_shard *shard, const struct ptl_op *op, const s
 {
     (void)msg;
     if (op->to == PTL_TO_NODE) {
-        ptl_links_take(shard, op);
+        ptl_link_take_accepted(shard, op);
     } else {
         ptl_spawn_take(shard, op);
     }

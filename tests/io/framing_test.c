@@ -143,6 +143,7 @@ static void framing_names_are_found_again(void **state)
     assert_int_equal(ptl_framing_find(ptl_span_text("json")), PTL_FRAMING_JSON);
     assert_int_equal(ptl_framing_find(ptl_span_text("storable")), PTL_EFRAMING);
     assert_int_equal(ptl_framing_find(ptl_span_text("")), PTL_EFRAMING);
+    assert_int_equal(ptl_framing_find(ptl_span_text("portolan")), PTL_FRAMING_FRAMES);
     assert_string_equal(ptl_framing_name(PTL_FRAMING_JSON), "json");
 }
 
@@ -317,7 +318,7 @@ static void put_large(struct world *world, enum ptl_framing framing, size_t size
 /* Bad input: a message over the limit. */
 static void framing_of_a_message_over_the_limit_is_refused(void **state)
 {
-    for (int framing = 0; framing < PTL_FRAMINGS; framing++) {
+    for (int framing = 0; framing < PTL_FRAMINGS_OF_PACKETS; framing++) {
         struct world *world = *state;
         put_large(world, framing, 100000);
         size_t size = world->stream.size;
@@ -429,7 +430,7 @@ static void framing_writes_names_as_real_nodes_do(void **state)
 static void framing_appends_whole_packets_or_nothing(void **state)
 {
     (void)state;
-    for (int framing = 0; framing < PTL_FRAMINGS; framing++) {
+    for (int framing = 0; framing < PTL_FRAMINGS_OF_PACKETS; framing++) {
         struct ptl_buffer out;
         ptl_buffer_init(&out, ptl_allocator_libc(), 100);
         struct ptl_span body = ptl_span("\x01\x41\x61", 3);

@@ -1,5 +1,6 @@
 #include "io/handshake.h"
 
+#include "io/framing.h"
 #include "tests/common/opening.h"
 
 #include <setjmp.h>
@@ -129,6 +130,109 @@ static void handshake_greets_in_the_style_of_the_protocol(void **state)
     assert_true(ptl_span_equal(ptl_handshake_greeting(&rain), span(expected)));
     assert_int_equal(ptl_handshake_nonce(&rain).size, 88);
     ptl_handshake_drop(&rain);
+}
+
+/* ---- Frames, our own framing --------------------------------------------------------------- */
+
+#define SNOW_START "aemp;1;snow;hmac_sha3_512,cleartext;"
+#define SNOW_KEYS ";portolan=1.0;frames="
+#define SNOW_FRAMES "1.5.2.40.8000.10000.1f4"
+
+/* rain speaks frames first, then CBOR, and snow greets with this line: what rain chooses. */
+static int chosen(const char *line, struct ptl_handshake *rain)
+{
+    struct ptl_handshake_options options = options_of("rain");
+
+    options.framings = span("portolan,cbor");
+    options.frames = (struct ptl_handshake_frames){1, 3, 1, 4096, 65536, 1048576, 2000};
+    begin(rain, &options, 0);
+    assert_true(ptl_handshake_feed(rain, span(line)) > 0);
+    assert_true(ptl_handshake_feed(rain, span("snow's nonce\n")) > 0);
+    return ptl_handshake_peer(rain)->send_framing;
+}
+
+static void handshake_tells_of_frames_where_they_are_spoken_first(void **state)
+{
+    (void)state;
+    static const char frames[] = ";frames=1.3.1.1000.10000.100000.7d0\n";
+    struct ptl_handshake_options options = options_of("rain");
+    struct ptl_handshake rain;
+
+    options.frames = (struct ptl_handshake_frames){1, 3, 1, 4096, 65536, 1048576, 2000};
+    for (unsigned first = 0; first < 2; first++) {
+        options.framings = first == 1 ? span("portolan,cbor") : span("cbor,json");
+        begin(&rain, &options, 0);
+        struct ptl_span lines = ptl_handshake_greeting(&rain);
+        assert_int_equal(memmem(lines.bytes, lines.size, ";portolan,cbor;", 15) != NULL, first);
+        assert_int_equal(memmem(lines.bytes, lines.size, frames, strlen(frames)) != NULL, first);
+        ptl_handshake_drop(&rain);
+    }
+}
+
+static void handshake_chooses_frames_when_both_speak_them_first(void **state)
+{
+    (void)state;
+    struct ptl_handshake rain;
+
+    assert_int_equal(chosen(SNOW_START "portolan,json" SNOW_KEYS SNOW_FRAMES ".more\n", &rain),
+                     PTL_FRAMING_FRAMES);
+    const struct ptl_handshake_frames *frames = &ptl_handshake_peer(&rain)->frames;
+    assert_int_equal(frames->version, 1);
+    assert_int_equal(frames->features, 5);
+    assert_int_equal(frames->lanes, 2);
+    assert_int_equal(frames->flows, 64);
+    assert_int_equal(frames->flow_room, 32768);
+    assert_int_equal(frames->lane_room, 65536);
+    assert_int_equal(frames->silence_ms, 500);
+    ptl_handshake_drop(&rain);
+}
+
+static void handshake_takes_frames_for_unsaid_unless_all_is_said(void **state)
+{
+    static const char *const lines[] = {
+        SNOW_START "cbor,portolan" SNOW_KEYS SNOW_FRAMES "\n",          /* not first */
+        SNOW_START "portolan,cbor;portolan=1.0\n",                      /* no key */
+        SNOW_START "portolan,cbor;frames=" SNOW_FRAMES "\n",            /* not one of ours */
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.10000\n",   /* one too few */
+        SNOW_START "portolan,cbor" SNOW_KEYS "0.5.2.40.8000.10000.1\n", /* no version */
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.0.40.8000.10000.1\n", /* each too small */
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.3f.8000.10000.1\n",
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.7fff.10000.1\n",
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.ffff.1\n",
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.10000.0\n",
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.x.2.40.8000.10000.1\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct ptl_handshake rain;
+        assert_int_equal(chosen(lines[i], &rain), PTL_FRAMING_CBOR);
+        ptl_handshake_drop(&rain);
+    }
+}
+
+/* Both ways or not at all. */
+static void handshake_refuses_frames_in_one_direction(void **state)
+{
+    struct ptl_span secret = options_of("rain").secret;
+    struct ptl_handshake rain;
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        bool frames = (i & 1) != 0, says_frames = (i & 2) != 0;
+        char line[512] = "cleartext;";
+        size_t size = strlen(line);
+        (void)chosen(frames ? SNOW_START "portolan,cbor" SNOW_KEYS SNOW_FRAMES "\n"
+                            : SNOW_START "cbor\n",
+                     &rain);
+        for (size_t b = 0; b < secret.size; b++) {
+            size += (size_t)snprintf(line + size, sizeof(line) - size, "%02x", secret.bytes[b]);
+        }
+        snprintf(line + size, sizeof(line) - size, ";%s\n", says_frames ? "portolan" : "cbor");
+        int got = ptl_handshake_feed(&rain, span(line));
+        assert_true(frames == says_frames ? got > 0 : got == PTL_EFRAMING);
+        ptl_handshake_drop(&rain);
+    }
 }
 
 static void handshake_writes_its_nonce_in_base64(void **state)
@@ -711,6 +815,10 @@ int main(int argc, char *argv[])
 {
     static const struct CMUnitTest tests[] = {
         SENTENCE(handshake_greets_in_the_style_of_the_protocol),
+        SENTENCE(handshake_tells_of_frames_where_they_are_spoken_first),
+        SENTENCE(handshake_chooses_frames_when_both_speak_them_first),
+        SENTENCE(handshake_takes_frames_for_unsaid_unless_all_is_said),
+        SENTENCE(handshake_refuses_frames_in_one_direction),
         SENTENCE(handshake_writes_its_nonce_in_base64),
         SENTENCE(handshake_brings_two_portolan_nodes_up),
         SENTENCE(handshake_may_be_moved_between_any_two_lines),

@@ -76,8 +76,9 @@ static void link_changed(struct ptl_node *node, const char *node_id, bool up,
 
 static const char *framings(struct sim_random *random)
 {
-    static const char *const choices[] = {"cbor,json", "cbor,json", "json,cbor", NULL};
-    return choices[sim_random_below(random, 4)];
+    static const char *const choices[] = {"cbor,json", "json,cbor", "portolan,json", NULL};
+    uint64_t choice = sim_random_below(random, 8); /* mostly the last: half of all links have it */
+    return choices[choice < 3 ? choice : 3];
 }
 
 static void fill_options(struct sim_node *node, struct ptl_node_options *options)

@@ -1,5 +1,5 @@
 /*
- * The database of a few nodes of ours, linked in both framings: what goes over the links, the roles
+ * The database of a few nodes of ours, linked in all framings: what goes over the links, the roles
  * of nodes and how they change, and how nodes find each other.  Deaths are in cluster_test.c.
  */
 #include "tests/common/db_witness.h"
@@ -460,5 +460,7 @@ int main(int argc, char **argv)
     framings = "cbor";
     int failed = witness_main(argc, argv, "databases in CBOR", tests, count, for_cbor);
     framings = "json";
-    return failed + witness_main(argc, argv, "databases in JSON", tests, count, for_json);
+    failed += witness_main(argc, argv, "databases in JSON", tests, count, for_json);
+    framings = "portolan";
+    return failed + witness_main(argc, argv, "databases in frames", tests, count, for_cbor);
 }

@@ -207,5 +207,7 @@ int main(int argc, char **argv)
     framings = "cbor";
     int failed = witness_main(argc, argv, "peer limits in CBOR", tests, count, shards);
     framings = "json";
-    return failed + witness_main(argc, argv, "peer limits in JSON", tests, count, shards);
+    failed += witness_main(argc, argv, "peer limits in JSON", tests, count, shards);
+    framings = "portolan";
+    return failed + witness_main(argc, argv, "peer limits in frames", tests, count, shards);
 }

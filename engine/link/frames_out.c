@@ -1,0 +1,294 @@
+#include "engine/link/frames_out.h"
+
+#include "engine/link/frame.h"
+#include "engine/link/frame_words.h"
+#include "engine/link/outbox.h"
+#include "io/cbor.h"
+
+#define ROUND_NS UINT64_C(10000000000) /* a flow that is idle for a round or two is closed */
+#define STEPS 64                       /* numbers looked at in one tick */
+#define NO_FLOW UINT32_MAX             /* as the current one */
+
+void ptl_frames_out_init(struct ptl_frames_out *out, const struct ptl_allocator *allocator,
+                         uint64_t own_incarnation, uint64_t peer_incarnation, uint64_t flows_max)
+{
+    *out = (struct ptl_frames_out){
+        .own_incarnation = own_incarnation,
+        .peer_incarnation = peer_incarnation,
+    };
+    ptl_outflows_init(&out->flows, allocator, flows_max);
+}
+
+void ptl_frames_out_drop(struct ptl_frames_out *out)
+{
+    ptl_outflows_drop(&out->flows);
+}
+
+/* A port of the node of that incarnation. */
+static struct ptl_frame_port port_of(uint64_t incarnation, struct ptl_span name)
+{
+    struct ptl_frame_port port = {.type = PTL_FRAME_PORT_NAMED, .name = name};
+
+    if (ptl_name_made_number(incarnation, name, &port.number)) {
+        port.type = PTL_FRAME_PORT_MADE;
+    }
+    return port;
+}
+
+/* ---- Flows --------------------------------------------------------------------------------- */
+
+static int close_flow(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                      struct ptl_outflow *flow)
+{
+    struct ptl_frame frame = {.kind = PTL_FRAME_CLOSE, .number = flow->number};
+    uint8_t head[PTL_FRAME_HEAD_MAX];
+    size_t size = ptl_frame_head(&frame, 0, head);
+    int err = PTL_OK;
+
+    if (flow->opened) {
+        err = ptl_outbox_frame(outbox, ptl_span(head, size), 0, ptl_span(NULL, 0), 0, NULL, false);
+    }
+    if (err == PTL_OK) {
+        if (out->current == flow->number) {
+            out->current = NO_FLOW; /* whoever has that number next must say so */
+        }
+        ptl_outflow_remove(&out->flows, flow);
+    }
+    return err;
+}
+
+/* In two rounds the hand meets one: what it passes in the first is idle in the second. */
+static int make_way(struct ptl_frames_out *out, struct ptl_outbox *outbox)
+{
+    struct ptl_outflow *flow = NULL;
+
+    for (unsigned i = 0; flow == NULL && i < 3; i++) {
+        flow = ptl_outflows_idle(&out->flows, UINT32_MAX);
+    }
+    ptl_assert(flow != NULL);
+    return close_flow(out, outbox, flow);
+}
+
+static struct ptl_outflow *get_flow(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                                    struct ptl_span name)
+{
+    struct ptl_outflow *flow = ptl_outflow_find(&out->flows, name);
+
+    if (flow != NULL) {
+        return flow;
+    }
+    if (ptl_outflows_are_all_used(&out->flows) && make_way(out, outbox) < 0) {
+        return NULL;
+    }
+    return ptl_outflow_add(&out->flows, name);
+}
+
+void ptl_frames_out_tick(struct ptl_frames_out *out, struct ptl_outbox *outbox, uint64_t now_ns)
+{
+    if (ptl_outflows_round_begins(&out->flows)) {
+        if (now_ns < out->round_at_ns) {
+            return;
+        }
+        out->round_at_ns = now_ns + ROUND_NS;
+    }
+    for (unsigned i = 0; i < STEPS; i++) {
+        struct ptl_outflow *flow = ptl_outflows_idle(&out->flows, 1);
+        if (flow != NULL && close_flow(out, outbox, flow) < 0) {
+            return; /* without memory it is closed another time */
+        }
+        if (ptl_outflows_round_begins(&out->flows)) {
+            return;
+        }
+    }
+}
+
+/* ---- Frames -------------------------------------------------------------------------------- */
+
+/* A frame to be written, and what stands before it. */
+struct draft {
+    struct ptl_frame frame;
+    struct ptl_span body;
+    const struct ptl_msg *whole;
+    size_t size; /* of `head` */
+    size_t lead; /* bytes of the body that stand in it already */
+    uint8_t head[2 * PTL_FRAME_HEAD_MAX];
+};
+
+/* A message, as long as nobody says that it is something else.  `head` needs no clearing. */
+static void begin_draft(struct draft *draft, struct ptl_span body, uint32_t count,
+                        const struct ptl_msg *whole)
+{
+    draft->frame = (struct ptl_frame){.kind = PTL_FRAME_MESSAGE, .count = count};
+    draft->body = body;
+    draft->whole = whole;
+    draft->size = draft->lead = 0;
+}
+
+static void write_open(struct ptl_frames_out *out, struct draft *draft,
+                       const struct ptl_outflow *flow)
+{
+    struct ptl_frame frame = {
+        .kind = PTL_FRAME_OPEN,
+        .number = flow->number,
+        .port = port_of(out->peer_incarnation, ptl_span(flow->name, flow->name_size)),
+    };
+
+    draft->size = ptl_frame_head(&frame, 0, draft->head);
+}
+
+/* The first piece of what is too large for one frame. */
+static void write_first(struct draft *draft)
+{
+    uint8_t fields[PTL_FRAME_FIELDS_MAX];
+    size_t lead = ptl_frame_fields(&draft->frame, fields);
+    struct ptl_frame first = {
+        .kind = PTL_FRAME_FIRST,
+        .has_flow = draft->frame.has_flow,
+        .flow = draft->frame.flow,
+        .whole_kind = draft->frame.kind,
+        .count = draft->frame.count,
+        .tag = lead + draft->body.size,
+    };
+
+    draft->size += ptl_frame_head(&first, PTL_FRAME_VALUES_MAX, draft->head + draft->size);
+    memcpy(draft->head + draft->size, fields, lead);
+    draft->size += lead;
+    draft->lead = lead;
+}
+
+static int put(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft,
+               uint32_t flow)
+{
+    struct ptl_frame *frame = &draft->frame;
+    bool in_pieces = draft->body.size > PTL_FRAME_VALUES_MAX;
+    bool of_flow = in_pieces || frame->kind < PTL_FRAME_REQUESTS;
+
+    frame->has_flow = of_flow && flow != out->current;
+    frame->flow = flow;
+    if (in_pieces) {
+        write_first(draft);
+    } else {
+        draft->size += ptl_frame_head(frame, draft->body.size, draft->head + draft->size);
+    }
+    int err =
+        ptl_outbox_frame(outbox, ptl_span(draft->head, draft->size), draft->lead, draft->body,
+                         frame->count, draft->whole, frame->kind == PTL_FRAME_MESSAGE && flow != 0);
+    if (err == PTL_OK && of_flow) {
+        out->current = flow;
+    }
+    return err;
+}
+
+/* A frame of the flow to the port `name`. */
+static int put_to(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft,
+                  struct ptl_span name)
+{
+    struct ptl_outflow *flow = get_flow(out, outbox, name);
+
+    if (flow == NULL) {
+        return PTL_ENOMEM;
+    }
+    if (!flow->opened) {
+        write_open(out, draft, flow);
+    }
+    int err = put(out, outbox, draft, flow->number);
+    flow->opened = flow->opened || err == PTL_OK;
+    return err;
+}
+
+/* ---- Packets to the node port -------------------------------------------------------------- */
+
+/* Take a string off the front; false: there is none that means the same in any encoding. */
+static bool take_string(struct ptl_span *values, uint32_t *count, struct ptl_span *string)
+{
+    struct ptl_cbor_item item;
+    size_t head =
+        *count == 0 ? 0 : ptl_cbor_read(values->bytes, values->bytes + values->size, &item);
+
+    if (head == 0 || (item.major != PTL_CBOR_BYTES && item.major != PTL_CBOR_TEXT) ||
+        item.info == 31 || item.argument > values->size - head) {
+        return false;
+    }
+    *string = ptl_span(values->bytes + head, (size_t)item.argument);
+    *values = ptl_span_skip(*values, head + string->size);
+    --*count;
+    return item.major == PTL_CBOR_TEXT || ptl_utf8_ascii(*string) == string->size;
+}
+
+static bool is_port_name(struct ptl_span name)
+{
+    return name.size != 0 && name.size <= PTL_PORT_NAME_MAX;
+}
+
+/* A request about a port, whose name comes next.  False: it is not what such a request has. */
+static bool put_about_port(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                           struct draft *draft, int *err)
+{
+    struct ptl_span name;
+    struct ptl_frame *frame = &draft->frame;
+
+    if (!take_string(&draft->body, &frame->count, &name) || !is_port_name(name)) {
+        return false;
+    }
+    if (frame->kind == PTL_FRAME_DOWN) {
+        frame->port = port_of(out->own_incarnation, name);
+        *err = put(out, outbox, draft, 0);
+        return true;
+    }
+    if (frame->kind != PTL_FRAME_KILL && frame->kind != PTL_FRAME_SPAWN && frame->count != 0) {
+        return false; /* to monitor takes a name and nothing else */
+    }
+    *err = put_to(out, outbox, draft, name);
+    return true;
+}
+
+static int put_heartbeat(struct ptl_outbox *outbox)
+{
+    struct ptl_frame frame = {.kind = PTL_FRAME_HEARTBEAT};
+    uint8_t head[PTL_FRAME_HEAD_MAX];
+    size_t size = ptl_frame_head(&frame, 0, head);
+
+    return ptl_outbox_frame(outbox, ptl_span(head, size), 0, ptl_span(NULL, 0), 0, NULL, false);
+}
+
+/* A packet to the node port that has a frame of its own.  False: it has none. */
+static bool put_request(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft,
+                        int *err)
+{
+    struct ptl_span word;
+
+    if (!take_string(&draft->body, &draft->frame.count, &word)) {
+        return false;
+    }
+    if (word.size == 0 && draft->frame.count == 0) {
+        *err = put_heartbeat(outbox);
+        return true;
+    }
+    draft->frame.kind = (uint8_t)ptl_frame_of_word(word);
+    if (draft->frame.kind == PTL_FRAME_MESSAGE) {
+        return false;
+    }
+    if (draft->frame.kind < PTL_FRAME_REQUESTS) {
+        return put_about_port(out, outbox, draft, err);
+    }
+    *err = put(out, outbox, draft, 0);
+    return true;
+}
+
+int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                          struct ptl_span name, struct ptl_span body, uint32_t count,
+                          const struct ptl_msg *whole)
+{
+    struct draft draft;
+    int err;
+
+    begin_draft(&draft, body, count, whole);
+    if (name.size != 0) {
+        return put_to(out, outbox, &draft, name);
+    }
+    if (put_request(out, outbox, &draft, &err)) {
+        return err;
+    }
+    begin_draft(&draft, body, count, whole);
+    return put(out, outbox, &draft, 0);
+}

@@ -1,0 +1,44 @@
+/*
+ * engine/link/frames_out.h - packets go out as frames.
+ *
+ *   ["echo", 1, 2]          MESSAGE on echo's flow (OPEN before the first one)
+ *   ["", "kil1", "echo"]    KILL on the same
+ *   ["", "g_upd", ...]      a request of its own kind
+ *   ["", ""]                HEARTBEAT
+ *
+ * What has no frame of its own goes as a message to the node port, word and all.
+ *
+ * Thread: that of its connection.  Spec: docs/wire.md.
+ */
+#pragma once
+
+#include "engine/link/outflow.h"
+#include "engine/portolan.h"
+#include "io/base.h"
+
+struct ptl_outbox;
+
+/* Only frames_out.c touches the fields. */
+struct ptl_frames_out {
+    struct ptl_outflows flows;
+    uint64_t own_incarnation, peer_incarnation;
+    uint32_t current;     /* the flow that a frame without a number is of */
+    uint64_t round_at_ns; /* when the hand may begin another round */
+};
+
+/* `flows_max` is what the peer allows. */
+void ptl_frames_out_init(struct ptl_frames_out *out, const struct ptl_allocator *allocator,
+                         uint64_t own_incarnation, uint64_t peer_incarnation, uint64_t flows_max);
+
+/*
+ * Append one packet, as ptl_outbox_packet() does.  Errors: PTL_ENOMEM; then no part of it is
+ * appended, but perhaps frames that say nothing by themselves.
+ */
+PTL_MUST_CHECK int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                                         struct ptl_span name, struct ptl_span body, uint32_t count,
+                                         const struct ptl_msg *whole);
+
+/* Time has passed: close some of what has been idle for long. */
+void ptl_frames_out_tick(struct ptl_frames_out *out, struct ptl_outbox *outbox, uint64_t now_ns);
+
+void ptl_frames_out_drop(struct ptl_frames_out *out);

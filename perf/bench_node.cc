@@ -3,7 +3,8 @@
  *
  *   same_shard    source and sink on one shard
  *   cross_shard   source and sink on two shards of one node
- *   one_way       source and sink on two nodes, over loopback TCP with CBOR
+ *   one_way       source and sink on two nodes, over loopback TCP; `_cbor` in CBOR, as between
+ *                 real nodes, the others in our own framing
  *   round_trip    one message at a time between two such nodes, there and back
  *   idle_port     bytes that a port costs which does nothing
  *
@@ -153,14 +154,16 @@ void cross_shard(benchmark::State &state, bool made)
 BENCHMARK_CAPTURE(cross_shard, sent, false)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cross_shard, made, true)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-void one_way(benchmark::State &state, bool made)
+void one_way(benchmark::State &state, bool made, const char *framings)
 {
-    two_nodes nodes;
+    two_nodes nodes(framings);
 
     measure_sending(state, nodes.near, 0, nodes.far, 0, made, 1 << 20);
 }
-BENCHMARK_CAPTURE(one_way, sent, false)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(one_way, made, true)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(one_way, sent, false, nullptr)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(one_way, made, true, nullptr)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(one_way, sent_cbor, false, "cbor")->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(one_way, made_cbor, true, "cbor")->UseRealTime()->Unit(benchmark::kMillisecond);
 
 /* ---- There and back ------------------------------------------------------------------------ */
 

@@ -225,6 +225,20 @@ bool ptl_connection_has_bytes(const struct ptl_connection *c)
     return ptl_unread_bytes(&c->unread).size != 0;
 }
 
+int ptl_connection_send(struct ptl_connection *c)
+{
+    struct ptl_span spans[PTL_SEND_SPANS_MAX];
+    unsigned count = ptl_outbox_spans(&c->out, spans, PTL_SEND_SPANS_MAX);
+
+    ptl_assert(!c->sending);
+    if (count == 0) {
+        return PTL_OK;
+    }
+    int err = ptl_stream_send(c->shard->loop, c->stream, spans, count);
+    c->sending = err == PTL_OK;
+    return err;
+}
+
 static void begin_framing(struct ptl_connection *c, const struct ptl_handshake_peer *peer)
 {
     const struct ptl_node *node = c->shard->node;

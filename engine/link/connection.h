@@ -161,6 +161,12 @@ void ptl_connection_leave_place(struct ptl_connection *connection);
 /* Whether the peer has sent something that is not understood yet. */
 bool ptl_connection_has_bytes(const struct ptl_connection *connection);
 
+/*
+ * Hand the front of its outbox to the loop, if there is something; no send is under way.  Errors:
+ * those of ptl_stream_send().
+ */
+PTL_MUST_CHECK int ptl_connection_send(struct ptl_connection *connection);
+
 /* The next packet from `input`, in whatever framing: as ptl_decoder_next(). */
 PTL_MUST_CHECK int ptl_connection_decode(struct ptl_connection *connection, struct ptl_span *input,
                                          struct ptl_packet *packet);

@@ -80,10 +80,24 @@ static void put_string(struct ptl_buffer *out, struct ptl_span string)
     ptl_buffer_append(out, string.bytes, string.size);
 }
 
+/* What came in pieces is not needed any more. */
+static void free_taken(struct ptl_frames_in *in)
+{
+    if (in->taken != NULL) {
+        in->in_pieces -= in->taken->bytes.capacity;
+        in->promised -= in->taken->size;
+        ptl_whole_free(&in->flows, in->taken);
+        in->taken = NULL;
+    }
+}
+
 /* The packet ["", WORD, NAME?, VALUE...] that says what the frame does. */
 static int make_request(struct ptl_frames_in *in, const struct ptl_frame *frame,
                         const struct ptl_span *name, struct ptl_packet *packet)
 {
+    if (frame->count > UINT32_MAX - 2) {
+        return fail(in, PTL_FAULT_BODY); /* it could not be told of */
+    }
     ptl_buffer_ease(&in->made, MADE_KEPT_MAX);
     put_string(&in->made, ptl_frame_word(frame->kind));
     if (name != NULL) {
@@ -92,6 +106,7 @@ static int make_request(struct ptl_frames_in *in, const struct ptl_frame *frame,
     if (ptl_buffer_append(&in->made, frame->body.bytes, frame->body.size) < 0) {
         return fail(in, PTL_FAULT_MEMORY);
     }
+    free_taken(in); /* all of it has been copied */
     *packet = (struct ptl_packet){
         .name = ptl_span("", 0),
         .body = ptl_buffer_span(&in->made),
@@ -122,6 +137,9 @@ static int take_whole(struct ptl_frames_in *in, struct ptl_inflow *flow, struct 
     struct ptl_span name = flow->name;
     char room[PTL_NAME_MADE_SIZE];
 
+    if ((KNOWN & PTL_FRAME_BIT(frame->kind)) == 0) {
+        return PTL_OK; /* of a later version, in pieces */
+    }
     if (!may_be_of(flow, frame->kind)) {
         return fail(in, PTL_FAULT_FLOW);
     }
@@ -188,12 +206,7 @@ static int take_piece(struct ptl_frames_in *in, struct ptl_inflow *flow,
 /* The caller has seen the last packet. */
 static void let_go(struct ptl_frames_in *in)
 {
-    if (in->taken != NULL) {
-        in->in_pieces -= in->taken->bytes.capacity;
-        in->promised -= in->taken->size;
-        ptl_whole_free(&in->flows, in->taken);
-        in->taken = NULL;
-    }
+    free_taken(in);
     ptl_buffer_ease(&in->made, MADE_KEPT_MAX);
     if (in->cut_taken) {
         ptl_buffer_clear(&in->cut);

@@ -35,19 +35,23 @@ static struct ptl_frame_port port_of(uint64_t incarnation, struct ptl_span name)
     return port;
 }
 
+/* A frame of the link, which is all head. */
+static int put_of_link(struct ptl_outbox *outbox, const struct ptl_frame *frame)
+{
+    uint8_t head[PTL_FRAME_HEAD_MAX];
+    size_t size = ptl_frame_head(frame, 0, head);
+
+    return ptl_outbox_frame(outbox, ptl_span(head, size), 0, ptl_span(NULL, 0), 0, NULL, false);
+}
+
 /* ---- Flows --------------------------------------------------------------------------------- */
 
 static int close_flow(struct ptl_frames_out *out, struct ptl_outbox *outbox,
                       struct ptl_outflow *flow)
 {
     struct ptl_frame frame = {.kind = PTL_FRAME_CLOSE, .number = flow->number};
-    uint8_t head[PTL_FRAME_HEAD_MAX];
-    size_t size = ptl_frame_head(&frame, 0, head);
-    int err = PTL_OK;
+    int err = flow->opened ? put_of_link(outbox, &frame) : PTL_OK;
 
-    if (flow->opened) {
-        err = ptl_outbox_frame(outbox, ptl_span(head, size), 0, ptl_span(NULL, 0), 0, NULL, false);
-    }
     if (err == PTL_OK) {
         if (out->current == flow->number) {
             out->current = NO_FLOW; /* whoever has that number next must say so */
@@ -244,11 +248,12 @@ static bool put_about_port(struct ptl_frames_out *out, struct ptl_outbox *outbox
 
 static int put_heartbeat(struct ptl_outbox *outbox)
 {
-    struct ptl_frame frame = {.kind = PTL_FRAME_HEARTBEAT};
-    uint8_t head[PTL_FRAME_HEAD_MAX];
-    size_t size = ptl_frame_head(&frame, 0, head);
+    return put_of_link(outbox, &(struct ptl_frame){.kind = PTL_FRAME_HEARTBEAT});
+}
 
-    return ptl_outbox_frame(outbox, ptl_span(head, size), 0, ptl_span(NULL, 0), 0, NULL, false);
+int ptl_frames_out_error(struct ptl_outbox *outbox, unsigned code)
+{
+    return put_of_link(outbox, &(struct ptl_frame){.kind = PTL_FRAME_ERROR, .number = code});
 }
 
 /* A packet to the node port that has a frame of its own.  False: it has none. */

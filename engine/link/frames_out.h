@@ -41,4 +41,7 @@ PTL_MUST_CHECK int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_
 /* Time has passed: close some of what has been idle for long. */
 void ptl_frames_out_tick(struct ptl_frames_out *out, struct ptl_outbox *outbox, uint64_t now_ns);
 
+/* Append ERROR with that code (enum ptl_frame_fault), behind which nothing follows. */
+PTL_MUST_CHECK int ptl_frames_out_error(struct ptl_outbox *outbox, unsigned code);
+
 void ptl_frames_out_drop(struct ptl_frames_out *out);

@@ -263,6 +263,16 @@ static void log_fault(const struct ptl_connection *c)
     }
 }
 
+/* Say so to the peer, if that can be done in one go: the link fails next. */
+static void tell_fault(struct ptl_connection *c)
+{
+    if (!c->sending && ptl_frames_out_error(&c->out, c->frames_in.fault) == PTL_OK &&
+        ptl_connection_send(c) < 0) {
+        ptl_log_about(c->shard, PTL_LOG_DEBUG, ptl_link_id(c->link), "%s was not told of its fault",
+                      c->link->id);
+    }
+}
+
 bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
 {
     struct ptl_packet packet;
@@ -275,6 +285,9 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
         }
         if (got == PTL_EFRAME) {
             log_fault(c);
+        }
+        if (got < 0 && c->framed && c->frames_in.fault != PTL_FAULT_NONE) {
+            tell_fault(c);
         }
         int err = got < 0 ? got : take_packet(c, &packet);
         if (err == PTL_OK && is_up(c)) {

@@ -128,21 +128,13 @@ void ptl_connection_unblock(struct ptl_connection *c)
 
 void ptl_connection_flush(struct ptl_connection *c)
 {
-    struct ptl_span spans[PTL_SEND_SPANS_MAX];
-
     if (c->sending || ptl_connection_next_line(c) != NULL) {
         return;
     }
-    unsigned count = ptl_outbox_spans(&c->out, spans, PTL_SEND_SPANS_MAX);
-    if (count == 0) {
-        return;
-    }
-    int err = ptl_stream_send(c->shard->loop, c->stream, spans, count);
+    int err = ptl_connection_send(c);
     if (err < 0) {
         ptl_connection_over(c, err);
-        return;
     }
-    c->sending = true;
 }
 
 /* ---- What the loop tells ------------------------------------------------------------------- */

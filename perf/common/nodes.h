@@ -24,9 +24,10 @@ inline void must(int err, const char *what)
     }
 }
 
-/* `bind` and `seed` are addresses, or NULL for none. */
+/* `bind` and `seed` are addresses, or NULL for none; `framings` NULL is the default. */
 inline ptl_node *start(const char *id, unsigned shards, const char *bind,
-                       const char *seed = nullptr, const ptl_allocator *allocator = nullptr)
+                       const char *seed = nullptr, const ptl_allocator *allocator = nullptr,
+                       const char *framings = nullptr)
 {
     const char *binds[] = {bind, nullptr};
     const char *seeds[] = {seed, nullptr};
@@ -38,7 +39,7 @@ inline ptl_node *start(const char *id, unsigned shards, const char *bind,
     options.shards = shards;
     options.secret = "perf perf perf perf";
     options.secret_size = std::strlen("perf perf perf perf");
-    options.framings = "cbor";
+    options.framings = framings;
     options.binds = bind ? binds : nullptr;
     options.seeds = seed ? seeds : nullptr;
     options.allocator = allocator;
@@ -53,10 +54,12 @@ inline void stop(ptl_node *node)
 
 /* Two nodes that know each other's address. */
 struct two_nodes {
-    ptl_node *near = start("near", 1, "127.0.0.1:0");
-    ptl_node *far = start("far", 1, "127.0.0.1:0");
+    ptl_node *near;
+    ptl_node *far;
 
-    two_nodes()
+    explicit two_nodes(const char *framings = nullptr)
+        : near(start("near", 1, "127.0.0.1:0", nullptr, nullptr, framings)),
+          far(start("far", 1, "127.0.0.1:0", nullptr, nullptr, framings))
     {
         must(ptl_node_known(near, "far", ptl_node_address(far, 0)), "an address");
         must(ptl_node_known(far, "near", ptl_node_address(near, 0)), "an address");

@@ -112,17 +112,19 @@ void raw_await_close(int socket)
     }
 }
 
-void raw_greet(struct raw_peer *peer, int socket, const char *id, const char *more)
+static void greet(struct raw_peer *peer, int socket, const char *id, const char *framings,
+                  const char *more)
 {
     struct ptl_node_options common = witness_options(id);
     struct ptl_handshake_options options = {
         .node_id = ptl_span_text(id),
         .secret = ptl_span(common.secret, common.secret_size),
-        .framings = ptl_span_text("cbor"),
+        .framings = ptl_span_text(framings),
     };
     char lines[512], bytes[PTL_HANDSHAKE_LINE_MAX], proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
 
-    snprintf(lines, sizeof(lines), "aemp;1;%s;hmac_sha3_512;cbor%s\nnonce of %s\n", id, more, id);
+    snprintf(lines, sizeof(lines), "aemp;1;%s;hmac_sha3_512;%s%s\nnonce of %s\n", id, framings,
+             more, id);
     assert_int_equal(ptl_handshake_init_lines(&peer->handshake, ptl_allocator_libc(), &options,
                                               ptl_span_text(lines)),
                      0);
@@ -138,6 +140,17 @@ void raw_greet(struct raw_peer *peer, int socket, const char *id, const char *mo
     assert_true(count > 0);
     assert_int_equal(ptl_buffer_append(&peer->out, lines, strlen(lines)), 0);
     assert_int_equal(ptl_buffer_append(&peer->out, proof, (size_t)count), 0);
+}
+
+void raw_greet(struct raw_peer *peer, int socket, const char *id, const char *more)
+{
+    greet(peer, socket, id, "cbor", more);
+}
+
+void raw_greet_with_frames(struct raw_peer *peer, int socket, const char *id)
+{
+    greet(peer, socket, id, "portolan,cbor",
+          ";portolan=abc.0.4000000;frames=1.0.1.1000.10000.100000.ea60");
 }
 
 void raw_open(struct raw_peer *peer, struct ptl_node *node, const char *id)

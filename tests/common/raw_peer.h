@@ -47,6 +47,9 @@ void raw_await_close(int socket);
  */
 void raw_greet(struct raw_peer *peer, int socket, const char *id, const char *more);
 
+/* The same for one of our own framing. */
+void raw_greet_with_frames(struct raw_peer *peer, int socket, const char *id);
+
 /* All three lines of a peer of 127.0.0.1, gathered. */
 void raw_open(struct raw_peer *peer, struct ptl_node *node, const char *id);
 

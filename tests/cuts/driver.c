@@ -46,6 +46,7 @@ struct peer {
 
 struct driver {
     const char *program;
+    const char *framing; /* NULL: the default */
     unsigned shards;
     long flood, cuts, messages;
     uint64_t seed;
@@ -114,7 +115,8 @@ static void start_peer(struct driver *driver, unsigned index)
         for (int fd = 3; fd < 64; fd++) {
             close(fd);
         }
-        execl(driver->program, driver->program, names[index], shards, (char *)NULL);
+        execl(driver->program, driver->program, names[index], shards, driver->framing,
+              (char *)NULL);
         _exit(127);
     }
     close(in[0]);
@@ -350,9 +352,13 @@ static void run(struct driver *driver)
 static void read_options(struct driver *driver, int argc, char *argv[])
 {
     static const struct option known[] = {
-        {"shards", required_argument, NULL, 'n'}, {"flood", required_argument, NULL, 'f'},
-        {"cuts", required_argument, NULL, 'c'},   {"messages", required_argument, NULL, 'm'},
-        {"seed", required_argument, NULL, 's'},   {NULL, 0, NULL, 0},
+        {"shards", required_argument, NULL, 'n'},
+        {"flood", required_argument, NULL, 'f'},
+        {"cuts", required_argument, NULL, 'c'},
+        {"messages", required_argument, NULL, 'm'},
+        {"seed", required_argument, NULL, 's'},
+        {"framing", required_argument, NULL, 'w'},
+        {NULL, 0, NULL, 0},
     };
 
     for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -371,6 +377,9 @@ static void read_options(struct driver *driver, int argc, char *argv[])
             break;
         case 's':
             driver->seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'w':
+            driver->framing = optarg;
             break;
         default:
             exit(2);

@@ -85,7 +85,8 @@ static void log_line(void *data, enum ptl_log_level level, const char *line)
     fprintf(stderr, "%s: %s: %s\n", own_name, names[level], line);
 }
 
-static void start(struct cuts_stage *stage, const char *name, unsigned shards)
+/* `framing` NULL is the default. */
+static void start(struct cuts_stage *stage, const char *name, unsigned shards, const char *framing)
 {
     static const struct ptl_allocator counting = {.resize = resize};
     const char *binds[] = {"127.0.0.1:0", NULL};
@@ -96,6 +97,7 @@ static void start(struct cuts_stage *stage, const char *name, unsigned shards)
         .binds = binds,
         .secret = "cut and come again",
         .secret_size = 18,
+        .framings = framing,
         .shards = shards,
         .log_level = level == NULL ? PTL_LOG_ERROR : (enum ptl_log_level)atoi(level),
         .log = log_line,
@@ -291,13 +293,13 @@ int main(int argc, char *argv[])
 {
     static struct cuts_stage stage;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: cuts_peer NODE SHARDS\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: cuts_peer NODE SHARDS [FRAMING]\n");
         return 2;
     }
     own_name = argv[1];
     setvbuf(stdout, NULL, _IOLBF, 0);
-    start(&stage, argv[1], (unsigned)strtoul(argv[2], NULL, 10));
+    start(&stage, argv[1], (unsigned)strtoul(argv[2], NULL, 10), argv[3]);
     run(&stage);
     return 0;
 }

@@ -431,6 +431,46 @@ static void frames_in_the_making_are_bounded_together(void **state)
     }
 }
 
+/* A frame whose body is so many zeroes brings no packet. */
+static void feed(const struct ptl_frame *frame, size_t body_size)
+{
+    static uint8_t bytes[PTL_FRAME_HEAD_MAX + PTL_FRAME_VALUES_MAX];
+    size_t size = ptl_frame_head(frame, body_size, bytes);
+
+    memset(bytes + size, 0, body_size);
+    struct ptl_span input = ptl_span(bytes, size + body_size);
+    assert_int_equal(ptl_frames_in_next(&snow, &input, &packet), 0);
+    assert_int_equal(input.size, 0);
+}
+
+/* Two of the largest, all but their last bytes. */
+static void frames_in_the_making_hold_what_they_have_promised(void **state)
+{
+    size_t before = memory.out_bytes;
+
+    (void)state;
+    for (uint32_t flow = 1; flow <= 2; flow++) {
+        feed(&(struct ptl_frame){.kind = PTL_FRAME_OPEN,
+                                 .number = flow,
+                                 .port = {PTL_FRAME_PORT_NAMED, .name = SPAN("x")}},
+             0);
+        feed(&(struct ptl_frame){.kind = PTL_FRAME_FIRST,
+                                 .has_flow = true,
+                                 .flow = flow,
+                                 .whole_kind = PTL_FRAME_MESSAGE,
+                                 .count = LIMIT,
+                                 .tag = LIMIT},
+             PTL_FRAME_VALUES_MAX);
+        for (size_t left = LIMIT - PTL_FRAME_VALUES_MAX - 1, part; left > 0; left -= part) {
+            part = left < PTL_FRAME_VALUES_MAX ? left : PTL_FRAME_VALUES_MAX;
+            feed(&(struct ptl_frame){.kind = PTL_FRAME_PIECE}, part);
+        }
+    }
+    assert_true(ptl_frames_in_held(&snow) > (size_t)2 * (LIMIT - 1));
+    assert_true(ptl_frames_in_held(&snow) <= (size_t)2 * LIMIT);
+    assert_true(memory.out_bytes - before <= (size_t)2 * LIMIT + 1024);
+}
+
 static void frames_end_in_the_middle_without_harm(void **state)
 {
     (void)state;
@@ -520,6 +560,7 @@ int main(int argc, char **argv)
         FRAMES(frames_forget_flows_that_are_idle),
         FRAMES(frames_that_break_a_rule_are_found_however_they_are_cut),
         FRAMES(frames_in_the_making_are_bounded_together),
+        FRAMES(frames_in_the_making_hold_what_they_have_promised),
         FRAMES(frames_end_in_the_middle_without_harm),
         FRAMES(frames_tell_what_the_peer_has_found),
         FRAMES(frames_and_words_are_the_same_both_ways),

@@ -1,0 +1,210 @@
+/*
+ * A peer that has proved the secret and sends frames that break a rule, or ends within one: it is
+ * told which rule, and loses its link; nobody else notices.
+ */
+#include "tests/common/raw_peer.h"
+#include "tests/common/witness.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HEARTBEAT "\x01\0\0\0"
+#define OPEN_1 "\x02\0\x0a\0\1\0\0\0\2\4port"
+#define MESSAGE_1 "\x90\1\5\0\1\0\0\0\1"
+#define FIRST_3 "\x91\x10\x11\0\1\0\0\0\3\0\0\0\0\0\0\0\1\0\0\0B" /* 1 of 3 bytes */
+#define PIECE_2 "\x12\0\2\0hi"
+#define EACH(list) (sizeof(list) / sizeof((list)[0]))
+#define BYTES(literal) literal, sizeof(literal) - 1
+
+static struct ptl_node *rain, *snow;
+static struct ptl_port neighbour;
+
+/* Rain, which has a neighbour that means well and notes what of it is lost. */
+static void start_both(void)
+{
+    static const char *const loopback[] = {"127.0.0.1:0", NULL};
+    struct ptl_node_options options = witness_options("rain");
+
+    options.binds = loopback;
+    rain = witness_start(&options);
+    options = witness_options("snow");
+    options.binds = loopback;
+    snow = witness_start(&options);
+    struct ptl_port at_snow = witness_listener(snow, "neighbour");
+    assert_int_equal(ptl_node_known(rain, "snow", ptl_node_address(snow, 0)), 0);
+    neighbour = witness_parse(rain, ptl_port_id(&at_snow));
+    assert_int_equal(ptl_monitor(rain, &neighbour, on_gone, "neighbour gone", NULL), 0);
+    tell(rain, &neighbour, "t", "welcome");
+    assert_next("neighbour", "[\"welcome\"]");
+    witness_port(rain, "port", on_message, "port");
+    assert_int_equal(ptl_on_link(rain, on_link, "link"), 0);
+    assert_next("link", "up snow");
+}
+
+static void send_bytes(const struct raw_peer *peer, const char *bytes, size_t size)
+{
+    assert_int_equal(send(peer->socket, bytes, size, MSG_NOSIGNAL), size);
+}
+
+/* A link of a peer of that name, which it may break. */
+static void link_peer(struct raw_peer *peer)
+{
+    raw_greet_with_frames(peer, raw_connect(rain), "peer");
+    raw_send(peer);
+    send_bytes(peer, BYTES(HEARTBEAT));
+    assert_next("link", "up peer");
+}
+
+static void await_end(void)
+{
+    assert_non_null(strstr(witness_next("link"), "down peer"));
+    tell(rain, &neighbour, "t", "still here");
+    assert_next("neighbour", "[\"still here\"]");
+    assert_silent("neighbour gone");
+    assert_silent("link");
+}
+
+/* All that the node says until it closes ends with ERROR and this code. */
+static void expect_error(const struct raw_peer *peer, unsigned code)
+{
+    const char error[] = {7, 0, 2, 0, (char)code, 0};
+    char bytes[65536];
+    size_t size = 0;
+    ssize_t count = 1;
+
+    while (count > 0) {
+        struct pollfd waits = {.fd = peer->socket, .events = POLLIN};
+        assert_int_equal(poll(&waits, 1, 60000), 1);
+        count = read(peer->socket, bytes + size, sizeof(bytes) - size);
+        assert_true(count >= 0);
+        size += (size_t)count;
+    }
+    assert_true(size >= sizeof(error));
+    assert_memory_equal(bytes + size - sizeof(error), error, sizeof(error));
+}
+
+/* ---- Rules --------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *bytes;
+    size_t size;
+    unsigned code;
+} faults[] = {
+    {BYTES("\0\0\0\0"), 1},                     /* no kind */
+    {BYTES("\x3e\0\x01\x44"), 1},               /* 17,409 bytes of whatever it is */
+    {BYTES("\x10\1\xff\xff"), 1},               /* 65,535 of a message */
+    {BYTES("\x02\0\2\0\1\0"), 1},               /* less than OPEN needs */
+    {BYTES("\x02\0\x07\0\1\0\0\0\2\1\xff"), 1}, /* a name that is no text */
+    {BYTES("\xa9\1\1\0\1"), 1},                 /* a request with a flow */
+    {BYTES("\x90\1\5\0\7\0\0\0\1"), 2},         /* a number never opened */
+    {BYTES("\x90\1\5\0\xff\xff\xff\xff\1"), 2}, /* ... and the last there is */
+    {BYTES(OPEN_1 OPEN_1), 2},                  /* open already */
+    {BYTES("\x03\0\4\0\1\0\0\0"), 2},           /* CLOSE of what is not open */
+    {BYTES("\x13\0\0\0"), 2},                   /* KILL of the node port */
+    {BYTES("\x12\0\2\0hi"), 4},                 /* a piece without a first one */
+    {BYTES(OPEN_1 "\x92\0\5\0\1\0\0\0h"), 4},   /* ... of a flow */
+    {BYTES(OPEN_1 FIRST_3 "\x12\0\3\0hix"), 4}, /* beyond its length */
+    {BYTES(OPEN_1 FIRST_3 "\x12\0\0\0"), 4},    /* an empty one */
+    {BYTES(OPEN_1 FIRST_3 MESSAGE_1), 4},       /* a message between pieces */
+    {BYTES("\x11\x10\x0d\0\xff\xff\xff\xff\xff\xff\xff\xff\1\0\0\0B"), 5},
+    {BYTES(OPEN_1 "\x90\1\6\0\1\0\0\0\1\2"), 6}, /* more values than it says */
+    {BYTES(OPEN_1 "\x90\2\5\0\1\0\0\0\1"), 6},   /* fewer */
+    {BYTES("\x29\1\2\0\xc1\1"), 6},              /* a request's are not plain */
+};
+
+static void frame_that_breaks_a_rule_costs_its_sender_the_link(void **state)
+{
+    (void)state;
+    start_both();
+    for (size_t i = 0; i < EACH(faults); i++) {
+        struct raw_peer peer;
+        char said[64];
+        link_peer(&peer);
+        struct ptl_port watched = witness_parse(rain, "peer#watched");
+        assert_int_equal(ptl_monitor(rain, &watched, on_gone, "gone", NULL), 0);
+        raw_read_until(peer.socket, "watched"); /* all is sent that there is to send */
+        send_bytes(&peer, faults[i].bytes, faults[i].size);
+        expect_error(&peer, faults[i].code);
+        assert_non_null(strstr(witness_next("gone"), "breaks a rule of docs/wire.md"));
+        snprintf(said, sizeof(said), "from peer: a frame with error %u", faults[i].code);
+        witness_until("rain", said);
+        await_end();
+        raw_close(&peer);
+    }
+    assert_silent("port");
+}
+
+static void peer_that_finds_a_fault_loses_the_link_and_is_not_answered(void **state)
+{
+    struct raw_peer peer;
+
+    (void)state;
+    start_both();
+    link_peer(&peer);
+    send_bytes(&peer, BYTES("\x07\0\5\0\4\0why"));
+    witness_until("rain", "peer says of our frames: error 4");
+    await_end();
+    raw_await_close(peer.socket);
+    raw_close(&peer);
+}
+
+/* ---- What is no fault ----------------------------------------------------------------------- */
+
+static void frames_of_later_versions_are_stepped_over(void **state)
+{
+    struct raw_peer peer;
+
+    (void)state;
+    start_both();
+    link_peer(&peer);
+    send_bytes(&peer, BYTES("\x3e\1\3\0abc"       /* a request */
+                            "\x8f\0\5\0\1\0\0\0x" /* of the link, with a flow */
+                            "\x5f\0\2\0\xff\xff"  /* of a flow, with parts */
+                            "\x11\x3e\x0d\0\3\0\0\0\0\0\0\0\1\0\0\0B" PIECE_2 /* in pieces */
+                                OPEN_1 MESSAGE_1));
+    assert_next("port", "[1]");
+    raw_close(&peer);
+    await_end();
+}
+
+static void peer_that_ends_at_any_byte_is_a_link_that_has_ended(void **state)
+{
+    static const char all[] = OPEN_1 MESSAGE_1 FIRST_3 PIECE_2 "\x24\0\0\0"; /* time */
+    const size_t first = sizeof(OPEN_1 MESSAGE_1) - 1;
+    const size_t second = sizeof(OPEN_1 MESSAGE_1 FIRST_3 PIECE_2) - 1;
+
+    (void)state;
+    start_both();
+    for (size_t size = 0; size < sizeof(all); size++) {
+        struct raw_peer peer;
+        link_peer(&peer);
+        send_bytes(&peer, all, size);
+        assert_int_equal(shutdown(peer.socket, SHUT_WR), 0);
+        if (size >= first) {
+            assert_next("port", "[1]");
+        }
+        if (size >= second) {
+            assert_next("port", "[\"hi\"]");
+        }
+        assert_non_null(strstr(witness_next("link"), "Unexpected end-of-file"));
+        raw_close(&peer);
+    }
+    tell(rain, &neighbour, "t", "still here");
+    assert_next("neighbour", "[\"still here\"]");
+    assert_silent("neighbour gone");
+    assert_silent("port");
+}
+
+int main(int argc, char **argv)
+{
+    static const unsigned shards[] = {1, 2, 0};
+    const struct CMUnitTest tests[] = {
+        WITNESSED(frame_that_breaks_a_rule_costs_its_sender_the_link),
+        WITNESSED(peer_that_finds_a_fault_loses_the_link_and_is_not_answered),
+        WITNESSED(frames_of_later_versions_are_stepped_over),
+        WITNESSED(peer_that_ends_at_any_byte_is_a_link_that_has_ended),
+    };
+
+    return witness_main(argc, argv, "frames of a peer", tests, EACH(tests), shards);
+}

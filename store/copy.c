@@ -70,16 +70,21 @@ bool ptl_copy_is_behind(const struct ptl_watch *watch, const struct ptl_entry *e
 }
 
 /* Only those of the entry's own via, or family, stand at it: `cursors` says whether any does. */
-static void move_all(struct ptl_watch *watches, const struct ptl_entry *from, struct ptl_entry *to)
+static void move_one(struct ptl_watch *watch, const struct ptl_entry *from, struct ptl_entry *to)
 {
-    for (struct ptl_watch *watch = watches; watch != NULL; watch = watch->in_watched.next) {
-        if (watch->cursor == from) {
-            ptl_copy_stand_at(watch, to != NULL ? to : ptl_copy_next(watch));
-        }
+    if (watch->cursor == from) {
+        ptl_copy_stand_at(watch, to != NULL ? to : ptl_copy_next(watch));
     }
 }
 
-void ptl_copies_move(const struct ptl_entry *from, struct ptl_entry *to)
+static void move_all(struct ptl_watch *watches, const struct ptl_entry *from, struct ptl_entry *to)
+{
+    for (struct ptl_watch *watch = watches; watch != NULL; watch = watch->in_watched.next) {
+        move_one(watch, from, to);
+    }
+}
+
+void ptl_copies_move(struct ptl_store *store, const struct ptl_entry *from, struct ptl_entry *to)
 {
     struct ptl_owner *owner = from->part->owner;
     const struct ptl_via *via = owner->via;
@@ -94,6 +99,10 @@ void ptl_copies_move(const struct ptl_entry *from, struct ptl_entry *to)
     }
     if (family->cursors > 0) {
         move_all(family->watches, from, to);
+        struct ptl_watch *watch = ptl_key_watch(store, from);
+        for (; watch != NULL; watch = ptl_key_watch_next(watch)) {
+            move_one(watch, from, to);
+        }
     }
 }
 

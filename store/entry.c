@@ -86,7 +86,7 @@ static void put_beside(struct ptl_store *store, struct ptl_entry *entry, struct 
     if (beats(entry, shown)) {
         ptl_table_insert_before(&store->entries, &shown->node, &entry->node);
         shown->hidden = 1;
-        ptl_note_key(shown, entry, !same_value(entry, shown));
+        ptl_note_key(store, shown, entry, !same_value(entry, shown));
         return;
     }
     /* As many steps as nodes have set this key: all entries of a key stand next to each other. */
@@ -117,7 +117,7 @@ static void put_new(struct ptl_store *store, struct ptl_entry *entry, uint32_t h
     }
     ptl_table_insert(&store->entries, &entry->node, hash);
     family->keys++;
-    ptl_note_key(NULL, entry, true);
+    ptl_note_key(store, NULL, entry, true);
 }
 
 void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t hash,
@@ -130,24 +130,24 @@ void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t ha
     }
     ptl_assert(old->part == entry->part); /* so its rank is the old one's */
     /* It takes the old one's place everywhere, as if that had been given another value. */
-    ptl_copies_move(old, entry);
+    ptl_copies_move(store, old, entry);
     entry->number = old->number;
     ptl_list_replace(&entry->part->entries, old, entry, in_part);
     ptl_table_replace(&store->entries, &old->node, &entry->node);
     entry->hidden = old->hidden;
     ptl_entry_free(store, old);
     if (!entry->hidden) {
-        ptl_note_key(entry, entry, true);
+        ptl_note_key(store, entry, entry, true);
     }
     tell_entry(entry, fed, true, true);
 }
 
-void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value)
+void ptl_entry_assign(struct ptl_store *store, struct ptl_entry *entry, struct ptl_span value)
 {
     ptl_assert(value.size == entry->node.size);
     memmove(entry->bytes + entry->key_size, value.bytes, value.size);
     if (!entry->hidden) {
-        ptl_note_key(entry, entry, true);
+        ptl_note_key(store, entry, entry, true);
     }
     tell_entry(entry, true, true, true);
 }
@@ -166,7 +166,7 @@ static void uncover(struct ptl_store *store, struct ptl_entry *shown)
         ptl_assert(next->hidden);
         next->hidden = 0;
     }
-    ptl_note_key(shown, next, next == NULL || !same_value(shown, next));
+    ptl_note_key(store, shown, next, next == NULL || !same_value(shown, next));
 }
 
 void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
@@ -181,7 +181,7 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
     } else {
         uncover(store, entry);
     }
-    ptl_copies_move(entry, NULL);
+    ptl_copies_move(store, entry, NULL);
     ptl_list_remove(&part->entries, entry, in_part);
     if (part->entries == NULL) {
         ptl_part_bare(part);

@@ -79,3 +79,33 @@ void ptl_entry_expect(const struct ptl_store *store, uint32_t hash)
         __builtin_prefetch(entry->bytes + PTL_CACHE_LINE / 2); /* it is rarely in one line */
     }
 }
+
+static bool watches(const struct ptl_watch *watch, uint32_t hash, const struct ptl_family *family,
+                    struct ptl_span key)
+{
+    return watch->node.hash == hash && watch->family == family &&
+           ptl_span_equal(ptl_span(watch->filter, watch->filter_size), key);
+}
+
+static struct ptl_watch *find_watch(struct ptl_table_node *node, uint32_t hash,
+                                    const struct ptl_family *family, struct ptl_span key)
+{
+    while (node != NULL && !watches((struct ptl_watch *)node, hash, family, key)) {
+        node = node->next;
+    }
+    return (struct ptl_watch *)node;
+}
+
+struct ptl_watch *ptl_key_watch(const struct ptl_store *store, const struct ptl_entry *entry)
+{
+    uint32_t hash = entry->node.hash;
+
+    return find_watch(ptl_table_chain(&store->key_watches, hash), hash, entry->part->family,
+                      ptl_entry_key(entry));
+}
+
+struct ptl_watch *ptl_key_watch_next(const struct ptl_watch *watch)
+{
+    return find_watch(watch->node.next, watch->node.hash, watch->family,
+                      ptl_span(watch->filter, watch->filter_size));
+}

@@ -116,11 +116,11 @@ enum ptl_replacing {
 struct ptl_family {
     struct ptl_table_node node; /* size: of the name */
     struct ptl_part *parts;     /* that have entries, who had its first one last first */
-    struct ptl_watch *watches;
-    uint32_t keys;    /* of the merged family */
-    uint32_t named;   /* by so many marks of merged feeds, and parts that are bare */
-    uint32_t cursors; /* of its watches, that stand at an entry */
-    bool own_first;   /* 'l */
+    struct ptl_watch *watches;  /* of all of it, or a prefix; those of a key stand in a table */
+    uint32_t keys;              /* of the merged family */
+    uint32_t named;             /* by so many marks of merged feeds, watches of a key, bare parts */
+    uint32_t cursors;           /* of its watches, that stand at an entry */
+    bool own_first;             /* 'l */
     uint8_t name[];
 };
 
@@ -179,6 +179,7 @@ enum ptl_watch_kind {
 };
 
 struct ptl_watch {
+    struct ptl_table_node node; /* of a key: by it and its family, as entries are */
     struct ptl_store *store;
     enum ptl_watch_kind kind;
     bool all;     /* everything is to be copied: no marks are needed */
@@ -215,6 +216,7 @@ struct ptl_store {
     struct ptl_table families;
     struct ptl_table parts;
     struct ptl_table entries;
+    struct ptl_table key_watches;
     struct ptl_owner *leaving;
     struct ptl_mark *forgotten; /* by watches, to be freed: a list through in_watch.next */
     struct ptl_part *recent; /* where the last set was, and the next one is likely; may be NULL */
@@ -304,6 +306,10 @@ struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct pt
 /* A hint, after one for its chain, that the first entry there will be looked at soon. */
 void ptl_entry_expect(const struct ptl_store *store, uint32_t hash);
 
+/* The first watch of this very key, or the one behind; NULL: there are no more. */
+struct ptl_watch *ptl_key_watch(const struct ptl_store *store, const struct ptl_entry *entry);
+struct ptl_watch *ptl_key_watch_next(const struct ptl_watch *watch);
+
 /* The entry of the same key that comes behind this one, or NULL. */
 struct ptl_entry *ptl_entry_next(const struct ptl_entry *entry);
 
@@ -356,7 +362,7 @@ void ptl_copy_leave(struct ptl_watch *feed, const struct ptl_owner *owner);
 
 /* This entry is about to leave its place: whoever stands there goes to the one that takes it, or
  * steps over it (NULL). */
-void ptl_copies_move(const struct ptl_entry *from, struct ptl_entry *to);
+void ptl_copies_move(struct ptl_store *store, const struct ptl_entry *from, struct ptl_entry *to);
 
 /* ---- Marks (store/mark.c) ----------------------------------------------------------------- */
 
@@ -404,7 +410,8 @@ bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key);
  * The merged family has shown one entry for this key and shows another, perhaps the same or none.
  * `changed`: it shows differently.  Called while both are in their places, and copies too.
  */
-void ptl_note_key(const struct ptl_entry *before, const struct ptl_entry *after, bool changed);
+void ptl_note_key(struct ptl_store *store, const struct ptl_entry *before,
+                  const struct ptl_entry *after, bool changed);
 
 /* An owner's entry has changed.  `had`, `has`: there was one before, and is now. */
 void ptl_note_entry(const struct ptl_entry *entry, bool had, bool has);
@@ -430,7 +437,7 @@ void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t ha
                    struct ptl_entry *old, bool fed);
 
 /* Give it another value of the same size. */
-void ptl_entry_assign(struct ptl_entry *entry, struct ptl_span value);
+void ptl_entry_assign(struct ptl_store *store, struct ptl_entry *entry, struct ptl_span value);
 
 /* Take it out and free it.  Its part stays, even without entries. */
 void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed);

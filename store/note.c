@@ -42,7 +42,8 @@ static void note_shown(struct ptl_watch *watch, const struct ptl_entry *before,
     }
 }
 
-void ptl_note_key(const struct ptl_entry *before, const struct ptl_entry *after, bool changed)
+void ptl_note_key(struct ptl_store *store, const struct ptl_entry *before,
+                  const struct ptl_entry *after, bool changed)
 {
     const struct ptl_entry *entry = before != NULL ? before : after;
 
@@ -52,6 +53,11 @@ void ptl_note_key(const struct ptl_entry *before, const struct ptl_entry *after,
         if (ptl_watch_matches(watch, ptl_entry_key(entry))) {
             note_shown(watch, before, after, changed);
         }
+    }
+    /* Watches of other keys, however many, are not looked at. */
+    watch = store->key_watches.count == 0 ? NULL : ptl_key_watch(store, entry);
+    for (; watch != NULL; watch = ptl_key_watch_next(watch)) {
+        note_shown(watch, before, after, changed);
     }
 }
 

@@ -29,6 +29,7 @@ struct ptl_store *ptl_store_new(const struct ptl_allocator *allocator,
     ptl_table_init(&store->families, allocator);
     ptl_table_init(&store->parts, allocator);
     ptl_table_init(&store->entries, allocator);
+    ptl_table_init(&store->key_watches, allocator);
     return store;
 }
 
@@ -67,6 +68,7 @@ void ptl_store_free(struct ptl_store *store)
         ptl_free(store->allocator, owner, offsetof(struct ptl_owner, id) + owner->node.size);
     }
     free_all(&store->vias, offsetof(struct ptl_via, id), true);
+    ptl_table_drop(&store->key_watches);
     ptl_free(store->allocator, store, sizeof(*store));
 }
 
@@ -426,7 +428,7 @@ static int put(struct ptl_store *store, struct ptl_part *part, struct ptl_span k
     }
     /* In place: no memory is needed, and nobody who stands at the entry has to step aside. */
     if (old != NULL && old->node.size == value.size) {
-        ptl_entry_assign(old, value);
+        ptl_entry_assign(store, old, value);
         return PTL_STORE_DONE;
     }
     if (old == NULL && part->owner->entries >= store->limits.owner_entries_max) {

@@ -54,7 +54,12 @@ static struct ptl_watch *open_on_family(struct ptl_store *store, enum ptl_watch_
         forget(watch);
         return NULL;
     }
-    ptl_list_add(&watch->family->watches, watch, in_watched);
+    if (kind == PTL_WATCH_KEY) {
+        watch->family->named++;
+        ptl_table_insert(&store->key_watches, &watch->node, ptl_key_hash(watch->family, filter));
+    } else {
+        ptl_list_add(&watch->family->watches, watch, in_watched);
+    }
     store->watches++;
     return watch;
 }
@@ -138,6 +143,21 @@ static void close_feed(struct ptl_watch *feed)
     ptl_via_tidy(feed->store, feed->via);
 }
 
+static void close_on_family(struct ptl_watch *watch)
+{
+    struct ptl_family *family = watch->family;
+
+    ptl_copy_stop(watch);
+    if (watch->kind == PTL_WATCH_KEY) {
+        ptl_assert(family->named > 0);
+        family->named--;
+        ptl_table_remove(&watch->store->key_watches, &watch->node);
+    } else {
+        ptl_list_remove(&family->watches, watch, in_watched);
+    }
+    ptl_family_tidy(watch->store, family);
+}
+
 void ptl_watch_free(struct ptl_watch *watch)
 {
     if (watch == NULL) {
@@ -146,9 +166,7 @@ void ptl_watch_free(struct ptl_watch *watch)
     if (ptl_is_feed(watch)) {
         close_feed(watch);
     } else {
-        ptl_copy_stop(watch);
-        ptl_list_remove(&watch->family->watches, watch, in_watched);
-        ptl_family_tidy(watch->store, watch->family);
+        close_on_family(watch);
     }
     /* Marks are freed one by one: many of them go piece by piece, in ptl_store_work(). */
     end(watch);

@@ -20,9 +20,10 @@
  * After each take that returned false the watcher's copy equals what it watches.  A take may also
  * stop half-way, when a peer can hold no more, and go on later.
  *
- * Cost: a watch takes 344 bytes, and 480 more once it has had many marks; a mark takes 62 to 70
- * beside its key until it is taken, and 64 of all watches together stay for their next use.  A
- * change costs a look at each watch of its family and each feed of who brings its owner.
+ * Cost: a watch takes 360 bytes, one of a key 8 to 16 more, and 480 more once it has had many
+ * marks; a mark takes 62 to 70 beside its key until it is taken, and 64 of all watches together
+ * stay for their next use.  A change costs a look at each watch of its family, but not at those of
+ * other keys, and at each feed of who brings its owner.
  *
  * Thread: that of the store.  Spec: design section 8, G7.
  */

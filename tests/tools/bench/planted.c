@@ -2,13 +2,14 @@
  * tests/tools/bench/planted.c - a portolan whose links do wrong now and then, to see that
  * `portolan bench --verify` finds it.
  *
- * The linker puts __wrap_ptl_outbox_packet() before the engine's own function, through which
- * whatever a link sends goes.  The environment says what is wrong:
+ * The linker puts the functions called __wrap_ before the engine's own, one for each way in which a
+ * link sends a packet: as frames, or in AEMP's framings.  The environment says what is wrong:
  *   PTL_PLANT=drop      a message for a port is not sent
  *   PTL_PLANT=swap      two messages in a row for the same port change places
  *   PTL_PLANT=silence   the death of a port is not told to whoever monitors it
  * For a node of one shard: what it remembers has no lock.
  */
+#include "engine/link/frames_out.h"
 #include "engine/link/outbox.h"
 
 #include <stdlib.h>
@@ -24,6 +25,19 @@ int __real_ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing
 int __wrap_ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
                              struct ptl_span name, struct ptl_span body, uint32_t count,
                              const struct ptl_msg *whole);
+int __real_ptl_frames_out_packet(struct ptl_frames_out *frames, struct ptl_outbox *outbox,
+                                 struct ptl_span name, struct ptl_span body, uint32_t count,
+                                 const struct ptl_msg *whole);
+int __wrap_ptl_frames_out_packet(struct ptl_frames_out *frames, struct ptl_outbox *outbox,
+                                 struct ptl_span name, struct ptl_span body, uint32_t count,
+                                 const struct ptl_msg *whole);
+
+/* How a connection sends. */
+struct way {
+    struct ptl_frames_out *frames; /* NULL: in this framing */
+    enum ptl_framing framing;
+    struct ptl_outbox *outbox;
+};
 
 /* A message that waits for the next one to overtake it. */
 static struct {
@@ -64,9 +78,16 @@ static bool hold(struct ptl_outbox *outbox, struct ptl_span name, struct ptl_spa
     return true;
 }
 
-int __wrap_ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
-                             struct ptl_span name, struct ptl_span body, uint32_t count,
-                             const struct ptl_msg *whole)
+static int send_right(const struct way *way, struct ptl_span name, struct ptl_span body,
+                      uint32_t count, const struct ptl_msg *whole)
+{
+    return way->frames != NULL
+               ? __real_ptl_frames_out_packet(way->frames, way->outbox, name, body, count, whole)
+               : __real_ptl_outbox_packet(way->outbox, way->framing, name, body, count, whole);
+}
+
+static int send_wrong(const struct way *way, struct ptl_span name, struct ptl_span body,
+                      uint32_t count, const struct ptl_msg *whole)
 {
     static unsigned messages, deaths;
 
@@ -80,14 +101,31 @@ int __wrap_ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing
         return PTL_OK;
     }
     if (is_planted("swap") && name.size > 0 && messages % EVERY == 0 && held.outbox == NULL &&
-        hold(outbox, name, body, count)) {
+        hold(way->outbox, name, body, count)) {
         return PTL_OK;
     }
-    int err = __real_ptl_outbox_packet(outbox, framing, name, body, count, whole);
-    if (err == PTL_OK && held.outbox == outbox && ptl_span_equal(name, held.name_span)) {
+    int err = send_right(way, name, body, count, whole);
+    if (err == PTL_OK && held.outbox == way->outbox && ptl_span_equal(name, held.name_span)) {
         held.outbox = NULL;
-        err = __real_ptl_outbox_packet(outbox, framing, held.name_span, held.body_span, held.count,
-                                       NULL);
+        err = send_right(way, held.name_span, held.body_span, held.count, NULL);
     }
     return err;
+}
+
+int __wrap_ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
+                             struct ptl_span name, struct ptl_span body, uint32_t count,
+                             const struct ptl_msg *whole)
+{
+    struct way way = {.framing = framing, .outbox = outbox};
+
+    return send_wrong(&way, name, body, count, whole);
+}
+
+int __wrap_ptl_frames_out_packet(struct ptl_frames_out *frames, struct ptl_outbox *outbox,
+                                 struct ptl_span name, struct ptl_span body, uint32_t count,
+                                 const struct ptl_msg *whole)
+{
+    struct way way = {.frames = frames, .outbox = outbox};
+
+    return send_wrong(&way, name, body, count, whole);
 }

@@ -69,6 +69,7 @@ struct ptl_interest {
     uint64_t round; /* of which `state` is: in a later one it is UNASKED */
     uint8_t state;  /* enum ptl_interest_state */
     bool copied;    /* a first copy has come, from this master or an earlier one */
+    bool ending;    /* on the list of those that have ended, and some of its copy is gone */
     uint8_t family_size;
     uint8_t owner[1 + PTL_FAMILY_MAX]; /* NUL and the family: the copy's owner in the store */
 };

@@ -233,17 +233,34 @@ void ptl_interests_end(struct ptl_shard *shard)
     shard->unfinished = true;
 }
 
-/* The copy of one goes.  Returns what it costs. */
-static uint32_t end_one(struct ptl_shard *shard, struct ptl_interest *interest)
+bool ptl_interests_are_ending(const struct ptl_shard *shard)
 {
-    struct ptl_source source = ptl_interest_source(interest);
-    uint32_t entries = ptl_store_owner_count(shard->directory->store, source.owner);
+    return !ptl_list_empty(&shard->directory->ended);
+}
 
+/*
+ * Up to *max entries of its copy go: *max is less by these then.  Returns whether some are left.
+ * It is replaced by nothing, not dropped: a large one that is dropped shows for a while yet.
+ */
+static bool end_copy(struct ptl_shard *shard, struct ptl_interest *interest, uint32_t *max)
+{
+    struct ptl_store *store = shard->directory->store;
+    struct ptl_source source = ptl_interest_source(interest);
+
+    if (!interest->ending && ptl_store_owner_count(store, source.owner) > 0) {
+        int err = ptl_store_replace_begin(store, &source);
+        ptl_assert(err == PTL_OK); /* it is there: no memory is needed */
+    }
+    interest->ending = true;
+    return ptl_store_replace_end(store, &source, max);
+}
+
+static void end_one(struct ptl_shard *shard, struct ptl_interest *interest)
+{
     drop_copy(shard, interest);
     release_outlets(interest);
     ptl_list_remove(&interest->listed);
     ptl_free(shard->allocator, interest, sizeof(*interest));
-    return 1 + entries;
 }
 
 static void end_some(struct ptl_shard *shard)
@@ -252,15 +269,23 @@ static void end_some(struct ptl_shard *shard)
     uint32_t units = PTL_SLICE;
 
     while (units > 0 && !ptl_list_empty(ended)) {
-        uint32_t cost = end_one(shard, first_of(ended));
-        units -= cost < units ? cost : units;
+        if (!end_copy(shard, first_of(ended), &units)) {
+            end_one(shard, first_of(ended));
+            units -= units > 0;
+        }
     }
-    shard->unfinished |= !ptl_list_empty(ended);
+    if (ptl_list_empty(ended)) {
+        ptl_directory_news(shard->directory); /* questions wait until they are gone, say */
+    } else {
+        shard->unfinished = true;
+    }
 }
 
 void ptl_interests_work(struct ptl_shard *shard)
 {
-    end_some(shard);
+    if (ptl_interests_are_ending(shard)) {
+        end_some(shard);
+    }
     ask(shard);
 }
 

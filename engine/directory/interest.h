@@ -35,6 +35,9 @@ void ptl_interests_again(struct ptl_shard *shard);
 /* We are global now: the copies go, some a turn. */
 void ptl_interests_end(struct ptl_shard *shard);
 
+/* Whether copies are left that do; they show before what was set here. */
+bool ptl_interests_are_ending(const struct ptl_shard *shard);
+
 /* A step of the turn: have the master asked for what it was not yet, as there is room; let some
  * copies go. */
 void ptl_interests_work(struct ptl_shard *shard);

@@ -2,6 +2,7 @@
 
 #include "engine/directory/answer.h"
 #include "engine/directory/answer_bounds.h"
+#include "engine/directory/interest.h"
 #include "engine/directory/key.h"
 #include "engine/directory/node_directory.h"
 #include "engine/directory/outlet_peer.h"
@@ -42,7 +43,8 @@ static bool waits_for_role(struct ptl_shard *shard, const struct ptl_question *q
 
 /*
  * Whether what is here is the answer.  An ordinary node passes on what strangers ask, too, and so
- * does one that has just become global, until it has had time to get what the others have.
+ * does one that has just become global, until it has had time to get what the others have.  What
+ * its last master has said must be gone by then: it would hide what was set here since.
  */
 static bool has_whole_database(struct ptl_shard *shard, const struct ptl_question *q)
 {
@@ -54,9 +56,11 @@ static bool has_whole_database(struct ptl_shard *shard, const struct ptl_questio
     if (ptl_directory_has_master(directory)) {
         return ptl_question_is_peers(q) && ptl_port_equal(&q->to, &directory->master);
     }
-    return ptl_directory_is_global(directory) ||
-           (ptl_question_is_peers(q) && !waits_for_role(shard, q) &&
-            !atomic_load(&shard->node->directory->attaching));
+    if (ptl_directory_is_global(directory)) {
+        return !ptl_interests_are_ending(shard);
+    }
+    return ptl_question_is_peers(q) && !waits_for_role(shard, q) &&
+           !atomic_load(&shard->node->directory->attaching);
 }
 
 /* A peer that watches the family, too, is told of it in the order in which it changes. */

@@ -20,27 +20,16 @@ static uint32_t *cursors_of(const struct ptl_watch *watch)
 
 void ptl_copy_stand_at(struct ptl_watch *watch, struct ptl_entry *entry)
 {
-    uint32_t *cursors = cursors_of(watch);
+    bool stood = watch->cursor != NULL;
+    bool stands = entry != NULL;
 
-    if (watch->cursor != NULL) {
-        ptl_assert(*cursors > 0);
-        --*cursors;
-    }
-    *cursors += entry != NULL;
     watch->cursor = entry;
-}
-
-struct ptl_entry *ptl_copy_first(const struct ptl_part *part)
-{
-    ptl_assert(part == NULL || part->entries != NULL); /* it would not stand in the list */
-    return part == NULL ? NULL : part->entries;
-}
-
-struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry)
-{
-    struct ptl_entry *next = entry->in_part.next;
-
-    return next != NULL ? next : ptl_copy_first(entry->part->in_owner.next);
+    /* From one entry to the next, which is nearly always, as many stand somewhere as before. */
+    if (stood != stands) {
+        uint32_t *cursors = cursors_of(watch);
+        ptl_assert(stands || *cursors > 0);
+        *cursors += stands ? 1 : UINT32_MAX;
+    }
 }
 
 struct ptl_entry *ptl_copy_next(const struct ptl_watch *watch)

@@ -16,34 +16,17 @@ static struct ptl_entry *in_chain(struct ptl_table_node *node)
     return (struct ptl_entry *)node;
 }
 
-static bool has_key(const struct ptl_entry *entry, const struct ptl_family *family, uint32_t hash,
-                    struct ptl_span key)
-{
-    return entry->node.hash == hash && entry->part->family == family &&
-           ptl_span_equal(ptl_entry_key(entry), key);
-}
-
 /* The first of its key in its chain, which is the one that shows. */
 struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct ptl_family *family,
                                   uint32_t hash, struct ptl_span key)
 {
     struct ptl_entry *entry = in_chain(ptl_table_chain(&store->entries, hash));
 
-    while (entry != NULL && !has_key(entry, family, hash, key)) {
+    while (entry != NULL && !ptl_entry_has_key(entry, family, hash, key)) {
         entry = in_chain(entry->node.next);
     }
     ptl_assert(entry == NULL || !entry->hidden); /* all behind it are hidden */
     return entry;
-}
-
-struct ptl_entry *ptl_entry_next(const struct ptl_entry *entry)
-{
-    struct ptl_entry *next = in_chain(entry->node.next);
-    bool alike =
-        next != NULL && has_key(next, entry->part->family, entry->node.hash, ptl_entry_key(entry));
-
-    ptl_assert(!alike || next->hidden); /* only the first one shows */
-    return alike ? next : NULL;
 }
 
 struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,

@@ -299,6 +299,13 @@ void ptl_part_bare(struct ptl_part *part);
 /* What all entries of the key are found by, and marks of it. */
 uint32_t ptl_key_hash(const struct ptl_family *family, struct ptl_span key);
 
+static inline bool ptl_entry_has_key(const struct ptl_entry *entry, const struct ptl_family *family,
+                                     uint32_t hash, struct ptl_span key)
+{
+    return entry->node.hash == hash && entry->part->family == family &&
+           ptl_span_equal(ptl_entry_key(entry), key);
+}
+
 /* The entry that shows, or NULL. */
 struct ptl_entry *ptl_entry_shown(const struct ptl_store *store, const struct ptl_family *family,
                                   uint32_t hash, struct ptl_span key);
@@ -311,7 +318,15 @@ struct ptl_watch *ptl_key_watch(const struct ptl_store *store, const struct ptl_
 struct ptl_watch *ptl_key_watch_next(const struct ptl_watch *watch);
 
 /* The entry of the same key that comes behind this one, or NULL. */
-struct ptl_entry *ptl_entry_next(const struct ptl_entry *entry);
+static inline struct ptl_entry *ptl_entry_next(const struct ptl_entry *entry)
+{
+    struct ptl_entry *next = (struct ptl_entry *)entry->node.next;
+    bool alike = next != NULL && ptl_entry_has_key(next, entry->part->family, entry->node.hash,
+                                                   ptl_entry_key(entry));
+
+    ptl_assert(!alike || next->hidden); /* only the first one shows */
+    return alike ? next : NULL;
+}
 
 /* The entry of this very owner, or NULL. */
 struct ptl_entry *ptl_entry_of(const struct ptl_store *store, const struct ptl_part *part,
@@ -342,8 +357,18 @@ static inline bool ptl_copy_is_before(const struct ptl_watch *feed, const struct
 
 /* The first entry of this part (NULL: none); and the one behind an entry, in its part or the next
  * one of its owner.  NULL: the owner has no more. */
-struct ptl_entry *ptl_copy_first(const struct ptl_part *part);
-struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry);
+static inline struct ptl_entry *ptl_copy_first(const struct ptl_part *part)
+{
+    ptl_assert(part == NULL || part->entries != NULL); /* it would not stand in the list */
+    return part == NULL ? NULL : part->entries;
+}
+
+static inline struct ptl_entry *ptl_copy_behind(const struct ptl_entry *entry)
+{
+    struct ptl_entry *next = entry->in_part.next;
+
+    return next != NULL ? next : ptl_copy_first(entry->part->in_owner.next);
+}
 
 /* The copy begins, that of a feed with all owners; goes on at this entry (NULL: with the next
  * owner, or it is done); is given up. */

@@ -73,7 +73,7 @@ static void take_copied(struct ptl_watch *feed, struct ptl_change *change)
 {
     const struct ptl_entry *entry = feed->cursor;
 
-    ptl_copy_stand_at(feed, ptl_copy_next(feed));
+    ptl_copy_stand_at(feed, ptl_copy_behind(entry));
     if (feed->kind == PTL_FEED_MERGED && entry->hidden) {
         /* Tell what ranks first: so no take passes by many entries to find one to tell. */
         entry = ptl_entry_via(feed->store, entry->part->family, feed->via, entry->node.hash,

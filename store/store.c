@@ -136,8 +136,8 @@ static int compare(const struct ptl_source *source, const struct ptl_owner *owne
 }
 
 /*
- * Take the first entry of a part, and tell no feed.  Where the next one's chain begins and where the
- * one behind it lies is fetched meanwhile: all of them are far from each other.
+ * Take the first entry of a part, and tell no feed.  Where the next one's chain begins, and the one
+ * behind it, are fetched meanwhile: all of them are far from each other.
  */
 static void take_first(struct ptl_store *store, struct ptl_part *part)
 {

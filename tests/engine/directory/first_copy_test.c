@@ -6,12 +6,11 @@
 #include "engine/directory/outlet.h"
 #include "engine/directory/own.h"
 #include "engine/directory/peer.h"
-#include "engine/link/known.h"
 #include "engine/message/message.h"
 #include "engine/node/node.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/shard.h"
-#include "tests/common/listener.h"
+#include "tests/common/stepped.h"
 #include "tests/common/witness.h"
 
 #ifdef PTL_QUICK
@@ -20,38 +19,6 @@
 #define KEYS 100000
 #endif
 #define EXTRA 4000 /* keys that are set while the copy goes on */
-
-static char silent_address[32];
-
-static struct ptl_node *make(void)
-{
-    struct ptl_node_options options = witness_options("rain");
-    struct ptl_node *node;
-
-    options.shards = 1;
-    options.inbox_room = options.link_room = (size_t)1 << 30;
-    options.log_level = PTL_LOG_ERROR;
-    options.handshake_ms = 600000;
-    assert_int_equal(ptl_node_make(&options, &node), 0);
-    assert_int_equal(ptl_node_open_shard(node, 0), 0);
-    assert_int_equal(ptl_node_learn(node, ptl_span_text("snow"), silent_address), 0);
-    return node;
-}
-
-static bool turn(struct ptl_node *node)
-{
-    if (ptl_node_next(node, 0) != 0) {
-        return false;
-    }
-    ptl_node_turn(node, 0);
-    return true;
-}
-
-static void settle(struct ptl_node *node)
-{
-    while (turn(node)) {
-    }
-}
 
 static void set_key(struct ptl_node *node, unsigned number, const char *value)
 {
@@ -77,10 +44,10 @@ static void set_keys(struct ptl_node *node, const char *value)
     for (unsigned i = 0; i < KEYS; i++) {
         set_key(node, i, value);
         if (i % 1000 == 0) {
-            settle(node);
+            stepped_settle(node);
         }
     }
-    settle(node);
+    stepped_settle(node);
 }
 
 /* ---- A watcher of this node ----------------------------------------------------------------- */
@@ -149,12 +116,12 @@ static void check_copy(struct ptl_node *node)
 static void
 watcher_of_100000_keys_is_told_slice_by_slice_of_what_is_there_and_what_changes(void **state)
 {
-    struct ptl_node *node = make();
+    struct ptl_node *node = stepped_make(1, false);
     struct ptl_port port = witness_port(node, NULL, on_message, "port");
     unsigned rounds = 0;
 
     (void)state;
-    settle(node);
+    stepped_settle(node);
     memset(copy, 0, sizeof copy);
     copied = told = resets = 0;
     set_keys(node, "first");
@@ -163,7 +130,7 @@ watcher_of_100000_keys_is_told_slice_by_slice_of_what_is_there_and_what_changes(
         unsigned before = told;
         change_some(node, rounds++);
         assert_int_equal(ptl_sendf(node, &port, "t", "between"), 0);
-        assert_true(turn(node));
+        assert_true(stepped_turn(node));
         assert_true(witness_count("port") + 2 >= rounds); /* and not behind the copy */
         assert_true(told - before <= 4096);
         /* The copy, and so many as have changed: no mark for what it has not come to. */
@@ -171,7 +138,7 @@ watcher_of_100000_keys_is_told_slice_by_slice_of_what_is_there_and_what_changes(
                     ptl_watch_pending(watch_of_follower(node)) <= 1 + 4 * rounds);
     }
     assert_true(rounds >= KEYS / 4096);
-    settle(node);
+    stepped_settle(node);
     check_copy(node);
     assert_int_equal(copied, 1);
     assert_int_equal(resets, 0);
@@ -181,17 +148,17 @@ watcher_of_100000_keys_is_told_slice_by_slice_of_what_is_there_and_what_changes(
 /* One key of them all: most of what its copy looks at is not for it. */
 static void watcher_of_a_prefix_passes_by_100000_keys_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make();
+    struct ptl_node *node = stepped_make(1, false);
     unsigned turns = 0;
 
     (void)state;
-    settle(node);
+    stepped_settle(node);
     memset(copy, 0, sizeof copy);
     copied = told = resets = 0;
     set_keys(node, "first");
     assert_int_equal(ptl_db_watch_prefix(node, "fam", "1234", on_change, NULL, NULL), 0);
     for (; copied == 0; turns++) {
-        assert_true(turn(node));
+        assert_true(stepped_turn(node));
     }
     assert_true(turns >= KEYS / 4096);
     assert_int_equal(copy[1234], 't');
@@ -229,22 +196,22 @@ static struct ptl_watch *watch_of_snow(struct ptl_node *node)
 
 static void peer_that_watches_100000_keys_is_told_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make();
+    struct ptl_node *node = stepped_make(1, false);
     char value[201];
     unsigned turns = 0;
 
     (void)state;
     memset(value, 'v', sizeof value - 1);
     value[sizeof value - 1] = '\0';
-    settle(node);
+    stepped_settle(node);
     set_keys(node, value);
     snow_watches(node);
     while (watch_of_snow(node) == NULL) {
-        assert_true(turn(node));
+        assert_true(stepped_turn(node));
     }
     for (; ptl_watch_copies(watch_of_snow(node)); turns++) {
         assert_int_equal(ptl_watch_pending(watch_of_snow(node)), 1);
-        assert_true(turn(node));
+        assert_true(stepped_turn(node));
     }
     /* A megabyte at first, and then sixteen packets a turn of 16 KiB and an entry. */
     assert_true(turns >= (KEYS * sizeof value - (2 << 20)) / (17 * 16 * 1024));
@@ -281,26 +248,26 @@ static void look_at_all(struct ptl_node *node, struct ptl_span family)
     }
     node->shards[0].unfinished = true;
     for (uint32_t before = KEYS; before != 0;) {
-        assert_true(turn(node));
+        assert_true(stepped_turn(node));
         uint32_t now = ptl_watch_pending(outlet->watch);
         assert_true(before - now <= 1024);
         before = now;
     }
-    settle(node);
+    stepped_settle(node);
     ptl_outlet_reopen(outlet); /* as when there was no memory */
     node->shards[0].unfinished = true;
     for (; ptl_watch_copies(outlet->watch); turns++) {
-        assert_true(turn(node));
+        assert_true(stepped_turn(node));
     }
     assert_true(turns >= KEYS / 1024);
 }
 
 static void who_is_global_and_where_nodes_listen_is_looked_at_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make();
+    struct ptl_node *node = stepped_make(1, false);
 
     (void)state;
-    settle(node);
+    stepped_settle(node);
     look_at_all(node, ptl_span_text("'g"));
     look_at_all(node, ptl_span_text("'l"));
     ptl_node_crash(node);
@@ -316,6 +283,6 @@ int main(int argc, char **argv)
         WITNESSED(who_is_global_and_where_nodes_listen_is_looked_at_slice_by_slice),
     };
 
-    (void)listener_open(silent_address);
+    stepped_begin();
     return witness_main(argc, argv, "first_copy", tests, sizeof(tests) / sizeof(tests[0]), shards);
 }

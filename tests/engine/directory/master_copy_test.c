@@ -4,12 +4,11 @@
  * stepped by hand.
  */
 #include "engine/directory/database.h"
-#include "engine/link/known.h"
 #include "engine/message/message.h"
 #include "engine/node/node.h"
 #include "engine/shard/belonging.h"
 #include "engine/shard/shard.h"
-#include "tests/common/listener.h"
+#include "tests/common/stepped.h"
 #include "tests/common/witness.h"
 
 #ifdef PTL_QUICK
@@ -20,38 +19,6 @@
 
 /* A turn may do two slices of 4096 of one work: when it hears of it, and again at its end. */
 #define TURN_MAX (2 * 4096)
-
-static char silent_address[32];
-
-static struct ptl_node *make(void)
-{
-    struct ptl_node_options options = witness_options("rain");
-    struct ptl_node *node;
-
-    options.shards = 1;
-    options.ordinary = true;
-    options.inbox_room = options.link_room = (size_t)1 << 30;
-    options.log_level = PTL_LOG_ERROR;
-    options.handshake_ms = 600000;
-    assert_int_equal(ptl_node_make(&options, &node), 0);
-    assert_int_equal(ptl_node_open_shard(node, 0), 0);
-    assert_int_equal(ptl_node_learn(node, ptl_span_text("snow"), silent_address), 0);
-    return node;
-}
-
-static void turn(struct ptl_node *node)
-{
-    if (ptl_node_next(node, 0) == 0) {
-        ptl_node_turn(node, 0);
-    }
-}
-
-static void settle(struct ptl_node *node)
-{
-    while (ptl_node_next(node, 0) == 0) {
-        ptl_node_turn(node, 0);
-    }
-}
 
 /* ---- The master ------------------------------------------------------------------------------ */
 
@@ -121,12 +88,12 @@ static int ignore_change(struct ptl_node *node, const struct ptl_db_change *chan
 static void watch(struct ptl_node *node, const char *family)
 {
     assert_int_equal(ptl_db_watch(node, family, ignore_change, NULL, NULL), 0);
-    settle(node);
+    stepped_settle(node);
     take_copy(node, family);
     while (keys_of(node, family) < KEYS) {
-        turn(node);
+        stepped_turn(node);
     }
-    settle(node);
+    stepped_settle(node);
 }
 
 static void set_here(struct ptl_node *node, const char *family, const char *key)
@@ -140,7 +107,7 @@ static void set_here(struct ptl_node *node, const char *family, const char *key)
 
 static void node_that_becomes_global_answers_with_what_was_set_here_last(void **state)
 {
-    struct ptl_node *node = make();
+    struct ptl_node *node = stepped_make(1, true);
     uint32_t left = 2 * KEYS;
 
     (void)state;
@@ -150,19 +117,19 @@ static void node_that_becomes_global_answers_with_what_was_set_here_last(void **
     set_here(node, "fam", "7");
     set_here(node, "other", "5");
     assert_int_equal(ptl_db_get(node, "fam", "7", on_reply, "before"), 0);
-    settle(node);
+    stepped_settle(node);
     assert_silent("before"); /* snow would have to say it */
     become_global(node);
     assert_int_equal(ptl_db_get(node, "other", "5", on_reply, "after"), 0);
     assert_int_equal(ptl_db_keys(node, "other", on_reply, "keys"), 0);
     while (left > 2) {
         uint32_t before = left;
-        turn(node);
+        stepped_turn(node);
         left = keys_of(node, "fam") + keys_of(node, "other");
         assert_true(before - left <= TURN_MAX);
         assert_int_equal(ptl_db_get(node, "fam", "7", on_reply, "meanwhile"), 0);
     }
-    settle(node);
+    stepped_settle(node);
     assert_next("before", "[\"new\"]");
     assert_next("after", "[\"new\"]");
     assert_next("keys", "[[\"5\"]]");
@@ -179,6 +146,6 @@ int main(int argc, char **argv)
         WITNESSED(node_that_becomes_global_answers_with_what_was_set_here_last),
     };
 
-    (void)listener_open(silent_address);
+    stepped_begin();
     return witness_main(argc, argv, "master_copy", tests, sizeof(tests) / sizeof(tests[0]), shards);
 }

@@ -11,7 +11,7 @@
 #include "engine/message/name.h"
 #include "engine/node/node.h"
 #include "engine/port/shard_ports.h"
-#include "tests/common/listener.h"
+#include "tests/common/stepped.h"
 #include "tests/common/witness.h"
 
 #ifdef PTL_QUICK
@@ -22,53 +22,6 @@
 
 /* A turn may do two slices of 4096 of one work: when it hears of it, and again at its end. */
 #define TURN_MAX (2 * 4096)
-
-static char silent_address[32];
-
-static struct ptl_node *make_as(unsigned shards, bool ordinary)
-{
-    struct ptl_node_options options = witness_options("rain");
-    struct ptl_node *node;
-
-    options.shards = shards;
-    options.ordinary = ordinary;
-    options.inbox_room = options.link_room = (size_t)1 << 30;
-    options.log_level = PTL_LOG_ERROR;
-    options.handshake_ms = 600000;
-    assert_int_equal(ptl_node_make(&options, &node), 0);
-    for (unsigned i = 0; i < shards; i++) {
-        assert_int_equal(ptl_node_open_shard(node, i), 0);
-    }
-    /* Somebody accepts there, and says nothing: the link fails when the test wants it to. */
-    assert_int_equal(ptl_node_learn(node, ptl_span_text("snow"), silent_address), 0);
-    assert_int_equal(ptl_node_learn(node, ptl_span_text("hail"), silent_address), 0);
-    return node;
-}
-
-static struct ptl_node *make(unsigned shards)
-{
-    return make_as(shards, false);
-}
-
-/* One turn of each shard that wants one.  Returns whether any did. */
-static bool turn_all(struct ptl_node *node)
-{
-    bool any = false;
-
-    for (unsigned i = 0; i < node->shard_count; i++) {
-        if (ptl_node_next(node, i) == 0) {
-            ptl_node_turn(node, i);
-            any = true;
-        }
-    }
-    return any;
-}
-
-static void settle(struct ptl_node *node)
-{
-    while (turn_all(node)) {
-    }
-}
 
 /* The link to snow fails, as it does within a turn. */
 static void lose_snow(struct ptl_node *node)
@@ -89,7 +42,7 @@ static void turn_until(struct ptl_node *node, const uint64_t *counter, uint64_t 
 
     do {
         before = *counter;
-        if (!turn_all(node) && *counter < value) {
+        if (!stepped_turn(node) && *counter < value) {
             fail_msg("%llu of %llu, and nothing to do", (unsigned long long)*counter,
                      (unsigned long long)value);
         }
@@ -123,7 +76,7 @@ static struct ptl_port snow_port(struct ptl_node *node, unsigned number)
 
 static void thread_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(2);
+    struct ptl_node *node = stepped_make(2, false);
 
     (void)state;
     told = 0;
@@ -131,10 +84,10 @@ static void thread_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **st
         struct ptl_port port = snow_port(node, i);
         assert_int_equal(ptl_monitor(node, &port, count_told, NULL, NULL), 0);
         if (i % 1000 == 0) {
-            turn_all(node);
+            stepped_turn(node);
         }
     }
-    settle(node);
+    stepped_settle(node);
     lose_snow(node);
     turn_until(node, &told, MANY, TURN_MAX);
     ptl_node_crash(node);
@@ -193,14 +146,14 @@ static void have_made(struct ptl_node *node, const struct ptl_port *port, const 
 {
     while (*first < count) {
         tell(node, port, "n");
-        turn_all(node);
+        stepped_turn(node);
     }
-    settle(node);
+    stepped_settle(node);
 }
 
 static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     unsigned first = 0;
     struct ptl_port port = witness_port(node, NULL, monitor_many, &first);
 
@@ -211,7 +164,7 @@ static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **stat
     /* First all notices are queued, then they run: neither in one turn. */
     while (told < first) {
         uint64_t before = told, queued = node->shards[0].ports->queued;
-        assert_true(turn_all(node));
+        assert_true(stepped_turn(node));
         assert_true(told - before <= TURN_MAX);
         assert_true(node->shards[0].ports->queued <= queued + TURN_MAX);
     }
@@ -221,7 +174,7 @@ static void port_s_monitors_of_a_failed_node_are_told_slice_by_slice(void **stat
 /* A notice stands in its monitor, and its place among the failed was made with it. */
 static void notices_of_a_failed_node_need_no_memory(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     unsigned first = 0;
     struct ptl_port port = witness_port(node, NULL, monitor_many, &first);
 
@@ -233,7 +186,7 @@ static void notices_of_a_failed_node_need_no_memory(void **state)
     turn_until(node, &told, first, TURN_MAX);
     witness_fail_memory(0, false);
     tell(node, &port, "n"); /* it has not died of it */
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(first, 3500);
     ptl_node_crash(node);
 }
@@ -259,7 +212,7 @@ static uint64_t tries_of_a_turn(struct ptl_node *node)
 
 static void monitors_that_cannot_be_told_yet_are_tried_some_a_turn(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
 
     (void)state;
     told = tried = 0;
@@ -268,12 +221,12 @@ static void monitors_that_cannot_be_told_yet_are_tried_some_a_turn(void **state)
         struct ptl_port port = snow_port(node, i);
         assert_int_equal(ptl_monitor(node, &port, count_tried, NULL, NULL), 0);
     }
-    settle(node);
+    stepped_settle(node);
     lose_snow(node);
     while (tried < MANY) {
         assert_true(tries_of_a_turn(node) <= TURN_MAX + 256);
     }
-    settle(node);
+    stepped_settle(node);
     for (int i = 0; i < 20; i++) {
         assert_true(tries_of_a_turn(node) <= 256);
     }
@@ -298,7 +251,7 @@ static void peer_observes(struct ptl_node *node, struct ptl_link *link, unsigned
 
 static void peer_that_observes_100000_ports_leaves_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     struct ptl_shard *shard = &node->shards[0];
     struct ptl_link *link = ptl_link_get(shard, ptl_span_text("snow"));
     uint64_t gone = 0;
@@ -307,19 +260,19 @@ static void peer_that_observes_100000_ports_leaves_slice_by_slice(void **state)
     for (unsigned i = 0; i < MANY; i++) {
         peer_observes(node, link, i);
         if (i % 500 == 0) {
-            settle(node);
+            stepped_settle(node);
         }
     }
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(link->observed_here.count, MANY);
     lose_snow(node);
     while (gone < MANY) {
         uint64_t before = gone;
-        assert_true(turn_all(node));
+        assert_true(stepped_turn(node));
         gone = MANY - link->observed_here.count;
         assert_true(gone - before <= TURN_MAX);
     }
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(link->state, PTL_LINK_DOWN);
     assert_int_equal(shard->ports->monitors.by_id.count, 0);
     ptl_node_crash(node);
@@ -330,7 +283,7 @@ static void peer_that_observes_100000_ports_leaves_slice_by_slice(void **state)
 /* Looked for one by one from the beginning, they would take longer than any test may. */
 static void observers_of_one_port_leave_at_once_however_many_they_are(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     struct ptl_port port = witness_port(node, NULL, NULL, NULL);
     struct ptl_monitor *monitors = calloc(5 * MANY, sizeof *monitors);
 
@@ -340,14 +293,14 @@ static void observers_of_one_port_leave_at_once_however_many_they_are(void **sta
     for (unsigned i = 0; i < 5 * MANY; i++) {
         assert_int_equal(ptl_monitor(node, &port, count_told, NULL, &monitors[i]), 0);
     }
-    settle(node);
+    stepped_settle(node);
     for (unsigned i = 0; i < 5 * MANY; i++) {
         ptl_unmonitor(node, &monitors[i]);
     }
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(node->shards[0].ports->monitors.by_id.count, 0);
     assert_int_equal(ptl_kill(node, &port, NULL), 0);
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(told, 0);
     free(monitors);
     ptl_node_crash(node);
@@ -356,7 +309,7 @@ static void observers_of_one_port_leave_at_once_however_many_they_are(void **sta
 /* A walk over what waits at the port, with each send, would take longer than any test may. */
 static void port_with_100000_notices_sends_as_fast_as_any_other(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     unsigned first = 0;
     struct ptl_port port = witness_port(node, NULL, monitor_many, &first);
 
@@ -365,7 +318,7 @@ static void port_with_100000_notices_sends_as_fast_as_any_other(void **state)
     how_told = count_told_and_send;
     while (first < MANY) {
         tell(node, &port, "n");
-        settle(node);
+        stepped_settle(node);
     }
     how_told = count_told;
     lose_snow(node);
@@ -375,7 +328,7 @@ static void port_with_100000_notices_sends_as_fast_as_any_other(void **state)
 
 static void monitors_of_one_port_by_another_are_told_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     struct ptl_port snow = witness_parse(node, "snow#x");
 
     (void)state;
@@ -383,7 +336,7 @@ static void monitors_of_one_port_by_another_are_told_slice_by_slice(void **state
     for (unsigned i = 0; i < MANY; i++) {
         assert_int_equal(ptl_monitor(node, &snow, count_told, NULL, NULL), 0);
     }
-    settle(node);
+    stepped_settle(node);
     lose_snow(node);
     turn_until(node, &told, MANY, TURN_MAX);
     ptl_node_crash(node);
@@ -445,7 +398,7 @@ static int own_many(struct ptl_node *node, const struct ptl_msg *msg, void *data
 /* Its timers, monitors, calls and resources; and none of them is told of anything meanwhile. */
 static void port_with_100000_belongings_ends_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     unsigned first = 0;
     struct ptl_port port = witness_port(node, NULL, own_many, &first);
 
@@ -454,20 +407,20 @@ static void port_with_100000_belongings_ends_slice_by_slice(void **state)
     have_made(node, &port, &first, MANY / 3);
     uint64_t count = 3 * (uint64_t)first + first / 10;
     assert_int_equal(ptl_monitor(node, &port, count_told, NULL, NULL), 0);
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(ptl_kill(node, &port, NULL), 0);
     lose_snow(node);
     while (released == 0) {
-        turn_all(node);
+        stepped_turn(node);
     }
     assert_true(released <= 2 * TURN_MAX);
     struct ptl_port heir = witness_port(node, NULL, on_message, "heir"); /* in the same slot */
     turn_until(node, &released, count, 2 * TURN_MAX); /* its end, and telling of the failure */
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(told, 1);
     assert_int_equal(fired, 0);
     tell(node, &heir, "i", 1);
-    settle(node);
+    stepped_settle(node);
     assert_next("heir", "[1]");
     assert_int_equal(node->shards[0].timers.count, 0);
     assert_int_equal(node->shards[0].ports->monitors.by_id.count, 0);
@@ -496,7 +449,7 @@ static int start_many(struct ptl_node *node, void *data)
 /* A message that comes meanwhile is handled with them, not behind the last. */
 static void timers_that_are_due_at_once_fire_slice_by_slice_in_their_order(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     struct ptl_port port = witness_port(node, NULL, on_message, "other");
 
     (void)state;
@@ -507,7 +460,7 @@ static void timers_that_are_due_at_once_fire_slice_by_slice_in_their_order(void 
     }
     assert_true(fired <= TURN_MAX);
     tell(node, &port, "i", 1);
-    turn_all(node);
+    stepped_turn(node);
     assert_next("other", "[1]");
     assert_true(fired < MANY);
     turn_until(node, &fired, MANY, TURN_MAX);
@@ -620,7 +573,7 @@ static void turn_until_snow_has(struct ptl_node *node, uint32_t count)
 
     do {
         before = now;
-        assert_true(turn_all(node) || now == count);
+        assert_true(stepped_turn(node) || now == count);
         now = entries_of(node, "snow");
         assert_true((now > before ? now - before : before - now) <= TURN_MAX);
     } while (now != count);
@@ -628,16 +581,16 @@ static void turn_until_snow_has(struct ptl_node *node, uint32_t count)
 
 static void whole_database_comes_and_goes_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
 
     (void)state;
-    settle(node);
+    stepped_settle(node);
     take_database(node, MANY);
     turn_until_snow_has(node, MANY);
-    settle(node);
+    stepped_settle(node);
     take_database(node, 10);
     turn_until_snow_has(node, 10);
-    settle(node);
+    stepped_settle(node);
     take_database(node, MANY);
     turn_until_snow_has(node, MANY);
     ptl_node_crash(node); /* while it looks for what is stale */
@@ -645,45 +598,45 @@ static void whole_database_comes_and_goes_slice_by_slice(void **state)
 
 static void long_updates_are_taken_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
 
     (void)state;
-    settle(node);
+    stepped_settle(node);
     take_database(node, 1);
     turn_until_snow_has(node, 1);
     take_update(node, MANY, 0);
     turn_until_snow_has(node, MANY);
-    settle(node);
+    stepped_settle(node);
     take_update(node, 0, MANY);
     turn_until_snow_has(node, 0);
-    settle(node);
+    stepped_settle(node);
     take_update(node, MANY, 0);
-    turn_all(node);
+    stepped_turn(node);
     ptl_node_crash(node); /* in the midst of it */
 }
 
 static void long_updates_of_owners_are_taken_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
 
     (void)state;
-    settle(node);
+    stepped_settle(node);
     take_owner(node, "hail", 1);
     take_owned(node, "hail", 1, MANY, 0);
     turn_until_snow_has(node, MANY);
-    settle(node);
+    stepped_settle(node);
     take_owned(node, "hail", 1, 0, MANY);
     turn_until_snow_has(node, 0);
-    settle(node);
+    stepped_settle(node);
     take_owned(node, "hail", 1, MANY, 0);
     while (entries_of(node, "snow") == 0) {
-        turn_all(node);
+        stepped_turn(node);
     }
     take_owner(node, "rime", 2); /* which counts more, in the midst of it */
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(entries_of(node, "snow"), 0);
     take_owned(node, "rime", 2, 2, 0);
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(entries_of(node, "snow"), 2);
     ptl_node_crash(node);
 }
@@ -691,22 +644,22 @@ static void long_updates_of_owners_are_taken_slice_by_slice(void **state)
 /* It is compared before it is taken, which takes turns, too. */
 static void long_update_that_contradicts_itself_is_compared_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
 
     (void)state;
-    settle(node);
+    stepped_settle(node);
     take_database(node, 1);
-    settle(node);
+    stepped_settle(node);
     take_update(node, MANY, MANY);
     unsigned turns = 0;
-    while (turn_all(node)) {
+    while (stepped_turn(node)) {
         turns++;
     }
     assert_true(turns >= 2 * MANY / TURN_MAX); /* all that is set, twice */
     assert_int_equal(entries_of(node, "snow"), 1);
     take_update(node, MANY, MANY);
     for (unsigned i = 0; i < turns * 3 / 4; i++) {
-        turn_all(node);
+        stepped_turn(node);
     }
     ptl_node_crash(node); /* while it compares */
 }
@@ -714,12 +667,12 @@ static void long_update_that_contradicts_itself_is_compared_slice_by_slice(void 
 /* A walk over what the port has, with each family, would take longer than any test may. */
 static void port_in_100000_families_enters_and_changes_each_at_once(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     struct ptl_port port = witness_port(node, NULL, on_message, "port");
     char family[16];
 
     (void)state;
-    settle(node);
+    stepped_settle(node);
     uint32_t before = entries_of(node, "rain");
     for (int value = 0; value < 2; value++) {
         struct ptl_msg *msg;
@@ -728,15 +681,15 @@ static void port_in_100000_families_enters_and_changes_each_at_once(void **state
             snprintf(family, sizeof family, "fam%u", i);
             assert_int_equal(ptl_db_register(node, family, &port, msg), 0);
             if (i % 1000 == 0) {
-                settle(node);
+                stepped_settle(node);
             }
         }
         ptl_msg_free(msg);
-        settle(node);
+        stepped_settle(node);
         assert_int_equal(entries_of(node, "rain"), before + MANY);
     }
     assert_int_equal(ptl_kill(node, &port, NULL), 0);
-    settle(node);
+    stepped_settle(node);
     assert_int_equal(entries_of(node, "rain"), before);
     assert_int_equal(node->shards[0].directory->registrations.count, 0);
     ptl_node_crash(node);
@@ -758,7 +711,7 @@ static int count_change(struct ptl_node *node, const struct ptl_db_change *chang
 
 static void watchers_that_take_nothing_are_tried_some_a_turn(void **state)
 {
-    struct ptl_node *node = make(1);
+    struct ptl_node *node = stepped_make(1, false);
     struct ptl_msg *value;
 
     (void)state;
@@ -770,7 +723,7 @@ static void watchers_that_take_nothing_are_tried_some_a_turn(void **state)
     for (unsigned i = 0; i < MANY; i++) {
         assert_int_equal(ptl_db_watch(node, "fam", count_change, NULL, NULL), 0);
     }
-    settle(node);
+    stepped_settle(node);
     while (node->shards[0].directory->followers.count < MANY || tried < MANY) {
         ptl_node_turn(node, 0);
     }
@@ -822,7 +775,7 @@ static void take_role(struct ptl_node *node, enum ptl_directory_op kind, const c
 /* They are asked for at each master anew, and end when this node is global. */
 static void families_of_100000_watches_change_masters_slice_by_slice(void **state)
 {
-    struct ptl_node *node = make_as(1, true);
+    struct ptl_node *node = stepped_make(1, true);
     struct ptl_shard_directory *directory = node->shards[0].directory;
     char family[16];
 
@@ -832,19 +785,19 @@ static void families_of_100000_watches_change_masters_slice_by_slice(void **stat
         assert_int_equal(ptl_db_watch(node, family, count_change, NULL, NULL), 0);
     }
     while (length(&directory->unasked) < MANY) {
-        assert_true(turn_all(node));
+        assert_true(stepped_turn(node));
     }
     take_role(node, PTL_DIR_MASTER, "snow", 1000000);
     turn_until_long(node, &directory->asked, MANY);
     take_role(node, PTL_DIR_MASTER, "hail", 1000001);
     while (length(&directory->asked) == MANY) {
-        turn_all(node); /* in one step, all are to be asked for once more */
+        stepped_turn(node); /* in one step, all are to be asked for once more */
     }
     assert_true(length(&directory->asked) <= TURN_MAX);
     turn_until_long(node, &directory->asked, MANY);
     take_role(node, PTL_DIR_GLOBAL, "", 0);
     while (length(&directory->asked) != 0) {
-        turn_all(node);
+        stepped_turn(node);
     }
     assert_true(length(&directory->ended) >= MANY - TURN_MAX);
     turn_until_long(node, &directory->ended, 0);
@@ -894,6 +847,6 @@ int main(int argc, char **argv)
         WITNESSED(node_with_half_a_million_monitors_stops_at_once),
     };
 
-    (void)listener_open(silent_address);
+    stepped_begin();
     return witness_main(argc, argv, "scale", tests, sizeof(tests) / sizeof(tests[0]), shards);
 }

@@ -1,0 +1,52 @@
+#include "tests/common/stepped.h"
+
+#include "engine/link/known.h"
+#include "engine/node/node.h"
+#include "engine/shard/node.h"
+#include "tests/common/listener.h"
+#include "tests/common/witness.h"
+
+static char silent_address[32];
+
+void stepped_begin(void)
+{
+    (void)listener_open(silent_address);
+}
+
+struct ptl_node *stepped_make(unsigned shards, bool ordinary)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct ptl_node *node;
+
+    options.shards = shards;
+    options.ordinary = ordinary;
+    options.inbox_room = options.link_room = (size_t)1 << 30;
+    options.log_level = PTL_LOG_ERROR;
+    options.handshake_ms = 600000;
+    assert_int_equal(ptl_node_make(&options, &node), 0);
+    for (unsigned i = 0; i < shards; i++) {
+        assert_int_equal(ptl_node_open_shard(node, i), 0);
+    }
+    assert_int_equal(ptl_node_learn(node, ptl_span_text("snow"), silent_address), 0);
+    assert_int_equal(ptl_node_learn(node, ptl_span_text("hail"), silent_address), 0);
+    return node;
+}
+
+bool stepped_turn(struct ptl_node *node)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        if (ptl_node_next(node, i) == 0) {
+            ptl_node_turn(node, i);
+            any = true;
+        }
+    }
+    return any;
+}
+
+void stepped_settle(struct ptl_node *node)
+{
+    while (stepped_turn(node)) {
+    }
+}

@@ -1,0 +1,24 @@
+/*
+ * tests/common/stepped.h - a node whose shards have no threads: the test makes each of their turns,
+ * and so sees what one turn does.
+ */
+#pragma once
+
+#include "engine/portolan.h"
+
+#include <stdbool.h>
+
+/* Before the first test: somebody accepts at an address, and says nothing. */
+void stepped_begin(void);
+
+/*
+ * The node "rain", with its shards open.  It knows "snow" and "hail" at that address: a link to
+ * them fails when the test wants it to.
+ */
+struct ptl_node *stepped_make(unsigned shards, bool ordinary);
+
+/* One turn of each shard that wants one.  Returns whether any did. */
+bool stepped_turn(struct ptl_node *node);
+
+/* Turns until no shard wants one. */
+void stepped_settle(struct ptl_node *node);

@@ -4,7 +4,6 @@
  */
 #include "engine/directory/database.h"
 #include "engine/link/failure.h"
-#include "engine/link/known.h"
 #include "engine/link/link.h"
 #include "engine/link/observed_here.h"
 #include "engine/message/message.h"

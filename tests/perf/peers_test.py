@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = ROOT / "perf" / "peers"
 sys.path.insert(0, str(PEERS))
+import agree
 import figures
 import plot
 import session
@@ -68,6 +69,45 @@ class FiguresTest(unittest.TestCase):
     def test_the_yardsticks_requests_stand_in_where_it_has_no_database(self):
         data = data_of([result("tcp", "request/64", number, rate=rate) for number, rate in enumerate((10, 30))])
         self.assertEqual(figures.Figures(data).noise("db-set", "rate"), 3)
+
+
+def run_of(ours, theirs, yardstick):
+    numbers = {"portolan": ours, "other": theirs, "tcp": yardstick}
+    return data_of([result(system, "request/1", number, rate=rate)
+                    for system, rates in numbers.items() for number, rate in enumerate(rates)])
+
+
+class AgreeTest(unittest.TestCase):
+    earlier = run_of((40, 50, 60), (20, 20, 20), (100, 100, 110))
+
+    def apart(self, now):
+        text, count = agree.report(now, self.earlier)
+        return text, count
+
+    def test_ratios_agree_when_one_is_among_the_rounds_of_the_other_run(self):
+        text, count = self.apart(run_of((44, 44, 44), (20, 20, 20), (88, 88, 88)))
+        self.assertEqual(count, 0)
+        self.assertIn("2 of 2 ratios agree", text)
+
+    def test_ratios_agree_when_the_yardstick_moved_as_far(self):
+        _, count = self.apart(run_of((100, 100, 100), (20, 20, 20), (100, 200, 220)))
+        self.assertEqual(count, 0)
+
+    def test_ratios_that_are_further_apart_are_told_the_furthest_first(self):
+        text, count = self.apart(run_of((400, 400, 400), (40, 40, 40), (100, 100, 100)))
+        self.assertEqual(count, 2)
+        self.assertLess(text.index("tcp"), text.index("other"))
+        self.assertIn("now x10.00 (10.00 to 10.00), earlier x2.50 (2.00 to 3.00)", text)
+        self.assertIn("0 of 2 ratios agree", text)
+
+    def test_a_file_that_holds_no_results_is_refused_with_one_line(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            file.write("{}")
+            file.flush()
+            command = [PEERS / "run", "build", "--from", file.name]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("holds no results of this program", run.stderr)
 
 
 class PageTest(unittest.TestCase):

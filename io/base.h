@@ -12,6 +12,12 @@
 
 #define PTL_CACHE_LINE 64
 
+/* What hardly ever runs is kept out of the way of what runs once a message. */
+#define PTL_COLD __attribute__((cold, noinline))
+
+/* ... and what does is one function with its only caller, whatever its size. */
+#define PTL_HOT_INLINE inline __attribute__((always_inline))
+
 /* Bytes that belong to somebody else, and stay theirs. */
 struct ptl_span {
     const uint8_t *bytes;

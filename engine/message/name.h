@@ -87,6 +87,17 @@ PTL_MUST_CHECK int ptl_port_read(const struct ptl_identity *self, struct ptl_spa
                                  struct ptl_port *port);
 
 /*
+ * Whether this is a port that this run of the node has made, as it sees it itself: shard, slot and
+ * generation can be used as they are.
+ */
+static inline bool ptl_port_is_slot_here(const struct ptl_identity *self,
+                                         const struct ptl_port *port)
+{
+    return port->kind == PTL_PORT_SLOT && port->node_hash == self->hash &&
+           memcmp(port->id + port->node_size + 1, self->incarnation_text, PTL_BASE62_64) == 0;
+}
+
+/*
  * The same port as this node sees it: a value that another node of this process parsed is parsed
  * anew.  Returns `port` or `own`; NULL when it names nothing.
  */

@@ -50,6 +50,9 @@ static int make_rings(struct ptl_node *node)
             return err;
         }
     }
+    for (unsigned i = 0; i < node->shard_count; i++) {
+        node->shards[i].rings = &node->rings[(size_t)i * node->shard_count];
+    }
     return PTL_OK;
 }
 

@@ -13,9 +13,6 @@
 
 #include <stdbool.h>
 
-/* What runs for longer keeps others waiting, and the log says so. */
-#define PTL_CALLBACK_SLOW_NS UINT64_C(100000000)
-
 struct ptl_shard;
 struct ptl_slot;
 
@@ -47,9 +44,9 @@ PTL_MUST_CHECK bool ptl_callback_done(struct ptl_shard *shard, const struct ptl_
                                       const char *kind, struct ptl_span about, int result);
 
 /*
- * A handler of `slot`, or the program's code outside of ports (NULL), has taken so many ns since
- * what ran before it ended.  Index and generation are those that `slot` had when it began.
+ * Handlers of `slot`, or the program's code outside of ports (NULL), have taken so many ns since
+ * what ran before them ended.  Index and generation are those that `slot` had when they began.
  */
-void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot, uint32_t index,
-                           uint32_t generation, uint64_t took, const char *kind,
-                           struct ptl_span about);
+PTL_COLD void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
+                                    uint32_t index, uint32_t generation, uint64_t took,
+                                    const char *kind, struct ptl_span about);

@@ -44,7 +44,8 @@ static struct ptl_span first_string(const struct ptl_msg *msg)
     return ptl_span(value.string.chars, value.string.size);
 }
 
-static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *msg)
+PTL_COLD static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot,
+                                   const struct ptl_msg *msg)
 {
     char tag[31];
     struct ptl_cursor cursor = ptl_msg_begin(msg);
@@ -71,24 +72,15 @@ static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const 
 }
 
 /* Call a handler as this port. */
-static int call(struct ptl_shard *shard, struct ptl_slot *slot, ptl_handler_fn *handler,
-                const struct ptl_msg *msg, void *data)
+static PTL_HOT_INLINE int call(struct ptl_shard *shard, struct ptl_slot *slot,
+                               ptl_handler_fn *handler, const struct ptl_msg *msg, void *data)
 {
-    uint32_t index = slot->index;
-    uint32_t generation = slot->generation;
-
     ptl_assert(shard->ports->self == NULL); /* handlers do not run within handlers */
     shard->ports->self = slot;
     shard->ports->fail_text[0] = 0;
     shard->ports->bottleneck.kind = PTL_BOTTLENECK_NONE;
     int result = handler(shard->node, msg, data);
     shard->ports->self = NULL;
-    uint64_t before = shard->coarse;
-    ptl_shard_lap(shard);
-    if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
-        ptl_callback_log_slow(shard, slot, index, generation, shard->coarse - before, "a handler",
-                              first_string(msg));
-    }
     return result;
 }
 
@@ -116,8 +108,9 @@ static void start_waiting(struct ptl_shard *shard, struct ptl_slot *slot)
     ptl_waiters_add(shard, waiter);
 }
 
-static enum outcome run_handler(struct ptl_shard *shard, struct ptl_slot *slot,
-                                ptl_handler_fn *handler, const struct ptl_msg *msg, void *data)
+static PTL_HOT_INLINE enum outcome run_handler(struct ptl_shard *shard, struct ptl_slot *slot,
+                                               ptl_handler_fn *handler, const struct ptl_msg *msg,
+                                               void *data)
 {
     int result = call(shard, slot, handler, msg, data);
 
@@ -130,14 +123,27 @@ static enum outcome run_handler(struct ptl_shard *shard, struct ptl_slot *slot,
     return DONE;
 }
 
-static enum outcome run_message(struct ptl_shard *shard, struct ptl_slot *slot,
-                                const struct ptl_msg *msg)
+/* By its tag, or else by the default handler. */
+static enum outcome run_tagged(struct ptl_shard *shard, struct ptl_slot *slot,
+                               const struct ptl_msg *msg)
+{
+    const struct ptl_tag *tag = ptl_tag_find(slot->more->tags, slot->more->tag_count, msg);
+    ptl_handler_fn *handler = tag != NULL ? tag->handler : slot->handler;
+
+    if (handler != NULL) {
+        return run_handler(shard, slot, handler, msg, tag != NULL ? tag->data : slot->handler_data);
+    }
+    if (!slot->ignore_unhandled) {
+        die_unhandled(shard, slot, msg);
+    }
+    return DONE;
+}
+
+static PTL_HOT_INLINE enum outcome run_message(struct ptl_shard *shard, struct ptl_slot *slot,
+                                               const struct ptl_msg *msg)
 {
     if (slot->more != NULL && slot->more->tag_count != 0) {
-        const struct ptl_tag *tag = ptl_tag_find(slot->more->tags, slot->more->tag_count, msg);
-        if (tag != NULL) {
-            return run_handler(shard, slot, tag->handler, msg, tag->data);
-        }
+        return run_tagged(shard, slot, msg);
     }
     if (slot->handler != NULL) {
         return run_handler(shard, slot, slot->handler, msg, slot->handler_data);
@@ -146,6 +152,31 @@ static enum outcome run_message(struct ptl_shard *shard, struct ptl_slot *slot,
         die_unhandled(shard, slot, msg);
     }
     return DONE;
+}
+
+void ptl_port_was_slow(struct ptl_shard *shard, uint32_t index, uint32_t generation, uint32_t count,
+                       uint64_t took, const struct ptl_msg *msg)
+{
+    const struct ptl_slot *slot = ptl_slot_at(&shard->ports->table, index);
+
+    ptl_callback_log_slow(shard, slot, index, generation, took,
+                          count == 1 ? "a handler" : "handlers in a row", first_string(msg));
+}
+
+/* A message that has not come by a ring, or that had to wait: timed by itself. */
+static enum outcome run_timed(struct ptl_shard *shard, struct ptl_slot *slot,
+                              const struct ptl_msg *msg)
+{
+    uint32_t index = slot->index;
+    uint32_t generation = slot->generation;
+    enum outcome outcome = run_message(shard, slot, msg);
+    uint64_t before = shard->coarse;
+
+    ptl_shard_lap(shard);
+    if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
+        ptl_port_was_slow(shard, index, generation, 1, shard->coarse - before, msg);
+    }
+    return outcome;
 }
 
 /* A monitor's message to its own port: the prefix, then the reason, as any other message. */
@@ -162,7 +193,7 @@ static enum outcome run_notice_message(struct ptl_shard *shard, struct ptl_slot 
         ptl_port_fail(shard, slot, err);
         return DONE;
     }
-    enum outcome outcome = run_message(shard, slot, msg);
+    enum outcome outcome = run_timed(shard, slot, msg);
     ptl_msg_free(msg);
     return outcome;
 }
@@ -199,7 +230,7 @@ static enum outcome run_op(struct ptl_shard *shard, struct ptl_slot *slot, const
 
     switch ((enum ptl_op_kind)op->kind) {
     case PTL_OP_MESSAGE:
-        return run_message(shard, slot, msg);
+        return run_timed(shard, slot, msg);
     case PTL_OP_KILL:
         ptl_port_die(shard, slot, msg);
         return DONE;
@@ -347,18 +378,10 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
     }
 }
 
-void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
-                           const struct ptl_msg *msg)
+/* The long way of a message: it waits behind others, or its handler has said PTL_LATER. */
+PTL_COLD static void queue_message(struct ptl_shard *shard, struct ptl_slot *slot, uint32_t index,
+                                   uint32_t generation, const struct ptl_msg *msg)
 {
-    struct ptl_slot *slot = ptl_slot_find(&shard->ports->table, index, generation);
-
-    if (slot != NULL && !ptl_flow_waits(slot) && run_message(shard, slot, msg) == DONE) {
-        return;
-    }
-    if (slot == NULL) {
-        return;
-    }
-    /* The long way: it waits behind others, or its handler has said PTL_LATER. */
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,
         .to = PTL_TO_SLOT,
@@ -367,6 +390,7 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
         .body = ptl_span(msg->body, msg->size),
         .count = msg->count,
     };
+
     if (ptl_flow_is_doomed(slot->more)) {
         return;
     }
@@ -378,6 +402,16 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
         } else {
             ptl_flow_make_ready(shard, slot->more);
         }
+    }
+}
+
+void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
+                           const struct ptl_msg *msg)
+{
+    struct ptl_slot *slot = ptl_slot_find(&shard->ports->table, index, generation);
+
+    if (slot != NULL && (ptl_flow_waits(slot) || run_message(shard, slot, msg) == LATER)) {
+        queue_message(shard, slot, index, generation, msg);
     }
 }
 

@@ -7,10 +7,12 @@
  *                  more                  only for ports with a name, tags, a queue, observers
  *
  * A slot is taken by whoever makes the port, on any thread, under the table's lock; all else
- * happens on the shard's own thread.  Messages find a slot without the lock.
+ * happens on the shard's own thread.  Messages find a slot without the lock: by its index, or, from
+ * the second one on, by the name among those that the shard has met.
  */
 #pragma once
 
+#include "engine/message/name.h"
 #include "engine/port/fullness.h"
 #include "engine/port/queue.h"
 #include "engine/portolan.h"
@@ -78,6 +80,7 @@ struct ptl_port_table {
     uint32_t free_first;                  /* index of a free slot, or UINT32_MAX */
     uint32_t alive;
     struct ptl_map names; /* struct ptl_slot by chosen name */
+    struct ptl_map met;   /* of these, whoever the shard has found: its own, and under no lock */
 };
 
 /* Errors: PTL_ENOMEM. */
@@ -99,8 +102,33 @@ PTL_MUST_CHECK int ptl_slot_take(struct ptl_port_table *table,
 /* Give a slot back: its generation goes up, its name is free.  Thread: the shard's. */
 void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot);
 
+/* The slot at an index, whatever its state, or NULL: there is none yet.  Thread: the shard's. */
+static inline struct ptl_slot *ptl_slot_at(const struct ptl_port_table *table, uint32_t index)
+{
+    if (index >= PTL_SLOTS_MAX) {
+        return NULL;
+    }
+    /* Segments are never moved or freed while the table lives: who has a slot needs no lock. */
+    struct ptl_slot *segment =
+        atomic_load_explicit(&table->segments[index / PTL_SLOT_SEGMENT], memory_order_acquire);
+    return segment == NULL ? NULL : &segment[index % PTL_SLOT_SEGMENT];
+}
+
 /* The living port of this slot and generation, or NULL.  Thread: the shard's. */
-struct ptl_slot *ptl_slot_find(struct ptl_port_table *table, uint32_t slot, uint32_t generation);
+static inline struct ptl_slot *ptl_slot_find(struct ptl_port_table *table, uint32_t index,
+                                             uint32_t generation)
+{
+    struct ptl_slot *slot = ptl_slot_at(table, index);
+
+    if (slot == NULL || atomic_load_explicit(&slot->state, memory_order_acquire) == PTL_SLOT_FREE) {
+        return NULL;
+    }
+#ifdef PTL_PLANT_GENERATION
+    return slot;
+#else
+    return slot->generation == generation ? slot : NULL;
+#endif
+}
 
 /* Whether the port that lived here then lives still.  Thread: the shard's. */
 static inline bool ptl_slot_lives(const struct ptl_slot *slot, uint32_t generation)
@@ -118,18 +146,20 @@ static inline bool ptl_slot_died(const struct ptl_slot *maker, uint32_t generati
 /* The living port of this chosen name, or NULL.  Thread: the shard's. */
 struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name);
 
-/* The slot at an index below slot_count, whatever its state.  Thread: the shard's. */
-struct ptl_slot *ptl_slot_at(struct ptl_port_table *table, uint32_t index);
-
 /*
  * An op of a port's flow has come: run it, or let it wait behind what waits there already.
  * Thread: the shard's, outside of any handler.
  */
 void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op);
 
-/* The same for a message, the short way: most ports have nothing waiting. */
+/*
+ * The same for a message, the short way: most ports have nothing waiting.  Whoever calls it looks
+ * at the clock (struct ptl_tower), and tells when messages in a row took too long.
+ */
 void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
                            const struct ptl_msg *msg);
+void ptl_port_was_slow(struct ptl_shard *shard, uint32_t index, uint32_t generation, uint32_t count,
+                       uint64_t took, const struct ptl_msg *msg);
 
 /* A step: run what waits at ports that have room to go on, a slice of it. */
 uint64_t ptl_ports_run(struct ptl_shard *shard);

@@ -14,6 +14,7 @@ int ptl_port_table_init(struct ptl_port_table *table, const struct ptl_allocator
 {
     *table = (struct ptl_port_table){.allocator = allocator, .free_first = NONE};
     ptl_map_init(&table->names, allocator);
+    ptl_map_init(&table->met, allocator);
     table->segments = ptl_alloc(allocator, SEGMENTS * sizeof(*table->segments));
     if (table->segments == NULL) {
         return PTL_ENOMEM;
@@ -33,18 +34,8 @@ void ptl_port_table_drop(struct ptl_port_table *table)
     ptl_free(table->allocator, table->segments, SEGMENTS * sizeof(*table->segments));
     table->segments = NULL;
     ptl_map_drop(&table->names);
+    ptl_map_drop(&table->met);
     pthread_mutex_destroy(&table->lock);
-}
-
-struct ptl_slot *ptl_slot_at(struct ptl_port_table *table, uint32_t index)
-{
-    if (index >= PTL_SLOTS_MAX) {
-        return NULL;
-    }
-    /* Segments are never moved or freed while the table lives: who has a slot needs no lock. */
-    struct ptl_slot *segment =
-        atomic_load_explicit(&table->segments[index / PTL_SLOT_SEGMENT], memory_order_acquire);
-    return segment == NULL ? NULL : &segment[index % PTL_SLOT_SEGMENT];
 }
 
 static bool same_name(const void *entry, struct ptl_span name)
@@ -218,6 +209,7 @@ void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot)
     if (slot->more != NULL && slot->more->name != NULL) {
         bool was_there = ptl_map_remove(&table->names, slot->more->name_hash, slot);
         ptl_assert(was_there);
+        ptl_map_remove(&table->met, slot->more->name_hash, slot); /* if it was ever met */
     }
     slot->more = NULL;
     slot->handler = NULL;
@@ -236,24 +228,23 @@ void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot)
     pthread_mutex_unlock(&table->lock);
 }
 
-struct ptl_slot *ptl_slot_find(struct ptl_port_table *table, uint32_t index, uint32_t generation)
-{
-    struct ptl_slot *slot = ptl_slot_at(table, index);
-
-    if (slot == NULL || atomic_load_explicit(&slot->state, memory_order_acquire) == PTL_SLOT_FREE) {
-        return NULL;
-    }
-#ifdef PTL_PLANT_GENERATION
-    return slot;
-#else
-    return slot->generation == generation ? slot : NULL;
-#endif
-}
-
-struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name)
+/* Makers change the names at any time: the shard keeps what it has found where nobody else does. */
+static struct ptl_slot *meet(struct ptl_port_table *table, uint64_t hash, struct ptl_span name)
 {
     pthread_mutex_lock(&table->lock);
-    struct ptl_slot *slot = ptl_map_find(&table->names, ptl_name_hash(name), same_name, name);
+    struct ptl_slot *slot = ptl_map_find(&table->names, hash, same_name, name);
     pthread_mutex_unlock(&table->lock);
+    if (slot != NULL && ptl_map_reserve(&table->met) == PTL_OK) {
+        ptl_map_insert(&table->met, hash, slot); /* without memory it is met again next time */
+    }
     return slot;
+}
+
+/* Who was met is there still: only the shard ends a port, and forgets it then. */
+struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name)
+{
+    uint64_t hash = ptl_name_hash(name);
+    struct ptl_slot *slot = ptl_map_find(&table->met, hash, same_name, name);
+
+    return slot != NULL ? slot : meet(table, hash, name);
 }

@@ -6,6 +6,7 @@
 #include "engine/port/pending.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
+#include "engine/shard/post_small.h"
 
 uint64_t ptl_epoch_of(struct ptl_shard *shard, const struct ptl_port *port)
 {
@@ -61,7 +62,10 @@ static inline bool may_pass(struct ptl_shard *shard, struct ptl_shard *place,
         return shard != NULL ? ptl_full_lets_control(shard, port, size)
                              : ptl_full_lets_control_outside(place, port, size);
     }
-    return shard != NULL ? !ptl_is_full(shard, port) : !ptl_is_full_outside(place, port);
+    if (shard != NULL) { /* mostly nothing is full: then the port need not be looked at */
+        return shard->ports->full.count == 0 || !ptl_is_full(shard, port);
+    }
+    return !ptl_is_full_outside(place, port);
 }
 
 /*
@@ -183,8 +187,18 @@ bool ptl_is_too_large(struct ptl_node *node, const struct ptl_port *to, size_t s
     return size > node->options.message_bytes_max || is_refused(node, to, size);
 }
 
-int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_span body,
-                  uint32_t count, const struct ptl_msg *whole)
+/* From a handler to a port that was resolved when it was parsed: its record is all it costs. */
+static PTL_HOT_INLINE int send_small(struct ptl_shard *shard, const struct ptl_port *to,
+                                     struct ptl_span body, uint32_t count)
+{
+    if (!has_room(shard, to, sizeof(struct ptl_op) + body.size, PTL_WAY_MESSAGE)) {
+        return PTL_EFULL;
+    }
+    return ptl_shard_post_small(shard, to, body, count);
+}
+
+PTL_COLD static int send_any(struct ptl_node *node, const struct ptl_port *to, struct ptl_span body,
+                             uint32_t count, const struct ptl_msg *whole)
 {
     struct ptl_port own;
 
@@ -198,13 +212,6 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
     if (ptl_node_stopping(node)) {
         return PTL_ESTOPPED;
     }
-    struct ptl_shard *shard = ptl_shard_here(node);
-    if (shard != NULL && to->kind == PTL_PORT_SLOT && body.size <= PTL_OP_INLINE_MAX) {
-        return ptl_note_full(node, to,
-                             has_room(shard, to, sizeof(struct ptl_op) + body.size, PTL_WAY_MESSAGE)
-                                 ? ptl_shard_post_message(shard, to, body, count)
-                                 : PTL_EFULL);
-    }
     if (is_refused(node, to, body.size)) {
         return PTL_ESIZE;
     }
@@ -215,6 +222,19 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
         .whole = whole,
     };
     return ptl_note_full(node, to, ptl_route(node, to, &op, PTL_WAY_MESSAGE));
+}
+
+int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_span body,
+                  uint32_t count, const struct ptl_msg *whole)
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+
+    if (shard != NULL && ptl_is_small(body.size, count) && ptl_port_is_slot_here(&node->self, to) &&
+        body.size <= node->options.message_bytes_max && !ptl_node_stopping(node)) {
+        int err = send_small(shard, to, body, count);
+        return err == PTL_OK ? PTL_OK : ptl_note_full(node, to, err);
+    }
+    return send_any(node, to, body, count, whole);
 }
 
 int ptl_send(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg)

@@ -52,7 +52,7 @@ _Static_assert(offsetof(struct ptl_node, self) == 0, "ptl_identity_of()");
 /* The ring from one shard to another of the same node. */
 static inline struct ptl_ring *ptl_shard_ring(const struct ptl_shard *from, unsigned to)
 {
-    return &from->node->rings[from->index * from->node->shard_count + to];
+    return &from->rings[to];
 }
 
 /* A bit for every shard. */

@@ -1,12 +1,14 @@
 #include "engine/shard/op.h"
 
 #include "engine/message/message.h"
+#include "engine/message/name.h"
 #include "engine/portolan.h"
+#include "engine/shard/ring.h"
 
 #define HELD PTL_RECORD_HELD
 
 /* Parts of a record begin at multiples of this, up to the names. */
-#define ALIGNMENT 8
+#define ALIGNMENT PTL_RECORD_UNIT
 
 /* ---- What each kind says -------------------------------------------------------------------- */
 
@@ -35,6 +37,8 @@ static const uint8_t payload_sizes[PTL_OP_KINDS] = {
     [PTL_OP_DIRECTORY] = sizeof(struct ptl_op_words),
 };
 
+_Static_assert(PTL_RECORD_UNIT == PTL_RING_UNIT, "a ring and a record count in the same units");
+_Static_assert(PTL_SLOTS_MAX == UINT32_C(1) << PTL_RECORD_SLOT_BITS, "a slot fits its bits");
 _Static_assert(sizeof(struct ptl_record) % ALIGNMENT == 0, "what follows the head is aligned");
 _Static_assert(sizeof(union ptl_op_payload) == 16, "no payload makes all ops and records longer");
 _Static_assert(sizeof(struct ptl_observer) == 16 && sizeof(struct ptl_op_down) == 16 &&
@@ -201,7 +205,7 @@ void ptl_op_pack(const struct ptl_op *op, void *place)
     ptl_assert(op->node.size <= UINT8_MAX && op->name.size <= UINT8_MAX);
     ptl_assert(size <= PTL_RECORD_MAX);
     *record = (struct ptl_record){
-        .size = size,
+        .units = (uint16_t)(size / PTL_RECORD_UNIT),
         .kind = op->kind,
         .to = (uint8_t)(op->to | (op->told != 0 ? PTL_RECORD_TOLD : 0)),
         .node_size = (uint8_t)op->node.size,
@@ -236,15 +240,31 @@ static struct ptl_msg *held_message(const struct ptl_record *record)
     return held;
 }
 
+static void unpack_small(const struct ptl_record *record, struct ptl_op *op)
+{
+    *op = (struct ptl_op){
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_SLOT,
+        .slot = ptl_small_slot(record),
+        .generation = record->generation,
+        .count = ptl_small_count(record),
+        .body = ptl_span(ptl_small_body(record), ptl_small_body_size(record)),
+    };
+}
+
 void ptl_op_unpack(const void *place, struct ptl_op *op)
 {
     const struct ptl_record *record = place;
-    const uint8_t *names = names_of(record);
 
     ptl_assert(record->kind < PTL_OP_KINDS);
+    if (ptl_record_is_small(record)) {
+        unpack_small(record, op);
+        return;
+    }
+    const uint8_t *names = names_of(record);
     *op = (struct ptl_op){
         .kind = record->kind,
-        .to = (uint8_t)(record->to & ~PTL_RECORD_TOLD),
+        .to = record->to & PTL_RECORD_TO,
         .slot = record->slot,
         .generation = record->generation,
         .count = record->count,
@@ -266,8 +286,11 @@ void ptl_op_unpack(const void *place, struct ptl_op *op)
 uint64_t ptl_op_done(const void *place)
 {
     const struct ptl_record *record = place;
-    uint64_t bytes = handed_bytes(record);
 
+    if (ptl_record_is_small(record)) {
+        return 0;
+    }
+    uint64_t bytes = handed_bytes(record);
     if (record->body_size == HELD) {
         struct ptl_msg *held = held_message(record);
         bytes += held->size;
@@ -276,7 +299,12 @@ uint64_t ptl_op_done(const void *place)
     return bytes;
 }
 
-/* ---- Records in memory of their own ---------------------------------------------------------- */
+/* ---- Records in memory of their own: never small ones ---------------------------------------- */
+
+static uint32_t size_of(const struct ptl_record *record)
+{
+    return record->units * (uint32_t)PTL_RECORD_UNIT;
+}
 
 static const struct ptl_record *head_of(const struct ptl_parcel *parcel)
 {
@@ -306,7 +334,7 @@ void ptl_parcel_free(struct ptl_parcel *record, const struct ptl_allocator *allo
 {
     if (record != NULL) {
         ptl_op_done(record->bytes);
-        ptl_free(allocator, record, sizeof(*record) + head_of(record)->size);
+        ptl_free(allocator, record, sizeof(*record) + size_of(head_of(record)));
     }
 }
 
@@ -315,5 +343,5 @@ uint64_t ptl_parcel_weight(const struct ptl_parcel *record)
     const struct ptl_record *head = head_of(record);
     uint64_t held = head->body_size == HELD ? held_message(head)->size : 0;
 
-    return sizeof(*record) + head->size + held + handed_bytes(head);
+    return sizeof(*record) + size_of(head) + held + handed_bytes(head);
 }

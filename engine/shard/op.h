@@ -11,6 +11,8 @@
 #include "io/base.h"
 #include "io/err.h"
 
+#include <stddef.h>
+
 struct ptl_after;
 struct ptl_connection;
 struct ptl_follower;
@@ -126,25 +128,39 @@ struct ptl_op {
 
 /*
  * A packed op: this head, `told` if it is marked so, as much payload as the kind has, the node's
- * ID, the port's name, and the body or the pointer to the held message.  A message for a port of
- * this node is 24 bytes and its values.
- * Only engine/shard/op.c and the functions below write the fields; take.c reads a small message
- * where it lies.
+ * ID, the port's name, and the body or the pointer to the held message.
+ *
+ * A small message for a port of this node, known by its slot, which is what nearly all records are,
+ * has the first 12 bytes of the head, and then its values: 32 bytes with a value of 16.
+ *
+ * Only engine/shard/op.c and the functions below know the fields.
  */
 struct ptl_record {
-    uint32_t size; /* of all, a multiple of 8; ring.c writes it too */
+    uint16_t units; /* of 8 bytes: the size of all; ring.c writes it too */
     uint8_t kind;
-    uint8_t to; /* enum ptl_to, and PTL_RECORD_TOLD */
+    uint8_t to;    /* enum ptl_to, and PTL_RECORD_... */
+    uint32_t slot; /* 24 bits; of a small message, the number of its values above them */
+    uint32_t generation;
     uint8_t node_size;
     uint8_t name_size;
-    uint32_t slot, generation;
+    uint16_t unused;
     uint32_t count;
     uint32_t body_size; /* packed along; PTL_RECORD_HELD: a pointer to a message stands instead */
 };
 
-_Static_assert(sizeof(struct ptl_record) == 24, "what each small message costs in a ring");
+#define PTL_RECORD_UNIT 8
+#define PTL_RECORD_SMALL_HEAD offsetof(struct ptl_record, node_size)
+#define PTL_RECORD_SLOT_BITS 24
 
+_Static_assert(sizeof(struct ptl_record) == 24, "what each op costs in a ring");
+_Static_assert(PTL_RECORD_SMALL_HEAD == 12, "what each small message costs");
+
+/* In `to` beside where to. */
 #define PTL_RECORD_TOLD 0x80
+#define PTL_RECORD_SMALL 0x40
+#define PTL_RECORD_UNUSED(to) ((to) >> 2 & 7) /* bytes behind the values of a small message */
+#define PTL_RECORD_TO 0x03
+
 #define PTL_RECORD_HELD UINT32_MAX
 
 /* A record in memory of its own, for lists and queues. */
@@ -188,40 +204,87 @@ void ptl_op_pack(const struct ptl_op *op, void *record);
 /* See a record as an op; its spans point into the record. */
 void ptl_op_unpack(const void *record, struct ptl_op *op);
 
-/*
- * The short cut for what nearly all records are: a small message for a port of this node, known by
- * its slot.  Pack one (the size is ptl_record_message_size() of its body) ...
- */
-static inline uint32_t ptl_record_message_size(size_t body_size)
+/* ---- Small messages -------------------------------------------------------------------------- */
+
+/* What a small message has at most: more values than that are packed as any other op. */
+#define PTL_SMALL_COUNT_MAX UINT32_C(255)
+
+static inline bool ptl_is_small(size_t body_size, uint32_t count)
 {
-    return (uint32_t)((sizeof(struct ptl_record) + body_size + 7) & ~(size_t)7);
+    return body_size <= PTL_OP_INLINE_MAX && count <= PTL_SMALL_COUNT_MAX;
 }
 
-static inline void ptl_record_pack_message(void *place, uint32_t slot, uint32_t generation,
-                                           struct ptl_span body, uint32_t count)
+/* The size of its record, a multiple of 8. */
+static inline uint32_t ptl_small_size(size_t body_size)
 {
-    struct ptl_record *record = place;
+    return (uint32_t)((PTL_RECORD_SMALL_HEAD + body_size + PTL_RECORD_UNIT - 1) &
+                      ~(size_t)(PTL_RECORD_UNIT - 1));
+}
 
-    *record = (struct ptl_record){
-        .size = ptl_record_message_size(body.size),
-        .kind = PTL_OP_MESSAGE,
-        .to = PTL_TO_SLOT,
-        .slot = slot,
-        .generation = generation,
-        .count = count,
-        .body_size = (uint32_t)body.size,
-    };
-    if (body.size != 0) {
-        memcpy(record + 1, body.bytes, body.size);
+/* Most bodies are of a few words: a copy of no known size is a call. */
+static inline void ptl_small_copy(uint8_t *to, const uint8_t *from, size_t size)
+{
+    if (size >= 16 && size <= 32) {
+        uint64_t words[4];
+        memcpy(words, from, 16);
+        memcpy(words + 2, from + size - 16, 16);
+        memcpy(to, words, 16);
+        memcpy(to + size - 16, words + 2, 16);
+    } else if (size >= 8 && size < 16) {
+        uint64_t words[2];
+        memcpy(words, from, 8);
+        memcpy(words + 1, from + size - 8, 8);
+        memcpy(to, words, 8);
+        memcpy(to + size - 8, words + 1, 8);
+    } else if (size != 0) {
+        memcpy(to, from, size);
     }
 }
 
-/* ... and whether a record is one. */
-static inline bool ptl_record_is_message(const struct ptl_record *record)
+/* Write one to `place`, which has ptl_small_size() of its body. */
+static inline void ptl_small_pack(void *place, uint32_t slot, uint32_t generation,
+                                  struct ptl_span body, uint32_t count)
 {
-    return record->kind == PTL_OP_MESSAGE && record->to == PTL_TO_SLOT &&
-           record->body_size != PTL_RECORD_HELD;
+    struct ptl_record *record = place;
+    uint32_t size = ptl_small_size(body.size);
+    uint32_t unused = size - (uint32_t)(PTL_RECORD_SMALL_HEAD + body.size);
+
+    record->units = (uint16_t)(size / PTL_RECORD_UNIT);
+    record->kind = PTL_OP_MESSAGE;
+    record->to = (uint8_t)(PTL_TO_SLOT | unused << 2 | PTL_RECORD_SMALL);
+    record->slot = slot | count << PTL_RECORD_SLOT_BITS;
+    record->generation = generation;
+    ptl_small_copy((uint8_t *)place + PTL_RECORD_SMALL_HEAD, body.bytes, body.size);
 }
+
+/* Whether a record is one; and what it says. */
+static inline bool ptl_record_is_small(const struct ptl_record *record)
+{
+    return (record->to & PTL_RECORD_SMALL) != 0;
+}
+
+static inline uint32_t ptl_small_slot(const struct ptl_record *record)
+{
+    return record->slot & ((UINT32_C(1) << PTL_RECORD_SLOT_BITS) - 1);
+}
+
+static inline uint32_t ptl_small_count(const struct ptl_record *record)
+{
+    return record->slot >> PTL_RECORD_SLOT_BITS;
+}
+
+static inline const uint8_t *ptl_small_body(const struct ptl_record *record)
+{
+    return (const uint8_t *)record + PTL_RECORD_SMALL_HEAD;
+}
+
+static inline size_t ptl_small_body_size(const struct ptl_record *record)
+{
+    return record->units * (size_t)PTL_RECORD_UNIT - PTL_RECORD_SMALL_HEAD -
+           PTL_RECORD_UNUSED(record->to);
+}
+
+/* ---- Records --------------------------------------------------------------------------------- */
 
 /* The record is done with: lets go of the message that it holds; tells what it referred to. */
 uint64_t ptl_op_done(const void *record);

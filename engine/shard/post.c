@@ -31,21 +31,6 @@ int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op,
     return PTL_OK;
 }
 
-int ptl_shard_post_message(struct ptl_shard *from, const struct ptl_port *to, struct ptl_span body,
-                           uint32_t count)
-{
-    struct ptl_ring *ring = ptl_shard_ring(from, to->shard);
-    uint32_t size = ptl_record_message_size(body.size);
-    void *place = ptl_ring_reserve(ring, size, 0, false);
-
-    if (place == NULL) {
-        return PTL_EFULL;
-    }
-    ptl_record_pack_message(place, to->slot, to->generation, body, count);
-    ptl_ring_commit(ring, size, 0);
-    return PTL_OK;
-}
-
 /*
  * The other half stands in ptl_shard_turn(): a shard says that it sleeps before it looks for the
  * last time, and here it has been sent to before the flag is read, all in one order.  So either it
@@ -73,9 +58,8 @@ uint64_t ptl_shard_publish(struct ptl_shard *shard)
 {
     for (unsigned i = 0; i < shard->node->shard_count; i++) {
         struct ptl_ring *ring = ptl_shard_ring(shard, i);
-        ptl_ring_publish(ring);
-        /* Parts of it may have been published during the turn: what counts is that it sleeps. */
-        if (i != shard->index && !ptl_ring_drained(ring)) {
+        /* It may have been read already, as far as it was shown during the turn. */
+        if (ptl_ring_publish(ring) && i != shard->index && !ptl_ring_drained(ring)) {
             ptl_shard_wake(&shard->node->shards[i], shard);
         }
     }

@@ -18,10 +18,6 @@ struct ptl_shard;
 PTL_MUST_CHECK int ptl_shard_post(struct ptl_shard *from, unsigned to, const struct ptl_op *op,
                                   bool control);
 
-/* The same for a small message to a port of this node known by its slot. */
-PTL_MUST_CHECK int ptl_shard_post_message(struct ptl_shard *from, const struct ptl_port *to,
-                                          struct ptl_span body, uint32_t count);
-
 /*
  * Hand a parcel to a shard from any thread.  Owns: the parcel is the shard's.
  */

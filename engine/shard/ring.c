@@ -2,15 +2,16 @@
 
 #include "engine/shard/plant.h"
 
-/* Publish within a turn too, so that the consumer works alongside; the wake-up stays at its end. */
-#define PUBLISH_EVERY 8192
-
-/* Stands where a record would not fit before the end of the ring: skip to the beginning. */
-#define SKIP UINT32_C(0x80000000)
-
 #ifdef PTL_SIMULATED
 void (*ptl_ring_preempt)(void);
 #endif
+
+/* A quarter is kept for control records: what tells of an end gets through whatever is sent. */
+static void saw_head(struct ptl_ring *ring, uint64_t head)
+{
+    ring->producer.head_seen = head;
+    ring->producer.room = head + ring->capacity - ring->capacity / 4;
+}
 
 int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocator *allocator, uint64_t capacity)
 {
@@ -18,6 +19,7 @@ int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocator *allocator, 
     memset(ring, 0, sizeof(*ring));
     ring->allocator = allocator;
     ring->capacity = capacity;
+    saw_head(ring, 0);
     /* Not cleared: nothing is read before it was written, and pages never reached cost nothing. */
     ring->bytes = ptl_alloc_raw(allocator, capacity);
     return ring->bytes == NULL ? PTL_ENOMEM : PTL_OK;
@@ -36,17 +38,16 @@ static uint64_t footprint(const struct ptl_ring *ring, uint32_t size)
     return to_end < size ? to_end + size : size;
 }
 
-/* A quarter is kept for control records: what tells of an end gets through whatever is sent. */
 static bool fits(struct ptl_ring *ring, uint64_t need, bool control)
 {
-    uint64_t limit = control ? ring->capacity : ring->capacity - ring->capacity / 4;
+    uint64_t reserve = control ? ring->capacity / 4 : 0;
 
-    if (ring->producer.written + need - ring->producer.head_seen <= limit) {
+    if (ring->producer.written + need <= ring->producer.room + reserve) {
         return true;
     }
     /* Touch the consumer's cache line only when the head we remember is too old to help. */
-    ring->producer.head_seen = atomic_load_explicit(&ring->consumer.head, memory_order_acquire);
-    return ring->producer.written + need - ring->producer.head_seen <= limit;
+    saw_head(ring, atomic_load_explicit(&ring->consumer.head, memory_order_acquire));
+    return ring->producer.written + need <= ring->producer.room + reserve;
 }
 
 /*
@@ -70,7 +71,7 @@ bool ptl_ring_has_room(struct ptl_ring *ring, uint32_t size, uint64_t held)
 bool ptl_ring_ample(struct ptl_ring *ring)
 {
     /* Asked after ptl_ring_wait_for_room(): in one order with it, on both sides. */
-    ring->producer.head_seen = atomic_load(&ring->consumer.head);
+    saw_head(ring, atomic_load(&ring->consumer.head));
     uint64_t held = ring->producer.held - atomic_load(&ring->consumer.held);
     return ring->producer.written - ring->producer.head_seen <= ring->capacity / 2 &&
            held <= PTL_RING_HELD_MAX / 2;
@@ -87,35 +88,12 @@ void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool
     uint64_t at = ring->producer.written & (ring->capacity - 1);
     if (need != size) {
         /* Records lie in one piece. The skip is published together with what follows it. */
-        uint32_t skip = (uint32_t)(need - size) | SKIP;
+        uint16_t skip = (uint16_t)((need - size) / PTL_RING_UNIT) | PTL_RING_SKIP;
         memcpy(ring->bytes + at, &skip, sizeof(skip));
         ring->producer.written += need - size;
         at = 0;
     }
-    memcpy(ring->bytes + at, &size, sizeof(size));
-#ifdef PTL_PLANT_EARLY_PUBLISH
-    atomic_store_explicit(&ring->producer.tail, ring->producer.written + size,
-                          memory_order_release);
-#endif
-#ifdef PTL_SIMULATED
-    if (ptl_ring_preempt != NULL) {
-        ptl_ring_preempt();
-    }
-#endif
-    return ring->bytes + at;
-}
-
-/*
- * Reserved and not committed is as if it had not been: the next record is written over it, but for
- * a skip, which stays.
- */
-void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held)
-{
-    ring->producer.written += size;
-    ring->producer.held += held;
-    if (ring->producer.written - ring->producer.published >= PUBLISH_EVERY) {
-        ptl_ring_publish(ring);
-    }
+    return ptl_ring_begin(ring, at, size);
 }
 
 bool ptl_ring_publish(struct ptl_ring *ring)
@@ -125,11 +103,12 @@ bool ptl_ring_publish(struct ptl_ring *ring)
     }
     /* The consumer never gives back what it has not been shown; and nothing that it has not given
      * back is overwritten: fits() has seen to it. */
-    ptl_assert(ring->producer.head_seen <= ring->producer.published &&
+    ptl_assert(ring->producer.head_seen <= ring->producer.shown &&
                ring->producer.written - ring->producer.head_seen <= ring->capacity);
-    ring->producer.published = ring->producer.written;
-    /* One store publishes the whole batch; it pairs with the acquire in ptl_ring_tail(), and its
-     * total order with the consumer's "I sleep" decides who must notice the other. */
+    ring->producer.shown = ring->producer.published = ring->producer.written;
+    /* One store publishes the whole batch, also what has been shown before: it pairs with the
+     * acquire in ptl_ring_tail(), and its total order with the consumer's "I sleep" decides who
+     * must notice the other. */
     atomic_store_explicit(&ring->producer.tail, ring->producer.written, memory_order_seq_cst);
     return true;
 }
@@ -147,21 +126,6 @@ uint64_t ptl_ring_tail(const struct ptl_ring *ring)
 bool ptl_ring_empty(const struct ptl_ring *ring)
 {
     return ptl_ring_tail(ring) == ring->consumer.taken;
-}
-
-void *ptl_ring_take(struct ptl_ring *ring, uint64_t tail)
-{
-    while (ring->consumer.taken != tail) {
-        ptl_assert(ring->consumer.taken < tail);
-        uint8_t *record = ring->bytes + (ring->consumer.taken & (ring->capacity - 1));
-        uint32_t size;
-        memcpy(&size, record, sizeof(size));
-        ring->consumer.taken += size & ~SKIP;
-        if ((size & SKIP) == 0) {
-            return record;
-        }
-    }
-    return NULL;
 }
 
 void ptl_ring_returned(struct ptl_ring *ring, uint64_t held)

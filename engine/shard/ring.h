@@ -26,18 +26,30 @@
 #define PTL_RING_HELD_MAX ((uint64_t)4 << 20)
 #define PTL_RING_HELD_CONTROL_MAX (PTL_RING_HELD_MAX / 4 * 5)
 
+/* Show what was written within a turn too, so that the consumer works alongside. */
+#define PTL_RING_SHOW_EVERY 8192
+
+/*
+ * The first word of a record is the ring's: its size in units of 8 bytes; or, where a record would
+ * not fit before the end of the ring, how much is skipped to its beginning.
+ */
+#define PTL_RING_UNIT 8
+#define PTL_RING_SKIP UINT16_C(0x8000)
+
 /*
  * Fields stand with the shard that writes them; what the other side reads has cache lines of its
  * own, apart from what only the writer uses record by record.  Positions only grow, so
- * `tail - head` is the length.  Only engine/shard/ring.c touches the fields.
+ * `tail - head` is the length.  Only engine/shard/ring.c and the functions below touch the fields.
  */
 struct ptl_ring {
     struct {
-        alignas(PTL_CACHE_LINE) _Atomic uint64_t tail; /* published: may be read up to here */
-        alignas(PTL_CACHE_LINE) uint64_t written;      /* committed; tail follows at publish */
-        uint64_t published;                            /* what we wrote to tail last */
-        uint64_t head_seen;                            /* may lag consumer.head, never leads */
-        uint64_t held;                                 /* referred bytes ever sent */
+        alignas(PTL_CACHE_LINE) _Atomic uint64_t tail; /* shown: may be read up to here */
+        alignas(PTL_CACHE_LINE) uint64_t written;      /* committed; tail follows */
+        uint64_t room;      /* messages fit up to here, as head_seen says */
+        uint64_t shown;     /* what we wrote to tail last */
+        uint64_t published; /* the same, at the end of a turn */
+        uint64_t head_seen; /* may lag consumer.head, never leads */
+        uint64_t held;      /* referred bytes ever sent */
     } producer;
     struct {
         alignas(PTL_CACHE_LINE) _Atomic uint64_t head; /* all before it may be overwritten */
@@ -58,12 +70,14 @@ PTL_MUST_CHECK int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocat
                                  uint64_t capacity);
 void ptl_ring_drop(struct ptl_ring *ring);
 
-/* The largest record that a ring of this capacity takes, in bytes. */
-#define PTL_RING_RECORD_MAX(capacity) ((capacity) / 8)
+/* The largest record that a ring of this capacity takes, in bytes: its word can say no more. */
+#define PTL_RING_WORD_MAX ((PTL_RING_SKIP - UINT32_C(1)) * PTL_RING_UNIT)
+#define PTL_RING_RECORD_MAX(capacity)                                                              \
+    ((capacity) / 8 < PTL_RING_WORD_MAX ? (capacity) / 8 : PTL_RING_WORD_MAX)
 
 /*
  * A place for a record of `size` bytes (a multiple of 8), or NULL when there is no room.  `control`
- * may use the reserve; `held` counts referred bytes, which have one as well.  The first four bytes
+ * may use the reserve; `held` counts referred bytes, which have one as well.  The first two bytes
  * of the record are the ring's: it writes the size there.  Thread: the producer.
  */
 void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool control);
@@ -73,8 +87,58 @@ void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool
 extern void (*ptl_ring_preempt)(void);
 #endif
 
-/* The record that was reserved last is complete.  It becomes visible with ptl_ring_publish(). */
-void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held);
+/* Begin the record at this place in the ring. */
+static inline void *ptl_ring_begin(struct ptl_ring *ring, uint64_t at, uint32_t size)
+{
+    uint16_t word = (uint16_t)(size / PTL_RING_UNIT);
+
+    memcpy(ring->bytes + at, &word, sizeof(word));
+#ifdef PTL_PLANT_EARLY_PUBLISH
+    atomic_store_explicit(&ring->producer.tail, ring->producer.written + size,
+                          memory_order_release);
+#endif
+#ifdef PTL_SIMULATED
+    if (ptl_ring_preempt != NULL) {
+        ptl_ring_preempt();
+    }
+#endif
+    return ring->bytes + at;
+}
+
+/* The same as ptl_ring_reserve() for a message that refers to nothing: nearly always at once. */
+static inline void *ptl_ring_reserve_message(struct ptl_ring *ring, uint32_t size)
+{
+    uint64_t at = ring->producer.written & (ring->capacity - 1);
+
+    if (ring->producer.written + size > ring->producer.room || at + size > ring->capacity) {
+        return ptl_ring_reserve(ring, size, 0, false);
+    }
+    return ptl_ring_begin(ring, at, size);
+}
+
+/*
+ * Show the consumer all that was committed, if it looks: whether it sleeps is not asked before
+ * ptl_ring_publish().
+ */
+static inline void ptl_ring_show(struct ptl_ring *ring)
+{
+    ring->producer.shown = ring->producer.written;
+    atomic_store_explicit(&ring->producer.tail, ring->producer.written, memory_order_release);
+}
+
+/*
+ * The record that was reserved last is complete.  It becomes visible with ptl_ring_publish(), or
+ * before.  Reserved and not committed is as if it had not been: the next record is written over it,
+ * but for a skip, which stays.
+ */
+static inline void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held)
+{
+    ring->producer.written += size;
+    ring->producer.held += held;
+    if (ring->producer.written - ring->producer.shown >= PTL_RING_SHOW_EVERY) {
+        ptl_ring_show(ring);
+    }
+}
 
 /* Whether ptl_ring_reserve() for a message of this size would find room.  Thread: the producer. */
 bool ptl_ring_has_room(struct ptl_ring *ring, uint32_t size, uint64_t held);
@@ -94,7 +158,10 @@ static inline bool ptl_ring_drained(const struct ptl_ring *ring)
     return atomic_load(&ring->consumer.head) == ring->producer.written;
 }
 
-/* Show the consumer all that was committed.  Returns whether anything was new. */
+/*
+ * At the end of a turn: show the consumer all that was committed, in one order with its "I sleep".
+ * Returns whether anything was new since the last time; then it may have to be woken.
+ */
 bool ptl_ring_publish(struct ptl_ring *ring);
 
 /* Ask the consumer to tell when it has made room (ptl_ring_release() then returns true). */
@@ -107,7 +174,20 @@ uint64_t ptl_ring_tail(const struct ptl_ring *ring);
 bool ptl_ring_empty(const struct ptl_ring *ring);
 
 /* The next record before `tail`, or NULL.  It may be read until ptl_ring_release(). */
-void *ptl_ring_take(struct ptl_ring *ring, uint64_t tail);
+static inline void *ptl_ring_take(struct ptl_ring *ring, uint64_t tail)
+{
+    while (ring->consumer.taken != tail) {
+        ptl_assert(ring->consumer.taken < tail);
+        uint8_t *record = ring->bytes + (ring->consumer.taken & (ring->capacity - 1));
+        uint16_t word;
+        memcpy(&word, record, sizeof(word));
+        ring->consumer.taken += (uint64_t)(word & (PTL_RING_SKIP - 1)) * PTL_RING_UNIT;
+        if ((word & PTL_RING_SKIP) == 0) {
+            return record;
+        }
+    }
+    return NULL;
+}
 
 /* How far it has been read; the tail's position when all has been taken. */
 static inline uint64_t ptl_ring_taken(const struct ptl_ring *ring)

@@ -22,6 +22,9 @@
 #include "engine/shard/untold.h"
 #include "io/loop.h"
 
+/* A callback that runs for longer keeps others waiting, and the log says so. */
+#define PTL_CALLBACK_SLOW_NS UINT64_C(100000000)
+
 struct ptl_node;
 struct ptl_shard_directory;
 struct ptl_shard_links;
@@ -31,6 +34,7 @@ struct ptl_tower;
 struct ptl_shard {
     struct ptl_node *node;
     unsigned index;
+    struct ptl_ring *rings;        /* from us, by the shard that each leads to */
     const struct ptl_tower *tower; /* what the rooms above have handed us */
     unsigned parts_made;           /* the first so many of its parts are there */
     const struct ptl_allocator *allocator;
@@ -46,7 +50,7 @@ struct ptl_shard {
 
     uint64_t now;       /* ns, read once a turn */
     uint64_t polled_at; /* ns: all that had come by then has been read */
-    uint64_t coarse;    /* ns, read after each handler */
+    uint64_t coarse;    /* ns, read after the callbacks of one port */
     uint64_t due;       /* ns: when the next turn is due, apart from timers; 0: at once */
     uint64_t tails[PTL_SHARDS_MAX]; /* how far the rings to us reached when this turn looked */
     bool waited;                    /* the loop has waited since the time was read */

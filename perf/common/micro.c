@@ -30,8 +30,8 @@ static void must_start(int err)
 /* ---- The ring ------------------------------------------------------------------------------ */
 
 struct record {
-    uint32_t size; /* the ring's */
-    uint32_t unused;
+    uint16_t size; /* the ring's */
+    uint16_t unused[3];
     uint64_t number;
     uint64_t words[2];
 };

@@ -203,23 +203,41 @@ static void op_counts_what_it_hands_over(void **state)
     assert_true(ptl_op_bytes(17) == 17);
 }
 
-static void small_message_for_a_slot_is_its_head_and_its_values(void **state)
+static void small_message_for_a_slot_is_twelve_bytes_and_its_values(void **state)
 {
     struct world *world = *state;
     struct ptl_op seen;
 
-    for (uint32_t size = 0; size < 64; size++) {
-        assert_int_equal(ptl_record_message_size(size), 24 + (size + 7) / 8 * 8);
-        ptl_record_pack_message(world->record, 77, UINT32_MAX, ptl_span(world->bytes, size), 5);
-        assert_true(ptl_record_is_message((const void *)world->record));
+    for (uint32_t size = 0; size <= PTL_OP_INLINE_MAX; size++) {
+        uint32_t count = size * 7 % (PTL_SMALL_COUNT_MAX + 1);
+        assert_true(ptl_is_small(size, count));
+        assert_int_equal(ptl_small_size(size), (12 + size + 7) / 8 * 8);
+        memset(world->record, 0xa5, sizeof(world->record));
+        ptl_small_pack(world->record, 0xfffffe - size, UINT32_MAX, ptl_span(world->bytes, size),
+                       count);
+        assert_int_equal(*((const uint8_t *)world->record + ptl_small_size(size)), 0xa5);
+        assert_true(ptl_record_is_small((const void *)world->record));
+        memset(&seen, 0xa5, sizeof(seen));
         ptl_op_unpack(world->record, &seen);
         assert_int_equal(seen.kind, PTL_OP_MESSAGE);
-        assert_int_equal(seen.slot, 77);
+        assert_int_equal(seen.to, PTL_TO_SLOT);
+        assert_int_equal(seen.slot, 0xfffffe - size);
         assert_int_equal(seen.generation, UINT32_MAX);
-        assert_int_equal(seen.count, 5);
+        assert_int_equal(seen.count, count);
+        assert_int_equal(seen.told, 0);
+        assert_int_equal(seen.node.size + seen.name.size, 0);
+        assert_null(seen.whole);
         assert_span(seen.body, ptl_span(world->bytes, size));
-        assert_int_equal(ptl_op_size(&seen), ptl_record_message_size(size));
+        assert_int_equal(ptl_op_done(world->record), 0);
     }
+    assert_false(ptl_is_small(PTL_OP_INLINE_MAX + 1, 1));
+    assert_false(ptl_is_small(1000, PTL_SMALL_COUNT_MAX + 1));
+}
+
+static void small_message_of_one_value_of_16_bytes_is_as_long_as_the_yardsticks(void **state)
+{
+    (void)state;
+    assert_int_equal(ptl_small_size(1 + 16), 32); /* perf/bare_ring.c */
 }
 
 static void op_with_the_longest_names_and_body_fits_a_record(void **state)
@@ -329,7 +347,8 @@ int main(int argc, char **argv)
         TEST(op_of_each_kind_says_the_same_after_its_record),
         TEST(op_of_each_kind_has_the_least_record),
         TEST(op_counts_what_it_hands_over),
-        TEST(small_message_for_a_slot_is_its_head_and_its_values),
+        TEST(small_message_for_a_slot_is_twelve_bytes_and_its_values),
+        TEST(small_message_of_one_value_of_16_bytes_is_as_long_as_the_yardsticks),
         TEST(op_with_the_longest_names_and_body_fits_a_record),
         TEST(op_with_a_large_body_holds_the_message),
         TEST(op_with_a_large_body_of_nobodys_makes_a_message),

@@ -44,7 +44,7 @@ static int tear_down(void **state)
     return out_bytes == 0 ? 0 : -1;
 }
 
-/* A record: the ring's own word, then a number as often as it fits. */
+/* A record: the ring's own word in the first four bytes, then a number as often as it fits. */
 static void fill(void *place, uint32_t size, uint32_t number)
 {
     uint32_t *words = place;
@@ -57,13 +57,15 @@ static void fill(void *place, uint32_t size, uint32_t number)
 static bool holds(const void *place, uint32_t size, uint32_t number)
 {
     const uint32_t *words = place;
+    uint16_t word;
 
     for (uint32_t i = 1; i < size / 4; i++) {
         if (words[i] != number + i) {
             return false;
         }
     }
-    return words[0] == size;
+    memcpy(&word, place, sizeof(word));
+    return word * (uint32_t)PTL_RING_UNIT == size;
 }
 
 static bool push(struct ptl_ring *ring, uint32_t size, uint32_t number, bool control)

@@ -1,0 +1,26 @@
+/*
+ * engine/shard/post_small.h - the short way of what nearly all operations are: a small message
+ * (op.h) to a port of this node known by its slot.  It is written where it will be read, and
+ * nothing else is done for it.
+ */
+#pragma once
+
+#include "engine/shard/node.h"
+#include "engine/shard/op.h"
+
+/* As ptl_shard_post(), for such a message.  Errors: PTL_EFULL. */
+PTL_MUST_CHECK static inline int ptl_shard_post_small(struct ptl_shard *from,
+                                                      const struct ptl_port *to,
+                                                      struct ptl_span body, uint32_t count)
+{
+    struct ptl_ring *ring = ptl_shard_ring(from, to->shard);
+    uint32_t size = ptl_small_size(body.size);
+    void *place = ptl_ring_reserve_message(ring, size);
+
+    if (place == NULL) {
+        return PTL_EFULL;
+    }
+    ptl_small_pack(place, to->slot, to->generation, body, count);
+    ptl_ring_commit(ring, size, 0);
+    return PTL_OK;
+}

@@ -1,0 +1,377 @@
+/*
+ * What a message costs, counted and not timed: requests for memory, locks, entries into the kernel.
+ *
+ *   source --512 messages--> sink      ... up to 2,048 under way
+ *          <--one answer-----
+ *
+ * Each way is warmed up first: what grows has grown by then.  The counters stand between the code
+ * and what it calls (the linker's --wrap), the allocator is the witness's: nothing else in engine/
+ * may ask for memory, tools/lint sees to that.
+ */
+#include "tests/common/witness.h"
+
+#include <liburing.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#ifdef PTL_QUICK
+#define BURSTS UINT64_C(100)
+#define TRIPS UINT64_C(500)
+#else
+#define BURSTS UINT64_C(2000)
+#define TRIPS UINT64_C(5000)
+#endif
+#define BURST UINT64_C(512)
+#define WARM_UP (40 * BURST)
+#define MESSAGES (BURSTS * BURST) /* a million */
+#define UNDER_WAY (4 * BURST)
+
+/* What nodes do by the clock (heartbeats, a look at the interfaces), however long a test takes. */
+#define CHORES 100
+
+/* ---- Counting ------------------------------------------------------------------------------ */
+
+/* A shard's thread is a side from its first message on; all other threads are the third. */
+enum { NEAR, FAR, NOBODY, SIDES };
+
+static _Thread_local unsigned side = NOBODY;
+static _Atomic uint64_t entries[SIDES]; /* into the kernel */
+static _Atomic uint64_t locks[SIDES];
+
+static void count(_Atomic uint64_t counters[])
+{
+    atomic_fetch_add_explicit(&counters[side], 1, memory_order_relaxed);
+}
+
+static void count_anew(void)
+{
+    for (unsigned i = 0; i < SIDES; i++) {
+        atomic_store(&entries[i], 0);
+        atomic_store(&locks[i], 0);
+    }
+    witness_fail_memory(0, false);
+}
+
+int __real_io_uring_enter2(unsigned fd, unsigned submit, unsigned complete, unsigned flags,
+                           void *argument, size_t size);
+int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned complete, unsigned flags,
+                           void *argument, size_t size);
+int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned complete, unsigned flags,
+                           void *argument, size_t size)
+{
+    count(entries);
+    return __real_io_uring_enter2(fd, submit, complete, flags, argument, size);
+}
+
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+    count(entries);
+    return __real_io_uring_submit(ring);
+}
+
+int __real_io_uring_submit_and_get_events(struct io_uring *ring);
+int __wrap_io_uring_submit_and_get_events(struct io_uring *ring);
+int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
+{
+    count(entries);
+    return __real_io_uring_submit_and_get_events(ring);
+}
+
+ssize_t __real_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+{
+    count(entries);
+    return __real_write(fd, bytes, size);
+}
+
+int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    count(locks);
+    return __real_pthread_mutex_lock(mutex);
+}
+
+static void assert_at_most(const char *what, uint64_t counted, uint64_t most)
+{
+    if (counted > most) {
+        fail_msg("%s: %llu, more than %llu", what, (unsigned long long)counted,
+                 (unsigned long long)most);
+    }
+}
+
+static void assert_requests(uint64_t most)
+{
+    assert_at_most("requests for memory", witness_memory_requests(), most + CHORES);
+}
+
+static void assert_no_locks(void)
+{
+    assert_at_most("locks of the near side", atomic_load(&locks[NEAR]), CHORES);
+    assert_at_most("locks of the far side", atomic_load(&locks[FAR]), CHORES);
+}
+
+static void assert_entries(uint64_t most)
+{
+    assert_at_most("entries into the kernel of the near side", atomic_load(&entries[NEAR]),
+                   most + CHORES);
+    assert_at_most("entries into the kernel of the far side", atomic_load(&entries[FAR]),
+                   most + CHORES);
+}
+
+/* ---- A stream ------------------------------------------------------------------------------- */
+
+struct stream {
+    struct ptl_node *near, *far;
+    struct ptl_port source, sink;           /* where they are */
+    struct ptl_port source_seen, sink_seen; /* as the other one sees them */
+    struct ptl_msg *message, *answer;
+    unsigned sink_side;
+    bool keeps; /* the sink makes each message one of its own */
+    uint64_t sent;
+    _Atomic uint64_t come, answered, goal;
+};
+
+/* The source: an answer, or the word to begin. */
+static int send_on(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct stream *stream = data;
+    uint64_t goal = atomic_load(&stream->goal);
+
+    side = NEAR;
+    atomic_fetch_add(&stream->answered, ptl_msg_count(msg) == 2 ? BURST : 0);
+    while (stream->sent < goal && stream->sent - atomic_load(&stream->answered) < UNDER_WAY) {
+        int err = ptl_send(node, &stream->sink_seen, stream->message);
+        if (err < 0) {
+            return err;
+        }
+        stream->sent++;
+    }
+    return 0;
+}
+
+static int take_and_answer(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct stream *stream = data;
+
+    side = stream->sink_side;
+    if (stream->keeps) {
+        ptl_msg_free(ptl_msg_keep(msg));
+    }
+    bool last = (atomic_load(&stream->come) + 1) % BURST == 0;
+    int err = last ? ptl_send(node, &stream->source_seen, stream->answer) : 0;
+    atomic_fetch_add(&stream->come, 1);
+    return err;
+}
+
+/* Where the ports are is the caller's; each sees the other as its own node does. */
+static void join(struct stream *stream)
+{
+    stream->source_seen = witness_parse(stream->far, ptl_port_id(&stream->source));
+    stream->sink_seen = witness_parse(stream->near, ptl_port_id(&stream->sink));
+    assert_int_equal(ptl_msg_make(stream->near, &stream->message, "y", "0123456789abcdef", 16), 0);
+    assert_int_equal(ptl_msg_make(stream->far, &stream->answer, "ii", 1, 2), 0);
+}
+
+static void part(struct stream *stream)
+{
+    ptl_msg_free(stream->message);
+    ptl_msg_free(stream->answer);
+}
+
+static void run(struct stream *stream, uint64_t messages)
+{
+    uint64_t goal = atomic_fetch_add(&stream->goal, messages) + messages;
+
+    tell(stream->near, &stream->source, "i", 0);
+    witness_reach(&stream->come, goal);
+    witness_reach(&stream->answered, goal);
+}
+
+static void run_counted(struct stream *stream)
+{
+    run(stream, WARM_UP);
+    count_anew();
+    run(stream, MESSAGES);
+}
+
+/* ---- Nodes ---------------------------------------------------------------------------------- */
+
+static struct ptl_node *make_node(unsigned shards)
+{
+    struct ptl_node_options options = witness_options("rain");
+
+    options.shards = shards;
+    return witness_start(&options);
+}
+
+/* Both on one shard, or each on its own; `name` NULL: the sink has no chosen one. */
+static void make_here(struct stream *stream, unsigned shards, const char *name)
+{
+    stream->near = stream->far = make_node(shards);
+    stream->sink_side = shards == 1 ? NEAR : FAR;
+    stream->sink = name != NULL ? witness_port(stream->far, name, take_and_answer, stream)
+                                : witness_port_on(stream->far, 0, take_and_answer, stream);
+    stream->source = witness_port_on(stream->near, stream->sink.shard + 1u, send_on, stream);
+    join(stream);
+}
+
+/* On two nodes that are linked. */
+static void make_linked(struct stream *stream, const char *framings, const char *name)
+{
+    struct ptl_node_options near = witness_options("near"), far = witness_options("far");
+    const char *binds[] = {"127.0.0.1:0", NULL};
+
+    near.shards = far.shards = 1;
+    near.binds = far.binds = binds;
+    near.framings = far.framings = framings;
+    stream->near = witness_start(&near);
+    stream->far = witness_start(&far);
+    stream->sink_side = FAR;
+    assert_int_equal(ptl_node_known(stream->near, "far", ptl_node_address(stream->far, 0)), 0);
+    stream->sink = witness_port(stream->far, name, take_and_answer, stream);
+    stream->source = witness_port(stream->near, NULL, send_on, stream);
+    join(stream);
+}
+
+/* ---- What is paid for a message ------------------------------------------------------------- */
+
+static void messages_of_one_shard_cost_nothing_but_their_handlers(void **state)
+{
+    static const char *const names[] = {NULL, "sink"};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct stream stream = {.near = NULL};
+        make_here(&stream, 1, names[i]);
+        run_counted(&stream);
+        assert_requests(0);
+        assert_no_locks();
+        assert_entries(MESSAGES / 1000);
+        witness_stop(stream.near, 1000);
+        part(&stream);
+    }
+}
+
+/* Each burst may find the other shard asleep: then it is woken once. */
+static void messages_between_shards_cost_one_wake_up_a_burst_at_most(void **state)
+{
+    static const char *const names[] = {NULL, "sink"};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct stream stream = {.near = NULL};
+        make_here(&stream, 2, names[i]);
+        run_counted(&stream);
+        assert_requests(0);
+        assert_no_locks();
+        assert_entries(2 * BURSTS);
+        witness_stop(stream.near, 1000);
+        part(&stream);
+    }
+}
+
+static void messages_over_a_link_cost_five_entries_a_thousand_at_most(void **state)
+{
+    static const char *const names[] = {NULL, "sink"};
+    static const char *const framings[] = {"portolan", "cbor"};
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct stream stream = {.near = NULL};
+        make_linked(&stream, framings[i / 2], names[i % 2]);
+        run_counted(&stream);
+        /* In CBOR each receive may end within a packet, for which the decoder asks for some. */
+        assert_requests(i / 2 == 0 ? 0 : MESSAGES / 100);
+        assert_no_locks();
+        assert_entries(5 * MESSAGES / 1000);
+        witness_stop(stream.near, 1000);
+        witness_stop(stream.far, 1000);
+        part(&stream);
+    }
+}
+
+/* The counters see what there is to see: here the sink asks for memory once a message. */
+static void memory_that_a_message_costs_is_counted(void **state)
+{
+    struct stream stream = {.keeps = true};
+
+    (void)state;
+    make_here(&stream, 1, NULL);
+    run_counted(&stream);
+    assert_true(witness_memory_requests() >= MESSAGES);
+    witness_stop(stream.near, 1000);
+    part(&stream);
+}
+
+/* ---- There and back ------------------------------------------------------------------------- */
+
+static int serve(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct stream *stream = data;
+
+    (void)msg;
+    side = NEAR;
+    if (stream->sent == atomic_load(&stream->goal)) {
+        atomic_store(&stream->answered, stream->sent);
+        return 0;
+    }
+    stream->sent++;
+    return ptl_send(node, &stream->sink_seen, stream->message);
+}
+
+static int return_it(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct stream *stream = data;
+
+    (void)msg;
+    side = FAR;
+    return ptl_send(node, &stream->source_seen, stream->message);
+}
+
+static void play(struct stream *stream, uint64_t trips)
+{
+    uint64_t goal = atomic_fetch_add(&stream->goal, trips) + trips;
+
+    tell(stream->near, &stream->source, "i", 0);
+    witness_reach(&stream->answered, goal);
+}
+
+/*
+ * One entry sends and waits, but what is sent at once ends the wait, and so there is a second one.
+ */
+static void round_trip_costs_two_entries_a_side(void **state)
+{
+    struct stream stream = {.near = NULL};
+
+    (void)state;
+    make_linked(&stream, "portolan", NULL);
+    assert_int_equal(ptl_port_on(stream.near, &stream.source, NULL, serve, &stream), 0);
+    assert_int_equal(ptl_port_on(stream.far, &stream.sink, NULL, return_it, &stream), 0);
+    play(&stream, 100);
+    count_anew();
+    play(&stream, TRIPS);
+    assert_requests(0);
+    assert_no_locks();
+    assert_entries(2 * TRIPS);
+    witness_stop(stream.near, 1000);
+    witness_stop(stream.far, 1000);
+    part(&stream);
+}
+
+int main(int argc, char **argv)
+{
+    static const unsigned shards[] = {1, 0};
+    const struct CMUnitTest tests[] = {
+        WITNESSED(messages_of_one_shard_cost_nothing_but_their_handlers),
+        WITNESSED(messages_between_shards_cost_one_wake_up_a_burst_at_most),
+        WITNESSED(messages_over_a_link_cost_five_entries_a_thousand_at_most),
+        WITNESSED(memory_that_a_message_costs_is_counted),
+        WITNESSED(round_trip_costs_two_entries_a_side),
+    };
+
+    return witness_main(argc, argv, "cost", tests, sizeof(tests) / sizeof(tests[0]), shards);
+}

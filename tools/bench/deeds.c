@@ -33,17 +33,32 @@ static int set_key(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream,
     return err;
 }
 
-/* It is asked for behind what was set, so it is that, unless it was set again meanwhile. */
+/*
+ * Questions for one key are answered in order, so this one is about the oldest set: it is told what
+ * that has set, or what was set later, but never less than what was told before.
+ */
+static bool confirms(const struct ptl_bench_stream *stream, const struct ptl_bench_mark *mark)
+{
+    const struct ptl_bench_pending *oldest = ptl_bench_stream_oldest(stream);
+
+    return mark->stream == stream->index && oldest && mark->number >= oldest->number &&
+           mark->number + 1 >= stream->told && mark->number < stream->sent;
+}
+
 static void key_is_told(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
 {
     struct ptl_bench_stream *stream = data;
     struct ptl_bench_mark mark;
 
     (void)node;
-    if (err == 0 && ptl_bench_mark_read(reply, &mark) && mark.stream == stream->index) {
-        ptl_bench_flow_acknowledge(stream, mark.number);
-    } else {
-        stream->flow->counts.reordered++;
+    if (err == 0 && ptl_bench_mark_read(reply, &mark) && confirms(stream, &mark)) {
+        stream->told = mark.number + 1;
+        ptl_bench_flow_acknowledge(stream, ptl_bench_stream_oldest(stream)->number);
+        return;
+    }
+    stream->flow->counts.reordered++;
+    if (ptl_bench_stream_oldest(stream)) {
+        ptl_bench_stream_pop(stream);
     }
 }
 

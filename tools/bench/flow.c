@@ -189,7 +189,7 @@ static bool pump_open(struct ptl_bench_flow *flow)
 
     for (unsigned left = PTL_BENCH_BURST; left > 0; left--) {
         int64_t due_ns = ptl_bench_schedule_due(&flow->schedule);
-        if (due_ns > until_ns || now_ns >= flow->clock->end_ns) {
+        if (due_ns > until_ns || now_ns >= flow->clock->end_ns || !has_limit(flow)) {
             return false;
         }
         if (!send_next(flow, &flow->streams[flow->cursor], due_ns, now_ns)) {

@@ -28,6 +28,7 @@ struct ptl_bench_stream {
     uint64_t sent;    /* messages; the number of the next one */
     uint64_t flagged; /* those up to the last one that asks for an acknowledgement */
     uint64_t acked;
+    uint64_t told; /* a key: those up to the value that it was seen with last */
     uint64_t bytes_sent;
     uint64_t bytes_acked;
     struct ptl_bench_pending *pending; /* a ring; `capacity` is 0 or a power of two */

@@ -56,18 +56,24 @@ static void set_common(struct ptl_bench_load *load, struct ptl_bench_flow *flow,
     flow->random.state = load->options->random_seed * 1000003 + lane;
 }
 
+/* What may be under way in all lanes together. */
+static uint64_t limit_of(const struct ptl_bench_options *options)
+{
+    uint64_t limit = options->rate > 0 ? UINT64_MAX : options->in_flight;
+    bool asks = options->pattern->deed == PTL_BENCH_SET_ASK;
+
+    return asks && limit > PTL_BENCH_QUESTIONS_MAX ? PTL_BENCH_QUESTIONS_MAX : limit;
+}
+
 static void set_loop(struct ptl_bench_load *load, struct ptl_bench_flow *flow, unsigned lane)
 {
     const struct ptl_bench_options *options = load->options;
     uint64_t streams = ptl_bench_options_streams(options);
-    uint64_t limit = options->in_flight / load->lane_count;
 
     flow->is_open = options->rate > 0;
-    flow->limit = limit > 0 ? limit : 1;
+    flow->limit = limit_of(options) / load->lane_count;
+    flow->limit = flow->limit > 0 ? flow->limit : 1;
     flow->window = options->in_flight > streams ? (uint32_t)(options->in_flight / streams) : 1;
-    if (options->pattern->deed == PTL_BENCH_SET_ASK) {
-        flow->window = 1; /* a question about one value could be answered with the next */
-    }
     if (flow->is_open) {
         flow->schedule = (struct ptl_bench_schedule){
             .interval_ns = 1e9 / options->rate * load->lane_count,

@@ -8,6 +8,9 @@
 
 #include "tools/bench/load.h"
 
+/* Sets that wait for their confirmation: half of the questions that a shard of a node lets wait. */
+#define PTL_BENCH_QUESTIONS_MAX 2048
+
 /*
  * Make the lanes of a load whose links and targets are there.  Returns an exit code, after one line
  * on standard error if it is not PTL_EXIT_OK.

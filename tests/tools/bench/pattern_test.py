@@ -57,6 +57,13 @@ class PatternTest(BenchTest):
         self.assert_whole(self.bench(self.target(), "db-set", "--entries", "5", "--in-flight",
                                      "64", *SHORT))
 
+    def test_db_set_at_a_rate_beyond_all_reach_confirms_each_value(self):
+        node = self.target()
+        for entries in "2", "100000":
+            with self.subTest(entries=entries):
+                self.assert_whole(self.bench(node, "db-set", "--entries", entries, "--rate", "400k",
+                                             *SHORT))
+
     def test_db_watch_tells_whole(self):
         self.check("db-watch", "--entries", "200")
 

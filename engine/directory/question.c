@@ -42,9 +42,23 @@ static bool waits_for_role(struct ptl_shard *shard, const struct ptl_question *q
 }
 
 /*
+ * Of a global node that asks, because we were its master, the last word on what it has set is here
+ * and not at our own master: it tells both, each by a link of its own, and the question that we
+ * pass on comes before what it has told there.  Where others listen it does not set itself.
+ */
+static bool tells_master_itself(struct ptl_shard *shard, const struct ptl_question *q)
+{
+    const struct ptl_peer *peer =
+        !ptl_question_is_peers(q) ? NULL : ptl_peer_find(shard, ptl_port_node(&q->to));
+
+    return q->what != PTL_ASK_FIND && peer != NULL && peer->role == PTL_PEER_GLOBAL;
+}
+
+/*
  * Whether what is here is the answer.  An ordinary node passes on what strangers ask, too, and so
- * does one that has just become global, until it has had time to get what the others have.  What
- * its last master has said must be gone by then: it would hide what was set here since.
+ * does one that has just become global, until it has had time to get what the others have; but not
+ * what another global node asks.  What its last master has said must be gone by then: it would hide
+ * what was set here since.
  */
 static bool has_whole_database(struct ptl_shard *shard, const struct ptl_question *q)
 {
@@ -53,11 +67,12 @@ static bool has_whole_database(struct ptl_shard *shard, const struct ptl_questio
     if (q->what == PTL_ASK_FIND && knows_address(shard, q)) {
         return true;
     }
+    if (ptl_directory_is_global(directory) &&
+        (!ptl_directory_has_master(directory) || tells_master_itself(shard, q))) {
+        return !ptl_interests_are_ending(shard);
+    }
     if (ptl_directory_has_master(directory)) {
         return ptl_question_is_peers(q) && ptl_port_equal(&q->to, &directory->master);
-    }
-    if (ptl_directory_is_global(directory)) {
-        return !ptl_interests_are_ending(shard);
     }
     return ptl_question_is_peers(q) && !waits_for_role(shard, q) &&
            !atomic_load(&shard->node->directory->attaching);

@@ -5,9 +5,10 @@
  *   a peer's g_db_keys ------^      '--no master's copy--> g_db_keys --> master --g_reply--.
  *                                        reply port <--------------------------------------'
  *
- * A global node answers from its store.  On an ordinary node the questions of its own programs wait
- * for a master, and go to the next one when that is lost; what peers ask is answered from what
- * there is, or as soon as we are global if they have attached to us.
+ * A global node answers from its store; for a while after it has become one, only what other
+ * global nodes ask.  On an ordinary node the questions of its own programs wait for a master, and
+ * go to the next one when that is lost; what peers ask is answered from what there is, or as soon
+ * as we are global if they have attached to us.
  * How many and how much: engine/directory/answer_bounds.h.
  * Thread: the shard's.  Spec: AEMP protocol 5.
  */

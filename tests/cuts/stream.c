@@ -449,8 +449,10 @@ void cuts_streams_show(struct cuts_stage *stage)
 {
     for (unsigned i = 0; i < stage->stream_count; i++) {
         struct cuts_stream *stream = &stage->streams[i];
+        pthread_mutex_lock(&stream->lock);
         fprintf(stderr, "  stream %u: run %lld, sent %lld, round %lld,%s watching%s\n", i,
                 (long long)stream->run, (long long)stream->sent, (long long)stream->round,
                 stream->watching ? "" : " not", stream->lost ? ", lost" : "");
+        pthread_mutex_unlock(&stream->lock);
     }
 }

@@ -180,8 +180,11 @@ typedef const char *answer_fn(struct question *question);
 
 static const char *answer_hello(struct question *question)
 {
-    (void)ptl_put_format(&question->answer, "tuu", "hello", PTL_BENCH_VERSION,
-                         ptl_node_shards(question->node));
+    struct ptl_value value;
+    bool had_bytes = ptl_next(&question->cursor, &value) == 0 && value.type == PTL_BYTES;
+
+    (void)ptl_put_format(&question->answer, "tuuyb", "hello", PTL_BENCH_VERSION,
+                         ptl_node_shards(question->node), PTL_BENCH_BYTE, (size_t)1, had_bytes);
     return NULL;
 }
 

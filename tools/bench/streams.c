@@ -9,11 +9,16 @@
 
 /* ---- Lanes ---------------------------------------------------------------------------------- */
 
-static bool is_plain(const struct ptl_bench_options *options)
+/* Whether anybody speaks JSON: each end says by itself what it sends. */
+static bool is_plain(const struct ptl_bench_load *load)
 {
-    const char *framings = options->common.framings;
+    const char *framings = load->options->common.framings;
+    bool is_plain = framings && strncmp(framings, "json", 4) == 0;
 
-    return framings && strncmp(framings, "json", 4) == 0;
+    for (unsigned i = 0; i < load->target_count; i++) {
+        is_plain = is_plain || load->targets[i].is_plain;
+    }
+    return is_plain;
 }
 
 static const struct ptl_bench_means *means_of(const struct ptl_bench_pattern *pattern)
@@ -51,7 +56,7 @@ static void set_common(struct ptl_bench_load *load, struct ptl_bench_flow *flow,
 {
     flow->node = load->lanes[lane].node;
     flow->clock = &load->clock;
-    flow->is_plain = is_plain(load->options);
+    flow->is_plain = is_plain(load);
     flow->deeds = &load->deeds[lane];
     flow->random.state = load->options->random_seed * 1000003 + lane;
 }

@@ -74,6 +74,22 @@ static int demand(struct ptl_bench_target *target, int err, struct ptl_msg *msg,
     return code;
 }
 
+/* Whether bytes came as text, here or there; a service that says nothing of them is of old. */
+static bool is_plain(const struct ptl_msg *hello)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(hello);
+    struct ptl_value bytes;
+    struct ptl_value had_bytes;
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (ptl_skip(&cursor) < 0) {
+            return false;
+        }
+    }
+    return ptl_next(&cursor, &bytes) == 0 && ptl_next(&cursor, &had_bytes) == 0 &&
+           (bytes.type != PTL_BYTES || !had_bytes.boolean);
+}
+
 int ptl_bench_target_find(struct ptl_bench_target *target, struct ptl_node *node, const char *id,
                           unsigned timeout_ms)
 {
@@ -88,12 +104,13 @@ int ptl_bench_target_find(struct ptl_bench_target *target, struct ptl_node *node
     if (strchr(id, '#') || ptl_port_parse(node, service, (size_t)size, &target->service) < 0) {
         return ptl_complain(PTL_EXIT_USAGE, "'%s' is not a node", id);
     }
-    int err = ptl_msg_make(node, &msg, "t", "hello");
+    int err = ptl_msg_make(node, &msg, "ty", "hello", PTL_BENCH_BYTE, (size_t)1);
     int code = demand(target, err, msg, "hello", &reply);
     if (code != PTL_EXIT_OK) {
         return code;
     }
     err = ptl_msg_read(node, reply, "*uu", &version, &target->shards);
+    target->is_plain = is_plain(reply);
     ptl_msg_free(reply);
     return err == 0 && version == PTL_BENCH_VERSION
                ? PTL_EXIT_OK

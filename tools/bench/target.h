@@ -13,6 +13,7 @@ struct ptl_bench_target {
     char id[PTL_NODE_ID_MAX + 1];
     struct ptl_port service;
     uint64_t shards;
+    bool is_plain; /* one of us hears JSON of the other, which has no bytes */
     unsigned timeout_ms;
     const char *run;        /* its name, once it has begun */
     struct ptl_port anchor; /* with which all ends there */

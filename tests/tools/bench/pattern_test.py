@@ -104,6 +104,14 @@ class PatternTest(BenchTest):
         self.assert_whole(self.bench(node, "one-way", "--framing", "json", *SHORT))
         self.assert_whole(self.bench(node, "request", "--framing", "json", *SHORT))
 
+    def test_target_that_speaks_json_is_accused_of_nothing(self):
+        for framings in "json", "json,cbor":
+            node = self.target(1, "--framing", framings)
+            for pattern in "one-way", "request", "db-set":
+                with self.subTest(framings=framings, pattern=pattern):
+                    self.assert_whole(self.bench(node, pattern, *SHORT))
+            node.kill()
+
     def test_several_links_and_targets_are_loaded(self):
         node = self.target(2)
         other = self.node("--node", "snow", "--service", "bench", "--seed", node.address)

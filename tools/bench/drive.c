@@ -112,11 +112,7 @@ static bool wait_until(struct ptl_bench_load *load, struct ptl_bench_live *live,
 
 static void look(struct ptl_bench_load *load, struct ptl_bench_moment *moment)
 {
-    *moment = (struct ptl_bench_moment){
-        .at_ns = ptl_bench_now(),
-        .here_cpu_ns = ptl_bench_cpu_ns(),
-        .is_known = true,
-    };
+    *moment = (struct ptl_bench_moment){.is_known = true};
     for (unsigned i = 0; i < load->target_count; i++) {
         struct ptl_bench_there there = {.cpu_ns = 0};
         if (ptl_bench_target_counts(&load->targets[i], &there) < 0) {
@@ -128,6 +124,8 @@ static void look(struct ptl_bench_load *load, struct ptl_bench_moment *moment)
         moment->there.reordered += there.reordered;
         moment->there.strange += there.strange;
     }
+    moment->at_ns = ptl_bench_now();
+    moment->here_cpu_ns = ptl_bench_cpu_ns();
 }
 
 static void add_counts(struct ptl_bench_counts *counts, const struct ptl_bench_counts *more)

@@ -101,7 +101,7 @@ static const char meaning[] =
     "  exit                 the exit code\n"
     "  of --rate-sweep: pattern, sweep [{rate_wanted, rate, p99_ns, borne}, ...], highest (0: "
     "none),\n"
-    "  p99_ns, slo_p99_ns, exit\n"
+    "  p99_ns, slo_p99_ns, ending, exit\n"
     "\n"
     "exit codes\n"
     "  0  done\n"

@@ -3,11 +3,19 @@
 #include "tools/bench/text.h"
 
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define LOOK_NS 300000000 /* what a lane has not shown by then is not in the line */
 #define ASK_MS 300
+#define LINE_MAX_SIZE 255
+
+struct line {
+    char text[LINE_MAX_SIZE + 1];
+    size_t size;
+};
 
 /* ---- What there is to see ------------------------------------------------------------------ */
 
@@ -77,24 +85,47 @@ static int64_t ask_cpu(struct ptl_bench_load *load)
 
 /* ---- The line ------------------------------------------------------------------------------ */
 
-static void print_cpu(const char *where, int64_t before_ns, int64_t now_ns, int64_t elapsed_ns)
+/* A line longer than the terminal is wide would be in two rows, of which one is wiped. */
+static int columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1
+                                                                           : LINE_MAX_SIZE;
+}
+
+/* Add to the line what fits into it. */
+__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    int size =
+        vsnprintf(line->text + line->size, sizeof line->text - line->size, format, arguments);
+    va_end(arguments);
+    line->size += size > 0 ? (size_t)size : 0;
+    line->size = line->size < sizeof line->text ? line->size : sizeof line->text - 1;
+}
+
+static void add_cpu(struct line *line, const char *where, int64_t before_ns, int64_t now_ns,
+                    int64_t elapsed_ns)
 {
     if (before_ns >= 0 && now_ns >= 0) {
-        printf(" %s %.0f%%", where, 100.0 * (double)(now_ns - before_ns) / (double)elapsed_ns);
+        add(line, " %s %.0f%%", where, 100.0 * (double)(now_ns - before_ns) / (double)elapsed_ns);
     }
 }
 
-static void print_line(struct ptl_bench_live *live, const struct ptl_bench_counts *counts,
-                       int64_t elapsed_ns)
+static void add_counts(struct line *line, struct ptl_bench_live *live,
+                       const struct ptl_bench_counts *counts, int64_t elapsed_ns)
 {
     char p50[PTL_BENCH_TIME_TEXT], p99[PTL_BENCH_TIME_TEXT], most[PTL_BENCH_TIME_TEXT];
 
-    printf("\r\033[K%.0f/s  p50 %s  p99 %s  max %s  %llu in flight  %llu refused  cpu",
-           (double)(counts->acked - live->acked) * 1e9 / (double)elapsed_ns,
-           ptl_bench_time_text(ptl_histogram_percentile(&live->interval, 50), p50),
-           ptl_bench_time_text(ptl_histogram_percentile(&live->interval, 99), p99),
-           ptl_bench_time_text(live->interval.max_ns, most),
-           (unsigned long long)(counts->sent - counts->acked), (unsigned long long)counts->refused);
+    add(line, "%.0f/s  p50 %s  p99 %s  max %s  %llu in flight  %llu refused  cpu",
+        (double)(counts->acked - live->acked) * 1e9 / (double)elapsed_ns,
+        ptl_bench_time_text(ptl_histogram_percentile(&live->interval, 50), p50),
+        ptl_bench_time_text(ptl_histogram_percentile(&live->interval, 99), p99),
+        ptl_bench_time_text(live->interval.max_ns, most),
+        (unsigned long long)(counts->sent - counts->acked), (unsigned long long)counts->refused);
 }
 
 void ptl_bench_live_print(struct ptl_bench_live *live, struct ptl_bench_load *load)
@@ -105,9 +136,12 @@ void ptl_bench_live_print(struct ptl_bench_live *live, struct ptl_bench_load *lo
     int64_t here_ns = ptl_bench_cpu_ns();
     int64_t now_ns = ptl_bench_now();
 
-    print_line(live, &counts, now_ns - live->at_ns);
-    print_cpu("here", live->here_cpu_ns, here_ns, now_ns - live->at_ns);
-    print_cpu("there", live->there_cpu_ns, there_ns, now_ns - live->at_ns);
+    struct line line = {.size = 0};
+
+    add_counts(&line, live, &counts, now_ns - live->at_ns);
+    add_cpu(&line, "here", live->here_cpu_ns, here_ns, now_ns - live->at_ns);
+    add_cpu(&line, "there", live->there_cpu_ns, there_ns, now_ns - live->at_ns);
+    printf("\r\033[K%.*s", columns(), line.text);
     fflush(stdout);
     ptl_histogram_clear(&live->interval);
     live->acked = counts.acked;

@@ -1,6 +1,7 @@
 #include "tools/bench/options.h"
 
 #include "tools/bench/mark.h"
+#include "tools/bench/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -128,9 +129,12 @@ static int take_time(const char *option, const char *text, double least_ns, doub
             return PTL_EXIT_OK;
         }
     }
+    char least[PTL_BENCH_TIME_TEXT];
+
+    ptl_bench_time_text((int64_t)least_ns, least);
     return ptl_complain(PTL_EXIT_USAGE,
-                        "%s takes a time from %g s to %g s, say 2.5, 200ms or 1m, not '%s'", option,
-                        least_ns / 1e9, most_ns / 1e9, text);
+                        "%s takes a time from %s to %.0f s, say 2.5, 200ms or 1m, not '%s'", option,
+                        least, most_ns / 1e9, text);
 }
 
 static int take_duration(const char *option, const char *text, void *place)
@@ -391,6 +395,8 @@ static const char *contradiction(const struct ptl_bench_options *options)
                ? "--rate-sweep needs the bound that it looks for: --slo-p99 TIME"
            : options->slo_p99_ns > 0 && !options->is_sweep ? "--slo-p99 is for --rate-sweep"
            : options->is_sweep && options->hdr ? "--rate-sweep takes no --hdr: there are many loads"
+           : options->is_sweep && options->expect_p99_ns > 0
+               ? "--rate-sweep takes no --expect-p99: its bound is --slo-p99"
            : is_verify && (options->is_sweep || options->hdr || options->expect_rate > 0 ||
                            options->expect_p99_ns > 0)
                ? "to verify is to measure nothing: leave out what is for figures"

@@ -60,6 +60,10 @@ static void print_times(const char *name, const struct ptl_histogram *histogram)
 {
     char text[PTL_BENCH_TIME_TEXT];
 
+    if (histogram->count == 0) {
+        printf("%s  none was measured\n", name);
+        return;
+    }
     printf("%s", name);
     for (size_t i = 0; i < PERCENTILES; i++) {
         int64_t time_ns = ptl_histogram_percentile(histogram, percentiles[i].percent);
@@ -95,52 +99,100 @@ static void print_loop(const struct ptl_bench_options *options)
     }
     print_plural(options->links, "link", "links");
     if (options->rate > 0) {
-        printf("%g messages/s, %s arrivals\n", options->rate,
+        printf("%.10g messages/s, %s arrivals\n", options->rate,
                options->poisson ? "poisson" : "constant");
     } else {
         printf("%llu in flight\n", (unsigned long long)options->in_flight);
     }
 }
 
+/* Of an end before its time nobody expects the rate. */
+static void print_unreached(const struct ptl_bench_options *options,
+                            const struct ptl_bench_result *result)
+{
+    uint64_t unsent = result->counts.unsent;
+
+    if (result->ending != PTL_BENCH_DONE || ptl_bench_result_is_reached(result, options->rate)) {
+        return;
+    }
+    printf("the rate of %.10g/s was not reached: ", options->rate);
+    if (unsent > 0) {
+        printf("%llu message%s due and not sent\n", (unsigned long long)unsent,
+               unsent == 1 ? " was" : "s were");
+    } else {
+        printf("all was sent, and some of it answered behind the end\n");
+    }
+}
+
+static void print_unmet(const struct ptl_bench_options *options,
+                        const struct ptl_bench_result *result)
+{
+    char wanted[PTL_BENCH_TIME_TEXT];
+    char got[PTL_BENCH_TIME_TEXT];
+
+    if (!is_rate_met(options, result)) {
+        printf("expected %.10g messages/s: there were %.0f\n", options->expect_rate,
+               ptl_bench_result_rate(result));
+    }
+    if (!is_p99_met(options, result)) {
+        int64_t p99_ns = ptl_histogram_percentile(&result->latency, 99);
+        printf("expected a p99 of %s: %s%s\n", ptl_bench_time_text(options->expect_p99_ns, wanted),
+               result->latency.count > 0 ? "it is " : "none was measured",
+               result->latency.count > 0 ? ptl_bench_time_text(p99_ns, got) : "");
+    }
+}
+
+/* What a target took with it was late for ever, and would be no figure. */
+static void print_unanswered(const struct ptl_bench_result *result)
+{
+    uint64_t count = ptl_bench_result_unanswered(result);
+
+    if (result->ending == PTL_BENCH_GONE && count > 0) {
+        printf("%llu message%s not answered, and in no percentile\n", (unsigned long long)count,
+               count == 1 ? " was" : "s were");
+    }
+}
+
 static void print_troubles(const struct ptl_bench_options *options,
                            const struct ptl_bench_result *result)
 {
-    if (!ptl_bench_result_is_reached(result, options->rate)) {
-        printf("the rate of %g/s was not reached: %llu messages were due and not sent\n",
-               options->rate, (unsigned long long)result->counts.unsent);
-    }
-    if (!is_rate_met(options, result)) {
-        printf("expected %g messages/s: it is less\n", options->expect_rate);
-    }
-    if (!is_p99_met(options, result)) {
-        char text[PTL_BENCH_TIME_TEXT];
-        printf("expected a p99 of %s: it is more\n",
-               ptl_bench_time_text(options->expect_p99_ns, text));
-    }
+    print_unreached(options, result);
+    print_unmet(options, result);
+    print_unanswered(result);
     if (result->reason[0] != '\0') {
         printf("%s after %.1f s: the figures are of what came before\n", result->reason,
                result->seconds);
     }
 }
 
+static void print_bulk(const struct ptl_bench_result *result)
+{
+    uint64_t count = result->bulk.measured;
+    char text[PTL_BENCH_BYTES_TEXT];
+
+    printf(
+        "bulk         %llu message%s, %s\n", (unsigned long long)count, ptl_bench_plural(count),
+        ptl_bench_bytes_text(
+            result->seconds > 0 ? (double)result->bulk.measured_bytes / result->seconds : 0, text));
+    print_times("bulk latency", &result->bulk_latency);
+}
+
 bool ptl_bench_report_text(const struct ptl_bench_options *options,
                            const struct ptl_bench_result *result)
 {
     const struct ptl_bench_counts *counts = &result->counts;
+    char bytes[PTL_BENCH_BYTES_TEXT];
 
     print_loop(options);
-    printf("throughput   %.0f messages/s, %.3f MB/s in %.1f s\n", ptl_bench_result_rate(result),
-           ptl_bench_result_bytes(result) / 1e6, result->seconds);
+    printf("throughput   %.0f messages/s, %s in %.1f s\n", ptl_bench_result_rate(result),
+           ptl_bench_bytes_text(ptl_bench_result_bytes(result), bytes), result->seconds);
     print_times("latency    ", &result->latency);
     if (options->rate > 0) {
         print_times("sent late  ", &result->late);
         print_times("a closed loop had seen", &result->closed);
     }
     if (options->pattern->has_bulk) {
-        printf("bulk         %llu messages, %.3f MB/s\n", (unsigned long long)result->bulk.measured,
-               result->seconds > 0 ? (double)result->bulk.measured_bytes / result->seconds / 1e6
-                                   : 0);
-        print_times("bulk latency", &result->bulk_latency);
+        print_bulk(result);
     }
     print_cpu(result);
     printf("messages     %llu sent, %llu acknowledged, %llu lost, %llu reordered, %llu sends "

@@ -25,11 +25,15 @@ static uint64_t missing_there(const struct ptl_bench_result *result)
                                                      : 0;
 }
 
+uint64_t ptl_bench_result_unanswered(const struct ptl_bench_result *result)
+{
+    return result->counts.sent - result->counts.acked + result->bulk.sent - result->bulk.acked;
+}
+
 /* With a target its messages went, and it was told; so no hole was silent. */
 uint64_t ptl_bench_result_lost(const struct ptl_bench_result *result)
 {
-    uint64_t unanswered =
-        result->counts.sent - result->counts.acked + result->bulk.sent - result->bulk.acked;
+    uint64_t unanswered = ptl_bench_result_unanswered(result);
     uint64_t missing = missing_there(result);
 
     if (result->ending == PTL_BENCH_GONE) {
@@ -44,11 +48,27 @@ uint64_t ptl_bench_result_reordered(const struct ptl_bench_result *result)
            result->last.there.strange;
 }
 
+/* Between the two moments, which on a busy machine are not those that messages are measured by. */
+static double messages_between(const struct ptl_bench_result *result)
+{
+    const struct ptl_bench_moment *from = &result->from;
+    const struct ptl_bench_moment *to = &result->to;
+    double measured = (double)(result->counts.measured + result->bulk.measured);
+
+    if (result->hops > 0 && from->is_known && to->is_known) {
+        return (double)(to->there.messages - from->there.messages) / (double)result->hops;
+    }
+    return result->seconds > 0
+               ? measured * (double)(to->at_ns - from->at_ns) / 1e9 / result->seconds
+               : 0;
+}
+
+/* Of less than a message or two a figure would say nothing. */
 static double per_message(const struct ptl_bench_result *result, int64_t cpu_ns)
 {
-    uint64_t messages = result->counts.measured + result->bulk.measured;
+    double messages = result->to.at_ns > result->from.at_ns ? messages_between(result) : 0;
 
-    return messages > 0 && result->to.at_ns > 0 ? (double)cpu_ns / (double)messages : -1;
+    return messages >= 1 ? (double)cpu_ns / messages : -1;
 }
 
 double ptl_bench_result_cpu_here(const struct ptl_bench_result *result)

@@ -43,6 +43,9 @@ bool ptl_bench_result_init(struct ptl_bench_result *result);
 
 void ptl_bench_result_free(struct ptl_bench_result *result);
 
+/* Messages that were sent and not acknowledged, those of the bulk included. */
+uint64_t ptl_bench_result_unanswered(const struct ptl_bench_result *result);
+
 /* Messages that nobody told of: sent, and neither received nor lost with a target. */
 uint64_t ptl_bench_result_lost(const struct ptl_bench_result *result);
 

@@ -4,6 +4,7 @@
 #include "tools/bench/cutter.h"
 #include "tools/bench/json.h"
 #include "tools/bench/load.h"
+#include "tools/bench/text.h"
 #include "tools/bench/trial.h"
 #include "tools/client.h"
 
@@ -210,8 +211,10 @@ static bool report_text(struct verification *run)
     const struct ptl_trial_counts *counts = &run->counts;
     typedef unsigned long long number;
 
-    printf("verify, %u ports, %u links, %u targets, %.1f s\n", run->trial_count,
-           run->load.link_count, run->targets, run->seconds);
+    printf("verify, %u port%s, %u link%s, %u target%s, %.1f s\n", run->trial_count,
+           ptl_bench_plural(run->trial_count), run->load.link_count,
+           ptl_bench_plural(run->load.link_count), run->targets, ptl_bench_plural(run->targets),
+           run->seconds);
     printf("messages     %llu sent, %llu came back, %llu lost as a monitor told\n",
            (number)counts->sent, (number)counts->told, (number)counts->lost);
     printf("monitors     %llu fired; %llu ports were killed, %llu told of a link that failed\n",

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Drives `portolan bench` as a load tester does: stalls, outcomes and complaints."""
 
+import fcntl
 import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 import unittest
 
@@ -68,7 +71,11 @@ class OutcomeTest(BenchTest):
         code, out, err = self.run_tool("bench", "request", "--expect-p99", "1ns", "--seed",
                                        node.address, *SHORT)
         self.assertEqual((code, err), (7, ""))
-        self.assertIn("expected a p99 of 1 ns: it is more", out)
+        self.assertRegex(out, r"expected a p99 of 1 ns: it is \d")
+        code, out, err = self.run_tool("bench", "request", "--expect-rate", "1M", "--seed",
+                                       node.address, *SHORT)
+        self.assertEqual((code, err), (7, ""))
+        self.assertRegex(out, r"expected 1000000 messages/s: there were \d+\n")
 
     def test_hdr_is_a_file_of_all_percentiles(self):
         path = os.path.join(self.home, "latency.hdr")
@@ -102,6 +109,7 @@ class OutcomeTest(BenchTest):
         result = json.loads(out)
         self.assertEqual(result["highest"], 0)
         self.assertEqual([step["rate_wanted"] for step in result["sweep"]], [4, 2, 1])
+        self.assertEqual(result["ending"], "done")
         if SLOW > 1:
             return  # what the rest sends would keep such a node busy until it counts as silent
         code, out, err = self.run_tool(*arguments, "--slo-p99", "1m", "--rate", "5M")
@@ -109,6 +117,51 @@ class OutcomeTest(BenchTest):
         self.assertRegex(out, r"highest rate with p99 within 60.0 s: \d+ messages/s")
         self.assertIn("too much", out)
         self.assertIn("borne", out)
+
+    def test_sweep_goes_on_below_the_rate_that_is_expected(self):
+        node = self.target()
+        code, out, err = self.run_tool("bench", "request", "--rate-sweep", "--seed", node.address,
+                                       "--slo-p99", "1ns", "--rate", "4", "--expect-rate", "50",
+                                       *SHORT)
+        self.assertEqual((code, err), (7, ""), out)
+        self.assertEqual(out.count("too much"), 3)
+        self.assertIn("expected 50 messages/s: it is less", out)
+
+    def test_sweep_that_is_ended_says_so(self):
+        node = self.target()
+        for format in (), ("--json",):
+            bench = self.start("bench", "request", "--rate-sweep", "--slo-p99", "1m", "--rate",
+                               "50", "--duration", "60", "--seed", node.address, "--log", "info",
+                               *format)
+            self.assertTrue(any("measuring" in line for line in bench.stderr))
+            bench.send_signal(signal.SIGTERM)
+            code, out, err = self.finish(bench)
+            self.assertEqual(code, 143, out + err)
+            if format:
+                self.assertEqual(json.loads(out)["ending"], "ended by SIGTERM")
+            else:
+                self.assertIn("ended by SIGTERM: the sweep is not at its end", out)
+                self.assertNotIn("too much", out)
+                self.assertNotIn("no rate", out)
+
+    def test_sweep_that_cannot_be_written_ends_at_once(self):
+        node = self.target()
+        with open("/dev/full", "w", encoding="ascii") as full:
+            bench = subprocess.run([PORTOLAN, "bench", "request", "--rate-sweep", "--slo-p99",
+                                    "1m", "--rate", "2", "--seed", node.address, *SHORT],
+                                   stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT,
+                                   env=environment(self.home), check=False)
+        self.assertEqual(bench.returncode, 5, bench.stderr)
+        self.assertRegex(bench.stderr, r"\Aportolan: cannot write: No space left[^\n]*\n\Z")
+
+    def test_what_was_not_measured_is_no_figure(self):
+        node = self.target()
+        code, out, err = self.run_tool("bench", "request", "--rate", "0.01", "--seed", node.address,
+                                       "--expect-p99", "1m", *SHORT)
+        self.assertEqual((code, err), (7, ""), out)
+        self.assertIn("latency      none was measured", out)
+        self.assertIn("expected a p99 of 60.0 s: none was measured", out)
+        self.assertNotIn(" 0 ns", out)
 
     def test_line_a_second_is_for_terminals_only(self):
         master, slave = os.openpty()
@@ -128,6 +181,21 @@ class OutcomeTest(BenchTest):
         self.assertRegex(shown, r"\r\x1b\[K\d+/s  p50 [^\r]* p99 [^\r]* max [^\r]* in flight  "
                                 r"\d+ refused  cpu here \d+%")
         self.assertIn("throughput", shown)
+
+    def test_line_a_second_is_no_longer_than_the_terminal_is_wide(self):
+        node = self.target()
+        master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+        bench = subprocess.Popen([PORTOLAN, "bench", "request", "--seed", node.address, "--rate",
+                                  "100", "--warm-up", "0", "--duration", "2500ms"],
+                                 stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
+                                 env=environment(self.home))
+        os.close(slave)
+        lines = self.read_terminal(master).split("\r\x1b[K")[1:-1]
+        self.assertEqual(bench.wait(LIMIT), 0)
+        self.assertGreater(len(lines), 0)
+        for line in lines:
+            self.assertEqual(len(line), 39, line)
 
     @staticmethod
     def read_terminal(master):
@@ -192,11 +260,13 @@ class BadInputTest(BenchTest):
             ("--in-flight takes", ["request", "--in-flight", "1e6"]),
             ("choose one", ["request", "--in-flight", "4", "--rate-sweep"]),
             ("--expect-rate takes", ["request", "--expect-rate", "much"]),
-            ("--expect-p99 takes", ["request", "--expect-p99", "0"]),
+            ("--expect-p99 takes a time from 1 ns to 100 s", ["request", "--expect-p99", "0"]),
             ("--slo-p99 takes", ["request", "--slo-p99", "-1ms"]),
             ("needs the bound", ["request", "--rate-sweep"]),
             ("--rate-sweep takes no value", ["request", "--rate-sweep=5"]),
             ("for --rate-sweep", ["request", "--slo-p99", "1ms"]),
+            ("takes no --expect-p99", ["request", "--rate-sweep", "--slo-p99", "1ms",
+                                       "--expect-p99", "1ms"]),
             ("takes no --hdr", ["request", "--rate-sweep", "--slo-p99", "1ms", "--hdr", "x"]),
             ("--embedded takes", ["request", "--embedded=maybe"]),
             ("no --seed", ["request", "--embedded", "--seed", "127.0.0.1:1"]),
@@ -303,7 +373,7 @@ class BadInputTest(BenchTest):
         code, out, err = self.run_tool("bench", "request", "--rate", "900M", "--seed",
                                        node.address, *SHORT)
         self.assertEqual(code, 0, err)
-        self.assertRegex(out, r"the rate of 9e\+08/s was not reached: \d+ messages were due")
+        self.assertRegex(out, r"the rate of 900000000/s was not reached: \d+ messages were due")
         # What was sent was late from the beginning, and is no better than that.
         result = self.bench(node, "one-way", "--rate", "900M", *SHORT)
         self.assertGreater(result["latency_ns"]["p50"], 50e6, result)

@@ -92,6 +92,9 @@ struct ptl_node_options {
     unsigned spawned_max;      /* ports here that one other node has spawned [100,000] */
     unsigned spawned_all_max;  /* and all other nodes together [400,000] */
     const struct ptl_loop_maker *loops; /* [io_uring] */
+    /* A shard that has nothing to do looks for so many microseconds for something before it sleeps,
+     * and need not be woken meanwhile: latency for processor time [0: it sleeps at once]. */
+    unsigned poll_us;
 };
 
 /*

@@ -18,6 +18,14 @@
 /* ... and what does is one function with its only caller, whatever its size. */
 #define PTL_HOT_INLINE inline __attribute__((always_inline))
 
+/* Between two looks at what another processor may change: leave it some of what both share. */
+static inline void ptl_relax(void)
+{
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+}
+
 /* Bytes that belong to somebody else, and stay theirs. */
 struct ptl_span {
     const uint8_t *bytes;

@@ -79,6 +79,7 @@ struct ptl_loop_ops {
     size_t (*unconfirmed)(struct ptl_loop *, struct ptl_stream *);
     void (*detach)(struct ptl_loop *, struct ptl_stream *);
     void (*close)(struct ptl_loop *, struct ptl_stream *);
+    bool (*ready)(struct ptl_loop *);
     void (*poll)(struct ptl_loop *, uint64_t until_ns);
     void (*wake)(struct ptl_loop *, struct ptl_loop *from);
     uint64_t (*now)(struct ptl_loop *);
@@ -225,6 +226,15 @@ static inline void ptl_stream_detach(struct ptl_loop *loop, struct ptl_stream *s
 static inline void ptl_stream_close(struct ptl_loop *loop, struct ptl_stream *stream)
 {
     loop->ops->close(loop, stream);
+}
+
+/*
+ * Whether a poll would have something to do without waiting: what was asked is not submitted yet,
+ * or something has completed.  Nearly free to ask, again and again.
+ */
+static inline bool ptl_loop_ready(struct ptl_loop *loop)
+{
+    return loop->ops->ready(loop);
 }
 
 /*

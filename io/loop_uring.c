@@ -247,6 +247,14 @@ static uint64_t time_until(uint64_t until_ns)
     return until_ns > now ? until_ns - now : 0;
 }
 
+static bool uring_ready(struct ptl_loop *base)
+{
+    struct ptl_uring_loop *loop = ptl_uring_loop(base);
+
+    return loop->woken || is_resolved(loop) || ptl_uring_unsubmitted(&loop->uring) ||
+           ptl_uring_ready(&loop->uring);
+}
+
 static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
 {
     struct ptl_uring_loop *loop = ptl_uring_loop(base);
@@ -323,6 +331,7 @@ static const struct ptl_loop_ops uring_ops = {
     .unconfirmed = ptl_uring_unconfirmed,
     .detach = ptl_uring_detach,
     .close = ptl_uring_close_stream,
+    .ready = uring_ready,
     .poll = uring_poll,
     .wake = uring_wake,
     .now = uring_now,

@@ -339,6 +339,11 @@ static bool kernel_has_work(const struct ptl_uring *uring)
     return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
+bool ptl_uring_unsubmitted(const struct ptl_uring *uring)
+{
+    return uring->queue != NULL || io_uring_sq_ready(&uring->ring) > 0;
+}
+
 bool ptl_uring_ready(const struct ptl_uring *uring)
 {
     return io_uring_cq_ready(&uring->ring) > 0 || kernel_has_work(uring);

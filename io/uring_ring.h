@@ -86,6 +86,9 @@ struct io_uring_sqe *ptl_uring_entry(struct ptl_uring *uring);
  */
 void ptl_uring_enter(struct ptl_uring *uring, uint64_t wait_ns);
 
+/* Whether operations were started that the kernel has not been shown. */
+bool ptl_uring_unsubmitted(const struct ptl_uring *uring);
+
 /* Whether a completion can be had without waiting. */
 bool ptl_uring_ready(const struct ptl_uring *uring);
 

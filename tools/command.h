@@ -46,6 +46,7 @@ struct ptl_options {
     unsigned shards; /* 0: one a processor */
     size_t message_bytes_max;
     unsigned spawned_max;
+    unsigned poll_us;
     unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */
     unsigned stop_ms;    /* run: to deliver what was accepted, at the end */
     unsigned probe_ms;   /* as given, or 2,000: for each of many nodes that are asked */

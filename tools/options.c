@@ -22,6 +22,7 @@ enum option_code {
     CODE_MAX_SPAWNED,
     CODE_NO_GLOBAL,
     CODE_NODE,
+    CODE_POLL_US,
     CODE_PREFIX,
     CODE_SECRET,
     CODE_SECRET_FILE,
@@ -46,6 +47,7 @@ static const struct option long_options[] = {
     {"max-spawned", required_argument, NULL, CODE_MAX_SPAWNED},
     {"no-global", no_argument, NULL, CODE_NO_GLOBAL},
     {"node", required_argument, NULL, CODE_NODE},
+    {"poll-us", required_argument, NULL, CODE_POLL_US},
     {"prefix", required_argument, NULL, CODE_PREFIX},
     {"secret", required_argument, NULL, CODE_SECRET},
     {"secret-file", required_argument, NULL, CODE_SECRET_FILE},
@@ -64,8 +66,8 @@ static const struct {
     const char *command;
     const char *options;
 } accepted[] = {
-    {"run", " announce bind framing log max-message max-spawned no-global node secret secret-file "
-            "seed service shards stop-seconds "},
+    {"run", " announce bind framing log max-message max-spawned no-global node poll-us secret "
+            "secret-file seed service shards stop-seconds "},
     {"snd", CLIENT_OPTIONS},
     {"cal", CLIENT_OPTIONS},
     {"mon", CLIENT_OPTIONS},
@@ -80,7 +82,7 @@ static const struct {
     {"db", CLIENT_OPTIONS},
     {"nodes", CLIENT_OPTIONS "all json "},
     {"trace", CLIENT_OPTIONS},
-    {"bench", CLIENT_OPTIONS "json max-message shards "},
+    {"bench", CLIENT_OPTIONS "json max-message poll-us shards "},
     {"gensecret", " "},
     {"send", CLIENT_OPTIONS},
     {"call", CLIENT_OPTIONS},
@@ -207,6 +209,10 @@ static int take_option(struct ptl_options *options, int code, const char *name)
     case CODE_MAX_SPAWNED:
         err = take_whole(name, optarg, 1, 100000000, &number);
         options->spawned_max = (unsigned)number;
+        break;
+    case CODE_POLL_US:
+        err = take_whole(name, optarg, 0, 1000000, &number);
+        options->poll_us = (unsigned)number;
         break;
     case CODE_SHARDS:
         err = take_whole(name, optarg, 1, 64, &number);

@@ -123,6 +123,35 @@ static void work(struct ptl_shard *shard)
     shard->due = due;
 }
 
+/* Looks between two looks at the clock, which cost about as much. */
+#define LOOKS 16
+
+static bool has_something(const struct ptl_shard *shard)
+{
+    return has_news(shard) || ptl_loop_ready(shard->loop);
+}
+
+/*
+ * Look for something to do for as long as the options say, and at most until then; nobody has to
+ * wake us meanwhile.  Returns whether there is something.
+ */
+static bool look_busily(const struct ptl_shard *shard, uint64_t until)
+{
+    uint64_t now = ptl_loop_now(shard->loop);
+    uint64_t end = sooner(until, now + (uint64_t)shard->node->options.poll_us * 1000);
+
+    while (now < end) {
+        for (unsigned i = 0; i < LOOKS; i++) {
+            if (has_something(shard)) {
+                return true;
+            }
+            ptl_relax();
+        }
+        now = ptl_loop_now(shard->loop);
+    }
+    return false;
+}
+
 void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
 {
     struct ptl_shard *interrupted = ptl_shard_enter(shard);
@@ -132,6 +161,9 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
 
     if (may_wait) {
         until = ptl_shard_due(shard);
+        if (until != 0 && shard->node->options.poll_us != 0 && look_busily(shard, until)) {
+            until = 0;
+        }
         if (until != 0) {
             /* Whoever sends us something from now on sees that we sleep, or we see it here. */
             atomic_store(&shard->sleeping, true);

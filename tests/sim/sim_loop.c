@@ -675,6 +675,11 @@ static void sim_free(struct ptl_loop *base)
 
 /* ---- Making loops ---------------------------------------------------------------------------- */
 
+static bool sim_ready(struct ptl_loop *base)
+{
+    return sim_loop_ready(base);
+}
+
 static const struct ptl_loop_ops ops = {
     .listen = sim_listen,
     .unlisten = sim_unlisten,
@@ -690,6 +695,7 @@ static const struct ptl_loop_ops ops = {
     .unconfirmed = sim_unconfirmed,
     .detach = sim_detach,
     .close = sim_close,
+    .ready = sim_ready,
     .poll = sim_poll,
     .wake = sim_wake,
     .now = sim_now,

@@ -46,6 +46,7 @@ class UsageTest(ToolTest):
             ("--shards takes", ["run", "--shards", "-1"]),
             ("--max-message takes", ["run", "--max-message", "12"]),
             ("--max-spawned takes", ["run", "--max-spawned", "0"]),
+            ("--poll-us takes", ["run", "--poll-us", "-1"]),
             ("--stop-seconds takes", ["run", "--stop-seconds", "0"]),
             ("--log takes", ["run", "--log", "loud"]),
             ("--framing takes", ["run", "--framing", "json,xml"]),

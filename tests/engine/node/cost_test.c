@@ -21,6 +21,7 @@
 #define BURSTS UINT64_C(2000)
 #define TRIPS UINT64_C(5000)
 #endif
+#define POLLED_TRIPS UINT64_C(500) /* slow where two threads that do not sleep share a processor */
 #define BURST UINT64_C(512)
 #define WARM_UP (40 * BURST)
 #define MESSAGES (BURSTS * BURST) /* a million */
@@ -36,6 +37,7 @@ enum { NEAR, FAR, NOBODY, SIDES };
 
 static _Thread_local unsigned side = NOBODY;
 static _Atomic uint64_t entries[SIDES]; /* into the kernel */
+static _Atomic uint64_t waits[SIDES];   /* of these, for something to happen */
 static _Atomic uint64_t locks[SIDES];
 
 static void count(_Atomic uint64_t counters[])
@@ -47,6 +49,7 @@ static void count_anew(void)
 {
     for (unsigned i = 0; i < SIDES; i++) {
         atomic_store(&entries[i], 0);
+        atomic_store(&waits[i], 0);
         atomic_store(&locks[i], 0);
     }
     witness_fail_memory(0, false);
@@ -60,6 +63,9 @@ int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned complete, unsi
                            void *argument, size_t size)
 {
     count(entries);
+    if (complete != 0) {
+        count(waits);
+    }
     return __real_io_uring_enter2(fd, submit, complete, flags, argument, size);
 }
 
@@ -220,7 +226,8 @@ static void make_here(struct stream *stream, unsigned shards, const char *name)
 }
 
 /* On two nodes that are linked. */
-static void make_linked(struct stream *stream, const char *framings, const char *name)
+static void make_linked(struct stream *stream, const char *framings, const char *name,
+                        unsigned poll_us)
 {
     struct ptl_node_options near = witness_options("near"), far = witness_options("far");
     const char *binds[] = {"127.0.0.1:0", NULL};
@@ -228,6 +235,7 @@ static void make_linked(struct stream *stream, const char *framings, const char 
     near.shards = far.shards = 1;
     near.binds = far.binds = binds;
     near.framings = far.framings = framings;
+    near.poll_us = far.poll_us = poll_us;
     stream->near = witness_start(&near);
     stream->far = witness_start(&far);
     stream->sink_side = FAR;
@@ -282,7 +290,7 @@ static void messages_over_a_link_cost_five_entries_a_thousand_at_most(void **sta
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
         struct stream stream = {.near = NULL};
-        make_linked(&stream, framings[i / 2], names[i % 2]);
+        make_linked(&stream, framings[i / 2], names[i % 2], 0);
         run_counted(&stream);
         /* In CBOR each receive may end within a packet, for which the decoder asks for some. */
         assert_requests(i / 2 == 0 ? 0 : MESSAGES / 100);
@@ -343,20 +351,54 @@ static void play(struct stream *stream, uint64_t trips)
 /*
  * One entry sends and waits, but what is sent at once ends the wait, and so there is a second one.
  */
+static void make_players(struct stream *stream, unsigned poll_us)
+{
+    make_linked(stream, "portolan", NULL, poll_us);
+    assert_int_equal(ptl_port_on(stream->near, &stream->source, NULL, serve, stream), 0);
+    assert_int_equal(ptl_port_on(stream->far, &stream->sink, NULL, return_it, stream), 0);
+    play(stream, 100);
+    count_anew();
+}
+
 static void round_trip_costs_two_entries_a_side(void **state)
 {
     struct stream stream = {.near = NULL};
 
     (void)state;
-    make_linked(&stream, "portolan", NULL);
-    assert_int_equal(ptl_port_on(stream.near, &stream.source, NULL, serve, &stream), 0);
-    assert_int_equal(ptl_port_on(stream.far, &stream.sink, NULL, return_it, &stream), 0);
-    play(&stream, 100);
-    count_anew();
+    make_players(&stream, 0);
     play(&stream, TRIPS);
     assert_requests(0);
     assert_no_locks();
     assert_entries(2 * TRIPS);
+    witness_stop(stream.near, 1000);
+    witness_stop(stream.far, 1000);
+    part(&stream);
+}
+
+static void node_that_polls_waits_for_no_message_of_a_round_trip(void **state)
+{
+    struct stream stream = {.near = NULL};
+
+    (void)state;
+    make_players(&stream, 1000000);
+    play(&stream, POLLED_TRIPS);
+    assert_at_most("waits of the near side", atomic_load(&waits[NEAR]), CHORES);
+    assert_at_most("waits of the far side", atomic_load(&waits[FAR]), CHORES);
+    assert_entries(2 * POLLED_TRIPS);
+    witness_stop(stream.near, 1000);
+    witness_stop(stream.far, 1000);
+    part(&stream);
+}
+
+static void node_that_polls_sleeps_when_nothing_comes_for_so_long(void **state)
+{
+    struct stream stream = {.near = NULL};
+
+    (void)state;
+    make_players(&stream, 1000);
+    play(&stream, 1);
+    witness_reach(&waits[NEAR], 1);
+    witness_reach(&waits[FAR], 1);
     witness_stop(stream.near, 1000);
     witness_stop(stream.far, 1000);
     part(&stream);
@@ -371,6 +413,8 @@ int main(int argc, char **argv)
         WITNESSED(messages_over_a_link_cost_five_entries_a_thousand_at_most),
         WITNESSED(memory_that_a_message_costs_is_counted),
         WITNESSED(round_trip_costs_two_entries_a_side),
+        WITNESSED(node_that_polls_waits_for_no_message_of_a_round_trip),
+        WITNESSED(node_that_polls_sleeps_when_nothing_comes_for_so_long),
     };
 
     return witness_main(argc, argv, "cost", tests, sizeof(tests) / sizeof(tests[0]), shards);

@@ -21,13 +21,17 @@ int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocator *allocator, 
     ring->capacity = capacity;
     saw_head(ring, 0);
     /* Not cleared: nothing is read before it was written, and pages never reached cost nothing. */
-    ring->bytes = ptl_alloc_raw(allocator, capacity);
-    return ring->bytes == NULL ? PTL_ENOMEM : PTL_OK;
+    ring->bytes = ptl_alloc_raw(allocator, capacity + PTL_RING_WINDOW);
+    if (ring->bytes == NULL) {
+        return PTL_ENOMEM;
+    }
+    ring->producer.window = ring->bytes + capacity;
+    return PTL_OK;
 }
 
 void ptl_ring_drop(struct ptl_ring *ring)
 {
-    ptl_free(ring->allocator, ring->bytes, ring->capacity);
+    ptl_free(ring->allocator, ring->bytes, ring->capacity + PTL_RING_WINDOW);
     ring->bytes = NULL;
 }
 
@@ -77,6 +81,61 @@ bool ptl_ring_ample(struct ptl_ring *ring)
            held <= PTL_RING_HELD_MAX / 2;
 }
 
+/*
+ * Move what is in the window to where it belongs in the ring: it never reaches beyond the end.
+ * Returns how far the consumer may read then.
+ */
+static uint64_t move(struct ptl_ring *ring)
+{
+    uint64_t size = ring->producer.written - ring->producer.moved;
+
+    /* The consumer never gives back what it has not been shown; and nothing that it has not given
+     * back is overwritten: fits() has seen to it. */
+    ptl_assert(size <= PTL_RING_WINDOW && ring->producer.head_seen <= ring->producer.moved &&
+               ring->producer.written - ring->producer.head_seen <= ring->capacity);
+    memcpy(ring->bytes + (ring->producer.moved & (ring->capacity - 1)), ring->producer.window,
+           size);
+    ring->producer.moved = ring->producer.written;
+    return ring->producer.moved;
+}
+
+/*
+ * Within a turn: the consumer works alongside.  Whether it sleeps is not asked before
+ * ptl_ring_publish().
+ */
+static void show(struct ptl_ring *ring)
+{
+    atomic_store_explicit(&ring->producer.tail, move(ring), memory_order_release);
+}
+
+/* The window ends where the ring does: what is in it is moved in one piece. */
+static uint64_t end_of_window(const struct ptl_ring *ring)
+{
+    uint64_t ring_end = (ring->producer.moved | (ring->capacity - 1)) + 1;
+    uint64_t end = ring->producer.moved + PTL_RING_WINDOW;
+
+    return end < ring_end ? end : ring_end;
+}
+
+/* Up to where a message needs none of what ptl_ring_reserve() looks at. */
+static void see_how_far(struct ptl_ring *ring)
+{
+    uint64_t end = end_of_window(ring);
+
+    ring->producer.at_once = ring->producer.room < end ? ring->producer.room : end;
+}
+
+/* Records lie in one piece: what is left before the end is skipped, and read as that. */
+static void skip_to_beginning(struct ptl_ring *ring)
+{
+    show(ring);
+    uint64_t at = ring->producer.written & (ring->capacity - 1);
+    uint16_t skip = (uint16_t)((ring->capacity - at) / PTL_RING_UNIT) | PTL_RING_SKIP;
+    memcpy(ring->bytes + at, &skip, sizeof(skip));
+    ring->producer.written += ring->capacity - at;
+    ring->producer.moved = ring->producer.written;
+}
+
 void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool control)
 {
     ptl_assert(size % 8 == 0 && size <= PTL_RING_RECORD_MAX(ring->capacity));
@@ -85,31 +144,41 @@ void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool
     if (!may_hold(ring, held, control) || !fits(ring, need, control)) {
         return NULL;
     }
-    uint64_t at = ring->producer.written & (ring->capacity - 1);
     if (need != size) {
-        /* Records lie in one piece. The skip is published together with what follows it. */
-        uint16_t skip = (uint16_t)((need - size) / PTL_RING_UNIT) | PTL_RING_SKIP;
-        memcpy(ring->bytes + at, &skip, sizeof(skip));
-        ring->producer.written += need - size;
-        at = 0;
+        skip_to_beginning(ring);
+    } else if (ring->producer.written + size > end_of_window(ring)) {
+        show(ring);
     }
-    return ptl_ring_begin(ring, at, size);
+    see_how_far(ring);
+    return ptl_ring_begin(ring, size);
 }
+
+#ifdef PTL_PLANT_EARLY_PUBLISH
+/* The consumer sees a record that says nothing yet: a message to nobody. */
+void ptl_ring_show_early(struct ptl_ring *ring, uint32_t size)
+{
+    uint16_t word = (uint16_t)(size / PTL_RING_UNIT);
+
+    show(ring);
+    uint8_t *place = ring->bytes + (ring->producer.written & (ring->capacity - 1));
+    memset(place, 0, size);
+    memcpy(place, &word, sizeof(word));
+    atomic_store_explicit(&ring->producer.tail, ring->producer.written + size,
+                          memory_order_release);
+}
+#endif
 
 bool ptl_ring_publish(struct ptl_ring *ring)
 {
     if (ring->producer.published == ring->producer.written) {
         return false;
     }
-    /* The consumer never gives back what it has not been shown; and nothing that it has not given
-     * back is overwritten: fits() has seen to it. */
-    ptl_assert(ring->producer.head_seen <= ring->producer.shown &&
-               ring->producer.written - ring->producer.head_seen <= ring->capacity);
-    ring->producer.shown = ring->producer.published = ring->producer.written;
+    ring->producer.published = ring->producer.written;
     /* One store publishes the whole batch, also what has been shown before: it pairs with the
      * acquire in ptl_ring_tail(), and its total order with the consumer's "I sleep" decides who
      * must notice the other. */
-    atomic_store_explicit(&ring->producer.tail, ring->producer.written, memory_order_seq_cst);
+    atomic_store_explicit(&ring->producer.tail, move(ring), memory_order_seq_cst);
+    see_how_far(ring);
     return true;
 }
 

@@ -1,12 +1,12 @@
 /*
  * engine/shard/ring.h - the one-way lane between two shards: bounded, lock-free, in order.
  *
- *   producer --reserve, write, commit--> [ record | record | ... ] --take, release--> consumer
- *                          publish (once a turn)
+ *   producer --reserve, commit--> [ window ] --> [ record | ... ] --take, release--> consumer
+ *                                 when full, and at publish, once a turn
  *
- * Records are written once, in place, and read in place.  A full ring is ordinary back-pressure:
- * the producer is told and asks again later.  A quarter of the ring is kept for control records,
- * so that a flood of messages cannot hold up a kill or a death notice.
+ * Records are moved once, many at a time, and read in place.  A full ring is ordinary
+ * back-pressure: the producer is told and asks again later.  A quarter of the ring is kept for
+ * control records, so that a flood of messages cannot hold up a kill or a death notice.
  *
  * Records may refer to messages outside of the ring; their bytes are counted (`held`), so that the
  * ring bounds what is under way, wherever it lies.
@@ -26,8 +26,13 @@
 #define PTL_RING_HELD_MAX ((uint64_t)4 << 20)
 #define PTL_RING_HELD_CONTROL_MAX (PTL_RING_HELD_MAX / 4 * 5)
 
-/* Show what was written within a turn too, so that the consumer works alongside. */
-#define PTL_RING_SHOW_EVERY 8192
+/*
+ * Records are written in a window that the producer alone has, and moved into the ring, all that
+ * are in it at once, when it is full and at the end of the turn.  The ring's lines are in the
+ * consumer's cache, and each takes long to come: a copy asks for many of them at the same time,
+ * while a message that is written between so much else would wait for each.
+ */
+#define PTL_RING_WINDOW UINT32_C(4096)
 
 /*
  * The first word of a record is the ring's: its size in units of 8 bytes; or, where a record would
@@ -45,11 +50,13 @@ struct ptl_ring {
     struct {
         alignas(PTL_CACHE_LINE) _Atomic uint64_t tail; /* shown: may be read up to here */
         alignas(PTL_CACHE_LINE) uint64_t written;      /* committed; tail follows */
+        uint64_t at_once;   /* a message that ends before it has room, and needs nothing else */
+        uint64_t moved;     /* all before it is in the ring, and shown; the rest in the window */
+        uint64_t published; /* what was moved at the end of a turn */
         uint64_t room;      /* messages fit up to here, as head_seen says */
-        uint64_t shown;     /* what we wrote to tail last */
-        uint64_t published; /* the same, at the end of a turn */
         uint64_t head_seen; /* may lag consumer.head, never leads */
         uint64_t held;      /* referred bytes ever sent */
+        uint8_t *window;
     } producer;
     struct {
         alignas(PTL_CACHE_LINE) _Atomic uint64_t head; /* all before it may be overwritten */
@@ -58,7 +65,7 @@ struct ptl_ring {
     } consumer;
     alignas(PTL_CACHE_LINE) _Atomic bool producer_waits; /* tell the producer of new room */
     alignas(PTL_CACHE_LINE) uint8_t *bytes;              /* constant after init */
-    uint64_t capacity;                                   /* a power of two */
+    uint64_t capacity;                                   /* a power of two; the window follows */
     const struct ptl_allocator *allocator;
 };
 
@@ -70,10 +77,11 @@ PTL_MUST_CHECK int ptl_ring_init(struct ptl_ring *ring, const struct ptl_allocat
                                  uint64_t capacity);
 void ptl_ring_drop(struct ptl_ring *ring);
 
-/* The largest record that a ring of this capacity takes, in bytes: its word can say no more. */
-#define PTL_RING_WORD_MAX ((PTL_RING_SKIP - UINT32_C(1)) * PTL_RING_UNIT)
+/* The largest record that a ring of this capacity takes, in bytes. */
 #define PTL_RING_RECORD_MAX(capacity)                                                              \
-    ((capacity) / 8 < PTL_RING_WORD_MAX ? (capacity) / 8 : PTL_RING_WORD_MAX)
+    ((capacity) / 8 < PTL_RING_WINDOW ? (capacity) / 8 : PTL_RING_WINDOW)
+
+_Static_assert(PTL_RING_WINDOW / PTL_RING_UNIT < PTL_RING_SKIP, "a word can say how large it is");
 
 /*
  * A place for a record of `size` bytes (a multiple of 8), or NULL when there is no room.  `control`
@@ -87,57 +95,46 @@ void *ptl_ring_reserve(struct ptl_ring *ring, uint32_t size, uint64_t held, bool
 extern void (*ptl_ring_preempt)(void);
 #endif
 
-/* Begin the record at this place in the ring. */
-static inline void *ptl_ring_begin(struct ptl_ring *ring, uint64_t at, uint32_t size)
+#ifdef PTL_PLANT_EARLY_PUBLISH
+void ptl_ring_show_early(struct ptl_ring *ring, uint32_t size);
+#endif
+
+/* Begin the next record: there is room for it, in the window, too. */
+static inline void *ptl_ring_begin(struct ptl_ring *ring, uint32_t size)
 {
+    uint8_t *place = ring->producer.window + (ring->producer.written - ring->producer.moved);
     uint16_t word = (uint16_t)(size / PTL_RING_UNIT);
 
-    memcpy(ring->bytes + at, &word, sizeof(word));
+    memcpy(place, &word, sizeof(word));
 #ifdef PTL_PLANT_EARLY_PUBLISH
-    atomic_store_explicit(&ring->producer.tail, ring->producer.written + size,
-                          memory_order_release);
+    ptl_ring_show_early(ring, size);
+    place = ring->producer.window;
+    memcpy(place, &word, sizeof(word));
 #endif
 #ifdef PTL_SIMULATED
     if (ptl_ring_preempt != NULL) {
         ptl_ring_preempt();
     }
 #endif
-    return ring->bytes + at;
+    return place;
 }
 
 /* The same as ptl_ring_reserve() for a message that refers to nothing: nearly always at once. */
 static inline void *ptl_ring_reserve_message(struct ptl_ring *ring, uint32_t size)
 {
-    uint64_t at = ring->producer.written & (ring->capacity - 1);
-
-    if (ring->producer.written + size > ring->producer.room || at + size > ring->capacity) {
-        return ptl_ring_reserve(ring, size, 0, false);
-    }
-    return ptl_ring_begin(ring, at, size);
-}
-
-/*
- * Show the consumer all that was committed, if it looks: whether it sleeps is not asked before
- * ptl_ring_publish().
- */
-static inline void ptl_ring_show(struct ptl_ring *ring)
-{
-    ring->producer.shown = ring->producer.written;
-    atomic_store_explicit(&ring->producer.tail, ring->producer.written, memory_order_release);
+    return ring->producer.written + size <= ring->producer.at_once
+               ? ptl_ring_begin(ring, size)
+               : ptl_ring_reserve(ring, size, 0, false);
 }
 
 /*
  * The record that was reserved last is complete.  It becomes visible with ptl_ring_publish(), or
- * before.  Reserved and not committed is as if it had not been: the next record is written over it,
- * but for a skip, which stays.
+ * before.  Reserved and not committed is as if it had not been: the next record is written over it.
  */
 static inline void ptl_ring_commit(struct ptl_ring *ring, uint32_t size, uint64_t held)
 {
     ring->producer.written += size;
     ring->producer.held += held;
-    if (ring->producer.written - ring->producer.shown >= PTL_RING_SHOW_EVERY) {
-        ptl_ring_show(ring);
-    }
 }
 
 /* Whether ptl_ring_reserve() for a message of this size would find room.  Thread: the producer. */

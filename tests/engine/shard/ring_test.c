@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #define CAPACITY 4096
+#define WIDE (8 * PTL_RING_WINDOW) /* some windows long: the small one is full before its window */
 
 #ifdef PTL_QUICK
 #define STRESS_RECORDS 100000
@@ -23,14 +24,24 @@ struct world {
     struct ptl_ring *ring;
 };
 
-static int set_up(void **state)
+static int set_up_with(void **state, uint64_t capacity)
 {
     struct world *world = calloc(1, sizeof(*world));
 
     test_memory_init(&world->memory);
     world->ring = aligned_alloc(PTL_CACHE_LINE, sizeof(*world->ring));
     *state = world;
-    return ptl_ring_init(world->ring, &world->memory.allocator, CAPACITY);
+    return ptl_ring_init(world->ring, &world->memory.allocator, capacity);
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, CAPACITY);
+}
+
+static int set_up_wide(void **state)
+{
+    return set_up_with(state, WIDE);
 }
 
 static int tear_down(void **state)
@@ -70,7 +81,8 @@ static bool holds(const void *place, uint32_t size, uint32_t number)
 
 static bool push(struct ptl_ring *ring, uint32_t size, uint32_t number, bool control)
 {
-    void *place = ptl_ring_reserve(ring, size, 0, control);
+    void *place =
+        control ? ptl_ring_reserve(ring, size, 0, true) : ptl_ring_reserve_message(ring, size);
 
     if (place == NULL) {
         return false;
@@ -131,6 +143,36 @@ static void ring_shows_nothing_before_it_is_published(void **state)
     assert_true(ptl_ring_empty(ring));
     ptl_ring_publish(ring);
     assert_false(ptl_ring_empty(ring));
+}
+
+static void ring_shows_a_window_that_is_full(void **state)
+{
+    struct ptl_ring *ring = ((struct world *)*state)->ring;
+    const uint32_t count = PTL_RING_WINDOW / 32;
+
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(push(ring, 32, i, false));
+    }
+    assert_true(ptl_ring_empty(ring));
+    assert_true(push(ring, 32, count, false));
+    for (uint32_t i = 0; i < count; i++) {
+        assert_next(ring, 32, i);
+    }
+    assert_true(ptl_ring_empty(ring));
+    assert_true(ptl_ring_publish(ring)); /* also what was shown: the consumer may sleep */
+    assert_next(ring, 32, count);
+    assert_true(ptl_ring_empty(ring));
+}
+
+static void ring_publishes_what_was_shown_within_the_turn(void **state)
+{
+    struct ptl_ring *ring = ((struct world *)*state)->ring;
+
+    assert_true(push(ring, PTL_RING_WINDOW, 0, false));
+    assert_non_null(ptl_ring_reserve(ring, 32, 0, false)); /* has the first one shown */
+    assert_next(ring, PTL_RING_WINDOW, 0);
+    assert_true(ptl_ring_publish(ring));
+    assert_false(ptl_ring_publish(ring));
 }
 
 static void ring_forgets_a_place_that_is_not_committed(void **state)
@@ -325,14 +367,22 @@ static void ring_carries_everything_between_two_threads(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define WIDE_TEST(name)                                                                            \
+    {                                                                                              \
+#name "_of_some_windows", name, set_up_wide, tear_down, NULL                               \
+    }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(ring_gives_back_what_was_put_in_and_in_order),
         TEST(ring_shows_nothing_before_it_is_published),
+        WIDE_TEST(ring_shows_nothing_before_it_is_published),
+        WIDE_TEST(ring_shows_a_window_that_is_full),
+        WIDE_TEST(ring_publishes_what_was_shown_within_the_turn),
         TEST(ring_forgets_a_place_that_is_not_committed),
         TEST(ring_goes_round_with_records_of_all_sizes),
+        WIDE_TEST(ring_goes_round_with_records_of_all_sizes),
         TEST(ring_keeps_a_quarter_for_control_records),
         TEST(ring_has_room_again_only_when_records_are_released),
         TEST(ring_bounds_the_bytes_that_its_records_refer_to),
@@ -340,6 +390,7 @@ int main(int argc, char **argv)
         TEST(ring_tells_a_waiting_producer_once_when_half_is_free),
         TEST(ring_without_memory_is_refused),
         TEST(ring_carries_everything_between_two_threads),
+        WIDE_TEST(ring_carries_everything_between_two_threads),
     };
 
     if (argc > 1) {

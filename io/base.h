@@ -37,6 +37,28 @@ static inline struct ptl_span ptl_span(const void *bytes, size_t size)
     return (struct ptl_span){.bytes = bytes, .size = size};
 }
 
+/* A copy of what mostly is a few words: one of no known size is a call. */
+static inline void ptl_copy(uint8_t *to, const void *bytes, size_t size)
+{
+    const uint8_t *from = (const uint8_t *)bytes;
+
+    if (size >= 16 && size <= 32) {
+        uint64_t words[4];
+        memcpy(words, from, 16);
+        memcpy(words + 2, from + size - 16, 16);
+        memcpy(to, words, 16);
+        memcpy(to + size - 16, words + 2, 16);
+    } else if (size >= 8 && size < 16) {
+        uint64_t words[2];
+        memcpy(words, from, 8);
+        memcpy(words + 1, from + size - 8, 8);
+        memcpy(to, words, 8);
+        memcpy(to + size - 8, words + 1, 8);
+    } else if (size != 0) {
+        memcpy(to, from, size);
+    }
+}
+
 static inline struct ptl_span ptl_span_text(const char *text)
 {
     return ptl_span(text, strlen(text));

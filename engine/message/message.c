@@ -88,19 +88,6 @@ static int fail(struct ptl_writer *writer, int err)
     return writer->err;
 }
 
-void ptl_writer_begin(struct ptl_writer *writer, const struct ptl_allocator *allocator)
-{
-    writer->allocator = allocator;
-    writer->bytes = NULL;
-    writer->size = 0;
-    writer->capacity = sizeof writer->scratch;
-    writer->count = 0;
-    writer->err = 0;
-    writer->depth = 0;
-    writer->open = NULL;
-    writer->open_capacity = 0;
-}
-
 void ptl_writer_init(struct ptl_writer *writer, const struct ptl_node *node)
 {
     ptl_writer_begin(writer,
@@ -112,12 +99,17 @@ static void *block_of(const struct ptl_writer *writer)
     return writer->bytes == NULL ? NULL : writer->bytes - sizeof(struct ptl_msg);
 }
 
-void ptl_writer_drop(struct ptl_writer *writer)
+void ptl_writer_free(struct ptl_writer *writer)
 {
     if (writer->bytes != NULL) {
         ptl_free(writer->allocator, block_of(writer), ptl_msg_footprint(writer->capacity));
     }
     ptl_free(writer->allocator, writer->open, writer->open_capacity * LEVEL_SIZE);
+}
+
+void ptl_writer_drop(struct ptl_writer *writer)
+{
+    ptl_writer_end(writer);
     ptl_writer_begin(writer, writer->allocator);
 }
 
@@ -151,8 +143,7 @@ static int grow_bytes(struct ptl_writer *writer, size_t size)
     return 0;
 }
 
-/* Room for `size` bytes at the end, or NULL. */
-static uint8_t *reserve(struct ptl_writer *writer, size_t size)
+static uint8_t *reserve_anywhere(struct ptl_writer *writer, size_t size)
 {
     size_t taken = writer->bytes == NULL ? scratch_levels(writer) : 0;
 
@@ -162,6 +153,16 @@ static uint8_t *reserve(struct ptl_writer *writer, size_t size)
         return NULL;
     }
     return (writer->bytes == NULL ? writer->scratch : writer->bytes) + writer->size;
+}
+
+/* Room for `size` bytes at the end, or NULL.  Mostly the scratch does for a whole message. */
+static inline uint8_t *reserve(struct ptl_writer *writer, size_t size)
+{
+    if (writer->bytes == NULL && writer->depth == 0 &&
+        size <= sizeof writer->scratch - writer->size) {
+        return writer->scratch + writer->size;
+    }
+    return reserve_anywhere(writer, size);
 }
 
 /* The innermost container: LEVEL_MAP, and how many elements are still to come, keys counted too. */
@@ -228,10 +229,10 @@ static int push_level(struct ptl_writer *writer, uint64_t level)
 
 /* ---- Values ------------------------------------------------------------------------------- */
 
-/* Whether a value may stand here: errors stick, and keys are strings. */
-static bool may_put(struct ptl_writer *writer, bool string)
+/* Within a container keys are strings. */
+static bool may_put_inside(struct ptl_writer *writer, bool string)
 {
-    if (writer->err == 0 && writer->depth > 0 && !string) {
+    if (!string) {
         uint64_t level = load_level(writer);
         if ((level & LEVEL_MAP) != 0 && level % 2 == 0) {
             fail(writer, PTL_EINVAL);
@@ -240,8 +241,14 @@ static bool may_put(struct ptl_writer *writer, bool string)
     return writer->err == 0;
 }
 
-/* A value is complete, and with it perhaps the containers around it. */
-static int end_value(struct ptl_writer *writer)
+/* Whether a value may stand here: errors stick. */
+static inline bool may_put(struct ptl_writer *writer, bool string)
+{
+    return writer->err == 0 && (writer->depth == 0 || may_put_inside(writer, string));
+}
+
+/* With a value of containers these are complete perhaps, from the innermost on. */
+static void end_containers(struct ptl_writer *writer)
 {
     while (writer->depth > 0) {
         uint64_t level = load_level(writer) - 1;
@@ -249,9 +256,20 @@ static int end_value(struct ptl_writer *writer)
                    (UINT64_MAX & ~LEVEL_MAP)); /* it was open: some were to come */
         store_level(writer, level);
         if ((level & ~LEVEL_MAP) > 0) {
-            return 0;
+            return;
         }
         writer->depth--;
+    }
+}
+
+/* A value is complete, and with it perhaps the containers around it. */
+static inline int end_value(struct ptl_writer *writer)
+{
+    if (writer->depth > 0) {
+        end_containers(writer);
+        if (writer->depth > 0) {
+            return 0;
+        }
     }
     /* A packet counts its name among its elements, so one number must be left for that. */
     if (writer->count == UINT32_MAX - 1) {
@@ -286,9 +304,7 @@ static int put_string(struct ptl_writer *writer, unsigned major, const void *byt
         return writer->err;
     }
     size_t head = ptl_cbor_head(room, major, size);
-    if (size > 0) {
-        memcpy(room + head, bytes, size);
-    }
+    ptl_copy(room + head, bytes, size);
     writer->size += head + size;
     return end_value(writer);
 }
@@ -453,28 +469,6 @@ int ptl_put_json(struct ptl_writer *writer, const char *json, size_t size)
 
 /* ---- A format and its arguments ----------------------------------------------------------- */
 
-/* How many arguments a letter has; -1: there is no such letter. */
-static int arguments_of(char letter)
-{
-    switch (letter) {
-    case 'n':
-        return 0;
-    case 'b':
-    case 'i':
-    case 'u':
-    case 'f':
-    case 't':
-    case 'p':
-    case 'm':
-        return 1;
-    case 'T':
-    case 'y':
-        return 2;
-    default:
-        return -1;
-    }
-}
-
 static bool is_natural(const struct ptl_argument *argument)
 {
     return argument->type == PTL_ARGUMENT_UINT ||
@@ -492,43 +486,46 @@ static bool is_pointer(const struct ptl_argument *argument, enum ptl_argument_ty
     return (argument->type == type || argument->type == or_type) && argument->pointer != NULL;
 }
 
-/* Whether what comes next is what the letter wants. */
-static bool fits(char letter, const struct ptl_argument *next)
+/* How many arguments a letter takes of what comes next; -1: that is not what it wants. */
+static inline int fitting(char letter, const struct ptl_argument *next)
 {
     switch (letter) {
     case 'n':
-        return true;
+        return 0;
     case 'b':
     case 'i':
-        return is_integer(next);
+        return is_integer(next) ? 1 : -1;
     case 'u':
-        return is_natural(next);
+        return is_natural(next) ? 1 : -1;
     case 'f':
-        return is_integer(next) || next->type == PTL_ARGUMENT_FLOAT;
+        return is_integer(next) || next->type == PTL_ARGUMENT_FLOAT ? 1 : -1;
     case 't':
-        return is_pointer(next, PTL_ARGUMENT_CHARS, PTL_ARGUMENT_CHARS);
+        return is_pointer(next, PTL_ARGUMENT_CHARS, PTL_ARGUMENT_CHARS) ? 1 : -1;
     case 'T':
     case 'y':
         return (next->type == PTL_ARGUMENT_CHARS || next->type == PTL_ARGUMENT_BYTES) &&
-               is_natural(&next[1]) && (next->pointer != NULL || next[1].natural == 0);
+                       is_natural(&next[1]) && (next->pointer != NULL || next[1].natural == 0)
+                   ? 2
+                   : -1;
     case 'p':
-        return is_pointer(next, PTL_ARGUMENT_PORT, PTL_ARGUMENT_PORT_AT);
+        return is_pointer(next, PTL_ARGUMENT_PORT, PTL_ARGUMENT_PORT_AT) ? 1 : -1;
     case 'm':
-        return is_pointer(next, PTL_ARGUMENT_MSG, PTL_ARGUMENT_MSG);
+        return is_pointer(next, PTL_ARGUMENT_MSG, PTL_ARGUMENT_MSG) ? 1 : -1;
     default:
-        return false;
+        return -1;
     }
 }
 
 /* Step over a letter's arguments; returns how many values it stands for, or PTL_EINVAL. */
 static int64_t skip_arguments(const struct ptl_argument **next, char letter)
 {
-    if (!fits(letter, *next)) {
+    int arguments = fitting(letter, *next);
+
+    if (arguments < 0) {
         return PTL_EINVAL;
     }
     int64_t values = letter == 'm' ? ((const struct ptl_msg *)(*next)->pointer)->count : 1;
-    ptl_assert(arguments_of(letter) >= 0); /* what fits() knows has a number of arguments */
-    *next += arguments_of(letter);
+    *next += arguments;
     return values;
 }
 
@@ -624,16 +621,14 @@ static const char *put_letters(struct ptl_writer *writer, const char *format, ch
         if (letter == close) {
             return format;
         }
-        if (letter == '[' || letter == '{') {
-            if (put_opening(writer, letter, format, *next) == 0) {
-                format = put_letters(writer, format, letter == '[' ? ']' : '}', next);
-            }
-        } else if (!fits(letter, *next)) {
-            fail(writer, PTL_EINVAL);
-        } else {
+        int arguments = fitting(letter, *next);
+        if (arguments >= 0) {
             put_argument(writer, letter, *next);
-            ptl_assert(arguments_of(letter) >= 0);
-            *next += arguments_of(letter);
+            *next += arguments;
+        } else if (letter != '[' && letter != '{') {
+            fail(writer, PTL_EINVAL);
+        } else if (put_opening(writer, letter, format, *next) == 0) {
+            format = put_letters(writer, format, letter == '[' ? ']' : '}', next);
         }
     }
     return NULL;
@@ -660,11 +655,6 @@ int ptl_msg_makev(const struct ptl_node *node, struct ptl_msg **msg, const char 
 }
 
 /* ---- The end ------------------------------------------------------------------------------ */
-
-struct ptl_span ptl_writer_body(const struct ptl_writer *writer)
-{
-    return ptl_span(writer->bytes == NULL ? writer->scratch : writer->bytes, writer->size);
-}
 
 /* The block becomes the message: its beginning was kept free for that. */
 static int finish_block(struct ptl_writer *writer, struct ptl_msg **msg)

@@ -50,7 +50,29 @@ static inline size_t ptl_msg_footprint(size_t body_size)
 /* ---- Writing with a known allocator ------------------------------------------------------- */
 
 /* As ptl_writer_init(). */
-void ptl_writer_begin(struct ptl_writer *writer, const struct ptl_allocator *allocator);
+static inline void ptl_writer_begin(struct ptl_writer *writer,
+                                    const struct ptl_allocator *allocator)
+{
+    writer->allocator = allocator;
+    writer->bytes = NULL;
+    writer->size = 0;
+    writer->capacity = sizeof writer->scratch;
+    writer->count = 0;
+    writer->err = 0;
+    writer->depth = 0;
+    writer->open = NULL;
+    writer->open_capacity = 0;
+}
+
+/* Free what a writer has that is not used any more: mostly it has nothing. */
+void ptl_writer_free(struct ptl_writer *writer);
+
+static inline void ptl_writer_end(struct ptl_writer *writer)
+{
+    if (writer->bytes != NULL || writer->open != NULL) {
+        ptl_writer_free(writer);
+    }
+}
 
 /* `count` plain values, in place.  Returns the writer's error. */
 int ptl_put_plain(struct ptl_writer *writer, struct ptl_span values, uint32_t count);
@@ -59,7 +81,10 @@ int ptl_put_plain(struct ptl_writer *writer, struct ptl_span values, uint32_t co
  * What has been written, whole containers or not, without making a message of it.
  * Owns: the writer; good until its next call.
  */
-struct ptl_span ptl_writer_body(const struct ptl_writer *writer);
+static inline struct ptl_span ptl_writer_body(const struct ptl_writer *writer)
+{
+    return ptl_span(writer->bytes == NULL ? writer->scratch : writer->bytes, writer->size);
+}
 
 /* ---- Reading ------------------------------------------------------------------------------ */
 

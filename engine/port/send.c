@@ -247,12 +247,12 @@ int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *form
 {
     struct ptl_writer writer;
 
-    ptl_writer_init(&writer, node);
+    ptl_writer_begin(&writer, node->allocator);
     int err = ptl_putv(&writer, format, arguments);
     if (err == PTL_OK) {
         err = ptl_send_body(node, to, ptl_writer_body(&writer), writer.count, NULL);
     }
-    ptl_writer_drop(&writer);
+    ptl_writer_end(&writer);
     return err;
 }
 

@@ -221,26 +221,6 @@ static inline uint32_t ptl_small_size(size_t body_size)
                       ~(size_t)(PTL_RECORD_UNIT - 1));
 }
 
-/* Most bodies are of a few words: a copy of no known size is a call. */
-static inline void ptl_small_copy(uint8_t *to, const uint8_t *from, size_t size)
-{
-    if (size >= 16 && size <= 32) {
-        uint64_t words[4];
-        memcpy(words, from, 16);
-        memcpy(words + 2, from + size - 16, 16);
-        memcpy(to, words, 16);
-        memcpy(to + size - 16, words + 2, 16);
-    } else if (size >= 8 && size < 16) {
-        uint64_t words[2];
-        memcpy(words, from, 8);
-        memcpy(words + 1, from + size - 8, 8);
-        memcpy(to, words, 8);
-        memcpy(to + size - 8, words + 1, 8);
-    } else if (size != 0) {
-        memcpy(to, from, size);
-    }
-}
-
 /* Write one to `place`, which has ptl_small_size() of its body. */
 static inline void ptl_small_pack(void *place, uint32_t slot, uint32_t generation,
                                   struct ptl_span body, uint32_t count)
@@ -254,7 +234,7 @@ static inline void ptl_small_pack(void *place, uint32_t slot, uint32_t generatio
     record->to = (uint8_t)(PTL_TO_SLOT | unused << 2 | PTL_RECORD_SMALL);
     record->slot = slot | count << PTL_RECORD_SLOT_BITS;
     record->generation = generation;
-    ptl_small_copy((uint8_t *)place + PTL_RECORD_SMALL_HEAD, body.bytes, body.size);
+    ptl_copy((uint8_t *)place + PTL_RECORD_SMALL_HEAD, body.bytes, body.size);
 }
 
 /* Whether a record is one; and what it says. */

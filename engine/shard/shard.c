@@ -126,9 +126,33 @@ static void work(struct ptl_shard *shard)
 /* Looks between two looks at the clock, which cost about as much. */
 #define LOOKS 16
 
-static bool has_something(const struct ptl_shard *shard)
+/*
+ * At so many rings is looked before a shard sleeps that has just heard of another: some
+ * microseconds, as long as to be woken costs both.
+ */
+#define LINGER_RINGS 256
+
+static bool look(const struct ptl_shard *shard, unsigned times)
 {
-    return has_news(shard) || ptl_loop_ready(shard->loop);
+    while (times-- > 0) {
+        if (has_news(shard) || ptl_loop_ready(shard->loop)) {
+            return true;
+        }
+        ptl_relax();
+    }
+    return false;
+}
+
+/*
+ * Another shard has sent us something, and may be about to send more: who sleeps after each part of
+ * a stream has to be woken for each.  Returns whether there is something to do.
+ */
+static bool linger(struct ptl_shard *shard)
+{
+    bool found = shard->heard && look(shard, LINGER_RINGS / shard->node->shard_count);
+
+    shard->heard &= found;
+    return found;
 }
 
 /*
@@ -141,11 +165,8 @@ static bool look_busily(const struct ptl_shard *shard, uint64_t until)
     uint64_t end = sooner(until, now + (uint64_t)shard->node->options.poll_us * 1000);
 
     while (now < end) {
-        for (unsigned i = 0; i < LOOKS; i++) {
-            if (has_something(shard)) {
-                return true;
-            }
-            ptl_relax();
+        if (look(shard, LOOKS)) {
+            return true;
         }
         now = ptl_loop_now(shard->loop);
     }
@@ -161,7 +182,8 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
 
     if (may_wait) {
         until = ptl_shard_due(shard);
-        if (until != 0 && shard->node->options.poll_us != 0 && look_busily(shard, until)) {
+        if (until != 0 &&
+            (linger(shard) || (shard->node->options.poll_us != 0 && look_busily(shard, until)))) {
             until = 0;
         }
         if (until != 0) {

@@ -162,6 +162,7 @@ static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
         }
     }
     ptl_assert(ptl_ring_taken(ring) == tail);
+    shard->heard |= count != 0 && from != shard->index;
     end_stint(shard, &stint);
     release(shard, from, ring);
 }

@@ -3,8 +3,10 @@
 #include "engine/portolan.h"
 #include "tools/bench/command.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* In two pieces: a compiler need not take one of more than 4095 characters. */
 static const char help[] =
@@ -59,7 +61,9 @@ static const char help[] =
     "  --seed HOST:PORT     the node to talk to       [PORTOLAN_SEED, or 127.0.0.1:4040]\n"
     "  --node ID            this client's own ID      [HOST/cli/RANDOM]\n"
     "  --timeout SECONDS    wait so long for an answer; mon, db watch, db set --hold: for a link\n"
-    "                       [10; nodes, trace: 2 for each node that is asked]\n"
+    "                       [10; nodes, trace: 2 for each node that is asked]; for the link to "
+    "the\n"
+    "                       node that is talked to 5 at most\n"
     "  --log LEVEL          log to standard error     [off]\n";
 
 static const char more_help[] =
@@ -141,10 +145,27 @@ static int dispatch(const struct ptl_options *options)
                         options->command);
 }
 
+/*
+ * Who closed them for us meant that nothing is to be read or written there; the first file or
+ * socket that is opened would take their place.  In this one's nothing can be written either.
+ */
+static bool hold_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct ptl_options options;
 
+    if (!hold_standard_files()) {
+        return PTL_EXIT_OTHER; /* and nowhere to say why */
+    }
     if (argc > 1 && strcmp(argv[1], "bench") == 0) {
         return ptl_command_bench(argc - 1, argv + 1); /* it has options of its own */
     }

@@ -1,11 +1,15 @@
 #include "tools/bench/link.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LINK_MS_MAX 5000 /* a node that is there is found in milliseconds */
+#define SIGNAL_MS 50     /* how long a signal may wait for whoever waits for a link */
 
 /* The node may tell of links as long as it lives, so what it tells goes into a block of its own. */
 struct arrival {
@@ -44,6 +48,18 @@ static struct arrival *make_arrival(void)
     return arrival;
 }
 
+/* The signal that has come, or 0. */
+static int take_signal(int signals)
+{
+    struct pollfd fd = {.fd = signals, .events = POLLIN};
+    struct signalfd_siginfo info;
+
+    return poll(&fd, 1, 0) > 0 && read(signals, &info, sizeof info) == (ssize_t)sizeof info
+               ? (int)info.ssi_signo
+               : 0;
+}
+
+/* Until a node is linked, for so long at most.  Whether it is. */
 static bool wait_for(struct arrival *arrival, unsigned limit_ms, char id[PTL_NODE_ID_MAX + 1])
 {
     struct timespec end;
@@ -81,19 +97,44 @@ static int start_node(struct ptl_bench_link *link, const struct ptl_bench_linkin
 
 static int complain_unreached(const struct ptl_bench_linking *linking, unsigned limit_ms)
 {
+    const char *seed = linking->seeds->items[0];
     char line[PTL_JOURNAL_LINE_MAX];
 
     ptl_journal_held(linking->journal, "no answer: does a node run there, with the same secret?",
                      line);
-    return ptl_complain(PTL_EXIT_REACH, "cannot reach %s within %g s: %s", linking->seeds->items[0],
-                        limit_ms / 1000.0, line);
+    return linking->behind
+               ? ptl_complain(PTL_EXIT_REACH,
+                              "cannot reach %s, by way of the proxy of this process at %s, within "
+                              "%g s: %s",
+                              linking->behind, seed, limit_ms / 1000.0, line)
+               : ptl_complain(PTL_EXIT_REACH, "cannot reach %s within %g s: %s", seed,
+                              limit_ms / 1000.0, line);
+}
+
+/* Returns an exit code: that of a signal if one came first. */
+static int await_link(struct ptl_bench_link *link, struct arrival *arrival,
+                      const struct ptl_bench_linking *linking)
+{
+    unsigned given_ms = linking->options->timeout_ms;
+    unsigned limit_ms = given_ms < LINK_MS_MAX ? given_ms : LINK_MS_MAX;
+    unsigned slice_ms = 0;
+
+    for (unsigned left_ms = limit_ms; left_ms > 0; left_ms -= slice_ms) {
+        int signal = take_signal(linking->signals);
+        if (signal != 0) {
+            return 128 + signal;
+        }
+        slice_ms = left_ms < SIGNAL_MS ? left_ms : SIGNAL_MS;
+        if (wait_for(arrival, slice_ms, link->seed_id)) {
+            return PTL_EXIT_OK;
+        }
+    }
+    return complain_unreached(linking, limit_ms);
 }
 
 int ptl_bench_link_start(struct ptl_bench_link *link, const struct ptl_bench_linking *linking,
                          const char *id)
 {
-    unsigned given_ms = linking->options->timeout_ms;
-    unsigned limit_ms = given_ms < LINK_MS_MAX ? given_ms : LINK_MS_MAX;
     struct arrival *arrival = make_arrival();
 
     snprintf(link->id, sizeof link->id, "%s", id);
@@ -107,6 +148,5 @@ int ptl_bench_link_start(struct ptl_bench_link *link, const struct ptl_bench_lin
         free(arrival);
         return ptl_complain_refused("watch links", err);
     }
-    return wait_for(arrival, limit_ms, link->seed_id) ? PTL_EXIT_OK
-                                                      : complain_unreached(linking, limit_ms);
+    return await_link(link, arrival, linking);
 }

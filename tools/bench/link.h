@@ -15,13 +15,15 @@ struct ptl_bench_link {
 struct ptl_bench_linking {
     const struct ptl_options *options;
     const struct ptl_list *seeds;
+    const char *behind; /* whom they lead to, where that is a proxy of this process; else NULL */
+    int signals;        /* a descriptor that SIGINT and SIGTERM come to */
     const struct ptl_secret *secret;
     struct ptl_journal *journal;
 };
 
 /*
  * Start the node `id` and wait until it is linked to a seed.  Returns an exit code, after one line
- * on standard error if it is not PTL_EXIT_OK.  Owns: the caller stops `link->node` unless NULL.
+ * on standard error if it is not PTL_EXIT_OK or that of a signal.  Owns: the caller stops `link->node` unless NULL.
  */
 int ptl_bench_link_start(struct ptl_bench_link *link, const struct ptl_bench_linking *linking,
                          const char *id);

@@ -45,6 +45,8 @@ static int start_links(struct ptl_bench_load *load)
     struct ptl_bench_linking linking = {
         .options = options,
         .seeds = &load->seeds,
+        .behind = load->behind,
+        .signals = load->signals,
         .secret = &load->secret,
         .journal = &load->journal,
     };
@@ -235,6 +237,7 @@ int ptl_bench_load_reach(struct ptl_bench_load *load, const struct ptl_bench_opt
     ptl_journal_init(&load->journal, options->common.log);
     int code = open_world(load);
     if (seeds) {
+        load->behind = load->seeds.items[0];
         load->seeds = *seeds;
     }
     return code == PTL_EXIT_OK ? take_steps(load, steps) : code;

@@ -16,6 +16,7 @@ struct ptl_bench_load {
     struct ptl_journal journal;
     struct ptl_secret secret;
     struct ptl_list seeds;
+    const char *behind;        /* whom these lead to by way of a proxy, or NULL */
     char run[64];              /* its name */
     char family[80];           /* of the database, for the run alone */
     int signals;               /* a descriptor that SIGINT and SIGTERM come to */

@@ -197,6 +197,11 @@ static int take_target(const char *option, const char *text, void *place)
     if (list->count == PTL_LIST_MAX) {
         return ptl_complain(PTL_EXIT_USAGE, "%s is given more than %d times", option, PTL_LIST_MAX);
     }
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i], text) == 0) {
+            return ptl_complain(PTL_EXIT_USAGE, "%s %s is given twice", option, text);
+        }
+    }
     list->items[list->count++] = text;
     return PTL_EXIT_OK;
 }
@@ -234,6 +239,36 @@ static int take_sweep(const char *option, const char *text, void *place)
 
 /* ---- All of them --------------------------------------------------------------------------- */
 
+static bool is_open(const struct ptl_bench_options *options)
+{
+    return options->rate > 0 || options->is_sweep;
+}
+
+static bool has_bulk(const struct ptl_bench_options *options)
+{
+    return options->pattern->has_bulk;
+}
+
+static bool has_hops(const struct ptl_bench_options *options)
+{
+    return options->pattern->has_hops;
+}
+
+static bool has_keys(const struct ptl_bench_options *options)
+{
+    return options->pattern->has_keys;
+}
+
+static bool has_watchers(const struct ptl_bench_options *options)
+{
+    return options->pattern->worker == PTL_BENCH_WATCH;
+}
+
+static bool is_verify(const struct ptl_bench_options *options)
+{
+    return options->pattern->deed == PTL_BENCH_VERIFY;
+}
+
 #define PLACE(field) offsetof(struct ptl_bench_options, field)
 
 static const struct own_option {
@@ -241,39 +276,45 @@ static const struct own_option {
     take_fn *take;
     size_t place;
     const char *alone; /* its value where none is given; the next word never is */
+    bool (*suits)(const struct ptl_bench_options *options); /* NULL: always */
+    const char *for_what;                                   /* what it suits, for people */
 } own_options[] = {
-    {"--target", take_target, PLACE(targets), NULL},
-    {"--size", take_sizes, PLACE(sizes), NULL},
-    {"--ports", take_ports, PLACE(ports), NULL},
-    {"--entries", take_ports, PLACE(entries), NULL},
-    {"--watchers", take_watchers, PLACE(watchers), NULL},
-    {"--hops", take_hops, PLACE(hops), NULL},
-    {"--bulk", take_bulk, PLACE(bulk), NULL},
-    {"--bulk-in-flight", take_in_flight, PLACE(bulk_in_flight), NULL},
-    {"--links", take_links, PLACE(links), NULL},
-    {"--in-flight", take_in_flight, PLACE(in_flight), NULL},
-    {"--rate", take_rate, PLACE(rate), NULL},
-    {"--arrivals", take_arrivals, PLACE(poisson), NULL},
-    {"--duration", take_duration, PLACE(duration_ns), NULL},
-    {"--warm-up", take_warm_up, PLACE(warm_up_ns), NULL},
-    {"--stall", take_stall, PLACE(stall_ns), NULL},
-    {"--cut-every", take_cut_every, PLACE(cut_every_ns), NULL},
-    {"--kill-every", take_kill_every, PLACE(kill_every), NULL},
-    {"--random-seed", take_seed, PLACE(random_seed), NULL},
-    {"--hdr", take_text, PLACE(hdr), NULL},
-    {"--expect-rate", take_rate, PLACE(expect_rate), NULL},
-    {"--expect-p99", take_bound, PLACE(expect_p99_ns), NULL},
-    {"--slo-p99", take_bound, PLACE(slo_p99_ns), NULL},
-    {"--rate-sweep", take_sweep, PLACE(is_sweep), ""},
-    {"--embedded", take_embedded, PLACE(embedded), "nodes"},
+    {"--target", take_target, PLACE(targets), NULL, NULL, NULL},
+    {"--size", take_sizes, PLACE(sizes), NULL, NULL, NULL},
+    {"--ports", take_ports, PLACE(ports), NULL, NULL, NULL},
+    {"--entries", take_ports, PLACE(entries), NULL, has_keys, "db-set, db-watch and join"},
+    {"--watchers", take_watchers, PLACE(watchers), NULL, has_watchers, "db-watch"},
+    {"--hops", take_hops, PLACE(hops), NULL, has_hops, "ring"},
+    {"--bulk", take_bulk, PLACE(bulk), NULL, has_bulk, "mixed"},
+    {"--bulk-in-flight", take_in_flight, PLACE(bulk_in_flight), NULL, has_bulk, "mixed"},
+    {"--links", take_links, PLACE(links), NULL, NULL, NULL},
+    {"--in-flight", take_in_flight, PLACE(in_flight), NULL, NULL, NULL},
+    {"--rate", take_rate, PLACE(rate), NULL, NULL, NULL},
+    {"--arrivals", take_arrivals, PLACE(poisson), NULL, is_open, "an open loop: give a --rate"},
+    {"--duration", take_duration, PLACE(duration_ns), NULL, NULL, NULL},
+    {"--warm-up", take_warm_up, PLACE(warm_up_ns), NULL, NULL, NULL},
+    {"--stall", take_stall, PLACE(stall_ns), NULL, NULL, NULL},
+    {"--cut-every", take_cut_every, PLACE(cut_every_ns), NULL, is_verify, "--verify"},
+    {"--kill-every", take_kill_every, PLACE(kill_every), NULL, is_verify, "--verify"},
+    {"--random-seed", take_seed, PLACE(random_seed), NULL, NULL, NULL},
+    {"--hdr", take_text, PLACE(hdr), NULL, NULL, NULL},
+    {"--expect-rate", take_rate, PLACE(expect_rate), NULL, NULL, NULL},
+    {"--expect-p99", take_bound, PLACE(expect_p99_ns), NULL, NULL, NULL},
+    {"--slo-p99", take_bound, PLACE(slo_p99_ns), NULL, NULL, NULL},
+    {"--rate-sweep", take_sweep, PLACE(is_sweep), "", NULL, NULL},
+    {"--embedded", take_embedded, PLACE(embedded), "nodes", NULL, NULL},
 };
+
+#define OWN_OPTIONS (sizeof own_options / sizeof own_options[0])
+
+_Static_assert(OWN_OPTIONS <= 32, "the field `given` has a bit for each");
 
 /* Which of ours the word is, "--rate" or "--rate=..."; NULL: none. */
 static const struct own_option *find(const char *word)
 {
     size_t size = strcspn(word, "=");
 
-    for (size_t i = 0; i < sizeof own_options / sizeof own_options[0]; i++) {
+    for (size_t i = 0; i < OWN_OPTIONS; i++) {
         if (strlen(own_options[i].name) == size && strncmp(own_options[i].name, word, size) == 0) {
             return &own_options[i];
         }
@@ -306,6 +347,7 @@ static int take_own(int *argc, char **argv, struct ptl_bench_options *options)
                                 own->name);
         }
         text = text ? text : argv[++i];
+        options->given |= UINT32_C(1) << (own - own_options);
         int code = own->take(own->name, text, (char *)options + own->place);
         if (code != PTL_EXIT_OK) {
             return code;
@@ -384,11 +426,10 @@ static int check_size(const struct ptl_bench_options *options, const char *optio
 static const char *contradiction(const struct ptl_bench_options *options)
 {
     bool is_join = options->pattern->deed == PTL_BENCH_JOIN;
-    bool is_verify = options->pattern->deed == PTL_BENCH_VERIFY;
-    bool is_open = options->rate > 0 || options->is_sweep;
 
-    return options->in_flight > 0 && is_open ? "--in-flight and a rate are given: choose one"
-           : is_join && is_open              ? "join takes no rate: one node joins after the other"
+    return options->in_flight > 0 && is_open(options)
+               ? "--in-flight and a rate are given: choose one"
+           : is_join && is_open(options) ? "join takes no rate: one node joins after the other"
            : options->stall_ns > 0 && options->pattern->worker == PTL_BENCH_NOBODY
                ? "--stall is for patterns that have a handler at the other end"
            : options->is_sweep && options->slo_p99_ns == 0
@@ -397,17 +438,30 @@ static const char *contradiction(const struct ptl_bench_options *options)
            : options->is_sweep && options->hdr ? "--rate-sweep takes no --hdr: there are many loads"
            : options->is_sweep && options->expect_p99_ns > 0
                ? "--rate-sweep takes no --expect-p99: its bound is --slo-p99"
-           : is_verify && (options->is_sweep || options->hdr || options->expect_rate > 0 ||
-                           options->expect_p99_ns > 0)
+           : is_verify(options) && (options->is_sweep || options->hdr || options->expect_rate > 0 ||
+                                    options->expect_p99_ns > 0)
                ? "to verify is to measure nothing: leave out what is for figures"
-           : is_verify && options->embedded != PTL_BENCH_APART
+           : is_verify(options) && options->embedded != PTL_BENCH_APART
                ? "--verify takes no --embedded: it needs links to cut"
            : options->embedded != PTL_BENCH_APART &&
                    (options->targets.count > 0 || options->common.seeds.count > 0)
                ? "--embedded takes no --target and no --seed: the other end is here"
+           : is_join && options->links > 1 ? "join takes no --links: one node joins after the other"
            : options->embedded == PTL_BENCH_TWO_PORTS && options->links > 1
                ? "--embedded=ports takes no --links: there is one node"
                : NULL;
+}
+
+/* What would change nothing is not what was meant. */
+static int check_suited(const struct ptl_bench_options *options)
+{
+    for (size_t i = 0; i < OWN_OPTIONS; i++) {
+        const struct own_option *own = &own_options[i];
+        if ((options->given >> i & 1) && own->suits && !own->suits(options)) {
+            return ptl_complain(PTL_EXIT_USAGE, "%s is for %s", own->name, own->for_what);
+        }
+    }
+    return PTL_EXIT_OK;
 }
 
 /* What makes sense alone, and not together. */
@@ -425,7 +479,10 @@ static int check(const struct ptl_bench_options *options)
         return ptl_complain(PTL_EXIT_USAGE, "--links %llu takes as many --ports at least",
                             (unsigned long long)options->links);
     }
-    int code = check_size(options, "--size", options->sizes.largest);
+    int code = check_suited(options);
+    if (code == PTL_EXIT_OK) {
+        code = check_size(options, "--size", options->sizes.largest);
+    }
     return code == PTL_EXIT_OK && options->pattern->has_bulk
                ? check_size(options, "--bulk", options->bulk.largest)
                : code;

@@ -43,6 +43,7 @@ struct ptl_bench_options {
     int64_t expect_p99_ns; /* 0: none is expected */
     bool is_sweep;
     int64_t slo_p99_ns; /* of a sweep */
+    uint32_t given;     /* a bit for each option of ours that is on the command line */
 };
 
 /*

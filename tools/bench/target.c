@@ -26,8 +26,9 @@ static int complain_gone(const struct ptl_bench_target *target, const struct ptl
         code = ptl_complain(PTL_EXIT_GONE, "node %s lacks the service: start it with --service %s",
                             target->id, PTL_BENCH_SERVICE);
     } else {
-        code = ptl_complain(PTL_EXIT_REACH, "the node cannot be reached: %s",
-                            json ? json : "(no memory)");
+        code = ptl_complain(PTL_EXIT_REACH,
+                            "node %s cannot be reached: %s; portolan nodes tells who can",
+                            target->id, json ? json : "(no memory)");
     }
     free(json);
     return code;

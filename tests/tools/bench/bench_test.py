@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -289,6 +290,16 @@ class BadInputTest(BenchTest):
             ("--size takes", ["request", "--size", "16:0"]),
             ("--size takes", ["request", "--size", "99999999999"]),
             ("--arrivals takes", ["request", "--arrivals", "late"]),
+            ("--arrivals is for an open loop: give a --rate", ["request", "--arrivals", "poisson"]),
+            ("--hops is for ring", ["request", "--hops", "3"]),
+            ("--bulk is for mixed", ["request", "--bulk", "5"]),
+            ("--bulk-in-flight is for mixed", ["one-way", "--bulk-in-flight", "5"]),
+            ("--entries is for db-set, db-watch and join", ["churn", "--entries=5"]),
+            ("--watchers is for db-watch", ["db-set", "--watchers", "5"]),
+            ("--cut-every is for --verify", ["request", "--cut-every", "1"]),
+            ("--kill-every is for --verify", ["request", "--kill-every", "1"]),
+            ("join takes no --links", ["join", "--links", "2", "--ports", "4"]),
+            ("--target rain is given twice", ["ring", "--target", "rain", "--target", "rain"]),
             ("--stall is for", ["db-set", "--stall", "200ms"]),
             ("--stall takes", ["request", "--stall", "5"]),
             ("--shards takes", ["request", "--shards", "0"]),
@@ -308,9 +319,31 @@ class BadInputTest(BenchTest):
         self.assert_fails(3, "cannot reach", arguments=[
             "bench", "request", "--seed", unused_address(), "--timeout", "0.3"])
 
+    def test_address_that_is_not_there_is_told_to_verify_too(self):
+        address = unused_address()
+        self.assert_fails(3, f"cannot reach {address}, by way of the proxy", arguments=[
+            "bench", "--verify", "--seed", address, "--timeout", "0.3"])
+
+    def test_signal_ends_it_before_it_is_linked(self):
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            bench = self.start("bench", "request", "--seed", "127.0.0.1:%u" % deaf.getsockname()[1])
+            with deaf.accept()[0]:  # so it has begun
+                bench.send_signal(signal.SIGINT)
+                self.assertEqual(self.finish(bench), (130, "", ""))
+
+    def test_standard_output_that_is_closed_is_not_taken_for_a_socket(self):
+        node = self.target()
+        for arguments in ("request", *SHORT), ("--help",):
+            bench = subprocess.run([PORTOLAN, "bench", *arguments, "--seed", node.address],
+                                   stderr=subprocess.PIPE, text=True, timeout=LIMIT,
+                                   env=environment(self.home), check=False,
+                                   preexec_fn=lambda: os.close(1))
+            self.assertEqual(bench.returncode, 5, bench.stderr)
+            self.assertRegex(bench.stderr, r"\A(portolan: cannot write: Bad file descriptor\n)?\Z")
+
     def test_target_of_that_name_that_is_not_there_is_told(self):
         node = self.target()
-        self.assert_fails(3, "snow", arguments=[
+        self.assert_fails(3, "node snow cannot be reached", "portolan nodes", arguments=[
             "bench", "request", "--seed", node.address, "--target", "snow", "--timeout", "0.5"])
 
     def test_node_without_the_service_is_told_which_to_start(self):

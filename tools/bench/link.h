@@ -22,8 +22,9 @@ struct ptl_bench_linking {
 };
 
 /*
- * Start the node `id` and wait until it is linked to a seed.  Returns an exit code, after one line
- * on standard error if it is not PTL_EXIT_OK or that of a signal.  Owns: the caller stops `link->node` unless NULL.
+ * Start the node `id` and wait until it is linked to a seed.  Returns an exit code, that of a
+ * signal if one came first; after one line on standard error if it is neither that nor PTL_EXIT_OK.
+ * Owns: the caller stops `link->node` unless NULL.
  */
 int ptl_bench_link_start(struct ptl_bench_link *link, const struct ptl_bench_linking *linking,
                          const char *id);

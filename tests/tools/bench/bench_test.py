@@ -401,6 +401,20 @@ class BadInputTest(BenchTest):
     def test_target_that_is_killed_ends_it_with_a_summary(self):
         self.ended_while_it_runs(signal.SIGKILL).process.wait()
 
+    def test_what_a_target_leaves_unanswered_is_counted(self):
+        node = self.target()
+        bench = self.start("bench", "request", "--rate", "1000", "--duration", "60", "--seed",
+                           node.address, "--log", "info")
+        self.assertTrue(any("measuring" in line for line in bench.stderr))
+        node.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.3)  # in which something is sent
+        node.process.send_signal(signal.SIGKILL)
+        node.process.wait()
+        code, out, err = self.finish(bench)
+        self.assertEqual(code, 3, out + err)
+        self.assertRegex(out, r"\n\d+ message(s were| was) not answered, and in no percentile\n")
+        self.assertNotIn("was not reached", out)
+
     def test_rate_that_cannot_be_reached_is_told(self):
         node = self.target()
         code, out, err = self.run_tool("bench", "request", "--rate", "900M", "--seed",

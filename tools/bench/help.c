@@ -112,7 +112,8 @@ static const char meaning[] =
     "  4  the target lacks the service\n"
     "  5  messages were lost or reordered, or anything else\n"
     "  7  what was expected was not reached\n"
-    "  130, 143  ended by SIGINT or SIGTERM, after the summary\n";
+    "  130, 143  ended by SIGINT or SIGTERM, after the summary; a second one ends the\n"
+    "            wait for the last messages\n";
 
 static const char verifying[] =
     "\n"

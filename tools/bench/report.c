@@ -142,12 +142,12 @@ static void print_unmet(const struct ptl_bench_options *options,
     }
 }
 
-/* What a target took with it was late for ever, and would be no figure. */
+/* What a target took with it, or nobody waited for, was late for ever, and would be no figure. */
 static void print_unanswered(const struct ptl_bench_result *result)
 {
     uint64_t count = ptl_bench_result_unanswered(result);
 
-    if (result->ending == PTL_BENCH_GONE && count > 0) {
+    if (ptl_bench_result_is_cut_short(result) && count > 0) {
         printf("%llu message%s not answered, and in no percentile\n", (unsigned long long)count,
                count == 1 ? " was" : "s were");
     }

@@ -30,13 +30,20 @@ uint64_t ptl_bench_result_unanswered(const struct ptl_bench_result *result)
     return result->counts.sent - result->counts.acked + result->bulk.sent - result->bulk.acked;
 }
 
+/* A signal may come once more, to those who wait for the last messages: then nobody looked. */
+bool ptl_bench_result_is_cut_short(const struct ptl_bench_result *result)
+{
+    return result->ending == PTL_BENCH_GONE ||
+           (result->ending == PTL_BENCH_SIGNALED && result->last.at_ns == 0);
+}
+
 /* With a target its messages went, and it was told; so no hole was silent. */
 uint64_t ptl_bench_result_lost(const struct ptl_bench_result *result)
 {
     uint64_t unanswered = ptl_bench_result_unanswered(result);
     uint64_t missing = missing_there(result);
 
-    if (result->ending == PTL_BENCH_GONE) {
+    if (ptl_bench_result_is_cut_short(result)) {
         return 0;
     }
     return unanswered > missing ? unanswered : missing;

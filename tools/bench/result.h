@@ -46,6 +46,9 @@ void ptl_bench_result_free(struct ptl_bench_result *result);
 /* Messages that were sent and not acknowledged, those of the bulk included. */
 uint64_t ptl_bench_result_unanswered(const struct ptl_bench_result *result);
 
+/* Whether it ended before the last messages were waited for. */
+bool ptl_bench_result_is_cut_short(const struct ptl_bench_result *result);
+
 /* Messages that nobody told of: sent, and neither received nor lost with a target. */
 uint64_t ptl_bench_result_lost(const struct ptl_bench_result *result);
 

@@ -463,6 +463,18 @@ class BadInputTest(BenchTest):
         self.assertIn("SIGINT", result["ending"])
         self.assertEqual((result["lost"], result["reordered"]), (0, 0))
 
+    def test_second_signal_does_not_take_for_lost_what_nobody_waited_for(self):
+        node = self.target()
+        bench = self.start_measuring(node, "request", "--rate", "1000", "--duration", "60")
+        node.process.send_signal(signal.SIGSTOP)
+        for _ in range(2):
+            time.sleep(0.3)  # in which something is sent, and then waited for
+            bench.send_signal(signal.SIGINT)
+        code, out, err = self.finish(bench)
+        node.process.send_signal(signal.SIGCONT)
+        self.assertEqual(code, 130, out + err)
+        self.assertEqual(json.loads(out)["lost"], 0)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,5 +1,7 @@
 #include "io/base.h"
 
+#include "io/huge.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +13,11 @@ static void *libc_resize(void *user, void *block, size_t old_size, size_t new_si
         free(block);
         return NULL;
     }
-    return realloc(block, new_size);
+    void *resized = realloc(block, new_size);
+    if (resized != NULL && new_size >= PTL_HUGE_MIN) {
+        ptl_huge_ask(resized, new_size);
+    }
+    return resized;
 }
 
 const struct ptl_allocator *ptl_allocator_libc(void)

@@ -75,6 +75,7 @@ struct ptl_loop_ops {
                 unsigned count);
     void (*read)(struct ptl_loop *, struct ptl_stream *, bool on);
     void (*user_timeout)(struct ptl_loop *, struct ptl_stream *, uint32_t milliseconds);
+    void (*keep_short)(struct ptl_loop *, struct ptl_stream *);
     void (*finish)(struct ptl_loop *, struct ptl_stream *);
     size_t (*unconfirmed)(struct ptl_loop *, struct ptl_stream *);
     void (*detach)(struct ptl_loop *, struct ptl_stream *);
@@ -191,6 +192,16 @@ static inline void ptl_stream_user_timeout(struct ptl_loop *loop, struct ptl_str
                                            uint32_t milliseconds)
 {
     loop->ops->user_timeout(loop, stream, milliseconds);
+}
+
+/*
+ * Have the system hold little of what is under way, in either direction, so that the order in which
+ * bytes are sent is that in which they arrive soon: it takes no more when so much is unsent, and,
+ * where the path is too short to hold more, gathers little that is not received.
+ */
+static inline void ptl_stream_keep_short(struct ptl_loop *loop, struct ptl_stream *stream)
+{
+    loop->ops->keep_short(loop, stream);
 }
 
 /*

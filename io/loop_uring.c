@@ -327,6 +327,7 @@ static const struct ptl_loop_ops uring_ops = {
     .send = ptl_uring_send,
     .read = ptl_uring_read,
     .user_timeout = ptl_uring_user_timeout,
+    .keep_short = ptl_uring_keep_short,
     .finish = ptl_uring_finish,
     .unconfirmed = ptl_uring_unconfirmed,
     .detach = ptl_uring_detach,

@@ -12,6 +12,12 @@
 
 #define SEND_BYTES_MAX ((size_t)1 << 30) /* of one span; more goes out with the next send */
 
+/* What the kernel holds of a stream that is kept short: unsent; and not received, where a packet is
+ * there and back in so many microseconds: then even 10 Gbit/s are under way in less. */
+#define SHORT_UNSENT 65536
+#define SHORT_RECEIVE 131072 /* the kernel doubles it, for what it needs itself */
+#define SHORT_PATH_US 200
+
 enum stream_state {
     STREAM_CONNECTING,
     STREAM_ORPHAN, /* accepted, not adopted yet */
@@ -474,6 +480,26 @@ void ptl_uring_user_timeout(struct ptl_loop *base, struct ptl_stream *stream, ui
     (void)base;
     /* A kernel without it only notices later what this would have told. */
     setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
+}
+
+/* Whether a packet has been there and back so soon: the handshake's, to begin with. */
+static bool is_short_path(int fd)
+{
+    struct tcp_info info = {.tcpi_rtt = 0};
+    socklen_t size = sizeof(info);
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_rtt != 0 &&
+           info.tcpi_rtt < SHORT_PATH_US;
+}
+
+void ptl_uring_keep_short(struct ptl_loop *base, struct ptl_stream *stream)
+{
+    (void)base;
+    /* Where it fails, what is sent first may arrive later: nothing else. */
+    setsockopt(stream->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){SHORT_UNSENT}, sizeof(int));
+    if (is_short_path(stream->fd)) {
+        setsockopt(stream->fd, SOL_SOCKET, SO_RCVBUF, &(int){SHORT_RECEIVE}, sizeof(int));
+    }
 }
 
 void ptl_uring_finish(struct ptl_loop *base, struct ptl_stream *stream)

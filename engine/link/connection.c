@@ -13,6 +13,9 @@
  * A peer with our limit may send a message of just that size. */
 #define PACKET_EXTRA_MAX 1024
 
+/* One flow may hold this part of a link's room before it is full. */
+#define FLOWS_A_ROOM 8
+
 void ptl_connection_list(struct ptl_connection *c)
 {
     struct ptl_shard_links *links = c->shard->links;
@@ -225,6 +228,21 @@ bool ptl_connection_has_bytes(const struct ptl_connection *c)
     return ptl_unread_bytes(&c->unread).size != 0;
 }
 
+int ptl_connection_fill(struct ptl_connection *c)
+{
+    return c->framed ? ptl_frames_out_fill(&c->frames_out, &c->out) : PTL_OK;
+}
+
+size_t ptl_connection_unsent(const struct ptl_connection *c)
+{
+    return c->out.size + c->frames_out.waiting.size;
+}
+
+size_t ptl_connection_unweighed(const struct ptl_connection *c)
+{
+    return c->frames_out.waiting.unweighed;
+}
+
 int ptl_connection_send(struct ptl_connection *c)
 {
     struct ptl_span spans[PTL_SEND_SPANS_MAX];
@@ -253,7 +271,10 @@ static void begin_framing(struct ptl_connection *c, const struct ptl_handshake_p
     ptl_frames_in_init(&c->frames_in, c->shard->allocator, node->self.incarnation,
                        peer->incarnation, most);
     ptl_frames_out_init(&c->frames_out, c->shard->allocator, node->self.incarnation,
-                        peer->incarnation, peer->frames.flows);
+                        peer->incarnation, peer->frames.flows,
+                        peer->message_bytes_max != 0 ? peer->message_bytes_max : UINT64_MAX);
+    ptl_backlogs_limit(&c->frames_out.waiting, node->options.link_room / FLOWS_A_ROOM,
+                       c->shard->links->hooks->flow_full, c);
 }
 
 int ptl_connection_decode(struct ptl_connection *c, struct ptl_span *input,
@@ -286,6 +307,9 @@ void ptl_connection_take_up(struct ptl_connection *c)
     if (peer->is_portolan && peer->message_bytes_max != 0 &&
         peer->message_bytes_max < SIZE_MAX - PACKET_EXTRA_MAX) {
         ptl_outbox_limit(&c->out, peer->message_bytes_max + PACKET_EXTRA_MAX);
+    }
+    if (c->framed) {
+        ptl_stream_keep_short(c->shard->loop, c->stream);
     }
     if (!peer->is_portolan) {
         ptl_stream_user_timeout(c->shard->loop, c->stream, PTL_REAL_USER_TIMEOUT_MS);

@@ -120,6 +120,7 @@ struct ptl_connection_hooks {
     const struct ptl_stream_hooks *stream; /* what the loop tells of its stream */
     /* It is closed, for `err`, and was in state `was`; its link, dial and seed are still set. */
     void (*closed)(struct ptl_connection *connection, enum ptl_connection_state was, int err);
+    ptl_backlog_full_fn *flow_full; /* so much waits in a flow of the connection, or no longer */
 };
 
 /* Make one to or from this address, that has a stream soon.  NULL: no memory. */
@@ -160,6 +161,14 @@ void ptl_connection_leave_place(struct ptl_connection *connection);
 
 /* Whether the peer has sent something that is not understood yet. */
 bool ptl_connection_has_bytes(const struct ptl_connection *connection);
+
+/* Fill its outbox with what waits for its turn.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_connection_fill(struct ptl_connection *connection);
+
+/* Bytes of packets that are not sent, and those of them that do not weigh on the link: see
+ * engine/link/backlogs.h. */
+size_t ptl_connection_unsent(const struct ptl_connection *connection);
+size_t ptl_connection_unweighed(const struct ptl_connection *connection);
 
 /*
  * Hand the front of its outbox to the loop, if there is something; no send is under way.  Errors:

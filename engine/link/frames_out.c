@@ -10,18 +10,28 @@
 #define NO_FLOW UINT32_MAX             /* as the current one */
 
 void ptl_frames_out_init(struct ptl_frames_out *out, const struct ptl_allocator *allocator,
-                         uint64_t own_incarnation, uint64_t peer_incarnation, uint64_t flows_max)
+                         uint64_t own_incarnation, uint64_t peer_incarnation, uint64_t flows_max,
+                         uint64_t bytes_max)
 {
     *out = (struct ptl_frames_out){
         .own_incarnation = own_incarnation,
         .peer_incarnation = peer_incarnation,
     };
     ptl_outflows_init(&out->flows, allocator, flows_max);
+    ptl_backlogs_init(&out->waiting, allocator, bytes_max);
 }
 
 void ptl_frames_out_drop(struct ptl_frames_out *out)
 {
     ptl_outflows_drop(&out->flows);
+    ptl_backlogs_drop(&out->waiting);
+}
+
+int ptl_frames_out_fill(struct ptl_frames_out *out, struct ptl_outbox *outbox)
+{
+    return out->waiting.size == 0
+               ? PTL_OK
+               : ptl_backlogs_take(&out->waiting, outbox, &out->current, PTL_FRAMES_AHEAD);
 }
 
 /* A port of the node of that incarnation. */
@@ -41,7 +51,7 @@ static int put_of_link(struct ptl_outbox *outbox, const struct ptl_frame *frame)
     uint8_t head[PTL_FRAME_HEAD_MAX];
     size_t size = ptl_frame_head(frame, 0, head);
 
-    return ptl_outbox_frame(outbox, ptl_span(head, size), 0, ptl_span(NULL, 0), 0, NULL, false);
+    return ptl_outbox_frame(outbox, ptl_span(head, size), ptl_span(NULL, 0), NULL);
 }
 
 /* ---- Flows --------------------------------------------------------------------------------- */
@@ -61,15 +71,30 @@ static int close_flow(struct ptl_frames_out *out, struct ptl_outbox *outbox,
     return err;
 }
 
-/* In two rounds the hand meets one: what it passes in the first is idle in the second. */
-static int make_way(struct ptl_frames_out *out, struct ptl_outbox *outbox)
+/* In two rounds the hand meets one that is idle: what it passes in the first is idle then. */
+static struct ptl_outflow *find_idle(struct ptl_frames_out *out)
 {
     struct ptl_outflow *flow = NULL;
 
     for (unsigned i = 0; flow == NULL && i < 3; i++) {
         flow = ptl_outflows_idle(&out->flows, UINT32_MAX);
     }
-    ptl_assert(flow != NULL);
+    return flow;
+}
+
+/* Where something waits in all flows, that goes to the outbox until one of them has nothing left:
+ * the new one's turn is behind all that. */
+static int make_way(struct ptl_frames_out *out, struct ptl_outbox *outbox)
+{
+    struct ptl_outflow *flow;
+
+    while ((flow = find_idle(out)) == NULL) {
+        int err = ptl_backlogs_take(&out->waiting, outbox, &out->current,
+                                    outbox->size + PTL_FRAMES_AHEAD);
+        if (err < 0) {
+            return err;
+        }
+    }
     return close_flow(out, outbox, flow);
 }
 
@@ -114,7 +139,6 @@ struct draft {
     struct ptl_span body;
     const struct ptl_msg *whole;
     size_t size; /* of `head` */
-    size_t lead; /* bytes of the body that stand in it already */
     uint8_t head[2 * PTL_FRAME_HEAD_MAX];
 };
 
@@ -125,61 +149,96 @@ static void begin_draft(struct draft *draft, struct ptl_span body, uint32_t coun
     draft->frame = (struct ptl_frame){.kind = PTL_FRAME_MESSAGE, .count = count};
     draft->body = body;
     draft->whole = whole;
-    draft->size = draft->lead = 0;
+    draft->size = 0;
 }
 
-static void write_open(struct ptl_frames_out *out, struct draft *draft,
-                       const struct ptl_outflow *flow)
+static struct ptl_frame open_frame(const struct ptl_frames_out *out, const struct ptl_outflow *flow)
 {
-    struct ptl_frame frame = {
+    return (struct ptl_frame){
         .kind = PTL_FRAME_OPEN,
         .number = flow->number,
         .port = port_of(out->peer_incarnation, ptl_span(flow->name, flow->name_size)),
     };
-
-    draft->size = ptl_frame_head(&frame, 0, draft->head);
 }
 
-/* The first piece of what is too large for one frame. */
-static void write_first(struct draft *draft)
+static bool is_large(const struct draft *draft)
+{
+    return draft->body.size > PTL_FRAME_VALUES_MAX;
+}
+
+/* The head of what goes in pieces, and the fields of its kind, which are part of the first one. */
+static void write_first(struct draft *draft, struct ptl_backlog_frame *first)
 {
     uint8_t fields[PTL_FRAME_FIELDS_MAX];
     size_t lead = ptl_frame_fields(&draft->frame, fields);
-    struct ptl_frame first = {
+    struct ptl_frame frame = {
         .kind = PTL_FRAME_FIRST,
-        .has_flow = draft->frame.has_flow,
-        .flow = draft->frame.flow,
         .whole_kind = draft->frame.kind,
         .count = draft->frame.count,
         .tag = lead + draft->body.size,
     };
 
-    draft->size += ptl_frame_head(&first, PTL_FRAME_VALUES_MAX, draft->head + draft->size);
+    first->whole_size = lead + draft->body.size;
+    first->first_size = PTL_FRAME_VALUES_MAX - lead;
+    draft->size += ptl_frame_head(&frame, PTL_FRAME_VALUES_MAX, draft->head + draft->size);
     memcpy(draft->head + draft->size, fields, lead);
     draft->size += lead;
-    draft->lead = lead;
 }
 
-static int put(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft,
-               uint32_t flow)
+/* Whether the frame may go to the outbox at once: it is small, and nobody waits. */
+static bool goes_at_once(const struct ptl_frames_out *out, const struct ptl_outbox *outbox,
+                         const struct draft *draft)
+{
+    return out->waiting.size == 0 && outbox->size < PTL_FRAMES_AHEAD && !is_large(draft);
+}
+
+static int put_at_once(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft,
+                       uint32_t flow)
 {
     struct ptl_frame *frame = &draft->frame;
-    bool in_pieces = draft->body.size > PTL_FRAME_VALUES_MAX;
-    bool of_flow = in_pieces || frame->kind < PTL_FRAME_REQUESTS;
+    bool of_flow = frame->kind < PTL_FRAME_REQUESTS;
 
     frame->has_flow = of_flow && flow != out->current;
     frame->flow = flow;
-    if (in_pieces) {
-        write_first(draft);
-    } else {
-        draft->size += ptl_frame_head(frame, draft->body.size, draft->head + draft->size);
-    }
+    draft->size += ptl_frame_head(frame, draft->body.size, draft->head + draft->size);
     int err =
-        ptl_outbox_frame(outbox, ptl_span(draft->head, draft->size), draft->lead, draft->body,
-                         frame->count, draft->whole, frame->kind == PTL_FRAME_MESSAGE && flow != 0);
-    if (err == PTL_OK && of_flow) {
-        out->current = flow;
+        ptl_outbox_frame(outbox, ptl_span(draft->head, draft->size), draft->body, draft->whole);
+    if (err == PTL_OK) {
+        ptl_outbox_add_messages(outbox, frame->kind == PTL_FRAME_MESSAGE && flow != 0);
+        out->current = of_flow ? flow : out->current;
     }
+    return err;
+}
+
+/* It waits in `backlog`; or, with NULL, as one of the node port's behind all that waits. */
+static int put_later(struct ptl_frames_out *out, struct draft *draft, struct ptl_backlog *backlog)
+{
+    struct ptl_backlog_frame frame = {
+        .body = draft->body,
+        .count = draft->frame.count,
+        .whole = draft->whole,
+        .is_message = draft->frame.kind == PTL_FRAME_MESSAGE && backlog != &out->waiting.node_port,
+    };
+
+    ptl_assert(draft->size == 0);
+    if (is_large(draft)) {
+        write_first(draft, &frame);
+    } else {
+        draft->size = ptl_frame_head(&draft->frame, draft->body.size, draft->head);
+    }
+    frame.head = ptl_span(draft->head, draft->size);
+    return backlog == NULL ? ptl_backlogs_put_behind_all(&out->waiting, &frame)
+                           : ptl_backlogs_put(&out->waiting, backlog, &frame);
+}
+
+/* OPEN goes ahead of what waits. */
+static int open_flow(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                     struct ptl_outflow *flow)
+{
+    struct ptl_frame frame = open_frame(out, flow);
+    int err = flow->opened ? PTL_OK : put_of_link(outbox, &frame);
+
+    flow->opened = flow->opened || err == PTL_OK;
     return err;
 }
 
@@ -188,16 +247,40 @@ static int put_to(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct 
                   struct ptl_span name)
 {
     struct ptl_outflow *flow = get_flow(out, outbox, name);
+    int err;
 
     if (flow == NULL) {
         return PTL_ENOMEM;
     }
-    if (!flow->opened) {
-        write_open(out, draft, flow);
+    if (!goes_at_once(out, outbox, draft)) {
+        err = open_flow(out, outbox, flow);
+        return err < 0 ? err : put_later(out, draft, &flow->backlog);
     }
-    int err = put(out, outbox, draft, flow->number);
+    if (!flow->opened) { /* both or neither */
+        struct ptl_frame frame = open_frame(out, flow);
+        draft->size = ptl_frame_head(&frame, 0, draft->head);
+    }
+    err = put_at_once(out, outbox, draft, flow->number);
     flow->opened = flow->opened || err == PTL_OK;
     return err;
+}
+
+/* A frame to the node port. */
+static int put_to_node(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft)
+{
+    return goes_at_once(out, outbox, draft) ? put_at_once(out, outbox, draft, 0)
+                                            : put_later(out, draft, &out->waiting.node_port);
+}
+
+/* That a port is gone comes behind all that it has sent, wherever that waits. */
+static int put_down(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft)
+{
+#ifndef PTL_PLANT_EARLY_DOWN
+    if (out->waiting.size != 0) {
+        return put_later(out, draft, NULL);
+    }
+#endif
+    return put_to_node(out, outbox, draft);
 }
 
 /* ---- Packets to the node port -------------------------------------------------------------- */
@@ -236,7 +319,7 @@ static bool put_about_port(struct ptl_frames_out *out, struct ptl_outbox *outbox
     }
     if (frame->kind == PTL_FRAME_DOWN) {
         frame->port = port_of(out->own_incarnation, name);
-        *err = put(out, outbox, draft, 0);
+        *err = put_down(out, outbox, draft);
         return true;
     }
     if (frame->kind != PTL_FRAME_KILL && frame->kind != PTL_FRAME_SPAWN && frame->count != 0) {
@@ -276,7 +359,7 @@ static bool put_request(struct ptl_frames_out *out, struct ptl_outbox *outbox, s
     if (draft->frame.kind < PTL_FRAME_REQUESTS) {
         return put_about_port(out, outbox, draft, err);
     }
-    *err = put(out, outbox, draft, 0);
+    *err = put_to_node(out, outbox, draft);
     return true;
 }
 
@@ -295,5 +378,5 @@ int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_outbox *outbox,
         return err;
     }
     begin_draft(&draft, body, count, whole);
-    return put(out, outbox, &draft, 0);
+    return put_to_node(out, outbox, &draft);
 }

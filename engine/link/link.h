@@ -111,6 +111,7 @@ struct ptl_link {
     struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
     uint64_t weight;                                 /* bytes in `waiting` */
     uint64_t weighed;                                /* bytes of this link in links.weight */
+    uint64_t unweighed;                              /* ... in links.unweighed */
     struct ptl_all_observed observed_there;          /* ports there, by shards of ours */
     struct ptl_map observed_here; /* ports of ours, by the peer: struct ptl_monitoring */
     struct ptl_fullness fullness;

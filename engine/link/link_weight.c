@@ -21,12 +21,28 @@ uint64_t ptl_link_room(const struct ptl_shard *shard)
 
 size_t ptl_link_unsent(const struct ptl_link *link)
 {
-    return link->connection == NULL ? 0 : link->connection->out.size;
+    return link->connection == NULL ? 0 : ptl_connection_unsent(link->connection);
+}
+
+/* What its connection holds and does not weigh: as long as that of all links has room, too. */
+static uint64_t unweighed(struct ptl_shard *shard, struct ptl_link *link)
+{
+    uint64_t bytes = link->connection == NULL ? 0 : ptl_connection_unweighed(link->connection);
+
+    ptl_assert(shard->links->unweighed >= link->unweighed);
+    shard->links->unweighed += bytes - link->unweighed;
+    link->unweighed = bytes;
+    return shard->links->unweighed <= shard->node->options.links_room ? bytes : 0;
+}
+
+uint64_t ptl_link_weight(struct ptl_shard *shard, struct ptl_link *link)
+{
+    return link->weight + ptl_link_unsent(link) - unweighed(shard, link);
 }
 
 void ptl_link_weigh(struct ptl_shard *shard, struct ptl_link *link)
 {
-    uint64_t weight = link->weight + ptl_link_unsent(link);
+    uint64_t weight = ptl_link_weight(shard, link);
 
     ptl_assert(shard->links->weight >= link->weighed);
     shard->links->weight += weight - link->weighed;
@@ -43,5 +59,6 @@ void ptl_link_weigh(struct ptl_shard *shard, struct ptl_link *link)
 void ptl_link_weigh_no_more(struct ptl_shard *shard, struct ptl_link *link)
 {
     shard->links->weight -= link->weighed;
-    link->weighed = 0;
+    shard->links->unweighed -= link->unweighed;
+    link->weighed = link->unweighed = 0;
 }

@@ -56,11 +56,11 @@ void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct
 }
 
 /* More waits than messages and control ops together may use. */
-static bool is_past_share(const struct ptl_shard *shard, const struct ptl_link *link)
+static bool is_past_share(struct ptl_shard *shard, struct ptl_link *link)
 {
     size_t room = shard->node->options.link_room;
 
-    return link->weight + ptl_link_unsent(link) > room + PTL_CONTROL_SHARE(room);
+    return ptl_link_weight(shard, link) > room + PTL_CONTROL_SHARE(room);
 }
 
 void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,

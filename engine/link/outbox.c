@@ -1,6 +1,5 @@
 #include "engine/link/outbox.h"
 
-#include "engine/link/frame.h"
 #include "engine/message/message.h"
 
 /* A scratch that one large packet has made larger does not stay for the next one. */
@@ -15,13 +14,11 @@
 
 struct ptl_segment {
     struct ptl_segment *next;
-    struct ptl_msg *held; /* not NULL: `body`, which is in it, is the bytes */
+    struct ptl_msg *held; /* not NULL: `body`, which is in it, is behind `bytes` */
     struct ptl_span body;
-    size_t size;
-    size_t capacity;     /* of `bytes`; of one that is held: the heads of its pieces */
-    uint32_t messages;   /* for ports, that end here */
-    uint32_t head_size;  /* of the first piece; 0: it does not go in pieces */
-    uint32_t first_size; /* what the first piece has of the body */
+    size_t size;       /* of all */
+    size_t capacity;   /* of `bytes`; of one that is held: the head */
+    uint32_t messages; /* for ports, that end here */
     uint8_t bytes[];
 };
 
@@ -139,32 +136,43 @@ static int put_all(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_s
     return PTL_OK;
 }
 
-static int put_held(struct ptl_outbox *outbox, struct ptl_span head, const struct ptl_msg *whole)
+static int put_held(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_span body,
+                    const struct ptl_msg *whole)
 {
-    struct ptl_segment *segment = ptl_alloc_raw(outbox->allocator, sizeof(*segment));
+    struct ptl_segment *segment = ptl_alloc_raw(outbox->allocator, sizeof(*segment) + head.size);
     struct ptl_msg *held = segment == NULL ? NULL : ptl_msg_keep(whole);
 
-    if (held == NULL || put_all(outbox, head, ptl_span(NULL, 0)) < 0) {
-        ptl_msg_free(held);
-        ptl_free(outbox->allocator, segment, sizeof(*segment));
+    if (held == NULL) {
+        ptl_free(outbox->allocator, segment, sizeof(*segment) + head.size);
         return PTL_ENOMEM;
     }
-    /* The head is written by now: from here on nothing may fail. */
-    *segment = (struct ptl_segment){.held = held, .body = ptl_msg_body(held), .size = held->size};
+    *segment = (struct ptl_segment){
+        .held = held,
+        .body = body,
+        .size = head.size + body.size,
+        .capacity = head.size,
+    };
+    if (head.size != 0) {
+        memcpy(segment->bytes, head.bytes, head.size);
+    }
     append(outbox, segment);
-    outbox->size += held->size;
+    outbox->size += segment->size;
     return PTL_OK;
+}
+
+/* Whether the message has the body, and can be held. */
+static bool has_body(const struct ptl_msg *whole, struct ptl_span body)
+{
+    return whole != NULL && whole->holds != 0 && body.bytes >= whole->body &&
+           body.bytes + body.size <= whole->body + whole->size;
 }
 
 /* A head and its body, which is held where that saves copying it. */
 static int put_body(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_span body,
                     const struct ptl_msg *whole)
 {
-    if (whole != NULL && whole->holds != 0 && whole->body == body.bytes &&
-        whole->size == body.size && body.size >= BODY_HELD_MIN) {
-        return put_held(outbox, head, whole);
-    }
-    return put_all(outbox, head, body);
+    return body.size >= BODY_HELD_MIN && has_body(whole, body) ? put_held(outbox, head, body, whole)
+                                                               : put_all(outbox, head, body);
 }
 
 static int put_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struct ptl_span name,
@@ -195,89 +203,18 @@ int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struc
     return err;
 }
 
-/* ---- Pieces -------------------------------------------------------------------------------- */
-
-/* Hold the message that `body` is all or the end of; else a copy of it. */
-static struct ptl_msg *hold_body(const struct ptl_outbox *outbox, struct ptl_span *body,
-                                 uint32_t count, const struct ptl_msg *whole)
+int ptl_outbox_frame(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_span body,
+                     const struct ptl_msg *whole)
 {
-    struct ptl_msg *copy;
-
-    if (whole != NULL && whole->holds != 0 && body->size <= whole->size &&
-        body->bytes == whole->body + whole->size - body->size) {
-        return ptl_msg_keep(whole);
-    }
-    if (ptl_msg_from(outbox->allocator, *body, count, &copy) < 0) {
-        return NULL;
-    }
-    *body = ptl_msg_body(copy);
-    return copy;
+    return put_body(outbox, head, body, whole);
 }
 
-/* How many pieces follow the first, and the heads of all. */
-static size_t pieces_behind(const struct ptl_segment *segment)
+void ptl_outbox_add_messages(struct ptl_outbox *outbox, uint32_t count)
 {
-    return (segment->body.size - segment->first_size + PTL_FRAME_VALUES_MAX - 1) /
-           PTL_FRAME_VALUES_MAX;
+    outbox->last->messages += count;
 }
 
-static size_t piece_size(const struct ptl_segment *segment, size_t piece)
-{
-    size_t rest = segment->body.size - segment->first_size - piece * PTL_FRAME_VALUES_MAX;
-
-    return rest < PTL_FRAME_VALUES_MAX ? rest : PTL_FRAME_VALUES_MAX;
-}
-
-static void write_heads(struct ptl_segment *segment, struct ptl_span head)
-{
-    static const struct ptl_frame frame = {.kind = PTL_FRAME_PIECE};
-    uint8_t out[PTL_FRAME_HEAD_MAX];
-    uint8_t *at = segment->bytes + head.size;
-
-    memcpy(segment->bytes, head.bytes, head.size);
-    for (size_t i = 0; i < pieces_behind(segment); i++, at += PTL_FRAME_START) {
-        size_t size = ptl_frame_head(&frame, piece_size(segment, i), out);
-        ptl_assert(size == PTL_FRAME_START);
-        memcpy(at, out, PTL_FRAME_START);
-    }
-}
-
-static int put_pieces(struct ptl_outbox *outbox, struct ptl_span head, size_t lead,
-                      struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
-{
-    struct ptl_segment sizes = {.body = body,
-                                .head_size = (uint32_t)head.size,
-                                .first_size = (uint32_t)(PTL_FRAME_VALUES_MAX - lead)};
-    size_t capacity = head.size + pieces_behind(&sizes) * PTL_FRAME_START;
-    struct ptl_segment *segment = ptl_alloc_raw(outbox->allocator, sizeof(*segment) + capacity);
-
-    sizes.held = segment == NULL ? NULL : hold_body(outbox, &sizes.body, count, whole);
-    if (sizes.held == NULL) {
-        ptl_free(outbox->allocator, segment, sizeof(*segment) + capacity);
-        return PTL_ENOMEM;
-    }
-    *segment = sizes;
-    segment->capacity = capacity;
-    segment->size = capacity + body.size;
-    write_heads(segment, head);
-    append(outbox, segment);
-    outbox->size += segment->size;
-    return PTL_OK;
-}
-
-int ptl_outbox_frame(struct ptl_outbox *outbox, struct ptl_span head, size_t lead,
-                     struct ptl_span body, uint32_t count, const struct ptl_msg *whole,
-                     bool message)
-{
-    int err = body.size > PTL_FRAME_VALUES_MAX - lead
-                  ? put_pieces(outbox, head, lead, body, count, whole)
-                  : put_body(outbox, head, body, whole);
-
-    if (err == PTL_OK && message) {
-        outbox->last->messages++;
-    }
-    return err;
-}
+/* ---- Sending ------------------------------------------------------------------------------- */
 
 /* Part of one span, all but `skip` of it; returns what of `skip` is left. */
 static size_t add_span(struct ptl_span span, size_t skip, struct ptl_span spans[], unsigned *count)
@@ -287,34 +224,6 @@ static size_t add_span(struct ptl_span span, size_t skip, struct ptl_span spans[
     }
     spans[(*count)++] = ptl_span_skip(span, skip);
     return 0;
-}
-
-/* Those of a segment in pieces, two of each, of which so many bytes are out. */
-static unsigned piece_spans(const struct ptl_segment *segment, size_t skip, struct ptl_span spans[],
-                            unsigned max)
-{
-    const size_t each = PTL_FRAME_START + PTL_FRAME_VALUES_MAX;
-    size_t first = (size_t)segment->head_size + segment->first_size;
-    size_t piece = skip < first ? 0 : (skip - first) / each; /* those behind the first */
-    unsigned count = 0;
-
-    if (skip < first) {
-        skip = add_span(ptl_span(segment->bytes, segment->head_size), skip, spans, &count);
-        if (count < max) {
-            skip =
-                add_span(ptl_span(segment->body.bytes, segment->first_size), skip, spans, &count);
-        }
-    } else {
-        skip = (skip - first) % each;
-    }
-    for (; piece < pieces_behind(segment) && count + 2 <= max; piece++) {
-        const uint8_t *head = segment->bytes + segment->head_size + piece * PTL_FRAME_START;
-        const uint8_t *body =
-            segment->body.bytes + segment->first_size + piece * PTL_FRAME_VALUES_MAX;
-        skip = add_span(ptl_span(head, PTL_FRAME_START), skip, spans, &count);
-        skip = add_span(ptl_span(body, piece_size(segment, piece)), skip, spans, &count);
-    }
-    return count;
 }
 
 uint64_t ptl_outbox_messages(const struct ptl_outbox *outbox)
@@ -327,31 +236,19 @@ uint64_t ptl_outbox_messages(const struct ptl_outbox *outbox)
     return count;
 }
 
-/* The spans of a segment that are not out, the first `max` of them; returns how many. */
-static unsigned segment_spans(const struct ptl_segment *segment, size_t skip,
-                              struct ptl_span spans[], unsigned max)
-{
-    if (segment->head_size != 0) {
-        return piece_spans(segment, skip, spans, max);
-    }
-    const uint8_t *bytes = segment->held != NULL ? segment->body.bytes : segment->bytes;
-    unsigned count = 0;
-    (void)add_span(ptl_span(bytes, segment->size), skip, spans, &count);
-    return count;
-}
-
 unsigned ptl_outbox_spans(const struct ptl_outbox *outbox, struct ptl_span spans[], unsigned max)
 {
     unsigned count = 0;
     size_t skip = outbox->sent;
 
-    for (const struct ptl_segment *s = outbox->first; s != NULL && count < max; s = s->next) {
-        bool cut = s->head_size != 0; /* it may have more than there is room for */
-        count += segment_spans(s, skip, spans + count, max - count);
-        if (cut && max - count < 2) {
-            break;
+    /* A segment has two at most. */
+    for (const struct ptl_segment *s = outbox->first; s != NULL && count + 2 <= max; s = s->next) {
+        size_t bytes = s->held != NULL ? s->capacity : s->size;
+        skip = add_span(ptl_span(s->bytes, bytes), skip, spans, &count);
+        if (s->held != NULL) {
+            skip = add_span(s->body, skip, spans, &count);
         }
-        skip = 0;
+        ptl_assert(skip == 0);
     }
     return count;
 }

@@ -4,9 +4,9 @@
  *   [ chunk 64 KiB, written from the front ] -> [ large message, held ] -> [ chunk, being filled ]
  *     ^ sent up to here
  *
- * Small packets gather in chunks; the body of a large one stays where it is, also when it goes in
- * pieces, whose heads then stand beside it.  Bytes that were
- * handed to the loop are never moved; behind them, writing goes on.
+ * Small packets and frames gather in chunks; the body of a large one stays where it is, and so does
+ * a piece of one.  Bytes that were handed to the loop are never moved; behind them, writing goes
+ * on.
  */
 #pragma once
 
@@ -40,19 +40,19 @@ PTL_MUST_CHECK int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing
                                      const struct ptl_msg *whole);
 
 /*
- * Append a frame that begins with `head`, or several; `message`: it is one for a port.  A body over
- * PTL_FRAME_VALUES_MAX goes in pieces: then `head` is the one of the first and what stands before
- * the body in it (`lead` bytes, behind the head's own), and the rest follows.
- * `whole` and errors as above.
+ * Append a frame, or several: `head`, then `body`, which may lie in `whole` (or that is NULL).
+ * Errors: PTL_ENOMEM; nothing is appended then.
  */
-PTL_MUST_CHECK int ptl_outbox_frame(struct ptl_outbox *outbox, struct ptl_span head, size_t lead,
-                                    struct ptl_span body, uint32_t count,
-                                    const struct ptl_msg *whole, bool message);
+PTL_MUST_CHECK int ptl_outbox_frame(struct ptl_outbox *outbox, struct ptl_span head,
+                                    struct ptl_span body, const struct ptl_msg *whole);
+
+/* So many messages for ports end with what was appended last. */
+void ptl_outbox_add_messages(struct ptl_outbox *outbox, uint32_t count);
 
 /* A packet in JSON is at most so large: it may grow to six times its values. */
 void ptl_outbox_limit(struct ptl_outbox *outbox, size_t packet_bytes_max);
 
-/* The first spans to send, at most `max`; returns how many. */
+/* The first spans to send, at most `max` (2 at least); returns how many. */
 unsigned ptl_outbox_spans(const struct ptl_outbox *outbox, struct ptl_span spans[], unsigned max);
 
 /*

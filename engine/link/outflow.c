@@ -91,6 +91,7 @@ struct ptl_outflow *ptl_outflow_add(struct ptl_outflows *flows, struct ptl_span 
     }
     flow->hash = ptl_name_hash(name);
     flow->number = take_number(flows);
+    ptl_backlog_init(&flow->backlog, flow->number);
     flow->used = true;
     flow->name_size = (uint8_t)name.size;
     memcpy(flow->name, name.bytes, name.size);
@@ -109,7 +110,7 @@ struct ptl_outflow *ptl_outflows_idle(struct ptl_outflows *flows, uint32_t steps
             return NULL;
         }
         struct ptl_outflow *flow = flows->places[flows->hand].flow;
-        if (flow != NULL && !flow->used) {
+        if (flow != NULL && !flow->used && flow->backlog.size == 0) {
             return flow;
         }
         if (flow != NULL) {
@@ -121,6 +122,7 @@ struct ptl_outflow *ptl_outflows_idle(struct ptl_outflows *flows, uint32_t steps
 
 static void free_flow(struct ptl_outflows *flows, struct ptl_outflow *flow)
 {
+    ptl_backlog_drop(&flow->backlog);
     ptl_free(flows->allocator, flow, sizeof(*flow) + flow->name_size);
 }
 

@@ -5,12 +5,14 @@
  *   name --find--> flow --its number--> frames        none: take a number, add, OPEN
  *
  * At most as many as the peer allows.  Which of them are idle is found by a hand that goes round
- * all numbers: a flow that was not used since it came by last time may be closed.
+ * all numbers: a flow that was not used since it came by last time, and of which nothing waits, may
+ * be closed.
  *
  * Thread: that of its connection.  Spec: docs/wire.md, "Flows".
  */
 #pragma once
 
+#include "engine/link/backlog.h"
 #include "engine/shard/map.h"
 #include "io/base.h"
 #include "io/err.h"
@@ -20,6 +22,7 @@
 
 struct ptl_outflow {
     uint64_t hash;
+    struct ptl_backlog backlog; /* what waits for its turn */
     uint32_t number;
     bool opened; /* the peer knows it */
     bool used;   /* since the hand came by */
@@ -57,6 +60,12 @@ bool ptl_outflows_are_all_used(const struct ptl_outflows *flows);
 
 /* One more; there is a number left.  NULL: no memory. */
 struct ptl_outflow *ptl_outflow_add(struct ptl_outflows *flows, struct ptl_span name);
+
+/* The flow whose backlog that is, which is not the node port's. */
+static inline struct ptl_outflow *ptl_outflow_of(struct ptl_backlog *backlog)
+{
+    return (struct ptl_outflow *)((char *)backlog - offsetof(struct ptl_outflow, backlog));
+}
 
 /*
  * Move the hand over up to `steps` numbers, to the next flow that is idle; NULL: it has met none,

@@ -16,6 +16,7 @@ struct told {
 struct remote_full {
     uint64_t hash;
     struct ptl_fullness fullness;
+    uint8_t why; /* bits of enum ptl_peer_full_why; 0: it is not full */
     uint8_t name_size;
     char name[];
 };
@@ -113,21 +114,46 @@ static struct remote_full *make_remote(struct ptl_shard *shard, struct ptl_link 
     return remote;
 }
 
-struct ptl_fullness *ptl_peer_full_find(const struct ptl_link *link, struct ptl_span name)
+static struct remote_full *find_remote(const struct ptl_link *link, struct ptl_span name)
 {
-    struct remote_full *remote =
-        ptl_map_find(&link->remote_full, ptl_name_hash(name), same_remote, name);
-
-    return remote == NULL ? NULL : &remote->fullness;
+    return ptl_map_find(&link->remote_full, ptl_name_hash(name), same_remote, name);
 }
 
-struct ptl_fullness *ptl_peer_full_add(struct ptl_shard *shard, struct ptl_link *link,
-                                       struct ptl_span name)
+bool ptl_peer_full_is_crowded(const struct ptl_link *link, struct ptl_span name)
 {
-    ptl_assert(link->remote_full.count < PTL_PEER_FULL_MAX);
-    struct remote_full *remote = make_remote(shard, link, ptl_name_hash(name), name);
+    return link->remote_full.count >= PTL_PEER_FULL_MAX && find_remote(link, name) == NULL;
+}
 
-    return remote == NULL ? NULL : &remote->fullness;
+int ptl_peer_full_set(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                      enum ptl_peer_full_why why)
+{
+    struct remote_full *remote = find_remote(link, name);
+
+    if (remote == NULL) {
+        remote = make_remote(shard, link, ptl_name_hash(name), name);
+    }
+    if (remote == NULL) {
+        return PTL_ENOMEM;
+    }
+    remote->why |= (uint8_t)why;
+    if (!remote->fullness.full) {
+        ptl_fullness_set(shard, &remote->fullness, true);
+    }
+    return PTL_OK;
+}
+
+void ptl_peer_full_clear(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                         enum ptl_peer_full_why why)
+{
+    struct remote_full *remote = find_remote(link, name);
+
+    if (remote == NULL) {
+        return;
+    }
+    remote->why &= (uint8_t)~why;
+    if (remote->why == 0 && remote->fullness.full) {
+        ptl_fullness_set(shard, &remote->fullness, false);
+    }
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */
@@ -151,6 +177,7 @@ void ptl_peer_full_reset(struct ptl_shard *shard, struct ptl_link *link)
 
     drop_told(shard, link);
     while ((remote = ptl_map_next(&link->remote_full, &at)) != NULL) {
+        remote->why = 0;
         if (remote->fullness.full) {
             ptl_fullness_set(shard, &remote->fullness, false);
         }

@@ -2,8 +2,8 @@
  * engine/link/peer_full.h - which ports are full, as a link's owner keeps it: ports of ours that
  * the peer has been told of, and ports of the peer's.
  *
- * What is said about them on the wire is peer_room.h.  Names cost memory: at most PTL_PEER_FULL_MAX
- * on either side.  Thread: the link owner's.
+ * What is said about them on the wire is peer_room.h; what waits for one here, flow_full.h.
+ * Names cost memory: at most PTL_PEER_FULL_MAX on either side.  Thread: the link owner's.
  */
 #pragma once
 
@@ -25,12 +25,23 @@ PTL_MUST_CHECK int ptl_peer_told(struct ptl_shard *shard, struct ptl_link *link,
                                  struct ptl_span name);
 bool ptl_peer_told_no_more(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
 
-/* What is known of the peer's port `name`; NULL: nothing, so it is not full. */
-struct ptl_fullness *ptl_peer_full_find(const struct ptl_link *link, struct ptl_span name);
+/* Why a port of the peer's is full; for each reason by itself it may be so. */
+enum ptl_peer_full_why {
+    PTL_FULL_THERE = 1, /* the peer has said so */
+    PTL_FULL_HERE = 2,  /* too much waits here for that port */
+};
 
-/* The same, made: nothing was known.  NULL: no memory. */
-struct ptl_fullness *ptl_peer_full_add(struct ptl_shard *shard, struct ptl_link *link,
-                                       struct ptl_span name);
+/* Whether nothing is known of the peer's port `name`, and of so many others that it may not be. */
+bool ptl_peer_full_is_crowded(const struct ptl_link *link, struct ptl_span name);
+
+/*
+ * The peer's port `name` is full, or for that reason no longer; its senders are told when that
+ * changes something.  Errors: PTL_ENOMEM (of full ones: it is not).
+ */
+PTL_MUST_CHECK int ptl_peer_full_set(struct ptl_shard *shard, struct ptl_link *link,
+                                     struct ptl_span name, enum ptl_peer_full_why why);
+void ptl_peer_full_clear(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                         enum ptl_peer_full_why why);
 
 /* The link is lost: whoever waits for one of its ports may go on, and learns it in another way. */
 void ptl_peer_full_reset(struct ptl_shard *shard, struct ptl_link *link);

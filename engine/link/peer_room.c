@@ -44,33 +44,18 @@ void ptl_peers_tell_room(struct ptl_shard *shard, struct ptl_span name)
 
 int ptl_peer_says_full(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
-    struct ptl_fullness *fullness = ptl_peer_full_find(link, name);
-
     if (link->id_size + 1 + name.size > PTL_PORT_ID_MAX) {
         return PTL_OK; /* nobody here can name that port */
     }
-    if (fullness == NULL && link->remote_full.count >= PTL_PEER_FULL_MAX) {
+    if (ptl_peer_full_is_crowded(link, name)) {
         ptl_log(shard->node, PTL_LOG_WARN, "%s has too many ports that are full: %.*s: ignored",
                 link->id, (int)name.size, (const char *)name.bytes);
         return PTL_OK;
     }
-    if (fullness == NULL) {
-        fullness = ptl_peer_full_add(shard, link, name);
-    }
-    if (fullness == NULL) {
-        return PTL_ENOMEM;
-    }
-    if (!fullness->full) {
-        ptl_fullness_set(shard, fullness, true);
-    }
-    return PTL_OK;
+    return ptl_peer_full_set(shard, link, name, PTL_FULL_THERE);
 }
 
 void ptl_peer_says_room(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
 {
-    struct ptl_fullness *fullness = ptl_peer_full_find(link, name);
-
-    if (fullness != NULL && fullness->full) {
-        ptl_fullness_set(shard, fullness, false);
-    }
+    ptl_peer_full_clear(shard, link, name, PTL_FULL_THERE);
 }

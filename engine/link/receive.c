@@ -127,16 +127,16 @@ static int deliver_request(struct ptl_connection *c, struct ptl_span body, uint3
     struct ptl_link *link = c->link;
     uint64_t limit = ptl_link_room(c->shard) * ANSWERS_MAX_ROOMS;
 
-    if (c->out.size > limit && !c->answer_anyway) {
+    if (ptl_link_weight(c->shard, link) > limit && !c->answer_anyway) {
         return wait_for_peer(c, full);
     }
     if (c->answered_anyway > c->shard->node->options.link_room * ANSWERS_END_ROOMS) {
         return PTL_EUNREAD;
     }
-    size_t before = c->out.size;
+    size_t before = ptl_connection_unsent(c);
     int err = ptl_request(c->shard, link, whole != NULL ? whole : &borrowed, full);
-    if (c->answer_anyway && c->out.size > before) {
-        c->answered_anyway += c->out.size - before;
+    if (c->answer_anyway && ptl_connection_unsent(c) > before) {
+        c->answered_anyway += ptl_connection_unsent(c) - before;
     }
     if (err == PTL_EFULL && full->kind == PTL_BOTTLENECK_RING) {
         c->toward = (int)full->shard;

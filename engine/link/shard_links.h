@@ -50,7 +50,8 @@ struct ptl_shard_links {
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */
     struct ptl_failings failings[PTL_SHARDS_MAX];
     uint64_t told_full;     /* ports that peers know to be full, of all */
-    uint64_t weight;        /* bytes that wait for all links */
+    uint64_t weight;        /* bytes that wait for all links, as they weigh */
+    uint64_t unweighed;     /* ... and what does not (link_weight.h) */
     uint32_t closing;       /* streams that still have to say `closed` */
     uint64_t tick_at;       /* ns */
     uint64_t close_at;      /* ns: peers that have all need not close themselves any more */

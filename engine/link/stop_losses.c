@@ -39,7 +39,8 @@ void ptl_stop_losses_of_link(struct ptl_shard *shard, const struct ptl_link *lin
     }
     if (link->connection != NULL) {
         messages += ptl_outbox_messages(&link->connection->out);
-        bytes += link->connection->out.size;
+        messages += link->connection->frames_out.waiting.messages;
+        bytes += ptl_connection_unsent(link->connection);
     }
     if (messages == 0) {
         return;

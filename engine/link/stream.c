@@ -1,6 +1,7 @@
 #include "engine/link/stream.h"
 
 #include "engine/link/ending.h"
+#include "engine/link/flow_full.h"
 #include "engine/link/handover.h"
 #include "engine/link/joining.h"
 #include "engine/link/link.h"
@@ -131,7 +132,10 @@ void ptl_connection_flush(struct ptl_connection *c)
     if (c->sending || ptl_connection_next_line(c) != NULL) {
         return;
     }
-    int err = ptl_connection_send(c);
+    int err = ptl_connection_fill(c);
+    if (err == PTL_OK || c->out.size != 0) {
+        err = ptl_connection_send(c);
+    }
     if (err < 0) {
         ptl_connection_over(c, err);
     }
@@ -270,6 +274,7 @@ static const struct ptl_stream_hooks stream_hooks = {
 const struct ptl_connection_hooks ptl_connection_hooks = {
     .stream = &stream_hooks,
     .closed = ptl_connection_closed,
+    .flow_full = ptl_connection_flow_full,
 };
 
 /* ---- Arrivals ------------------------------------------------------------------------------ */

@@ -7,5 +7,6 @@
  *   PTL_PLANT_LOST_MONITOR    a monitor is forgotten when its link fails
  *   PTL_PLANT_GENERATION      a port is found by its slot, whatever the generation
  *   PTL_PLANT_REPLY_ORDER     a death notice overtakes what the port sent before
+ *   PTL_PLANT_EARLY_DOWN      ... on a link, while that waits for its turn
  */
 #pragma once

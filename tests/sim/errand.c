@@ -173,6 +173,14 @@ static int die(struct ptl_node *node, struct sim_actor *actor)
     return ptl_fail(node, "%s", "enough");
 }
 
+/* Now and then one that goes in pieces, so that others, and the news of the end, could pass it. */
+static size_t any_word_size(struct sim_actor *actor)
+{
+    return sim_random_chance(dice_of(actor), 60)
+               ? (size_t)sim_random_scale(dice_of(actor), 10000, 100000)
+               : (size_t)sim_random_scale(dice_of(actor), 1, 500);
+}
+
 int sim_talker_handle(struct ptl_node *node, const struct ptl_msg *msg, struct sim_actor *actor)
 {
     int64_t words;
@@ -185,7 +193,7 @@ int sim_talker_handle(struct ptl_node *node, const struct ptl_msg *msg, struct s
            send_now(actor, actor->other,
                     sim_message(sim_actor_node(actor), "word", actor->other, "iT",
                                 (int64_t)actor->sent, actor->workload->payload,
-                                (size_t)sim_random_scale(dice_of(actor), 1, 500))) == 0) {
+                                any_word_size(actor))) == 0) {
         actor->sent++;
     }
     return die(node, actor);

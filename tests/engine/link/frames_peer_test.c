@@ -201,6 +201,53 @@ static void peer_that_ends_at_any_byte_is_a_link_that_has_ended(void **state)
     assert_silent("port");
 }
 
+/* ---- Turns --------------------------------------------------------------------------------- */
+
+#define LARGE ((size_t)32 << 20) /* four times what a link may hold */
+#define SMALL 500
+
+/* ["large"]: a large message for a port of the peer's, which reads nothing; else: small ones for
+ * another. */
+static int on_order(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct ptl_port large = witness_parse(node, "peer#large");
+    struct ptl_port small = witness_parse(node, "peer#small");
+    unsigned refused = 0;
+    int err = PTL_OK;
+
+    if (ptl_msg_is(msg, "large")) {
+        void *bytes = calloc(1, LARGE);
+        err = ptl_sendf(node, &large, "y", bytes, LARGE);
+        free(bytes);
+        witness_note(data, "large: %s", ptl_err_name(err));
+        return 0;
+    }
+    for (unsigned i = 0; i < SMALL; i++) {
+        refused += ptl_sendf(node, &small, "t", "small") == PTL_EFULL;
+    }
+    witness_note(data, "refused %u", refused);
+    return 0;
+}
+
+static void large_message_on_its_way_refuses_no_small_ones(void **state)
+{
+    struct raw_peer peer;
+
+    (void)state;
+    start_both();
+    link_peer(&peer);
+    struct ptl_port hand = witness_port(rain, "hand", on_order, "hand");
+    tell(rain, &hand, "t", "large");
+    assert_next("hand", "large: PTL_OK");
+    raw_read_until(peer.socket, "large"); /* its flow is opened */
+    tell(rain, &hand, "t", "small");
+    assert_next("hand", "refused 0");
+    tell(rain, &hand, "t", "large"); /* its own flow takes no more */
+    assert_next("hand", "large: PTL_EFULL");
+    raw_close(&peer);
+    await_end();
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned shards[] = {1, 2, 0};
@@ -209,6 +256,7 @@ int main(int argc, char **argv)
         WITNESSED(peer_that_finds_a_fault_loses_the_link_and_is_not_answered),
         WITNESSED(frames_of_later_versions_are_stepped_over),
         WITNESSED(peer_that_ends_at_any_byte_is_a_link_that_has_ended),
+        WITNESSED(large_message_on_its_way_refuses_no_small_ones),
     };
 
     return witness_main(argc, argv, "frames of a peer", tests, EACH(tests), shards);

@@ -4,6 +4,7 @@
 #include "engine/directory/intake_limit.h"
 #include "engine/directory/interest.h"
 #include "engine/directory/key.h"
+#include "engine/directory/mesh.h"
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/message/name.h"
@@ -192,6 +193,9 @@ void ptl_apply_end(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_
     ptl_update_end(shard, update);
     if (update->trouble != NULL) {
         ptl_intake_warn(shard, op->node, update->family, update->trouble);
+    }
+    if (ptl_span_equal(update->family, ptl_span_text("'l"))) {
+        ptl_mesh_peer_says(shard, op->node);
     }
     /* An owner that is not attached was lost meanwhile, as another shard of the peer's told. */
     if (is_over || (update->result < 0 && update->result != PTL_EOWNER)) {

@@ -11,7 +11,7 @@
 #include "engine/shard/node.h"
 #include "io/cbor.h"
 
-/* So many of 'g, and of 'l, are looked at in one turn. */
+/* So many of 'g are looked at in one turn. */
 #define CHANGES_A_TURN 1024
 
 static const uint8_t null_value = PTL_CBOR_NULL;
@@ -52,7 +52,7 @@ static void remember(struct ptl_shard *shard, struct ptl_span node, struct ptl_s
     ptl_buffer_drop(&list);
 }
 
-/* Our own mirror of what that node says of itself, if it does. */
+/* Our own mirror of what that node says of itself, if it does: that shows before all else. */
 static void mirror(struct ptl_shard *shard, struct ptl_span node)
 {
     const struct ptl_peer *peer = ptl_peer_find(shard, node);
@@ -71,7 +71,7 @@ static void mirror(struct ptl_shard *shard, struct ptl_span node)
     }
 }
 
-/* ---- Keeping links, mirroring ---------------------------------------------------------------- */
+/* ---- Keeping links --------------------------------------------------------------------------- */
 
 static void keep(struct ptl_shard *shard, struct ptl_span node, bool on)
 {
@@ -93,19 +93,7 @@ static void take_links(struct ptl_shard *shard, const struct ptl_change *change)
     }
 }
 
-static void take_mirrors(struct ptl_shard *shard, const struct ptl_change *change)
-{
-    uint8_t key[PTL_DB_KEY_MAX];
-
-    if (change->key.size != 0) {
-        struct ptl_span node = ptl_span(key, change->key.size);
-        memcpy(key, change->key.bytes, change->key.size);
-        mirror(shard, node); /* which changes the store, so the key is a copy */
-    }
-}
-
-static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet,
-                              void (*take)(struct ptl_shard *, const struct ptl_change *))
+static enum ptl_drained drain_links(struct ptl_shard *shard, struct ptl_outlet *outlet)
 {
     struct ptl_change change;
 
@@ -113,19 +101,9 @@ static enum ptl_drained drain(struct ptl_shard *shard, struct ptl_outlet *outlet
         if (!ptl_watch_take(outlet->watch, &change)) {
             return PTL_DRAINED;
         }
-        take(shard, &change);
+        take_links(shard, &change);
     }
     return PTL_DRAIN_MORE;
-}
-
-static enum ptl_drained drain_links(struct ptl_shard *shard, struct ptl_outlet *outlet)
-{
-    return drain(shard, outlet, take_links);
-}
-
-static enum ptl_drained drain_mirrors(struct ptl_shard *shard, struct ptl_outlet *outlet)
-{
-    return drain(shard, outlet, take_mirrors);
 }
 
 static struct ptl_watch *open_family(struct ptl_outlet *outlet, ptl_wake_fn *wake)
@@ -134,9 +112,8 @@ static struct ptl_watch *open_family(struct ptl_outlet *outlet, ptl_wake_fn *wak
                             outlet);
 }
 
-/* 'g, to the links that are to be kept; 'l, to our own mirrors of it. */
+/* 'g, to the links that are to be kept. */
 static const struct ptl_outlet_kind to_links = {.open = open_family, .drain = drain_links};
-static const struct ptl_outlet_kind to_mirrors = {.open = open_family, .drain = drain_mirrors};
 
 /* ---- Beginning, peers ------------------------------------------------------------------------ */
 
@@ -157,10 +134,9 @@ static void enter_own_addresses(struct ptl_shard *shard)
     ptl_buffer_drop(&addresses);
 }
 
-static void open_internal(struct ptl_shard *shard, const struct ptl_outlet_kind *kind,
-                          struct ptl_span family)
+static void open_links(struct ptl_shard *shard)
 {
-    struct ptl_outlet *outlet = ptl_outlet_make(shard, kind, family);
+    struct ptl_outlet *outlet = ptl_outlet_make(shard, &to_links, family_g());
 
     if (outlet == NULL || ptl_outlet_begin(outlet) < 0) {
         ptl_log(shard->node, PTL_LOG_ERROR, "out of memory: links to global nodes are not kept");
@@ -174,10 +150,7 @@ static void enter_global(struct ptl_shard *shard)
 
     if (has(shard, family_g())) {
         enter_g(shard, ptl_directory_self(&shard->node->self));
-        open_internal(shard, &to_links, family_g());
-    }
-    if (has(shard, family_l())) {
-        open_internal(shard, &to_mirrors, family_l());
+        open_links(shard);
     }
     while ((peer = ptl_map_next(&shard->directory->peers, &at)) != NULL) {
         if (peer->role == PTL_PEER_GLOBAL) {
@@ -211,7 +184,12 @@ void ptl_mesh_peer(struct ptl_shard *shard, const struct ptl_peer *peer)
     if (has(shard, family_g())) {
         enter_g(shard, node);
     }
-    if (has(shard, family_l())) {
+    ptl_mesh_peer_says(shard, node);
+}
+
+void ptl_mesh_peer_says(struct ptl_shard *shard, struct ptl_span node)
+{
+    if (ptl_directory_is_global(shard->directory) && has(shard, family_l())) {
         mirror(shard, node);
     }
 }

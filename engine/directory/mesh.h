@@ -18,6 +18,11 @@ void ptl_mesh_begin(struct ptl_shard *shard);
 /* Our addresses may have changed: what 'l says of us. */
 void ptl_mesh_addresses(struct ptl_shard *shard);
 
-/* A peer has said that it is global; and its link is lost. */
+/*
+ * A peer has said that it is global; something of itself, in 'l perhaps; and its link is lost.
+ * What it says is told here by whoever takes it, since a watch of 'l would not: when its word takes
+ * the place of another's that is the same, nothing has changed there.
+ */
 void ptl_mesh_peer(struct ptl_shard *shard, const struct ptl_peer *peer);
+void ptl_mesh_peer_says(struct ptl_shard *shard, struct ptl_span node);
 void ptl_mesh_peer_lost(struct ptl_shard *shard, struct ptl_span node);

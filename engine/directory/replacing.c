@@ -5,6 +5,7 @@
 #include "engine/directory/intake_limit.h"
 #include "engine/directory/interest.h"
 #include "engine/directory/key.h"
+#include "engine/directory/mesh.h"
 #include "engine/directory/peer.h"
 #include "engine/directory/post.h"
 #include "engine/message/message.h"
@@ -247,6 +248,7 @@ static void finish(struct ptl_shard *shard, struct ptl_replacing *r, int result)
 {
     if (!r->is_update) {
         judge(shard, r, result);
+        ptl_mesh_peer_says(shard, peer_id(r));
     } else if (result == IS_DONE) {
         ptl_apply_end(shard, &r->op, &r->update);
     } else if (result != OVERTAKEN) {

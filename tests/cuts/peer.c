@@ -26,8 +26,10 @@
 /* A machine that is busy with other things as well may keep a node waiting for seconds. */
 #ifdef PTL_QUICK
 #define SILENCE_MS 8000
+#define HANDSHAKE_MS 10000
 #else
 #define SILENCE_MS 3000
+#define HANDSHAKE_MS 3000
 #endif
 
 static const char *own_name = "?";
@@ -113,7 +115,7 @@ static void start(struct cuts_stage *stage, const char *name, unsigned shards, c
         .link_room = (size_t)256 << 10,
         .inbox_room = (size_t)256 << 10,
         .silence_ms = SILENCE_MS,
-        .handshake_ms = 3000, /* a cut may swallow a handshake */
+        .handshake_ms = HANDSHAKE_MS, /* a cut may swallow a handshake */
     };
 
     stage->shards = shards;

@@ -233,6 +233,20 @@ const struct packet *wire_wait(struct wire *wire, const char *name)
     }
 }
 
+const struct packet *wire_wait_request(struct wire *wire, const char *request)
+{
+    int64_t until_ms = wire_patience();
+
+    for (size_t i = 0;; i++) {
+        while (i == wire->got.count) {
+            assert_true(wire_take(wire, until_ms));
+        }
+        if (packet_requests(&wire->got.at[i], request)) {
+            return &wire->got.at[i];
+        }
+    }
+}
+
 void wire_forget(struct wire *wire)
 {
     packets_drop(&wire->got);

@@ -71,5 +71,11 @@ bool wire_take(struct wire *wire, int64_t until_ms);
  */
 const struct packet *wire_wait(struct wire *wire, const char *name);
 
+/*
+ * The first packet of this request to the node port that has come or will: heartbeats and others
+ * before it are passed over.  Owns: as wire_wait().
+ */
+const struct packet *wire_wait_request(struct wire *wire, const char *request);
+
 /* Forget what has come. */
 void wire_forget(struct wire *wire);

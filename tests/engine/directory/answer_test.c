@@ -126,7 +126,7 @@ static void say_to_other(struct wire *wire, struct ptl_node *node)
 {
     wire_say(wire, "[\"\",\"g_db_family\",\"other\",\"id\"]");
     (void)node;
-    const struct packet *packet = wire_wait(wire, "");
+    const struct packet *packet = wire_wait_request(wire, "g_reply");
     char *json = ptl_msg_json(packet->msg);
     assert_string_equal(json, "[\"g_reply\",\"id\",{\"key\":1}]");
     free(json);
@@ -295,7 +295,7 @@ static void family_too_large_for_an_answer_is_measured_and_not_copied(void **sta
     join(&peer, node, "peer", "");
     atomic_store(&largest, 0);
     wire_say(&peer, "[\"\",\"g_db_family\",\"fam\",\"id\"]");
-    const struct packet *packet = wire_wait(&peer, "");
+    const struct packet *packet = wire_wait_request(&peer, "g_reply");
     char *json = ptl_msg_json(packet->msg);
     assert_string_equal(json, "[\"g_reply\",\"id\",null]");
     free(json);

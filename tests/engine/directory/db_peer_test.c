@@ -142,20 +142,6 @@ static void say_update(struct wire *wire, int set_count, int del_count, const ch
     say(wire, &writer);
 }
 
-/* The first packet of this request that has come or will. */
-static const struct packet *wait_for(struct wire *wire, const char *request)
-{
-    for (;;) {
-        (void)wire_wait(wire, "");
-        for (size_t i = 0; i < wire->got.count; i++) {
-            if (packet_requests(&wire->got.at[i], request)) {
-                return &wire->got.at[i];
-            }
-        }
-        wire_forget(wire);
-    }
-}
-
 /* The node answers this to a question about a family, when it is asked under the ID "b". */
 static void assert_answer(struct wire *wire, const char *question, const char *family,
                           const char *expected)
@@ -164,7 +150,7 @@ static void assert_answer(struct wire *wire, const char *question, const char *f
 
     snprintf(json, sizeof json, "[\"\", \"%s\", \"%s\", \"b\"]", question, family);
     wire_say(wire, json);
-    const struct packet *packet = wait_for(wire, "g_reply");
+    const struct packet *packet = wire_wait_request(wire, "g_reply");
     char *heard = ptl_msg_json(packet->msg);
     assert_string_equal(heard, expected);
     free(heard);
@@ -294,11 +280,11 @@ static void families_of_any_name_are_set_watched_and_asked_for(void **state)
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
         snprintf(json, sizeof json, "[\"\", \"g_mon1\", \"%s\"]", families[i]);
         wire_say(&wire, json);
-        (void)wait_for(&wire, "g_chg1");
+        (void)wire_wait_request(&wire, "g_chg1");
         wire_forget(&wire);
         snprintf(json, sizeof json, "[\"\", \"g_upd\", \"%s\", {\"key\": 1}]", families[i]);
         wire_say(&wire, json);
-        char *heard = ptl_msg_json(wait_for(&wire, "g_chg2")->msg);
+        char *heard = ptl_msg_json(wire_wait_request(&wire, "g_chg2")->msg);
         snprintf(expected, sizeof expected, "[\"g_chg2\",\"%s\",{\"key\":1},[]]", families[i]);
         assert_string_equal(heard, expected);
         free(heard);

@@ -153,7 +153,7 @@ static void peer_that_kills_a_full_port_through_a_full_ring_is_read_on(void **st
         gather("slow", "\"message\"");
     }
     send_gathered();
-    (void)wire_wait(&peer, ""); /* that it is full */
+    (void)wire_wait_request(&peer, "portolan::full");
     tell(rain, &still, "");
     while (flood.size < KILL_BYTES) {
         gather("", "\"kil1\", \"slow\", \"reason\"");

@@ -272,7 +272,7 @@ static void names_of_nobody_that_a_peer_monitors_are_not_kept(void **state)
         before = i == 100 ? witness_bytes() : before;
         snprintf(name, sizeof name, "nobody%u", i);
         say(&peer, "", "mon1", name, NULL);
-        (void)wire_wait(&peer.wire, "");
+        (void)wire_wait_request(&peer.wire, "kil0");
         wire_forget(&peer.wire);
     }
     assert_true(witness_bytes() < before + (size_t)20 * NOBODIES);

@@ -181,6 +181,10 @@ static void write_out(struct connection *connection, bool all)
 static void put(struct connection *connection, const void *bytes, size_t size)
 {
     uint32_t length = (uint32_t)size;
+
+    if (size > PEER_STABLE && connection->large_size > 0) {
+        write_out(connection, true); /* one of these at a time */
+    }
     struct buffer *buffer = connection->large_size ? &connection->behind : &connection->out;
     bool uncopied = size >= UNCOPIED && connection->large_size == 0;
 

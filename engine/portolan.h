@@ -88,6 +88,9 @@ struct ptl_node_options {
     const char *const *announces;
     size_t db_value_bytes_max; /* of one value in the database, encoded [1 MiB] */
     unsigned db_entries_max;   /* entries of one node in one shard's part of it [4,000,000] */
+    unsigned db_owners_max;    /* nodes that one global node may speak for [65,536] ... */
+    unsigned db_brought_max;   /* and their entries in one shard's part [16 times db_entries_max] */
+    unsigned globals_max;      /* global nodes that one global node may name [1,024] */
     unsigned db_watches_max;   /* families of one shard that one node may watch here [10,000] */
     unsigned spawned_max;      /* ports here that one other node has spawned [100,000] */
     unsigned spawned_all_max;  /* and all other nodes together [400,000] */

@@ -76,6 +76,16 @@ static void tell_entry(const struct ptl_entry *entry, bool fed, bool had, bool h
     }
 }
 
+/* One entry more, or one less. */
+static inline void count(struct ptl_part *part, int change)
+{
+    struct ptl_owner *owner = part->owner;
+
+    part->count += (uint32_t)change;
+    owner->entries += (uint32_t)change;
+    *(owner->leaving ? &owner->via->leaving_entries : &owner->via->entries) += (uint64_t)change;
+}
+
 /*
  * Into its rank among the entries of its key.  These stand side by side in their chain, in the
  * order of their ranks: the first shows, all behind it are hidden.
@@ -110,7 +120,7 @@ static void put_new(struct ptl_store *store, struct ptl_entry *entry, uint32_t h
     }
     entry->number = ++store->numbers & PTL_NUMBER_MAX;
     ptl_list_add(&entry->part->entries, entry, in_part);
-    entry->part->owner->entries++;
+    count(entry->part, 1);
     if (shown != NULL) {
         put_beside(store, entry, shown);
         return;
@@ -186,7 +196,7 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
     if (part->entries == NULL) {
         ptl_part_bare(part);
     }
-    part->owner->entries--;
+    count(part, -1);
     tell_entry(entry, fed, true, false);
     ptl_entry_free(store, entry);
     part->node.size--;

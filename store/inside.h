@@ -77,8 +77,13 @@ struct ptl_via {
     struct ptl_owner *owners;   /* attached through it, who joined last first */
     struct ptl_watch *feeds;
     struct ptl_watch *merged; /* feeds too */
+    PTL_LIST_OF(ptl_via) in_gone;
+    uint64_t entries;         /* of its owners */
+    uint64_t leaving_entries; /* of those that leave */
     uint32_t cursors;         /* of both, that stand at an entry: of one of these owners */
-    uint32_t leaving;         /* owners whose last entries are still to be taken */
+    uint32_t owner_count;
+    uint32_t leaving; /* owners whose last entries are still to be taken */
+    bool gone;        /* in the store's list of these, and in no table: its owners are to leave */
     uint8_t id[];
 };
 
@@ -121,6 +126,7 @@ struct ptl_family {
     uint32_t named;             /* by so many marks of merged feeds, watches of a key, bare parts */
     uint32_t cursors;           /* of its watches, that stand at an entry */
     bool own_first;             /* 'l */
+    bool names_globals;         /* 'g */
     uint8_t name[];
 };
 
@@ -136,6 +142,7 @@ struct ptl_part {
     PTL_LIST_OF(ptl_part) in_family;
     struct ptl_entry *entries; /* which came last first */
     uint64_t number;           /* grows: when it had its first entry */
+    uint32_t count;            /* of its entries */
 };
 
 struct ptl_entry {
@@ -218,6 +225,7 @@ struct ptl_store {
     struct ptl_table entries;
     struct ptl_table key_watches;
     struct ptl_owner *leaving;
+    struct ptl_via *gone;
     struct ptl_mark *forgotten; /* by watches, to be freed: a list through in_watch.next */
     struct ptl_part *recent; /* where the last set was, and the next one is likely; may be NULL */
     struct ptl_mark *spare;  /* a list, too */
@@ -265,6 +273,12 @@ static inline struct ptl_source ptl_owner_source(const struct ptl_owner *owner)
         .via = ptl_via_id(owner->via),
         .attachment = owner->attachment,
     };
+}
+
+/* Whether there is such an owner, and somebody who brings it. */
+static inline bool ptl_owner_is_attached(const struct ptl_owner *owner)
+{
+    return owner != NULL && owner->via != NULL && !owner->via->gone;
 }
 
 /* Byte by byte, a shorter one before what begins with it: below, at or above 0. */

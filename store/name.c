@@ -95,6 +95,7 @@ struct ptl_family *ptl_family_get(struct ptl_store *store, struct ptl_span name)
 
     if (family != NULL) {
         family->own_first = ptl_span_equal(name, ptl_span_text("'l"));
+        family->names_globals = ptl_span_equal(name, ptl_span_text("'g"));
     }
     return family;
 }
@@ -105,7 +106,14 @@ void ptl_via_tidy(struct ptl_store *store, struct ptl_via *via)
 {
     if (via->owners == NULL && via->feeds == NULL && via->merged == NULL && via->leaving == 0) {
         ptl_assert(via->cursors == 0); /* they are of its feeds */
-        forget(&store->vias, &via->node, offsetof(struct ptl_via, id));
+        ptl_assert(via->owner_count == 0 && via->entries == 0 && via->leaving_entries == 0);
+        /* Of one that has gone another may stand in the table. */
+        if (via->gone) {
+            ptl_list_remove(&store->gone, via, in_gone);
+            ptl_free(store->allocator, via, offsetof(struct ptl_via, id) + via->node.size);
+        } else {
+            forget(&store->vias, &via->node, offsetof(struct ptl_via, id));
+        }
     }
 }
 

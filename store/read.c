@@ -45,7 +45,7 @@ struct ptl_walk ptl_store_walk_family(const struct ptl_store *store, struct ptl_
 struct ptl_walk ptl_store_walk_owner(const struct ptl_store *store, struct ptl_span id)
 {
     const struct ptl_owner *owner = ptl_owner_find(store, id);
-    const struct ptl_part *part = owner == NULL ? NULL : owner->parts;
+    const struct ptl_part *part = ptl_owner_is_attached(owner) ? owner->parts : NULL;
 
     return (struct ptl_walk){.part = part, .entry = part == NULL ? NULL : part->entries};
 }
@@ -93,13 +93,24 @@ uint32_t ptl_store_owner_count(const struct ptl_store *store, struct ptl_span id
 {
     const struct ptl_owner *owner = ptl_owner_find(store, id);
 
-    return owner == NULL ? 0 : owner->entries;
+    return ptl_owner_is_attached(owner) ? owner->entries : 0;
+}
+
+struct ptl_brought ptl_store_brought(const struct ptl_store *store, struct ptl_span id)
+{
+    const struct ptl_via *via = ptl_via_find(store, id);
+
+    return via == NULL ? (struct ptl_brought){0}
+                       : (struct ptl_brought){.owners = via->owner_count,
+                                              .entries = via->entries,
+                                              .leaving_owners = via->leaving,
+                                              .leaving_entries = via->leaving_entries};
 }
 
 bool ptl_store_owner(const struct ptl_store *store, struct ptl_span id, struct ptl_source *source)
 {
     const struct ptl_owner *owner = ptl_owner_find(store, id);
-    bool attached = owner != NULL && owner->via != NULL;
+    bool attached = ptl_owner_is_attached(owner);
 
     if (attached) {
         *source = ptl_owner_source(owner);

@@ -24,6 +24,9 @@ struct ptl_store *ptl_store_new(const struct ptl_allocator *allocator,
     if (store->limits.drop_max == 0) {
         store->limits.drop_max = DROP_MAX;
     }
+    if (store->limits.globals_max == 0) {
+        store->limits.globals_max = UINT32_MAX;
+    }
     ptl_table_init(&store->vias, allocator);
     ptl_table_init(&store->owners, allocator);
     ptl_table_init(&store->families, allocator);
@@ -66,6 +69,11 @@ void ptl_store_free(struct ptl_store *store)
         struct ptl_owner *owner = store->leaving;
         store->leaving = owner->in_via.next;
         ptl_free(store->allocator, owner, offsetof(struct ptl_owner, id) + owner->node.size);
+    }
+    while (store->gone != NULL) {
+        struct ptl_via *via = store->gone;
+        store->gone = via->in_gone.next;
+        ptl_free(store->allocator, via, offsetof(struct ptl_via, id) + via->node.size);
     }
     free_all(&store->vias, offsetof(struct ptl_via, id), true);
     ptl_table_drop(&store->key_watches);
@@ -126,7 +134,7 @@ static int check_item(const struct ptl_store *store, struct ptl_span family, str
 /* Whether the attachment that is given counts more (above 0), less, or is the known one (0). */
 static int compare(const struct ptl_source *source, const struct ptl_owner *owner)
 {
-    if (owner == NULL || owner->via == NULL || source->attachment > owner->attachment) {
+    if (!ptl_owner_is_attached(owner) || source->attachment > owner->attachment) {
         return 1;
     }
     if (source->attachment < owner->attachment) {
@@ -166,6 +174,20 @@ static void take_all(struct ptl_store *store, struct ptl_owner *owner)
     ptl_assert(owner->entries == 0); /* the owner is attached or held, and so still there */
 }
 
+/* An owner comes to this via, or leaves it; its entries are counted by whoever moves them. */
+static void join(struct ptl_via *via, struct ptl_owner *owner)
+{
+    ptl_list_add(&via->owners, owner, in_via);
+    via->owner_count++;
+}
+
+static void part_with(struct ptl_via *via, struct ptl_owner *owner)
+{
+    ptl_assert(via->owner_count > 0);
+    ptl_list_remove(&via->owners, owner, in_via);
+    via->owner_count--;
+}
+
 /* To `via`, which may be the one it has; its entries stay.  The owner is held: marks may go. */
 static void move(struct ptl_store *store, struct ptl_owner *owner, struct ptl_via *via,
                  uint64_t attachment)
@@ -190,9 +212,12 @@ static void move(struct ptl_store *store, struct ptl_owner *owner, struct ptl_vi
     owner->via = via;
     owner->joined = ++store->joins;
     if (old != NULL) {
-        ptl_list_remove(&old->owners, owner, in_via);
+        ptl_assert(old->entries >= owner->entries);
+        part_with(old, owner);
+        old->entries -= owner->entries;
     }
-    ptl_list_add(&via->owners, owner, in_via);
+    join(via, owner);
+    via->entries += owner->entries;
     if (old != NULL) {
         ptl_via_tidy(store, old);
     }
@@ -229,11 +254,14 @@ static void let_leave(struct ptl_store *store, struct ptl_owner *owner)
     ptl_assert(via != NULL && !owner->leaving);
     ptl_note_owner(via, owner, true, false);
     owner->epoch = ++store->epochs;
-    ptl_list_remove(&via->owners, owner, in_via);
+    part_with(via, owner);
     ptl_table_remove(&store->owners, &owner->node);
     ptl_list_add(&store->leaving, owner, in_via);
     owner->leaving = true;
     via->leaving++;
+    ptl_assert(via->entries >= owner->entries);
+    via->entries -= owner->entries;
+    via->leaving_entries += owner->entries;
     if (store->recent != NULL && store->recent->owner == owner) {
         store->recent = NULL;
     }
@@ -270,10 +298,17 @@ static void end_leaving(struct ptl_store *store, struct ptl_owner *owner)
     ptl_via_tidy(store, via);
 }
 
+/* Entries of those that leave, then the next owner of a via that has gone: one of either a unit. */
 bool ptl_store_work(struct ptl_store *store, uint32_t max)
 {
-    while (store->leaving != NULL && max > 0) {
+    while (max > 0 && (store->leaving != NULL || store->gone != NULL)) {
         struct ptl_owner *owner = store->leaving;
+        if (owner == NULL) {
+            ptl_assert(store->gone->owners != NULL); /* it would have gone with its last one */
+            let_leave(store, store->gone->owners);
+            max--;
+            continue;
+        }
         max -= take_some(store, owner, max);
         if (owner->entries == 0) {
             end_leaving(store, owner);
@@ -285,7 +320,7 @@ bool ptl_store_work(struct ptl_store *store, uint32_t max)
 
 bool ptl_store_has_work(const struct ptl_store *store)
 {
-    return store->leaving != NULL || store->forgotten != NULL;
+    return store->leaving != NULL || store->gone != NULL || store->forgotten != NULL;
 }
 
 /*
@@ -311,9 +346,21 @@ static int attach_another(struct ptl_store *store, struct ptl_owner *owner,
     return PTL_STORE_DONE;
 }
 
+/* The owner of this ID, if it is attached or held by marks: one whose via has gone leaves now. */
+static struct ptl_owner *find_present(struct ptl_store *store, struct ptl_span id)
+{
+    struct ptl_owner *owner = ptl_owner_find(store, id);
+
+    if (owner != NULL && owner->via != NULL && owner->via->gone) {
+        let_leave(store, owner);
+        return NULL;
+    }
+    return owner;
+}
+
 int ptl_store_attach(struct ptl_store *store, const struct ptl_source *source)
 {
-    struct ptl_owner *owner = ptl_owner_find(store, source->owner);
+    struct ptl_owner *owner = find_present(store, source->owner);
     struct ptl_via *via;
     int err = check_source(source);
 
@@ -348,7 +395,7 @@ static void lose(struct ptl_store *store, struct ptl_owner *owner)
 
     ptl_assert(via != NULL && !owner->leaving);
     ptl_note_owner(via, owner, true, false);
-    ptl_list_remove(&via->owners, owner, in_via);
+    part_with(via, owner);
     owner->epoch = ++store->epochs;
     take_all(store, owner);
     owner->via = NULL; /* only now: an owner that is attached nowhere goes with its last part */
@@ -360,7 +407,7 @@ enum ptl_store_result ptl_store_drop(struct ptl_store *store, const struct ptl_s
 {
     struct ptl_owner *owner = ptl_owner_find(store, source->owner);
 
-    if (owner == NULL || owner->via == NULL) {
+    if (!ptl_owner_is_attached(owner)) {
         return PTL_STORE_SAME;
     }
     if (!ptl_span_equal(ptl_via_id(owner->via), source->via) ||
@@ -375,24 +422,44 @@ enum ptl_store_result ptl_store_drop(struct ptl_store *store, const struct ptl_s
     return PTL_STORE_DONE;
 }
 
+/*
+ * It has more owners than can go at once.  It stands in no table from now on, another one of its ID
+ * may; its owners are found and attached nowhere, and leave one by one in ptl_store_work().
+ */
+static void let_go(struct ptl_store *store, struct ptl_via *via)
+{
+    ptl_assert(!via->gone && via->owners != NULL && via->feeds == NULL && via->merged == NULL);
+    ptl_table_remove(&store->vias, &via->node);
+    ptl_list_add(&store->gone, via, in_gone);
+    via->gone = true;
+    if (store->recent != NULL && store->recent->owner->via == via) {
+        store->recent = NULL;
+    }
+}
+
+/* All of them together are an owner's worth, each owner and entry one: the rest goes piece by
+ * piece.  But feeds are told at once of all that they lose. */
 uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span id)
 {
     struct ptl_via *via = ptl_via_find(store, id);
     struct ptl_owner *owner = via == NULL ? NULL : via->owners;
+    uint32_t count = via == NULL ? 0 : via->owner_count;
     uint32_t left = store->limits.drop_max;
-    uint32_t count = 0;
+    bool is_fed = via != NULL && (via->feeds != NULL || via->merged != NULL);
 
-    while (owner != NULL) {
+    while (owner != NULL && (left > 0 || is_fed)) {
         struct ptl_owner *next = owner->in_via.next;
-        /* All of them together are an owner's worth: the rest leaves piece by piece. */
         if (owner->entries > left) {
             let_leave(store, owner);
         } else {
             left -= owner->entries;
             lose(store, owner); /* the last one may take `via` along */
         }
+        left -= left > 0;
         owner = next;
-        count++;
+    }
+    if (owner != NULL) {
+        let_go(store, via);
     }
     return count;
 }
@@ -428,6 +495,13 @@ static int find_owner(const struct ptl_store *store, const struct ptl_source *so
     return order < 0 ? PTL_STORE_OLD : PTL_OK;
 }
 
+/* Whether this owner may set no more keys, of this family or of any. */
+static bool has_all_it_may(const struct ptl_store *store, const struct ptl_part *part)
+{
+    return part->owner->entries >= store->limits.owner_entries_max ||
+           (part->family->names_globals && part->count >= store->limits.globals_max);
+}
+
 /* The entry's age says that a replacement has set it, even where nothing else changes. */
 static int put(struct ptl_store *store, struct ptl_part *part, struct ptl_span key,
                struct ptl_span value)
@@ -446,7 +520,7 @@ static int put(struct ptl_store *store, struct ptl_part *part, struct ptl_span k
         ptl_entry_assign(store, old, value);
         return PTL_STORE_DONE;
     }
-    if (old == NULL && part->owner->entries >= store->limits.owner_entries_max) {
+    if (old == NULL && has_all_it_may(store, part)) {
         return PTL_ELIMIT;
     }
     struct ptl_entry *entry = ptl_entry_new(store, part, key, value);
@@ -561,7 +635,7 @@ static void grow_older(struct ptl_owner *owner)
 
 int ptl_store_replace_begin(struct ptl_store *store, const struct ptl_source *source)
 {
-    struct ptl_owner *owner = ptl_owner_find(store, source->owner);
+    struct ptl_owner *owner = find_present(store, source->owner);
     struct ptl_via *via;
     int err = check_source(source);
 

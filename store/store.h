@@ -23,7 +23,7 @@
  *
  * Cost: an entry takes 58 to 66 bytes beside its key and value (50, and 8 to 16 for its chain:
  * chains double).  An owner takes 92 to 100 beside its ID, a family 53 to 61 beside its name, and
- * what one owner has in one family 88 to 96 beside the entries.  What the allocator adds to each
+ * what one owner has in one family 96 to 104 beside the entries.  What the allocator adds to each
  * block is not counted.  tests/store/store_test.c holds these figures.
  *
  * Thread: one at a time, for everything here.  Spec: design section 8, G7.
@@ -43,7 +43,8 @@ struct ptl_store_limits {
     size_t key_bytes_max;       /* of one key; at most PTL_KEY_MAX */
     size_t value_bytes_max;     /* of one value; below 4 GiB */
     uint32_t owner_entries_max; /* of one owner in this slice */
-    uint32_t drop_max; /* entries that go at once with their owners: ptl_store_work() [2048] */
+    uint32_t drop_max;    /* entries that go at once with their owners: ptl_store_work() [2048] */
+    uint32_t globals_max; /* entries of one owner in family 'g [no bound but that of all] */
 };
 
 /* Where a database comes from. */
@@ -119,9 +120,20 @@ bool ptl_store_replace_end(struct ptl_store *store, const struct ptl_source *sou
  */
 enum ptl_store_result ptl_store_drop(struct ptl_store *store, const struct ptl_source *source);
 
-/* Who brought them is lost: all owners that came through `via` go.  Returns how many.  Entries of
- * owners with many go with ptl_store_work(). */
+/*
+ * Who brought them is lost: all owners that came through `via` go.  Returns how many.  Entries of
+ * owners with many, and owners where they are many, go with ptl_store_work(); whoever asks for them
+ * finds them gone.  From a via that is fed to others all owners go at once.
+ */
 uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span via);
+
+/* What has come through `via`, and what of that was lost and is leaving still. */
+struct ptl_brought {
+    uint32_t owners, leaving_owners;
+    uint64_t entries, leaving_entries;
+};
+
+struct ptl_brought ptl_store_brought(const struct ptl_store *store, struct ptl_span via);
 
 /* ---- Single entries ----------------------------------------------------------------------- */
 

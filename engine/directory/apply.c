@@ -77,6 +77,8 @@ void ptl_apply_owner(struct ptl_shard *shard, const struct ptl_op *op)
     int result = ptl_store_attach(shard->directory->store, &source);
     if (result == PTL_STORE_OLD) {
         note_ignored(shard, op->node);
+    } else if (result == PTL_STORE_DONE && ptl_intake_brings_too_much(shard, op->node)) {
+        ptl_directory_fail(shard, op->node, PTL_EBROUGHT);
     } else if (result < 0) {
         ptl_directory_fail(shard, op->node, result);
     }
@@ -138,12 +140,10 @@ bool ptl_apply_source(struct ptl_shard *shard, const struct ptl_op *op, struct p
 }
 
 /* Whether it can be taken, with a line where its bringer has done wrong. */
-static bool is_fit(struct ptl_shard *shard, const struct ptl_op *op)
+static bool is_fit(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_source *source,
+                   uint8_t room[static PTL_KEY_ROOM])
 {
-    uint8_t room[PTL_KEY_ROOM];
-    struct ptl_source source;
-
-    if (!ptl_apply_source(shard, op, &source, room)) {
+    if (!ptl_apply_source(shard, op, source, room)) {
         if (ptl_dir_kind(op) == PTL_DIR_OWNED) {
             warn_of_owner(shard, op->node);
         }
@@ -165,9 +165,11 @@ bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct pt
                      uint8_t room[static PTL_KEY_ROOM])
 {
     struct ptl_cursor cursor = ptl_cursor_of(op->body);
+    uint8_t owner_room[PTL_KEY_ROOM];
     struct ptl_span family = {0};
+    struct ptl_source source;
 
-    if (!is_fit(shard, op)) {
+    if (!is_fit(shard, op, &source, owner_room)) {
         return false;
     }
     if (ptl_dir_kind(op) == PTL_DIR_OWNED) {
@@ -176,6 +178,10 @@ bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct pt
     }
     if (ptl_key_next(&cursor, room, &family) < 0) {
         family = ptl_span(NULL, 0);
+    }
+    if (!ptl_intake_may_name(&source, family)) {
+        /* Without a word: it may be about to say that it is global, and brings all anew then. */
+        return false;
     }
     /* A name that is none is an empty one, which is no family: the update is refused with that. */
     ptl_update_begin(shard, update, family, cursor);
@@ -186,9 +192,27 @@ bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct pt
     return true;
 }
 
+int ptl_apply_excess(struct ptl_shard *shard, const struct ptl_op *op)
+{
+    uint8_t room[PTL_KEY_ROOM];
+    struct ptl_source source;
+
+    if (ptl_dir_kind(op) == PTL_DIR_UPDATE) {
+        return ptl_intake_is_over(shard, op->node) ? PTL_ELIMIT : PTL_OK;
+    }
+    bool known = ptl_apply_source(shard, op, &source, room);
+    return known && ptl_intake_brings_too_much(shard, source.via) ? PTL_EBROUGHT : PTL_OK;
+}
+
+/* What the store counts itself is how many global nodes one names. */
+static int excess_of(int result)
+{
+    return result == PTL_ELIMIT ? PTL_EBROUGHT : result;
+}
+
 void ptl_apply_end(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_update *update)
 {
-    bool is_over = ptl_dir_kind(op) == PTL_DIR_UPDATE && ptl_intake_is_over(shard, op->node);
+    int over = ptl_apply_excess(shard, op);
 
     ptl_update_end(shard, update);
     if (update->trouble != NULL) {
@@ -198,8 +222,8 @@ void ptl_apply_end(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_
         ptl_mesh_peer_says(shard, op->node);
     }
     /* An owner that is not attached was lost meanwhile, as another shard of the peer's told. */
-    if (is_over || (update->result < 0 && update->result != PTL_EOWNER)) {
-        ptl_directory_fail(shard, op->node, is_over ? PTL_ELIMIT : update->result);
+    if (over < 0 || (update->result < 0 && update->result != PTL_EOWNER)) {
+        ptl_directory_fail(shard, op->node, over < 0 ? over : excess_of(update->result));
     }
 }
 

@@ -5,7 +5,8 @@
  *
  * Of a node that is attached to us, or of a real global one, we take what is within the limits:
  * what is not is left out with a line in the log, and a database over the limit of entries costs
- * its node the link.  Our own global nodes have done that already for what they bring.
+ * its node the link.  Our own global nodes have done that already for what they bring: only how
+ * much that is in all is looked at.
  * Thread: the shard's.  Spec: design section 8; AEMP protocol 5.
  */
 #pragma once
@@ -33,4 +34,8 @@ bool ptl_apply_begin(struct ptl_shard *shard, const struct ptl_op *op, struct pt
                      uint8_t room[static PTL_KEY_ROOM]);
 bool ptl_apply_source(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_source *source,
                       uint8_t room[static PTL_KEY_ROOM]);
+
+/* Why the link of who brings this is to fail, as far as it is taken by now: PTL_ELIMIT,
+ * PTL_EBROUGHT.  PTL_OK: it is not. */
+int ptl_apply_excess(struct ptl_shard *shard, const struct ptl_op *op);
 void ptl_apply_end(struct ptl_shard *shard, const struct ptl_op *op, struct ptl_update *update);

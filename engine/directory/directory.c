@@ -188,6 +188,7 @@ static int init(struct ptl_shard *shard)
         .key_bytes_max = PTL_DB_KEY_MAX,
         .value_bytes_max = UINT32_MAX,
         .owner_entries_max = UINT32_MAX, /* those of peers are counted where they come in */
+        .globals_max = shard->node->options.globals_max,
     };
 
     shard->directory = directory;

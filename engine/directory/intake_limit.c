@@ -23,6 +23,26 @@ bool ptl_intake_is_over(const struct ptl_shard *shard, struct ptl_span owner)
            shard->node->options.db_entries_max;
 }
 
+static bool is_beyond(uint64_t count, uint64_t leaving, uint64_t max)
+{
+    return count > max || count + leaving > 2 * max;
+}
+
+bool ptl_intake_brings_too_much(const struct ptl_shard *shard, struct ptl_span via)
+{
+    const struct ptl_node_options *options = &shard->node->options;
+    struct ptl_brought brought = ptl_store_brought(shard->directory->store, via);
+
+    return is_beyond(brought.owners, brought.leaving_owners, options->db_owners_max) ||
+           is_beyond(brought.entries, brought.leaving_entries, options->db_brought_max);
+}
+
+bool ptl_intake_may_name(const struct ptl_source *source, struct ptl_span family)
+{
+    return !ptl_span_equal(family, ptl_span_text("'g")) ||
+           ptl_span_equal(source->owner, source->via);
+}
+
 void ptl_intake_warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
                      const char *trouble)
 {

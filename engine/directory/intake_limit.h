@@ -16,6 +16,16 @@ bool ptl_intake_is_echo(const struct ptl_shard *shard, struct ptl_span key);
 /* Whether a node has more entries here than it may. */
 bool ptl_intake_is_over(const struct ptl_shard *shard, struct ptl_span owner);
 
+/*
+ * Whether so much has come through `via` that its link is to be failed with PTL_EBROUGHT: owners
+ * and entries beyond options.db_owners_max and options.db_brought_max.  What it has lost and is
+ * leaving still may be as much again, so that whoever comes anew at once is taken.
+ */
+bool ptl_intake_brings_too_much(const struct ptl_shard *shard, struct ptl_span via);
+
+/* Whether one of this source may enter nodes in 'g: only what a global node says itself counts. */
+bool ptl_intake_may_name(const struct ptl_source *source, struct ptl_span family);
+
 /* A line of what was left out of a family. */
 void ptl_intake_warn(struct ptl_shard *shard, struct ptl_span node, struct ptl_span family,
                      const char *trouble);

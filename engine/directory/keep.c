@@ -3,6 +3,7 @@
 #include "engine/directory/database.h"
 #include "engine/directory/post.h"
 #include "engine/link/failure.h"
+#include "engine/link/kept.h"
 #include "engine/link/link.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
@@ -29,13 +30,23 @@ static void attempt(struct ptl_shard *shard, struct ptl_link *link)
 void ptl_directory_take_keep(struct ptl_shard *shard, const struct ptl_op *op)
 {
     ptl_assert(ptl_directory_owner(shard, op->node) == shard->index);
-    struct ptl_link *link = ptl_link_get(shard, op->node);
+    struct ptl_link *link = ptl_link_find(shard, op->node);
 
-    if (link == NULL) {
-        return; /* without memory: tried again when it is next told of */
+    if (link == NULL && ptl_link_keep(shard, NULL)) {
+        link = ptl_link_get(shard, op->node);
     }
-    link->keep_until = UINT64_MAX;
-    attempt(shard, link);
+    /* Without memory, and beyond what may be named: tried again when it is next told of. */
+    if (link != NULL && ptl_link_keep(shard, link)) {
+        attempt(shard, link);
+    }
+}
+
+/* Nobody names it, it has never been there, and nothing is to be sent there. */
+static bool is_for_nothing(const struct ptl_link *link)
+{
+    return link->keep_until == 0 && link->state == PTL_LINK_DIALING && link->up_at == 0 &&
+           link->waiting_first == NULL && link->observed_there.by_name.count == 0 &&
+           link->candidates == NULL;
 }
 
 void ptl_directory_take_leave(struct ptl_shard *shard, const struct ptl_op *op)
@@ -45,9 +56,11 @@ void ptl_directory_take_leave(struct ptl_shard *shard, const struct ptl_op *op)
     if (link == NULL) {
         return;
     }
-    if (link->keep_until == UINT64_MAX) {
-        /* It may only be cut off, and all who knew it with it. */
-        link->keep_until = shard->now + KEEP_LOST_NS;
+    /* It may only be cut off, and all who knew it with it. */
+    ptl_link_keep_lost(shard, link, KEEP_LOST_NS);
+    if (is_for_nothing(link)) {
+        ptl_link_fail(shard, link, link->last_err);
+        return;
     }
     /* Tried once more at once: it may have gone only for whoever told us. */
     attempt(shard, link);

@@ -105,6 +105,17 @@ static void begin_family(struct ptl_replacing *r)
     skip(&r->cursor);
 }
 
+/* As for updates: what a node that is not global says of global ones is left out. */
+static bool may_name(const struct ptl_replacing *r, struct ptl_span family)
+{
+    const struct ptl_source source = {
+        .owner = peer_id(r),
+        .via = r->by_global ? peer_id(r) : ptl_span(NULL, 0),
+    };
+
+    return ptl_intake_may_name(&source, family);
+}
+
 /* One shard takes a family, or says that it cannot. */
 static void next_family(struct ptl_shard *shard, struct ptl_replacing *r)
 {
@@ -120,6 +131,7 @@ static void next_family(struct ptl_shard *shard, struct ptl_replacing *r)
     if (r->here) {
         r->family_size = (uint8_t)family.size;
         memcpy(r->family, family.bytes, family.size);
+        r->here = may_name(r, family);
     } else if (place == shard->index) {
         note_trouble(r, "a family whose name is not one", named ? family : ptl_span("", 0));
     }
@@ -134,6 +146,9 @@ static int set(struct ptl_shard *shard, struct ptl_replacing *r, const struct pt
     }
     r->count++;
     int result = ptl_store_set(shard->directory->store, source, family_of(r), key, value);
+    if (result == PTL_ELIMIT) {
+        return PTL_EBROUGHT; /* the store's own limit: it names too many global nodes */
+    }
     return result == PTL_STORE_OLD ? OVERTAKEN : result;
 }
 
@@ -185,6 +200,9 @@ static int go_on_replacing(struct ptl_shard *shard, struct ptl_replacing *r, uin
             return err;
         }
     }
+    if (r->is_copy && ptl_intake_brings_too_much(shard, source.via)) {
+        return PTL_EBROUGHT;
+    }
     if (r->entries + r->families > 0 || *units == 0) {
         return GOES_ON;
     }
@@ -201,8 +219,7 @@ static int go_on_update(struct ptl_shard *shard, struct ptl_replacing *r, uint32
         return OVERTAKEN;
     }
     bool left = ptl_update_work(shard, &r->update, &source, units);
-    bool is_over = ptl_dir_kind(&r->op) == PTL_DIR_UPDATE && ptl_intake_is_over(shard, peer_id(r));
-    return left && !is_over ? GOES_ON : IS_DONE;
+    return left && ptl_apply_excess(shard, &r->op) == PTL_OK ? GOES_ON : IS_DONE;
 }
 
 static void forget(struct ptl_shard *shard, struct ptl_replacing *r)

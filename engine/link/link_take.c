@@ -1,6 +1,7 @@
 #include "engine/link/link_take.h"
 
 #include "engine/link/failure.h"
+#include "engine/link/kept.h"
 #include "engine/link/link.h"
 #include "engine/link/link_send.h"
 #include "engine/link/observed_there.h"
@@ -34,7 +35,7 @@ static bool has_place(struct ptl_shard *shard)
 {
     struct ptl_shard_links *links = shard->links;
 
-    if (links->by_id.count < PTL_LINKS_MAX) {
+    if (ptl_links_unkept(links) < PTL_LINKS_MAX) {
         return true;
     }
     links->crowded = true;

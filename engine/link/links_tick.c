@@ -5,6 +5,7 @@
 #include "engine/link/dial.h"
 #include "engine/link/dial_addresses.h"
 #include "engine/link/dialling.h"
+#include "engine/link/kept.h"
 #include "engine/link/link.h"
 #include "engine/link/links_end.h"
 #include "engine/link/node_links.h"
@@ -28,10 +29,12 @@ static bool is_idle(const struct ptl_link *link)
 }
 
 /* One that has never been up or failed has nothing to remember: most likely a stranger has given
- * that node's name and gone away. */
+ * that node's name and gone away.  Nor has one that has never been up and was only kept: somebody
+ * has named a node that is not there. */
 static uint64_t forget_at(const struct ptl_link *link)
 {
-    bool unused = link->failed_at == 0 || link->inherited;
+    bool unused =
+        link->failed_at == 0 || link->inherited || (link->up_at == 0 && link->keep_backoff != 0);
     return unused ? link->idle_at : link->idle_at + IDLE_NS;
 }
 
@@ -39,7 +42,7 @@ static uint64_t forget_at(const struct ptl_link *link)
 static uint64_t keep_link(struct ptl_shard *shard, struct ptl_link *link)
 {
     if (link->keep_until <= shard->now || shard->stop_step != PTL_STOP_NOT) {
-        link->keep_until = 0;
+        ptl_link_keep_no_more(shard, link);
         return shard->now;
     }
     if (link->keep_at > shard->now) {

@@ -24,6 +24,11 @@ struct ptl_shard;
 /* Links of one shard that are up or down; beyond it no more are made for what is sent. */
 #define PTL_LINKS_MAX 4096u
 
+/* And of those that are kept: as long as their nodes are named as global ones, or for a while after
+ * that (kept.c). */
+#define PTL_NAMED_MAX 4096u
+#define PTL_LOST_MAX 1024u
+
 /* Attempts to connect that are under way, of one shard. */
 #define PTL_DIALS_MAX 64u
 
@@ -45,6 +50,8 @@ struct ptl_shard_links {
     struct ptl_dial *dials;
     uint32_t dial_count;
     bool crowded; /* more links are wanted than there may be: idle ones are forgotten at once */
+    uint32_t named, lost;                          /* links that are kept: kept.c */
+    uint64_t named_told_at;                        /* ns: that too many are named; 0: never */
     struct ptl_link *last;                         /* the one that the last op was for */
     uint64_t forgotten_at;                         /* the newest failure of a link that was freed */
     struct ptl_link *failing_first, *failing_last; /* in the order they failed */

@@ -6,6 +6,8 @@
 #include "io/address.h"
 #include "io/framing.h"
 
+#include <limits.h>
+
 #define STDERR 2
 #define LOG_PATIENCE_MS 200 /* for the last lines, when nobody reads them */
 #define SECRET_SIZE_MIN 16  /* bytes; for addresses that others can reach */
@@ -48,6 +50,11 @@ static void fill_in(struct ptl_node_options *options)
         options->db_value_bytes_max = options->message_bytes_max / 2; /* it goes in a message */
     }
     set_default_unsigned(&options->db_entries_max, 4000000);
+    set_default_unsigned(&options->db_owners_max, 65536);
+    set_default_unsigned(&options->db_brought_max, options->db_entries_max < UINT_MAX / 16
+                                                       ? 16 * options->db_entries_max
+                                                       : UINT_MAX);
+    set_default_unsigned(&options->globals_max, 1024);
     set_default_unsigned(&options->db_watches_max, 10000);
 }
 

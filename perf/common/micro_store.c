@@ -43,7 +43,7 @@ static void *resize(void *user, void *block, size_t old_size, size_t new_size)
 
 static struct ptl_store *open_store(struct micro_store *bench)
 {
-    struct ptl_store_limits limits = {255, 1024, UINT32_MAX, UINT32_MAX};
+    struct ptl_store_limits limits = {255, 1024, UINT32_MAX, UINT32_MAX, 0};
     struct ptl_store *store = ptl_store_new(&bench->counting, &limits);
 
     must(store == NULL ? PTL_ENOMEM : 0, "a store");

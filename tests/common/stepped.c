@@ -21,6 +21,7 @@ struct ptl_node *stepped_make(unsigned shards, bool ordinary)
     options.shards = shards;
     options.ordinary = ordinary;
     options.inbox_room = options.link_room = (size_t)1 << 30;
+    options.globals_max = UINT32_MAX;
     options.log_level = PTL_LOG_ERROR;
     options.handshake_ms = 600000;
     assert_int_equal(ptl_node_make(&options, &node), 0);

@@ -342,8 +342,8 @@ static void move_leaf(struct world *world)
 static void start(struct world *world, unsigned number)
 {
     /* In every other world owners go in pieces. */
-    const struct ptl_store_limits limits = {255, 4096, ENTRIES,
-                                            world->chance.seed % 2 == 0 ? 2 : 0};
+    const struct ptl_store_limits limits = {255, 4096, ENTRIES, world->chance.seed % 2 == 0 ? 2 : 0,
+                                            0};
     struct global *node = &world->nodes[number];
     struct ptl_source source = source_of((int)number, number, 1);
 

@@ -405,6 +405,185 @@ static void node_that_was_lied_about_is_itself_again_when_the_liar_goes(void **s
 
 /* ---- Watches -------------------------------------------------------------------------------- */
 
+/* ---- What one brings for others ------------------------------------------------------------- */
+
+#define OTHERS 100
+#define BROUGHT 1000
+
+/* A global node of ours. */
+static void join_as_global(struct wire *wire, struct ptl_node *node, const char *id)
+{
+    join(wire, node, id, ";portolan=1.3");
+    wire_say(wire, "[\"\", \"g_global\"]");
+}
+
+/* Speak for nodes of these numbers. */
+static void speak_for(struct wire *wire, unsigned first, unsigned behind)
+{
+    char json[80];
+
+    for (unsigned i = first; i < behind; i++) {
+        snprintf(json, sizeof json, "[\"\", \"portolan::db_owner\", \"other%u\", 1]", i);
+        wire_say(wire, json);
+    }
+}
+
+/* Keys of these numbers, of one owner and family, in one packet. */
+static void bring(struct wire *wire, const char *owner, const char *family, unsigned first,
+                  unsigned behind)
+{
+    struct ptl_writer writer;
+    char key[16];
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_text(&writer, "portolan::db", 12);
+    ptl_put_text(&writer, owner, strlen(owner));
+    ptl_put_int(&writer, 1);
+    ptl_put_text(&writer, family, strlen(family));
+    ptl_put_map(&writer, behind - first);
+    for (unsigned i = first; i < behind; i++) {
+        int size = snprintf(key, sizeof key, "k%u", i);
+        ptl_put_text(&writer, key, (size_t)size);
+        ptl_put_null(&writer);
+    }
+    ptl_put_array(&writer, 0);
+    say(wire, &writer);
+}
+
+/* rain with an ordinary node and a global one, each of which has set something, and so has rain. */
+struct network {
+    struct ptl_node *rain, *wind, *snow;
+};
+
+static struct network start_network(struct ptl_node_options options)
+{
+    struct network network = {.rain = start(options)};
+    const char *const seeds[] = {ptl_node_address(network.rain, 0), NULL};
+    struct ptl_node_options global = witness_options("snow");
+
+    global.seeds = seeds;
+    network.wind = start_ordinary("wind", network.rain);
+    network.snow = start(global);
+    db_set(network.wind, "fam", "b", "1");
+    db_set(network.snow, "fam", "c", "2");
+    db_set(network.rain, "fam", "d", "3");
+    db_until(network.rain, "fam", "b=1 c=2 d=3");
+    assert_int_equal(ptl_on_link(network.rain, on_link, "links"), 0);
+    assert_non_null(witness_next("links")); /* wind and snow are linked */
+    assert_non_null(witness_next("links"));
+    return network;
+}
+
+/* It has lost that link for this, and nothing else: what others have set is there, and goes on. */
+static void assert_only_aaa_is_gone(struct network *network, struct wire *wire)
+{
+    assert_next("links", "up aaa");
+    const char *end = witness_next("links");
+    assert_memory_equal(end, "down aaa", strlen("down aaa"));
+    assert_non_null(strstr(end, "it brings more than one may"));
+    assert_non_null(witness_until("rain", "the database of aaa: it brings more than one may"));
+    wire_close(wire);
+    db_until(network->rain, "'g", "rain=null snow=null");
+    db_until(network->rain, "fam", "b=1 c=2 d=3");
+    db_set(network->wind, "fam", "b", "4");
+    db_set(network->snow, "fam", "c", "5");
+    db_until(network->rain, "fam", "b=4 c=5 d=3");
+    db_until(network->snow, "fam", "b=4 c=5 d=3");
+    assert_silent("links");
+}
+
+static void global_node_speaks_for_so_many_others_and_no_more(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct wire wire, good;
+
+    (void)state;
+    options.db_owners_max = OTHERS;
+    struct network network = start_network(options);
+    join_as_global(&wire, network.rain, "aaa");
+    speak_for(&wire, 0, OTHERS);
+    bring(&wire, "other0", "fam", 0, 1);
+    fence(&wire, "");
+    assert_string_equal(db_family(network.rain, "fam"), "b=1 c=2 d=3 k0=null");
+    speak_for(&wire, OTHERS, OTHERS + 1);
+    assert_only_aaa_is_gone(&network, &wire);
+    join_as_global(&good, network.rain, "bbb"); /* as many as that have all room again */
+    speak_for(&good, 0, OTHERS);
+    bring(&good, "other99", "fam", 0, 1);
+    db_until(network.rain, "fam", "b=4 c=5 d=3 k0=null");
+    fence(&good, "");
+    wire_close(&good);
+}
+
+static void global_node_brings_so_many_entries_and_no_more(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct wire wire;
+
+    (void)state;
+    options.db_brought_max = BROUGHT;
+    struct network network = start_network(options);
+    for (unsigned is_long = 0; is_long < 2; is_long++) {
+        unsigned beyond = is_long ? ENTRIES : 1; /* taken slice by slice, or at once */
+        join_as_global(&wire, network.rain, "aaa");
+        speak_for(&wire, 0, 2);
+        bring(&wire, "other0", "many", 0, BROUGHT / 2);
+        bring(&wire, "other1", "many", BROUGHT / 2, BROUGHT);
+        bring(&wire, "other1", "many", BROUGHT / 2, BROUGHT); /* which it has */
+        fence(&wire, "");
+        bring(&wire, "other1", "many", BROUGHT, BROUGHT + beyond);
+        assert_only_aaa_is_gone(&network, &wire);
+        db_until(network.rain, "many", "");
+        db_set(network.wind, "fam", "b", "1");
+        db_set(network.snow, "fam", "c", "2");
+        db_until(network.rain, "fam", "b=1 c=2 d=3");
+    }
+}
+
+static void global_node_names_so_many_global_nodes_and_no_more(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct wire wire;
+
+    (void)state;
+    options.globals_max = OTHERS;
+    struct network network = start_network(options);
+    join_as_global(&wire, network.rain, "aaa");
+    wire_say(&wire, "[\"\", \"portolan::db_owner\", \"aaa\", 1]");
+    bring(&wire, "aaa", "'g", 0, OTHERS);
+    bring(&wire, "aaa", "'g", 0, OTHERS); /* which it has */
+    fence(&wire, "");
+    assert_non_null(strstr(db_family(network.rain, "'g"), "k99=null"));
+    bring(&wire, "aaa", "'g", OTHERS, OTHERS + 1);
+    assert_only_aaa_is_gone(&network, &wire);
+}
+
+/* Nobody is linked for its sake: neither for an ordinary node nor for one that is spoken for. */
+static void node_that_is_not_global_names_no_global_nodes(void **state)
+{
+    struct ptl_node *rain = start(witness_options("rain"));
+    struct wire wire, global;
+
+    (void)state;
+    join(&wire, rain, "peer", "");
+    wire_say(&wire, "[\"\", \"g_slave\", {\"'g\": {\"ghost\": null}, \"fam\": {\"a\": 1}}]");
+    wire_say(&wire, "[\"\", \"g_upd\", \"'g\", {\"ghost\": null}, []]");
+    wire_say(&wire, "[\"\", \"g_upd\", \"fam\", {\"b\": 2}, []]");
+    fence(&wire, "");
+    join_as_global(&global, rain, "aaa");
+    speak_for(&global, 0, 1);
+    bring(&global, "other0", "'g", 0, 1);
+    bring(&global, "other0", "'g", 0, ENTRIES);
+    bring(&global, "other0", "fam", 0, 1);
+    fence(&global, "");
+    assert_string_equal(db_family(rain, "'g"), "aaa=null rain=null");
+    assert_string_equal(db_family(rain, "fam"), "a=1 b=2 k0=null");
+    wire_close(&wire);
+    wire_close(&global);
+}
+
+/* ---- Watches -------------------------------------------------------------------------------- */
+
 static void say_of_family(struct wire *wire, const char *request, unsigned number)
 {
     char json[64];
@@ -526,6 +705,10 @@ int main(int argc, char **argv)
         WITNESSED(node_that_is_not_global_speaks_for_itself_alone),
         WITNESSED(node_that_is_attached_here_is_not_replaced_by_hearsay),
         WITNESSED(node_that_was_lied_about_is_itself_again_when_the_liar_goes),
+        WITNESSED(global_node_speaks_for_so_many_others_and_no_more),
+        WITNESSED(global_node_brings_so_many_entries_and_no_more),
+        WITNESSED(global_node_names_so_many_global_nodes_and_no_more),
+        WITNESSED(node_that_is_not_global_names_no_global_nodes),
         WITNESSED(peer_watches_so_many_families_on_each_shard_and_no_more),
         WITNESSED(answer_comes_behind_the_changes_that_were_told_before),
         WITNESSED(peer_may_call_so_many_of_its_ports_full_and_no_more),

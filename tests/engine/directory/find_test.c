@@ -3,6 +3,7 @@
  * addresses where nobody is, and peers that have us look.
  */
 #include "engine/directory/addresses.h"
+#include "engine/directory/database.h"
 #include "engine/link/link.h"
 #include "engine/link/relay_allowance.h"
 #include "engine/link/shard_links.h"
@@ -16,6 +17,8 @@
 #include <cmocka.h>
 
 #define NOBODIES 20000
+#define LIARS 20
+#define NAMES 1000 /* that each of them has made up */
 
 static unsigned gone;
 
@@ -75,6 +78,86 @@ static void names_that_nobody_has_make_a_bounded_number_of_links(void **state)
     village_run(20 * SIM_SECOND);
     assert_in_range(gone, NOBODIES, 2 * NOBODIES); /* every monitor has been told */
     assert_in_range(most, 100, PTL_LINKS_MAX);
+    village_end();
+}
+
+/* ---- Nodes that others name as global ones --------------------------------------------------- */
+
+static void start_snow(void)
+{
+    const char *const seeds[] = {village_address(0), NULL};
+    struct ptl_node_options options = {
+        .size = sizeof(options), .id = "snow", .log = log_nothing, .shards = 1, .seeds = seeds};
+
+    village_start(&options);
+    village_run(SIM_SECOND);
+}
+
+static struct ptl_source liar(int number)
+{
+    static char id[16];
+    struct ptl_span span = ptl_span(id, (size_t)snprintf(id, sizeof(id), "liar%d", number));
+
+    return (struct ptl_source){.owner = span, .via = span, .attachment = 1};
+}
+
+/* As if that global node had brought them. */
+static void make_up_names(struct ptl_store *store, int number)
+{
+    const uint8_t null_value = PTL_CBOR_NULL;
+    struct ptl_source source = liar(number);
+    char name[32];
+
+    assert_int_equal(ptl_store_attach(store, &source), 0);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof(name), "nobody%d-%d", number, i);
+        assert_int_equal(ptl_store_set(store, &source, ptl_span_text("'g"), ptl_span_text(name),
+                                       ptl_span(&null_value, 1)),
+                         0);
+    }
+}
+
+static void assert_snow_is_linked(struct ptl_node *rain)
+{
+    const struct ptl_link *link = ptl_link_find(&rain->shards[0], ptl_span_text("snow"));
+
+    assert_non_null(link);
+    assert_int_equal(link->state, PTL_LINK_UP);
+    assert_true(link->keep_until == UINT64_MAX);
+}
+
+static void global_nodes_that_are_made_up_make_a_bounded_number_of_links(void **state)
+{
+    struct ptl_node *rain = start_rain();
+    const struct ptl_shard_links *links = rain->shards[0].links;
+    struct ptl_store *store = rain->shards[0].directory->store;
+
+    (void)state;
+    start_snow();
+    for (int i = 0; i < LIARS; i++) {
+        make_up_names(store, i);
+        village_run(100 * SIM_MILLISECOND);
+        assert_true(links->by_id.count <= PTL_NAMED_MAX + 1);
+    }
+    assert_int_equal(links->named, PTL_NAMED_MAX);
+    /* What is sent to any other name has its places all the same. */
+    struct ptl_port port = nobody(rain, 0);
+    gone = 0;
+    assert_int_equal(ptl_monitor(rain, &port, count_gone, NULL, NULL), 0);
+    village_run(SIM_SECOND);
+    assert_int_equal(gone, 1);
+    assert_non_null(ptl_link_find(&rain->shards[0], ptl_span_text("nobody0")));
+    for (int i = 0; i < LIARS; i++) {
+        ptl_store_drop_via(store, liar(i).via);
+    }
+    village_run(SIM_SECOND);
+    assert_int_equal(links->named, 1);
+    assert_in_range(links->lost, 1, PTL_LOST_MAX / 2);
+    assert_true(links->by_id.count <= 3 + PTL_LOST_MAX / 2);
+    assert_snow_is_linked(rain);
+    village_run(700 * SIM_SECOND); /* by then they are given up, too */
+    assert_int_equal(links->by_id.count, 1);
+    assert_snow_is_linked(rain);
     village_end();
 }
 
@@ -148,6 +231,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_that_nobody_has_make_a_bounded_number_of_links),
+        cmocka_unit_test(global_nodes_that_are_made_up_make_a_bounded_number_of_links),
         cmocka_unit_test(addresses_where_nobody_is_are_tried_a_few_at_a_time),
         cmocka_unit_test(addresses_of_one_node_are_the_first_16),
         cmocka_unit_test(peer_has_us_look_for_a_bounded_number_of_nodes),

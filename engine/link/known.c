@@ -118,6 +118,21 @@ int ptl_node_learn(struct ptl_node *node, struct ptl_span node_id, const char *a
     return add_known(node, node_id, addresses, false);
 }
 
+void ptl_node_unlearn(struct ptl_node *node, struct ptl_span node_id)
+{
+    struct ptl_map *all = &node->links->known;
+
+    pthread_mutex_lock(&node->links->lock);
+    struct known *known = all->count <= PTL_LEARNT_MAX
+                              ? NULL
+                              : ptl_map_find(all, ptl_name_hash(node_id), same_known, node_id);
+    if (known != NULL && !known->told) {
+        ptl_map_remove(all, known->hash, known);
+        free_known(node, known);
+    }
+    pthread_mutex_unlock(&node->links->lock);
+}
+
 /* A copy: another thread may replace what is known as soon as the lock is let go. */
 char *ptl_node_known_addresses(struct ptl_node *node, struct ptl_span node_id, uint32_t *size)
 {

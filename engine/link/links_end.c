@@ -1,6 +1,7 @@
 #include "engine/link/links_end.h"
 
 #include "engine/link/connection.h"
+#include "engine/link/known.h"
 #include "engine/link/link.h"
 #include "engine/link/link_send.h"
 #include "engine/link/link_weight.h"
@@ -71,6 +72,7 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     }
     ptl_map_remove(&shard->links->by_id, link->hash, link);
     ptl_peer_limit_forget(shard->node, ptl_link_id(link));
+    ptl_node_unlearn(shard->node, ptl_link_id(link));
     ptl_free(shard->allocator, link, sizeof(*link));
 }
 

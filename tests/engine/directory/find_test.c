@@ -4,7 +4,10 @@
  */
 #include "engine/directory/addresses.h"
 #include "engine/directory/database.h"
+#include "engine/link/known.h"
 #include "engine/link/link.h"
+#include "engine/link/links_end.h"
+#include "engine/link/node_links.h"
 #include "engine/link/relay_allowance.h"
 #include "engine/link/shard_links.h"
 #include "io/cbor.h"
@@ -185,6 +188,29 @@ static void addresses_where_nobody_is_are_tried_a_few_at_a_time(void **state)
     village_end();
 }
 
+/* Of those whose links are forgotten; what the program has told stays. */
+static void addresses_of_many_nodes_that_have_gone_are_forgotten(void **state)
+{
+    struct ptl_node *rain = start_rain();
+    struct ptl_shard *shard = &rain->shards[0];
+    uint32_t size;
+    char id[32];
+
+    (void)state;
+    for (int i = 0; i < NOBODIES; i++) {
+        snprintf(id, sizeof(id), "gone%d", i);
+        assert_int_equal(ptl_node_learn(rain, ptl_span_text(id), "127.0.0.1:1"), 0);
+        ptl_link_forget(shard, ptl_link_get(shard, ptl_span_text(id)));
+        assert_true(rain->links->known.count <= PTL_LEARNT_MAX);
+    }
+    assert_int_equal(ptl_node_known(rain, "told", "127.0.0.1:1"), 0);
+    ptl_link_forget(shard, ptl_link_get(shard, ptl_span_text("told")));
+    char *told = ptl_node_known_addresses(rain, ptl_span_text("told"), &size);
+    assert_non_null(told);
+    ptl_free(rain->allocator, told, size);
+    village_end();
+}
+
 static void addresses_of_one_node_are_the_first_16(void **state)
 {
     struct ptl_buffer array, list;
@@ -233,6 +259,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(names_that_nobody_has_make_a_bounded_number_of_links),
         cmocka_unit_test(global_nodes_that_are_made_up_make_a_bounded_number_of_links),
         cmocka_unit_test(addresses_where_nobody_is_are_tried_a_few_at_a_time),
+        cmocka_unit_test(addresses_of_many_nodes_that_have_gone_are_forgotten),
         cmocka_unit_test(addresses_of_one_node_are_the_first_16),
         cmocka_unit_test(peer_has_us_look_for_a_bounded_number_of_nodes),
     };

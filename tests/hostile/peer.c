@@ -33,6 +33,8 @@ static const struct attack attacks[] = {
     {"unread_families", attack_unread_families},
     {"poison_entry", attack_poison_entry},
     {"db_owner", attack_db_owner},
+    {"many_owners", attack_many_owners},
+    {"made_up_globals", attack_made_up_globals},
     {"foreign_keys", attack_foreign_keys},
     {"old_attachment", attack_old_attachment},
     {"many_entries", attack_many_entries},

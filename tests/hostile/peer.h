@@ -39,6 +39,8 @@ void attack_colliding_keys(struct attack_ground *ground);
 void attack_unread_families(struct attack_ground *ground);
 void attack_poison_entry(struct attack_ground *ground);
 void attack_db_owner(struct attack_ground *ground);
+void attack_many_owners(struct attack_ground *ground);
+void attack_made_up_globals(struct attack_ground *ground);
 void attack_foreign_keys(struct attack_ground *ground);
 void attack_old_attachment(struct attack_ground *ground);
 void attack_many_entries(struct attack_ground *ground);

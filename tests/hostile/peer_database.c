@@ -250,6 +250,71 @@ void attack_db_owner(struct attack_ground *ground)
     }
 }
 
+/* Open, as a global node of ours that speaks for itself and says so. */
+static bool open_global(struct attack_ground *ground, struct wire *wire, const char *prefix)
+{
+    if (!attack_open(ground, wire, attack_name(ground, prefix), WIRE_OURS)) {
+        return false;
+    }
+    wire_say(wire, "ss", "", "");
+    wire_say(wire, "ss", "", "g_global");
+    wire_say(wire, "sssu", "", "portolan::db_owner", wire->id, UINT64_C(1));
+    return true;
+}
+
+/* `count` keys of a family that this owner is said to have set, of these numbers. */
+static void bring(struct wire *wire, const char *owner, const char *family, unsigned first,
+                  unsigned count)
+{
+    struct ptl_buffer set;
+    char key[300];
+
+    ptl_buffer_init(&set, ptl_allocator_libc(), SIZE_MAX);
+    ptl_cbor_put_head(&set, PTL_CBOR_MAP, count);
+    for (unsigned i = first; i < first + count; i++) {
+        snprintf(key, sizeof(key), "%s-%u", wire->id, i);
+        put_text(&set, key);
+        ptl_cbor_put_head(&set, PTL_CBOR_UINT, i);
+    }
+    wire_say(wire, "sssusmm", "", "portolan::db", owner, UINT64_C(1), family, ptl_buffer_span(&set),
+             no_array());
+    ptl_buffer_drop(&set);
+}
+
+/* Speak for as many nodes as the time allows, each with an entry, and come again when thrown out. */
+void attack_many_owners(struct attack_ground *ground)
+{
+    char owner[300];
+
+    while (attack_goes_on(ground)) {
+        struct wire wire;
+        if (!open_global(ground, &wire, "speaker")) {
+            return;
+        }
+        for (unsigned i = 0; i % 100 != 0 || attack_push(ground, &wire); i++) {
+            snprintf(owner, sizeof(owner), "%s-%u", wire.id, i);
+            wire_say(&wire, "sssu", "", "portolan::db_owner", owner, UINT64_C(1));
+            bring(&wire, owner, "brought", i, 1);
+        }
+        wire_close(&wire, false);
+    }
+}
+
+/* Name nodes as global that nobody has, and come again when thrown out. */
+void attack_made_up_globals(struct attack_ground *ground)
+{
+    while (attack_goes_on(ground)) {
+        struct wire wire;
+        if (!open_global(ground, &wire, "namer")) {
+            return;
+        }
+        for (unsigned i = 0; attack_push(ground, &wire); i += 100) {
+            bring(&wire, wire.id, "'g", i, 100);
+        }
+        wire_close(&wire, false);
+    }
+}
+
 /* Keys that name ports and nodes of others, with lies behind them. */
 void attack_foreign_keys(struct attack_ground *ground)
 {

@@ -225,6 +225,33 @@ static void flood_of_strangers_costs_its_own_address_only(void **state)
     }
 }
 
+/* As long as its way is, and however many strangers come meanwhile: it takes no second attempt, so
+ * no longer than three ways there and back.  Before each of its lines come more of them than there
+ * are places for, some silent, some that claim a name, its own among them. */
+static void peer_joins_at_the_first_attempt_whatever_strangers_come_between_its_lines(void **state)
+{
+    static const char *const texts[] = {"", CLAIM("nobody"), CLAIM("victim")};
+    static const char *const from[] = {"127.0.0.2", "127.0.0.4", "127.0.0.5"};
+    struct ptl_node *rain = start(0, NULL);
+    struct raw_peer peer;
+
+    (void)state;
+    raw_greet(&peer, raw_connect_from(rain, "127.0.0.3"), "victim", "");
+    for (unsigned trip = 0; trip < 3; trip++) {
+        for (unsigned i = 0; i < PTL_STRANGERS_MIN + 16; i++) {
+            park(rain, from[i % 3], texts[(i + trip) % 3]);
+        }
+        if (trip == 1) {
+            raw_send_greeting(&peer);
+        } else if (trip == 2) {
+            raw_send(&peer);
+        }
+    }
+    assert_next("link", "up victim");
+    raw_close(&peer);
+    let_go();
+}
+
 static void stranger_that_says_nothing_goes_before_a_peer_of_its_address(void **state)
 {
     struct ptl_node *rain = start(0, NULL);
@@ -425,6 +452,7 @@ int main(int argc, char **argv)
         WITNESSED(name_has_a_bounded_number_of_strangers),
         WITNESSED(stranger_is_shown_no_proof),
         WITNESSED(flood_of_strangers_costs_its_own_address_only),
+        WITNESSED(peer_joins_at_the_first_attempt_whatever_strangers_come_between_its_lines),
         WITNESSED(stranger_that_says_nothing_goes_before_a_peer_of_its_address),
         WITNESSED(strangers_parked_on_one_shard_cost_nobody_on_another),
         WITNESSED(strangers_hold_no_more_than_their_places),

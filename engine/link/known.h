@@ -16,7 +16,7 @@ char *ptl_node_known_addresses(struct ptl_node *node, struct ptl_span node_id, u
 PTL_MUST_CHECK int ptl_node_learn(struct ptl_node *node, struct ptl_span node_id,
                                   const char *addresses);
 
-/* Its link is forgotten: forget what was learnt of it too, if that is of more than so many nodes. */
+/* Its link is forgotten: forget what was learnt of it, too, where more than so many are known. */
 #define PTL_LEARNT_MAX 4096u
 void ptl_node_unlearn(struct ptl_node *node, struct ptl_span node_id);
 

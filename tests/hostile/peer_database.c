@@ -281,7 +281,7 @@ static void bring(struct wire *wire, const char *owner, const char *family, unsi
     ptl_buffer_drop(&set);
 }
 
-/* Speak for as many nodes as the time allows, each with an entry, and come again when thrown out. */
+/* Speak for as many nodes as the time allows, each with an entry; come again when thrown out. */
 void attack_many_owners(struct attack_ground *ground)
 {
     char owner[300];

@@ -21,7 +21,7 @@
 #define COUNTED 2000000
 #endif
 #define CALLS 11
-/* What a call may wait for: a port's room of the flood, a ring's, and what is read in some turns. */
+/* What a call may wait for: a port's room of the flood, a ring's, what is read in some turns. */
 #define AHEAD_MAX 300000
 
 struct flooder {

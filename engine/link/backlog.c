@@ -12,9 +12,6 @@
 /* Bodies from this size on stay where they are, if they can: a copy would be copied once more. */
 #define BODY_HELD_MIN ((size_t)4096)
 
-#define KIND_BITS 0x3f
-#define HAS_FLOW 0x80
-
 /* Frames; or one with a body that is held, or the pieces of such a one. */
 struct ptl_backlog_item {
     struct ptl_backlog_item *next;
@@ -186,7 +183,7 @@ static size_t frame_size(const uint8_t *frame)
 /* Whether it needs its flow's number before it can stand behind frames of another. */
 static bool needs_number(const uint8_t *frame, uint32_t number, uint32_t current)
 {
-    return (frame[0] & KIND_BITS) < PTL_FRAME_REQUESTS && number != current;
+    return (frame[0] & PTL_FRAME_KIND_BITS) < PTL_FRAME_REQUESTS && number != current;
 }
 
 /* The first bytes of a frame, with that number. */
@@ -195,8 +192,8 @@ static struct ptl_span number_frame(const uint8_t *frame, uint32_t number,
 {
     size_t length = frame_size(frame) - PTL_FRAME_START + 4;
 
-    ptl_assert(length <= PTL_FRAME_LENGTH_MAX && (frame[0] & HAS_FLOW) == 0);
-    out[0] = frame[0] | HAS_FLOW;
+    ptl_assert(length <= PTL_FRAME_LENGTH_MAX && (frame[0] & PTL_FRAME_HAS_FLOW) == 0);
+    out[0] = frame[0] | PTL_FRAME_HAS_FLOW;
     out[1] = frame[1];
     out[2] = (uint8_t)length;
     out[3] = (uint8_t)(length >> 8);
@@ -281,7 +278,7 @@ static int take_piece(struct ptl_backlog *backlog, struct ptl_outbox *outbox, ui
     struct ptl_backlog_item *item = backlog->first;
     uint8_t room[PTL_FRAME_HEAD_MAX];
     size_t part;
-    bool of_flow = (item->bytes[0] & KIND_BITS) < PTL_FRAME_REQUESTS;
+    bool of_flow = (item->bytes[0] & PTL_FRAME_KIND_BITS) < PTL_FRAME_REQUESTS;
     struct ptl_span head = next_head(backlog, *current, room, &part);
     int err = ptl_outbox_frame(outbox, head, ptl_span(item->body.bytes, part), item->held);
 

@@ -2,11 +2,6 @@
 
 #include "io/utf8.h"
 
-#define KIND_BITS 0x3f
-#define HAS_PARTS 0x40
-#define HAS_FLOW 0x80
-#define COUNT_BEHIND 255 /* as number: the count stands behind the parts */
-
 /* What stands in a frame of a kind, in this order. */
 enum {
     NUMBER = 1, /* u32 */
@@ -173,17 +168,18 @@ static bool take_front(struct ptl_span *rest, const uint8_t *start, struct ptl_f
 {
     unsigned has = fields(frame->kind);
 
-    if ((start[0] & HAS_FLOW) != 0 && (!is_of_flow(frame->kind) || !take_32(rest, &frame->flow))) {
+    if ((start[0] & PTL_FRAME_HAS_FLOW) != 0 &&
+        (!is_of_flow(frame->kind) || !take_32(rest, &frame->flow))) {
         return false;
     }
-    frame->has_flow = (start[0] & HAS_FLOW) != 0;
-    if ((start[0] & HAS_PARTS) != 0 &&
+    frame->has_flow = (start[0] & PTL_FRAME_HAS_FLOW) != 0;
+    if ((start[0] & PTL_FRAME_HAS_PARTS) != 0 &&
         (frame->kind < PTL_FRAME_MESSAGE || !take_parts(rest, &frame->parts))) {
         return false;
     }
     frame->whole_kind = start[1];
     frame->count = (has & VALUES) != 0 ? start[1] : 0;
-    return frame->count != COUNT_BEHIND || take_32(rest, &frame->count);
+    return frame->count != PTL_FRAME_COUNT_BEHIND || take_32(rest, &frame->count);
 }
 
 /* What can be said of a body by its size. */
@@ -215,7 +211,7 @@ size_t ptl_frame_read(struct ptl_span bytes, uint64_t known, struct ptl_frame *f
     const uint8_t *start = bytes.bytes;
     size_t length = (size_t)load(start + 2, 2);
 
-    *frame = (struct ptl_frame){.kind = start[0] & KIND_BITS};
+    *frame = (struct ptl_frame){.kind = start[0] & PTL_FRAME_KIND_BITS};
     if (frame->kind == PTL_FRAME_NONE || length > PTL_FRAME_LENGTH_MAX) {
         frame->fault = PTL_FAULT_HEAD;
         return 0;
@@ -307,7 +303,7 @@ size_t ptl_frame_head(const struct ptl_frame *frame, size_t body_size,
                       uint8_t out[static PTL_FRAME_HEAD_MAX])
 {
     unsigned has = fields(frame->kind);
-    bool count_behind = (has & VALUES) != 0 && frame->count >= COUNT_BEHIND;
+    bool count_behind = (has & VALUES) != 0 && frame->count >= PTL_FRAME_COUNT_BEHIND;
     uint8_t *at = out + PTL_FRAME_START;
 
     ptl_assert(frame->kind != PTL_FRAME_NONE && frame->kind < PTL_FRAME_KINDS);
@@ -328,10 +324,10 @@ size_t ptl_frame_head(const struct ptl_frame *frame, size_t body_size,
     size_t length = size - PTL_FRAME_START + body_size;
     ptl_assert(length <= PTL_FRAME_LENGTH_MAX);
 
-    out[0] = (uint8_t)(frame->kind | (frame->parts.size != 0 ? HAS_PARTS : 0) |
-                       (frame->has_flow ? HAS_FLOW : 0));
+    out[0] = (uint8_t)(frame->kind | (frame->parts.size != 0 ? PTL_FRAME_HAS_PARTS : 0) |
+                       (frame->has_flow ? PTL_FRAME_HAS_FLOW : 0));
     out[1] = (has & WHOLE) != 0    ? frame->whole_kind
-             : count_behind        ? COUNT_BEHIND
+             : count_behind        ? PTL_FRAME_COUNT_BEHIND
              : (has & VALUES) != 0 ? (uint8_t)frame->count
                                    : 0;
     put(out + 2, length, 2);

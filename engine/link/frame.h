@@ -17,6 +17,10 @@
 
 #define PTL_FRAME_START 4          /* bytes that tell how long a frame is */
 #define PTL_FRAME_LENGTH_MAX 17408 /* bytes behind these */
+#define PTL_FRAME_KIND_BITS 0x3f   /* of the first byte */
+#define PTL_FRAME_HAS_PARTS 0x40
+#define PTL_FRAME_HAS_FLOW 0x80
+#define PTL_FRAME_COUNT_BEHIND 255 /* as number: the count stands behind the parts */
 #define PTL_FRAME_SIZE_MAX (PTL_FRAME_START + PTL_FRAME_LENGTH_MAX)
 #define PTL_FRAME_VALUES_MAX 16384 /* bytes of values in one frame, or of a piece */
 #define PTL_FRAME_PARTS_MAX 255    /* bytes of all parts */
@@ -106,6 +110,58 @@ struct ptl_frame {
  */
 PTL_MUST_CHECK size_t ptl_frame_read(struct ptl_span bytes, uint64_t known,
                                      struct ptl_frame *frame);
+
+/* A message as it lies in the input: see below. */
+struct ptl_frame_message {
+    uint32_t flow; /* as the current one, if the frame has no number */
+    uint32_t count;
+    struct ptl_span body;
+};
+
+/*
+ * The short way of what nearly all frames are: read the one at the front of `bytes` if it is a
+ * small message, whole and without parts; of the flow `current` if it does not say.  Returns its
+ * size; 0: it is something else, or something is wrong with it.
+ */
+static inline size_t ptl_frame_read_message(struct ptl_span bytes, uint32_t current,
+                                            struct ptl_frame_message *message)
+{
+    const uint8_t *at = bytes.bytes;
+
+    if (bytes.size < PTL_FRAME_START ||
+        (at[0] & (PTL_FRAME_KIND_BITS | PTL_FRAME_HAS_PARTS)) != PTL_FRAME_MESSAGE ||
+        at[1] == PTL_FRAME_COUNT_BEHIND) {
+        return 0;
+    }
+    size_t head = PTL_FRAME_START + ((at[0] & PTL_FRAME_HAS_FLOW) != 0 ? 4 : 0);
+    size_t size = PTL_FRAME_START + ((size_t)at[2] | (size_t)at[3] << 8);
+    if (bytes.size < size || size < head || size - head > PTL_FRAME_VALUES_MAX) {
+        return 0;
+    }
+    message->flow = head == PTL_FRAME_START ? current
+                                            : (uint32_t)at[4] | (uint32_t)at[5] << 8 |
+                                                  (uint32_t)at[6] << 16 | (uint32_t)at[7] << 24;
+    message->count = at[1];
+    message->body = ptl_span(at + head, size - head);
+    return size;
+}
+
+/* The reverse of that: what stands before the body, with the flow's number or without; returns its
+ * bytes. */
+static inline size_t ptl_frame_message_head(uint32_t flow, bool has_flow, uint32_t count,
+                                            size_t body_size, uint8_t out[PTL_FRAME_START + 4])
+{
+    size_t length = body_size + (has_flow ? 4 : 0);
+
+    out[0] = (uint8_t)(PTL_FRAME_MESSAGE | (has_flow ? PTL_FRAME_HAS_FLOW : 0));
+    out[1] = (uint8_t)count;
+    out[2] = (uint8_t)length;
+    out[3] = (uint8_t)(length >> 8);
+    for (unsigned i = 0; i < 4; i++) {
+        out[PTL_FRAME_START + i] = (uint8_t)(flow >> (8 * i));
+    }
+    return PTL_FRAME_START + (has_flow ? 4 : 0);
+}
 
 /*
  * Write all that stands before the body, which is `body_size` bytes and follows as it is; returns

@@ -23,10 +23,11 @@ struct ptl_packet;
 #define PTL_FLOW_ROOM 65536
 #define PTL_LANE_ROOM 1048576
 
-/* Only frames_in.c touches the fields, but `fault` and `peer_code` may be read. */
+/* Only frames_in.c touches the fields, but `flow`, `fault` and `peer_code` may be read. */
 struct ptl_frames_in {
     struct ptl_inflows flows;
     struct ptl_inflow node_port; /* flow 0 */
+    struct ptl_inflow *flow;     /* of the last packet, a message in the input; or NULL */
     struct ptl_whole *taken;     /* what the last packet lies in */
     struct ptl_buffer cut; /* the beginning of a frame; all of it: what the last packet lies in */
     bool cut_taken;

@@ -8,6 +8,7 @@
 #define ROUND_NS UINT64_C(10000000000) /* a flow that is idle for a round or two is closed */
 #define STEPS 64                       /* numbers looked at in one tick */
 #define NO_FLOW UINT32_MAX             /* as the current one */
+#define SHORT_MAX 1024                 /* bytes of a message that goes the short way */
 
 void ptl_frames_out_init(struct ptl_frames_out *out, const struct ptl_allocator *allocator,
                          uint64_t own_incarnation, uint64_t peer_incarnation, uint64_t flows_max,
@@ -363,6 +364,32 @@ static bool put_request(struct ptl_frames_out *out, struct ptl_outbox *outbox, s
     return true;
 }
 
+/*
+ * The short way of a small message in an open flow, while nobody waits.  False: it is not that, or
+ * there is no room at hand.
+ */
+static bool put_message(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct ptl_span name,
+                        struct ptl_span body, uint32_t count)
+{
+    uint8_t head[PTL_FRAME_START + 4];
+
+    if (body.size > SHORT_MAX || count >= PTL_FRAME_COUNT_BEHIND || out->waiting.size != 0 ||
+        outbox->size >= PTL_FRAMES_AHEAD) {
+        return false;
+    }
+    const struct ptl_outflow *flow = ptl_outflow_find(&out->flows, name);
+    if (flow == NULL || !flow->opened) {
+        return false;
+    }
+    size_t size =
+        ptl_frame_message_head(flow->number, flow->number != out->current, count, body.size, head);
+    if (!ptl_outbox_message(outbox, ptl_span(head, size), body)) {
+        return false;
+    }
+    out->current = flow->number;
+    return true;
+}
+
 int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_outbox *outbox,
                           struct ptl_span name, struct ptl_span body, uint32_t count,
                           const struct ptl_msg *whole)
@@ -370,6 +397,9 @@ int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_outbox *outbox,
     struct draft draft;
     int err;
 
+    if (name.size != 0 && put_message(out, outbox, name, body, count)) {
+        return PTL_OK;
+    }
     begin_draft(&draft, body, count, whole);
     if (name.size != 0) {
         return put_to(out, outbox, &draft, name);

@@ -23,6 +23,10 @@ struct ptl_whole {
 struct ptl_inflow {
     struct ptl_whole *whole; /* NULL: it has no message in pieces */
     struct ptl_span name;    /* of its port, which lies behind this; empty: the node port's */
+    /* Where that is, once it was looked for: kept by receive.c. */
+    uint8_t kind;              /* enum ptl_port_kind; PTL_PORT_NONE: it was not */
+    uint32_t shard;            /* that the port belongs to */
+    uint32_t slot, generation; /* there; of a chosen name, who had it last */
 };
 
 /* Only inflow.c touches the fields. */

@@ -209,6 +209,19 @@ int ptl_outbox_frame(struct ptl_outbox *outbox, struct ptl_span head, struct ptl
     return put_body(outbox, head, body, whole);
 }
 
+bool ptl_outbox_message(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_span body)
+{
+    struct ptl_segment *last = outbox->last;
+
+    if (room_in(last) < head.size + body.size) {
+        return false;
+    }
+    put(outbox, last, head);
+    put(outbox, last, body);
+    last->messages++;
+    return true;
+}
+
 void ptl_outbox_add_messages(struct ptl_outbox *outbox, uint32_t count)
 {
     outbox->last->messages += count;

@@ -46,6 +46,9 @@ PTL_MUST_CHECK int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing
 PTL_MUST_CHECK int ptl_outbox_frame(struct ptl_outbox *outbox, struct ptl_span head,
                                     struct ptl_span body, const struct ptl_msg *whole);
 
+/* The same for a message that fits what is left of the last chunk.  False: it does not. */
+bool ptl_outbox_message(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_span body);
+
 /* So many messages for ports end with what was appended last. */
 void ptl_outbox_add_messages(struct ptl_outbox *outbox, uint32_t count);
 

@@ -13,6 +13,7 @@
 #include "engine/port/send.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
+#include "engine/shard/tower.h"
 
 /* When what waits for a peer exceeds its room so many times, by answers to its own requests, it is
  * not read until it has taken some ... */
@@ -109,6 +110,93 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
     return err;
 }
 
+/* ---- Messages in a row ---------------------------------------------------------------------- */
+
+/*
+ * Messages of one port that follow each other are timed together: to look at the clock costs as
+ * much as to bring one of them to its handler.
+ */
+#define STINT_MAX 16
+
+struct stint {
+    uint32_t slot, generation;
+    uint32_t count;
+    struct ptl_msg last; /* its bytes lie in the input */
+};
+
+static void end_stint(struct ptl_shard *shard, struct stint *stint)
+{
+    if (stint->count == 0) {
+        return;
+    }
+    uint64_t before = shard->coarse;
+    ptl_shard_lap(shard);
+    if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
+        shard->tower->slow(shard, stint->slot, stint->generation, stint->count,
+                           shard->coarse - before, &stint->last);
+    }
+    stint->count = 0;
+}
+
+/* Who has the flow's port, which is one of this shard's.  False: it is not, or nobody has it. */
+static bool find_here(struct ptl_connection *c, struct ptl_inflow *flow)
+{
+    struct ptl_port_table *table = &c->shard->ports->table;
+
+    if (flow->kind == PTL_PORT_NONE) {
+        if (find_port(c, flow->name) < 0) {
+            return false;
+        }
+        flow->kind = (uint8_t)c->last_port.kind;
+        flow->shard = c->last_port.shard;
+        flow->slot = c->last_port.slot;
+        flow->generation = c->last_port.generation;
+    }
+    if (flow->shard != c->shard->index || flow->kind != PTL_PORT_NAMED) {
+        return flow->shard == c->shard->index && flow->kind == PTL_PORT_SLOT;
+    }
+    if (ptl_slot_find(table, flow->slot, flow->generation) == NULL) {
+        const struct ptl_slot *slot = ptl_slot_named(table, flow->name);
+        if (slot == NULL) {
+            return false;
+        }
+        flow->slot = slot->index;
+        flow->generation = slot->generation;
+    }
+    return true;
+}
+
+/*
+ * The short way of a message in a flow, to a port of this shard, while no port is full.  False: it
+ * is not that, and goes the long way.
+ */
+static bool take_here(struct ptl_connection *c, const struct ptl_packet *packet,
+                      struct stint *stint)
+{
+    struct ptl_shard *shard = c->shard;
+    struct ptl_inflow *flow = c->frames_in.flow;
+
+    if (flow == NULL || shard->ports->full.count != 0 || ptl_fullness_any(shard) ||
+        !find_here(c, flow)) {
+        return false;
+    }
+    if (flow->slot != stint->slot || flow->generation != stint->generation ||
+        stint->count == STINT_MAX) {
+        end_stint(shard, stint);
+        stint->slot = flow->slot;
+        stint->generation = flow->generation;
+    }
+    stint->count++;
+    stint->last = ptl_msg_borrow(packet->body, packet->count);
+    stint->last.allocator = shard->allocator; /* of copies that are kept */
+    c->toward = (int)shard->index;
+    /* The handler may close the connection, and with it the flow. */
+    shard->tower->message(shard, stint->slot, stint->generation, &stint->last);
+    return true;
+}
+
+/* ---- Packets -------------------------------------------------------------------------------- */
+
 /* It has to take answers first: it waits for room on the way to its own node port. */
 static int wait_for_peer(const struct ptl_connection *c, struct ptl_bottleneck *full)
 {
@@ -189,10 +277,15 @@ static int stall(struct ptl_connection *c, const struct ptl_packet *packet,
     return c->stalled == NULL ? PTL_ENOMEM : pause(c, full);
 }
 
-static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet)
+static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet,
+                       struct stint *stint)
 {
     struct ptl_bottleneck full;
 
+    if (take_here(c, packet, stint)) {
+        return PTL_OK;
+    }
+    end_stint(c->shard, stint);
     if (packet->oddity != 0) {
         ptl_log_about(c->shard, PTL_LOG_WARN, ptl_span_text(c->link->id), "from %s: %s",
                       c->link->id, ptl_err_text(packet->oddity));
@@ -273,7 +366,8 @@ static void tell_fault(struct ptl_connection *c)
     }
 }
 
-bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
+/* Packet by packet.  False: the connection is not the link's any more. */
+static bool read_packets(struct ptl_connection *c, struct ptl_span *input, struct stint *stint)
 {
     struct ptl_packet packet;
 
@@ -289,7 +383,7 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
         if (got < 0 && c->framed && c->frames_in.fault != PTL_FAULT_NONE) {
             tell_fault(c);
         }
-        int err = got < 0 ? got : take_packet(c, &packet);
+        int err = got < 0 ? got : take_packet(c, &packet, stint);
         if (err == PTL_OK && is_up(c)) {
             err = share(c, before - input->size);
         }
@@ -299,6 +393,19 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
         if (!is_up(c)) {
             return false;
         }
+    }
+    return true;
+}
+
+bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
+{
+    struct ptl_shard *shard = c->shard;
+    struct stint stint = {.count = 0};
+    bool goes_on = read_packets(c, input, &stint);
+
+    end_stint(shard, &stint);
+    if (!goes_on) {
+        return false;
     }
     /* What is left of the input is the beginning of a packet: the decoder holds it. */
     count_making(c);

@@ -12,8 +12,8 @@
 
 #define PTL_CACHE_LINE 64
 
-/* What hardly ever runs is kept out of the way of what runs once a message. */
-#define PTL_COLD __attribute__((cold, noinline))
+/* What is not needed for most messages is kept out of the way of what is. */
+#define PTL_APART __attribute__((noinline))
 
 /* ... and what does is one function with its only caller, whatever its size. */
 #define PTL_HOT_INLINE inline __attribute__((always_inline))

@@ -47,6 +47,6 @@ PTL_MUST_CHECK bool ptl_callback_done(struct ptl_shard *shard, const struct ptl_
  * Handlers of `slot`, or the program's code outside of ports (NULL), have taken so many ns since
  * what ran before them ended.  Index and generation are those that `slot` had when they began.
  */
-PTL_COLD void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
-                                    uint32_t index, uint32_t generation, uint64_t took,
-                                    const char *kind, struct ptl_span about);
+PTL_APART void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
+                                     uint32_t index, uint32_t generation, uint64_t took,
+                                     const char *kind, struct ptl_span about);

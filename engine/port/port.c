@@ -44,8 +44,8 @@ static struct ptl_span first_string(const struct ptl_msg *msg)
     return ptl_span(value.string.chars, value.string.size);
 }
 
-PTL_COLD static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot,
-                                   const struct ptl_msg *msg)
+PTL_APART static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot,
+                                    const struct ptl_msg *msg)
 {
     char tag[31];
     struct ptl_cursor cursor = ptl_msg_begin(msg);
@@ -379,8 +379,8 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
 }
 
 /* The long way of a message: it waits behind others, or its handler has said PTL_LATER. */
-PTL_COLD static void queue_message(struct ptl_shard *shard, struct ptl_slot *slot, uint32_t index,
-                                   uint32_t generation, const struct ptl_msg *msg)
+PTL_APART static void queue_message(struct ptl_shard *shard, struct ptl_slot *slot, uint32_t index,
+                                    uint32_t generation, const struct ptl_msg *msg)
 {
     struct ptl_op op = {
         .kind = PTL_OP_MESSAGE,

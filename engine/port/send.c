@@ -197,8 +197,8 @@ static PTL_HOT_INLINE int send_small(struct ptl_shard *shard, const struct ptl_p
     return ptl_shard_post_small(shard, to, body, count);
 }
 
-PTL_COLD static int send_any(struct ptl_node *node, const struct ptl_port *to, struct ptl_span body,
-                             uint32_t count, const struct ptl_msg *whole)
+PTL_APART static int send_any(struct ptl_node *node, const struct ptl_port *to,
+                              struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
 {
     struct ptl_port own;
 

@@ -11,7 +11,7 @@
  * The two nodes run in one process, one shard each: two threads, as the two processes of
  * perf/bare_tcp.c, with the same path through the kernel.  A message is one value of 16 bytes.
  * `made` builds each message anew from its value, as most programs will; the others send one
- * message that was made once.
+ * message that was made once.  `named` sends it to a port by its chosen name.
  */
 #include "perf/common/nodes.h"
 
@@ -106,12 +106,13 @@ int give(ptl_node *node, const ptl_msg *, void *data)
 }
 
 void measure_sending(benchmark::State &state, ptl_node *from, unsigned from_shard, ptl_node *to,
-                     unsigned to_shard, bool made, uint64_t messages)
+                     unsigned to_shard, bool made, uint64_t messages, const char *name = nullptr)
 {
     sink drain;
     source spring;
 
-    drain.port = port_on_shard(to, to_shard, take, &drain);
+    drain.port = name ? port_of_name(to, name, take, &drain)
+                      : port_on_shard(to, to_shard, take, &drain);
     spring.self = port_on_shard(from, from_shard, give, &spring);
     must(ptl_port_parse(from, ptl_port_id(&drain.port), std::strlen(ptl_port_id(&drain.port)),
                         &spring.to),
@@ -136,14 +137,15 @@ void measure_sending(benchmark::State &state, ptl_node *from, unsigned from_shar
     ptl_msg_free(spring.again);
 }
 
-void same_shard(benchmark::State &state, bool made)
+void same_shard(benchmark::State &state, bool made, const char *name)
 {
     ptl_node *node = start("solo", 1, nullptr);
 
-    measure_sending(state, node, 0, node, 0, made, 1 << 20);
+    measure_sending(state, node, 0, node, 0, made, 1 << 20, name);
 }
-BENCHMARK_CAPTURE(same_shard, sent, false)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(same_shard, made, true)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(same_shard, sent, false, nullptr)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(same_shard, made, true, nullptr)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(same_shard, named, false, "sink")->UseRealTime()->Unit(benchmark::kMillisecond);
 
 void cross_shard(benchmark::State &state, bool made)
 {

@@ -79,6 +79,19 @@ inline ptl_port port_on_shard(ptl_node *node, unsigned shard, ptl_handler_fn *ha
     return port;
 }
 
+inline ptl_port port_of_name(ptl_node *node, const char *name, ptl_handler_fn *handler, void *data)
+{
+    ptl_port_options options = {};
+    ptl_port port;
+
+    options.size = sizeof options;
+    options.name = name;
+    options.handler = handler;
+    options.data = data;
+    must(ptl_port_new(node, &options, &port), "making a port");
+    return port;
+}
+
 /* Told once by a handler.  Who waits sleeps: a thread that looks now and then would keep the
  * processors from sleeping too, and so speed up what is measured. */
 class signal_once {

@@ -111,8 +111,8 @@ void measure_sending(benchmark::State &state, ptl_node *from, unsigned from_shar
     sink drain;
     source spring;
 
-    drain.port = name ? port_of_name(to, name, take, &drain)
-                      : port_on_shard(to, to_shard, take, &drain);
+    drain.port =
+        name ? port_of_name(to, name, take, &drain) : port_on_shard(to, to_shard, take, &drain);
     spring.self = port_on_shard(from, from_shard, give, &spring);
     must(ptl_port_parse(from, ptl_port_id(&drain.port), std::strlen(ptl_port_id(&drain.port)),
                         &spring.to),

@@ -163,6 +163,7 @@ static void place_own(const struct ptl_identity *self, struct ptl_span name, str
         port->kind = PTL_PORT_NAMED;
         port->shard = (uint16_t)ptl_shard_of(ptl_name_hash(name), self->shards);
         port->slot = self->shards; /* of how many: is_of_this_run() */
+        port->generation = ptl_name_key(ptl_name_hash(name));
     }
 }
 
@@ -245,12 +246,6 @@ void ptl_name_spawned(const struct ptl_identity *self, unsigned shard, uint64_t 
 struct ptl_span ptl_port_node(const struct ptl_port *port)
 {
     return ptl_span(port->id, port->node_size);
-}
-
-struct ptl_span ptl_port_name(const struct ptl_port *port)
-{
-    ptl_assert(port->id_size > port->node_size); /* a value that names a port has its '#' */
-    return ptl_span(port->id + port->node_size + 1, port->id_size - port->node_size - 1u);
 }
 
 struct ptl_span ptl_port_span(const struct ptl_port *port)

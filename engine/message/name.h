@@ -58,6 +58,12 @@ bool ptl_node_id_valid(struct ptl_span id);
 /* The hash that decides where things of that name live (io/hash.h): of this process alone. */
 uint64_t ptl_name_hash(struct ptl_span name);
 
+/* What a shard finds a port by that it has met by that name; the other half decides the shard. */
+static inline uint32_t ptl_name_key(uint64_t hash)
+{
+    return (uint32_t)hash;
+}
+
 /* The shard for a hash, evenly. */
 unsigned ptl_shard_of(uint64_t hash, unsigned shards);
 
@@ -97,6 +103,20 @@ static inline bool ptl_port_is_slot_here(const struct ptl_identity *self,
            memcmp(port->id + port->node_size + 1, self->incarnation_text, PTL_BASE62_64) == 0;
 }
 
+/* The same for one by a chosen name: its shard, and the key that it is found by there. */
+static inline bool ptl_port_is_named_here(const struct ptl_identity *self,
+                                          const struct ptl_port *port)
+{
+    return port->kind == PTL_PORT_NAMED && port->node_hash == self->hash &&
+           port->slot == self->shards;
+}
+
+static inline uint32_t ptl_port_key(const struct ptl_port *port)
+{
+    ptl_assert(port->kind == PTL_PORT_NAMED);
+    return port->generation;
+}
+
 /*
  * The same port as this node sees it: a value that another node of this process parsed is parsed
  * anew.  Returns `port` or `own`; NULL when it names nothing.
@@ -105,5 +125,11 @@ const struct ptl_port *ptl_port_own_view(const struct ptl_identity *self,
                                          const struct ptl_port *port, struct ptl_port *own);
 
 struct ptl_span ptl_port_node(const struct ptl_port *port);
-struct ptl_span ptl_port_name(const struct ptl_port *port);
+
+static inline struct ptl_span ptl_port_name(const struct ptl_port *port)
+{
+    ptl_assert(port->id_size > port->node_size); /* a value that names a port has its '#' */
+    return ptl_span(port->id + port->node_size + 1, port->id_size - port->node_size - 1u);
+}
+
 struct ptl_span ptl_port_span(const struct ptl_port *port);

@@ -304,6 +304,7 @@ static const struct ptl_tower tower = {
             [PTL_OP_DIRECTORY] = {.take = take_directory},
         },
     .message = ptl_port_take_message,
+    .find = ptl_port_find,
     .slow = ptl_port_was_slow,
     .turn = turn,
     .parts = parts,

@@ -154,6 +154,19 @@ static PTL_HOT_INLINE enum outcome run_message(struct ptl_shard *shard, struct p
     return DONE;
 }
 
+bool ptl_port_find(struct ptl_shard *shard, struct ptl_span name, uint32_t key, uint32_t *index,
+                   uint32_t *generation)
+{
+    const struct ptl_slot *slot = ptl_slot_met(&shard->ports->table, key, name);
+
+    if (slot == NULL) {
+        return false;
+    }
+    *index = slot->index;
+    *generation = slot->generation;
+    return true;
+}
+
 void ptl_port_was_slow(struct ptl_shard *shard, uint32_t index, uint32_t generation, uint32_t count,
                        uint64_t took, const struct ptl_msg *msg)
 {

@@ -146,6 +146,9 @@ static inline bool ptl_slot_died(const struct ptl_slot *maker, uint32_t generati
 /* The living port of this chosen name, or NULL.  Thread: the shard's. */
 struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name);
 
+/* The same where the name's key is known: nothing is hashed for a port that was found before. */
+struct ptl_slot *ptl_slot_met(struct ptl_port_table *table, uint32_t key, struct ptl_span name);
+
 /*
  * An op of a port's flow has come: run it, or let it wait behind what waits there already.
  * Thread: the shard's, outside of any handler.
@@ -158,6 +161,8 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op);
  */
 void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t generation,
                            const struct ptl_msg *msg);
+bool ptl_port_find(struct ptl_shard *shard, struct ptl_span name, uint32_t key, uint32_t *index,
+                   uint32_t *generation);
 void ptl_port_was_slow(struct ptl_shard *shard, uint32_t index, uint32_t generation, uint32_t count,
                        uint64_t took, const struct ptl_msg *msg);
 

@@ -209,7 +209,7 @@ void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot)
     if (slot->more != NULL && slot->more->name != NULL) {
         bool was_there = ptl_map_remove(&table->names, slot->more->name_hash, slot);
         ptl_assert(was_there);
-        ptl_map_remove(&table->met, slot->more->name_hash, slot); /* if it was ever met */
+        ptl_map_remove(&table->met, ptl_name_key(slot->more->name_hash), slot); /* if it was met */
     }
     slot->more = NULL;
     slot->handler = NULL;
@@ -235,16 +235,23 @@ static struct ptl_slot *meet(struct ptl_port_table *table, uint64_t hash, struct
     struct ptl_slot *slot = ptl_map_find(&table->names, hash, same_name, name);
     pthread_mutex_unlock(&table->lock);
     if (slot != NULL && ptl_map_reserve(&table->met) == PTL_OK) {
-        ptl_map_insert(&table->met, hash, slot); /* without memory it is met again next time */
+        ptl_map_insert(&table->met, ptl_name_key(hash), slot); /* else it is met again next time */
     }
     return slot;
 }
 
 /* Who was met is there still: only the shard ends a port, and forgets it then. */
+struct ptl_slot *ptl_slot_met(struct ptl_port_table *table, uint32_t key, struct ptl_span name)
+{
+    struct ptl_slot *slot = ptl_map_find(&table->met, key, same_name, name);
+
+    return slot != NULL ? slot : ptl_slot_named(table, name);
+}
+
 struct ptl_slot *ptl_slot_named(struct ptl_port_table *table, struct ptl_span name)
 {
     uint64_t hash = ptl_name_hash(name);
-    struct ptl_slot *slot = ptl_map_find(&table->met, hash, same_name, name);
+    struct ptl_slot *slot = ptl_map_find(&table->met, ptl_name_key(hash), same_name, name);
 
     return slot != NULL ? slot : meet(table, hash, name);
 }

@@ -187,14 +187,25 @@ bool ptl_is_too_large(struct ptl_node *node, const struct ptl_port *to, size_t s
     return size > node->options.message_bytes_max || is_refused(node, to, size);
 }
 
+static PTL_HOT_INLINE bool has_room_for_small(struct ptl_shard *shard, const struct ptl_port *to,
+                                              struct ptl_span body)
+{
+    return has_room(shard, to, sizeof(struct ptl_op) + body.size, PTL_WAY_MESSAGE);
+}
+
 /* From a handler to a port that was resolved when it was parsed: its record is all it costs. */
 static PTL_HOT_INLINE int send_small(struct ptl_shard *shard, const struct ptl_port *to,
                                      struct ptl_span body, uint32_t count)
 {
-    if (!has_room(shard, to, sizeof(struct ptl_op) + body.size, PTL_WAY_MESSAGE)) {
-        return PTL_EFULL;
-    }
-    return ptl_shard_post_small(shard, to, body, count);
+    return has_room_for_small(shard, to, body) ? ptl_shard_post_small(shard, to, body, count)
+                                               : PTL_EFULL;
+}
+
+PTL_APART static int send_small_named(struct ptl_shard *shard, const struct ptl_port *to,
+                                      struct ptl_span body, uint32_t count)
+{
+    return has_room_for_small(shard, to, body) ? ptl_shard_post_small_named(shard, to, body, count)
+                                               : PTL_EFULL;
 }
 
 PTL_APART static int send_any(struct ptl_node *node, const struct ptl_port *to,
@@ -228,13 +239,20 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
                   uint32_t count, const struct ptl_msg *whole)
 {
     struct ptl_shard *shard = ptl_shard_here(node);
+    int err;
 
-    if (shard != NULL && ptl_is_small(body.size, count) && ptl_port_is_slot_here(&node->self, to) &&
-        body.size <= node->options.message_bytes_max && !ptl_node_stopping(node)) {
-        int err = send_small(shard, to, body, count);
-        return err == PTL_OK ? PTL_OK : ptl_note_full(node, to, err);
+    if (shard == NULL || !ptl_is_small(body.size, count) ||
+        body.size > node->options.message_bytes_max || ptl_node_stopping(node)) {
+        return send_any(node, to, body, count, whole);
     }
-    return send_any(node, to, body, count, whole);
+    if (ptl_port_is_slot_here(&node->self, to)) {
+        err = send_small(shard, to, body, count);
+    } else if (ptl_port_is_named_here(&node->self, to)) {
+        err = send_small_named(shard, to, body, count);
+    } else {
+        return send_any(node, to, body, count, whole);
+    }
+    return err == PTL_OK ? PTL_OK : ptl_note_full(node, to, err);
 }
 
 int ptl_send(struct ptl_node *node, const struct ptl_port *to, const struct ptl_msg *msg)

@@ -244,12 +244,16 @@ static void unpack_small(const struct ptl_record *record, struct ptl_op *op)
 {
     *op = (struct ptl_op){
         .kind = PTL_OP_MESSAGE,
-        .to = PTL_TO_SLOT,
-        .slot = ptl_small_slot(record),
-        .generation = record->generation,
+        .to = record->to & PTL_RECORD_TO,
         .count = ptl_small_count(record),
         .body = ptl_span(ptl_small_body(record), ptl_small_body_size(record)),
     };
+    if (ptl_small_is_named(record)) {
+        op->name = ptl_small_name(record);
+    } else {
+        op->slot = ptl_small_slot(record);
+        op->generation = record->generation;
+    }
 }
 
 void ptl_op_unpack(const void *place, struct ptl_op *op)

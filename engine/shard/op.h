@@ -130,8 +130,9 @@ struct ptl_op {
  * A packed op: this head, `told` if it is marked so, as much payload as the kind has, the node's
  * ID, the port's name, and the body or the pointer to the held message.
  *
- * A small message for a port of this node, known by its slot, which is what nearly all records are,
- * has the first 12 bytes of the head, and then its values: 32 bytes with a value of 16.
+ * A small message for a port of this node, which is what nearly all records are, has the first 12
+ * bytes of the head, the port's name if it is a chosen one, and its values: to a slot it is 32
+ * bytes with a value of 16.
  *
  * Only engine/shard/op.c and the functions below know the fields.
  */
@@ -139,8 +140,9 @@ struct ptl_record {
     uint16_t units; /* of 8 bytes: the size of all; ring.c writes it too */
     uint8_t kind;
     uint8_t to;    /* enum ptl_to, and PTL_RECORD_... */
-    uint32_t slot; /* 24 bits; of a small message, the number of its values above them */
-    uint32_t generation;
+    uint32_t slot; /* 24 bits; of a small message, the number of its values above them; and, where
+                    * it goes to a name, the length of that in their place */
+    uint32_t generation; /* of a small message to a name: the key that it is found by */
     uint8_t node_size;
     uint8_t name_size;
     uint16_t unused;
@@ -214,10 +216,10 @@ static inline bool ptl_is_small(size_t body_size, uint32_t count)
     return body_size <= PTL_OP_INLINE_MAX && count <= PTL_SMALL_COUNT_MAX;
 }
 
-/* The size of its record, a multiple of 8. */
-static inline uint32_t ptl_small_size(size_t body_size)
+/* The size of its record, a multiple of 8: `size` is that of its values, and of the name. */
+static inline uint32_t ptl_small_size(size_t size)
 {
-    return (uint32_t)((PTL_RECORD_SMALL_HEAD + body_size + PTL_RECORD_UNIT - 1) &
+    return (uint32_t)((PTL_RECORD_SMALL_HEAD + size + PTL_RECORD_UNIT - 1) &
                       ~(size_t)(PTL_RECORD_UNIT - 1));
 }
 
@@ -225,7 +227,7 @@ static inline uint32_t ptl_small_size(size_t body_size)
 static inline void ptl_small_pack(void *place, uint32_t slot, uint32_t generation,
                                   struct ptl_span body, uint32_t count)
 {
-    struct ptl_record *record = place;
+    struct ptl_record *record = (struct ptl_record *)place;
     uint32_t size = ptl_small_size(body.size);
     uint32_t unused = size - (uint32_t)(PTL_RECORD_SMALL_HEAD + body.size);
 
@@ -237,10 +239,33 @@ static inline void ptl_small_pack(void *place, uint32_t slot, uint32_t generatio
     ptl_copy((uint8_t *)place + PTL_RECORD_SMALL_HEAD, body.bytes, body.size);
 }
 
+/* The same for one to a chosen name of at most 255 bytes, found by that key. */
+static inline void ptl_small_pack_named(void *place, struct ptl_span name, uint32_t key,
+                                        struct ptl_span body, uint32_t count)
+{
+    struct ptl_record *record = (struct ptl_record *)place;
+    uint8_t *at = (uint8_t *)place + PTL_RECORD_SMALL_HEAD;
+    uint32_t size = ptl_small_size(name.size + body.size);
+    uint32_t unused = size - (uint32_t)(PTL_RECORD_SMALL_HEAD + name.size + body.size);
+
+    record->units = (uint16_t)(size / PTL_RECORD_UNIT);
+    record->kind = PTL_OP_MESSAGE;
+    record->to = (uint8_t)(PTL_TO_NAME | unused << 2 | PTL_RECORD_SMALL);
+    record->slot = (uint32_t)name.size | count << PTL_RECORD_SLOT_BITS;
+    record->generation = key;
+    ptl_copy(at, name.bytes, name.size);
+    ptl_copy(at + name.size, body.bytes, body.size);
+}
+
 /* Whether a record is one; and what it says. */
 static inline bool ptl_record_is_small(const struct ptl_record *record)
 {
     return (record->to & PTL_RECORD_SMALL) != 0;
+}
+
+static inline bool ptl_small_is_named(const struct ptl_record *record)
+{
+    return (record->to & PTL_RECORD_TO) == PTL_TO_NAME;
 }
 
 static inline uint32_t ptl_small_slot(const struct ptl_record *record)
@@ -253,15 +278,26 @@ static inline uint32_t ptl_small_count(const struct ptl_record *record)
     return record->slot >> PTL_RECORD_SLOT_BITS;
 }
 
+/* Where it goes to a name: that. */
+static inline struct ptl_span ptl_small_name(const struct ptl_record *record)
+{
+    return ptl_span((const uint8_t *)record + PTL_RECORD_SMALL_HEAD, ptl_small_slot(record));
+}
+
+static inline size_t ptl_small_name_size(const struct ptl_record *record)
+{
+    return ptl_small_is_named(record) ? ptl_small_slot(record) : 0;
+}
+
 static inline const uint8_t *ptl_small_body(const struct ptl_record *record)
 {
-    return (const uint8_t *)record + PTL_RECORD_SMALL_HEAD;
+    return (const uint8_t *)record + PTL_RECORD_SMALL_HEAD + ptl_small_name_size(record);
 }
 
 static inline size_t ptl_small_body_size(const struct ptl_record *record)
 {
     return record->units * (size_t)PTL_RECORD_UNIT - PTL_RECORD_SMALL_HEAD -
-           PTL_RECORD_UNUSED(record->to);
+           ptl_small_name_size(record) - PTL_RECORD_UNUSED(record->to);
 }
 
 /* ---- Records --------------------------------------------------------------------------------- */

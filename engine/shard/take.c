@@ -98,9 +98,9 @@ static void end_stint(struct ptl_shard *shard, struct stint *stint)
 }
 
 static PTL_HOT_INLINE void take_small(struct ptl_shard *shard, struct stint *stint,
-                                      const struct ptl_record *record)
+                                      const struct ptl_record *record, uint32_t slot,
+                                      uint32_t generation)
 {
-    uint32_t slot = ptl_small_slot(record), generation = record->generation;
     struct ptl_msg msg;
 
     if (slot != stint->slot || generation != stint->generation || stint->count == STINT_MAX) {
@@ -112,6 +112,17 @@ static PTL_HOT_INLINE void take_small(struct ptl_shard *shard, struct stint *sti
     stint->last = record;
     borrow(shard, record, &msg);
     shard->tower->message(shard, slot, generation, &msg);
+}
+
+/* Nobody of that name is there: the message is for nobody. */
+static void take_named(struct ptl_shard *shard, struct stint *stint,
+                       const struct ptl_record *record)
+{
+    uint32_t slot, generation;
+
+    if (shard->tower->find(shard, ptl_small_name(record), record->generation, &slot, &generation)) {
+        take_small(shard, stint, record, slot, generation);
+    }
 }
 
 static void take_other(struct ptl_shard *shard, struct ptl_ring *ring,
@@ -150,8 +161,10 @@ static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
     const struct ptl_record *record;
 
     while ((record = ptl_ring_take(ring, tail)) != NULL) {
-        if (ptl_record_is_small(record)) {
-            take_small(shard, &stint, record);
+        if (ptl_record_is_small(record) && !ptl_small_is_named(record)) {
+            take_small(shard, &stint, record, ptl_small_slot(record), record->generation);
+        } else if (ptl_record_is_small(record)) {
+            take_named(shard, &stint, record);
         } else {
             end_stint(shard, &stint);
             take_other(shard, ring, record);

@@ -4,7 +4,7 @@
  *   rings, inbox --record--> take --by its kind, struct ptl_tower--> ports, links, database
  *
  * What a record says is seen where it lies.  The short cut for what nearly all of them are, a small
- * message for a port known by its slot, goes by no table of kinds.
+ * message for a port here, goes by no table of kinds.
  */
 #pragma once
 

@@ -55,6 +55,9 @@ struct ptl_tower {
     /* The short cut for what nearly all operations are: a small message for a port here. */
     void (*message)(struct ptl_shard *shard, uint32_t slot, uint32_t generation,
                     const struct ptl_msg *msg);
+    /* Which slot a port has by its name, whose key is that (name.h).  False: there is none. */
+    bool (*find)(struct ptl_shard *shard, struct ptl_span name, uint32_t key, uint32_t *slot,
+                 uint32_t *generation);
     /* So many of them in a row, all for one port, took so many ns: too long.  `msg`: the last. */
     void (*slow)(struct ptl_shard *shard, uint32_t slot, uint32_t generation, uint32_t count,
                  uint64_t took, const struct ptl_msg *msg);

@@ -1,5 +1,6 @@
 /*
- * What a message costs, counted and not timed: requests for memory, locks, entries into the kernel.
+ * What a message costs, counted and not timed: requests for memory, locks, names hashed, entries
+ * into the kernel.
  *
  *   source --512 messages--> sink      ... up to 2,048 under way
  *          <--one answer-----
@@ -8,6 +9,7 @@
  * and what it calls (the linker's --wrap), the allocator is the witness's: nothing else in engine/
  * may ask for memory, tools/lint sees to that.
  */
+#include "io/base.h"
 #include "tests/common/witness.h"
 
 #include <liburing.h>
@@ -39,6 +41,7 @@ static _Thread_local unsigned side = NOBODY;
 static _Atomic uint64_t entries[SIDES]; /* into the kernel */
 static _Atomic uint64_t waits[SIDES];   /* of these, for something to happen */
 static _Atomic uint64_t locks[SIDES];
+static _Atomic uint64_t hashes[SIDES]; /* of names */
 
 static void count(_Atomic uint64_t counters[])
 {
@@ -51,6 +54,7 @@ static void count_anew(void)
         atomic_store(&entries[i], 0);
         atomic_store(&waits[i], 0);
         atomic_store(&locks[i], 0);
+        atomic_store(&hashes[i], 0);
     }
     witness_fail_memory(0, false);
 }
@@ -101,6 +105,14 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
     return __real_pthread_mutex_lock(mutex);
 }
 
+uint64_t __real_ptl_hash(struct ptl_span bytes);
+uint64_t __wrap_ptl_hash(struct ptl_span bytes);
+uint64_t __wrap_ptl_hash(struct ptl_span bytes)
+{
+    count(hashes);
+    return __real_ptl_hash(bytes);
+}
+
 static void assert_at_most(const char *what, uint64_t counted, uint64_t most)
 {
     if (counted > most) {
@@ -118,6 +130,12 @@ static void assert_no_locks(void)
 {
     assert_at_most("locks of the near side", atomic_load(&locks[NEAR]), CHORES);
     assert_at_most("locks of the far side", atomic_load(&locks[FAR]), CHORES);
+}
+
+static void assert_no_hashes(void)
+{
+    assert_at_most("names hashed by the near side", atomic_load(&hashes[NEAR]), CHORES);
+    assert_at_most("names hashed by the far side", atomic_load(&hashes[FAR]), CHORES);
 }
 
 static void assert_entries(uint64_t most)
@@ -258,6 +276,7 @@ static void messages_of_one_shard_cost_nothing_but_their_handlers(void **state)
         run_counted(&stream);
         assert_requests(0);
         assert_no_locks();
+        assert_no_hashes();
         assert_entries(MESSAGES / 1000);
         witness_stop(stream.near, 1000);
         part(&stream);
@@ -276,6 +295,7 @@ static void messages_between_shards_cost_one_wake_up_a_burst_at_most(void **stat
         run_counted(&stream);
         assert_requests(0);
         assert_no_locks();
+        assert_no_hashes();
         assert_entries(2 * BURSTS);
         witness_stop(stream.near, 1000);
         part(&stream);

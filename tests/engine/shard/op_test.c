@@ -234,6 +234,34 @@ static void small_message_for_a_slot_is_twelve_bytes_and_its_values(void **state
     assert_false(ptl_is_small(1000, PTL_SMALL_COUNT_MAX + 1));
 }
 
+static void small_message_to_a_name_has_the_name_before_its_values(void **state)
+{
+    struct world *world = *state;
+    struct ptl_op seen;
+
+    for (uint32_t size = 0; size <= PTL_OP_INLINE_MAX; size += 3) {
+        struct ptl_span name = ptl_span(world->bytes + 1000, 1 + size % UINT8_MAX);
+        struct ptl_span body = ptl_span(world->bytes, size);
+        memset(world->record, 0xa5, sizeof(world->record));
+        ptl_small_pack_named(world->record, name, UINT32_MAX - size, body, 255);
+        assert_int_equal(*((const uint8_t *)world->record + ptl_small_size(name.size + body.size)),
+                         0xa5);
+        const struct ptl_record *record = (const void *)world->record;
+        assert_true(ptl_record_is_small(record) && ptl_small_is_named(record));
+        assert_int_equal(record->generation, UINT32_MAX - size);
+        memset(&seen, 0xa5, sizeof(seen));
+        ptl_op_unpack(world->record, &seen);
+        assert_int_equal(seen.kind, PTL_OP_MESSAGE);
+        assert_int_equal(seen.to, PTL_TO_NAME);
+        assert_int_equal(seen.count, 255);
+        assert_int_equal(seen.node.size, 0);
+        assert_null(seen.whole);
+        assert_span(seen.name, name);
+        assert_span(seen.body, body);
+        assert_int_equal(ptl_op_done(world->record), 0);
+    }
+}
+
 static void small_message_of_one_value_of_16_bytes_is_as_long_as_the_yardsticks(void **state)
 {
     (void)state;
@@ -348,6 +376,7 @@ int main(int argc, char **argv)
         TEST(op_of_each_kind_has_the_least_record),
         TEST(op_counts_what_it_hands_over),
         TEST(small_message_for_a_slot_is_twelve_bytes_and_its_values),
+        TEST(small_message_to_a_name_has_the_name_before_its_values),
         TEST(small_message_of_one_value_of_16_bytes_is_as_long_as_the_yardsticks),
         TEST(op_with_the_longest_names_and_body_fits_a_record),
         TEST(op_with_a_large_body_holds_the_message),

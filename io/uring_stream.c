@@ -14,8 +14,8 @@
 
 /* What the kernel holds of a stream that is kept short: unsent; and not received, where a packet is
  * there and back in so many microseconds: then even 10 Gbit/s are under way in less. */
-#define SHORT_UNSENT 65536
-#define SHORT_RECEIVE 131072 /* the kernel doubles it, for what it needs itself */
+#define SHORT_UNSENT 32768
+#define SHORT_RECEIVE 98304 /* the kernel doubles it, for what it needs itself */
 #define SHORT_PATH_US 200
 
 enum stream_state {

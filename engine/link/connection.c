@@ -14,7 +14,7 @@
 #define PACKET_EXTRA_MAX 1024
 
 /* One flow may hold this part of a link's room before it is full. */
-#define FLOWS_A_ROOM 8
+#define FLOWS_A_ROOM 4
 
 void ptl_connection_list(struct ptl_connection *c)
 {

@@ -59,7 +59,8 @@
     X(PTL_EREFUSED, -5045, "the peer closed at our proof: another secret, or our ID is in use")    \
     X(PTL_EFRAME, -5046, "the peer sent a frame that breaks a rule of docs/wire.md")               \
     X(PTL_EBROUGHT, -5047,                                                                         \
-      "it brings more than one may: see db_owners_max, db_brought_max and globals_max")
+      "it brings more than one may: see db_owners_max, db_brought_max and globals_max")            \
+    X(PTL_EGOODBYE, -5048, "the peer has stopped")
 
 enum ptl_err {
     PTL_OK = 0,

@@ -338,8 +338,23 @@ void ptl_connection_deafen(struct ptl_connection *c)
 
 size_t ptl_connection_unconfirmed(const struct ptl_connection *c)
 {
-    return c->state == PTL_CONNECTION_FINISHING ? ptl_stream_unconfirmed(c->shard->loop, c->stream)
-                                                : 0;
+    if (c->state != PTL_CONNECTION_FINISHING) {
+        return 0;
+    }
+    /* GOODBYE is nobody's loss, and the last of it. */
+    size_t bytes = c->out.size + ptl_stream_unconfirmed(c->shard->loop, c->stream);
+    size_t goodbye = c->framed ? PTL_FRAME_START : 0;
+    return bytes > goodbye ? bytes - goodbye : 0;
+}
+
+void ptl_connection_finish_on(struct ptl_connection *c)
+{
+    ptl_assert(c->state == PTL_CONNECTION_FINISHING && !c->sending);
+    if (ptl_connection_send(c) < 0) {
+        ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG); /* which says it, too */
+    } else if (!c->sending) {
+        ptl_stream_finish(c->shard->loop, c->stream);
+    }
 }
 
 void ptl_connection_finish(struct ptl_connection *c)
@@ -351,9 +366,13 @@ void ptl_connection_finish(struct ptl_connection *c)
     ptl_connection_enter(c, PTL_CONNECTION_FINISHING);
     ptl_making_end(&c->shard->links->makings, &c->making);
     ptl_connection_wait_no_more(c);
-    ptl_stream_finish(c->shard->loop, c->stream);
     if (!c->reading) {
         c->reading = true;
         ptl_stream_read(c->shard->loop, c->stream, true);
     }
+    if (c->framed && ptl_frames_out_goodbye(&c->out) < 0) {
+        ptl_log_about(c->shard, PTL_LOG_DEBUG, ptl_address_host(&c->peer),
+                      "%s is not told that we stop: %s", c->peer.text, ptl_err_text(PTL_ENOMEM));
+    }
+    ptl_connection_finish_on(c);
 }

@@ -49,7 +49,7 @@ enum ptl_connection_state {
     PTL_CONNECTION_PROVED,     /* ours is given, too; waits for the link to decide */
     PTL_CONNECTION_REFUSED,    /* not wanted: closed as soon as the peer has our proof */
     PTL_CONNECTION_UP,         /* the link's own: carries packets */
-    PTL_CONNECTION_FINISHING,  /* all is sent; the peer's end is awaited */
+    PTL_CONNECTION_FINISHING,  /* all is sent, but perhaps GOODBYE; the peer's end is awaited */
     PTL_CONNECTION_CLOSING,    /* until the loop has let go */
 };
 
@@ -209,11 +209,15 @@ void ptl_connection_hold(struct ptl_connection *connection);
 /* Take no packet any more; what is to be sent still goes out. */
 void ptl_connection_deafen(struct ptl_connection *connection);
 
-/* Bytes that were sent and that the peer's system has not confirmed, of one that is finishing. */
+/* Bytes that the peer's system has not confirmed, of one that is finishing. */
 size_t ptl_connection_unconfirmed(const struct ptl_connection *connection);
 
-/* Say goodbye: the node stops.  What the peer still sends is not heard. */
+/*
+ * Say goodbye: the node stops.  What the peer still sends is not heard.  One that is finishing goes
+ * on with it when a send is over.
+ */
 void ptl_connection_finish(struct ptl_connection *connection);
+void ptl_connection_finish_on(struct ptl_connection *connection);
 
 /* Free it: the loop has let go, or is gone itself. */
 void ptl_connection_free(struct ptl_connection *connection);

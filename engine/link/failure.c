@@ -26,17 +26,23 @@ static struct ptl_msg *failure_reason(struct ptl_shard *shard, const struct ptl_
                : reason;
 }
 
+/* The peer has ended the link, and knows it. */
+static bool is_ended_by_peer(int err)
+{
+    return err == PTL_ECLOSED || err == PTL_EGOODBYE;
+}
+
 /* How much the operator has to know of it. */
 static enum ptl_log_level weight_of(const struct ptl_link *link, bool was_up, int err)
 {
     bool holds = link->seeds != 0 || link->db.peer == PTL_PEER_GLOBAL;
 
     if (was_up && !ptl_link_is_to_stay(link)) {
-        bool gone = err == PTL_ECLOSED || err > PTL_EFULL; /* or the kernel's word for it */
+        bool gone = is_ended_by_peer(err) || err > PTL_EFULL; /* or the kernel's word for it */
         return gone ? PTL_LOG_DEBUG : PTL_LOG_INFO;
     }
     if (was_up) {
-        return err == PTL_ECLOSED && !holds ? PTL_LOG_INFO : PTL_LOG_WARN;
+        return is_ended_by_peer(err) && !holds ? PTL_LOG_INFO : PTL_LOG_WARN;
     }
     return link->keep_until != 0 && link->keep_backoff != 0 ? PTL_LOG_DEBUG : PTL_LOG_INFO;
 }

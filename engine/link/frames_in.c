@@ -253,8 +253,10 @@ static int take_of_link(struct ptl_frames_in *in, const struct ptl_frame *frame)
     case PTL_FRAME_ERROR:
         in->peer_code = frame->number;
         return PTL_EFRAME;
+    case PTL_FRAME_GOODBYE:
+        return PTL_EGOODBYE;
     default:
-        return PTL_OK; /* it lives, or will close */
+        return PTL_OK; /* it lives */
     }
 }
 

@@ -47,7 +47,8 @@ void ptl_frames_in_init(struct ptl_frames_in *in, const struct ptl_allocator *al
                         size_t message_bytes_max);
 
 /*
- * As ptl_decoder_next() (io/framing.h).  Errors, for good: PTL_EFRAME, PTL_ENOMEM.
+ * As ptl_decoder_next() (io/framing.h).  Errors, for good: PTL_EFRAME, PTL_ENOMEM, PTL_EGOODBYE
+ * (no fault: the peer ends the link, and all that it had to say was told before).
  * Owns: the packet's name and body are good until the next call.
  */
 PTL_MUST_CHECK int ptl_frames_in_next(struct ptl_frames_in *in, struct ptl_span *input,

@@ -340,6 +340,11 @@ int ptl_frames_out_error(struct ptl_outbox *outbox, unsigned code)
     return put_of_link(outbox, &(struct ptl_frame){.kind = PTL_FRAME_ERROR, .number = code});
 }
 
+int ptl_frames_out_goodbye(struct ptl_outbox *outbox)
+{
+    return put_of_link(outbox, &(struct ptl_frame){.kind = PTL_FRAME_GOODBYE});
+}
+
 /* A packet to the node port that has a frame of its own.  False: it has none. */
 static bool put_request(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft,
                         int *err)

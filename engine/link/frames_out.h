@@ -62,7 +62,8 @@ PTL_MUST_CHECK int ptl_frames_out_fill(struct ptl_frames_out *out, struct ptl_ou
 /* Time has passed: close some of what has been idle for long. */
 void ptl_frames_out_tick(struct ptl_frames_out *out, struct ptl_outbox *outbox, uint64_t now_ns);
 
-/* Append ERROR with that code (enum ptl_frame_fault), behind which nothing follows. */
+/* Append ERROR with that code (enum ptl_frame_fault), or GOODBYE: nothing follows behind either. */
 PTL_MUST_CHECK int ptl_frames_out_error(struct ptl_outbox *outbox, unsigned code);
+PTL_MUST_CHECK int ptl_frames_out_goodbye(struct ptl_outbox *outbox);
 
 void ptl_frames_out_drop(struct ptl_frames_out *out);

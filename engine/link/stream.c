@@ -229,6 +229,8 @@ static void on_sent(void *owner, int result)
     if (result < 0) {
         if (c->state == PTL_CONNECTION_MOVING) {
             ptl_connection_start_detach(c);
+        } else if (c->state == PTL_CONNECTION_FINISHING) {
+            ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG);
         } else {
             ptl_connection_over(c, result);
         }
@@ -241,6 +243,10 @@ static void on_sent(void *owner, int result)
     }
     if (c->state == PTL_CONNECTION_MOVING) {
         ptl_connection_start_detach(c); /* a stream cannot move while it sends */
+        return;
+    }
+    if (c->state == PTL_CONNECTION_FINISHING) {
+        ptl_connection_finish_on(c);
         return;
     }
     ptl_connection_send_lines(c);

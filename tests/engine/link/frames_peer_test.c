@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define HEARTBEAT "\x01\0\0\0"
+#define GOODBYE "\x06\0\0\0"
 #define OPEN_1 "\x02\0\x0a\0\1\0\0\0\2\4port"
 #define MESSAGE_1 "\x90\1\5\0\1\0\0\0\1"
 #define FIRST_3 "\x91\x10\x11\0\1\0\0\0\3\0\0\0\0\0\0\0\1\0\0\0B" /* 1 of 3 bytes */
@@ -70,10 +71,9 @@ static void await_end(void)
     assert_silent("link");
 }
 
-/* All that the node says until it closes ends with ERROR and this code. */
-static void expect_error(const struct raw_peer *peer, unsigned code)
+/* All that the node says until it closes ends with these bytes. */
+static void expect_last(const struct raw_peer *peer, const char *last, size_t last_size)
 {
-    const char error[] = {7, 0, 2, 0, (char)code, 0};
     char bytes[65536];
     size_t size = 0;
     ssize_t count = 1;
@@ -85,8 +85,15 @@ static void expect_error(const struct raw_peer *peer, unsigned code)
         assert_true(count >= 0);
         size += (size_t)count;
     }
-    assert_true(size >= sizeof(error));
-    assert_memory_equal(bytes + size - sizeof(error), error, sizeof(error));
+    assert_true(size >= last_size);
+    assert_memory_equal(bytes + size - last_size, last, last_size);
+}
+
+static void expect_error(const struct raw_peer *peer, unsigned code)
+{
+    const char error[] = {7, 0, 2, 0, (char)code, 0};
+
+    expect_last(peer, error, sizeof(error));
 }
 
 /* ---- Rules --------------------------------------------------------------------------------- */
@@ -155,6 +162,36 @@ static void peer_that_finds_a_fault_loses_the_link_and_is_not_answered(void **st
 }
 
 /* ---- What is no fault ----------------------------------------------------------------------- */
+
+static void peer_that_says_goodbye_has_ended_the_link_behind_all_that_it_said(void **state)
+{
+    struct raw_peer peer;
+
+    (void)state;
+    start_both();
+    link_peer(&peer);
+    send_bytes(&peer, BYTES(OPEN_1 MESSAGE_1 GOODBYE MESSAGE_1));
+    assert_next("port", "[1]");
+    assert_non_null(strstr(witness_next("link"), "the peer has stopped"));
+    raw_await_close(peer.socket); /* it waits for that */
+    raw_close(&peer);
+    assert_silent("port");
+}
+
+static void node_that_stops_says_goodbye_at_last(void **state)
+{
+    struct raw_peer peer;
+
+    (void)state;
+    start_both();
+    link_peer(&peer);
+    struct ptl_port there = witness_parse(rain, "peer#there");
+    tell(rain, &there, "t", "the last of it");
+    raw_read_until(peer.socket, "the last of it");
+    assert_int_equal(witness_stop(rain, 60000), PTL_OK);
+    expect_last(&peer, BYTES(GOODBYE));
+    raw_close(&peer);
+}
 
 static void frames_of_later_versions_are_stepped_over(void **state)
 {
@@ -254,6 +291,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WITNESSED(frame_that_breaks_a_rule_costs_its_sender_the_link),
         WITNESSED(peer_that_finds_a_fault_loses_the_link_and_is_not_answered),
+        WITNESSED(peer_that_says_goodbye_has_ended_the_link_behind_all_that_it_said),
+        WITNESSED(node_that_stops_says_goodbye_at_last),
         WITNESSED(frames_of_later_versions_are_stepped_over),
         WITNESSED(peer_that_ends_at_any_byte_is_a_link_that_has_ended),
         WITNESSED(large_message_on_its_way_refuses_no_small_ones),

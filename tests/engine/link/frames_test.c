@@ -358,7 +358,7 @@ static const struct {
     STREAM(OPEN_1 FIRST_3 "\x12\0\2\0hi", PTL_FAULT_NONE),
     STREAM(OPEN_1 "\x8f\0\5\0\1\0\0\0\1", PTL_FAULT_NONE),   /* of a later version */
     STREAM("\x04\0\4\0\1\0\0\0\x05\0\1\0x", PTL_FAULT_NONE), /* CLOSED, CREDIT: not agreed */
-    STREAM("\x06\0\0\0\x01\0\2\0xx", PTL_FAULT_NONE),        /* GOODBYE, HEARTBEAT */
+    STREAM("\x01\0\0\0\x01\0\2\0xx", PTL_FAULT_NONE),        /* HEARTBEAT */
     STREAM("\0\0\0\0", PTL_FAULT_HEAD),                      /* no kind */
     STREAM("\x01\0\xff\xff", PTL_FAULT_HEAD),                /* too long */
     STREAM("\x90\1\5\0\1\0\0\0\1", PTL_FAULT_FLOW),          /* never opened */
@@ -423,6 +423,17 @@ static void frames_that_break_a_rule_are_found_however_they_are_cut(void **state
         assert_int_equal(fault_of(streams[i].bytes, 1), streams[i].fault);
         assert_int_equal(fault_of(streams[i].bytes, 5), streams[i].fault);
     }
+}
+
+static void frames_end_with_goodbye_for_good(void **state)
+{
+    struct ptl_span input = SPAN(OPEN_1 "\x90\1\5\0\1\0\0\0\1\x06\0\0\0\x10\1\1\0\1");
+
+    (void)state;
+    assert_int_equal(ptl_frames_in_next(&snow, &input, &packet), 1);
+    assert_int_equal(ptl_frames_in_next(&snow, &input, &packet), PTL_EGOODBYE);
+    assert_int_equal(ptl_frames_in_next(&snow, &input, &packet), PTL_EGOODBYE);
+    assert_int_equal(snow.fault, PTL_FAULT_NONE);
 }
 
 /* Three large messages are begun, each on a flow of its own; two may be. */
@@ -568,6 +579,7 @@ int main(int argc, char **argv)
         FRAMES(frames_close_flows_when_numbers_run_out),
         FRAMES(frames_forget_flows_that_are_idle),
         FRAMES(frames_that_break_a_rule_are_found_however_they_are_cut),
+        FRAMES(frames_end_with_goodbye_for_good),
         FRAMES(frames_in_the_making_are_bounded_together),
         FRAMES(frames_in_the_making_hold_what_they_have_promised),
         FRAMES(frames_end_in_the_middle_without_harm),

@@ -81,8 +81,10 @@ struct ptl_node_options {
     unsigned half_open_max; /* strangers' connections at once, shared among the shards [1,024] */
     unsigned half_open_per_address; /* and of one address, on one shard [its whole share] */
     unsigned handshake_ms;          /* time for one handshake [10,000] */
-    unsigned silence_ms;            /* a node of ours that is silent for so long is gone [2,000] */
-    bool ordinary; /* attach to a seed instead of holding the database [a global node] */
+    unsigned silence_ms; /* a node of ours that is silent for so long is gone; at least 300: who
+                          * wants to know sooner must expect that a busy machine is taken for a
+                          * dead one [2,000] */
+    bool ordinary;       /* attach to a seed instead of holding the database [a global node] */
     /* What others are told to reach us at, NULL at the end [the addresses we listen on; for
      * 0.0.0.0 and :: those of the interfaces, as they come and go]. */
     const char *const *announces;

@@ -348,7 +348,7 @@ static void take_frames(struct ptl_handshake_peer *peer, struct ptl_span value)
         .flows = 64,
         .flow_room = 32768,
         .lane_room = 65536,
-        .silence_ms = 1,
+        .silence_ms = 300,
     };
     uint64_t numbers[FRAMES_NUMBERS], at_least[FRAMES_NUMBERS];
     struct ptl_span number;

@@ -45,6 +45,7 @@ struct ptl_options {
     const char *log; /* NULL: the command's own default */
     unsigned shards; /* 0: one a processor */
     size_t message_bytes_max;
+    unsigned silence_ms;
     unsigned spawned_max;
     unsigned poll_us;
     unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */

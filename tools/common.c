@@ -50,6 +50,7 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .message_bytes_max = options->message_bytes_max,
         .spawned_max = options->spawned_max,
         .poll_us = options->poll_us,
+        .silence_ms = options->silence_ms,
     };
 }
 

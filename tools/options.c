@@ -29,6 +29,7 @@ enum option_code {
     CODE_SEED,
     CODE_SERVICE,
     CODE_SHARDS,
+    CODE_SILENCE_MS,
     CODE_STOP_SECONDS,
     CODE_TIMEOUT,
 };
@@ -54,6 +55,7 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, CODE_SEED},
     {"service", required_argument, NULL, CODE_SERVICE},
     {"shards", required_argument, NULL, CODE_SHARDS},
+    {"silence-ms", required_argument, NULL, CODE_SILENCE_MS},
     {"stop-seconds", required_argument, NULL, CODE_STOP_SECONDS},
     {"timeout", required_argument, NULL, CODE_TIMEOUT},
     {"version", no_argument, NULL, 'V'},
@@ -61,13 +63,13 @@ static const struct option long_options[] = {
 };
 
 /* Which options which command takes, by name, between blanks; a command may be of two words. */
-#define CLIENT_OPTIONS " framing log node secret secret-file seed timeout "
+#define CLIENT_OPTIONS " framing log node secret secret-file seed silence-ms timeout "
 static const struct {
     const char *command;
     const char *options;
 } accepted[] = {
     {"run", " announce bind framing log max-message max-spawned no-global node poll-us secret "
-            "secret-file seed service shards stop-seconds "},
+            "secret-file seed service shards silence-ms stop-seconds "},
     {"snd", CLIENT_OPTIONS},
     {"cal", CLIENT_OPTIONS},
     {"mon", CLIENT_OPTIONS},
@@ -217,6 +219,10 @@ static int take_option(struct ptl_options *options, int code, const char *name)
     case CODE_SHARDS:
         err = take_whole(name, optarg, 1, 64, &number);
         options->shards = (unsigned)number;
+        break;
+    case CODE_SILENCE_MS:
+        err = take_whole(name, optarg, 300, 86400000, &number);
+        options->silence_ms = (unsigned)number;
         break;
     case CODE_STOP_SECONDS:
         err = take_seconds(name, optarg, &options->stop_ms);

@@ -75,8 +75,7 @@ static uint64_t tick_link(struct ptl_shard *shard, struct ptl_link *link)
     case PTL_LINK_DIALING:
         return look_at_dialling(shard, link);
     case PTL_LINK_UP:
-        ptl_link_look_at_silence(shard, link);
-        return shard->now + PTL_LINKS_TICK_NS;
+        return ptl_link_look_at_silence(shard, link);
     case PTL_LINK_DOWN:
         if (link->keep_until != 0) {
             return keep_link(shard, link);
@@ -118,6 +117,8 @@ static void tick(struct ptl_shard *shard, uint64_t now)
     }
     /* Whoever wants a tick from here on, links that are looked at now among them, says so anew. */
     links->tick_at = UINT64_MAX;
+    links->gap = now - links->looked_at;
+    links->looked_at = now;
     uint64_t next = tick_half_open(shard);
     while ((link = ptl_map_next(&links->by_id, &at)) != NULL) {
         sooner(&next, tick_link(shard, link));

@@ -61,6 +61,8 @@ struct ptl_shard_links {
     uint64_t unweighed;     /* ... and what does not (link_weight.h) */
     uint32_t closing;       /* streams that still have to say `closed` */
     uint64_t tick_at;       /* ns */
+    uint64_t looked_at;     /* ns: when all links were last looked at, and ... */
+    uint64_t gap;           /* ... how long after the time before that was */
     uint64_t close_at;      /* ns: peers that have all need not close themselves any more */
     _Atomic unsigned evict; /* so many strangers are to go: another shard needs descriptors */
     struct ptl_makings makings;
@@ -69,7 +71,7 @@ struct ptl_shard_links {
 /* A link that has lasted for so long was a good one: the next attempt need not wait. */
 #define PTL_LINK_LASTED_NS UINT64_C(10000000000)
 
-/* How often links that are up are looked at. */
+/* How often links that are up are looked at, at least. */
 #define PTL_LINKS_TICK_NS UINT64_C(100000000)
 
 /* ptl_links_tick() is wanted at this time at the latest. */

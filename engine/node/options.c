@@ -11,6 +11,7 @@
 #define STDERR 2
 #define LOG_PATIENCE_MS 200 /* for the last lines, when nobody reads them */
 #define SECRET_SIZE_MIN 16  /* bytes; for addresses that others can reach */
+#define SILENCE_MS_MIN 300  /* as in docs/wire.md, "Agreeing" */
 
 static void set_default(size_t *option, size_t value)
 {
@@ -91,7 +92,7 @@ static int check(const struct ptl_node_options *options)
     if ((options->secret == NULL && options->secret_size != 0) ||
         !framings_valid(options->framings) || count_texts(options->seeds) > PTL_SEEDS_MAX ||
         (options->ring_bytes & (options->ring_bytes - 1)) != 0 ||
-        options->ring_bytes < 8 * (size_t)PTL_RECORD_MAX) {
+        options->ring_bytes < 8 * (size_t)PTL_RECORD_MAX || options->silence_ms < SILENCE_MS_MIN) {
         return PTL_EINVAL;
     }
     for (unsigned i = 0; i < count_texts(options->binds); i++) {

@@ -190,17 +190,17 @@ static void handshake_chooses_frames_when_both_speak_them_first(void **state)
 static void handshake_takes_frames_for_unsaid_unless_all_is_said(void **state)
 {
     static const char *const lines[] = {
-        SNOW_START "cbor,portolan" SNOW_KEYS SNOW_FRAMES "\n",          /* not first */
-        SNOW_START "portolan,cbor;portolan=1.0\n",                      /* no key */
-        SNOW_START "portolan,cbor;frames=" SNOW_FRAMES "\n",            /* not one of ours */
-        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.10000\n",   /* one too few */
-        SNOW_START "portolan,cbor" SNOW_KEYS "0.5.2.40.8000.10000.1\n", /* no version */
-        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.0.40.8000.10000.1\n", /* each too small */
-        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.3f.8000.10000.1\n",
-        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.7fff.10000.1\n",
-        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.ffff.1\n",
-        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.10000.0\n",
-        SNOW_START "portolan,cbor" SNOW_KEYS "1.x.2.40.8000.10000.1\n",
+        SNOW_START "cbor,portolan" SNOW_KEYS SNOW_FRAMES "\n",            /* not first */
+        SNOW_START "portolan,cbor;portolan=1.0\n",                        /* no key */
+        SNOW_START "portolan,cbor;frames=" SNOW_FRAMES "\n",              /* not one of ours */
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.10000\n",     /* one too few */
+        SNOW_START "portolan,cbor" SNOW_KEYS "0.5.2.40.8000.10000.12c\n", /* no version */
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.0.40.8000.10000.12c\n", /* each too small */
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.3f.8000.10000.12c\n",
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.7fff.10000.12c\n",
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.ffff.12c\n",
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.5.2.40.8000.10000.12b\n",
+        SNOW_START "portolan,cbor" SNOW_KEYS "1.x.2.40.8000.10000.12c\n",
     };
 
     (void)state;

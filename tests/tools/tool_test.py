@@ -47,6 +47,8 @@ class UsageTest(ToolTest):
             ("--max-message takes", ["run", "--max-message", "12"]),
             ("--max-spawned takes", ["run", "--max-spawned", "0"]),
             ("--poll-us takes", ["run", "--poll-us", "-1"]),
+            ("--silence-ms takes", ["run", "--silence-ms", "299"]),
+            ("--silence-ms takes", ["mon", "a#b", "--silence-ms", "1s"]),
             ("--stop-seconds takes", ["run", "--stop-seconds", "0"]),
             ("--log takes", ["run", "--log", "loud"]),
             ("--framing takes", ["run", "--framing", "json,xml"]),

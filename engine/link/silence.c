@@ -78,7 +78,8 @@ static uint64_t look_at_ours(struct ptl_shard *shard, struct ptl_link *link, boo
     uint64_t silence = lesser(borne_here(shard, link), borne_there(link));
     uint64_t every = lesser(silence / LOOKS, PTL_LINKS_TICK_NS);
 
-    if (is_alive(shard, link, reading, every) && ptl_link_unsent(link) == 0 &&
+    /* Behind bytes that are on their way it would say nothing that they do not. */
+    if (is_alive(shard, link, reading, every) && link->connection->out.size == 0 &&
         shard->now - link->sent_at >= borne_there(link) / HEARTBEATS) {
         ptl_link_keepalive(shard, link);
     }

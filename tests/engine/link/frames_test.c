@@ -259,6 +259,28 @@ static void frames_bring_what_is_large_in_pieces(void **state)
     }
 }
 
+static void frames_say_that_we_live_before_what_waits(void **state)
+{
+    static const char open[] = "\x02\0\x0a\0\1\0\0\0\2\4echo", heartbeat[] = "\x01\0\0\0";
+    const size_t before = sizeof(open) - 1;
+    uint8_t *large = large_body(100000);
+    size_t at = 0;
+
+    (void)state;
+    send_packet(SPAN("echo"), ptl_span(large, 100000), 1);
+    send_packet(SPAN("echo"), SPAN("\1"), 1);
+    assert_true(rain.waiting.size > 100000);
+    send_packet(SPAN(""), SPAN("@"), 1);
+    flush(SIZE_MAX);
+    assert_memory_equal(wire.bytes, open, before);
+    assert_memory_equal(wire.bytes + before, heartbeat, sizeof(heartbeat) - 1);
+    assert_int_equal(receive(&at, SIZE_MAX), 1);
+    expect_packet(SPAN("echo"), ptl_span(large, 100000), 1);
+    assert_int_equal(receive(&at, SIZE_MAX), 1);
+    expect_packet(SPAN("echo"), SPAN("\1"), 1);
+    free(large);
+}
+
 /* A request ["", WORD, NAME, large]: of each kind that may be large. */
 static void frames_bring_requests_in_pieces(void **state)
 {
@@ -575,6 +597,7 @@ int main(int argc, char **argv)
         FRAMES(frames_say_nothing_of_a_keepalive_but_that_we_live),
         FRAMES(frames_name_a_made_port_by_its_number),
         FRAMES(frames_bring_what_is_large_in_pieces),
+        FRAMES(frames_say_that_we_live_before_what_waits),
         FRAMES(frames_bring_requests_in_pieces),
         FRAMES(frames_close_flows_when_numbers_run_out),
         FRAMES(frames_forget_flows_that_are_idle),

@@ -71,9 +71,10 @@ def environment(home, more=None):
 
 
 def unused_address():
+    """One that stays unused: connections to anywhere leave from 127.0.0.1, so none takes it meanwhile."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+        probe.bind(("127.0.0.2", 0))
+        return f"127.0.0.2:{probe.getsockname()[1]}"
 
 
 class ToolTest(unittest.TestCase):

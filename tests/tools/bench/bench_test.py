@@ -444,7 +444,7 @@ class BadInputTest(BenchTest):
         self.assertRegex(err, r"\Aportolan: cannot write /dev/full: No space left[^\n]*\n\Z")
 
     def test_target_that_restarts_ends_it_with_a_summary(self):
-        node = self.target()
+        node = self.target(1, "--bind", unused_address())
         bench = self.start_measuring(node, "request", "--duration", "60")
         node.kill()
         again = self.node("--node", "rain", "--service", "bench", "--bind", node.address)

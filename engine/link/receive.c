@@ -13,6 +13,7 @@
 #include "engine/port/send.h"
 #include "engine/port/shard_ports.h"
 #include "engine/shard/node.h"
+#include "engine/shard/stint.h"
 #include "engine/shard/tower.h"
 
 /* When what waits for a peer exceeds its room so many times, by answers to its own requests, it is
@@ -112,30 +113,20 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
 
 /* ---- Messages in a row ---------------------------------------------------------------------- */
 
-/*
- * Messages of one port that follow each other are timed together: to look at the clock costs as
- * much as to bring one of them to its handler.
- */
-#define STINT_MAX 16
-
-struct stint {
-    uint32_t slot, generation;
-    uint32_t count;
+struct row {
+    struct ptl_stint stint;
     struct ptl_msg last; /* its bytes lie in the input */
 };
 
-static void end_stint(struct ptl_shard *shard, struct stint *stint)
+static void end_row(struct ptl_shard *shard, struct row *row)
 {
-    if (stint->count == 0) {
-        return;
+    uint64_t took = ptl_stint_end(shard, &row->stint);
+
+    if (took != 0) {
+        shard->tower->slow(shard, row->stint.slot, row->stint.generation, row->stint.count, took,
+                           &row->last);
     }
-    uint64_t before = shard->coarse;
-    ptl_shard_lap(shard);
-    if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
-        shard->tower->slow(shard, stint->slot, stint->generation, stint->count,
-                           shard->coarse - before, &stint->last);
-    }
-    stint->count = 0;
+    row->stint.count = 0;
 }
 
 /* Who has the flow's port, which is one of this shard's.  False: it is not, or nobody has it. */
@@ -170,8 +161,7 @@ static bool find_here(struct ptl_connection *c, struct ptl_inflow *flow)
  * The short way of a message in a flow, to a port of this shard, while no port is full.  False: it
  * is not that, and goes the long way.
  */
-static bool take_here(struct ptl_connection *c, const struct ptl_packet *packet,
-                      struct stint *stint)
+static bool take_here(struct ptl_connection *c, const struct ptl_packet *packet, struct row *row)
 {
     struct ptl_shard *shard = c->shard;
     struct ptl_inflow *flow = c->frames_in.flow;
@@ -180,18 +170,17 @@ static bool take_here(struct ptl_connection *c, const struct ptl_packet *packet,
         !find_here(c, flow)) {
         return false;
     }
-    if (flow->slot != stint->slot || flow->generation != stint->generation ||
-        stint->count == STINT_MAX) {
-        end_stint(shard, stint);
-        stint->slot = flow->slot;
-        stint->generation = flow->generation;
+    if (!ptl_stint_goes_on(&row->stint, flow->slot, flow->generation)) {
+        end_row(shard, row);
+        row->stint.slot = flow->slot;
+        row->stint.generation = flow->generation;
     }
-    stint->count++;
-    stint->last = ptl_msg_borrow(packet->body, packet->count);
-    stint->last.allocator = shard->allocator; /* of copies that are kept */
+    row->stint.count++;
+    row->last = ptl_msg_borrow(packet->body, packet->count);
+    row->last.allocator = shard->allocator; /* of copies that are kept */
     c->toward = (int)shard->index;
     /* The handler may close the connection, and with it the flow. */
-    shard->tower->message(shard, stint->slot, stint->generation, &stint->last);
+    shard->tower->message(shard, row->stint.slot, row->stint.generation, &row->last);
     return true;
 }
 
@@ -277,15 +266,14 @@ static int stall(struct ptl_connection *c, const struct ptl_packet *packet,
     return c->stalled == NULL ? PTL_ENOMEM : pause(c, full);
 }
 
-static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet,
-                       struct stint *stint)
+static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet, struct row *row)
 {
     struct ptl_bottleneck full;
 
-    if (take_here(c, packet, stint)) {
+    if (take_here(c, packet, row)) {
         return PTL_OK;
     }
-    end_stint(c->shard, stint);
+    end_row(c->shard, row);
     if (packet->oddity != 0) {
         ptl_log_about(c->shard, PTL_LOG_WARN, ptl_span_text(c->link->id), "from %s: %s",
                       c->link->id, ptl_err_text(packet->oddity));
@@ -367,7 +355,7 @@ static void tell_fault(struct ptl_connection *c)
 }
 
 /* Packet by packet.  False: the connection is not the link's any more. */
-static bool read_packets(struct ptl_connection *c, struct ptl_span *input, struct stint *stint)
+static bool read_packets(struct ptl_connection *c, struct ptl_span *input, struct row *row)
 {
     struct ptl_packet packet;
 
@@ -383,7 +371,7 @@ static bool read_packets(struct ptl_connection *c, struct ptl_span *input, struc
         if (got < 0 && c->framed && c->frames_in.fault != PTL_FAULT_NONE) {
             tell_fault(c);
         }
-        int err = got < 0 ? got : take_packet(c, &packet, stint);
+        int err = got < 0 ? got : take_packet(c, &packet, row);
         if (err == PTL_OK && is_up(c)) {
             err = share(c, before - input->size);
         }
@@ -400,10 +388,10 @@ static bool read_packets(struct ptl_connection *c, struct ptl_span *input, struc
 bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
 {
     struct ptl_shard *shard = c->shard;
-    struct stint stint = {.count = 0};
-    bool goes_on = read_packets(c, input, &stint);
+    struct row row = {.stint.count = 0};
+    bool goes_on = read_packets(c, input, &row);
 
-    end_stint(shard, &stint);
+    end_row(shard, &row);
     if (!goes_on) {
         return false;
     }

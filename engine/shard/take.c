@@ -2,6 +2,7 @@
 
 #include "engine/message/message.h"
 #include "engine/shard/node.h"
+#include "engine/shard/stint.h"
 #include "engine/shard/tower.h"
 
 /* Give the producer its room back after so many records, not only at the end. */
@@ -58,15 +59,8 @@ uint64_t ptl_shard_take_inbox(struct ptl_shard *shard)
 
 /* ---- What comes by rings -------------------------------------------------------------------- */
 
-/*
- * Messages of one port that follow each other are timed together: to look at the clock costs as
- * much as to bring one of them to its handler.
- */
-#define STINT_MAX 16
-
-struct stint {
-    uint32_t slot, generation;
-    uint32_t count;
+struct row {
+    struct ptl_stint stint;
     const struct ptl_record *last; /* not released before the stint has ended */
 };
 
@@ -81,47 +75,43 @@ static PTL_HOT_INLINE void borrow(const struct ptl_shard *shard, const struct pt
     msg->allocator = shard->allocator; /* of copies that are kept */
 }
 
-static void end_stint(struct ptl_shard *shard, struct stint *stint)
+static void end_row(struct ptl_shard *shard, struct row *row)
 {
-    if (stint->count == 0) {
-        return;
-    }
-    uint64_t before = shard->coarse;
-    ptl_shard_lap(shard);
-    if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
+    uint64_t took = ptl_stint_end(shard, &row->stint);
+
+    if (took != 0) {
         struct ptl_msg msg;
-        borrow(shard, stint->last, &msg);
-        shard->tower->slow(shard, stint->slot, stint->generation, stint->count,
-                           shard->coarse - before, &msg);
+        borrow(shard, row->last, &msg);
+        shard->tower->slow(shard, row->stint.slot, row->stint.generation, row->stint.count, took,
+                           &msg);
     }
-    stint->count = 0;
+    row->stint.count = 0;
 }
 
-static PTL_HOT_INLINE void take_small(struct ptl_shard *shard, struct stint *stint,
+static PTL_HOT_INLINE void take_small(struct ptl_shard *shard, struct row *row,
                                       const struct ptl_record *record, uint32_t slot,
                                       uint32_t generation)
 {
     struct ptl_msg msg;
 
-    if (slot != stint->slot || generation != stint->generation || stint->count == STINT_MAX) {
-        end_stint(shard, stint);
-        stint->slot = slot;
-        stint->generation = generation;
+    if (!ptl_stint_goes_on(&row->stint, slot, generation)) {
+        end_row(shard, row);
+        row->stint.slot = slot;
+        row->stint.generation = generation;
     }
-    stint->count++;
-    stint->last = record;
+    row->stint.count++;
+    row->last = record;
     borrow(shard, record, &msg);
     shard->tower->message(shard, slot, generation, &msg);
 }
 
 /* Nobody of that name is there: the message is for nobody. */
-static void take_named(struct ptl_shard *shard, struct stint *stint,
-                       const struct ptl_record *record)
+static void take_named(struct ptl_shard *shard, struct row *row, const struct ptl_record *record)
 {
     uint32_t slot, generation;
 
     if (shard->tower->find(shard, ptl_small_name(record), record->generation, &slot, &generation)) {
-        take_small(shard, stint, record, slot, generation);
+        take_small(shard, row, record, slot, generation);
     }
 }
 
@@ -156,27 +146,27 @@ static void release(struct ptl_shard *shard, unsigned from, struct ptl_ring *rin
 static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
 {
     struct ptl_ring *ring = ptl_shard_ring(&shard->node->shards[from], shard->index);
-    struct stint stint = {.count = 0};
+    struct row row = {.last = NULL};
     unsigned count = 0;
     const struct ptl_record *record;
 
     while ((record = ptl_ring_take(ring, tail)) != NULL) {
         if (ptl_record_is_small(record) && !ptl_small_is_named(record)) {
-            take_small(shard, &stint, record, ptl_small_slot(record), record->generation);
+            take_small(shard, &row, record, ptl_small_slot(record), record->generation);
         } else if (ptl_record_is_small(record)) {
-            take_named(shard, &stint, record);
+            take_named(shard, &row, record);
         } else {
-            end_stint(shard, &stint);
+            end_row(shard, &row);
             take_other(shard, ring, record);
         }
         if (++count % RELEASE_EVERY == 0) {
-            end_stint(shard, &stint);
+            end_row(shard, &row);
             release(shard, from, ring);
         }
     }
     ptl_assert(ptl_ring_taken(ring) == tail);
     shard->heard |= count != 0 && from != shard->index;
-    end_stint(shard, &stint);
+    end_row(shard, &row);
     release(shard, from, ring);
 }
 

@@ -1,8 +1,11 @@
 #include "tests/common/stepped.h"
 
+#include "engine/directory/database.h"
 #include "engine/link/known.h"
+#include "engine/message/message.h"
 #include "engine/node/node.h"
 #include "engine/shard/node.h"
+#include "engine/shard/shard.h"
 #include "tests/common/listener.h"
 #include "tests/common/witness.h"
 
@@ -50,4 +53,42 @@ void stepped_settle(struct ptl_node *node)
 {
     while (stepped_turn(node)) {
     }
+}
+
+static void post(struct ptl_node *node, const char *peer, struct ptl_op *op)
+{
+    op->node = ptl_span_text(peer);
+    assert_int_equal(ptl_shard_post(&node->shards[0], 0, op, true), 0);
+    node->shards[0].unfinished = true;
+}
+
+void stepped_tell(struct ptl_node *node, const char *peer, const struct ptl_dir_words *words,
+                  const struct ptl_writer *writer)
+{
+    struct ptl_op op = ptl_dir_say(words);
+
+    if (writer != NULL) {
+        op.body = ptl_writer_body(writer);
+        op.count = writer->count;
+    }
+    post(node, peer, &op);
+}
+
+void stepped_tell_msg(struct ptl_node *node, const char *peer, const struct ptl_dir_words *words,
+                      const struct ptl_msg *msg)
+{
+    struct ptl_op op = ptl_dir_say(words);
+
+    if (msg != NULL) {
+        op.body = ptl_msg_body(msg);
+        op.count = msg->count;
+        op.whole = msg;
+    }
+    post(node, peer, &op);
+}
+
+void stepped_tell_global(struct ptl_node *node, const char *peer)
+{
+    stepped_tell(node, peer,
+                 &(struct ptl_dir_words){.kind = PTL_DIR_PEER_GLOBAL, .knows_owners = true}, NULL);
 }

@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+struct ptl_dir_words;
+
 /* Before the first test: somebody accepts at an address, and says nothing. */
 void stepped_begin(void);
 
@@ -22,3 +24,15 @@ bool stepped_turn(struct ptl_node *node);
 
 /* Turns until no shard wants one. */
 void stepped_settle(struct ptl_node *node);
+
+/*
+ * What a link tells the directory of shard 0 about that peer, in its next turn: these words, with
+ * the values of the writer, or of the message.  Either may be NULL: there are none.
+ */
+void stepped_tell(struct ptl_node *node, const char *peer, const struct ptl_dir_words *words,
+                  const struct ptl_writer *writer);
+void stepped_tell_msg(struct ptl_node *node, const char *peer, const struct ptl_dir_words *words,
+                      const struct ptl_msg *msg);
+
+/* Tell it that the peer is global, and of ours. */
+void stepped_tell_global(struct ptl_node *node, const char *peer);

@@ -22,31 +22,16 @@
 
 /* ---- The master ------------------------------------------------------------------------------ */
 
-static void post(struct ptl_node *node, const char *peer, const struct ptl_dir_words *words,
-                 const struct ptl_msg *msg)
-{
-    struct ptl_op op = ptl_dir_say(words);
-
-    op.node = ptl_span_text(peer);
-    if (msg != NULL) {
-        op.body = ptl_msg_body(msg);
-        op.count = msg->count;
-        op.whole = msg;
-    }
-    assert_int_equal(ptl_shard_post(&node->shards[0], 0, &op, true), 0);
-    node->shards[0].unfinished = true;
-}
-
 static void attach_to_snow(struct ptl_node *node)
 {
     const struct ptl_dir_words words = {.kind = PTL_DIR_MASTER, .attachment.number = 1000000};
 
-    post(node, "snow", &words, NULL);
+    stepped_tell_msg(node, "snow", &words, NULL);
 }
 
 static void become_global(struct ptl_node *node)
 {
-    post(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
+    stepped_tell_msg(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
 }
 
 /* The master's first copy: each of KEYS keys is "old". */
@@ -65,7 +50,7 @@ static void take_copy(struct ptl_node *node, const char *family)
         ptl_put_text(&writer, "old", 3);
     }
     assert_int_equal(ptl_writer_finish(&writer, &msg), 0);
-    post(node, "snow", &(struct ptl_dir_words){.kind = PTL_DIR_COPY}, msg);
+    stepped_tell_msg(node, "snow", &(struct ptl_dir_words){.kind = PTL_DIR_COPY}, msg);
     ptl_msg_free(msg);
 }
 

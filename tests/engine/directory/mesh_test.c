@@ -10,20 +10,6 @@
 #include "tests/common/stepped.h"
 #include "tests/common/witness.h"
 
-static void post(struct ptl_node *node, const char *peer, const struct ptl_dir_words *words,
-                 const struct ptl_writer *writer)
-{
-    struct ptl_op op = ptl_dir_say(words);
-
-    op.node = ptl_span_text(peer);
-    if (writer != NULL) {
-        op.body = ptl_writer_body(writer);
-        op.count = writer->count;
-    }
-    assert_int_equal(ptl_shard_post(&node->shards[0], 0, &op, true), 0);
-    node->shards[0].unfinished = true;
-}
-
 /* ---- What peers say -------------------------------------------------------------------------- */
 
 static void put(struct ptl_writer *writer, const char *text)
@@ -36,12 +22,11 @@ static void is_global(struct ptl_node *node, const char *peer)
 {
     struct ptl_writer writer;
 
-    post(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_PEER_GLOBAL, .knows_owners = true},
-         NULL);
+    stepped_tell_global(node, peer);
     ptl_writer_init(&writer, NULL);
     put(&writer, peer);
     ptl_put_int(&writer, 1);
-    post(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_OWNER}, &writer);
+    stepped_tell(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_OWNER}, &writer);
     ptl_writer_drop(&writer);
 }
 
@@ -70,7 +55,7 @@ static void says(struct ptl_node *node, const char *peer, const char *of, const 
     put(&writer, peer);
     ptl_put_int(&writer, 1);
     put_change(&writer, of, address);
-    post(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_OWNED}, &writer);
+    stepped_tell(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_OWNED}, &writer);
     ptl_writer_drop(&writer);
 }
 
@@ -82,7 +67,7 @@ static void sets(struct ptl_node *node, const char *peer, const char *of, const 
 
     ptl_writer_init(&writer, NULL);
     put_change(&writer, of, address);
-    post(node, peer, &words, &writer);
+    stepped_tell(node, peer, &words, &writer);
     ptl_writer_drop(&writer);
 }
 
@@ -160,7 +145,7 @@ static void what_a_real_peer_says_is_mirrored_as_well(void **state)
     (void)state;
     is_global(node, "hail");
     says(node, "hail", "snow", "127.0.0.1:1");
-    post(node, "snow", &(struct ptl_dir_words){.kind = PTL_DIR_PEER_GLOBAL}, NULL);
+    stepped_tell(node, "snow", &(struct ptl_dir_words){.kind = PTL_DIR_PEER_GLOBAL}, NULL);
     stepped_settle(node);
     ptl_writer_init(&writer, NULL);
     ptl_put_map(&writer, 1);
@@ -169,7 +154,7 @@ static void what_a_real_peer_says_is_mirrored_as_well(void **state)
     put(&writer, "snow");
     ptl_put_array(&writer, 1);
     put(&writer, "127.0.0.1:1");
-    post(node, "snow", &words, &writer);
+    stepped_tell(node, "snow", &words, &writer);
     ptl_writer_drop(&writer);
     stepped_settle(node);
     assert_mirrors(node, "snow", "127.0.0.1:1");
@@ -200,7 +185,7 @@ static void what_a_masters_copy_has_said_of_a_peer_is_mirrored_when_the_peer_say
     struct ptl_writer writer;
 
     (void)state;
-    post(node, "hail", &master, NULL);
+    stepped_tell(node, "hail", &master, NULL);
     assert_int_equal(ptl_db_watch(node, "'l", ignore_change, NULL, NULL), 0);
     stepped_settle(node);
     ptl_writer_init(&writer, NULL);
@@ -209,11 +194,11 @@ static void what_a_masters_copy_has_said_of_a_peer_is_mirrored_when_the_peer_say
     put(&writer, "snow");
     ptl_put_array(&writer, 1);
     put(&writer, "127.0.0.1:1");
-    post(node, "hail", &(struct ptl_dir_words){.kind = PTL_DIR_COPY}, &writer);
+    stepped_tell(node, "hail", &(struct ptl_dir_words){.kind = PTL_DIR_COPY}, &writer);
     ptl_writer_drop(&writer);
     stepped_settle(node);
     is_global(node, "snow");
-    post(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
+    stepped_tell(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
     says(node, "snow", "snow", "127.0.0.1:1");
     stepped_settle(node);
     assert_mirrors(node, "snow", "127.0.0.1:1");

@@ -15,26 +15,6 @@
 
 /* ---- What peers say -------------------------------------------------------------------------- */
 
-static void post(struct ptl_node *node, const char *peer, const struct ptl_dir_words *words,
-                 struct ptl_writer *writer)
-{
-    struct ptl_op op = ptl_dir_say(words);
-
-    op.node = ptl_span_text(peer);
-    if (writer != NULL) {
-        op.body = ptl_writer_body(writer);
-        op.count = writer->count;
-    }
-    assert_int_equal(ptl_shard_post(&node->shards[0], 0, &op, true), 0);
-    node->shards[0].unfinished = true;
-}
-
-static void is_global(struct ptl_node *node, const char *peer)
-{
-    post(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_PEER_GLOBAL, .knows_owners = true},
-         NULL);
-}
-
 /* Its whole database, which is empty: from now on it is attached to us. */
 static void attaches(struct ptl_node *node, const char *peer)
 {
@@ -46,7 +26,7 @@ static void attaches(struct ptl_node *node, const char *peer)
 
     ptl_writer_init(&writer, NULL);
     ptl_put_map(&writer, 0);
-    post(node, peer, &words, &writer);
+    stepped_tell(node, peer, &words, &writer);
     ptl_writer_drop(&writer);
 }
 
@@ -57,7 +37,7 @@ static void asks(struct ptl_node *node, const char *peer, enum ptl_ask what)
     ptl_writer_init(&writer, NULL);
     ptl_body_put_question(&writer, what, ptl_span_text("fam"), ptl_span_text("key"));
     ptl_put_text(&writer, "tag", 3);
-    post(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_PEER_ASKS}, &writer);
+    stepped_tell(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_PEER_ASKS}, &writer);
     ptl_writer_drop(&writer);
 }
 
@@ -70,10 +50,10 @@ static struct ptl_node *make_global(void)
     };
     struct ptl_node *node = stepped_make(1, true);
 
-    is_global(node, "snow");
-    post(node, "snow", &master, NULL);
+    stepped_tell_global(node, "snow");
+    stepped_tell(node, "snow", &master, NULL);
     stepped_settle(node);
-    post(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
+    stepped_tell(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
     stepped_settle(node);
     assert_int_equal(node->shards[0].directory->role, PTL_ROLE_BECOMING);
     return node;
@@ -95,7 +75,7 @@ static void global_peer_is_answered_by_whom_it_asks(void **state)
     struct ptl_node *node = make_global();
 
     (void)state;
-    is_global(node, "hail");
+    stepped_tell_global(node, "hail");
     for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
         asks(node, "hail", asked[i]);
         stepped_settle(node);

@@ -2,27 +2,21 @@
 """perf/death: that each way to die is told of and counted.  Nothing here looks at how soon."""
 
 import json
-import os
 import pathlib
-import subprocess
+import sys
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+from command import run_perf
 
 
 class DeathTest(unittest.TestCase):
-    def death(self, *words):
-        build = pathlib.Path(os.environ["PORTOLAN"]).parent
-        done = subprocess.run([ROOT / "perf" / "death", build, *words], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=150, check=False)
-        return done.returncode, done.stdout, done.stderr
-
     def test_every_way_to_die_is_told_of(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "found.json"
-            _, out, err = self.death("--rounds", "2", "--silence-ms", "500", "--watch", "0.5", "--times",
-                                     "1", "--save", file)
+            _, out, err = run_perf("death", "--rounds", "2", "--silence-ms", "500", "--watch", "0.5",
+                                   "--times", "1", "--save", file)
             found = json.loads(file.read_text())
         self.assertEqual([(row["way"], row["rounds"], row["missed"]) for row in found["deaths"]],
                          [(way, 2, 0) for way in ("killed", "stopped", "cut off")], err)
@@ -32,7 +26,7 @@ class DeathTest(unittest.TestCase):
 
     def test_nonsense_is_refused(self):
         for words in (["--rounds", "0"], ["--silence-ms", "299"], ["--watch", "-1"]):
-            code, out, err = self.death(*words)
+            code, out, err = run_perf("death", *words)
             self.assertEqual((code, out), (2, ""), err)
 
 

@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 """perf/grow: that each axis is measured and drawn.  Nothing here looks at how fast anything is."""
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -15,6 +13,7 @@ sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "perf" / "peers")]
 import axes
 import growth_plot
 import measures
+from command import run_perf
 
 TRIES = 6  # on a busy machine a fifth of a second may pass without a message
 
@@ -66,19 +65,13 @@ class PlotTest(unittest.TestCase):
 
 
 class CommandTest(unittest.TestCase):
-    def grow(self, *words):
-        build = pathlib.Path(os.environ["PORTOLAN"]).parent
-        done = subprocess.run([ROOT / "perf" / "grow", build, *words], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=150, check=False)
-        return done.returncode, done.stdout, done.stderr
-
     def test_every_axis_is_measured_at_both_ends_of_a_quick_run(self):
         expected = {metric.name_at(axis.name, value) for axis in axes.ALL for value in axis.quick
                     for metric in axis.metrics()}
         with tempfile.TemporaryDirectory() as folder:
             found, missing = {}, set(axes.AXES)
             for _ in range(TRIES):
-                code, out, err = self.grow(*missing, "--quick", "--out", folder)
+                code, out, err = run_perf("grow", *missing, "--quick", "--out", folder)
                 self.assertEqual(code, 0, err)
                 found |= json.loads((pathlib.Path(folder) / "grow.json").read_text())["figures"]
                 missing = {name.split("/")[0] for name in expected - set(found)}
@@ -90,7 +83,7 @@ class CommandTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             stored = pathlib.Path(folder) / "stored.json"
             stored.write_text(json.dumps(run_of_everything().data))
-            code, out, err = self.grow("links", "--from", stored, "--against", stored, "--out",
+            code, out, err = run_perf("grow", "links", "--from", stored, "--against", stored, "--out",
                                        folder)
             self.assertEqual(code, 0, err)
             self.assertIn("links/1000 ", out)
@@ -98,9 +91,9 @@ class CommandTest(unittest.TestCase):
 
     def test_nonsense_is_refused(self):
         for words in (["shard"], ["links", "--rounds", "0"], ["links", "--seconds", "1e9"]):
-            code, out, err = self.grow(*words)
+            code, out, err = run_perf("grow", *words)
             self.assertEqual((code, out), (2, ""), err)
-        code, out, err = self.grow("links", "--from", "/dev/null")
+        code, out, err = run_perf("grow", "links", "--from", "/dev/null")
         self.assertEqual((code, out, err.count("\n")), (1, "", 1), err)
 
 

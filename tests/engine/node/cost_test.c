@@ -265,41 +265,35 @@ static void make_linked(struct stream *stream, const char *framings, const char 
 
 /* ---- What is paid for a message ------------------------------------------------------------- */
 
-static void messages_of_one_shard_cost_nothing_but_their_handlers(void **state)
+/* To a port by its slot, and by its chosen name. */
+static void assert_inner_cost(unsigned shards, uint64_t entries_max)
 {
     static const char *const names[] = {NULL, "sink"};
 
-    (void)state;
     for (unsigned i = 0; i < 2; i++) {
         struct stream stream = {.near = NULL};
-        make_here(&stream, 1, names[i]);
+        make_here(&stream, shards, names[i]);
         run_counted(&stream);
         assert_requests(0);
         assert_no_locks();
         assert_no_hashes();
-        assert_entries(MESSAGES / 1000);
+        assert_entries(entries_max);
         witness_stop(stream.near, 1000);
         part(&stream);
     }
 }
 
+static void messages_of_one_shard_cost_nothing_but_their_handlers(void **state)
+{
+    (void)state;
+    assert_inner_cost(1, MESSAGES / 1000);
+}
+
 /* Each burst may find the other shard asleep: then it is woken once. */
 static void messages_between_shards_cost_one_wake_up_a_burst_at_most(void **state)
 {
-    static const char *const names[] = {NULL, "sink"};
-
     (void)state;
-    for (unsigned i = 0; i < 2; i++) {
-        struct stream stream = {.near = NULL};
-        make_here(&stream, 2, names[i]);
-        run_counted(&stream);
-        assert_requests(0);
-        assert_no_locks();
-        assert_no_hashes();
-        assert_entries(2 * BURSTS);
-        witness_stop(stream.near, 1000);
-        part(&stream);
-    }
+    assert_inner_cost(2, 2 * BURSTS);
 }
 
 static void messages_over_a_link_cost_five_entries_a_thousand_at_most(void **state)

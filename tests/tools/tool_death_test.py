@@ -14,19 +14,19 @@ SILENCE_MS = 3000  # on a busy machine, too, a node says something in that time
 
 class DeathTest(ToolTest):
     def monitor(self, node, *arguments):
-        """A program that monitors a port of the node, once it does."""
+        """A program that monitors a port of the node, once the node has answered that it does."""
         monitor = self.start("mon", "rain#sink", "--seed", node.address, "--log", "info", *arguments)
         lines = []
-        linked = threading.Event()
+        monitoring = threading.Event()
 
         def read():
             for line in monitor.stderr:
                 lines.append(line)
-                if "linked to rain" in line:
-                    linked.set()
+                if "monitoring rain#sink" in line:
+                    monitoring.set()
 
         threading.Thread(target=read, daemon=True).start()
-        self.assertTrue(linked.wait(LIMIT), lines)
+        self.assertTrue(monitoring.wait(LIMIT), lines)
         return monitor
 
     def reason(self, monitor):

@@ -190,6 +190,7 @@ struct ptl_watch {
     struct ptl_store *store;
     enum ptl_watch_kind kind;
     bool all;     /* everything is to be copied: no marks are needed */
+    bool again;   /* it was told before, so that what the copy has not come to is there, too */
     bool drained; /* the last take found nothing, and nothing came since */
 #ifdef PTL_PLANT_FIRST_COPY
     bool just_copied;
@@ -441,6 +442,9 @@ bool ptl_mark_tell(const struct ptl_mark *mark, const struct ptl_entry *entry,
                    struct ptl_change *change);
 
 /* ---- Noting (store/note.c) ---------------------------------------------------------------- */
+
+/* A feed's mark of this owner, or NULL. */
+struct ptl_mark *ptl_owner_mark(const struct ptl_watch *feed, const struct ptl_owner *owner);
 
 /* Whether a key is what this watch watches for. */
 bool ptl_watch_matches(const struct ptl_watch *watch, struct ptl_span key);

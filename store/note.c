@@ -64,12 +64,18 @@ void ptl_note_key(struct ptl_store *store, const struct ptl_entry *before,
 /* ---- Feeds -------------------------------------------------------------------------------- */
 
 /* Most feeds have no mark of an owner, and are asked with each entry that changes. */
-static struct ptl_mark *find_owner_mark(const struct ptl_watch *feed, const struct ptl_owner *owner)
+struct ptl_mark *ptl_owner_mark(const struct ptl_watch *feed, const struct ptl_owner *owner)
 {
     if (feed->owner_marks == 0) {
         return NULL;
     }
     return ptl_mark_find(feed, true, NULL, owner->node.hash, ptl_owner_id(owner));
+}
+
+/* Whether it was never told of the owner and what it has: the copy will do so, if it stays. */
+static bool is_untold(const struct ptl_watch *feed, const struct ptl_owner *owner)
+{
+    return !feed->again && ptl_copy_is_before(feed, owner);
 }
 
 /* To the feeds of the via through which the owner came: one copy of its entries for each. */
@@ -82,12 +88,13 @@ void ptl_note_entry(const struct ptl_entry *entry, bool had, bool has)
 
     for (struct ptl_watch *feed = owner->via->feeds; feed != NULL; feed = feed->in_watched.next) {
         /* An owner that is to be copied whole needs no marks of its keys. */
-        if (ptl_copy_is_before(feed, owner) || find_owner_mark(feed, owner) != NULL) {
+        if (is_untold(feed, owner) || ptl_owner_mark(feed, owner) != NULL) {
             continue;
         }
-        /* Whether its copy has the key already, nobody knows: it may, so that all is told. */
-        ptl_mark_note(feed, part, entry->node.hash, ptl_entry_key(entry),
-                      had || ptl_copy_is_at(feed, owner), has);
+        /* Whether its copy has the key already, or will have it before the mark is taken, nobody
+         * knows where the copy is yet to come by: it may, so that all is told. */
+        bool may_have = had || ptl_copy_is_at(feed, owner) || ptl_copy_is_before(feed, owner);
+        ptl_mark_note(feed, part, entry->node.hash, ptl_entry_key(entry), may_have, has);
     }
 }
 
@@ -115,8 +122,7 @@ void ptl_note_all_merged(const struct ptl_via *via, const struct ptl_owner *owne
 
 static void note_owner(struct ptl_watch *feed, const struct ptl_owner *owner, bool had, bool has)
 {
-    /* What the copy has not come to it will tell itself, if it stays. */
-    bool untold = had && ptl_copy_is_before(feed, owner);
+    bool untold = had && is_untold(feed, owner);
 
     ptl_assert(feed->kind == PTL_FEED_VIA && (had || has));
 
@@ -128,7 +134,7 @@ static void note_owner(struct ptl_watch *feed, const struct ptl_owner *owner, bo
     if (untold || ptl_watch_swallows(feed)) {
         return;
     }
-    struct ptl_mark *mark = find_owner_mark(feed, owner);
+    struct ptl_mark *mark = ptl_owner_mark(feed, owner);
     if (mark == NULL) {
         mark = ptl_mark_add(feed, true, NULL, owner->node.hash, ptl_owner_id(owner));
         if (mark == NULL) {

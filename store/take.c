@@ -54,13 +54,19 @@ static void tell_owner(const struct ptl_owner *owner, struct ptl_change *change)
     change->source = ptl_owner_source(owner);
 }
 
-/* The copy has come to the next owner. */
+/* The copy has come to the next owner.  One that has attached anew before it was told once more is
+ * told by its mark. */
 static void begin_owner(struct ptl_watch *feed, struct ptl_change *change)
 {
     const struct ptl_owner *owner = feed->ahead;
 
     feed->ahead = owner->in_via.next;
     ptl_assert(owner->via == feed->via);
+    if (ptl_owner_mark(feed, owner) != NULL) {
+        ptl_assert(feed->again);
+        change->kind = PTL_CHANGE_NONE;
+        return;
+    }
     ptl_copy_stand_at(feed, ptl_copy_first(owner->parts));
     if (feed->kind == PTL_FEED_VIA) {
         tell_owner(owner, change);
@@ -176,6 +182,7 @@ static bool take_all(struct ptl_watch *watch)
 #endif
     if (all) {
         watch->all = false;
+        watch->again = false;
         ptl_copy_begin(watch);
     }
     return all;

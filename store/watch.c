@@ -172,6 +172,16 @@ void ptl_watch_free(struct ptl_watch *watch)
     end(watch);
 }
 
+/* ---- Once more ---------------------------------------------------------------------------- */
+
+void ptl_feed_again(struct ptl_watch *feed)
+{
+    ptl_assert(ptl_is_feed(feed) && !ptl_watch_copies(feed));
+    feed->again = true;
+    ptl_copy_begin(feed);
+    ptl_watch_wake(feed);
+}
+
 /* ---- What is to be taken ------------------------------------------------------------------ */
 
 bool ptl_watch_copies(const struct ptl_watch *watch)

@@ -100,6 +100,14 @@ struct ptl_watch *ptl_feed_via(struct ptl_store *store, struct ptl_span via, ptl
 struct ptl_watch *ptl_feed_merged(struct ptl_store *store, struct ptl_span via, ptl_wake_fn *wake,
                                   void *data);
 
+/*
+ * Tell once more what is there, without PTL_CHANGE_ALL: for whoever may have lost some of what it
+ * has taken, and keeps the rest.  What is deleted meanwhile is told, be it where this copy has been
+ * or not, and so is who is lost.  OWNER of an attachment that it has been told of already is no
+ * news: its entries stay.  No copy is under way when this is called.  Needs no memory.
+ */
+void ptl_feed_again(struct ptl_watch *feed);
+
 /* End it, whatever it has not taken.  NULL is allowed. */
 void ptl_watch_free(struct ptl_watch *watch);
 

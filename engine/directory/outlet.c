@@ -99,7 +99,7 @@ static bool may_copy(enum ptl_copy_state from, enum ptl_copy_state to)
     case PTL_COPY_WHOLE:
         return to == PTL_COPY_BEGUN;
     case PTL_COPY_ANEW:
-        return to == PTL_COPY_ANEW || to == PTL_COPY_DUE;
+        return to == PTL_COPY_ANEW || to == PTL_COPY_BEGUN;
     }
     ptl_unreachable("no such state of a copy");
 }

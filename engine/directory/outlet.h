@@ -21,8 +21,8 @@
  * And its copy, how far whoever is told has all that was there:
  *
  *   DUE --the first change, ALL--> BEGUN --(follower) all told--> WHOLE
- *    ^                              |  ^---------ALL again----------'
- *    '---all told--- ANEW <-(feed) once more
+ *                                  |   ^---------ALL again----------'
+ *            (feed) once more: ANEW <'   '-- ANEW, when all is told
  *
  * Who is told, and how, are kinds of outlets; this file knows none of them: outlet_peer.h,
  * outlet_follower.h, mesh.h.
@@ -113,7 +113,7 @@ void ptl_outlet_close(struct ptl_outlet *outlet);
 /* Free one that has not begun. */
 void ptl_outlet_free(struct ptl_outlet *outlet);
 
-/* Open its watch anew: everything is told again. */
+/* Open its watch anew: everything is told again, and replaces what was told. */
 void ptl_outlet_reopen(struct ptl_outlet *outlet);
 
 /* What was taken for it is lost: its watch is opened anew when there is memory. */

@@ -384,8 +384,8 @@ enum ptl_drained ptl_outlet_drain_packets(struct ptl_shard *shard, struct ptl_ou
         if (outlet->copy != PTL_COPY_ANEW) {
             return outlet->first == NULL ? PTL_DRAINED : PTL_DRAIN_NO_ROOM;
         }
-        ptl_outlet_set_copy(outlet, PTL_COPY_DUE);
-        ptl_outlet_reopen(outlet);
+        ptl_outlet_set_copy(outlet, PTL_COPY_BEGUN);
+        ptl_feed_again(outlet->watch);
         return PTL_DRAIN_MORE;
     }
     return PTL_DRAIN_MORE;

@@ -306,13 +306,19 @@ static void mirror_together(struct mirror *mirror, const struct ptl_store *store
     mirror->together.values[family][key] = value;
 }
 
-static void mirror_owner(struct mirror *mirror, const struct ptl_change *change)
+/* `again`: it belongs to a copy that is told once more. */
+static void mirror_owner(struct mirror *mirror, const struct ptl_change *change, bool again)
 {
     struct chance *chance = mirror->chance;
     int number = index_of(owner_names, OWNERS, change->source.owner);
     bool deleted = change->kind == PTL_CHANGE_DELETED;
 
     check(chance, number >= 0);
+    if (change->kind == PTL_CHANGE_OWNER && again) {
+        check(chance, mirror->owners[number].known &&
+                          mirror->owners[number].attachment == change->source.attachment);
+        return; /* what it has stays */
+    }
     if (change->kind == PTL_CHANGE_OWNER) {
         mirror->owners[number].known = true;
         mirror->owners[number].attachment = change->source.attachment;
@@ -341,6 +347,7 @@ void mirror_take(struct mirror *mirror, const struct ptl_store *store, unsigned 
         return;
     }
     while (most-- > 0) {
+        bool again = mirror->again && ptl_watch_copies(mirror->feed);
         if (!ptl_watch_take(mirror->feed, &change)) {
             mirror->woken = false;
             check_mirror(mirror, store);
@@ -350,12 +357,23 @@ void mirror_take(struct mirror *mirror, const struct ptl_store *store, unsigned 
             continue;
         }
         if (change.kind == PTL_CHANGE_ALL) {
+            mirror->again = false;
             memset(&mirror->together, 0, sizeof(mirror->together));
             memset(mirror->owners, 0, sizeof(mirror->owners));
         } else if (mirror->merged) {
             mirror_together(mirror, store, &change);
         } else {
-            mirror_owner(mirror, &change);
+            mirror_owner(mirror, &change, again);
         }
     }
+}
+
+void mirror_again(struct mirror *mirror)
+{
+    if (ptl_watch_copies(mirror->feed)) {
+        return;
+    }
+    mirror->again = true;
+    ptl_feed_again(mirror->feed);
+    check(mirror->chance, mirror->woken); /* as with any news, whether it was told before or not */
 }

@@ -62,6 +62,7 @@ struct mirror {
     unsigned via;
     bool woken;
     bool merged;
+    bool again; /* told once more: its copy began with what it has */
     struct database together; /* merged: this is all of it */
     struct {
         bool known;
@@ -86,3 +87,6 @@ void mirror_open(struct chance *chance, struct ptl_store *store, struct mirror *
 /* Take some changes, or all: then the copy is compared with the store. */
 void follower_take(struct follower *follower, const struct ptl_store *store, unsigned most);
 void mirror_take(struct mirror *mirror, const struct ptl_store *store, unsigned most);
+
+/* Have it told once more what it has, unless a copy is under way. */
+void mirror_again(struct mirror *mirror);

@@ -434,6 +434,8 @@ static void step_watcher(struct world *world, struct global *node)
     if (reopens) {
         ptl_watch_free(mirror->feed);
         mirror_open(&world->chance, node->store, mirror);
+    } else if (sim_random_chance(&world->chance.random, 100)) {
+        mirror_again(mirror);
     }
 }
 

@@ -340,6 +340,64 @@ static void feed_begins_an_owner_again_that_attaches_anew(void **state)
     ptl_watch_free(feed);
 }
 
+/* Whoever keeps what it was told before misses nothing that goes meanwhile. */
+static void feed_told_again_tells_what_is_deleted_where_its_copy_has_not_been(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "leaf/rain", 1, "a=1", "b=2", "c=3"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "twig/rain", 1, "t=1"), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "stem/rain", 1, "s=1"), PTL_STORE_DONE);
+    struct ptl_watch *feed = ptl_feed_via(world->store, text("rain"), wake, world);
+    struct ptl_watch *merged = ptl_feed_merged(world->store, text("rain"), NULL, NULL);
+    assert_int_equal(drain(feed, PTL_CHANGE_ADDED), 5);
+    assert_int_equal(drain(merged, PTL_CHANGE_ADDED), 5);
+
+    world->wakes = 0;
+    ptl_feed_again(feed);
+    ptl_feed_again(merged);
+    assert_int_equal(world->wakes, 1);
+    assert_int_equal(del(world, "leaf/rain", 1, "fam", "a"), PTL_STORE_DONE);
+    assert_int_equal(drop(world, "twig/rain", 1), PTL_STORE_DONE);
+    assert_int_equal(REPLACE(world, "stem/rain", 2, "r=2"), PTL_STORE_DONE);
+    assert_string_equal(take(feed), "owner leaf 1");
+    assert_string_equal(take(feed), "added fam/c=3");
+    assert_string_equal(take(feed), "added fam/b=2");
+    assert_string_equal(take(feed), "deleted fam/a");
+    assert_string_equal(take(feed), "lost twig 1");
+    assert_string_equal(take(feed), "owner stem 2"); /* once, by what has become of it */
+    assert_string_equal(take(feed), "added fam/r=2");
+    assert_string_equal(take(feed), "");
+    assert_string_equal(take(merged), "added fam/r=2");
+    assert_string_equal(take(merged), "added fam/c=3");
+    assert_string_equal(take(merged), "added fam/b=2");
+    assert_string_equal(take(merged), "deleted fam/a");
+    assert_string_equal(take(merged), "deleted fam/t");
+    assert_string_equal(take(merged), "changed fam/r=2");
+    assert_string_equal(take(merged), "deleted fam/s");
+    assert_string_equal(take(merged), "");
+    ptl_watch_free(feed);
+    ptl_watch_free(merged);
+}
+
+static void feed_told_again_tells_of_a_key_that_comes_and_goes_around_its_copy(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(REPLACE(world, "leaf/rain", 1, "a=1"), PTL_STORE_DONE);
+    struct ptl_watch *feed = ptl_feed_via(world->store, text("rain"), wake, world);
+    assert_int_equal(drain(feed, PTL_CHANGE_ADDED), 1);
+    ptl_feed_again(feed);
+    assert_int_equal(set(world, "leaf/rain", 1, "fam", "b", "2"), PTL_STORE_DONE);
+    assert_string_equal(take(feed), "owner leaf 1");
+    assert_string_equal(take(feed), "added fam/b=2");
+    assert_int_equal(del(world, "leaf/rain", 1, "fam", "b"), PTL_STORE_DONE);
+    assert_string_equal(take(feed), "added fam/a=1");
+    assert_string_equal(take(feed), "deleted fam/b");
+    assert_string_equal(take(feed), "");
+    ptl_watch_free(feed);
+}
+
 static void feed_that_ends_half_way_leaves_nothing_behind(void **state)
 {
     struct world *world = *state;
@@ -496,6 +554,8 @@ int main(int argc, char **argv)
         TEST(feed_tells_of_an_owner_that_moves_away_once),
         TEST(feed_steps_over_what_is_removed_where_it_stands),
         TEST(feed_begins_an_owner_again_that_attaches_anew),
+        TEST(feed_told_again_tells_what_is_deleted_where_its_copy_has_not_been),
+        TEST(feed_told_again_tells_of_a_key_that_comes_and_goes_around_its_copy),
         TEST(feed_that_ends_half_way_leaves_nothing_behind),
         TEST(feed_needs_no_memory_for_what_is_there),
         TEST(feed_that_finds_no_memory_tells_all_again),

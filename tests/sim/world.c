@@ -92,7 +92,7 @@ static void fill_options(struct sim_node *node, struct ptl_node_options *options
         .framings = framings(random),
         .shards = node->shards,
         .ordinary = node->ordinary,
-        .log_level = node->world->verbose ? PTL_LOG_DEBUG : PTL_LOG_ERROR,
+        .log_level = PTL_LOG_DEBUG, /* always: lines have their timers, and a replay has the same */
         .log = log_line,
         .log_data = node,
         .allocator = &node->allocator,
@@ -423,7 +423,7 @@ void sim_world_run(struct sim_world *world, uint64_t until)
 void sim_world_init(struct sim_world *world, uint64_t seed, bool verbose)
 {
     static const char *const names[SIM_NODES_MAX] = {"alpha", "beta", "gamma", "delta", "epsilon"};
-    *world = (struct sim_world){.network = sim_network_make(seed), .verbose = verbose};
+    *world = (struct sim_world){.network = sim_network_make(seed)};
     ptl_assert(world->network != NULL);
     world->random = sim_network_random(world->network);
     sim_network_verbose(world->network, verbose);

@@ -59,7 +59,6 @@ struct sim_world {
     uint64_t pause_max; /* between two strikes */
     uint64_t calm_at;   /* when the faults end */
     bool storming;
-    bool verbose;
 };
 
 /*

@@ -161,6 +161,21 @@ int ptl_backlog_put(struct ptl_backlog *backlog, const struct ptl_allocator *all
     return err;
 }
 
+bool ptl_backlog_message(struct ptl_backlog *backlog, struct ptl_span head, struct ptl_span body)
+{
+    struct ptl_backlog_item *last = backlog->last;
+    size_t size = head.size + body.size;
+
+    if (last == NULL || last->held != NULL || last->capacity - last->size < size) {
+        return false;
+    }
+    put_bytes(last, head);
+    put_bytes(last, body);
+    last->messages++;
+    backlog->size += size;
+    return true;
+}
+
 void ptl_backlog_append_all(struct ptl_backlog *backlog, struct ptl_backlog *from)
 {
     if (from->first != NULL) {

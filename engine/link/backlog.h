@@ -54,6 +54,9 @@ PTL_MUST_CHECK int ptl_backlog_put(struct ptl_backlog *backlog,
                                    const struct ptl_allocator *allocator,
                                    const struct ptl_backlog_frame *frame);
 
+/* The same for a message that fits the chunk at the end.  False: it does not. */
+bool ptl_backlog_message(struct ptl_backlog *backlog, struct ptl_span head, struct ptl_span body);
+
 /* The bytes of the message in pieces that begins with the next frame; 0: none does. */
 size_t ptl_backlog_begins(const struct ptl_backlog *backlog);
 

@@ -159,6 +159,19 @@ int ptl_backlogs_put(struct ptl_backlogs *all, struct ptl_backlog *backlog,
     return err;
 }
 
+bool ptl_backlogs_message(struct ptl_backlogs *all, struct ptl_backlog *backlog,
+                          struct ptl_span head, struct ptl_span body)
+{
+    size_t size = backlog->size;
+
+    if (size == 0 || !ptl_backlog_message(backlog, head, body)) {
+        return false;
+    }
+    all->messages++;
+    account(all, backlog, size, backlog->large);
+    return true;
+}
+
 int ptl_backlogs_put_behind_all(struct ptl_backlogs *all, const struct ptl_backlog_frame *frame)
 {
     size_t size = all->behind_next.size;

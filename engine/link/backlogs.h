@@ -54,6 +54,10 @@ void ptl_backlogs_limit(struct ptl_backlogs *all, size_t flow_room, ptl_backlog_
 PTL_MUST_CHECK int ptl_backlogs_put(struct ptl_backlogs *all, struct ptl_backlog *backlog,
                                     const struct ptl_backlog_frame *frame);
 
+/* The same for a message that fits where the flow's last frame is; False: it does not. */
+bool ptl_backlogs_message(struct ptl_backlogs *all, struct ptl_backlog *backlog,
+                          struct ptl_span head, struct ptl_span body);
+
 /* A frame of flow 0 that must not overtake anything that waits now.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_backlogs_put_behind_all(struct ptl_backlogs *all,
                                                const struct ptl_backlog_frame *frame);

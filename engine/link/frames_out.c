@@ -236,10 +236,12 @@ static int put_later(struct ptl_frames_out *out, struct draft *draft, struct ptl
 static int open_flow(struct ptl_frames_out *out, struct ptl_outbox *outbox,
                      struct ptl_outflow *flow)
 {
+    if (flow->opened) {
+        return PTL_OK;
+    }
     struct ptl_frame frame = open_frame(out, flow);
-    int err = flow->opened ? PTL_OK : put_of_link(outbox, &frame);
-
-    flow->opened = flow->opened || err == PTL_OK;
+    int err = put_of_link(outbox, &frame);
+    flow->opened = err == PTL_OK;
     return err;
 }
 
@@ -369,25 +371,22 @@ static bool put_request(struct ptl_frames_out *out, struct ptl_outbox *outbox, s
     return true;
 }
 
-/*
- * The short way of a small message in an open flow, while nobody waits.  False: it is not that, or
- * there is no room at hand.
- */
-static bool put_message(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct ptl_span name,
-                        struct ptl_span body, uint32_t count)
+bool ptl_frames_out_message(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                            struct ptl_span name, struct ptl_span body, uint32_t count)
 {
     uint8_t head[PTL_FRAME_START + 4];
+    struct ptl_outflow *flow;
 
-    if (body.size > SHORT_MAX || count >= PTL_FRAME_COUNT_BEHIND || out->waiting.size != 0 ||
-        outbox->size >= PTL_FRAMES_AHEAD) {
+    if (body.size > SHORT_MAX || count >= PTL_FRAME_COUNT_BEHIND ||
+        (flow = ptl_outflow_find(&out->flows, name)) == NULL || !flow->opened) {
         return false;
     }
-    const struct ptl_outflow *flow = ptl_outflow_find(&out->flows, name);
-    if (flow == NULL || !flow->opened) {
-        return false;
+    bool waits = out->waiting.size != 0 || outbox->size >= PTL_FRAMES_AHEAD;
+    bool numbered = !waits && flow->number != out->current;
+    size_t size = ptl_frame_message_head(flow->number, numbered, count, body.size, head);
+    if (waits) {
+        return ptl_backlogs_message(&out->waiting, &flow->backlog, ptl_span(head, size), body);
     }
-    size_t size =
-        ptl_frame_message_head(flow->number, flow->number != out->current, count, body.size, head);
     if (!ptl_outbox_message(outbox, ptl_span(head, size), body)) {
         return false;
     }
@@ -402,7 +401,7 @@ int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_outbox *outbox,
     struct draft draft;
     int err;
 
-    if (name.size != 0 && put_message(out, outbox, name, body, count)) {
+    if (name.size != 0 && ptl_frames_out_message(out, outbox, name, body, count)) {
         return PTL_OK;
     }
     begin_draft(&draft, body, count, whole);

@@ -56,6 +56,13 @@ PTL_MUST_CHECK int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_
                                          struct ptl_span name, struct ptl_span body, uint32_t count,
                                          const struct ptl_msg *whole);
 
+/*
+ * The short way of a small message to a port, in an open flow.  False, and nothing is done: it is
+ * not that, or there is no room at hand.
+ */
+bool ptl_frames_out_message(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                            struct ptl_span name, struct ptl_span body, uint32_t count);
+
 /* Fill the outbox with what waits.  Errors: PTL_ENOMEM; what was moved remains so. */
 PTL_MUST_CHECK int ptl_frames_out_fill(struct ptl_frames_out *out, struct ptl_outbox *outbox);
 

@@ -6,6 +6,7 @@
 #include "engine/link/link_weight.h"
 #include "engine/link/shard_links.h"
 #include "engine/message/message.h"
+#include "engine/message/name.h"
 #include "engine/shard/node.h"
 
 void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
@@ -84,6 +85,25 @@ int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
         ptl_link_dial(shard, link);
     }
     return err;
+}
+
+bool ptl_link_send_small(struct ptl_shard *shard, const struct ptl_port *to, uint64_t told,
+                         struct ptl_span body, uint32_t count)
+{
+    struct ptl_link *link = shard->links->last; /* most go where the one before went */
+    struct ptl_span name = ptl_port_name(to);
+
+    if (link == NULL || link->state != PTL_LINK_UP || told < link->failed_at ||
+        to->node_hash != link->hash || !ptl_span_equal(ptl_port_node(to), ptl_link_id(link)) ||
+        body.size > link->peer_bytes_max || name.size == 0) {
+        return false;
+    }
+    struct ptl_connection *c = link->connection;
+    if (!c->framed || !ptl_frames_out_message(&c->frames_out, &c->out, name, body, count)) {
+        return false;
+    }
+    ptl_link_dirty(shard, link);
+    return true;
 }
 
 /* An empty request to the peer's node port, which both kinds of nodes take for nothing. */

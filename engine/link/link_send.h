@@ -27,6 +27,13 @@ PTL_MUST_CHECK int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *lin
                                    struct ptl_span name, struct ptl_span body, uint32_t count,
                                    const struct ptl_msg *whole);
 
+/*
+ * The short way of a small message to a port of another node, as struct ptl_port_outside's `send`
+ * (engine/port/outside.h).  What the link holds then is weighed when the turn ends.
+ */
+bool ptl_link_send_small(struct ptl_shard *shard, const struct ptl_port *to, uint64_t told,
+                         struct ptl_span body, uint32_t count);
+
 /* Write a request to the peer's node port: its word, and a name.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_link_request(struct ptl_shard *shard, struct ptl_link *link,
                                     const char *request, struct ptl_span name);

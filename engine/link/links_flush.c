@@ -14,6 +14,7 @@ uint64_t ptl_links_flush(struct ptl_shard *shard)
         shard->links->dirty = link->dirty_next;
         link->dirty = false;
         if (link->state == PTL_LINK_UP && ptl_link_unsent(link) != 0) {
+            ptl_link_weigh(shard, link);
             ptl_connection_flush(link->connection);
         }
     }

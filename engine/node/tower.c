@@ -9,6 +9,7 @@
 #include "engine/directory/whereabouts.h"
 #include "engine/link/dial.h"
 #include "engine/link/failure.h"
+#include "engine/link/link_send.h"
 #include "engine/link/link_take.h"
 #include "engine/link/links.h"
 #include "engine/link/links_flush.h"
@@ -316,6 +317,7 @@ static const struct ptl_tower tower = {
 
 static const struct ptl_port_outside port_outside = {
     .refuses = ptl_peer_refuses,
+    .send = ptl_link_send_small,
     .take = ptl_link_take,
     .fail = ptl_links_fail,
     .fail_once_more = ptl_links_fail_once_more,

@@ -17,6 +17,7 @@ struct ptl_link;
 struct ptl_msg;
 struct ptl_node;
 struct ptl_op;
+struct ptl_port;
 struct ptl_registration;
 struct ptl_shard;
 struct ptl_slot;
@@ -24,6 +25,14 @@ struct ptl_slot;
 struct ptl_port_outside {
     /* Whether that node, not our own, refuses a message of this size.  Thread: any. */
     bool (*refuses)(struct ptl_node *node, struct ptl_span peer, size_t size);
+
+    /*
+     * The short way of a small message to a port of another node, by whoever has been told of
+     * `told` failures; nothing is full.  False: its link is of another shard, or it is not that
+     * simple: ptl_route().
+     */
+    bool (*send)(struct ptl_shard *shard, const struct ptl_port *to, uint64_t told,
+                 struct ptl_span body, uint32_t count);
 
     /* An op for a port of a node whose link this shard owns.  Errors: PTL_ENOMEM. */
     int (*take)(struct ptl_shard *shard, const struct ptl_op *op);

@@ -208,6 +208,26 @@ PTL_APART static int send_small_named(struct ptl_shard *shard, const struct ptl_
                                                : PTL_EFULL;
 }
 
+/*
+ * From a handler to a port of another node whose link this shard owns, while nothing is full.
+ * False: it is not that, and goes the long way.
+ */
+static bool send_outside(struct ptl_shard *shard, const struct ptl_port *to, struct ptl_span body,
+                         uint32_t count)
+{
+    struct ptl_shard_ports *ports = shard->ports;
+    uint64_t size = sizeof(struct ptl_op) + body.size;
+
+    if (to->kind != PTL_PORT_REMOTE || ports->full.count != 0 ||
+        ports->sent_in_turn + size > SENT_UNTOLD_MAX ||
+        ptl_port_pending_failure(ports->self, to) != UINT64_MAX ||
+        !shard->node->port_outside->send(shard, to, ports->told[shard->index], body, count)) {
+        return false;
+    }
+    ports->sent_in_turn += size;
+    return true;
+}
+
 PTL_APART static int send_any(struct ptl_node *node, const struct ptl_port *to,
                               struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
 {
@@ -249,6 +269,8 @@ int ptl_send_body(struct ptl_node *node, const struct ptl_port *to, struct ptl_s
         err = send_small(shard, to, body, count);
     } else if (ptl_port_is_named_here(&node->self, to)) {
         err = send_small_named(shard, to, body, count);
+    } else if (send_outside(shard, to, body, count)) {
+        return PTL_OK;
     } else {
         return send_any(node, to, body, count, whole);
     }

@@ -87,6 +87,17 @@ int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
     return err;
 }
 
+/* False: it is not that simple. */
+static bool encode_small(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
+                         uint32_t count)
+{
+    if (c->framed) {
+        return ptl_frames_out_message(&c->frames_out, &c->out, name, body, count);
+    }
+    return ptl_handshake_peer(&c->handshake)->send_framing == PTL_FRAMING_CBOR &&
+           ptl_outbox_small(&c->out, name, body, count);
+}
+
 bool ptl_link_send_small(struct ptl_shard *shard, const struct ptl_port *to, uint64_t told,
                          struct ptl_span body, uint32_t count)
 {
@@ -98,8 +109,7 @@ bool ptl_link_send_small(struct ptl_shard *shard, const struct ptl_port *to, uin
         body.size > link->peer_bytes_max || name.size == 0) {
         return false;
     }
-    struct ptl_connection *c = link->connection;
-    if (!c->framed || !ptl_frames_out_message(&c->frames_out, &c->out, name, body, count)) {
+    if (!encode_small(link->connection, name, body, count)) {
         return false;
     }
     ptl_link_dirty(shard, link);

@@ -12,6 +12,10 @@
  * of: what an outbox takes is little more than what it has to send. */
 #define CHUNK_BEHIND_BODY ((size_t)1024)
 
+/* An array whose size stands in its first byte: of the name, and so many values. */
+#define EMPTY_ARRAY 0x80
+#define SMALL_COUNT_MAX 22
+
 struct ptl_segment {
     struct ptl_segment *next;
     struct ptl_msg *held; /* not NULL: `body`, which is in it, is behind `bytes` */
@@ -201,6 +205,38 @@ int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing, struc
         outbox->last->messages++;
     }
     return err;
+}
+
+/* Have the head of packets to this name at hand.  False: it is too long. */
+static bool find_head(struct ptl_outbox *outbox, struct ptl_span name)
+{
+    size_t lead = outbox->head_lead;
+
+    if (lead != 0 &&
+        ptl_span_equal(ptl_span(outbox->head + lead, outbox->head_size - lead), name)) {
+        return true;
+    }
+    size_t size = ptl_packet_head(PTL_FRAMING_CBOR, outbox->head, sizeof(outbox->head), name, 0);
+    outbox->head_size = (uint8_t)size;
+    outbox->head_lead = (uint8_t)(size == 0 ? 0 : size - name.size);
+    return size != 0;
+}
+
+bool ptl_outbox_small(struct ptl_outbox *outbox, struct ptl_span name, struct ptl_span body,
+                      uint32_t count)
+{
+    struct ptl_segment *last = outbox->last;
+    size_t room = room_in(last);
+
+    if (count > SMALL_COUNT_MAX || body.size > room || !find_head(outbox, name) ||
+        outbox->head_size + body.size > room) {
+        return false;
+    }
+    outbox->head[0] = (uint8_t)(EMPTY_ARRAY + 1 + count); /* with the name */
+    put(outbox, last, ptl_span(outbox->head, outbox->head_size));
+    put(outbox, last, body);
+    last->messages++;
+    return true;
 }
 
 int ptl_outbox_frame(struct ptl_outbox *outbox, struct ptl_span head, struct ptl_span body,

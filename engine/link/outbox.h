@@ -17,6 +17,9 @@
 
 #define PTL_OUTBOX_CHUNK ((size_t)65536)
 
+/* Of the head of a packet that is kept for the next one: most go where the one before went. */
+#define PTL_OUTBOX_HEAD_MAX 80
+
 struct ptl_segment;
 
 struct ptl_outbox {
@@ -26,6 +29,9 @@ struct ptl_outbox {
     size_t sent;               /* bytes of `first` that are out */
     size_t size;               /* bytes to be sent in all */
     struct ptl_buffer scratch; /* where JSON is made; its size_max is what the peer takes */
+    /* In CBOR: the head of the last small packet, and how much of it stands before the name. */
+    uint8_t head[PTL_OUTBOX_HEAD_MAX];
+    uint8_t head_size, head_lead;
 };
 
 void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator);
@@ -38,6 +44,13 @@ void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allo
 PTL_MUST_CHECK int ptl_outbox_packet(struct ptl_outbox *outbox, enum ptl_framing framing,
                                      struct ptl_span name, struct ptl_span body, uint32_t count,
                                      const struct ptl_msg *whole);
+
+/*
+ * The short way of a small message to a port, in CBOR.  False, and nothing is appended: it is not
+ * that, or does not fit what is left of the last chunk.
+ */
+bool ptl_outbox_small(struct ptl_outbox *outbox, struct ptl_span name, struct ptl_span body,
+                      uint32_t count);
 
 /*
  * Append a frame, or several: `head`, then `body`, which may lie in `whole` (or that is NULL).

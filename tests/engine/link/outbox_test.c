@@ -108,12 +108,62 @@ static void outbox_sends_small_and_large_in_their_order(void **state)
     ptl_msg_free(msg);
 }
 
+/* The short way writes what the long one does, or nothing. */
+static void small_packets_are_the_same_by_the_short_way(void **state)
+{
+    static const char *const names[] = {
+        "sink",
+        "echo",
+        "echo",
+        "gr\xc3\xbc\xc3\x9f",
+        "not \xff text",
+        "0123456789012345678901",
+        "a name that is longer than what is kept of the head of the packet that was sent before it",
+    };
+    const unsigned name_count = sizeof(names) / sizeof(names[0]);
+    struct ptl_outbox longer;
+    unsigned short_ways = 0;
+
+    (void)state;
+    ptl_outbox_init(&longer, &memory.allocator);
+    for (unsigned i = 0; i < 40 * name_count; i++) {
+        struct ptl_span name = ptl_span_text(names[i % name_count]);
+        uint32_t count = i / name_count % 30;
+        struct ptl_span body = ptl_span(bytes + BODY - count, count);
+        assert_int_equal(ptl_outbox_packet(&longer, PTL_FRAMING_CBOR, name, body, count, NULL), 0);
+        size_t before = outbox.size;
+        if (ptl_outbox_small(&outbox, name, body, count)) {
+            short_ways++;
+        } else {
+            assert_int_equal(outbox.size, before);
+            assert_int_equal(ptl_outbox_packet(&outbox, PTL_FRAMING_CBOR, name, body, count, NULL),
+                             0);
+        }
+    }
+    assert_in_range(short_ways, 100, 39 * name_count);
+    assert_int_equal(ptl_outbox_messages(&outbox), ptl_outbox_messages(&longer));
+    assert_int_equal(outbox.size, longer.size);
+    size_t size;
+    uint8_t *all = send_all(&size);
+    struct ptl_span spans[3];
+    size_t at = 0;
+    for (unsigned i = 0, count = ptl_outbox_spans(&longer, spans, 3); i < count; i++) {
+        assert_memory_equal(all + at, spans[i].bytes, spans[i].size);
+        at += spans[i].size;
+    }
+    assert_int_equal(at, size);
+    free(all);
+    ptl_outbox_drop(&longer);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(outbox_takes_little_more_than_it_has_to_send, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(outbox_sends_small_and_large_in_their_order, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(small_packets_are_the_same_by_the_short_way, set_up,
                                         tear_down),
     };
 

@@ -65,9 +65,8 @@ struct ptl_interest {
     struct ptl_list listed; /* UNASKED, or not: on the list of those */
     struct ptl_list held;   /* outlets that wait for its first copy */
     uint64_t hash;
-    uint32_t watchers; /* 0: it has ended */
-    uint64_t round;    /* of which `state` is: in a later one it is UNASKED */
-    uint64_t begun; /* the number of its first watcher: a copy that goes on is for that one only */
+    uint32_t watchers;
+    uint64_t round; /* of which `state` is: in a later one it is UNASKED */
     uint8_t state;  /* enum ptl_interest_state */
     bool copied;    /* a first copy has come, from this master or an earlier one */
     bool ending;    /* on the list of those that have ended, and some of its copy is gone */
@@ -131,8 +130,7 @@ struct ptl_shard_directory {
     struct ptl_map interests; /* struct ptl_interest by family hash; ordinary only */
     struct ptl_list unasked, asked;
     struct ptl_untold unasked_untold; /* the master could not be asked for the first of these */
-    struct ptl_list ended;            /* their copies are still to go */
-    uint64_t interests_begun;         /* the number of the last that was */
+    struct ptl_list ended;            /* in no map: their copies are still to go */
     uint64_t interest_round;          /* grows with each master, and when there is none */
 
     /* outlet.c, outlet_follower.c */

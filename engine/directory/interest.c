@@ -15,17 +15,9 @@ static bool same_family(const void *entry, struct ptl_span family)
     return ptl_span_equal(ptl_interest_family(entry), family);
 }
 
-/* Also one that has ended, and whose copy is still to go. */
-static struct ptl_interest *find_any(struct ptl_shard *shard, struct ptl_span family)
-{
-    return ptl_map_find(&shard->directory->interests, ptl_name_hash(family), same_family, family);
-}
-
 struct ptl_interest *ptl_interest_find(struct ptl_shard *shard, struct ptl_span family)
 {
-    struct ptl_interest *interest = find_any(shard, family);
-
-    return interest == NULL || interest->watchers == 0 ? NULL : interest;
+    return ptl_map_find(&shard->directory->interests, ptl_name_hash(family), same_family, family);
 }
 
 struct ptl_span ptl_interest_family(const struct ptl_interest *interest)
@@ -69,7 +61,7 @@ enum ptl_interest_state ptl_interest_state(const struct ptl_shard *shard,
                : (enum ptl_interest_state)interest->state;
 }
 
-/* Alone changes the state of one that has begun; UNASKED and on the list of those are the same. */
+/* Alone changes the state of one that was made; UNASKED and on the list of those are the same. */
 static void enter(struct ptl_shard *shard, struct ptl_interest *interest,
                   enum ptl_interest_state state)
 {
@@ -172,28 +164,15 @@ static struct ptl_interest *make(struct ptl_shard *shard, struct ptl_span family
     interest->family_size = (uint8_t)family.size;
     memcpy(interest->owner + 1, family.bytes, family.size);
     ptl_list_init(&interest->held);
+    interest->round = shard->directory->interest_round; /* UNASKED, which is 0 */
+    ptl_list_append(&shard->directory->unasked, &interest->listed);
     ptl_map_insert(&shard->directory->interests, interest->hash, interest);
     return interest;
 }
 
-/* It has its first watcher.  What is left of its copy, if it had ended, the next one replaces. */
-static void begin(struct ptl_shard *shard, struct ptl_interest *interest)
-{
-    struct ptl_shard_directory *directory = shard->directory;
-
-    ptl_assert(interest->watchers == 0 && ptl_list_empty(&interest->held));
-    ptl_list_remove(&interest->listed);
-    ptl_list_append(&directory->unasked, &interest->listed);
-    interest->state = PTL_INTEREST_UNASKED;
-    interest->round = directory->interest_round;
-    interest->begun = ++directory->interests_begun;
-    interest->copied = false;
-    interest->ending = false;
-}
-
 int ptl_interest_add(struct ptl_shard *shard, struct ptl_span family)
 {
-    struct ptl_interest *interest = find_any(shard, family);
+    struct ptl_interest *interest = ptl_interest_find(shard, family);
 
     if (interest == NULL) {
         interest = make(shard, family);
@@ -201,13 +180,17 @@ int ptl_interest_add(struct ptl_shard *shard, struct ptl_span family)
     if (interest == NULL) {
         return PTL_ENOMEM;
     }
-    if (interest->watchers == 0) {
-        begin(shard, interest);
-    }
     interest->watchers++;
     ptl_assert(interest->watchers != 0);
     ptl_directory_need(shard);
     return PTL_OK;
+}
+
+static void drop_copy(struct ptl_shard *shard, const struct ptl_interest *interest)
+{
+    struct ptl_source source = ptl_interest_source(interest);
+
+    ptl_store_drop(shard->directory->store, &source);
 }
 
 static void leave(struct ptl_shard *shard, struct ptl_span family)
@@ -231,10 +214,11 @@ void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family)
     if (asked && ptl_directory_has_master(shard->directory)) {
         leave(shard, family);
     }
-    release_outlets(interest); /* of one that is about to be closed */
     ptl_list_remove(&interest->listed);
-    ptl_list_append(&shard->directory->ended, &interest->listed);
-    shard->unfinished = true;
+    release_outlets(interest); /* of one that is about to be closed */
+    drop_copy(shard, interest);
+    ptl_map_remove(&shard->directory->interests, interest->hash, interest);
+    ptl_free(shard->allocator, interest, sizeof(*interest));
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
@@ -273,15 +257,9 @@ static bool end_copy(struct ptl_shard *shard, struct ptl_interest *interest, uin
 
 static void end_one(struct ptl_shard *shard, struct ptl_interest *interest)
 {
-    struct ptl_shard_directory *directory = shard->directory;
-    struct ptl_source source = ptl_interest_source(interest);
-
-    ptl_store_drop(directory->store, &source);
+    drop_copy(shard, interest);
     release_outlets(interest);
     ptl_list_remove(&interest->listed);
-    if (!ptl_directory_is_global(directory)) { /* else the map is gone */
-        ptl_map_remove(&directory->interests, interest->hash, interest);
-    }
     ptl_free(shard->allocator, interest, sizeof(*interest));
 }
 

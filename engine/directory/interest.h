@@ -12,10 +12,9 @@
 
 #include "engine/directory/database.h"
 
-/* That of a family that is watched, or NULL. */
 struct ptl_interest *ptl_interest_find(struct ptl_shard *shard, struct ptl_span family);
 
-/* One more watcher, and one less: without any its copy goes, some a turn.  Errors: PTL_ENOMEM. */
+/* One more watcher, and one less.  Errors: PTL_ENOMEM. */
 PTL_MUST_CHECK int ptl_interest_add(struct ptl_shard *shard, struct ptl_span family);
 void ptl_interest_remove(struct ptl_shard *shard, struct ptl_span family);
 
@@ -33,7 +32,7 @@ void ptl_interest_copied(struct ptl_shard *shard, struct ptl_interest *interest)
 /* There is another master, or none: it will be asked for everything, some a turn. */
 void ptl_interests_again(struct ptl_shard *shard);
 
-/* We are global now: all copies go, some a turn. */
+/* We are global now: the copies go, some a turn. */
 void ptl_interests_end(struct ptl_shard *shard);
 
 /* Whether copies are left that do; they show before what was set here. */

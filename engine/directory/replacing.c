@@ -30,7 +30,6 @@ struct ptl_replacing {
     uint32_t entries;  /* ... and entries of the present one */
     uint32_t count;    /* entries that were taken */
     uint64_t attachment;
-    uint64_t begun;      /* of a copy: its interest, when it began */
     const char *trouble; /* why an entry was left out, or NULL; of which family: */
     uint8_t trouble_size, trouble_family[PTL_FAMILY_MAX];
     uint8_t family_size, family[PTL_FAMILY_MAX];
@@ -66,9 +65,8 @@ static bool find_source(struct ptl_shard *shard, const struct ptl_replacing *r,
 {
     if (r->is_copy) {
         struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
-        if (interest == NULL || interest->begun != r->begun ||
-            !ptl_directory_is_master(shard->directory, peer_id(r))) {
-            return false; /* nobody watches it, or somebody else does; or another is master */
+        if (interest == NULL || !ptl_directory_is_master(shard->directory, peer_id(r))) {
+            return false; /* nobody watches it any more, or there is another master */
         }
         *source = ptl_interest_source(interest);
         return true;
@@ -352,8 +350,6 @@ static int begin_copy(struct ptl_shard *shard, struct ptl_replacing *r)
     if (err == PTL_OK && head.type == PTL_MAP) {
         begin_family(r);
     }
-    const struct ptl_interest *interest = ptl_interest_find(shard, family_of(r));
-    r->begun = interest == NULL ? 0 : interest->begun;
     return PTL_OK;
 }
 

@@ -165,6 +165,7 @@ static int try_again(struct ptl_shard *shard, struct ptl_untold *untold, uint64_
     *units -= *units < TRY_UNITS ? *units : TRY_UNITS;
     switch (advance(shard, q, &way)) {
     case DONE:
+        ptl_directory_news(shard->directory); /* those behind it have waited for that */
         break;
     case NOTHING:
         ptl_question_to_do(shard, q);
@@ -284,6 +285,11 @@ void ptl_question_take_peer(struct ptl_shard *shard, const struct ptl_op *op)
 
 /* ---- Going on -------------------------------------------------------------------------------- */
 
+static bool lacks_room(const struct ptl_asker *asker)
+{
+    return !ptl_list_empty(&asker->roomless);
+}
+
 /* Returns whether anything could be done, or can be in the next turn. */
 static bool look_at(struct ptl_shard *shard, struct ptl_question *q)
 {
@@ -298,6 +304,7 @@ static bool look_at(struct ptl_shard *shard, struct ptl_question *q)
 
 /*
  * What one asker has to do, in order, up to so many questions of those that are left for this turn.
+ * None goes before one that lacks room: who asks twice is not told first what was so last.
  * Returns whether anything could be done.
  */
 static bool serve(struct ptl_shard *shard, struct ptl_asker *asker, uint32_t *left)
@@ -307,7 +314,7 @@ static bool serve(struct ptl_shard *shard, struct ptl_asker *asker, uint32_t *le
     bool done = false;
 
     *left -= looks;
-    for (; at != &asker->to_do && looks > 0; looks--) {
+    for (; at != &asker->to_do && looks > 0 && !lacks_room(asker); looks--) {
         struct ptl_list *next = at->next;
         done |= look_at(shard, ptl_question_of(at));
         /* Read before: an answered question is freed. */
@@ -369,7 +376,14 @@ void ptl_question_answered(struct ptl_shard *shard, const struct ptl_op *op)
         return;
     }
     ptl_question_back(shard, q); /* now it waits for room only; else it is asked again */
-    if (ptl_master_take_answer(shard, q, op->body) && answer(shard, q) == PTL_OK) {
+    if (!ptl_master_take_answer(shard, q, op->body)) {
+        return;
+    }
+    /* Behind those that wait for that, and before what is answered next. */
+    int err = lacks_room(q->asker) ? PTL_EFULL : answer(shard, q);
+    if (err < 0) {
+        let_wait(shard, q, progress_of(err), &q->to);
+    } else {
         ptl_question_end(shard, q);
     }
 }

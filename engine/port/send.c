@@ -282,6 +282,22 @@ int ptl_send(struct ptl_node *node, const struct ptl_port *to, const struct ptl_
     return ptl_send_body(node, to, ptl_span(msg->body, msg->size), msg->count, msg);
 }
 
+/* Values of so many bytes are held by whoever has to keep them, and not copied. */
+#define LARGE_MIN ((size_t)4096)
+
+/* What was written becomes a message, where it lies. */
+static int send_large(struct ptl_node *node, const struct ptl_port *to, struct ptl_writer *writer)
+{
+    struct ptl_msg *msg;
+    int err = ptl_writer_finish(writer, &msg);
+
+    if (err == PTL_OK) {
+        err = ptl_send(node, to, msg);
+        ptl_msg_free(msg);
+    }
+    return err;
+}
+
 int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *format,
               const struct ptl_argument arguments[])
 {
@@ -289,6 +305,9 @@ int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *form
 
     ptl_writer_begin(&writer, node->allocator);
     int err = ptl_putv(&writer, format, arguments);
+    if (err == PTL_OK && ptl_writer_body(&writer).size >= LARGE_MIN) {
+        return send_large(node, to, &writer);
+    }
     if (err == PTL_OK) {
         err = ptl_send_body(node, to, ptl_writer_body(&writer), writer.count, NULL);
     }

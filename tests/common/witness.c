@@ -16,7 +16,7 @@ unsigned witness_shards = 1;
 /* ---- Memory -------------------------------------------------------------------------------- */
 
 static _Atomic size_t out_bytes;
-static _Atomic size_t requests;
+static _Atomic size_t requests, asked;
 static _Atomic size_t fail_at; /* 0: never */
 static _Atomic bool fail_on;
 
@@ -42,6 +42,7 @@ static void *resize(void *user, void *block, size_t old_size, size_t new_size)
     void *moved = realloc(block, new_size);
     if (moved != NULL) {
         atomic_fetch_add(&out_bytes, new_size - old_size);
+        atomic_fetch_add(&asked, new_size > old_size ? new_size - old_size : 0);
     }
     return moved;
 }
@@ -57,12 +58,18 @@ void witness_fail_memory(size_t nth, bool for_good)
 {
     atomic_store(&fail_on, for_good);
     atomic_store(&requests, 0);
+    atomic_store(&asked, 0);
     atomic_store(&fail_at, nth);
 }
 
 size_t witness_memory_requests(void)
 {
     return atomic_load(&requests);
+}
+
+size_t witness_memory_asked(void)
+{
+    return atomic_load(&asked);
 }
 
 size_t witness_bytes(void)

@@ -66,8 +66,9 @@ const struct ptl_allocator *witness_allocator(void);
 /* Refuse the `nth` request from now on (0: none), and when `for_good` all after it. */
 void witness_fail_memory(size_t nth, bool for_good);
 
-/* Requests since then. */
+/* Requests since then, and the bytes that they were for, or for more. */
 size_t witness_memory_requests(void);
+size_t witness_memory_asked(void);
 
 /* Bytes that are out. */
 size_t witness_bytes(void);

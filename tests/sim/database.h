@@ -205,6 +205,9 @@ void sim_question_ask_own(struct sim_database *database, struct sim_node *node,
 /* All is at rest: a thread of that node asks for every family, and each answer must be right. */
 void sim_questions_ask_all(struct sim_database *database, struct sim_node *node);
 
+/* Whether all that threads have asked of nodes that still live has been answered. */
+bool sim_questions_are_told(const struct sim_database *database);
+
 /* That life has ended with a stop: has all that its threads asked been answered? */
 void sim_questions_stopped(struct sim_database *database, struct sim_life life);
 void sim_questions_free(struct sim_database *database);

@@ -302,6 +302,19 @@ void sim_questions_ask_all(struct sim_database *database, struct sim_node *node)
     }
 }
 
+bool sim_questions_are_told(const struct sim_database *database)
+{
+    for (uint32_t i = 0; i < database->question_count; i++) {
+        const struct sim_promise *promise = database->questions[i]->promise;
+        struct sim_life now = sim_node_life(&database->world->nodes[promise->life.node]);
+        if (promise->given && promise->kept == 0 && promise->owner == NULL &&
+            promise->life.number == now.number) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void sim_questions_stopped(struct sim_database *database, struct sim_life life)
 {
     for (uint32_t i = 0; i < database->question_count; i++) {

@@ -62,7 +62,7 @@ struct mirror {
     unsigned via;
     bool woken;
     bool merged;
-    bool again; /* told once more: its copy began with what it has */
+    bool again;               /* told once more: its copy began with what it has */
     struct database together; /* merged: this is all of it */
     struct {
         bool known;

@@ -35,14 +35,15 @@ static int set_key(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream,
 
 /*
  * Questions for one key are answered in order, so this one is about the oldest set: it is told what
- * that has set, or what was set later, but never less than what was told before.
+ * that has set, or what was set later, but never less than what was told before.  The last of these
+ * may be the one that is to be sent next: it was set, and its question found no room.
  */
 static bool confirms(const struct ptl_bench_stream *stream, const struct ptl_bench_mark *mark)
 {
     const struct ptl_bench_pending *oldest = ptl_bench_stream_oldest(stream);
 
     return mark->stream == stream->index && oldest && mark->number >= oldest->number &&
-           mark->number + 1 >= stream->told && mark->number < stream->sent;
+           mark->number + 1 >= stream->told && mark->number <= stream->sent;
 }
 
 static void key_is_told(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)

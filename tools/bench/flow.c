@@ -15,19 +15,13 @@ static size_t draw_size(struct ptl_bench_flow *flow)
     return flow->drawn;
 }
 
-struct ptl_bench_body ptl_bench_flow_body(struct ptl_bench_flow *flow,
-                                          const struct ptl_bench_stream *stream, size_t size,
-                                          bool acknowledge)
+static struct ptl_bench_body body_of(struct ptl_bench_flow *flow, size_t size,
+                                     const struct ptl_bench_mark *mark)
 {
-    struct ptl_bench_mark mark = {
-        .number = stream->sent,
-        .stream = stream->index,
-        .acknowledge = acknowledge,
-    };
     struct ptl_bench_body body = {
         .bytes = flow->bytes,
         .size = size,
-        .mark = ptl_bench_mark_pack(&mark),
+        .mark = ptl_bench_mark_pack(mark),
         .is_beside = flow->is_plain || size < sizeof body.mark,
     };
 
@@ -37,9 +31,46 @@ struct ptl_bench_body ptl_bench_flow_body(struct ptl_bench_flow *flow,
     return body;
 }
 
+struct ptl_bench_body ptl_bench_flow_body(struct ptl_bench_flow *flow,
+                                          const struct ptl_bench_stream *stream, size_t size,
+                                          bool acknowledge)
+{
+    struct ptl_bench_mark mark = {
+        .number = stream->sent,
+        .stream = stream->index,
+        .acknowledge = acknowledge,
+    };
+
+    return body_of(flow, size, &mark);
+}
+
+/* To make one takes as long as to send it, and whoever has such messages to send has them. */
+static int send_same(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream, size_t size)
+{
+    if (!stream->same) {
+        struct ptl_bench_mark mark = {
+            .number = PTL_BENCH_UNNUMBERED,
+            .stream = stream->index,
+            .acknowledge = true,
+        };
+        struct ptl_bench_body body = body_of(flow, size, &mark);
+        int err =
+            body.is_beside
+                ? ptl_msg_make(flow->node, &stream->same, "yu", body.bytes, body.size, body.mark)
+                : ptl_msg_make(flow->node, &stream->same, "y", body.bytes, body.size);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return ptl_send(flow->node, &stream->to, stream->same);
+}
+
 static int send_message(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream, size_t size,
                         const struct ptl_bench_pending *pending)
 {
+    if (flow->is_same && pending) {
+        return send_same(flow, stream, size);
+    }
     struct ptl_bench_body body = ptl_bench_flow_body(flow, stream, size, pending != NULL);
 
     return body.is_beside

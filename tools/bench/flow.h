@@ -54,6 +54,7 @@ struct ptl_bench_flow {
     uint32_t cursor; /* open loop: the one whose turn it is; at the end: the next to be flushed */
     bool is_open;
     bool is_plain; /* marks stand beside the bytes: see tools/bench/mark.h */
+    bool is_same;  /* all are of one size, and each is to be acknowledged: each stream makes one */
     struct ptl_bench_schedule schedule;
     uint32_t window;   /* of one stream */
     uint64_t limit;    /* of all of them together */

@@ -5,6 +5,9 @@
  *   [bytes of the size asked for, the mark in the first 8]   8 bytes or more
  *   [bytes of the size asked for, mark]                      fewer, or JSON: it has no bytes
  *
+ * A large message of which a stream sends the same again and again is made once: its number is
+ * PTL_BENCH_UNNUMBERED, and who takes it counts.
+ *
  * In the database the value is the second form as an array.  A *stream* is a pair of ports, a
  * sender here and a receiver there, or a key; numbers run without a hole in each, from 0 on.
  */
@@ -17,6 +20,8 @@
 #include <string.h>
 
 #define PTL_BENCH_STREAMS_MAX ((uint32_t)1 << 21)
+
+#define PTL_BENCH_UNNUMBERED (((uint64_t)1 << 42) - 1)
 
 struct ptl_bench_mark {
     uint64_t number; /* below 2^42 */

@@ -44,6 +44,8 @@ void ptl_bench_stream_pop(struct ptl_bench_stream *stream)
 
 void ptl_bench_stream_free(struct ptl_bench_stream *stream)
 {
+    ptl_msg_free(stream->same);
+    stream->same = NULL;
     free(stream->pending);
     stream->pending = NULL;
 }

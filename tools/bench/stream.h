@@ -35,9 +35,10 @@ struct ptl_bench_stream {
     uint32_t capacity;
     uint32_t first; /* positions only grow, and wrap */
     uint32_t end;
-    uint32_t index;  /* among all streams of the run */
-    bool is_ready;   /* waits in its flow's queue to send */
-    bool is_sampled; /* a message of the closed loop is under way */
+    struct ptl_msg *same; /* what it sends each time, where the flow is_same; NULL: not made yet */
+    uint32_t index;       /* among all streams of the run */
+    bool is_ready;        /* waits in its flow's queue to send */
+    bool is_sampled;      /* a message of the closed loop is under way */
 };
 
 /* Remember one more.  False: no memory. */

@@ -122,6 +122,7 @@ static int make_bulk_flow(struct ptl_bench_load *load, unsigned lane)
     set_common(load, flow, lane);
     flow->means = &ptl_bench_messages;
     flow->sizes = &load->options->bulk;
+    flow->is_same = load->options->bulk.count == 1;
     flow->window = (uint32_t)in_flight;
     flow->limit = in_flight;
     flow->acknowledge_every = 1;

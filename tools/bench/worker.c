@@ -19,6 +19,7 @@ static bool read_mark(struct worker *worker, const struct ptl_msg *msg, struct p
 {
     ptl_bench_tally_stall_if_told(worker->tally);
     if (ptl_bench_mark_read(msg, mark) && mark->stream == worker->stream) {
+        mark->number = mark->number == PTL_BENCH_UNNUMBERED ? worker->expected : mark->number;
         return true;
     }
     ptl_bench_slice_count_strange(worker->slice);

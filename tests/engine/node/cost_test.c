@@ -309,6 +309,7 @@ static void messages_over_a_link_cost_five_entries_a_thousand_at_most(void **sta
         /* In CBOR each receive may end within a packet, for which the decoder asks for some. */
         assert_requests(i / 2 == 0 ? 0 : MESSAGES / 100);
         assert_no_locks();
+        assert_at_most("names hashed by the near side", atomic_load(&hashes[NEAR]), CHORES);
         assert_entries(5 * MESSAGES / 1000);
         witness_stop(stream.near, 1000);
         witness_stop(stream.far, 1000);
@@ -325,6 +326,37 @@ static void memory_that_a_message_costs_is_counted(void **state)
     make_here(&stream, 1, NULL);
     run_counted(&stream);
     assert_true(witness_memory_requests() >= MESSAGES);
+    witness_stop(stream.near, 1000);
+    part(&stream);
+}
+
+/* ---- Large ones ------------------------------------------------------------------------------ */
+
+#define LARGE ((size_t)1 << 20)
+
+static int send_large(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    static const char zeros[LARGE];
+    struct stream *stream = data;
+
+    (void)msg;
+    return ptl_sendf(node, &stream->sink_seen, "y", zeros, LARGE);
+}
+
+/* Written once, and read where that is. */
+static void large_message_between_shards_is_in_memory_once(void **state)
+{
+    struct stream stream = {.near = NULL};
+
+    (void)state;
+    make_here(&stream, 2, NULL);
+    assert_int_equal(ptl_port_on(stream.near, &stream.source, NULL, send_large, &stream), 0);
+    for (uint64_t i = 1; i <= 10; i++) {
+        count_anew();
+        tell(stream.near, &stream.source, "i", 0);
+        witness_reach(&stream.come, i);
+        assert_at_most("bytes of memory", witness_memory_asked(), LARGE + LARGE / 2);
+    }
     witness_stop(stream.near, 1000);
     part(&stream);
 }
@@ -426,6 +458,7 @@ int main(int argc, char **argv)
         WITNESSED(messages_between_shards_cost_one_wake_up_a_burst_at_most),
         WITNESSED(messages_over_a_link_cost_five_entries_a_thousand_at_most),
         WITNESSED(memory_that_a_message_costs_is_counted),
+        WITNESSED(large_message_between_shards_is_in_memory_once),
         WITNESSED(round_trip_costs_two_entries_a_side),
         WITNESSED(node_that_polls_waits_for_no_message_of_a_round_trip),
         WITNESSED(node_that_polls_sleeps_when_nothing_comes_for_so_long),

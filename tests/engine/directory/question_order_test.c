@@ -1,7 +1,7 @@
 /*
- * In which order an asker is answered, when there was no room for its answers for a while.  The node
- * is stepped by hand; "hail" is a peer that asks, and the link to it has no connection: what is sent
- * to it waits there, and can be read.
+ * In which order an asker is answered, when there was no room for its answers for a while.  The
+ * node is stepped by hand; "hail" is a peer that asks, and the link to it has no connection: what
+ * is sent to it waits there, and can be read.
  */
 #include "engine/directory/body.h"
 #include "engine/directory/database.h"

@@ -60,7 +60,7 @@ static void put_bytes(struct ptl_backlog_item *item, struct ptl_span bytes)
 {
     ptl_assert(bytes.size <= item->capacity - item->size);
     if (bytes.size != 0) {
-        memcpy(item->bytes + item->size, bytes.bytes, bytes.size);
+        ptl_copy(item->bytes + item->size, bytes.bytes, bytes.size);
         item->size += bytes.size;
     }
 }

@@ -105,7 +105,7 @@ bool ptl_link_send_small(struct ptl_shard *shard, const struct ptl_port *to, uin
     struct ptl_span name = ptl_port_name(to);
 
     if (link == NULL || link->state != PTL_LINK_UP || told < link->failed_at ||
-        to->node_hash != link->hash || !ptl_span_equal(ptl_port_node(to), ptl_link_id(link)) ||
+        to->node_hash != link->hash || !ptl_span_same(ptl_port_node(to), ptl_link_id(link)) ||
         body.size > link->peer_bytes_max || name.size == 0) {
         return false;
     }

@@ -96,7 +96,7 @@ static void put(struct ptl_outbox *outbox, struct ptl_segment *chunk, struct ptl
 {
     ptl_assert(bytes.size <= chunk->capacity - chunk->size);
     if (bytes.size != 0) {
-        memcpy(chunk->bytes + chunk->size, bytes.bytes, bytes.size);
+        ptl_copy(chunk->bytes + chunk->size, bytes.bytes, bytes.size);
         chunk->size += bytes.size;
         outbox->size += bytes.size;
     }

@@ -25,14 +25,10 @@ static bool is_named(const void *entry, struct ptl_span name)
     return ptl_span_equal(name_of(entry), name);
 }
 
-struct ptl_outflow *ptl_outflow_find(struct ptl_outflows *flows, struct ptl_span name)
+struct ptl_outflow *ptl_outflow_look_up(struct ptl_outflows *flows, struct ptl_span name)
 {
-    struct ptl_outflow *flow = flows->last;
+    struct ptl_outflow *flow = ptl_map_find(&flows->by_name, ptl_name_hash(name), is_named, name);
 
-    /* Most messages go where the one before went. */
-    if (flow == NULL || !ptl_span_equal(name_of(flow), name)) {
-        flow = ptl_map_find(&flows->by_name, ptl_name_hash(name), is_named, name);
-    }
     if (flow != NULL) {
         flow->used = true;
         flows->last = flow;

@@ -220,7 +220,8 @@ static bool send_outside(struct ptl_shard *shard, const struct ptl_port *to, str
 
     if (to->kind != PTL_PORT_REMOTE || ports->full.count != 0 ||
         ports->sent_in_turn + size > SENT_UNTOLD_MAX ||
-        ptl_port_pending_failure(ports->self, to) != UINT64_MAX ||
+        (ports->self != NULL && ports->self->more != NULL &&
+         ptl_port_pending_failure(ports->self, to) != UINT64_MAX) ||
         !shard->node->port_outside->send(shard, to, ports->told[shard->index], body, count)) {
         return false;
     }

@@ -130,7 +130,14 @@ static void work(struct ptl_shard *shard)
  * At so many rings is looked before a shard sleeps that has just heard of another: some
  * microseconds, as long as to be woken costs both.
  */
+#ifdef PTL_SIMULATED
+#define LINGER_RINGS 4 /* in vain: no time passes meanwhile */
+#else
 #define LINGER_RINGS 256
+#endif
+
+/* Who was woken so soon after falling asleep would have done better to look about as long. */
+#define BRIEF_NS UINT64_C(10000)
 
 static bool look(const struct ptl_shard *shard, unsigned times)
 {
@@ -144,8 +151,9 @@ static bool look(const struct ptl_shard *shard, unsigned times)
 }
 
 /*
- * Another shard has sent us something, and may be about to send more: who sleeps after each part of
- * a stream has to be woken for each.  Returns whether there is something to do.
+ * Another shard has sent us something, or a sleep was brief, and more may be about to come: who
+ * sleeps after each part of a stream has to be woken for each.  Returns whether there is something
+ * to do.
  */
 static bool linger(struct ptl_shard *shard)
 {
@@ -176,7 +184,7 @@ static bool look_busily(const struct ptl_shard *shard, uint64_t until)
 void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
 {
     struct ptl_shard *interrupted = ptl_shard_enter(shard);
-    uint64_t until = 0;
+    uint64_t until = 0, slept_at = 0;
 
     ptl_assert(shard->loop != NULL && !shard->closing);
 
@@ -193,11 +201,13 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
                 until = 0;
             }
         }
+        slept_at = until == 0 ? 0 : ptl_loop_now(shard->loop);
     }
     shard->waited = true; /* the first hook reads the time, or else the turn itself */
     ptl_loop_poll(shard->loop, until);
     atomic_store(&shard->sleeping, false);
     work(shard);
+    shard->heard |= slept_at != 0 && shard->now - slept_at < BRIEF_NS;
     (void)ptl_shard_enter(interrupted);
 }
 

@@ -53,7 +53,7 @@ struct ptl_shard {
     uint64_t coarse;    /* ns, read after the callbacks of one port */
     uint64_t due;       /* ns: when the next turn is due, apart from timers; 0: at once */
     uint64_t tails[PTL_SHARDS_MAX]; /* how far the rings to us reached when this turn looked */
-    bool heard;                     /* of another shard, since it last slept or lingered */
+    bool heard;                     /* of somebody a moment ago: more may come (linger()) */
     bool waited;                    /* the loop has waited since the time was read */
     bool unfinished;                /* work is left: the next poll does not wait */
     bool closing;                   /* whoever is freed from now on tells nobody that it goes */

@@ -157,11 +157,48 @@ static int take_seconds(const char *option, const char *text, unsigned *millisec
     return PTL_EXIT_OK;
 }
 
-static int take_option(struct ptl_options *options, int code, const char *name)
+static int take_number(struct ptl_options *options, int code, const char *name)
 {
     uint64_t number = 0;
     int err = PTL_EXIT_OK;
 
+    switch (code) {
+    case CODE_COUNT:
+        err = take_whole(name, optarg, 1, UINT64_MAX, &options->count);
+        break;
+    case CODE_MAX_MESSAGE:
+        err = take_whole(name, optarg, 1024, (uint64_t)1 << 30, &number);
+        options->message_bytes_max = (size_t)number;
+        break;
+    case CODE_MAX_SPAWNED:
+        err = take_whole(name, optarg, 1, 100000000, &number);
+        options->spawned_max = (unsigned)number;
+        break;
+    case CODE_POLL_US:
+        err = take_whole(name, optarg, 0, 1000000, &number);
+        options->poll_us = (unsigned)number;
+        break;
+    case CODE_SHARDS:
+        err = take_whole(name, optarg, 1, 64, &number);
+        options->shards = (unsigned)number;
+        break;
+    case CODE_SILENCE_MS:
+        err = take_whole(name, optarg, 300, 86400000, &number);
+        options->silence_ms = (unsigned)number;
+        break;
+    case CODE_STOP_SECONDS:
+        err = take_seconds(name, optarg, &options->stop_ms);
+        break;
+    case CODE_TIMEOUT:
+        err = take_seconds(name, optarg, &options->timeout_ms);
+        options->probe_ms = options->timeout_ms;
+        break;
+    }
+    return err;
+}
+
+static int take_option(struct ptl_options *options, int code, const char *name)
+{
     switch (code) {
     case CODE_BIND:
         return add(&options->binds, name, optarg);
@@ -201,38 +238,10 @@ static int take_option(struct ptl_options *options, int code, const char *name)
     case CODE_SECRET_FILE:
         options->secret_file = optarg;
         break;
-    case CODE_COUNT:
-        err = take_whole(name, optarg, 1, UINT64_MAX, &options->count);
-        break;
-    case CODE_MAX_MESSAGE:
-        err = take_whole(name, optarg, 1024, (uint64_t)1 << 30, &number);
-        options->message_bytes_max = (size_t)number;
-        break;
-    case CODE_MAX_SPAWNED:
-        err = take_whole(name, optarg, 1, 100000000, &number);
-        options->spawned_max = (unsigned)number;
-        break;
-    case CODE_POLL_US:
-        err = take_whole(name, optarg, 0, 1000000, &number);
-        options->poll_us = (unsigned)number;
-        break;
-    case CODE_SHARDS:
-        err = take_whole(name, optarg, 1, 64, &number);
-        options->shards = (unsigned)number;
-        break;
-    case CODE_SILENCE_MS:
-        err = take_whole(name, optarg, 300, 86400000, &number);
-        options->silence_ms = (unsigned)number;
-        break;
-    case CODE_STOP_SECONDS:
-        err = take_seconds(name, optarg, &options->stop_ms);
-        break;
-    case CODE_TIMEOUT:
-        err = take_seconds(name, optarg, &options->timeout_ms);
-        options->probe_ms = options->timeout_ms;
-        break;
+    default:
+        return take_number(options, code, name);
     }
-    return err;
+    return PTL_EXIT_OK;
 }
 
 static bool is_word_of(const char *word, size_t size, const char *const words[])

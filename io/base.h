@@ -69,28 +69,26 @@ static inline bool ptl_span_equal(struct ptl_span a, struct ptl_span b)
     return a.size == b.size && (a.size == 0 || memcmp(a.bytes, b.bytes, a.size) == 0);
 }
 
-/* The same of what mostly is one name, of some words: to compare one of no known size is a call. */
+/* The same, of what mostly is a name of a few words: to compare any number of bytes is a call. */
 static inline bool ptl_span_same(struct ptl_span a, struct ptl_span b)
 {
-    if (a.size != b.size || a.size < 8 || a.size > 32) {
-        return ptl_span_equal(a, b);
-    }
     uint64_t x[4], y[4];
-    size_t half = a.size < 16 ? 8 : 16; /* from the front, and from the end */
-    memset(x, 0, sizeof x);
-    memset(y, 0, sizeof y);
-    if (half == 8) {
-        memcpy(x, a.bytes, 8);
-        memcpy(y, b.bytes, 8);
-        memcpy(x + 2, a.bytes + a.size - 8, 8);
-        memcpy(y + 2, b.bytes + b.size - 8, 8);
-    } else {
+
+    if (a.size == b.size && a.size >= 16 && a.size <= 32) {
         memcpy(x, a.bytes, 16);
-        memcpy(y, b.bytes, 16);
         memcpy(x + 2, a.bytes + a.size - 16, 16);
+        memcpy(y, b.bytes, 16);
         memcpy(y + 2, b.bytes + b.size - 16, 16);
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
     }
-    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+    if (a.size == b.size && a.size >= 8 && a.size < 16) {
+        memcpy(x, a.bytes, 8);
+        memcpy(x + 1, a.bytes + a.size - 8, 8);
+        memcpy(y, b.bytes, 8);
+        memcpy(y + 1, b.bytes + b.size - 8, 8);
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    }
+    return ptl_span_equal(a, b);
 }
 
 static inline struct ptl_span ptl_span_skip(struct ptl_span span, size_t size)

@@ -67,14 +67,20 @@ static void put_bytes(struct ptl_backlog_item *item, struct ptl_span bytes)
 
 /* ---- Appending ----------------------------------------------------------------------------- */
 
+/* Whether a frame of that size fits the chunk at the end wholly. */
+static bool fits_last(const struct ptl_backlog *backlog, size_t size)
+{
+    const struct ptl_backlog_item *last = backlog->last;
+
+    return last != NULL && last->held == NULL && last->capacity - last->size >= size;
+}
+
 /* The chunk at the end, if a frame of that size fits it wholly, or one more.  NULL: no memory. */
 static struct ptl_backlog_item *chunk_for(struct ptl_backlog *backlog,
                                           const struct ptl_allocator *allocator, size_t size)
 {
-    struct ptl_backlog_item *last = backlog->last;
-
-    if (last != NULL && last->held == NULL && last->capacity - last->size >= size) {
-        return last;
+    if (fits_last(backlog, size)) {
+        return backlog->last;
     }
     size_t capacity = backlog->size < CHUNK_LEAST  ? CHUNK_LEAST
                       : backlog->size > CHUNK_MOST ? CHUNK_MOST
@@ -163,15 +169,14 @@ int ptl_backlog_put(struct ptl_backlog *backlog, const struct ptl_allocator *all
 
 bool ptl_backlog_message(struct ptl_backlog *backlog, struct ptl_span head, struct ptl_span body)
 {
-    struct ptl_backlog_item *last = backlog->last;
     size_t size = head.size + body.size;
 
-    if (last == NULL || last->held != NULL || last->capacity - last->size < size) {
+    if (!fits_last(backlog, size)) {
         return false;
     }
-    put_bytes(last, head);
-    put_bytes(last, body);
-    last->messages++;
+    put_bytes(backlog->last, head);
+    put_bytes(backlog->last, body);
+    backlog->last->messages++;
     backlog->size += size;
     return true;
 }

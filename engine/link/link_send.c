@@ -106,10 +106,8 @@ bool ptl_link_send_small(struct ptl_shard *shard, const struct ptl_port *to, uin
 
     if (link == NULL || link->state != PTL_LINK_UP || told < link->failed_at ||
         to->node_hash != link->hash || !ptl_span_same(ptl_port_node(to), ptl_link_id(link)) ||
-        body.size > link->peer_bytes_max || name.size == 0) {
-        return false;
-    }
-    if (!encode_small(link->connection, name, body, count)) {
+        body.size > link->peer_bytes_max || name.size == 0 ||
+        !encode_small(link->connection, name, body, count)) {
         return false;
     }
     ptl_link_dirty(shard, link);

@@ -1,6 +1,7 @@
 #include "engine/link/outbox.h"
 
 #include "engine/message/message.h"
+#include "io/cbor.h"
 
 /* A scratch that one large packet has made larger does not stay for the next one. */
 #define SCRATCH_KEPT_MAX PTL_OUTBOX_CHUNK
@@ -12,8 +13,7 @@
  * of: what an outbox takes is little more than what it has to send. */
 #define CHUNK_BEHIND_BODY ((size_t)1024)
 
-/* An array whose size stands in its first byte: of the name, and so many values. */
-#define EMPTY_ARRAY 0x80
+/* With the name before them, so many values make an array whose head is one byte. */
 #define SMALL_COUNT_MAX 22
 
 struct ptl_segment {
@@ -212,8 +212,7 @@ static bool find_head(struct ptl_outbox *outbox, struct ptl_span name)
 {
     size_t lead = outbox->head_lead;
 
-    if (lead != 0 &&
-        ptl_span_equal(ptl_span(outbox->head + lead, outbox->head_size - lead), name)) {
+    if (lead != 0 && ptl_span_same(ptl_span(outbox->head + lead, outbox->head_size - lead), name)) {
         return true;
     }
     size_t size = ptl_packet_head(PTL_FRAMING_CBOR, outbox->head, sizeof(outbox->head), name, 0);
@@ -226,13 +225,12 @@ bool ptl_outbox_small(struct ptl_outbox *outbox, struct ptl_span name, struct pt
                       uint32_t count)
 {
     struct ptl_segment *last = outbox->last;
-    size_t room = room_in(last);
 
-    if (count > SMALL_COUNT_MAX || body.size > room || !find_head(outbox, name) ||
-        outbox->head_size + body.size > room) {
+    if (count > SMALL_COUNT_MAX || !find_head(outbox, name) ||
+        outbox->head_size + body.size > room_in(last)) {
         return false;
     }
-    outbox->head[0] = (uint8_t)(EMPTY_ARRAY + 1 + count); /* with the name */
+    ptl_cbor_head(outbox->head, PTL_CBOR_ARRAY, count + 1);
     put(outbox, last, ptl_span(outbox->head, outbox->head_size));
     put(outbox, last, body);
     last->messages++;

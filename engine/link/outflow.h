@@ -52,9 +52,10 @@ struct ptl_outflows {
 void ptl_outflows_init(struct ptl_outflows *flows, const struct ptl_allocator *allocator,
                        uint64_t number_max);
 
-/* The flow to this port, which counts as used; NULL: there is none. */
+/* As ptl_outflow_find(), of one that was not the last to be asked for. */
 struct ptl_outflow *ptl_outflow_look_up(struct ptl_outflows *flows, struct ptl_span name);
 
+/* The flow to this port, which counts as used; NULL: there is none. */
 static inline struct ptl_outflow *ptl_outflow_find(struct ptl_outflows *flows, struct ptl_span name)
 {
     struct ptl_outflow *flow = flows->last;

@@ -127,7 +127,7 @@ static void work(struct ptl_shard *shard)
 #define LOOKS 16
 
 /*
- * At so many rings is looked before a shard sleeps that has just heard of another: some
+ * At so many rings is looked before a shard sleeps that has just heard of somebody: some
  * microseconds, as long as to be woken costs both.
  */
 #ifdef PTL_SIMULATED

@@ -92,3 +92,34 @@ void stepped_tell_global(struct ptl_node *node, const char *peer)
     stepped_tell(node, peer,
                  &(struct ptl_dir_words){.kind = PTL_DIR_PEER_GLOBAL, .knows_owners = true}, NULL);
 }
+
+void stepped_tell_attached(struct ptl_node *node, const char *peer)
+{
+    const struct ptl_dir_words words = {
+        .kind = PTL_DIR_REPLACE,
+        .by = {.attachment = 1, .ours = true},
+    };
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    ptl_put_map(&writer, 0);
+    stepped_tell(node, peer, &words, &writer);
+    ptl_writer_drop(&writer);
+}
+
+struct ptl_node *stepped_make_becoming(void)
+{
+    const struct ptl_dir_words master = {
+        .kind = PTL_DIR_MASTER,
+        .attachment = {.number = 1000000, .knows_owners = true},
+    };
+    struct ptl_node *node = stepped_make(1, true);
+
+    stepped_tell_global(node, "snow");
+    stepped_tell(node, "snow", &master, NULL);
+    stepped_settle(node);
+    stepped_tell(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
+    stepped_settle(node);
+    assert_int_equal(node->shards[0].directory->role, PTL_ROLE_BECOMING);
+    return node;
+}

@@ -36,3 +36,9 @@ void stepped_tell_msg(struct ptl_node *node, const char *peer, const struct ptl_
 
 /* Tell it that the peer is global, and of ours. */
 void stepped_tell_global(struct ptl_node *node, const char *peer);
+
+/* Tell it the peer's whole database, which is empty: from now on that is attached to us. */
+void stepped_tell_attached(struct ptl_node *node, const char *peer);
+
+/* One of one shard, global by now, and for some seconds its master, "snow", is still asked. */
+struct ptl_node *stepped_make_becoming(void);

@@ -83,8 +83,8 @@ class CommandTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             stored = pathlib.Path(folder) / "stored.json"
             stored.write_text(json.dumps(run_of_everything().data))
-            code, out, err = run_perf("grow", "links", "--from", stored, "--against", stored, "--out",
-                                       folder)
+            code, out, err = run_perf("grow", "links", "--from", stored, "--against", stored,
+                                      "--out", folder)
             self.assertEqual(code, 0, err)
             self.assertIn("links/1000 ", out)
             self.assertIn("nothing is slower", out)

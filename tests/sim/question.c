@@ -302,13 +302,21 @@ void sim_questions_ask_all(struct sim_database *database, struct sim_node *node)
     }
 }
 
+/* Whether a thread has asked it in that life of its node, and was not told. */
+static bool is_untold(const struct sim_question *question, struct sim_life life)
+{
+    const struct sim_promise *promise = question->promise;
+
+    return promise->given && promise->kept == 0 && promise->owner == NULL &&
+           promise->life.node == life.node && promise->life.number == life.number;
+}
+
 bool sim_questions_are_told(const struct sim_database *database)
 {
     for (uint32_t i = 0; i < database->question_count; i++) {
-        const struct sim_promise *promise = database->questions[i]->promise;
-        struct sim_life now = sim_node_life(&database->world->nodes[promise->life.node]);
-        if (promise->given && promise->kept == 0 && promise->owner == NULL &&
-            promise->life.number == now.number) {
+        const struct sim_question *question = database->questions[i];
+        unsigned node = question->promise->life.node;
+        if (is_untold(question, sim_node_life(&database->world->nodes[node]))) {
             return false;
         }
     }
@@ -318,9 +326,7 @@ bool sim_questions_are_told(const struct sim_database *database)
 void sim_questions_stopped(struct sim_database *database, struct sim_life life)
 {
     for (uint32_t i = 0; i < database->question_count; i++) {
-        const struct sim_promise *promise = database->questions[i]->promise;
-        if (promise->given && promise->kept == 0 && promise->owner == NULL &&
-            promise->life.node == life.node && promise->life.number == life.number) {
+        if (is_untold(database->questions[i], life)) {
             fail(database->questions[i], "no answer when its node stopped");
         }
     }

@@ -2,7 +2,6 @@
  * Which questions of its peers a node that has just become global passes on to the master that it
  * had, and which it answers itself.  The node is stepped by hand; "snow" was its master.
  */
-#include "engine/directory/attachment.h"
 #include "engine/directory/body.h"
 #include "engine/directory/database.h"
 #include "engine/directory/question_book.h"
@@ -15,21 +14,6 @@
 
 /* ---- What peers say -------------------------------------------------------------------------- */
 
-/* Its whole database, which is empty: from now on it is attached to us. */
-static void attaches(struct ptl_node *node, const char *peer)
-{
-    const struct ptl_dir_words words = {
-        .kind = PTL_DIR_REPLACE,
-        .by = {.attachment = 1, .ours = true},
-    };
-    struct ptl_writer writer;
-
-    ptl_writer_init(&writer, NULL);
-    ptl_put_map(&writer, 0);
-    stepped_tell(node, peer, &words, &writer);
-    ptl_writer_drop(&writer);
-}
-
 static void asks(struct ptl_node *node, const char *peer, enum ptl_ask what)
 {
     struct ptl_writer writer;
@@ -39,24 +23,6 @@ static void asks(struct ptl_node *node, const char *peer, enum ptl_ask what)
     ptl_put_text(&writer, "tag", 3);
     stepped_tell(node, peer, &(struct ptl_dir_words){.kind = PTL_DIR_PEER_ASKS}, &writer);
     ptl_writer_drop(&writer);
-}
-
-/* Global by now, and for some seconds snow is still asked. */
-static struct ptl_node *make_global(void)
-{
-    const struct ptl_dir_words master = {
-        .kind = PTL_DIR_MASTER,
-        .attachment = {.number = 1000000, .knows_owners = true},
-    };
-    struct ptl_node *node = stepped_make(1, true);
-
-    stepped_tell_global(node, "snow");
-    stepped_tell(node, "snow", &master, NULL);
-    stepped_settle(node);
-    stepped_tell(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
-    stepped_settle(node);
-    assert_int_equal(node->shards[0].directory->role, PTL_ROLE_BECOMING);
-    return node;
 }
 
 /* ---- Who answers ----------------------------------------------------------------------------- */
@@ -72,7 +38,7 @@ static uint32_t questions_of(struct ptl_node *node, const char *peer)
 static void global_peer_is_answered_by_whom_it_asks(void **state)
 {
     static const enum ptl_ask asked[] = {PTL_ASK_FAMILY, PTL_ASK_KEYS, PTL_ASK_VALUES};
-    struct ptl_node *node = make_global();
+    struct ptl_node *node = stepped_make_becoming();
 
     (void)state;
     stepped_tell_global(node, "hail");
@@ -88,10 +54,10 @@ static void global_peer_is_answered_by_whom_it_asks(void **state)
 /* What it has set comes to snow through us, and the question behind it. */
 static void question_of_an_attached_peer_is_passed_on(void **state)
 {
-    struct ptl_node *node = make_global();
+    struct ptl_node *node = stepped_make_becoming();
 
     (void)state;
-    attaches(node, "hail");
+    stepped_tell_attached(node, "hail");
     asks(node, "hail", PTL_ASK_FAMILY);
     stepped_settle(node);
     assert_false(ptl_list_empty(&node->shards[0].directory->questions_sent));

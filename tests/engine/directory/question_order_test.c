@@ -93,32 +93,6 @@ static void questions_are_answered_in_their_order_when_there_is_room_again(void 
 
 /* ---- What the master answers ----------------------------------------------------------------- */
 
-/* A master's, whose attached peer "hail" is: it passes on what that asks. */
-static struct ptl_node *make_between(void)
-{
-    const struct ptl_dir_words master = {
-        .kind = PTL_DIR_MASTER,
-        .attachment = {.number = 1000000, .knows_owners = true},
-    };
-    const struct ptl_dir_words attached = {
-        .kind = PTL_DIR_REPLACE,
-        .by = {.attachment = 1, .ours = true},
-    };
-    struct ptl_node *node = stepped_make(1, true);
-    struct ptl_writer nothing;
-
-    stepped_tell_global(node, "snow");
-    stepped_tell(node, "snow", &master, NULL);
-    stepped_settle(node);
-    stepped_tell(node, "", &(struct ptl_dir_words){.kind = PTL_DIR_GLOBAL}, NULL);
-    stepped_settle(node);
-    ptl_writer_init(&nothing, NULL);
-    ptl_put_map(&nothing, 0);
-    stepped_tell(node, "hail", &attached, &nothing);
-    ptl_writer_drop(&nothing);
-    return node;
-}
-
 /* To the question that it has had longest.  False: it has none. */
 static bool master_answers(struct ptl_node *node)
 {
@@ -141,7 +115,8 @@ static void answers_of_the_master_keep_their_order_when_there_is_room_again(void
 {
     (void)state;
     for (unsigned room_at = 1; room_at < 2 * QUESTIONS; room_at++) {
-        struct ptl_node *node = make_between();
+        struct ptl_node *node = stepped_make_becoming();
+        stepped_tell_attached(node, "hail"); /* what it asks is passed on */
         for (unsigned i = 0; i < QUESTIONS; i++) {
             asks(node, i + 1);
         }

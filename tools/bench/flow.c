@@ -68,7 +68,7 @@ static int send_same(struct ptl_bench_flow *flow, struct ptl_bench_stream *strea
 static int send_message(struct ptl_bench_flow *flow, struct ptl_bench_stream *stream, size_t size,
                         const struct ptl_bench_pending *pending)
 {
-    if (flow->is_same && pending) {
+    if (flow->is_same) {
         return send_same(flow, stream, size);
     }
     struct ptl_bench_body body = ptl_bench_flow_body(flow, stream, size, pending != NULL);

@@ -30,8 +30,8 @@
 #define SECONDS 10
 #define SECONDS_RELAY 5
 #else
-#define SECONDS 60
-#define SECONDS_RELAY 15
+#define SECONDS 20
+#define SECONDS_RELAY 8
 #endif
 
 #define BATCH 32

@@ -95,20 +95,31 @@ class RightTest(VerifyTest):
 
 
 class DyingTest(VerifyTest):
+    def start_lasting(self, address):
+        """One that goes on until it is ended."""
+        return self.start_verifying(address, "--duration", "60", "--timeout", str(20 * SLOW))
+
+    def interrupt(self, process):
+        """Let it go on for a moment, and then end as ever: each port waits for what is due."""
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        code, out, err = self.finish(process)
+        self.assertEqual(code, 130, out + err)
+        result = json.loads(out)
+        self.assert_kept(result)
+        self.assertLess(result["seconds"], 50)
+        return result
+
     def restarted(self, number):
         address = unused_address()
         node = self.target("--bind", address)
-        process = self.start_verifying(address, "--duration", str(4 * SLOW), "--timeout",
-                                       str(20 * SLOW))
+        process = self.start_lasting(address)
         time.sleep(0.5)
         node.process.send_signal(number)
         node.process.wait()
         node.kill()
         self.target("--bind", address)
-        code, out, err = self.finish(process)
-        self.assertEqual(code, 0, out + err)
-        result = json.loads(out)
-        self.assert_kept(result)
+        result = self.interrupt(process)
         self.assertGreater(result["failures"], 0, result)
 
     def test_node_that_is_killed_and_restarted_is_told_of_by_monitors(self):
@@ -119,24 +130,14 @@ class DyingTest(VerifyTest):
 
     def test_node_that_stands_still_for_longer_than_silence_is_believed_in_is_told_of(self):
         node = self.target()
-        process = self.start_verifying(node.address, "--duration", str(5 * SLOW), "--timeout",
-                                       str(20 * SLOW))
+        process = self.start_lasting(node.address)
         node.process.send_signal(signal.SIGSTOP)
         time.sleep(2.5)
         node.process.send_signal(signal.SIGCONT)
-        code, out, err = self.finish(process)
-        self.assertEqual(code, 0, out + err)
-        self.assert_kept(json.loads(out))
+        self.interrupt(process)
 
     def test_signal_ends_it_with_a_summary(self):
-        process = self.start_verifying(self.target().address, "--duration", "60")
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        code, out, err = self.finish(process)
-        self.assertEqual(code, 130, out + err)
-        result = json.loads(out)
-        self.assert_kept(result)
-        self.assertLess(result["seconds"], 50)
+        self.interrupt(self.start_lasting(self.target().address))
 
     def test_node_that_stays_away_is_told_of_and_is_no_fault(self):
         node = self.target()
@@ -154,33 +155,38 @@ class WrongTest(VerifyTest):
     """The node is planted.c's."""
 
     def planted(self, plant, *arguments, timeout=20 * SLOW):
-        """What is found at last."""
+        """The first result that tells of a fault."""
         node = self.target("--shards", "1", command=PLANTED, env={"PTL_PLANT": plant})
         for _ in range(TRIES):
             result = self.verify(node, "--duration", "3", *arguments, timeout=timeout)
             if result["exit"] == 5:
                 self.assertNotEqual(result["first"], "")
-                return result["findings"]
+                return result
         self.fail(f"nothing is found: {result}")
 
     def test_message_that_is_dropped_is_found(self):
-        found = self.planted("drop", "--cut-every", "0")
+        found = self.planted("drop", "--cut-every", "0")["findings"]
         self.assertGreater(found["lost"], 0, found)
         self.assertEqual((found["reordered"], found["monitor_silent"]), (0, 0), found)
 
     def test_message_that_is_dropped_is_found_while_links_are_cut(self):
-        self.assertGreater(self.planted("drop")["lost"], 0)
+        self.assertGreater(self.planted("drop")["findings"]["lost"], 0)
 
     def test_two_messages_that_change_places_are_found(self):
-        found = self.planted("swap", "--cut-every", "0")
+        found = self.planted("swap", "--cut-every", "0")["findings"]
         self.assertGreater(found["reordered"], 0, found)
         self.assertEqual(found["monitor_silent"], 0, found)
 
     def test_monitor_that_does_not_fire_is_found(self):
-        found = self.planted("silence", "--cut-every", "0", "--kill-every", "20", "--duration",
-                             str(6 * SLOW), timeout=2 * SLOW)
-        self.assertGreater(found["monitor_silent"], 0, found)
-        self.assertEqual((found["lost"], found["reordered"]), (0, 0), found)
+        result = self.planted("silence", "--cut-every", "0", "--kill-every", "20", "--duration",
+                              str(6 * SLOW), timeout=2 * SLOW)
+        found = result["findings"]
+        self.assertGreater(found["monitor_silent"], 0, result)
+        self.assertEqual(found["reordered"], 0, result)
+        # A link that failed leaves ports that are dead and not known to be; the monitor that would
+        # have told of it is silent, too, and then it is the messages that are missed.
+        if result["failures"] == 0:
+            self.assertEqual(found["lost"], 0, result)
 
     def test_planted_build_without_a_plant_does_right(self):
         node = self.target("--shards", "1", command=PLANTED)

@@ -1,5 +1,6 @@
 #include "engine/message/message.h"
 
+#include "engine/message/flat.h"
 #include "engine/message/name.h"
 #include "io/json.h"
 
@@ -469,57 +470,10 @@ int ptl_put_json(struct ptl_writer *writer, const char *json, size_t size)
 
 /* ---- A format and its arguments ----------------------------------------------------------- */
 
-static bool is_natural(const struct ptl_argument *argument)
-{
-    return argument->type == PTL_ARGUMENT_UINT ||
-           (argument->type == PTL_ARGUMENT_INT && argument->integer >= 0);
-}
-
-static bool is_integer(const struct ptl_argument *argument)
-{
-    return argument->type == PTL_ARGUMENT_UINT || argument->type == PTL_ARGUMENT_INT;
-}
-
-static bool is_pointer(const struct ptl_argument *argument, enum ptl_argument_type type,
-                       enum ptl_argument_type or_type)
-{
-    return (argument->type == type || argument->type == or_type) && argument->pointer != NULL;
-}
-
-/* How many arguments a letter takes of what comes next; -1: that is not what it wants. */
-static inline int fitting(char letter, const struct ptl_argument *next)
-{
-    switch (letter) {
-    case 'n':
-        return 0;
-    case 'b':
-    case 'i':
-        return is_integer(next) ? 1 : -1;
-    case 'u':
-        return is_natural(next) ? 1 : -1;
-    case 'f':
-        return is_integer(next) || next->type == PTL_ARGUMENT_FLOAT ? 1 : -1;
-    case 't':
-        return is_pointer(next, PTL_ARGUMENT_CHARS, PTL_ARGUMENT_CHARS) ? 1 : -1;
-    case 'T':
-    case 'y':
-        return (next->type == PTL_ARGUMENT_CHARS || next->type == PTL_ARGUMENT_BYTES) &&
-                       is_natural(&next[1]) && (next->pointer != NULL || next[1].natural == 0)
-                   ? 2
-                   : -1;
-    case 'p':
-        return is_pointer(next, PTL_ARGUMENT_PORT, PTL_ARGUMENT_PORT_AT) ? 1 : -1;
-    case 'm':
-        return is_pointer(next, PTL_ARGUMENT_MSG, PTL_ARGUMENT_MSG) ? 1 : -1;
-    default:
-        return -1;
-    }
-}
-
 /* Step over a letter's arguments; returns how many values it stands for, or PTL_EINVAL. */
 static int64_t skip_arguments(const struct ptl_argument **next, char letter)
 {
-    int arguments = fitting(letter, *next);
+    int arguments = ptl_format_fitting(letter, *next);
 
     if (arguments < 0) {
         return PTL_EINVAL;
@@ -621,7 +575,7 @@ static const char *put_letters(struct ptl_writer *writer, const char *format, ch
         if (letter == close) {
             return format;
         }
-        int arguments = fitting(letter, *next);
+        int arguments = ptl_format_fitting(letter, *next);
         if (arguments >= 0) {
             put_argument(writer, letter, *next);
             *next += arguments;

@@ -299,8 +299,27 @@ static int send_large(struct ptl_node *node, const struct ptl_port *to, struct p
     return err;
 }
 
-int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *format,
-              const struct ptl_argument arguments[])
+/* From a handler, small: to a port of this node they are written where they wait for it. */
+static int send_flat(struct ptl_shard *shard, const struct ptl_port *to, const char *format,
+                     const struct ptl_argument arguments[], const struct ptl_flat *flat)
+{
+    struct ptl_node *node = shard->node;
+    uint8_t values[PTL_OP_INLINE_MAX];
+
+    if (!ptl_port_is_slot_here(&node->self, to) || !ptl_is_small(flat->size, flat->count) ||
+        flat->size > node->options.message_bytes_max || ptl_node_stopping(node)) {
+        const uint8_t *end = ptl_flat_write(values, format, arguments);
+        ptl_assert(end == values + flat->size);
+        return ptl_send_body(node, to, ptl_span(values, flat->size), flat->count, NULL);
+    }
+    int err = has_room(shard, to, sizeof(struct ptl_op) + flat->size, PTL_WAY_MESSAGE)
+                  ? ptl_shard_post_flat(shard, to, format, arguments, flat)
+                  : PTL_EFULL;
+    return err == PTL_OK ? PTL_OK : ptl_note_full(node, to, err);
+}
+
+static int send_written(struct ptl_node *node, const struct ptl_port *to, const char *format,
+                        const struct ptl_argument arguments[])
 {
     struct ptl_writer writer;
 
@@ -314,6 +333,18 @@ int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *form
     }
     ptl_writer_end(&writer);
     return err;
+}
+
+int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *format,
+              const struct ptl_argument arguments[])
+{
+    struct ptl_shard *shard = ptl_shard_here(node);
+    struct ptl_flat flat;
+
+    if (shard != NULL && ptl_flat_measure(format, arguments, PTL_OP_INLINE_MAX, &flat)) {
+        return send_flat(shard, to, format, arguments, &flat);
+    }
+    return send_written(node, to, format, arguments);
 }
 
 int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason)

@@ -223,20 +223,21 @@ static inline uint32_t ptl_small_size(size_t size)
                       ~(size_t)(PTL_RECORD_UNIT - 1));
 }
 
-/* Write one to `place`, which has ptl_small_size() of its body. */
-static inline void ptl_small_pack(void *place, uint32_t slot, uint32_t generation,
-                                  struct ptl_span body, uint32_t count)
+/* Write the head of one to `place`, which has ptl_small_size() of its body; returns where that is
+ * to be written. */
+static inline uint8_t *ptl_small_begin(void *place, uint32_t slot, uint32_t generation,
+                                       size_t body_size, uint32_t count)
 {
     struct ptl_record *record = (struct ptl_record *)place;
-    uint32_t size = ptl_small_size(body.size);
-    uint32_t unused = size - (uint32_t)(PTL_RECORD_SMALL_HEAD + body.size);
+    uint32_t size = ptl_small_size(body_size);
+    uint32_t unused = size - (uint32_t)(PTL_RECORD_SMALL_HEAD + body_size);
 
     record->units = (uint16_t)(size / PTL_RECORD_UNIT);
     record->kind = PTL_OP_MESSAGE;
     record->to = (uint8_t)(PTL_TO_SLOT | unused << 2 | PTL_RECORD_SMALL);
     record->slot = slot | count << PTL_RECORD_SLOT_BITS;
     record->generation = generation;
-    ptl_copy((uint8_t *)place + PTL_RECORD_SMALL_HEAD, body.bytes, body.size);
+    return (uint8_t *)place + PTL_RECORD_SMALL_HEAD;
 }
 
 /* The same for one to a chosen name of at most 255 bytes, found by that key. */

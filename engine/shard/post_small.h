@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "engine/message/flat.h"
 #include "engine/shard/node.h"
 #include "engine/shard/op.h"
 
@@ -19,7 +20,28 @@ PTL_MUST_CHECK static inline int ptl_shard_post_small(struct ptl_shard *from,
     if (place == NULL) {
         return PTL_EFULL;
     }
-    ptl_small_pack(place, to->slot, to->generation, body, count);
+    ptl_copy(ptl_small_begin(place, to->slot, to->generation, body.size, count), body.bytes,
+             body.size);
+    ptl_ring_commit(ring, size, 0);
+    return PTL_OK;
+}
+
+/* The same of values that are written where they go. */
+PTL_MUST_CHECK static inline int ptl_shard_post_flat(struct ptl_shard *from,
+                                                     const struct ptl_port *to, const char *format,
+                                                     const struct ptl_argument arguments[],
+                                                     const struct ptl_flat *flat)
+{
+    struct ptl_ring *ring = ptl_shard_ring(from, to->shard);
+    uint32_t size = ptl_small_size(flat->size);
+    void *place = ptl_ring_reserve_message(ring, size);
+
+    if (place == NULL) {
+        return PTL_EFULL;
+    }
+    uint8_t *body = ptl_small_begin(place, to->slot, to->generation, flat->size, flat->count);
+    const uint8_t *end = ptl_flat_write(body, format, arguments);
+    ptl_assert(end == body + flat->size);
     ptl_ring_commit(ring, size, 0);
     return PTL_OK;
 }

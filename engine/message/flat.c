@@ -1,0 +1,196 @@
+#include "engine/message/flat.h"
+
+#include "engine/message/message.h"
+#include "engine/message/name.h"
+
+static inline bool is_integer(const struct ptl_argument *argument)
+{
+    return argument->type == PTL_ARGUMENT_UINT || argument->type == PTL_ARGUMENT_INT;
+}
+
+static inline bool is_natural(const struct ptl_argument *argument)
+{
+    return argument->type == PTL_ARGUMENT_UINT ||
+           (argument->type == PTL_ARGUMENT_INT && argument->integer >= 0);
+}
+
+static inline bool is_pointer(const struct ptl_argument *argument, enum ptl_argument_type type,
+                              enum ptl_argument_type or_type)
+{
+    return (argument->type == type || argument->type == or_type) && argument->pointer != NULL;
+}
+
+static inline int fitting(char letter, const struct ptl_argument *next)
+{
+    switch (letter) {
+    case 'n':
+        return 0;
+    case 'b':
+    case 'i':
+        return is_integer(next) ? 1 : -1;
+    case 'u':
+        return is_natural(next) ? 1 : -1;
+    case 'f':
+        return is_integer(next) || next->type == PTL_ARGUMENT_FLOAT ? 1 : -1;
+    case 't':
+        return is_pointer(next, PTL_ARGUMENT_CHARS, PTL_ARGUMENT_CHARS) ? 1 : -1;
+    case 'T':
+    case 'y':
+        return (next->type == PTL_ARGUMENT_CHARS || next->type == PTL_ARGUMENT_BYTES) &&
+                       is_natural(&next[1]) && (next->pointer != NULL || next[1].natural == 0)
+                   ? 2
+                   : -1;
+    case 'p':
+        return is_pointer(next, PTL_ARGUMENT_PORT, PTL_ARGUMENT_PORT_AT) ? 1 : -1;
+    case 'm':
+        return is_pointer(next, PTL_ARGUMENT_MSG, PTL_ARGUMENT_MSG) ? 1 : -1;
+    default:
+        return -1;
+    }
+}
+
+int ptl_format_fitting(char letter, const struct ptl_argument *next)
+{
+    return fitting(letter, next);
+}
+
+/* ---- One value ----------------------------------------------------------------------------- */
+
+/* The string that a letter stands for, whose argument fits. */
+static inline struct ptl_span string_of(char letter, const struct ptl_argument *next)
+{
+    if (letter == 't') {
+        return ptl_span(next->pointer, strlen(next->pointer));
+    }
+    return letter == 'p' ? ptl_port_span(next->pointer)
+                         : ptl_span(next->pointer, (size_t)next[1].natural);
+}
+
+/* The head of an integer: below 0 it is -1 less the number. */
+static inline unsigned integer_of(const struct ptl_argument *argument, uint64_t *head)
+{
+    bool below = argument->type == PTL_ARGUMENT_INT && argument->integer < 0;
+
+    *head = below ? ~argument->natural : argument->natural;
+    return below ? PTL_CBOR_NEGATIVE : PTL_CBOR_UINT;
+}
+
+static double float_of(const struct ptl_argument *argument)
+{
+    return argument->type == PTL_ARGUMENT_FLOAT ? argument->real
+           : argument->type == PTL_ARGUMENT_INT ? (double)argument->integer
+                                                : (double)argument->natural;
+}
+
+/* ---- Measuring ----------------------------------------------------------------------------- */
+
+/* The bytes of one value; SIZE_MAX: more than `size_max`, or not UTF-8 where it must be. */
+static inline size_t size_of(char letter, const struct ptl_argument *next, size_t size_max)
+{
+    uint8_t room[PTL_CBOR_HEAD_MAX];
+    struct ptl_span string;
+    uint64_t head;
+
+    switch (letter) {
+    case 'n':
+    case 'b':
+        return 1;
+    case 'i':
+    case 'u':
+        integer_of(next, &head);
+        return ptl_cbor_head_size(head);
+    case 'f':
+        return ptl_cbor_float(room, float_of(next));
+    case 'm':
+        return ((const struct ptl_msg *)next->pointer)->size;
+    default:
+        string = string_of(letter, next);
+        return string.size > size_max || (letter != 'y' && !ptl_utf8_valid(string))
+                   ? SIZE_MAX
+                   : ptl_cbor_head_size(string.size) + string.size;
+    }
+}
+
+bool ptl_flat_measure(const char *format, const struct ptl_argument arguments[], size_t size_max,
+                      struct ptl_flat *flat)
+{
+    const struct ptl_argument *next = arguments;
+    uint64_t count = 0;
+    size_t size = 0;
+
+    ptl_assert(size_max <= (size_t)1 << 30);
+    for (; *format != 0; format++) {
+        int taken = fitting(*format, next);
+        if (taken < 0) {
+            return false;
+        }
+        size_t one = size_of(*format, next, size_max);
+        if (one > size_max - size) {
+            return false;
+        }
+        size += one;
+        count += *format == 'm' ? ((const struct ptl_msg *)next->pointer)->count : 1;
+        next += taken;
+    }
+    flat->size = size;
+    flat->count = (uint32_t)count;
+    return next->type == PTL_ARGUMENT_END;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------- */
+
+static inline uint8_t *write_string(uint8_t *to, unsigned major, struct ptl_span string)
+{
+    to += ptl_cbor_head(to, major, string.size);
+    ptl_copy(to, string.bytes, string.size);
+    return to + string.size;
+}
+
+static inline uint8_t *write_integer(uint8_t *to, const struct ptl_argument *argument)
+{
+    uint64_t head;
+    unsigned major = integer_of(argument, &head);
+
+    return to + ptl_cbor_head(to, major, head);
+}
+
+static inline uint8_t *write_msg(uint8_t *to, const struct ptl_msg *msg)
+{
+    ptl_copy(to, msg->body, msg->size);
+    return to + msg->size;
+}
+
+static inline uint8_t *write_one(uint8_t *to, char letter, const struct ptl_argument *next)
+{
+    switch (letter) {
+    case 'n':
+        *to = PTL_CBOR_NULL;
+        return to + 1;
+    case 'b':
+        *to = next->natural != 0 ? PTL_CBOR_TRUE : PTL_CBOR_FALSE;
+        return to + 1;
+    case 'i':
+    case 'u':
+        return write_integer(to, next);
+    case 'f':
+        return to + ptl_cbor_float(to, float_of(next));
+    case 'm':
+        return write_msg(to, next->pointer);
+    default:
+        return write_string(to, letter == 'y' ? PTL_CBOR_BYTES : PTL_CBOR_TEXT,
+                            string_of(letter, next));
+    }
+}
+
+uint8_t *ptl_flat_write(uint8_t *to, const char *format, const struct ptl_argument arguments[])
+{
+    const struct ptl_argument *next = arguments;
+
+    for (; *format != 0; format++) {
+        int taken = fitting(*format, next);
+        ptl_assert(taken >= 0); /* it was measured */
+        to = write_one(to, *format, next);
+        next += taken;
+    }
+    return to;
+}

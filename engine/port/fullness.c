@@ -53,23 +53,27 @@ static struct full_key *key_find(const struct ptl_map *map, const struct full_ke
     return ptl_map_find(map, key->hash, same_key, ptl_span(key->text, key->size));
 }
 
-static void key_add(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
+/* Returns whether it is new.  Without memory nothing is refused: the mark is soft. */
+static bool key_add(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
 {
     struct full_key wanted;
 
     key_make(&wanted, node, name);
     if (key_find(map, &wanted) != NULL || ptl_map_reserve(map) < 0) {
-        return; /* without memory nothing is refused: the mark is soft */
+        return false;
     }
     struct full_key *key = ptl_alloc_raw(map->allocator, size_of(&wanted));
-    if (key != NULL) {
-        memcpy(key, &wanted, size_of(&wanted));
-        ptl_list_init(&key->untold);
-        ptl_map_insert(map, key->hash, key);
+    if (key == NULL) {
+        return false;
     }
+    memcpy(key, &wanted, size_of(&wanted));
+    ptl_list_init(&key->untold);
+    ptl_map_insert(map, key->hash, key);
+    return true;
 }
 
-static void key_remove(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
+/* Returns whether it was there. */
+static bool key_remove(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
 {
     struct full_key wanted;
 
@@ -80,6 +84,7 @@ static void key_remove(struct ptl_map *map, struct ptl_span node, struct ptl_spa
         ptl_map_remove(map, key->hash, key);
         ptl_free(map->allocator, key, size_of(key));
     }
+    return key != NULL;
 }
 
 static void keys_drop(struct ptl_map *map)
@@ -91,6 +96,40 @@ static void keys_drop(struct ptl_map *map)
         ptl_free(map->allocator, key, size_of(key));
     }
     ptl_map_drop(map);
+}
+
+/* ---- A shard's keys ------------------------------------------------------------------------ */
+
+/* Names differ at their ends most. */
+static uint32_t sieve_of(struct ptl_span text)
+{
+    size_t size = text.size < sizeof(uint64_t) ? text.size : sizeof(uint64_t);
+    uint64_t end = 0;
+
+    ptl_copy((uint8_t *)&end, text.bytes + text.size - size, size);
+    return (uint32_t)(end * UINT64_C(0x9E3779B97F4A7C15) >> (64 - PTL_FULL_SIEVE_BITS));
+}
+
+/* Where it is counted. */
+static uint32_t *count_of(struct ptl_full_keys *keys, struct ptl_span node, struct ptl_span name)
+{
+    struct full_key key;
+
+    key_make(&key, node, name);
+    return name.size == 0 ? &keys->links : &keys->sieve[sieve_of(ptl_span(key.text, key.size))];
+}
+
+static void set_full(struct ptl_full_keys *keys, struct ptl_span node, struct ptl_span name,
+                     bool full)
+{
+    uint32_t *count = count_of(keys, node, name);
+
+    if (full) {
+        *count += key_add(&keys->by_text, node, name);
+    } else if (key_remove(&keys->by_text, node, name)) {
+        ptl_assert(*count != 0);
+        --*count;
+    }
 }
 
 int ptl_full_board_init(struct ptl_full_board *board, const struct ptl_allocator *allocator)
@@ -180,7 +219,7 @@ static void release_untold(struct ptl_shard *shard, struct ptl_span node, struct
     struct full_key wanted;
 
     key_make(&wanted, node, name);
-    struct full_key *key = key_find(&shard->ports->full, &wanted);
+    struct full_key *key = key_find(&shard->ports->full.by_text, &wanted);
     if (key != NULL) {
         ptl_untold_wait_all(shard, &key->untold);
     }
@@ -189,12 +228,11 @@ static void release_untold(struct ptl_shard *shard, struct ptl_span node, struct
 void ptl_fullness_told(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name,
                        bool full)
 {
-    if (full) {
-        key_add(&shard->ports->full, node, name);
-    } else {
-        /* First those who wait for it: the key that they stand at is freed. */
+    if (!full) { /* first those who wait for it: the key that they stand at is freed */
         release_untold(shard, node, name);
-        key_remove(&shard->ports->full, node, name);
+    }
+    set_full(&shard->ports->full, node, name, full);
+    if (!full) {
         shard->ports->waiters.news = true;
         if (node.size == 0) {
             shard->node->port_outside->has_room(shard, name);
@@ -222,9 +260,21 @@ static bool has_key(const struct ptl_map *map, const struct ptl_port *port)
     return key_of(map, port) != NULL;
 }
 
+/* What a port is found by, among the ports that are full. */
+static struct ptl_span text_of(const struct ptl_port *port)
+{
+    struct ptl_span id = ptl_port_span(port);
+
+    return port->kind == PTL_PORT_REMOTE ? id : ptl_span_skip(id, port->node_size);
+}
+
 bool ptl_is_full(const struct ptl_shard *shard, const struct ptl_port *port)
 {
-    return shard->ports->full.count != 0 && has_key(&shard->ports->full, port);
+    const struct ptl_full_keys *keys = &shard->ports->full;
+
+    return keys->by_text.count != 0 &&
+           (keys->links != 0 || keys->sieve[sieve_of(text_of(port))] != 0) &&
+           has_key(&keys->by_text, port);
 }
 
 bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port)
@@ -240,7 +290,7 @@ bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port)
 
 void ptl_full_wait(struct ptl_shard *shard, const struct ptl_port *port, struct ptl_untold *untold)
 {
-    struct full_key *key = key_of(&shard->ports->full, port);
+    struct full_key *key = key_of(&shard->ports->full.by_text, port);
 
     ptl_assert(key != NULL && !ptl_untold_waits(untold));
     untold->to = ptl_place_of(shard->node, port);
@@ -299,8 +349,9 @@ static bool lets_control(const struct ptl_map *map, const struct ptl_node *node,
 
 bool ptl_full_lets_control(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size)
 {
-    return shard->ports->full.count == 0 ||
-           lets_control(&shard->ports->full, shard->node, port, size, shard->node->shard_count);
+    return shard->ports->full.by_text.count == 0 ||
+           lets_control(&shard->ports->full.by_text, shard->node, port, size,
+                        shard->node->shard_count);
 }
 
 bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_port *port,
@@ -317,7 +368,7 @@ bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_por
 
 void ptl_fullness_drop(struct ptl_shard *shard)
 {
-    keys_drop(&shard->ports->full);
+    keys_drop(&shard->ports->full.by_text);
     keys_drop(&shard->ports->board.keys);
     pthread_mutex_destroy(&shard->ports->board.lock);
 }

@@ -30,6 +30,19 @@ struct ptl_fullness {
     bool on_board; /* shown to the program's threads */
 };
 
+/* Numbers that the end of a port's text comes down to. */
+#define PTL_FULL_SIEVE_BITS 8
+
+/*
+ * What a shard has been told of.  One full port is not to cost the others their short way: nearly
+ * none of them has anything in the sieve, and that is all that is asked then.
+ */
+struct ptl_full_keys {
+    struct ptl_map by_text;
+    uint32_t links; /* of them; all others are ports */
+    uint32_t sieve[1 << PTL_FULL_SIEVE_BITS];
+};
+
 /* What the program's threads look at: keys of what is full, at its owner's shard. */
 struct ptl_full_board {
     pthread_mutex_t lock;

@@ -28,7 +28,7 @@ struct ptl_port_outside {
 
     /*
      * The short way of a small message to a port of another node, by whoever has been told of
-     * `told` failures; nothing is full.  False: its link is of another shard, or it is not that
+     * `told` failures; it is not full.  False: its link is of another shard, or it is not that
      * simple: ptl_route().
      */
     bool (*send)(struct ptl_shard *shard, const struct ptl_port *to, uint64_t told,

@@ -49,7 +49,7 @@ static int init(struct ptl_shard *shard)
     ptl_list_init(&shard->ports->estates);
     ptl_list_init(&shard->ports->retry);
     ptl_waiters_init(&shard->ports->waiters);
-    ptl_map_init(&shard->ports->full, shard->allocator);
+    ptl_map_init(&shard->ports->full.by_text, shard->allocator);
     ptl_monitors_init(&shard->ports->monitors, shard->allocator);
     ptl_afters_init(&shard->ports->afters, shard->allocator);
     ptl_spawners_init(&shard->ports->spawners, shard->allocator);

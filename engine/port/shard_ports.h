@@ -55,9 +55,9 @@ struct ptl_shard_ports {
     struct ptl_monitors monitors;
 
     /* Room. */
-    uint64_t reasons;      /* bytes of large ones, of what could not be told yet */
-    _Atomic uint64_t kept; /* bytes of messages that timers and monitors keep for later */
-    struct ptl_map full;   /* keys of what is full, as told by their owners */
+    uint64_t reasons;          /* bytes of large ones, of what could not be told yet */
+    _Atomic uint64_t kept;     /* bytes of messages that timers and monitors keep for later */
+    struct ptl_full_keys full; /* as told by their owners */
     struct ptl_full_board board;
     struct ptl_waiters waiters;
 };

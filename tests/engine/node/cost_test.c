@@ -317,6 +317,52 @@ static void messages_over_a_link_cost_five_entries_a_thousand_at_most(void **sta
     }
 }
 
+static int take_nothing(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    (void)node;
+    (void)msg;
+    (void)data;
+    return PTL_LATER;
+}
+
+/* Until it refuses though nothing is under way any more. */
+static void fill(struct stream *stream, const struct ptl_port *to)
+{
+    unsigned refused = 0;
+
+    while (refused < 3) {
+        int err = ptl_send(stream->near, to, stream->message);
+        assert_true(err == 0 || err == PTL_EFULL);
+        refused = err == 0 ? 0 : refused + 1;
+        if (err == PTL_EFULL) {
+            run(stream, 2 * BURST);
+        }
+    }
+}
+
+static void messages_beside_a_port_that_is_full_cost_no_more(void **state)
+{
+    (void)state;
+    for (unsigned linked = 0; linked < 2; linked++) {
+        struct stream stream = {.near = NULL};
+        linked ? make_linked(&stream, "portolan", NULL, 0) : make_here(&stream, 1, NULL);
+        struct ptl_port stuck = witness_port_on(stream.far, 0, take_nothing, NULL);
+        stuck = witness_parse(stream.near, ptl_port_id(&stuck));
+        fill(&stream, &stuck);
+        run_counted(&stream);
+        assert_requests(0);
+        assert_no_locks();
+        assert_no_hashes();
+        assert_int_equal(ptl_send(stream.near, &stuck, stream.message), PTL_EFULL);
+        assert_int_equal(ptl_kill(stream.near, &stuck, NULL), 0); /* or the end would wait for it */
+        witness_stop(stream.near, 1000);
+        if (linked) {
+            witness_stop(stream.far, 1000);
+        }
+        part(&stream);
+    }
+}
+
 /* The counters see what there is to see: here the sink asks for memory once a message. */
 static void memory_that_a_message_costs_is_counted(void **state)
 {
@@ -457,6 +503,7 @@ int main(int argc, char **argv)
         WITNESSED(messages_of_one_shard_cost_nothing_but_their_handlers),
         WITNESSED(messages_between_shards_cost_one_wake_up_a_burst_at_most),
         WITNESSED(messages_over_a_link_cost_five_entries_a_thousand_at_most),
+        WITNESSED(messages_beside_a_port_that_is_full_cost_no_more),
         WITNESSED(memory_that_a_message_costs_is_counted),
         WITNESSED(large_message_between_shards_is_in_memory_once),
         WITNESSED(round_trip_costs_two_entries_a_side),

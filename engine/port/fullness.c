@@ -111,7 +111,8 @@ static uint32_t sieve_of(struct ptl_span text)
 }
 
 /* Where it is counted. */
-static uint32_t *count_of(struct ptl_full_keys *keys, struct ptl_span node, struct ptl_span name)
+static _Atomic uint32_t *count_of(struct ptl_full_keys *keys, struct ptl_span node,
+                                  struct ptl_span name)
 {
     struct full_key key;
 
@@ -119,23 +120,42 @@ static uint32_t *count_of(struct ptl_full_keys *keys, struct ptl_span node, stru
     return name.size == 0 ? &keys->links : &keys->sieve[sieve_of(ptl_span(key.text, key.size))];
 }
 
+/* Only one thread at a time: what is counted is read without a lock, as of a moment ago. */
 static void set_full(struct ptl_full_keys *keys, struct ptl_span node, struct ptl_span name,
                      bool full)
 {
-    uint32_t *count = count_of(keys, node, name);
+    bool changed =
+        full ? key_add(&keys->by_text, node, name) : key_remove(&keys->by_text, node, name);
 
-    if (full) {
-        *count += key_add(&keys->by_text, node, name);
-    } else if (key_remove(&keys->by_text, node, name)) {
-        ptl_assert(*count != 0);
-        --*count;
+    if (changed) {
+        _Atomic uint32_t *counts[] = {&keys->count, count_of(keys, node, name)};
+        for (unsigned i = 0; i < 2; i++) {
+            uint32_t count = atomic_load_explicit(counts[i], memory_order_relaxed);
+            ptl_assert(full || count != 0);
+            atomic_store_explicit(counts[i], full ? count + 1 : count - 1, memory_order_relaxed);
+        }
     }
+}
+
+/* What a port is found by, among the ports that are full. */
+static struct ptl_span text_of(const struct ptl_port *port)
+{
+    struct ptl_span id = ptl_port_span(port);
+
+    return port->kind == PTL_PORT_REMOTE ? id : ptl_span_skip(id, port->node_size);
+}
+
+/* Whether it is worth while to look for a port, or the link to it. */
+static inline bool may_have(const struct ptl_full_keys *keys, const struct ptl_port *port)
+{
+    return ptl_full_any(keys) &&
+           (atomic_load_explicit(&keys->links, memory_order_relaxed) != 0 ||
+            atomic_load_explicit(&keys->sieve[sieve_of(text_of(port))], memory_order_relaxed) != 0);
 }
 
 int ptl_full_board_init(struct ptl_full_board *board, const struct ptl_allocator *allocator)
 {
-    ptl_map_init(&board->keys, allocator);
-    atomic_init(&board->count, 0);
+    ptl_map_init(&board->keys.by_text, allocator);
     return -pthread_mutex_init(&board->lock, NULL);
 }
 
@@ -148,12 +168,7 @@ static void show(struct ptl_shard *shard, struct ptl_fullness *fullness)
     struct ptl_full_board *board = &shard->ports->board;
 
     pthread_mutex_lock(&board->lock);
-    if (fullness->full) {
-        key_add(&board->keys, fullness->node, fullness->name);
-    } else {
-        key_remove(&board->keys, fullness->node, fullness->name);
-    }
-    atomic_store(&board->count, board->keys.count);
+    set_full(&board->keys, fullness->node, fullness->name, fullness->full);
     pthread_mutex_unlock(&board->lock);
     fullness->on_board = fullness->full;
 }
@@ -211,7 +226,7 @@ void ptl_fullness_end(struct ptl_shard *shard, struct ptl_fullness *fullness)
 
 bool ptl_fullness_any(const struct ptl_shard *shard)
 {
-    return atomic_load_explicit(&shard->ports->board.count, memory_order_relaxed) != 0;
+    return ptl_full_any(&shard->ports->board.keys);
 }
 
 static void release_untold(struct ptl_shard *shard, struct ptl_span node, struct ptl_span name)
@@ -260,30 +275,20 @@ static bool has_key(const struct ptl_map *map, const struct ptl_port *port)
     return key_of(map, port) != NULL;
 }
 
-/* What a port is found by, among the ports that are full. */
-static struct ptl_span text_of(const struct ptl_port *port)
-{
-    struct ptl_span id = ptl_port_span(port);
-
-    return port->kind == PTL_PORT_REMOTE ? id : ptl_span_skip(id, port->node_size);
-}
-
 bool ptl_is_full(const struct ptl_shard *shard, const struct ptl_port *port)
 {
     const struct ptl_full_keys *keys = &shard->ports->full;
 
-    return keys->by_text.count != 0 &&
-           (keys->links != 0 || keys->sieve[sieve_of(text_of(port))] != 0) &&
-           has_key(&keys->by_text, port);
+    return may_have(keys, port) && has_key(&keys->by_text, port);
 }
 
 bool ptl_is_full_outside(struct ptl_shard *shard, const struct ptl_port *port)
 {
-    if (atomic_load_explicit(&shard->ports->board.count, memory_order_relaxed) == 0) {
+    if (!may_have(&shard->ports->board.keys, port)) {
         return false;
     }
     pthread_mutex_lock(&shard->ports->board.lock);
-    bool full = has_key(&shard->ports->board.keys, port);
+    bool full = has_key(&shard->ports->board.keys.by_text, port);
     pthread_mutex_unlock(&shard->ports->board.lock);
     return full;
 }
@@ -349,7 +354,7 @@ static bool lets_control(const struct ptl_map *map, const struct ptl_node *node,
 
 bool ptl_full_lets_control(struct ptl_shard *shard, const struct ptl_port *port, uint64_t size)
 {
-    return shard->ports->full.by_text.count == 0 ||
+    return !ptl_full_any(&shard->ports->full) ||
            lets_control(&shard->ports->full.by_text, shard->node, port, size,
                         shard->node->shard_count);
 }
@@ -357,11 +362,11 @@ bool ptl_full_lets_control(struct ptl_shard *shard, const struct ptl_port *port,
 bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_port *port,
                                    uint64_t size)
 {
-    if (atomic_load_explicit(&shard->ports->board.count, memory_order_relaxed) == 0) {
+    if (!ptl_full_any(&shard->ports->board.keys)) {
         return true;
     }
     pthread_mutex_lock(&shard->ports->board.lock);
-    bool lets = lets_control(&shard->ports->board.keys, shard->node, port, size, 1);
+    bool lets = lets_control(&shard->ports->board.keys.by_text, shard->node, port, size, 1);
     pthread_mutex_unlock(&shard->ports->board.lock);
     return lets;
 }
@@ -369,6 +374,6 @@ bool ptl_full_lets_control_outside(struct ptl_shard *shard, const struct ptl_por
 void ptl_fullness_drop(struct ptl_shard *shard)
 {
     keys_drop(&shard->ports->full.by_text);
-    keys_drop(&shard->ports->board.keys);
+    keys_drop(&shard->ports->board.keys.by_text);
     pthread_mutex_destroy(&shard->ports->board.lock);
 }

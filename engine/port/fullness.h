@@ -34,21 +34,27 @@ struct ptl_fullness {
 #define PTL_FULL_SIEVE_BITS 8
 
 /*
- * What a shard has been told of.  One full port is not to cost the others their short way: nearly
- * none of them has anything in the sieve, and that is all that is asked then.
+ * Keys of what is full.  One full port is not to cost the others their short way: nearly none of
+ * them has anything in the sieve, and that is all that is asked then, without a lock.
  */
 struct ptl_full_keys {
     struct ptl_map by_text;
-    uint32_t links; /* of them; all others are ports */
-    uint32_t sieve[1 << PTL_FULL_SIEVE_BITS];
+    _Atomic uint32_t count; /* of all */
+    _Atomic uint32_t links; /* of them; all others are ports */
+    _Atomic uint32_t sieve[1 << PTL_FULL_SIEVE_BITS];
 };
 
-/* What the program's threads look at: keys of what is full, at its owner's shard. */
+/* What the program's threads look at: what is full at its owner's shard. */
 struct ptl_full_board {
-    pthread_mutex_t lock;
-    struct ptl_map keys;
-    _Atomic uint32_t count; /* of keys: read without the lock */
+    pthread_mutex_t lock; /* of what is not atomic */
+    struct ptl_full_keys keys;
 };
+
+/* Whether anything is.  Thread: any. */
+static inline bool ptl_full_any(const struct ptl_full_keys *keys)
+{
+    return atomic_load_explicit(&keys->count, memory_order_relaxed) != 0;
+}
 
 /* Say whether it is full now.  The shards are told as their rings have room. */
 void ptl_fullness_set(struct ptl_shard *shard, struct ptl_fullness *fullness, bool full);

@@ -63,7 +63,7 @@ static inline bool may_pass(struct ptl_shard *shard, struct ptl_shard *place,
                              : ptl_full_lets_control_outside(place, port, size);
     }
     if (shard != NULL) { /* mostly nothing is full: then the port need not be looked at */
-        return shard->ports->full.by_text.count == 0 || !ptl_is_full(shard, port);
+        return !ptl_full_any(&shard->ports->full) || !ptl_is_full(shard, port);
     }
     return !ptl_is_full_outside(place, port);
 }
@@ -218,7 +218,7 @@ static bool send_outside(struct ptl_shard *shard, const struct ptl_port *to, str
     struct ptl_shard_ports *ports = shard->ports;
     uint64_t size = sizeof(struct ptl_op) + body.size;
 
-    if (to->kind != PTL_PORT_REMOTE || (ports->full.by_text.count != 0 && ptl_is_full(shard, to)) ||
+    if (to->kind != PTL_PORT_REMOTE || (ptl_full_any(&ports->full) && ptl_is_full(shard, to)) ||
         ports->sent_in_turn + size > SENT_UNTOLD_MAX ||
         (ports->self != NULL && ports->self->more != NULL &&
          ptl_port_pending_failure(ports->self, to) != UINT64_MAX) ||

@@ -104,6 +104,8 @@ struct ptl_link {
     uint64_t received_at, sent_at; /* ns */
     uint64_t relay_until;          /* ns: what the peer has had us look for is paid for by then */
     uint64_t relay_last;           /* the hash of the node that it had us look for last */
+    uint64_t dirty_at;             /* ns: since when it gathers, if it does */
+    unsigned gathered;             /* turns */
     bool dirty;                    /* has something to flush */
     struct ptl_link *dirty_next;
 

@@ -13,6 +13,8 @@ void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
 {
     if (!link->dirty) {
         link->dirty = true;
+        link->dirty_at = shard->now;
+        link->gathered = 0;
         link->dirty_next = shard->links->dirty;
         shard->links->dirty = link;
     }

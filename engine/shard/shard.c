@@ -27,6 +27,11 @@ static bool has_input(const struct ptl_shard *shard)
     return false;
 }
 
+bool ptl_shard_has_more(const struct ptl_shard *shard)
+{
+    return has_input(shard) || !ptl_ring_drained(ptl_shard_ring(shard, shard->index));
+}
+
 /* What others may have told us by a flag, since we last looked. */
 static bool has_news(const struct ptl_shard *shard)
 {

@@ -80,6 +80,9 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait);
 /* When the shard next needs a turn by itself: 0 at once, UINT64_MAX only when woken. */
 uint64_t ptl_shard_due(struct ptl_shard *shard);
 
+/* Whether there is something for the next turn: from others, or sent by this shard to itself. */
+bool ptl_shard_has_more(const struct ptl_shard *shard);
+
 /* Read the time anew, if the loop has waited since: first thing in every hook of the loop. */
 void ptl_shard_stamp(struct ptl_shard *shard);
 

@@ -12,7 +12,6 @@
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifdef PTL_QUICK
@@ -21,18 +20,9 @@
 #define CHANGES 20000
 #endif
 
-#define VANISH_MS 3000
 #define VICTIM_KEYS 100
 
 static const char *const loopback[] = {"127.0.0.1:0", NULL};
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* A node that listens at `bind` (NULL: anywhere) and has these seeds (NULL: none). */
 static struct ptl_node *start(const char *id, bool ordinary, const char *bind, const char *seed,
@@ -58,7 +48,7 @@ static const char *free_address(void)
 {
     static char text[32];
 
-    close(listener_open(text));
+    listener_unused(text);
     return text;
 }
 
@@ -300,17 +290,11 @@ static void until_victim_has_set(struct db_copy *copy, const struct victim *vict
     db_copy_until(copy, text);
 }
 
-/* All that it had set is gone from all copies, soon. */
-static void kill_and_measure(struct victim *victim, const char *rest)
+/* All that it had set goes from all copies; how soon is measured elsewhere (perf/death). */
+static void kill_until(struct victim *victim, const char *rest)
 {
-    int64_t before = now_ms();
-
     kill_victim(victim);
     until_all(rest);
-    int64_t took = now_ms() - before;
-    if (took >= VANISH_MS) {
-        fail_msg("it took %lld ms", (long long)took);
-    }
 }
 
 static void killed_nodes_entries_vanish_everywhere(void **state)
@@ -326,7 +310,7 @@ static void killed_nodes_entries_vanish_everywhere(void **state)
         for (unsigned j = 0; j < node_count; j++) {
             db_copy_until_count(&copies[j], VICTIM_KEYS + 1);
         }
-        kill_and_measure(&victim, "hail=1");
+        kill_until(&victim, "hail=1");
     }
     stop_all();
 }
@@ -341,7 +325,7 @@ static void killed_node_is_gone_from_the_network(void **state)
     until_all("rain=null snow=null");
     start_victim(&victim, "victim", false, address(nodes[0]));
     until_all("rain=null snow=null victim=null");
-    kill_and_measure(&victim, "rain=null snow=null");
+    kill_until(&victim, "rain=null snow=null");
     stop_all();
 }
 
@@ -363,7 +347,7 @@ static void node_killed_again_and_again_leaves_what_it_set_last(void **state)
         until_victim_has_set(&copies[i], &again);
     }
     until_all_agree();
-    kill_and_measure(&again, "");
+    kill_until(&again, "");
     stop_all();
 }
 

@@ -42,15 +42,6 @@ static struct ptl_node *start_talkative(const char *id)
     return witness_start(&options);
 }
 
-/* An address where nobody listens now; the system will not give it to others for a while. */
-static void free_address(char address[64])
-{
-    struct ptl_node *node = start("free");
-
-    snprintf(address, 64, "%s", ptl_node_address(node, 0));
-    witness_stop(node, 1000);
-}
-
 static void introduce(struct ptl_node *node, struct ptl_node *other)
 {
     assert_int_equal(ptl_node_known(node, ptl_node_id(other), ptl_node_address(other, 0)), 0);
@@ -92,7 +83,7 @@ static void node_that_does_not_listen_is_told_as_unreachable(void **state)
     char address[64];
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     assert_int_equal(ptl_node_known(rain, "snow", address), 0);
     for (int i = 0; i < 3; i++) {
         tell(rain, &port, "t", "lost");
@@ -108,7 +99,7 @@ static void address_that_fails_is_followed_by_the_next(void **state)
     char address[64], addresses[140];
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     snprintf(addresses, sizeof(addresses), "%s,%s", address, ptl_node_address(snow, 0));
     assert_int_equal(ptl_node_known(rain, "snow", addresses), 0);
     tell(rain, &port, "t", "a");
@@ -176,7 +167,7 @@ static void seed_that_is_this_node_is_dropped_with_one_line(void **state)
     const char *more;
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     struct ptl_node *rain = start_at("rain", address, address);
     char *line = strdup(witness_until("rain", "is this node"));
     assert_non_null(strstr(line, address));
@@ -212,7 +203,7 @@ static void seed_that_comes_up_later_is_found(void **state)
     char address[64];
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     struct ptl_node *snow = start_at("snow", NULL, address);
     assert_int_equal(ptl_on_link(snow, on_link, "link"), 0);
     witness_until("snow", "connection to");
@@ -225,7 +216,7 @@ static void seed_that_is_lost_is_linked_again(void **state)
     char address[64];
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     struct ptl_node *rain = start_at("rain", address, NULL);
     struct ptl_node *snow = start_at("snow", NULL, address);
     assert_int_equal(ptl_on_link(snow, on_link, "link"), 0);
@@ -286,8 +277,8 @@ static void nodes_that_connect_to_each_other_at_once_lose_nothing(void **state)
     char addresses[2][64];
 
     (void)state;
-    free_address(addresses[0]);
-    free_address(addresses[1]);
+    listener_unused(addresses[0]);
+    listener_unused(addresses[1]);
     for (int round = 0; round < ROUNDS; round++) {
         struct ptl_node *nodes[2] = {start_at("rain", addresses[0], addresses[1]),
                                      start_at("snow", addresses[1], addresses[0])};
@@ -325,7 +316,7 @@ static void node_that_restarts_has_none_of_its_old_ports(void **state)
     char address[64], old_id[PTL_PORT_ID_MAX + 1];
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     assert_int_equal(ptl_node_known(rain, "snow", address), 0);
     for (int round = 0; round < 3; round++) {
         struct ptl_node *snow = start_at("snow", address, NULL);

@@ -22,12 +22,6 @@ static struct ptl_node *start(const char *id, const char *bind, const char *cons
     return witness_start(&options);
 }
 
-/* An address where nobody listens now. */
-static void free_address(char address[32])
-{
-    close(listener_open(address));
-}
-
 static void assert_told(const char *id, const char *address, const char *cause)
 {
     const char *line = witness_next(id);
@@ -44,7 +38,7 @@ static void seed_that_cannot_be_reached_is_an_error(void **state)
     const char *const seeds[] = {address, NULL};
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     start("snow", NULL, seeds, PTL_LOG_ERROR);
     assert_told("snow", address, "Connection refused");
 }
@@ -94,7 +88,7 @@ static void seed_that_goes_on_failing_is_told_once_and_then_that_it_is_joined(vo
     unsigned told = 0, attempts = 0;
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     struct ptl_node *snow = start("snow", NULL, seeds, PTL_LOG_DEBUG);
     while (attempts < 3) {
         const char *line = witness_next("snow");
@@ -113,7 +107,7 @@ static void seed_that_cannot_be_reached_is_a_warning_where_another_is_joined(voi
     char address[32];
 
     (void)state;
-    free_address(address);
+    listener_unused(address);
     struct ptl_node *rain = start("rain", loopback[0], NULL, PTL_LOG_INFO);
     const char *const good[] = {ptl_node_address(rain, 0), NULL};
     const char *const both[] = {good[0], address, NULL};

@@ -1,6 +1,7 @@
 /*
  * Make, furnish, open: a node has all that it offers before anybody can ask for it.
  */
+#include "tests/common/listener.h"
 #include "tests/common/witness.h"
 
 #define ADDRESS_IN_USE (-98)
@@ -113,18 +114,20 @@ static void node_that_was_never_open_is_freed_with_all_that_waits(void **state)
 static void node_that_cannot_open_keeps_all_and_may_try_again(void **state)
 {
     struct ptl_node_options options = witness_options("snow");
+    char address[32];
 
     (void)state;
-    options.binds = loopback;
+    listener_unused(address);
+    options.binds = (const char *const[]){address, NULL};
     struct ptl_node *other = witness_start(&options);
-    const char *const binds[] = {"127.0.0.1:0", ptl_node_address(other, 0), "127.0.0.1:0", NULL};
+    const char *const binds[] = {"127.0.0.1:0", address, "127.0.0.1:0", NULL};
     options = witness_options("rain");
     options.log_level = PTL_LOG_ERROR;
     options.binds = binds;
     struct ptl_node *node = witness_make(&options);
     furnish(node);
     assert_int_equal(ptl_node_open(node), ADDRESS_IN_USE);
-    witness_until("rain", "cannot listen on 127.0.0.1:");
+    witness_until("rain", "cannot listen on 127.0.0.2:");
     assert_int_equal(ptl_node_open(node), ADDRESS_IN_USE);
     assert_null(ptl_node_address(node, 0));
     assert_silent("port");

@@ -363,74 +363,6 @@ static void messages_beside_a_port_that_is_full_cost_no_more(void **state)
     }
 }
 
-/* ---- What leaves together -------------------------------------------------------------------- */
-
-#define BIT 16u /* messages in a turn */
-
-/* A source that sends only a few in each turn, and always has another turn to come. */
-static int send_a_bit(struct ptl_node *node, const struct ptl_msg *msg, void *data)
-{
-    struct stream *stream = data;
-
-    side = NEAR;
-    if (ptl_msg_count(msg) == 2) {
-        atomic_fetch_add(&stream->answered, BURST);
-        return 0;
-    }
-    bool may = stream->sent - atomic_load(&stream->answered) < UNDER_WAY;
-    for (unsigned i = 0; may && i < BIT && stream->sent < atomic_load(&stream->goal); i++) {
-        int err = ptl_send(node, &stream->sink_seen, stream->message);
-        if (err < 0) {
-            return err;
-        }
-        stream->sent++;
-    }
-    return stream->sent == atomic_load(&stream->goal) ? 0 : ptl_send(node, &stream->source, msg);
-}
-
-static void messages_of_many_short_turns_leave_together(void **state)
-{
-    struct stream stream = {.near = NULL};
-
-    (void)state;
-    make_linked(&stream, "portolan", NULL, 0);
-    struct ptl_port source = witness_port(stream.near, NULL, send_a_bit, &stream);
-    stream.source = source;
-    stream.source_seen = witness_parse(stream.far, ptl_port_id(&source));
-    run_counted(&stream);
-    /* A send of their own for those of each turn would be three times as many at least. */
-    assert_at_most("entries into the kernel of the near side", atomic_load(&entries[NEAR]),
-                   MESSAGES / BIT / 3 + CHORES);
-    witness_stop(stream.near, 1000);
-    witness_stop(stream.far, 1000);
-    part(&stream);
-}
-
-static int go_round(struct ptl_node *node, const struct ptl_msg *msg, void *data)
-{
-    struct ptl_port self;
-
-    assert_true(ptl_self(node, &self));
-    return atomic_load((_Atomic bool *)data) ? 0 : ptl_send(node, &self, msg);
-}
-
-/* It would wait for ever for the end of turns that have no end. */
-static void message_of_a_shard_that_never_rests_leaves_all_the_same(void **state)
-{
-    struct stream stream = {.near = NULL};
-    _Atomic bool over = false;
-
-    (void)state;
-    make_linked(&stream, "portolan", NULL, 0);
-    struct ptl_port round = witness_port(stream.near, NULL, go_round, &over);
-    tell(stream.near, &round, "i", 0);
-    run(&stream, 3 * BURST); /* the last burst is less than is sent at once */
-    atomic_store(&over, true);
-    witness_stop(stream.near, 1000);
-    witness_stop(stream.far, 1000);
-    part(&stream);
-}
-
 /* The counters see what there is to see: here the sink asks for memory once a message. */
 static void memory_that_a_message_costs_is_counted(void **state)
 {
@@ -572,8 +504,6 @@ int main(int argc, char **argv)
         WITNESSED(messages_between_shards_cost_one_wake_up_a_burst_at_most),
         WITNESSED(messages_over_a_link_cost_five_entries_a_thousand_at_most),
         WITNESSED(messages_beside_a_port_that_is_full_cost_no_more),
-        WITNESSED(messages_of_many_short_turns_leave_together),
-        WITNESSED(message_of_a_shard_that_never_rests_leaves_all_the_same),
         WITNESSED(memory_that_a_message_costs_is_counted),
         WITNESSED(large_message_between_shards_is_in_memory_once),
         WITNESSED(round_trip_costs_two_entries_a_side),

@@ -7,6 +7,8 @@
  *                 real nodes, the others in our own framing
  *   round_trip    one message at a time between two such nodes, there and back
  *   idle_port     bytes that a port costs which does nothing
+ *   idle_link     bytes that one more link to another of our nodes costs, over which one message
+ *                 has come, as the second half of so many shows
  *
  * The two nodes run in one process, one shard each: two threads, as the two processes of
  * perf/bare_tcp.c, with the same path through the kernel.  A message is one value of 16 bytes.
@@ -21,6 +23,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <string>
 #include <vector>
 
 namespace {
@@ -270,6 +273,42 @@ BENCHMARK(idle_port)
     ->Arg(100000)
     ->Arg(140000)
     ->Arg(1000000);
+
+/* ---- What a link costs --------------------------------------------------------------------- */
+
+void idle_link(benchmark::State &state)
+{
+    const int64_t links = state.range(0);
+    const ptl_allocator allocator = {count_bytes, nullptr};
+    ptl_node *hub = start("hub", 1, "127.0.0.1:0", nullptr, &allocator);
+    std::vector<ptl_node *> others;
+    sink drain;
+    int64_t bytes = 0;
+
+    for (auto _ : state) {
+        drain.port = port_on_shard(hub, 0, take, &drain);
+        int64_t half = 0;
+        for (int64_t i = 0; i < links; i++) {
+            ptl_port to;
+            half = i == links / 2 ? allocated.load() : half;
+            others.push_back(start(("leaf" + std::to_string(i)).c_str(), 1, nullptr));
+            must(ptl_node_known(others.back(), "hub", ptl_node_address(hub, 0)), "an address");
+            parse_on(others.back(), drain.port, &to);
+            drain.target++; /* it has not come yet */
+            must(ptl_sendf(others.back(), &to, "i", 1), "sending");
+            drain.full.wait();
+        }
+        bytes = allocated - half;
+    }
+    state.SetItemsProcessed(state.iterations() * links);
+    state.counters["bytes_per_link"] =
+        static_cast<double>(bytes) / static_cast<double>(links - links / 2);
+    for (ptl_node *other : others) {
+        stop(other);
+    }
+    stop(hub);
+}
+BENCHMARK(idle_link)->UseRealTime()->Unit(benchmark::kMillisecond)->Iterations(1)->Arg(200);
 
 } // namespace
 

@@ -123,7 +123,7 @@ struct ptl_connection *ptl_connection_make(struct ptl_shard *shard, const struct
     c->made_at = ptl_loop_now(shard->loop);
     c->deadline = c->made_at + (uint64_t)shard->node->options.handshake_ms * 1000000;
     ptl_unread_init(&c->unread, shard->allocator);
-    ptl_outbox_init(&c->out, shard->allocator);
+    ptl_outbox_init(&c->out, shard->allocator, &shard->links->spare_chunks);
     ptl_connection_list(c);
     list_half_open(c);
     return c;

@@ -3,6 +3,7 @@
 #include "engine/link/connection.h"
 #include "engine/link/dial.h"
 #include "engine/link/link.h"
+#include "engine/link/shard_links.h"
 #include "engine/message/name.h"
 #include "engine/shard/node.h"
 
@@ -31,6 +32,7 @@ void ptl_connection_detached(void *owner, int handle)
     ptl_op_pack(&op, parcel->bytes);
     unsigned owner_index = ptl_shard_of(ptl_name_hash(peer->node_id), node->shard_count);
     c->shard = &node->shards[owner_index];
+    c->out.spares = &c->shard->links->spare_chunks;
     ptl_shard_hand(c->shard, parcel, from);
 }
 

@@ -69,6 +69,7 @@ static void closed(struct ptl_shard *shard)
         shard->links->all = connection->all_next;
         ptl_connection_free(connection);
     }
+    ptl_spare_chunks_drop(&shard->links->spare_chunks, shard->allocator);
     ptl_dials_drop(shard);
     ptl_links_drop(shard);
 }

@@ -26,9 +26,10 @@ struct ptl_segment {
     uint8_t bytes[];
 };
 
-void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator)
+void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator,
+                     struct ptl_spare_chunks *spares)
 {
-    *outbox = (struct ptl_outbox){.allocator = allocator};
+    *outbox = (struct ptl_outbox){.allocator = allocator, .spares = spares};
     ptl_buffer_init(&outbox->scratch, allocator, SIZE_MAX);
 }
 
@@ -44,16 +45,41 @@ static size_t segment_block(const struct ptl_segment *segment)
 
 static void free_segment(struct ptl_outbox *outbox, struct ptl_segment *segment)
 {
+    struct ptl_spare_chunks *spares = outbox->spares;
     size_t block = segment_block(segment);
 
-    if (segment->held == NULL && segment->capacity == PTL_OUTBOX_CHUNK && outbox->spare == NULL) {
+    if (segment->held == NULL && segment->capacity == PTL_OUTBOX_CHUNK && spares != NULL &&
+        spares->count < PTL_SPARE_CHUNKS_MAX) {
         segment->size = segment->messages = 0;
-        segment->next = NULL;
-        outbox->spare = segment;
+        segment->next = spares->first;
+        spares->first = segment;
+        spares->count++;
         return;
     }
     ptl_msg_free(segment->held);
     ptl_free(outbox->allocator, segment, block);
+}
+
+static struct ptl_segment *take_spare(struct ptl_spare_chunks *spares)
+{
+    struct ptl_segment *segment = spares == NULL ? NULL : spares->first;
+
+    if (segment != NULL) {
+        ptl_assert(spares->count != 0 && segment->size == 0 && segment->held == NULL);
+        spares->first = segment->next;
+        segment->next = NULL;
+        spares->count--;
+    }
+    return segment;
+}
+
+void ptl_spare_chunks_drop(struct ptl_spare_chunks *spares, const struct ptl_allocator *allocator)
+{
+    struct ptl_segment *segment;
+
+    while ((segment = take_spare(spares)) != NULL) {
+        ptl_free(allocator, segment, segment_block(segment));
+    }
 }
 
 static void append(struct ptl_outbox *outbox, struct ptl_segment *segment)
@@ -69,10 +95,9 @@ static void append(struct ptl_outbox *outbox, struct ptl_segment *segment)
 
 static struct ptl_segment *new_chunk(struct ptl_outbox *outbox, size_t capacity)
 {
-    struct ptl_segment *segment = outbox->spare;
+    struct ptl_segment *segment = capacity == PTL_OUTBOX_CHUNK ? take_spare(outbox->spares) : NULL;
 
-    if (segment != NULL && capacity == PTL_OUTBOX_CHUNK) {
-        outbox->spare = NULL;
+    if (segment != NULL) {
         return segment;
     }
     segment = ptl_alloc_raw(outbox->allocator, sizeof(*segment) + capacity);
@@ -316,16 +341,15 @@ void ptl_outbox_sent(struct ptl_outbox *outbox, size_t size)
     }
 }
 
+/* Its shard may be another one by now, or be ending: nothing is kept. */
 void ptl_outbox_drop(struct ptl_outbox *outbox)
 {
+    outbox->spares = NULL;
     while (outbox->first != NULL) {
         struct ptl_segment *first = outbox->first;
         outbox->first = first->next;
         free_segment(outbox, first);
     }
-    if (outbox->spare != NULL) {
-        ptl_free(outbox->allocator, outbox->spare, segment_block(outbox->spare));
-    }
     ptl_buffer_drop(&outbox->scratch);
-    ptl_outbox_init(outbox, outbox->allocator);
+    ptl_outbox_init(outbox, outbox->allocator, NULL);
 }

@@ -20,12 +20,21 @@
 /* Of the head of a packet that is kept for the next one: most go where the one before went. */
 #define PTL_OUTBOX_HEAD_MAX 80
 
+/* Empty chunks that are kept for the next burst, of whichever outbox of the shard. */
+#define PTL_SPARE_CHUNKS_MAX 16
+
 struct ptl_segment;
+
+/* Begins zeroed. */
+struct ptl_spare_chunks {
+    struct ptl_segment *first;
+    unsigned count;
+};
 
 struct ptl_outbox {
     const struct ptl_allocator *allocator;
+    struct ptl_spare_chunks *spares; /* those of its shard, or NULL: none are kept */
     struct ptl_segment *first, *last;
-    struct ptl_segment *spare; /* one empty chunk, kept for the next burst */
     size_t sent;               /* bytes of `first` that are out */
     size_t size;               /* bytes to be sent in all */
     struct ptl_buffer scratch; /* where JSON is made; its size_max is what the peer takes */
@@ -34,7 +43,9 @@ struct ptl_outbox {
     uint8_t head_size, head_lead;
 };
 
-void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator);
+/* `spares` may be NULL, and outlives it else. */
+void ptl_outbox_init(struct ptl_outbox *outbox, const struct ptl_allocator *allocator,
+                     struct ptl_spare_chunks *spares);
 
 /*
  * Append one packet.  `whole` (may be NULL) is the message whose body it is: a large one is held
@@ -82,3 +93,4 @@ void ptl_outbox_sent(struct ptl_outbox *outbox, size_t size);
 
 /* Let everything go. */
 void ptl_outbox_drop(struct ptl_outbox *outbox);
+void ptl_spare_chunks_drop(struct ptl_spare_chunks *spares, const struct ptl_allocator *allocator);

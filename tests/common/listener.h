@@ -10,7 +10,7 @@ int listener_open(char address[static 32]);
 
 /*
  * Write an address where nobody listens, "127.0.0.2:PORT", for who will listen there later, or
- * again.  Nobody takes the port meanwhile: listeners of other tests are at 127.0.0.1, and so are the
- * near ends of all connections.  Ends the program where it cannot be had.
+ * again.  Nobody takes the port meanwhile: listeners of other tests are at 127.0.0.1, and so are
+ * the near ends of all connections.  Ends the program where it cannot be had.
  */
 void listener_unused(char address[static 32]);

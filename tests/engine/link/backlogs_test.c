@@ -42,7 +42,7 @@ static int set_up(void **state)
 {
     (void)state;
     test_memory_init(&memory);
-    ptl_outbox_init(&outbox, &memory.allocator);
+    ptl_outbox_init(&outbox, &memory.allocator, NULL);
     ptl_frames_out_init(&rain, &memory.allocator, OURS, THEIRS, 64, LIMIT);
     ptl_frames_in_init(&snow, &memory.allocator, THEIRS, OURS, LIMIT);
     sim_random_seed(&random_numbers, 1);

@@ -20,7 +20,7 @@ static int set_up(void **state)
 {
     (void)state;
     test_memory_init(&memory);
-    ptl_outbox_init(&outbox, &memory.allocator);
+    ptl_outbox_init(&outbox, &memory.allocator, NULL);
     bytes[0] = 0x59; /* a byte string of the rest */
     bytes[1] = (BODY - 3) >> 8;
     bytes[2] = (BODY - 3) & 0xff;
@@ -125,7 +125,7 @@ static void small_packets_are_the_same_by_the_short_way(void **state)
     unsigned short_ways = 0;
 
     (void)state;
-    ptl_outbox_init(&longer, &memory.allocator);
+    ptl_outbox_init(&longer, &memory.allocator, NULL);
     for (unsigned i = 0; i < 40 * name_count; i++) {
         struct ptl_span name = ptl_span_text(names[i % name_count]);
         uint32_t count = i / name_count % 30;
@@ -156,9 +156,49 @@ static void small_packets_are_the_same_by_the_short_way(void **state)
     ptl_outbox_drop(&longer);
 }
 
+static void put_and_send(struct ptl_outbox *one)
+{
+    static const uint8_t head[] = {1, 2, 3};
+
+    assert_int_equal(ptl_outbox_frame(one, ptl_span(head, sizeof(head)), ptl_span(NULL, 0), NULL),
+                     PTL_OK);
+    ptl_outbox_sent(one, sizeof(head));
+}
+
+/* So that a link costs none while it is idle, however many there are. */
+static void empty_chunks_are_kept_for_all_outboxes_of_a_shard_together(void **state)
+{
+    enum { MANY = 3 * PTL_SPARE_CHUNKS_MAX };
+    struct ptl_spare_chunks spares = {.first = NULL};
+    struct ptl_outbox many[MANY];
+
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++) {
+        ptl_outbox_init(&many[i], &memory.allocator, &spares);
+        put_and_send(&many[i]);
+    }
+    size_t one = memory.out_bytes;
+    assert_in_range(one, PTL_OUTBOX_CHUNK, 2 * PTL_OUTBOX_CHUNK); /* they took it in turn */
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(ptl_outbox_frame(&many[i], ptl_span(bytes, 1), ptl_span(NULL, 0), NULL),
+                         PTL_OK);
+    }
+    assert_int_equal(memory.out_bytes, MANY * one);
+    for (unsigned i = 0; i < MANY; i++) {
+        ptl_outbox_sent(&many[i], 1);
+    }
+    assert_int_equal(memory.out_bytes, PTL_SPARE_CHUNKS_MAX * one);
+    for (unsigned i = 0; i < MANY; i++) {
+        ptl_outbox_drop(&many[i]);
+    }
+    ptl_spare_chunks_drop(&spares, &memory.allocator);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(empty_chunks_are_kept_for_all_outboxes_of_a_shard_together,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(outbox_takes_little_more_than_it_has_to_send, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(outbox_sends_small_and_large_in_their_order, set_up,

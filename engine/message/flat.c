@@ -82,68 +82,22 @@ static double float_of(const struct ptl_argument *argument)
                                                 : (double)argument->natural;
 }
 
-/* ---- Measuring ----------------------------------------------------------------------------- */
-
-/* The bytes of one value; SIZE_MAX: more than `size_max`, or not UTF-8 where it must be. */
-static inline size_t size_of(char letter, const struct ptl_argument *next, size_t size_max)
+static inline uint8_t *write_string(uint8_t *to, const uint8_t *end, unsigned major,
+                                    struct ptl_span string)
 {
-    uint8_t room[PTL_CBOR_HEAD_MAX];
-    struct ptl_span string;
-    uint64_t head;
+    size_t room = (size_t)(end - to);
 
-    switch (letter) {
-    case 'n':
-    case 'b':
-        return 1;
-    case 'i':
-    case 'u':
-        integer_of(next, &head);
-        return ptl_cbor_head_size(head);
-    case 'f':
-        return ptl_cbor_float(room, float_of(next));
-    case 'm':
-        return ((const struct ptl_msg *)next->pointer)->size;
-    default:
-        string = string_of(letter, next);
-        return string.size > size_max || (letter != 'y' && !ptl_utf8_valid(string))
-                   ? SIZE_MAX
-                   : ptl_cbor_head_size(string.size) + string.size;
+    if (string.size > room || ptl_cbor_head_size(string.size) > room - string.size) {
+        return NULL;
     }
-}
-
-bool ptl_flat_measure(const char *format, const struct ptl_argument arguments[], size_t size_max,
-                      struct ptl_flat *flat)
-{
-    const struct ptl_argument *next = arguments;
-    uint64_t count = 0;
-    size_t size = 0;
-
-    ptl_assert(size_max <= (size_t)1 << 30);
-    for (; *format != 0; format++) {
-        int taken = fitting(*format, next);
-        if (taken < 0) {
-            return false;
-        }
-        size_t one = size_of(*format, next, size_max);
-        if (one > size_max - size) {
-            return false;
-        }
-        size += one;
-        count += *format == 'm' ? ((const struct ptl_msg *)next->pointer)->count : 1;
-        next += taken;
-    }
-    flat->size = size;
-    flat->count = (uint32_t)count;
-    return next->type == PTL_ARGUMENT_END;
-}
-
-/* ---- Writing ------------------------------------------------------------------------------- */
-
-static inline uint8_t *write_string(uint8_t *to, unsigned major, struct ptl_span string)
-{
     to += ptl_cbor_head(to, major, string.size);
     ptl_copy(to, string.bytes, string.size);
     return to + string.size;
+}
+
+static inline uint8_t *write_text(uint8_t *to, const uint8_t *end, struct ptl_span text)
+{
+    return ptl_utf8_valid(text) ? write_string(to, end, PTL_CBOR_TEXT, text) : NULL;
 }
 
 static inline uint8_t *write_integer(uint8_t *to, const struct ptl_argument *argument)
@@ -154,14 +108,31 @@ static inline uint8_t *write_integer(uint8_t *to, const struct ptl_argument *arg
     return to + ptl_cbor_head(to, major, head);
 }
 
-static inline uint8_t *write_msg(uint8_t *to, const struct ptl_msg *msg)
+static inline uint8_t *write_msg(uint8_t *to, const uint8_t *end, const struct ptl_msg *msg)
 {
+    if (msg->size > (size_t)(end - to)) {
+        return NULL;
+    }
     ptl_copy(to, msg->body, msg->size);
     return to + msg->size;
 }
 
-static inline uint8_t *write_one(uint8_t *to, char letter, const struct ptl_argument *next)
+/* One value whose argument fits.  NULL: there is no room, or a text is not UTF-8. */
+static inline uint8_t *write_one(uint8_t *to, const uint8_t *end, char letter,
+                                 const struct ptl_argument *next)
 {
+    if (letter == 'y') {
+        return write_string(to, end, PTL_CBOR_BYTES, string_of(letter, next));
+    }
+    if (letter == 'm') {
+        return write_msg(to, end, next->pointer);
+    }
+    if (letter == 't' || letter == 'T' || letter == 'p') {
+        return write_text(to, end, string_of(letter, next));
+    }
+    if (end - to < PTL_CBOR_HEAD_MAX) { /* what all others have at most */
+        return NULL;
+    }
     switch (letter) {
     case 'n':
         *to = PTL_CBOR_NULL;
@@ -169,28 +140,31 @@ static inline uint8_t *write_one(uint8_t *to, char letter, const struct ptl_argu
     case 'b':
         *to = next->natural != 0 ? PTL_CBOR_TRUE : PTL_CBOR_FALSE;
         return to + 1;
-    case 'i':
-    case 'u':
-        return write_integer(to, next);
     case 'f':
         return to + ptl_cbor_float(to, float_of(next));
-    case 'm':
-        return write_msg(to, next->pointer);
     default:
-        return write_string(to, letter == 'y' ? PTL_CBOR_BYTES : PTL_CBOR_TEXT,
-                            string_of(letter, next));
+        return write_integer(to, next);
     }
 }
 
-uint8_t *ptl_flat_write(uint8_t *to, const char *format, const struct ptl_argument arguments[])
+/* ---- All of them --------------------------------------------------------------------------- */
+
+uint8_t *ptl_flat_write(uint8_t *to, const uint8_t *end, const char *format,
+                        const struct ptl_argument arguments[], uint32_t *count)
 {
     const struct ptl_argument *next = arguments;
+    uint64_t values = 0;
 
     for (; *format != 0; format++) {
         int taken = fitting(*format, next);
-        ptl_assert(taken >= 0); /* it was measured */
-        to = write_one(to, *format, next);
+        uint8_t *behind = taken < 0 ? NULL : write_one(to, end, *format, next);
+        if (behind == NULL) {
+            return NULL;
+        }
+        to = behind;
+        values += *format == 'm' ? ((const struct ptl_msg *)next->pointer)->count : 1;
         next += taken;
     }
-    return to;
+    *count = (uint32_t)values;
+    return next->type == PTL_ARGUMENT_END && values <= UINT32_MAX ? to : NULL;
 }

@@ -1,5 +1,6 @@
 #include "engine/port/send.h"
 
+#include "engine/message/flat.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/outside.h"
@@ -299,23 +300,42 @@ static int send_large(struct ptl_node *node, const struct ptl_port *to, struct p
     return err;
 }
 
-/* From a handler, small: to a port of this node they are written where they wait for it. */
-static int send_flat(struct ptl_shard *shard, const struct ptl_port *to, const char *format,
-                     const struct ptl_argument arguments[], const struct ptl_flat *flat)
-{
-    struct ptl_node *node = shard->node;
-    uint8_t values[PTL_OP_INLINE_MAX];
+/* Of a format that says more, or of values that are more. */
+#define NOT_FLAT 1
 
-    if (!ptl_port_is_slot_here(&node->self, to) || !ptl_is_small(flat->size, flat->count) ||
-        flat->size > node->options.message_bytes_max || ptl_node_stopping(node)) {
-        const uint8_t *end = ptl_flat_write(values, format, arguments);
-        ptl_assert(end == values + flat->size);
-        return ptl_send_body(node, to, ptl_span(values, flat->size), flat->count, NULL);
+/* From a handler to a port of this node by its slot: written where they wait for it. */
+static int send_flat_here(struct ptl_shard *shard, const struct ptl_port *to, const char *format,
+                          const struct ptl_argument arguments[])
+{
+    uint8_t *body = ptl_shard_post_begin(shard, to);
+    uint32_t count;
+
+    if (body == NULL) {
+        return NOT_FLAT; /* there may be room for less */
     }
-    int err = has_room(shard, to, sizeof(struct ptl_op) + flat->size, PTL_WAY_MESSAGE)
-                  ? ptl_shard_post_flat(shard, to, format, arguments, flat)
-                  : PTL_EFULL;
-    return err == PTL_OK ? PTL_OK : ptl_note_full(node, to, err);
+    const uint8_t *end = ptl_flat_write(body, body + PTL_OP_INLINE_MAX, format, arguments, &count);
+    size_t size = (size_t)(end - body);
+    if (end == NULL || count > PTL_SMALL_COUNT_MAX ||
+        size > shard->node->options.message_bytes_max) {
+        return NOT_FLAT;
+    }
+    if (!has_room(shard, to, sizeof(struct ptl_op) + size, PTL_WAY_MESSAGE)) {
+        return ptl_note_full(shard->node, to, PTL_EFULL);
+    }
+    ptl_shard_post_end(shard, to, body, size, count);
+    return PTL_OK;
+}
+
+/* From a handler to another one. */
+static int send_flat(struct ptl_node *node, const struct ptl_port *to, const char *format,
+                     const struct ptl_argument arguments[])
+{
+    uint8_t body[PTL_OP_INLINE_MAX];
+    uint32_t count;
+    const uint8_t *end = ptl_flat_write(body, body + sizeof(body), format, arguments, &count);
+
+    return end == NULL ? NOT_FLAT
+                       : ptl_send_body(node, to, ptl_span(body, (size_t)(end - body)), count, NULL);
 }
 
 static int send_written(struct ptl_node *node, const struct ptl_port *to, const char *format,
@@ -339,12 +359,14 @@ int ptl_sendv(struct ptl_node *node, const struct ptl_port *to, const char *form
               const struct ptl_argument arguments[])
 {
     struct ptl_shard *shard = ptl_shard_here(node);
-    struct ptl_flat flat;
+    int err = NOT_FLAT;
 
-    if (shard != NULL && ptl_flat_measure(format, arguments, PTL_OP_INLINE_MAX, &flat)) {
-        return send_flat(shard, to, format, arguments, &flat);
+    if (shard != NULL && ptl_port_is_slot_here(&node->self, to) && !ptl_node_stopping(node)) {
+        err = send_flat_here(shard, to, format, arguments);
+    } else if (shard != NULL) {
+        err = send_flat(node, to, format, arguments);
     }
-    return send_written(node, to, format, arguments);
+    return err == NOT_FLAT ? send_written(node, to, format, arguments) : err;
 }
 
 int ptl_kill(struct ptl_node *node, const struct ptl_port *port, const struct ptl_msg *reason)

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include "engine/message/flat.h"
 #include "engine/shard/node.h"
 #include "engine/shard/op.h"
 
@@ -26,24 +25,24 @@ PTL_MUST_CHECK static inline int ptl_shard_post_small(struct ptl_shard *from,
     return PTL_OK;
 }
 
-/* The same of values that are written where they go. */
-PTL_MUST_CHECK static inline int ptl_shard_post_flat(struct ptl_shard *from,
-                                                     const struct ptl_port *to, const char *format,
-                                                     const struct ptl_argument arguments[],
-                                                     const struct ptl_flat *flat)
+/*
+ * The same in two steps, for a body that is written where it goes: a place for one of any size a
+ * small message may have, or NULL; and, if nothing else was posted meanwhile, what stands there.
+ */
+static inline uint8_t *ptl_shard_post_begin(struct ptl_shard *from, const struct ptl_port *to)
 {
-    struct ptl_ring *ring = ptl_shard_ring(from, to->shard);
-    uint32_t size = ptl_small_size(flat->size);
-    void *place = ptl_ring_reserve_message(ring, size);
+    uint8_t *place = (uint8_t *)ptl_ring_reserve_message(ptl_shard_ring(from, to->shard),
+                                                         ptl_small_size(PTL_OP_INLINE_MAX));
 
-    if (place == NULL) {
-        return PTL_EFULL;
-    }
-    uint8_t *body = ptl_small_begin(place, to->slot, to->generation, flat->size, flat->count);
-    const uint8_t *end = ptl_flat_write(body, format, arguments);
-    ptl_assert(end == body + flat->size);
-    ptl_ring_commit(ring, size, 0);
-    return PTL_OK;
+    return place == NULL ? NULL : place + PTL_RECORD_SMALL_HEAD;
+}
+
+static inline void ptl_shard_post_end(struct ptl_shard *from, const struct ptl_port *to,
+                                      uint8_t *body, size_t size, uint32_t count)
+{
+    ptl_assert(ptl_is_small(size, count));
+    ptl_small_begin(body - PTL_RECORD_SMALL_HEAD, to->slot, to->generation, size, count);
+    ptl_ring_commit(ptl_shard_ring(from, to->shard), ptl_small_size(size), 0);
 }
 
 /* The same to a port by its chosen name. */

@@ -16,8 +16,8 @@ int ptl_format_fitting(char letter, const struct ptl_argument *next);
 
 /*
  * Write the values to `to`, and how many they are to `count`; returns the place behind them.  NULL:
- * the format says more than that, or it is wrong, or they do not end before `end`; then anything may
- * stand there.
+ * the format says more than that, or it is wrong, or they do not end before `end`; then anything
+ * may stand there.
  */
 uint8_t *ptl_flat_write(uint8_t *to, const uint8_t *end, const char *format,
                         const struct ptl_argument arguments[], uint32_t *count);

@@ -145,16 +145,12 @@ static int wait_until(struct ptl_client *client, const bool *fact, unsigned time
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
-int ptl_client_seeds(const struct ptl_options *options, struct ptl_list *seeds)
+void ptl_client_seeds(const struct ptl_options *options, struct ptl_list *seeds)
 {
-    const char *variable = getenv("PORTOLAN_SEED");
-
     *seeds = options->seeds;
-    if (seeds->count > 0) {
-        return PTL_EXIT_OK;
+    if (seeds->count == 0) {
+        seeds->items[seeds->count++] = PTL_DEFAULT_ADDRESS;
     }
-    seeds->items[seeds->count++] = variable && variable[0] ? variable : PTL_DEFAULT_ADDRESS;
-    return ptl_options_address("PORTOLAN_SEED", seeds->items[0]);
 }
 
 void ptl_client_make_id(char id[PTL_NODE_ID_MAX])
@@ -205,10 +201,8 @@ static int open_client(struct ptl_client *client)
     ptl_journal_init(&client->journal, options->log);
     ptl_client_make_id(client->id);
 
-    int code = ptl_client_seeds(options, &client->seeds);
-    if (code == PTL_EXIT_OK) {
-        code = ptl_secret_find(options, &client->secret);
-    }
+    ptl_client_seeds(options, &client->seeds);
+    int code = ptl_secret_find(options, &client->secret);
     if (code != PTL_EXIT_OK) {
         return code;
     }

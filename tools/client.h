@@ -48,11 +48,8 @@ int ptl_client_run(const struct ptl_options *options, ptl_client_step *prepare,
 /* A step: parse the first argument as a port's ID, into `client->port`. */
 ptl_client_step ptl_client_parse_port;
 
-/*
- * Seeds as given, else those of the environment, else the default.  Returns PTL_EXIT_OK, or another
- * code after one line on standard error.
- */
-int ptl_client_seeds(const struct ptl_options *options, struct ptl_list *seeds);
+/* Seeds as given, else the default. */
+void ptl_client_seeds(const struct ptl_options *options, struct ptl_list *seeds);
 
 /* An ID for a client that has none: "HOST/cli/RANDOM". */
 void ptl_client_make_id(char id[PTL_NODE_ID_MAX]);

@@ -16,8 +16,8 @@
 /* What a script can tell apart; --help says the same. */
 enum ptl_exit {
     PTL_EXIT_OK = 0,
-    PTL_EXIT_USAGE = 1, /* the command line is wrong */
-    PTL_EXIT_START = 2, /* the node cannot start: address, secret, kernel */
+    PTL_EXIT_USAGE = 1, /* the command line is wrong, or a variable PORTOLAN_... */
+    PTL_EXIT_START = 2, /* the node cannot start: configuration, address, secret, kernel */
     PTL_EXIT_REACH = 3, /* nobody there, or no answer in time */
     PTL_EXIT_GONE = 4,  /* the port or key is gone, or there never was one */
     PTL_EXIT_OTHER = 5, /* anything else */
@@ -31,7 +31,9 @@ struct ptl_list {
     size_t count;
 };
 
-/* A command line, taken apart.  Strings point into argv or the environment. */
+struct ptl_settings;
+
+/* What was given, taken apart.  Strings live as long as `settings`. */
 struct ptl_options {
     const char *command; /* "run" */
     const char *node;    /* NULL: the default */
@@ -41,6 +43,9 @@ struct ptl_options {
     struct ptl_list services;
     const char *secret;
     const char *secret_file;
+    const char *config;  /* the configuration file, or NULL */
+    const char *profile; /* the one of it that counts, or NULL */
+    const char *output;  /* init: the file to write, or NULL */
     const char *framings;
     const char *log; /* NULL: the command's own default */
     unsigned shards; /* 0: one a processor */
@@ -53,6 +58,7 @@ struct ptl_options {
     unsigned probe_ms;   /* as given, or 2,000: for each of many nodes that are asked */
     const char *prefix;  /* NULL: none */
     uint64_t count;      /* 0: no limit */
+    bool strict;         /* config check: warnings are mistakes */
     bool ordinary;
     bool hold;
     bool all;
@@ -61,17 +67,18 @@ struct ptl_options {
     bool version;
     char **arguments; /* what is neither command nor option */
     int argument_count;
+    struct ptl_settings *settings; /* where each value comes from */
 };
 
 /*
- * Take the command line apart, defaults of the environment included.  Returns PTL_EXIT_OK, or
- * PTL_EXIT_USAGE after one line on standard error.  Options may stand before and behind arguments;
- * "--" ends them, and what looks like a negative number is an argument.
+ * Take the command line apart, and below it the environment and the configuration file, as far as
+ * the command takes these: see tools/settings.h.  Returns PTL_EXIT_OK, or another code after a line
+ * on standard error for each mistake.  Options may stand before and behind arguments; "--" ends
+ * them, and what looks like a negative number is an argument.
+ * Owns: ptl_options_free() frees what `options` refers to, whatever this returned.
  */
 int ptl_options_parse(int argc, char **argv, struct ptl_options *options);
-
-/* Complain of what has not the form HOST:PORT; `name` says where it was given. */
-int ptl_options_address(const char *name, const char *text);
+void ptl_options_free(struct ptl_options *options);
 
 /* Print one line, "portolan: ...", on standard error; returns `code`. */
 int ptl_complain(enum ptl_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -86,3 +93,5 @@ int ptl_command_db(const struct ptl_options *options);
 int ptl_command_nodes(const struct ptl_options *options);
 int ptl_command_trace(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);
+int ptl_command_config(const struct ptl_options *options);
+int ptl_command_init(const struct ptl_options *options);

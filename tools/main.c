@@ -16,6 +16,7 @@ static const char help[] =
     "                 [--secret S | --secret-file F] [--shards N] [--framing cbor,json]\n"
     "                 [--announce HOST:PORT]... [--service NAME]... [--max-message BYTES]\n"
     "                 [--max-spawned COUNT] [--poll-us N] [--silence-ms MS] [--log LEVEL]\n"
+    "                 [--config FILE [--profile NAME]]\n"
     "  portolan snd   PORT [ARG...]           send a message; done once the node has answered\n"
     "                                         behind it\n"
     "  portolan cal   PORT [ARG...]           send with a reply port, print the reply as JSON\n"
@@ -34,6 +35,8 @@ static const char help[] =
     "bench\n"
     "                                         --help\n"
     "  portolan gensecret                     print a fresh secret\n"
+    "  portolan init [--output FILE]          write a first configuration, with a fresh secret\n"
+    "  portolan config check FILE             is it right, and what does it come to?\n"
     "  portolan --help | --version\n"
     "\n"
     "PORT is NODEID#NAME.  An ARG or VALUE that is JSON is taken as that, anything else as text.\n"
@@ -56,6 +59,8 @@ static const char help[] =
     "  --poll-us N          look for work so long before sleeping: less     [0]\n"
     "                       latency, for processors that are never idle (one a thread)\n"
     "  --stop-seconds S     at the end, to deliver what was accepted   [5]\n"
+    "  --config FILE        options, a line each: see below            [none]\n"
+    "  --profile NAME       and those of its section [profile NAME]    [none]\n"
     "  --log LEVEL          error, warn, info or debug                 [info]\n"
     "all others\n"
     "  --seed HOST:PORT     the node to talk to       [PORTOLAN_SEED, or 127.0.0.1:4040]\n"
@@ -83,6 +88,15 @@ static const char more_help[] =
     "                       [PORTOLAN_SECRET, else ~/.config/portolan/secret, made on first use]\n"
     "                       less than 16 bytes do for loopback addresses only\n"
     "\n"
+    "config    Every option of run is a key of a file: 'seed = 10.0.0.1:4040', 'no-global = yes',\n"
+    "          again for each more; and a variable: PORTOLAN_SEED, with commas between more.  The\n"
+    "          file counts less than variables, and these less than what stands after run.\n"
+    "          [profile NAME] begins what counts for --profile NAME only; 'inherit = OTHER' in it\n"
+    "          adds another's.  Other commands read PORTOLAN_SEED, _SECRET and _SECRET_FILE.\n"
+    "          config check takes run's options as well, prints all values and where they come\n"
+    "          from (0), or a line for each mistake (2), and warns of what is not secure; with\n"
+    "          --strict warnings are mistakes.  init takes run's options and writes them; it asks\n"
+    "          on a terminal only, and never writes over a file [portolan.conf]\n"
     "db        An entry is owned by the node that set it and is gone when that node is.  Of "
     "several\n"
     "          nodes' values for a key that of the lowest node ID shows.  Families are letters,\n"
@@ -101,8 +115,8 @@ static const char more_help[] =
     "\n"
     "exit codes\n"
     "  0  done\n"
-    "  1  the command line is wrong\n"
-    "  2  the node cannot start: an address, the secret, the kernel\n"
+    "  1  the command line is wrong, or a variable PORTOLAN_...\n"
+    "  2  the node cannot start: the configuration file, an address, the secret, the kernel\n"
     "  3  the node cannot be reached, or there was no answer in time\n"
     "  4  the port is gone, or there is no such port or key (mon: there was none)\n"
     "  5  anything else\n"
@@ -127,6 +141,8 @@ static const struct {
     {"nodes", ptl_command_nodes},
     {"trace", ptl_command_trace},
     {"gensecret", ptl_command_gensecret},
+    {"config", ptl_command_config},
+    {"init", ptl_command_init},
     /* The C API's whole words are taken as well as AEMP's clipped ones. */
     {"send", ptl_command_snd},
     {"call", ptl_command_cal},
@@ -161,6 +177,16 @@ static bool hold_standard_files(void)
     return true;
 }
 
+static int print_version(void)
+{
+    return puts("portolan " PTL_VERSION) < 0 ? PTL_EXIT_OTHER : PTL_EXIT_OK;
+}
+
+static int print_help(void)
+{
+    return fputs(help, stdout) < 0 || fputs(more_help, stdout) < 0 ? PTL_EXIT_OTHER : PTL_EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
     struct ptl_options options;
@@ -172,15 +198,9 @@ int main(int argc, char **argv)
         return ptl_command_bench(argc - 1, argv + 1); /* it has options of its own */
     }
     int code = ptl_options_parse(argc, argv, &options);
-    if (code != PTL_EXIT_OK) {
-        return code;
+    if (code == PTL_EXIT_OK) {
+        code = options.version ? print_version() : options.help ? print_help() : dispatch(&options);
     }
-    if (options.version) {
-        return puts("portolan " PTL_VERSION) < 0 ? PTL_EXIT_OTHER : PTL_EXIT_OK;
-    }
-    if (options.help) {
-        return fputs(help, stdout) < 0 || fputs(more_help, stdout) < 0 ? PTL_EXIT_OTHER
-                                                                       : PTL_EXIT_OK;
-    }
-    return dispatch(&options);
+    ptl_options_free(&options);
+    return code;
 }

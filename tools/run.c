@@ -1,4 +1,6 @@
 #include "tools/common.h"
+#include "tools/config/effective.h"
+#include "tools/config/warnings.h"
 #include "tools/services.h"
 
 #include <errno.h>
@@ -75,6 +77,29 @@ static void tell_limit(struct ptl_journal *journal)
     }
 }
 
+static void log_warning(void *data, const char *warning)
+{
+    ptl_journal_log(data, PTL_LOG_WARN, warning);
+}
+
+/* Which configuration it is, so that nodes can be compared by their logs. */
+static void tell_configuration(const struct ptl_options *options, struct ptl_journal *journal)
+{
+    char line[PTL_JOURNAL_LINE_MAX];
+    char digest[PTL_DIGEST_TEXT_SIZE];
+
+    if (!options->config) {
+        return;
+    }
+    ptl_config_warn(options, log_warning, journal);
+    if (ptl_config_digest(options->settings, digest)) {
+        snprintf(line, sizeof line, "configuration %s%s%s, digest %s", options->config,
+                 options->profile ? ", profile " : "", options->profile ? options->profile : "",
+                 digest);
+        ptl_journal_log(journal, PTL_LOG_INFO, line);
+    }
+}
+
 /* From a node that was made to one that may be stopped: its services first, so that they are there
  * before anybody can ask for them. */
 static int serve(struct ptl_node *node, const struct ptl_options *options,
@@ -91,6 +116,7 @@ static int serve(struct ptl_node *node, const struct ptl_options *options,
     }
     ptl_journal_release(journal);
     tell_limit(journal);
+    tell_configuration(options, journal);
     err = wait_for_output(signals) ? print_ready(node) : 0;
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
@@ -102,14 +128,13 @@ static int serve(struct ptl_node *node, const struct ptl_options *options,
 static int start_and_serve(const struct ptl_options *options, const struct ptl_secret *secret,
                            struct ptl_journal *journal)
 {
-    static const char *const default_binds[] = {PTL_DEFAULT_ADDRESS, NULL};
     char host[PTL_NODE_ID_MAX];
     struct ptl_node *node;
 
     ptl_host_name(host);
     struct ptl_node_options node_options =
         ptl_common_options(options, options->node ? options->node : host, secret, journal);
-    node_options.binds = options->binds.count > 0 ? options->binds.items : default_binds;
+    node_options.binds = options->binds.items;
     node_options.seeds = options->seeds.items;
     node_options.announces = options->announces.count > 0 ? options->announces.items : NULL;
     node_options.ordinary = options->ordinary;
@@ -140,17 +165,11 @@ int ptl_command_run(const struct ptl_options *options)
         return ptl_complain(PTL_EXIT_USAGE, "run takes no argument '%s': see portolan --help",
                             options->arguments[0]);
     }
-    for (size_t i = 0; i < options->services.count; i++) {
-        if (!ptl_service_exists(options->services.items[i])) {
-            return ptl_complain(PTL_EXIT_USAGE, "there is no service '%s': choose of %s",
-                                options->services.items[i], ptl_service_names);
-        }
-    }
     int code = ptl_secret_find(options, &secret);
     if (code != PTL_EXIT_OK) {
         return code;
     }
-    ptl_journal_init(&journal, options->log ? options->log : "info");
+    ptl_journal_init(&journal, options->log);
     code = start_and_serve(options, &secret, &journal);
     ptl_journal_close(&journal);
     return code;

@@ -1,5 +1,7 @@
 #include "tools/secret.h"
 
+#include "tools/settings.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,21 +26,8 @@ bool ptl_secret_generate(char text[PTL_SECRET_TEXT_SIZE])
     return true;
 }
 
-static int take_text(const char *text, const char *source, struct ptl_secret *secret)
-{
-    size_t size = strlen(text);
-
-    if (size == 0 || size > PTL_SECRET_MAX) {
-        return ptl_complain(PTL_EXIT_START, "the secret of %s has %zu bytes: give it 16 to %d",
-                            source, size, PTL_SECRET_MAX);
-    }
-    memcpy(secret->bytes, text, size);
-    secret->size = size;
-    return PTL_EXIT_OK;
-}
-
 /* Read to the end; a secret that does not fit is none. */
-static int read_all(int file, const char *path, struct ptl_secret *secret)
+static int read_all(int file, const char *path, const char *where, struct ptl_secret *secret)
 {
     char buffer[PTL_SECRET_MAX + 3]; /* room for a line end and for one byte too many */
     size_t size = 0;
@@ -50,7 +39,7 @@ static int read_all(int file, const char *path, struct ptl_secret *secret)
             continue;
         }
         if (count < 0) {
-            return ptl_complain(PTL_EXIT_START, "cannot read the secret in %s: %s", path,
+            return ptl_complain(PTL_EXIT_START, "%scannot read the secret in %s: %s", where, path,
                                 strerror(errno));
         }
         if (count == 0) {
@@ -66,41 +55,42 @@ static int read_all(int file, const char *path, struct ptl_secret *secret)
     }
     if (size == 0 || size > PTL_SECRET_MAX) {
         return ptl_complain(PTL_EXIT_START,
-                            "the secret in %s has no or more than %d bytes: write one with "
+                            "%sthe secret in %s has no or more than %d bytes: write one with "
                             "'portolan gensecret >%s'",
-                            path, PTL_SECRET_MAX, path);
+                            where, path, PTL_SECRET_MAX, path);
     }
     memcpy(secret->bytes, buffer, size);
     secret->size = size;
     return PTL_EXIT_OK;
 }
 
-static int read_open_file(int file, const char *path, struct ptl_secret *secret)
+static int read_open_file(int file, const char *path, const char *where, struct ptl_secret *secret)
 {
     struct stat status;
 
     if (fstat(file, &status) != 0 || S_ISDIR(status.st_mode)) {
-        return ptl_complain(PTL_EXIT_START, "%s is not a file: name one that holds the secret",
-                            path);
+        return ptl_complain(PTL_EXIT_START, "%s%s is not a file: name one that holds the secret",
+                            where, path);
     }
     if (S_ISREG(status.st_mode) && (status.st_mode & 077) != 0) {
         return ptl_complain(PTL_EXIT_START,
-                            "the secret in %s can be read or written by others (mode %04o): type "
+                            "%sthe secret in %s can be read or written by others (mode %04o): type "
                             "'chmod 600 %s', and change the secret if others may have read it",
-                            path, (unsigned)status.st_mode & 07777, path);
+                            where, path, (unsigned)status.st_mode & 07777, path);
     }
-    return read_all(file, path, secret);
+    return read_all(file, path, where, secret);
 }
 
-static int read_file(const char *path, struct ptl_secret *secret)
+/* `where` it was named, to stand in front of a complaint. */
+static int read_file(const char *path, const char *where, struct ptl_secret *secret)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
     if (file < 0) {
-        return ptl_complain(PTL_EXIT_START, "cannot open the secret in %s: %s", path,
+        return ptl_complain(PTL_EXIT_START, "%scannot open the secret in %s: %s", where, path,
                             strerror(errno));
     }
-    int err = read_open_file(file, path, secret);
+    int err = read_open_file(file, path, where, secret);
     close(file);
     return err;
 }
@@ -183,13 +173,19 @@ static int make_file(const char *path)
     return err;
 }
 
-static int own_secret(struct ptl_secret *secret)
+bool ptl_secret_own(char path[PATH_MAX])
 {
     char folder[PATH_MAX];
+
+    return config_folder(folder) &&
+           snprintf(path, PATH_MAX, "%s/portolan/secret", folder) < PATH_MAX;
+}
+
+static int own_secret(struct ptl_secret *secret)
+{
     char path[PATH_MAX];
 
-    if (!config_folder(folder) ||
-        snprintf(path, sizeof path, "%s/portolan/secret", folder) >= (int)sizeof path) {
+    if (!ptl_secret_own(path)) {
         return ptl_complain(PTL_EXIT_START, "there is no home directory to keep a secret in: give "
                                             "--secret-file or set PORTOLAN_SECRET");
     }
@@ -202,23 +198,25 @@ static int own_secret(struct ptl_secret *secret)
                                 path, strerror(-err));
         }
     }
-    return read_file(path, secret);
+    return read_file(path, "", secret);
+}
+
+static int named_secret(const struct ptl_options *options, struct ptl_secret *secret)
+{
+    char where[PTL_WHERE_MAX];
+
+    ptl_settings_line(options->settings, "secret-file", where);
+    return read_file(options->secret_file, where, secret);
 }
 
 int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret)
 {
-    const char *variable = getenv("PORTOLAN_SECRET");
-
-    if (options->secret) {
-        return take_text(options->secret, "--secret", secret);
+    if (options->secret) { /* whose size was judged when it was taken */
+        secret->size = strlen(options->secret);
+        memcpy(secret->bytes, options->secret, secret->size);
+        return PTL_EXIT_OK;
     }
-    if (options->secret_file) {
-        return read_file(options->secret_file, secret);
-    }
-    if (variable && variable[0] != '\0') {
-        return take_text(variable, "PORTOLAN_SECRET", secret);
-    }
-    return own_secret(secret);
+    return options->secret_file ? named_secret(options, secret) : own_secret(secret);
 }
 
 int ptl_command_gensecret(const struct ptl_options *options)

@@ -1,7 +1,8 @@
 /*
  * tools/secret.h - where the secret comes from that proves who belongs to the network.
  *
- *   --secret, --secret-file, PORTOLAN_SECRET, or the user's own file, made on first use:
+ *   secret, secret-file (as flag, variable or in a configuration), or the user's own file, made on
+ *   first use:
  *   $XDG_CONFIG_HOME/portolan/secret, else ~/.config/portolan/secret
  *
  * A file that others than its owner may read is refused.
@@ -10,6 +11,7 @@
 
 #include "tools/command.h"
 
+#include <limits.h>
 #include <stddef.h>
 
 #define PTL_SECRET_MAX 4096     /* bytes of a secret; the line end of a file's is not one of them */
@@ -24,6 +26,9 @@ struct ptl_secret {
  * Find the secret.  Returns PTL_EXIT_OK, or PTL_EXIT_START after one line on standard error.
  */
 int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret);
+
+/* The path of the user's own, whether or not it is there.  False when there is no home for it. */
+bool ptl_secret_own(char path[PATH_MAX]);
 
 /* 32 random bytes as 64 hexadecimal digits.  False when the system has none. */
 bool ptl_secret_generate(char text[PTL_SECRET_TEXT_SIZE]);

@@ -164,7 +164,7 @@ class SecretTest(ToolTest):
                           env={"XDG_CONFIG_HOME": "/proc/nowhere"})
 
     def test_empty_secret_is_refused(self):
-        self.assert_fails(2, "0 bytes", arguments=["run", "--secret", ""])
+        self.assert_fails(1, "0 bytes", arguments=["run", "--secret", ""])
 
     def test_short_secret_is_good_for_loopback_only(self):
         self.assert_fails(2, "16 bytes", arguments=["run", "--secret", "short", "--bind",
@@ -260,7 +260,7 @@ class RunTest(ToolTest):
 
     def test_node_id_that_is_none_is_one_line(self):
         for name in ("a#b", "", "x" * 201, "a\nb"):
-            self.assert_fails(2, "cannot start",
+            self.assert_fails(1, "--node takes",
                               arguments=["run", "--bind", "127.0.0.1:0", "--node", name])
 
 

@@ -49,6 +49,7 @@ static int serve(int argc, char **argv, int server)
     if (code == PTL_EXIT_OK) {
         code = ptl_command_run(&options);
     }
+    ptl_options_free(&options);
     free(words);
     return code;
 }
@@ -92,6 +93,16 @@ static int load_and_report(const struct ptl_bench_options *options)
     return code == PTL_EXIT_OK ? written : code;
 }
 
+static int load_as_asked(const struct ptl_bench_options *options)
+{
+    if (options->common.help) {
+        return ptl_bench_help() ? PTL_EXIT_OK : PTL_EXIT_OTHER;
+    }
+    return options->pattern->deed == PTL_BENCH_VERIFY ? ptl_bench_verify(options)
+           : options->is_sweep                        ? ptl_bench_sweep(options)
+                                                      : load_and_report(options);
+}
+
 int ptl_command_bench(int argc, char **argv)
 {
     struct ptl_bench_options options;
@@ -106,13 +117,9 @@ int ptl_command_bench(int argc, char **argv)
         argv[verify] = pattern; /* a pattern like any other, if a special one */
     }
     int code = ptl_bench_options_parse(argc, argv, &options);
-    if (code != PTL_EXIT_OK) {
-        return code;
+    if (code == PTL_EXIT_OK) {
+        code = load_as_asked(&options);
     }
-    if (options.common.help) {
-        return ptl_bench_help() ? PTL_EXIT_OK : PTL_EXIT_OTHER;
-    }
-    return options.pattern->deed == PTL_BENCH_VERIFY ? ptl_bench_verify(&options)
-           : options.is_sweep                        ? ptl_bench_sweep(&options)
-                                                     : load_and_report(&options);
+    ptl_options_free(&options.common);
+    return code;
 }

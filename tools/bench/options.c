@@ -2,6 +2,7 @@
 
 #include "tools/bench/mark.h"
 #include "tools/bench/text.h"
+#include "tools/settings.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -444,7 +445,8 @@ static const char *contradiction(const struct ptl_bench_options *options)
            : is_verify(options) && options->embedded != PTL_BENCH_APART
                ? "--verify takes no --embedded: it needs links to cut"
            : options->embedded != PTL_BENCH_APART &&
-                   (options->targets.count > 0 || options->common.seeds.count > 0)
+                   (options->targets.count > 0 ||
+                    ptl_settings_text(options->common.settings, "seed", PTL_LAYER_FLAG))
                ? "--embedded takes no --target and no --seed: the other end is here"
            : is_join && options->links > 1 ? "join takes no --links: one node joins after the other"
            : options->embedded == PTL_BENCH_TWO_PORTS && options->links > 1

@@ -49,7 +49,8 @@ struct ptl_bench_options {
 /*
  * Take the command line apart; argv[0] is "bench".  Returns PTL_EXIT_OK, or PTL_EXIT_USAGE after
  * one line on standard error.  `common.help` may be set; then all else means nothing.
- * Owns: strings stay argv's, whose order changes.
+ * Owns: strings stay argv's, whose order changes, or are of `common`, which ptl_options_free()
+ * frees whatever this returned.
  */
 int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *options);
 

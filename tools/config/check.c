@@ -1,0 +1,86 @@
+#include "tools/common.h"
+#include "tools/config/effective.h"
+#include "tools/config/warnings.h"
+#include "tools/option_values.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SECRET_OPEN_MIN 16 /* bytes of a secret where an address is not loopback */
+
+static void print_warning(void *data, const char *warning)
+{
+    size_t *count = data;
+
+    (*count)++;
+    ptl_complain(PTL_EXIT_OK, "warning: %s", warning);
+}
+
+/* The first address that is open to other machines, or NULL. */
+static const char *open_address(const struct ptl_options *options)
+{
+    for (size_t i = 0; i < options->binds.count; i++) {
+        if (!ptl_bind_is_loopback(options->binds.items[i])) {
+            return options->binds.items[i];
+        }
+    }
+    return NULL;
+}
+
+/* What the node would find when it looks for its secret; nothing is made here. */
+static int check_secret(const struct ptl_options *options)
+{
+    struct ptl_secret secret;
+    char own[PATH_MAX];
+
+    if (!options->secret && !options->secret_file) {
+        return ptl_secret_own(own)
+                   ? PTL_EXIT_OK
+                   : ptl_complain(PTL_EXIT_START, "no secret is given, and there is no home "
+                                                  "directory to keep one in: give secret-file");
+    }
+    int code = ptl_secret_find(options, &secret);
+    const char *address = open_address(options);
+    if (code == PTL_EXIT_OK && secret.size < SECRET_OPEN_MIN && address) {
+        return ptl_complain(PTL_EXIT_START,
+                            "the secret has %zu bytes, and bind = %s is open to other machines: "
+                            "give it %d, say with 'portolan gensecret'",
+                            secret.size, address, SECRET_OPEN_MIN);
+    }
+    return code;
+}
+
+static int print_effective(const struct ptl_options *options)
+{
+    const char *profile = options->profile;
+    char digest[PTL_DIGEST_TEXT_SIZE];
+
+    if (!ptl_config_digest(options->settings, digest)) {
+        return ptl_complain(PTL_EXIT_OTHER, "no memory");
+    }
+    bool good = printf("; %s%s%s\n", options->settings->file, profile ? ", profile " : "",
+                       profile ? profile : "") >= 0 &&
+                ptl_config_print(options->settings, stdout) &&
+                printf("; digest %s\n", digest) >= 0 && fflush(stdout) == 0;
+    return good ? PTL_EXIT_OK : ptl_complain(PTL_EXIT_OTHER, "cannot write: %s", strerror(errno));
+}
+
+int ptl_command_config(const struct ptl_options *options)
+{
+    size_t warnings = 0;
+
+    if (options->argument_count < 1 || strcmp(options->arguments[0], "check") != 0 ||
+        options->argument_count > 2 || !options->settings->file) {
+        return ptl_complain_form("config check FILE [--profile NAME] [--strict] [OPTION...]");
+    }
+    int code = check_secret(options);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
+    ptl_config_warn(options, print_warning, &warnings);
+    if (warnings > 0 && options->strict) {
+        return PTL_EXIT_START;
+    }
+    return print_effective(options);
+}

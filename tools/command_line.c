@@ -20,7 +20,7 @@ static void list_options(struct option list[PTL_OPTIONS_MAX + 3])
         list[count] =
             (struct option){.name = option->name,
                             .has_arg = option->is_yes_no ? optional_argument : required_argument,
-                            .val = PTL_OPTIONS_OF_LINE + (int)count};
+                            .val = PTL_OPTION_CODE + (int)count};
     }
     list[count++] = (struct option){.name = "help", .val = 'h'};
     list[count++] = (struct option){.name = "version", .val = 'V'};
@@ -59,7 +59,7 @@ static int take_word(struct ptl_options *options, char *word, int code)
         options->version = true;
     } else {
         const char *text = optarg ? optarg : "yes";
-        ptl_settings_give(options->settings, &ptl_option_table[code - PTL_OPTIONS_OF_LINE], text,
+        ptl_settings_give(options->settings, &ptl_option_table[code - PTL_OPTION_CODE], text,
                           strlen(text), PTL_LAYER_FLAG, 0);
     }
     return PTL_EXIT_OK;

@@ -12,10 +12,9 @@
 
 #include "tools/command.h"
 
-#define PTL_WHY_MAX 512         /* bytes of why a text is no value of an option, its NUL included */
-#define PTL_VARIABLE_MAX 48     /* bytes of a variable's name, its NUL included */
-#define PTL_OPTION_NAME_MAX 24  /* bytes of an option's name */
-#define PTL_OPTIONS_OF_LINE 256 /* getopt's code of the table's first row */
+#define PTL_WHY_MAX 512     /* bytes of why a text is no value of an option, its NUL included */
+#define PTL_VARIABLE_MAX 48 /* bytes of a variable's name, its NUL included */
+#define PTL_OPTION_CODE 256 /* getopt's code of the table's first row */
 
 /* What commands take, a bit each; a command takes the options of one or more of these. */
 enum ptl_option_of {

@@ -230,6 +230,11 @@ class BadInputTest(ConfigTest):
         self.assertEqual([line for line, _ in found], [1, 3, 4, 5, 6, 7, 8, 9, 11], found)
         self.assertIn("at line 10", found[-1][1])
 
+    def test_keys_behind_a_section_that_is_none_are_not_those_before_it(self):
+        for section in ("[server]", "[profile a", f"[profile {'x' * 60}]"):
+            self.assertEqual([line for line, _ in self.mistakes(self.write(
+                f"log = info\n{section}\nlog = warn\ninherit = x\n"))], [2])
+
     def test_profile_that_is_not_there(self):
         path = self.write("[profile a]\n[profile b]\n")
         self.assert_mistake(path, 0, "no [profile c]", "a, b", arguments=["--profile", "c"])
@@ -355,6 +360,12 @@ class InitTest(ConfigTest):
         self.assertEqual(options, {key: found[key][0][0] for key in options})
         self.assertTrue(all(found[key][0][1].startswith("FILE:") for key in options), found)
         self.assertEqual(set(found) - set(options), {"secret"})
+
+    def test_option_that_is_given_twice_is_written_as_run_would_take_it(self):
+        self.init("--node", "rain", "--node", "snow", "--seed", "[::1]:1", "--seed", "[::1]:2")
+        found, _ = self.check(self.path())
+        self.assertEqual([value for key in ("node", "seed") for value, _ in found[key]],
+                         ["snow", "[::1]:1", "[::1]:2"])
 
     def test_file_that_is_there_is_left_as_it_is(self):
         os.symlink(os.path.join(self.home, "elsewhere"), self.path())

@@ -188,6 +188,13 @@ static int make_secret(struct ptl_settings *settings)
 
 /* ---- The file ------------------------------------------------------------------------------ */
 
+/* Whether a flag counts: where one value is taken it is the last one that was given. */
+static bool is_last(const struct ptl_settings *settings, const struct ptl_given *given)
+{
+    return given->option->is_repeated ||
+           given->text == ptl_settings_text(settings, given->option->name, PTL_LAYER_FLAG);
+}
+
 /* All values of a key; whether there was one. */
 static bool write_key(const struct ptl_settings *settings, const char *key, FILE *file)
 {
@@ -195,7 +202,8 @@ static bool write_key(const struct ptl_settings *settings, const char *key, FILE
     bool any = false;
 
     for (const struct ptl_given *given = settings->givens; given; given = given->next) {
-        if (strcmp(given->option->name, key) == 0 && value_of(given, value)) {
+        if (strcmp(given->option->name, key) == 0 && is_last(settings, given) &&
+            value_of(given, value)) {
             fprintf(file, "%s = %s\n", key, value);
             any = true;
         }

@@ -58,7 +58,11 @@ static size_t judge_line(struct reader *reader, const char *text, size_t size, s
     }
     if (text[0] == '[') {
         reader->section_follows = check_section(reader, text, size);
-        return reader->section_follows ? size : 0;
+        if (!reader->section_follows) {
+            reader->hearer->section(reader->hearer->data, reader->line, NULL);
+            return 0;
+        }
+        return size;
     }
     reader->is_awaited = true;
     return size;
@@ -110,23 +114,13 @@ static char *next_line(char *buffer, int room, void *stream)
     return buffer;
 }
 
-static void hear_section(struct reader *reader, const char *name)
-{
-    if (strlen(name) > PTL_CONFIG_SECTION_MAX) {
-        ptl_settings_mistake(reader->settings, reader->line,
-                             "the section's name has more than %d bytes", PTL_CONFIG_SECTION_MAX);
-    } else {
-        reader->hearer->section(reader->hearer->data, reader->line, name);
-    }
-}
-
 static int hear(void *data, const char *section, const char *key, const char *value)
 {
     struct reader *reader = data;
 
     reader->is_awaited = false;
     if (reader->is_section_key) {
-        hear_section(reader, section);
+        reader->hearer->section(reader->hearer->data, reader->line, section);
     } else if (key[0] == '\0') {
         ptl_settings_mistake(reader->settings, reader->line, "has no key before the '='");
     } else {

@@ -10,9 +10,9 @@
 
 #include "tools/config/text.h"
 
-#define PTL_CONFIG_LINE_MAX 199   /* bytes of a line without its end: inih's own bound */
-#define PTL_CONFIG_SECTION_MAX 48 /* bytes of a section's name: the same */
+#define PTL_CONFIG_LINE_MAX 199 /* bytes of a line without its end: inih's own bound */
 
+/* A section's name is NULL where its line is wrong.  inih cuts names at 49 bytes. */
 struct ptl_config_hearer {
     void (*section)(void *data, unsigned line, const char *name);
     void (*key)(void *data, unsigned line, const char *key, const char *value);

@@ -10,7 +10,7 @@
 #include "tools/settings.h"
 
 #define PTL_PROFILES_MAX 64
-#define PTL_PROFILE_NAME_MAX 40 /* bytes, without its NUL */
+#define PTL_PROFILE_NAME_MAX 40 /* bytes, without its NUL; what inih has cut has more */
 
 struct ptl_config_profile {
     char name[PTL_PROFILE_NAME_MAX + 1];

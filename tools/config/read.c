@@ -21,7 +21,8 @@ static void hear_section(void *data, unsigned line, const char *name)
     struct reading *reading = data;
 
     memset(reading->seen, 0, sizeof reading->seen);
-    reading->is_lost = !ptl_config_profile_begin(&reading->profiles, reading->settings, line, name);
+    reading->is_lost =
+        !name || !ptl_config_profile_begin(&reading->profiles, reading->settings, line, name);
 }
 
 static void tell_unknown(struct ptl_settings *settings, unsigned line, const char *key)

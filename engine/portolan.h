@@ -147,6 +147,9 @@ int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms);
 /* The node's ID.  Owns: the node. */
 const char *ptl_node_id(const struct ptl_node *node);
 
+/* From now on no lines above that level are made.  Thread: any. */
+void ptl_node_log_level(struct ptl_node *node, enum ptl_log_level level);
+
 /* Whether it is a global node now; an ordinary one becomes global when it is somebody's seed. */
 bool ptl_node_is_global(const struct ptl_node *node);
 

@@ -17,6 +17,11 @@ const char *ptl_node_id(const struct ptl_node *node)
     return node->self.id;
 }
 
+void ptl_node_log_level(struct ptl_node *node, enum ptl_log_level level)
+{
+    ptl_log_set_level(node, level);
+}
+
 unsigned ptl_node_shards(const struct ptl_node *node)
 {
     return node->shard_count;

@@ -177,6 +177,7 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
         return err;
     }
     node->options = filled;
+    ptl_log_set_level(node, filled.log_level);
     node->options.id = NULL;
     node->options.binds = NULL;
     node->options.seeds = NULL;

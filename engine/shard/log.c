@@ -145,12 +145,22 @@ static void log_about(struct ptl_shard *shard, enum ptl_log_level level, struct 
     write_line(shard->node, level, line);
 }
 
+void ptl_log_set_level(struct ptl_node *node, enum ptl_log_level level)
+{
+    atomic_store_explicit(&node->log.level, level, memory_order_relaxed);
+}
+
+static enum ptl_log_level level_of(struct ptl_node *node)
+{
+    return (enum ptl_log_level)atomic_load_explicit(&node->log.level, memory_order_relaxed);
+}
+
 void ptl_log_about(struct ptl_shard *shard, enum ptl_log_level level, struct ptl_span subject,
                    const char *format, ...)
 {
     va_list arguments;
 
-    if (level > shard->node->options.log_level) {
+    if (level > level_of(shard->node)) {
         return;
     }
     va_start(arguments, format);
@@ -164,7 +174,7 @@ void ptl_log(struct ptl_node *node, enum ptl_log_level level, const char *format
     char line[PTL_LOG_TEXT_MAX];
     va_list arguments;
 
-    if (level > node->options.log_level) {
+    if (level > level_of(node)) {
         return;
     }
     va_start(arguments, format);
@@ -207,7 +217,7 @@ static bool tell_tally(struct ptl_shard *shard, struct ptl_log_tally *tally)
 static void tell_others(struct ptl_shard *shard)
 {
     struct ptl_node *node = shard->node;
-    enum ptl_log_level most = node->options.log_level;
+    enum ptl_log_level most = level_of(node);
     enum ptl_log_level level = most < PTL_LOG_WARN ? most : PTL_LOG_WARN;
     char line[64];
 

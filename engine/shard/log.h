@@ -47,7 +47,11 @@ struct ptl_log_book {
 struct ptl_log_budget {
     _Atomic uint64_t lines;  /* the second, and how many in it: 32 bits each */
     _Atomic uint32_t untold; /* of the program's threads, which have no tallies */
+    _Atomic unsigned level;  /* enum ptl_log_level: lines above it are not made */
 };
+
+/* Lines above that level are not made from now on.  Thread: any. */
+void ptl_log_set_level(struct ptl_node *node, enum ptl_log_level level);
 
 /*
  * Log a line of which `subject` is the cause, a peer's ID, say, or a stranger's address without its

@@ -219,7 +219,7 @@ static void lines_above_the_level_are_not_counted(void **state)
 {
     (void)state;
     pass(10);
-    node->options.log_level = PTL_LOG_INFO;
+    ptl_node_log_level(node, PTL_LOG_INFO);
     for (unsigned i = 0; i < 100; i++) {
         complain_of(0, "snow", PTL_LOG_DEBUG);
     }

@@ -15,11 +15,22 @@ void ptl_journal_init(struct ptl_journal *journal, const char *name)
     if (ptl_log_writer_open(NULL, STDERR_FILENO, &journal->writer) < 0) {
         journal->writer = NULL;
     }
-    for (int level = PTL_LOG_ERROR; name && level <= PTL_LOG_DEBUG; level++) {
+    if (name) {
+        ptl_journal_set_level(journal, name);
+    }
+}
+
+enum ptl_log_level ptl_journal_set_level(struct ptl_journal *journal, const char *name)
+{
+    pthread_mutex_lock(&journal->lock);
+    for (int level = PTL_LOG_ERROR; level <= PTL_LOG_DEBUG; level++) {
         if (strcmp(level_names[level], name) == 0) {
             journal->level = (enum ptl_log_level)level;
         }
     }
+    enum ptl_log_level level = journal->level;
+    pthread_mutex_unlock(&journal->lock);
+    return level;
 }
 
 static void print(struct ptl_journal *journal, enum ptl_log_level level, const char *line)

@@ -24,6 +24,9 @@ struct ptl_journal {
 /* `name` is "error" to "debug"; NULL: nothing is ever printed, all warnings are held. */
 void ptl_journal_init(struct ptl_journal *journal, const char *name);
 
+/* The level of that name from now on.  Returns it. */
+enum ptl_log_level ptl_journal_set_level(struct ptl_journal *journal, const char *name);
+
 /* Print what waits, if somebody takes it in a moment.  No thread may log any more. */
 void ptl_journal_close(struct ptl_journal *journal);
 

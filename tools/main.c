@@ -124,9 +124,10 @@ static const char more_help[] =
     "  7  bench: it was less than was expected\n"
     "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 or 6 then)\n"
     "\n"
-    "signals   SIGINT and SIGTERM end it.  run takes SIGHUP, SIGUSR1 and SIGUSR2 and goes on: "
-    "there\n"
-    "          is nothing to reload.\n";
+    "signals   SIGINT and SIGTERM end it.  run takes SIGUSR1 and SIGUSR2 and goes on, and at "
+    "SIGHUP\n"
+    "          reads its --config again: the log's level changes, and it says what needs a "
+    "restart.\n";
 
 static const struct {
     const char *name;

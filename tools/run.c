@@ -1,5 +1,6 @@
 #include "tools/common.h"
 #include "tools/config/effective.h"
+#include "tools/config/reload.h"
 #include "tools/config/warnings.h"
 #include "tools/services.h"
 
@@ -36,8 +37,10 @@ static int print_ready(struct ptl_node *node)
     return fflush(stdout) == 0 ? 0 : -errno;
 }
 
-/* Wait for a signal that ends the node.  Others are taken and said to be of no effect. */
-static void wait_for_end(int signals, struct ptl_journal *journal)
+/* Wait for a signal that ends the node.  SIGHUP has it look at its configuration file again, if it
+ * has one; others are taken and said to be of no effect. */
+static void wait_for_end(struct ptl_node *node, const struct ptl_options *options,
+                         struct ptl_journal *journal, int signals)
 {
     struct signalfd_siginfo info = {.ssi_signo = 0};
     char line[80];
@@ -46,7 +49,10 @@ static void wait_for_end(int signals, struct ptl_journal *journal)
         if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) {
             continue; /* interrupted */
         }
-        if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2) {
+        if (info.ssi_signo == SIGHUP && options->config) {
+            ptl_config_reload(node, options, journal);
+        } else if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1 ||
+                   info.ssi_signo == SIGUSR2) {
             snprintf(line, sizeof line, "SIG%s: there is nothing to reload, the node goes on",
                      sigabbrev_np((int)info.ssi_signo));
             ptl_journal_log(journal, PTL_LOG_INFO, line);
@@ -121,7 +127,7 @@ static int serve(struct ptl_node *node, const struct ptl_options *options,
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
     }
-    wait_for_end(signals, journal);
+    wait_for_end(node, options, journal, signals);
     return PTL_EXIT_OK;
 }
 

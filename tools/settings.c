@@ -51,6 +51,19 @@ void ptl_settings_give(struct ptl_settings *settings, const struct ptl_option *o
     settings->end = &given->next;
 }
 
+struct ptl_settings *ptl_settings_again(const struct ptl_settings *settings)
+{
+    struct ptl_settings *again = ptl_settings_new();
+
+    for (const struct ptl_given *given = settings->givens; again && given; given = given->next) {
+        if (given->line == 0) {
+            ptl_settings_give(again, given->option, given->text, strlen(given->text), given->layer,
+                              0);
+        }
+    }
+    return again;
+}
+
 /* ---- Mistakes ------------------------------------------------------------------------------ */
 
 bool ptl_settings_is_full(const struct ptl_settings *settings)
@@ -107,31 +120,52 @@ static int compare_lines(const void *left, const void *right)
     return one->line < two->line ? -1 : one->line > two->line;
 }
 
-int ptl_settings_complain(const struct ptl_settings *settings)
+void ptl_settings_tell(const struct ptl_settings *settings, ptl_mistake_fn *tell, void *data)
 {
     size_t told = ptl_settings_is_full(settings) ? PTL_MISTAKES_MAX : settings->mistake_count;
-    int code = settings->has_no_memory ? PTL_EXIT_OTHER : PTL_EXIT_OK;
+    char line[PTL_MISTAKE_MAX + PTL_WHERE_MAX];
 
     if (settings->has_no_memory) {
-        return ptl_complain(PTL_EXIT_OTHER, "no memory");
+        tell(data, PTL_EXIT_OTHER, "no memory");
+        return;
     }
     qsort(settings->mistakes, told, sizeof *settings->mistakes, compare_lines);
     for (size_t i = 0; i < told; i++) {
         const struct ptl_mistake *mistake = &settings->mistakes[i];
         if (!mistake->is_of_file) {
-            ptl_complain(PTL_EXIT_USAGE, "%s", mistake->text);
-            code = code == PTL_EXIT_OK ? PTL_EXIT_USAGE : code;
-        } else if (mistake->line == 0) {
-            code = ptl_complain(PTL_EXIT_START, "%s: %s", settings->file, mistake->text);
-        } else {
-            code = ptl_complain(PTL_EXIT_START, "%s:%u: %s", settings->file, mistake->line,
-                                mistake->text);
+            tell(data, PTL_EXIT_USAGE, mistake->text);
+            continue;
         }
+        if (mistake->line == 0) {
+            snprintf(line, sizeof line, "%s: %s", settings->file, mistake->text);
+        } else {
+            snprintf(line, sizeof line, "%s:%u: %s", settings->file, mistake->line, mistake->text);
+        }
+        tell(data, PTL_EXIT_START, line);
     }
     if (settings->mistake_count > told) {
-        ptl_complain(PTL_EXIT_START, "... and %zu more mistakes", settings->mistake_count - told);
+        snprintf(line, sizeof line, "... and %zu more mistakes", settings->mistake_count - told);
+        tell(data, PTL_EXIT_START, line);
     }
-    return code;
+}
+
+/* Of several codes the file's says most. */
+static void complain(void *data, enum ptl_exit code, const char *mistake)
+{
+    int *result = data;
+
+    ptl_complain(code, "%s", mistake);
+    if (*result == PTL_EXIT_OK || code != PTL_EXIT_USAGE) {
+        *result = (int)code;
+    }
+}
+
+int ptl_settings_complain(const struct ptl_settings *settings)
+{
+    int result = PTL_EXIT_OK;
+
+    ptl_settings_tell(settings, complain, &result);
+    return result;
 }
 
 /* ---- Which values count -------------------------------------------------------------------- */

@@ -82,6 +82,13 @@ const char *ptl_settings_text(const struct ptl_settings *settings, const char *n
  */
 void ptl_settings_take(struct ptl_settings *settings, struct ptl_options *options);
 
+/* The same flags, variables and defaults anew, without the file's.  NULL: no memory. */
+struct ptl_settings *ptl_settings_again(const struct ptl_settings *settings);
+
+/* Tell all mistakes, one after the other, as complaints; `code` is what each means. */
+typedef void ptl_mistake_fn(void *data, enum ptl_exit code, const char *mistake);
+void ptl_settings_tell(const struct ptl_settings *settings, ptl_mistake_fn *tell, void *data);
+
 /*
  * Print all mistakes, a line each.  Returns PTL_EXIT_OK when there are none, PTL_EXIT_START when
  * the file has some, PTL_EXIT_OTHER when there was no memory, PTL_EXIT_USAGE else.

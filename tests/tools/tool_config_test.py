@@ -5,13 +5,14 @@ import os
 import pty
 import re
 import select
+import signal
 import stat
 import subprocess
 import sys
 import unittest
 
 sys.dont_write_bytecode = True  # a test leaves nothing in the sources
-from tool import LIMIT, PORTOLAN, SECRET, Node, ToolTest, environment, unused_address
+from tool import LIMIT, PORTOLAN, READY, SECRET, Node, ToolTest, environment, unused_address
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
@@ -322,6 +323,64 @@ class BadInputTest(ConfigTest):
                           ["init", "--config", "x"]):
             self.assert_fails(1, "the form is", arguments=arguments)
         self.assert_fails(1, "takes no --output", arguments=["run", "--output", "x"])
+
+
+class ReloadTest(ConfigTest):
+    """What SIGHUP does to a node that has a file."""
+
+    def started(self, text, *arguments):
+        path = self.write(f"node = rain\nbind = 127.0.0.1:0\nshards = 2\nsecret = {SECRET}\n" + text)
+        process = self.start("run", "--config", path, *arguments)
+        address = READY.match(process.stdout.readline()).group(2)
+        return path, process, lambda: self.run_tool("snd", "rain#x", "--seed", address, "--secret",
+                                                    SECRET)
+
+    def reload(self, process, until):
+        """Returns the lines up to the one that says it."""
+        process.send_signal(signal.SIGHUP)
+        return self.read(process, until)
+
+    def read(self, process, until):
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if until in line:
+                return lines
+        raise AssertionError(f"the node ended: {lines}")
+
+    def stop(self, process):
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(LIMIT), 0)
+
+    def test_sighup_changes_the_log_s_level_and_tells_what_needs_a_restart(self):
+        _, process, ask = self.started("log = error\n")
+        self.write("node = rain\nbind = 127.0.0.1:0\nshards = 3\nseed = 127.0.0.1:1\n"
+                   f"secret = {SECRET}\nlog = debug\n[profile x]\nlog = info\n")
+        lines = self.reload(process, "the log's level is debug")
+        self.assertEqual(len(lines), 1, lines)  # it was a warning, which nobody wanted then
+        self.assertIn("seed, shards", self.reload(process, "only a restart will do")[-1])
+        self.assertEqual(ask()[0], 0)
+        self.read(process, " debug")
+        self.stop(process)
+
+    def test_sighup_with_a_broken_file_changes_nothing_ten_times_in_a_row(self):
+        path, process, ask = self.started("")
+        self.write("shards = many\nfrob = 1\n")
+        for _ in range(10):
+            lines = "".join(self.reload(process, "nothing was changed"))
+            self.assertIn(f"{path}:1: shards takes", lines)
+            self.assertIn(f"{path}:2: there is no key 'frob'", lines)
+        os.unlink(path)
+        self.reload(process, "nothing was changed")
+        self.assertEqual(ask()[0], 0)
+        self.stop(process)
+
+    def test_sighup_leaves_what_a_flag_says(self):
+        path, process, _ = self.started("log = info\n", "--log", "warn")
+        self.write("log = debug\n")
+        self.assertEqual(len(self.reload(process, "only a restart will do")), 1)
+        self.stop(process)
+        self.assertNotIn("debug", process.stderr.read())
 
 
 class InitTest(ConfigTest):

@@ -54,6 +54,19 @@ static const char *value_of(const struct ptl_given *given)
     return *(bool *)((char *)&options + given->option->place) ? "yes" : "no";
 }
 
+bool ptl_config_is_same(const struct ptl_settings *one, const struct ptl_settings *two,
+                        const struct ptl_option *option)
+{
+    const struct ptl_given *left = next_shown(one, option, NULL);
+    const struct ptl_given *right = next_shown(two, option, NULL);
+
+    while (left && right && strcmp(value_of(left), value_of(right)) == 0) {
+        left = next_shown(one, option, left);
+        right = next_shown(two, option, right);
+    }
+    return !left && !right;
+}
+
 /* ---- Printing ------------------------------------------------------------------------------ */
 
 static bool print_line(FILE *file, const char *shown, const char *where)

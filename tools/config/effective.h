@@ -15,6 +15,10 @@
  */
 bool ptl_config_print(const struct ptl_settings *settings, FILE *file);
 
+/* Whether the option's values are the same in both. */
+bool ptl_config_is_same(const struct ptl_settings *one, const struct ptl_settings *two,
+                        const struct ptl_option *option);
+
 /*
  * The digest of all keys and values but secrets, wherever they were given: two nodes that have the
  * same one run alike.  False: there is none.

@@ -60,7 +60,24 @@
     X(PTL_EFRAME, -5046, "the peer sent a frame that breaks a rule of docs/wire.md")               \
     X(PTL_EBROUGHT, -5047,                                                                         \
       "it brings more than one may: see db_owners_max, db_brought_max and globals_max")            \
-    X(PTL_EGOODBYE, -5048, "the peer has stopped")
+    X(PTL_EGOODBYE, -5048, "the peer has stopped")                                                 \
+    X(PTL_ECERT, -5049, "no usable certificate: give it as PEM, the node's own one first")         \
+    X(PTL_EKEY, -5050, "no usable key: give that of the certificate, as PEM, not encrypted")       \
+    X(PTL_EAUTHORITIES, -5051, "no usable authorities: give certificates of authorities as PEM")   \
+    X(PTL_ELIST, -5052, "no usable revocation list: give those of the authorities as PEM")         \
+    X(PTL_ETLS, -5053, "TLS failed: the peer breaks its rules, or bytes were changed on the way")  \
+    X(PTL_ETLSVERSION, -5054, "no version or cipher of TLS in common: both need 1.2 or 1.3")       \
+    X(PTL_ENOCERT, -5055, "the peer has shown no certificate: give its node one")                  \
+    X(PTL_EAUTHORITY, -5056,                                                                       \
+      "the peer's certificate is of no authority that is trusted here: compare the two")           \
+    X(PTL_EEXPIRED, -5057, "the peer's certificate has expired: give its node a new one")          \
+    X(PTL_EEARLY, -5058, "the peer's certificate is not valid yet: compare the clocks")            \
+    X(PTL_EREVOKED, -5059, "the peer's certificate is revoked: give its node a new one")           \
+    X(PTL_ENOLIST, -5060,                                                                          \
+      "no revocation list in force of the authority of the peer's certificate: get a new one")     \
+    X(PTL_ECERTNAME, -5061,                                                                        \
+      "the peer's certificate is for another node ID: compare its names with the node's ID")       \
+    X(PTL_ECERTREFUSED, -5062, "the peer refuses our certificate: its log says why")
 
 enum ptl_err {
     PTL_OK = 0,

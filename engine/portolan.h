@@ -54,6 +54,14 @@ typedef void ptl_log_fn(void *data, enum ptl_log_level level, const char *line);
 
 struct ptl_loop_maker; /* for tests: where loops come from */
 
+/* Whether links to other nodes are encrypted, and both ends proven by certificates. */
+enum ptl_tls_use {
+    PTL_TLS_IF_GIVEN, /* as PTL_TLS_ALLOW where there is a certificate, else off */
+    PTL_TLS_OFF,
+    PTL_TLS_ALLOW,   /* with those nodes that do so too; others need the secret */
+    PTL_TLS_REQUIRE, /* with all: a node that does not is refused, and the secret proves nothing */
+};
+
 /* Everything but `size` and `id` may stay zero: then the default in brackets holds. */
 struct ptl_node_options {
     size_t size;    /* sizeof(struct ptl_node_options), so that later versions can add fields */
@@ -62,6 +70,16 @@ struct ptl_node_options {
     const char *const *seeds;     /* addresses to join the network by, NULL at the end [none] */
     const void *secret;           /* what proves that a peer belongs to us [none: no peers] */
     size_t secret_size;           /* in bytes; under 16 only while every address is loopback */
+    enum ptl_tls_use tls;         /* [PTL_TLS_IF_GIVEN] */
+    /* Certificates, each the text of a PEM file; the caller wipes its own copy of a key.  Either one
+     * certificate that all nodes share, and its key, in one text, as AEMP has it [none] ... */
+    const char *tls_pair;
+    const char *tls_cert; /* ... or this node's own, then those between it and an authority, */
+    const char *tls_key;  /* its key, not encrypted, */
+    const char *tls_ca;   /* the authorities that are trusted, */
+    const char *tls_crl;  /* and of all of these what they have revoked [nothing is] */
+    bool tls_verify_node; /* a peer's certificate must have its node ID, as common or DNS name */
+    unsigned tls_version_max; /* 12 or 13, for TLS 1.2 or 1.3; no other is spoken [13] */
     const char *framings;         /* what we read and write, best first; ours only first
                                    * ["portolan,cbor,json"] */
     unsigned shards;              /* 1 to PTL_SHARDS_MAX [the number of processors] */
@@ -110,7 +128,8 @@ struct ptl_node_options {
  * there before the first peer is.  What is sent, asked or monitored waits, within
  * options.inbox_room, and happens once the node is open.
  *
- * Errors: PTL_EINVAL, PTL_ENAME, PTL_EADDRESS, PTL_ESECRET, PTL_ENOMEM.
+ * Errors: PTL_EINVAL, PTL_ENAME, PTL_EADDRESS, PTL_ESECRET, PTL_ENOMEM; of certificates PTL_ECERT,
+ * PTL_EKEY, PTL_EAUTHORITIES, PTL_ELIST.
  * Owns: the options are copied; the node is the caller's until ptl_node_stop().
  */
 PTL_MUST_CHECK int ptl_node_make(const struct ptl_node_options *options, struct ptl_node **node);

@@ -77,7 +77,9 @@
       "no revocation list in force of the authority of the peer's certificate: get a new one")     \
     X(PTL_ECERTNAME, -5061,                                                                        \
       "the peer's certificate is for another node ID: compare its names with the node's ID")       \
-    X(PTL_ECERTREFUSED, -5062, "the peer refuses our certificate: its log says why")
+    X(PTL_ECERTREFUSED, -5062, "the peer refuses our certificate: its log says why")               \
+    X(PTL_ENOTLS, -5063, "the peer offers no TLS, which --tls require asks for")                   \
+    X(PTL_ECHANGED, -5064, "somebody between the two nodes has changed a greeting")
 
 enum ptl_err {
     PTL_OK = 0,

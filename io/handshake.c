@@ -12,6 +12,7 @@
 #define VERSION "1"
 #define HMAC "hmac_sha3_512"
 #define CLEARTEXT "cleartext"
+#define TLS "tls_sha3_512"
 
 enum field { /* of the first line */
              FIELD_PROTOCOL,
@@ -50,18 +51,6 @@ static bool find_field(struct ptl_span line, unsigned index, struct ptl_span *fi
         }
     }
     return true;
-}
-
-static bool lists(struct ptl_span words, const char *word)
-{
-    struct ptl_span each;
-
-    while (cut(&words, ',', &each)) {
-        if (ptl_span_equal(each, ptl_span_text(word))) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Undo %3b and %25; any other '%' is itself, as real nodes escape nothing. */
@@ -210,6 +199,24 @@ static void put_keys(struct line *line, const struct ptl_handshake_options *opti
         snprintf(portolan, sizeof(portolan), ".%" PRIx64, options->message_bytes_max);
         put_text(line, portolan);
     }
+    if (options->tls) {
+        put_text(line, ";tls=1.0");
+    }
+}
+
+/*
+ * What we take.  Cleartext is for scripts; hmac_sha3_512 must stand here even so, or real nodes hang
+ * up.  Without TLS both stand here also where there is no secret, so that it is the other side's
+ * proof that is refused, and not its greeting.
+ */
+static void put_methods(struct line *line, const struct ptl_handshake_options *options)
+{
+    bool secret = !options->tls || (options->secret.size != 0 && !options->tls_required);
+
+    put_text(line, ";");
+    put_text(line, options->tls ? TLS : "");
+    put_text(line, options->tls && secret ? "," : "");
+    put_text(line, secret ? HMAC "," CLEARTEXT : "");
 }
 
 /* The numbers of frames=, in their order. */
@@ -263,8 +270,7 @@ int ptl_handshake_init(struct ptl_handshake *handshake, const struct ptl_allocat
     ptl_assert(nonce.size == PTL_HANDSHAKE_NONCE_BYTES);
     put_text(&line, PROTOCOL ";" VERSION ";");
     put_escaped(&line, options->node_id);
-    /* cleartext is for scripts; hmac_sha3_512 must stand here even so, or real nodes hang up. */
-    put_text(&line, ";" HMAC "," CLEARTEXT);
+    put_methods(&line, options);
     put_framings(&line, options->framings);
     put_keys(&line, options, peer_address);
     if (begins_with_frames(options->framings)) {
@@ -289,6 +295,8 @@ int ptl_handshake_init_lines(struct ptl_handshake *handshake, const struct ptl_a
         .node_id = options->node_id,
         .own_size = (uint32_t)lines.size,
         .framings = framing_bits(options->framings),
+        .tls = options->tls,
+        .tls_required = options->tls_required,
         .state = PTL_HANDSHAKE_FAILED,
     };
     if (!is_node_id(options->node_id) || handshake->framings == 0 || lines.size == 0) {
@@ -380,6 +388,8 @@ static void take_key(struct ptl_handshake_peer *peer, struct ptl_span field, uin
         peer->node_protocol = starts_with_1(value);
     } else if (ptl_span_equal(key, ptl_span_text("gproto"))) {
         peer->global_protocol = starts_with_1(value);
+    } else if (ptl_span_equal(key, ptl_span_text("tls"))) {
+        peer->wants_tls = starts_with_1(value);
     } else if (ptl_span_equal(key, ptl_span_text("portolan"))) {
         take_portolan(peer, value);
     } else if (ptl_span_equal(key, ptl_span_text("frames"))) {
@@ -480,10 +490,40 @@ static int choose_framing(struct ptl_handshake *handshake)
     return PTL_EFRAMING;
 }
 
+/* Of us: we never say the secret aloud. */
+static bool takes_secret(const struct ptl_handshake *handshake)
+{
+    return handshake->secret.size != 0 && !handshake->tls_required;
+}
+
+/* The first method that the peer takes and we are willing to send. */
+static int choose_method(struct ptl_handshake *handshake)
+{
+    struct ptl_span words, word;
+
+    (void)find_field(first_line(handshake), FIELD_METHODS, &words);
+    while (cut(&words, ',', &word)) {
+        handshake->sends_tls = handshake->peer.tls && ptl_span_equal(word, ptl_span_text(TLS));
+        if (handshake->sends_tls ||
+            (takes_secret(handshake) && ptl_span_equal(word, ptl_span_text(HMAC)))) {
+            return PTL_OK;
+        }
+    }
+    return PTL_EMETHOD;
+}
+
+static int choose(struct ptl_handshake *handshake)
+{
+    handshake->peer.tls = handshake->tls && handshake->peer.wants_tls;
+    if (handshake->tls_required && !handshake->peer.tls) {
+        return PTL_ENOTLS;
+    }
+    int err = choose_method(handshake);
+    return err == PTL_OK ? choose_framing(handshake) : err;
+}
+
 static int take_nonce(struct ptl_handshake *handshake, struct ptl_span line)
 {
-    struct ptl_span methods;
-
     ptl_assert(handshake->first != NULL && handshake->second == NULL);
 
     handshake->second = ptl_alloc_raw(handshake->allocator, line.size + 1);
@@ -499,18 +539,33 @@ static int take_nonce(struct ptl_handshake *handshake, struct ptl_span line)
     if (ptl_span_equal(handshake->peer.nonce, ptl_handshake_nonce(handshake))) {
         return PTL_EECHO;
     }
-    (void)find_field(first_line(handshake), FIELD_METHODS, &methods);
-    /* We never say the secret aloud, so HMAC is the only method that we send. */
-    if (handshake->secret.size == 0 || !lists(methods, HMAC)) {
-        return PTL_EMETHOD;
-    }
-    return choose_framing(handshake);
+    return choose(handshake);
+}
+
+bool ptl_handshake_is_tls_client(const struct ptl_handshake *handshake)
+{
+    struct ptl_span ours = ptl_handshake_nonce(handshake);
+    struct ptl_span theirs = handshake->peer.nonce;
+    size_t size = ours.size < theirs.size ? ours.size : theirs.size;
+
+    ptl_assert(handshake->peer.tls && handshake->second != NULL);
+    int order = size == 0 ? 0 : memcmp(ours.bytes, theirs.bytes, size);
+    return order != 0 ? order < 0 : ours.size < theirs.size; /* they differ: take_nonce() */
+}
+
+void ptl_handshake_trust_tls(struct ptl_handshake *handshake)
+{
+    ptl_assert(handshake->state == PTL_HANDSHAKE_PROOF && handshake->peer.tls);
+    handshake->tls_verified = true;
 }
 
 /* ---- The third lines ---------------------------------------------------------------------- */
 
-/* What a third line proves: both openings under the secret, those of its sender first. */
-static int make_proof(const struct ptl_handshake *handshake, bool from_us,
+/*
+ * What a third line proves: both openings, those of its sender first; under the secret, or as they
+ * are, inside TLS, where nobody in between can say that he has read something else.
+ */
+static int make_proof(const struct ptl_handshake *handshake, bool from_us, bool of_tls,
                       uint8_t proof[static PTL_PROOF_BYTES])
 {
     const struct ptl_span end = ptl_span("\n", 1);
@@ -522,16 +577,17 @@ static int make_proof(const struct ptl_handshake *handshake, bool from_us,
 
     ptl_assert(handshake->first != NULL && handshake->second != NULL);
 
-    return ptl_proof_hmac(proof, handshake->secret, from_us ? mine : theirs, 5);
+    return of_tls ? ptl_proof_hash(proof, from_us ? mine : theirs, 5)
+                  : ptl_proof_hmac(proof, handshake->secret, from_us ? mine : theirs, 5);
 }
 
-static int check_hmac(const struct ptl_handshake *handshake, struct ptl_span data)
+static int check_hash(const struct ptl_handshake *handshake, bool of_tls, struct ptl_span data)
 {
     uint8_t proof[PTL_PROOF_BYTES];
 
-    int err = make_proof(handshake, false, proof);
+    int err = make_proof(handshake, false, of_tls, proof);
     if (err == PTL_OK && !ptl_proof_is_hex(data, ptl_span(proof, sizeof(proof)))) {
-        err = PTL_EAUTH;
+        err = of_tls ? PTL_ECHANGED : PTL_EAUTH;
     }
     ptl_wipe(proof, sizeof(proof));
     return err;
@@ -540,8 +596,14 @@ static int check_hmac(const struct ptl_handshake *handshake, struct ptl_span dat
 static int check_proof(const struct ptl_handshake *handshake, struct ptl_span method,
                        struct ptl_span data)
 {
+    if (ptl_span_equal(method, ptl_span_text(TLS))) {
+        return handshake->tls_verified ? check_hash(handshake, true, data) : PTL_EMETHOD;
+    }
+    if (!takes_secret(handshake)) {
+        return PTL_EMETHOD;
+    }
     if (ptl_span_equal(method, ptl_span_text(HMAC))) {
-        return check_hmac(handshake, data);
+        return check_hash(handshake, false, data);
     }
     if (ptl_span_equal(method, ptl_span_text(CLEARTEXT))) {
         return ptl_proof_is_hex(data, handshake->secret) ? PTL_OK : PTL_EAUTH;
@@ -592,7 +654,7 @@ int ptl_handshake_prove(const struct ptl_handshake *handshake, uint64_t session,
     char extra[32] = "";
 
     ptl_assert(handshake->state == PTL_HANDSHAKE_PROOF || handshake->state == PTL_HANDSHAKE_UP);
-    int err = make_proof(handshake, true, proof);
+    int err = make_proof(handshake, true, handshake->sends_tls, proof);
     if (err < 0) {
         return err;
     }
@@ -600,7 +662,8 @@ int ptl_handshake_prove(const struct ptl_handshake *handshake, uint64_t session,
     if (handshake->peer.is_portolan && session != 0) {
         snprintf(extra, sizeof(extra), ";session=%" PRIu64, session);
     }
-    int size = snprintf(line, PTL_HANDSHAKE_PROOF_LINE_MAX, HMAC ";%.*s;%s%s\n", PTL_PROOF_HEX, hex,
+    int size = snprintf(line, PTL_HANDSHAKE_PROOF_LINE_MAX, "%s;%.*s;%s%s\n",
+                        handshake->sends_tls ? TLS : HMAC, PTL_PROOF_HEX, hex,
                         ptl_framing_name((enum ptl_framing)handshake->peer.send_framing), extra);
     ptl_assert(size > 0 && size < PTL_HANDSHAKE_PROOF_LINE_MAX);
     return size;

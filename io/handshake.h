@@ -10,7 +10,7 @@
  * Bytes in, bytes out: no socket, no clock, no randomness, so a test or the simulator plays both
  * ends from literal bytes.  Both ends run this same machine.  It takes the peer's lines one at a
  * time, so that its owner can stop after the first (to move the connection to the shard that owns
- * the node) or after the second (to hold its own proof back), and holds no partial line: what was
+ * the node) or after the second (to begin TLS, to hold its own proof back), and holds no partial line: what was
  * not used stays with the owner, who needs to keep at most PTL_HANDSHAKE_LINE_MAX bytes.
  *
  * A handshake has no ties to a thread: it may be copied as a value (the copy replaces it) and fed
@@ -52,13 +52,15 @@ struct ptl_handshake_frames {
 /* What one node says of itself in all its handshakes. */
 struct ptl_handshake_options {
     struct ptl_span node_id;    /* 1 to PTL_HANDSHAKE_NODE_ID_MAX bytes, without '#' */
-    struct ptl_span secret;     /* size 0: none, and then nobody is let in */
+    struct ptl_span secret;     /* size 0: none, and then nobody is let in but by TLS */
     struct ptl_span framings;   /* "cbor,json": those we take and make, the dearest first */
     struct ptl_span provider;   /* "portolan-0.1.0" */
     uint64_t incarnation;       /* this process under this node ID; told to portolan peers */
     uint64_t features;          /* bits of what we can do beyond AEMP; told to portolan peers */
     uint64_t message_bytes_max; /* what we take in one message; told to portolan peers, unless 0 */
     struct ptl_handshake_frames frames; /* told when `framings` begins with them */
+    bool tls;                           /* we have a certificate, and offer TLS */
+    bool tls_required;                  /* and nothing else */
 };
 
 /*
@@ -76,8 +78,10 @@ struct ptl_handshake_peer {
     uint64_t features;
     uint64_t message_bytes_max;         /* what it takes in one message; 0 when it told none */
     struct ptl_handshake_frames frames; /* all zero: it speaks none, as far as we are concerned */
+    bool wants_tls;
     /* After NONCE. */
     struct ptl_span nonce; /* without its end */
+    bool tls;              /* both want it: it begins here, on both sides */
     int send_framing; /* enum ptl_framing: the first of the peer's that we make too; frames both
                             * ways or not at all */
     /* After PROOF. */
@@ -97,6 +101,9 @@ struct ptl_handshake {
     uint32_t first_size; /* of the line alone */
     uint32_t second_size;
     uint32_t framings; /* bit (1 << framing) for those we take and make */
+    bool tls, tls_required;
+    bool tls_verified;
+    bool sends_tls; /* our proof is that of TLS, not of the secret */
     enum ptl_handshake_state state;
     struct ptl_handshake_peer peer;
 };
@@ -139,10 +146,24 @@ struct ptl_span ptl_handshake_nonce(const struct ptl_handshake *handshake);
  *   PTL_EMETHOD    no method in common, an unknown one in the third line, or we have no secret
  *   PTL_EFRAMING   no framing in common, or an unknown one in the third line
  *   PTL_EAUTH      the peer's proof is wrong
+ *   PTL_ENOTLS     it offers no TLS, and we take nothing else
+ *   PTL_ECHANGED   inside TLS: what one of us has greeted with is not what the other has read
  *   PTL_ENOMEM
  * Not to be called once UP or FAILED.
  */
 PTL_MUST_CHECK int ptl_handshake_feed(struct ptl_handshake *handshake, struct ptl_span input);
+
+/*
+ * Where both want TLS (`tls` of the peer), which begins behind the nonces: whether we are its client,
+ * whose nonce is the lower one.  From state PROOF on.
+ */
+bool ptl_handshake_is_tls_client(const struct ptl_handshake *handshake);
+
+/*
+ * TLS is up, and the certificate of the peer is believed: a proof by it counts.  In state PROOF,
+ * before any of what the peer has said inside TLS is fed.
+ */
+void ptl_handshake_trust_tls(struct ptl_handshake *handshake);
 
 /* Where it stands. */
 enum ptl_handshake_state ptl_handshake_state(const struct ptl_handshake *handshake);

@@ -165,6 +165,7 @@ void ptl_connection_free(struct ptl_connection *c)
         ptl_frames_in_drop(&c->frames_in);
         ptl_frames_out_drop(&c->frames_out);
     }
+    ptl_sealing_drop(&c->sealing);
     ptl_unread_drop(&c->unread);
     ptl_outbox_drop(&c->out);
     ptl_parcel_free(c->stalled, allocator);
@@ -243,18 +244,25 @@ size_t ptl_connection_unweighed(const struct ptl_connection *c)
     return c->frames_out.waiting.unweighed;
 }
 
+int ptl_connection_hand(struct ptl_connection *c, const struct ptl_span spans[], unsigned count)
+{
+    ptl_assert(!c->sending);
+    int err = ptl_sealing_is_on(&c->sealing)
+                  ? ptl_sealing_send(&c->sealing, c->shard->loop, c->stream, spans, count)
+                  : ptl_stream_send(c->shard->loop, c->stream, spans, count);
+    c->sending = err == PTL_OK;
+    return err;
+}
+
 int ptl_connection_send(struct ptl_connection *c)
 {
     struct ptl_span spans[PTL_SEND_SPANS_MAX];
     unsigned count = ptl_outbox_spans(&c->out, spans, PTL_SEND_SPANS_MAX);
 
-    ptl_assert(!c->sending);
-    if (count == 0) {
+    if (count == 0 && !ptl_sealing_has_words(&c->sealing)) {
         return PTL_OK;
     }
-    int err = ptl_stream_send(c->shard->loop, c->stream, spans, count);
-    c->sending = err == PTL_OK;
-    return err;
+    return ptl_connection_hand(c, spans, count);
 }
 
 static void begin_framing(struct ptl_connection *c, const struct ptl_handshake_peer *peer)
@@ -344,13 +352,20 @@ size_t ptl_connection_unconfirmed(const struct ptl_connection *c)
     /* GOODBYE is nobody's loss, and the last of it. */
     size_t bytes = c->out.size + ptl_stream_unconfirmed(c->shard->loop, c->stream);
     size_t goodbye = c->framed ? PTL_FRAME_START : 0;
+    if (ptl_sealing_is_on(&c->sealing)) {
+        goodbye += 2 * PTL_SEALED_EXTRA; /* that of TLS follows ours */
+    }
     return bytes > goodbye ? bytes - goodbye : 0;
 }
 
 void ptl_connection_finish_on(struct ptl_connection *c)
 {
     ptl_assert(c->state == PTL_CONNECTION_FINISHING && !c->sending);
-    if (ptl_connection_send(c) < 0) {
+    int err = ptl_connection_send(c);
+    if (err == PTL_OK && !c->sending && ptl_sealing_finish(&c->sealing)) {
+        err = ptl_connection_send(c);
+    }
+    if (err < 0) {
         ptl_connection_close(c, PTL_ESTOPPED, PTL_LOG_DEBUG); /* which says it, too */
     } else if (!c->sending) {
         ptl_stream_finish(c->shard->loop, c->stream);

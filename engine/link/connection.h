@@ -20,6 +20,7 @@
 #include "engine/link/frames_out.h"
 #include "engine/link/making.h"
 #include "engine/link/outbox.h"
+#include "engine/link/sealing.h"
 #include "engine/link/stranger.h"
 #include "engine/link/unread.h"
 #include "engine/portolan.h"
@@ -92,7 +93,8 @@ struct ptl_connection {
     bool nonce_listed;          /* among those of the node */
     struct ptl_span opening[2]; /* our lines that still have to go out: greeting, proof */
     char proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
-    struct ptl_outbox out;    /* packets that have to go out; in use until `closed` */
+    struct ptl_outbox out; /* packets that have to go out; in use until `closed` */
+    struct ptl_sealing sealing;
     struct ptl_unread unread; /* bytes not yet understood */
     struct ptl_decoder decoder;
     bool framed; /* our own framing, both ways: these two are in use, and the decoder is not */
@@ -169,6 +171,13 @@ PTL_MUST_CHECK int ptl_connection_fill(struct ptl_connection *connection);
  * engine/link/backlogs.h. */
 size_t ptl_connection_unsent(const struct ptl_connection *connection);
 size_t ptl_connection_unweighed(const struct ptl_connection *connection);
+
+/*
+ * Hand the spans to the loop, sealed where there is TLS; or what that has to say itself.  No send is
+ * under way.  Errors: those of ptl_stream_send(), and of ptl_tls_seal().
+ */
+PTL_MUST_CHECK int ptl_connection_hand(struct ptl_connection *connection,
+                                       const struct ptl_span spans[], unsigned count);
 
 /*
  * Hand the front of its outbox to the loop, if there is something; no send is under way.  Errors:

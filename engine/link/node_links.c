@@ -2,6 +2,7 @@
 
 #include "engine/link/known.h"
 #include "engine/link/linked.h"
+#include "engine/link/sealing.h"
 #include "engine/link/seed.h"
 #include "engine/shard/node.h"
 
@@ -28,6 +29,7 @@ void ptl_node_links_drop(struct ptl_node *node)
     if (links == NULL) {
         return;
     }
+    ptl_node_sealing_drop(node);
     ptl_known_drop(node);
     ptl_linked_drop(node);
     ptl_map_drop(&links->nonces); /* its connections are gone */

@@ -12,12 +12,14 @@
 #include <stdatomic.h>
 
 struct ptl_node;
+struct ptl_tls_context;
 
 struct ptl_node_links {
     struct ptl_seed *seeds;
     unsigned seed_count;
     _Atomic bool seed_news;           /* the state of one has changed: shard 0 looks */
     _Atomic uint64_t starved_told_at; /* ns: that there are no descriptors; 0: never */
+    struct ptl_tls_context *tls;      /* NULL: without certificates, or not wanted: sealing.c */
 
     pthread_mutex_t lock;  /* guards what follows: rarely touched, never for long */
     struct ptl_map known;  /* where nodes listen: known.c */

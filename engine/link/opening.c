@@ -6,11 +6,13 @@
 #include "engine/link/handover.h"
 #include "engine/link/joining.h"
 #include "engine/link/link.h"
+#include "engine/link/node_links.h"
 #include "engine/link/nonce.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/seed.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
+#include "io/address.h"
 
 struct ptl_span *ptl_connection_next_line(struct ptl_connection *c)
 {
@@ -26,15 +28,22 @@ void ptl_connection_send_lines(struct ptl_connection *c)
 {
     const struct ptl_span *line = ptl_connection_next_line(c);
 
-    if (c->sending || line == NULL) {
+    bool greeting = line == &c->opening[0]; /* said in the clear, to its last byte */
+    bool proof = line == &c->opening[1] && ptl_sealing_may_say(&c->sealing);
+
+    if (c->sending || !(greeting || proof || ptl_sealing_has_words(&c->sealing))) {
         return;
     }
-    int err = ptl_stream_send(c->shard->loop, c->stream, line, 1);
+    int err;
+    if (greeting) {
+        err = ptl_stream_send(c->shard->loop, c->stream, line, 1);
+        c->sending = err == PTL_OK;
+    } else {
+        err = ptl_connection_hand(c, line, proof ? 1 : 0);
+    }
     if (err < 0) {
         ptl_connection_over(c, err);
-        return;
     }
-    c->sending = true;
 }
 
 int ptl_connection_greet(struct ptl_connection *c)
@@ -55,6 +64,8 @@ int ptl_connection_greet(struct ptl_connection *c)
                    .flow_room = PTL_FLOW_ROOM,
                    .lane_room = PTL_LANE_ROOM,
                    .silence_ms = node->options.silence_ms},
+        .tls = node->links->tls != NULL,
+        .tls_required = node->options.tls == PTL_TLS_REQUIRE,
     };
 
     ptl_loop_random(c->shard->loop, nonce, sizeof(nonce));
@@ -88,7 +99,7 @@ static void prove(struct ptl_connection *c, uint64_t session)
 void ptl_connection_prove(struct ptl_connection *c)
 {
     if (!c->proof_sent && ptl_handshake_state(&c->handshake) >= PTL_HANDSHAKE_PROOF &&
-        ptl_candidate_may_prove(c->link, c)) {
+        ptl_sealing_may_say(&c->sealing) && ptl_candidate_may_prove(c->link, c)) {
         prove(c, c->link->failed_at + 1);
     }
 }
@@ -156,6 +167,54 @@ static bool is_opening(enum ptl_connection_state state)
            state == PTL_CONNECTION_PROVING || state == PTL_CONNECTION_BELIEVED;
 }
 
+/* Both want TLS, and nothing more is said in the clear.  True: there may be more to do. */
+static bool begin_tls(struct ptl_connection *c)
+{
+    const struct ptl_node *node = c->shard->node;
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+    struct ptl_span node_id = node->options.tls_verify_node ? peer->node_id : ptl_span(NULL, 0);
+    struct ptl_span early = ptl_unread_bytes(&c->unread);
+
+    int err = ptl_sealing_begin(&c->sealing, c->shard->node,
+                                ptl_handshake_is_tls_client(&c->handshake), node_id, early);
+    ptl_unread_taken(&c->unread, early.size);
+    if (err < 0) {
+        ptl_connection_over(c, err);
+        return false;
+    }
+    ptl_connection_send_lines(c);
+    return is_opening(c->state);
+}
+
+void ptl_opening_sealed(struct ptl_connection *c)
+{
+    bool is_client = ptl_handshake_is_tls_client(&c->handshake);
+
+    ptl_assert(is_opening(c->state));
+    ptl_log_about(c->shard, PTL_LOG_DEBUG, ptl_address_host(&c->peer), "%s: %s, as its %s",
+                  c->peer.text, ptl_tls_text(c->sealing.tls), is_client ? "client" : "server");
+    ptl_handshake_trust_tls(&c->handshake);
+    if (c->state == PTL_CONNECTION_TWIN) {
+        meet_own_id(c);
+    } else {
+        ptl_connection_prove(c);
+    }
+}
+
+/* The peer's nonce is known.  True: there may be more to do. */
+static bool take_nonce(struct ptl_connection *c)
+{
+    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
+
+    if (peer->tls && !ptl_node_nonce_is_ours(c->shard->node, peer->nonce)) {
+        return begin_tls(c);
+    }
+    if (peer->own_id) {
+        meet_own_id(c);
+    }
+    return is_opening(c->state);
+}
+
 /* Take one line of the peer.  True: there may be more to do. */
 static bool take_line(struct ptl_connection *c)
 {
@@ -174,12 +233,10 @@ static bool take_line(struct ptl_connection *c)
         }
         return false;
     }
-    if (before == PTL_HANDSHAKE_NONCE && ptl_handshake_peer(&c->handshake)->own_id) {
-        meet_own_id(c);
-    } else if (before == PTL_HANDSHAKE_PROOF) {
-        return believe(c);
+    if (before == PTL_HANDSHAKE_NONCE) {
+        return take_nonce(c);
     }
-    return is_opening(c->state);
+    return before == PTL_HANDSHAKE_PROOF ? believe(c) : is_opening(c->state);
 }
 
 /* The peer has greeted: what for depends on who it says it is. */

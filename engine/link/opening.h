@@ -27,5 +27,8 @@ struct ptl_span *ptl_connection_next_line(struct ptl_connection *connection);
 /* Send it, unless something is being sent. */
 void ptl_connection_send_lines(struct ptl_connection *connection);
 
+/* TLS is up, which both of us want: what waited for that happens. */
+void ptl_opening_sealed(struct ptl_connection *connection);
+
 /* Take one step of the opening.  True: another may follow. */
 bool ptl_opening_step(struct ptl_connection *connection);

@@ -57,9 +57,25 @@ static void read_unread(struct ptl_connection *c)
     }
 }
 
+static void unseal(struct ptl_connection *c, struct ptl_span bytes);
+
+/* What has come while we did not know yet that both want TLS. */
+static bool unseal_early(struct ptl_connection *c)
+{
+    struct ptl_unread early = c->sealing.early;
+
+    ptl_unread_init(&c->sealing.early, c->shard->allocator);
+    unseal(c, ptl_unread_bytes(&early));
+    ptl_unread_drop(&early);
+    return c->state != PTL_CONNECTION_CLOSING;
+}
+
 /* One step of the machine.  Returns whether something changed, so that another may follow. */
 static bool step(struct ptl_connection *c)
 {
+    if (ptl_unread_bytes(&c->sealing.early).size != 0) {
+        return unseal_early(c);
+    }
     switch ((enum ptl_connection_state)c->state) {
     case PTL_CONNECTION_GREETING:
     case PTL_CONNECTION_TWIN:
@@ -169,11 +185,9 @@ static int keep(struct ptl_connection *c, struct ptl_span bytes)
     return err;
 }
 
-static void on_received(void *owner, struct ptl_span bytes)
+/* Bytes of the peer, as it has said them. */
+static void receive(struct ptl_connection *c, struct ptl_span bytes)
 {
-    struct ptl_connection *c = owner;
-
-    ptl_shard_stamp(c->shard);
     if (c->state == PTL_CONNECTION_FINISHING) {
         return;
     }
@@ -197,11 +211,65 @@ static void on_received(void *owner, struct ptl_span bytes)
     ptl_connection_work(c);
 }
 
-static void on_ended(void *owner, int err)
+static void end(struct ptl_connection *c, int err);
+
+/* In order, or because something is wrong, of which the peer is told what it may know. */
+static void end_tls(struct ptl_connection *c, int err)
+{
+    if (err == PTL_ECLOSED) {
+        end(c, 0);
+        return;
+    }
+    if (c->state < PTL_CONNECTION_UP) {
+        c->sealing.failed = err;
+        ptl_connection_send_lines(c);
+    }
+    if (c->state != PTL_CONNECTION_CLOSING && !(c->sealing.failed != PTL_OK && c->sending)) {
+        ptl_connection_over(c, err);
+    }
+}
+
+/* Bytes of the peer that are sealed.  What is in them may end everything: so it is looked anew. */
+static void unseal(struct ptl_connection *c, struct ptl_span bytes)
+{
+    uint8_t room[PTL_TLS_RECORD];
+    int count = 0;
+
+    while (c->state < PTL_CONNECTION_FINISHING && ptl_sealing_may_hear(&c->sealing)) {
+        bool was_up = ptl_sealing_may_say(&c->sealing);
+        count = ptl_tls_open(c->sealing.tls, &bytes, room, sizeof(room), &c->sealing.words);
+        if (!was_up && ptl_sealing_may_say(&c->sealing)) {
+            ptl_opening_sealed(c);
+        }
+        if (count <= 0) {
+            break;
+        }
+        receive(c, ptl_span(room, (size_t)count));
+    }
+    if (c->state >= PTL_CONNECTION_FINISHING) {
+        return;
+    }
+    if (count < 0) {
+        end_tls(c, count);
+    } else {
+        ptl_connection_send_lines(c);
+    }
+}
+
+static void on_received(void *owner, struct ptl_span bytes)
 {
     struct ptl_connection *c = owner;
 
     ptl_shard_stamp(c->shard);
+    if (!ptl_sealing_is_on(&c->sealing)) {
+        receive(c, bytes);
+    } else {
+        unseal(c, bytes);
+    }
+}
+
+static void end(struct ptl_connection *c, int err)
+{
     c->end_err = err == 0 ? PTL_ECLOSED : err;
     if (c->state == PTL_CONNECTION_MOVING) {
         return; /* whoever gets it finds out again */
@@ -215,7 +283,17 @@ static void on_ended(void *owner, int err)
         c->state >= PTL_CONNECTION_PROVED) {
         return;
     }
-    ptl_connection_over(c, c->end_err);
+    ptl_connection_over(c, c->sealing.failed != PTL_OK ? c->sealing.failed : c->end_err);
+}
+
+static void on_ended(void *owner, int err)
+{
+    struct ptl_connection *c = owner;
+
+    ptl_shard_stamp(c->shard);
+    if (c->end_err == PTL_OK) { /* TLS may have said so before */
+        end(c, err);
+    }
 }
 
 static void on_sent(void *owner, int result)
@@ -226,6 +304,13 @@ static void on_sent(void *owner, int result)
     ptl_shard_stamp(c->shard);
     ptl_assert(c->sending);
     c->sending = false;
+    if (result >= 0 && ptl_sealing_is_going(&c->sealing)) {
+        result =
+            ptl_sealing_sent(&c->sealing, c->shard->loop, c->stream, (size_t)result, &c->sending);
+        if (c->sending) {
+            return;
+        }
+    }
     if (result < 0) {
         if (c->state == PTL_CONNECTION_MOVING) {
             ptl_connection_start_detach(c);
@@ -250,7 +335,9 @@ static void on_sent(void *owner, int result)
         return;
     }
     ptl_connection_send_lines(c);
-    if (ptl_link_runs_on(c->link, c)) {
+    if (c->sealing.failed != PTL_OK && !c->sending) {
+        ptl_connection_over(c, c->sealing.failed);
+    } else if (ptl_link_runs_on(c->link, c)) {
         ptl_link_sent(c->shard, c->link);
     } else if (c->state == PTL_CONNECTION_REFUSED && !c->sending) {
         ptl_connection_close(c, c->refused, PTL_LOG_INFO);

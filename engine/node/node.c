@@ -2,6 +2,7 @@
 
 #include "engine/directory/node_directory.h"
 #include "engine/link/node_links.h"
+#include "engine/link/sealing.h"
 #include "engine/link/stop_losses.h"
 #include "engine/message/message.h"
 #include "engine/node/node_own.h"
@@ -173,6 +174,9 @@ static int make_parts(struct ptl_node *node, const struct ptl_node_options *opti
     if (err == PTL_OK) {
         err = ptl_node_links_init(node, options->seeds);
     }
+    if (err == PTL_OK) {
+        err = ptl_node_sealing_init(node, options);
+    }
     return err < 0 ? err : ptl_node_directory_init(node, options);
 }
 
@@ -296,6 +300,7 @@ static void *run_shard(void *argument)
     }
     wait_until_finished(node);
     ptl_shard_close(shard);
+    ptl_tls_thread_end();
     return NULL;
 }
 

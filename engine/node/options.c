@@ -92,7 +92,8 @@ static int check(const struct ptl_node_options *options)
     if ((options->secret == NULL && options->secret_size != 0) ||
         !framings_valid(options->framings) || count_texts(options->seeds) > PTL_SEEDS_MAX ||
         (options->ring_bytes & (options->ring_bytes - 1)) != 0 ||
-        options->ring_bytes < 8 * (size_t)PTL_RECORD_MAX || options->silence_ms < SILENCE_MS_MIN) {
+        options->ring_bytes < 8 * (size_t)PTL_RECORD_MAX || options->silence_ms < SILENCE_MS_MIN ||
+        options->tls > PTL_TLS_REQUIRE) {
         return PTL_EINVAL;
     }
     for (unsigned i = 0; i < count_texts(options->binds); i++) {
@@ -183,6 +184,8 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
     node->options.seeds = NULL;
     node->options.announces = NULL;
     node->options.secret = NULL;
+    node->options.tls_pair = node->options.tls_cert = node->options.tls_key = NULL;
+    node->options.tls_ca = node->options.tls_crl = NULL;
     node->options.framings =
         ptl_text_copy(node->allocator, filled.framings, strlen(filled.framings));
     if (node->options.framings == NULL) {

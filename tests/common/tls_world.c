@@ -31,9 +31,10 @@ static void load(const char *name, uint8_t **bytes, size_t *size)
     assert_non_null(file);
     *bytes = malloc(1 << 16);
     assert_non_null(*bytes);
-    *size = fread(*bytes, 1, 1 << 16, file);
+    *size = fread(*bytes, 1, (1 << 16) - 1, file);
     assert_int_equal(fclose(file), 0);
     assert_true(*size > 0);
+    (*bytes)[*size] = 0;
 }
 
 struct ptl_span tls_file(const char *name)

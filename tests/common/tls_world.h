@@ -6,7 +6,7 @@
 #include "io/tls.h"
 #include "tests/common/memory.h"
 
-/* A file of tests/data/tls, read once and kept; the test fails without it. */
+/* A file of tests/data/tls, read once and kept, with a NUL behind it; the test fails without it. */
 struct ptl_span tls_file(const char *name);
 
 /*

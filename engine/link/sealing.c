@@ -1,0 +1,173 @@
+#include "engine/link/sealing.h"
+
+#include "engine/link/node_links.h"
+#include "engine/portolan.h"
+#include "engine/shard/node.h"
+
+/* Of TLS's own, that may wait: the handshake's, or what a peer asks for that takes nothing. */
+#define WORDS_MAX ((size_t)32768)
+
+#define RECORDS_MAX (PTL_SEALED_MAX / PTL_TLS_RECORD + 1)
+#define GOING_MAX (PTL_SEALED_MAX + RECORDS_MAX * PTL_SEALED_EXTRA + WORDS_MAX)
+
+/* Memory that is kept for the next send. */
+#define GOING_KEPT ((size_t)4096)
+
+/* ---- Of the node --------------------------------------------------------------------------- */
+
+static struct ptl_span text(const char *pem)
+{
+    return pem != NULL ? ptl_span_text(pem) : ptl_span(NULL, 0);
+}
+
+int ptl_node_sealing_init(struct ptl_node *node, const struct ptl_node_options *options)
+{
+    struct ptl_tls_options tls = {
+        .pair = text(options->tls_pair),
+        .chain = text(options->tls_cert),
+        .key = text(options->tls_key),
+        .authorities = text(options->tls_ca),
+        .revoked = text(options->tls_crl),
+        .version_max = options->tls_version_max,
+    };
+    bool given = tls.pair.size != 0 || tls.chain.size != 0 || tls.key.size != 0 ||
+                 tls.authorities.size != 0 || tls.revoked.size != 0;
+
+    if (options->tls == PTL_TLS_OFF || (!given && options->tls == PTL_TLS_IF_GIVEN)) {
+        return PTL_OK;
+    }
+    return ptl_tls_context_make(node->allocator, &tls, &node->links->tls);
+}
+
+void ptl_node_sealing_drop(struct ptl_node *node)
+{
+    ptl_tls_context_release(node->links->tls);
+    node->links->tls = NULL;
+}
+
+/* ---- Of a connection ----------------------------------------------------------------------- */
+
+/* A client speaks first. */
+static int begin_words(struct ptl_sealing *sealing)
+{
+    struct ptl_span nothing = ptl_span(NULL, 0);
+    uint8_t room[1];
+
+    return ptl_tls_open(sealing->tls, &nothing, room, sizeof(room), &sealing->words);
+}
+
+int ptl_sealing_begin(struct ptl_sealing *sealing, struct ptl_node *node, bool is_client,
+                      struct ptl_span node_id, struct ptl_span early)
+{
+    ptl_assert(sealing->tls == NULL && node->links->tls != NULL);
+    ptl_buffer_init(&sealing->words, node->allocator, WORDS_MAX);
+    ptl_buffer_init(&sealing->going, node->allocator, GOING_MAX);
+    ptl_unread_init(&sealing->early, node->allocator);
+    int err = ptl_tls_make(node->allocator, node->links->tls,
+                           is_client ? PTL_TLS_CLIENT : PTL_TLS_SERVER, node_id, &sealing->tls);
+    if (err == PTL_OK) {
+        err = ptl_unread_keep(&sealing->early, early);
+    }
+    return err == PTL_OK ? begin_words(sealing) : err;
+}
+
+bool ptl_sealing_may_say(const struct ptl_sealing *sealing)
+{
+    return sealing->tls == NULL ||
+           (sealing->failed == PTL_OK && (ptl_tls_state(sealing->tls) == PTL_TLS_UP ||
+                                          ptl_tls_state(sealing->tls) == PTL_TLS_ENDED));
+}
+
+bool ptl_sealing_may_hear(const struct ptl_sealing *sealing)
+{
+    enum ptl_tls_state state = ptl_tls_state(sealing->tls);
+
+    return sealing->failed == PTL_OK && (state == PTL_TLS_SHAKING || state == PTL_TLS_UP);
+}
+
+/* Records are as large as they may be: to seal many small ones costs more than to copy. */
+static int seal(struct ptl_sealing *sealing, const struct ptl_span spans[], unsigned count)
+{
+    uint8_t record[PTL_TLS_RECORD];
+    size_t filled = 0;
+    int err = PTL_OK;
+
+    for (unsigned i = 0; i < count && err == PTL_OK && sealing->plain < PTL_SEALED_MAX;) {
+        struct ptl_span left = spans[i++];
+        while (left.size != 0 && err == PTL_OK && sealing->plain < PTL_SEALED_MAX) {
+            size_t room = sizeof(record) - filled;
+            size_t size = left.size < room ? left.size : room;
+            memcpy(record + filled, left.bytes, size);
+            left = ptl_span_skip(left, size);
+            filled += size;
+            sealing->plain += size;
+            if (filled == sizeof(record)) {
+                err = ptl_tls_seal(sealing->tls, ptl_span(record, filled), &sealing->going);
+                filled = 0;
+            }
+        }
+    }
+    return err == PTL_OK ? ptl_tls_seal(sealing->tls, ptl_span(record, filled), &sealing->going)
+                         : err;
+}
+
+static int hand_over(const struct ptl_sealing *sealing, struct ptl_loop *loop,
+                     struct ptl_stream *stream)
+{
+    struct ptl_span left = ptl_span_skip(ptl_buffer_span(&sealing->going), sealing->gone);
+
+    ptl_assert(left.size != 0);
+    return ptl_stream_send(loop, stream, &left, 1);
+}
+
+int ptl_sealing_send(struct ptl_sealing *sealing, struct ptl_loop *loop, struct ptl_stream *stream,
+                     const struct ptl_span spans[], unsigned count)
+{
+    ptl_assert(sealing->going.size == 0 && sealing->plain == 0);
+    /* Its words were sealed before: they go first. */
+    int err = ptl_buffer_append(&sealing->going, sealing->words.bytes, sealing->words.size);
+    ptl_buffer_drop(&sealing->words);
+    if (err == PTL_OK && ptl_sealing_may_say(sealing)) {
+        err = seal(sealing, spans, count);
+    }
+    return err == PTL_OK ? hand_over(sealing, loop, stream) : err;
+}
+
+int ptl_sealing_sent(struct ptl_sealing *sealing, struct ptl_loop *loop, struct ptl_stream *stream,
+                     size_t size, bool *more)
+{
+    sealing->gone += size;
+    ptl_assert(sealing->gone <= sealing->going.size);
+    *more = sealing->gone < sealing->going.size;
+    if (*more) {
+        int err = hand_over(sealing, loop, stream);
+        *more = err == PTL_OK;
+        return err;
+    }
+    int plain = (int)sealing->plain;
+    sealing->plain = 0;
+    sealing->gone = 0;
+    ptl_buffer_ease(&sealing->going, GOING_KEPT);
+    return plain;
+}
+
+bool ptl_sealing_finish(struct ptl_sealing *sealing)
+{
+    if (!ptl_sealing_may_say(sealing) || sealing->tls == NULL || sealing->finished) {
+        return false;
+    }
+    sealing->finished = true;
+    return ptl_tls_finish(sealing->tls, &sealing->words) == PTL_OK;
+}
+
+void ptl_sealing_drop(struct ptl_sealing *sealing)
+{
+    if (sealing->going.allocator == NULL) {
+        return; /* it was never begun */
+    }
+    ptl_tls_free(sealing->tls);
+    sealing->tls = NULL;
+    ptl_unread_drop(&sealing->early);
+    ptl_buffer_drop(&sealing->words);
+    ptl_buffer_drop(&sealing->going);
+}

@@ -1,0 +1,317 @@
+/*
+ * Nodes with certificates: they link over TLS and carry everything that they carry in the clear;
+ * and what must not be let in is not, with a line that says why.
+ */
+#include "tests/common/raw_peer.h"
+#include "tests/common/tls_world.h"
+#include "tests/common/witness.h"
+
+#include <unistd.h>
+
+#define OF(array) (sizeof(array) / sizeof((array)[0]))
+#define ROUNDS_MAX                                                                                 \
+    64 /* of two sides that each could be the client, one is so in all of them: never */
+#define LARGE ((size_t)3000000)
+
+static const char *const loopback[] = {"127.0.0.1:0", NULL};
+
+static const char *pem(const char *name)
+{
+    return (const char *)tls_file(name).bytes;
+}
+
+/* A node's options, with a certificate of the harbour's. */
+static struct ptl_node_options options_of(const char *id, const char *certificate, const char *key)
+{
+    struct ptl_node_options options = witness_options(id);
+
+    options.log_level = PTL_LOG_DEBUG;
+    options.tls_cert = pem(certificate);
+    options.tls_key = pem(key);
+    options.tls_ca = pem("harbour.pem");
+    return options;
+}
+
+static struct ptl_node_options paired(const char *id, const char *file)
+{
+    struct ptl_node_options options = witness_options(id);
+
+    options.log_level = PTL_LOG_DEBUG;
+    options.tls_pair = pem(file);
+    return options;
+}
+
+/* Start both: rain listens, snow joins it. */
+static void start(struct ptl_node_options rain_options, struct ptl_node_options snow_options,
+                  struct ptl_node **rain, struct ptl_node **snow)
+{
+    rain_options.binds = loopback;
+    *rain = witness_start(&rain_options);
+    const char *const seeds[] = {ptl_node_address(*rain, 0), NULL};
+    snow_options.seeds = seeds;
+    *snow = witness_start(&snow_options);
+}
+
+static void start_linked(struct ptl_node_options rain_options, struct ptl_node_options snow_options,
+                         struct ptl_node **rain, struct ptl_node **snow)
+{
+    start(rain_options, snow_options, rain, snow);
+    assert_int_equal(ptl_on_link(*snow, on_link, "snow's link"), 0);
+    assert_int_equal(ptl_on_link(*rain, on_link, "rain's link"), 0);
+    (void)witness_until("snow's link", "up rain");
+    (void)witness_until("rain's link", "up snow");
+}
+
+static char letter(size_t index)
+{
+    return (char)('a' + index * 31 % 26);
+}
+
+/* Notes how large the message is, when all of it is what it should be. */
+static int on_large(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    struct ptl_cursor cursor = ptl_msg_begin(msg);
+    struct ptl_value value;
+    int err = ptl_next(&cursor, &value);
+
+    (void)node;
+    for (size_t i = 0; err == 0 && i < value.string.size; i++) {
+        if (value.string.chars[i] != letter(i)) {
+            witness_note(data, "letter %zu of %zu is wrong", i, value.string.size);
+            return 0;
+        }
+    }
+    witness_note(data, "%zu", err == 0 ? value.string.size : 0);
+    return 0;
+}
+
+/* Small ones, some that take several records, and small ones behind. */
+static void talk(struct ptl_node *from, struct ptl_node *to, const char *label)
+{
+    static const size_t sizes[] = {1, 16383, 16384, 70000, LARGE};
+    static char text[LARGE];
+    struct ptl_port here = witness_port(to, NULL, on_large, (void *)(uintptr_t)label);
+    struct ptl_port port = witness_parse(from, ptl_port_id(&here));
+    char expected[32];
+
+    for (size_t i = 0; i < LARGE; i++) {
+        text[i] = letter(i);
+    }
+    for (size_t i = 0; i < OF(sizes); i++) {
+        tell(from, &port, "T", text, sizes[i]);
+    }
+    for (size_t i = 0; i < 200; i++) {
+        tell(from, &port, "T", text, i);
+    }
+    for (size_t i = 0; i < OF(sizes); i++) {
+        snprintf(expected, sizeof(expected), "%zu", sizes[i]);
+        assert_next(label, expected);
+    }
+    for (size_t i = 0; i < 200; i++) {
+        snprintf(expected, sizeof(expected), "%zu", i);
+        assert_next(label, expected);
+    }
+}
+
+static void end(struct ptl_node *rain, struct ptl_node *snow)
+{
+    assert_int_equal(witness_stop(snow, 60000), 0);
+    assert_int_equal(witness_stop(rain, 60000), 0);
+}
+
+/* ---- What is let in ------------------------------------------------------------------------ */
+
+static void link_over_tls_carries_what_one_in_the_clear_does(struct ptl_node_options rain_options,
+                                                             struct ptl_node_options snow_options,
+                                                             const char *version)
+{
+    struct ptl_node *rain, *snow;
+
+    start_linked(rain_options, snow_options, &rain, &snow);
+    (void)witness_until("rain", version);
+    (void)witness_until("snow", version);
+    talk(snow, rain, "at rain");
+    talk(rain, snow, "at snow");
+    end(rain, snow);
+}
+
+static void nodes_of_one_authority_link_over_tls(void **state)
+{
+    static const char *const framings[] = {"portolan,cbor,json", "cbor", "json"};
+    struct ptl_node_options rain = options_of("rain", "rain.pem", "rain.key");
+    struct ptl_node_options snow = options_of("snow", "snow.pem", "snow.key");
+
+    (void)state;
+    for (size_t i = 0; i < OF(framings); i++) {
+        rain.framings = snow.framings = framings[i];
+        rain.tls_version_max = i == 1 ? 12 : 0;
+        rain.tls_verify_node = snow.tls_verify_node = true;
+        link_over_tls_carries_what_one_in_the_clear_does(rain, snow,
+                                                         i == 1 ? "TLSv1.2" : "TLSv1.3");
+    }
+}
+
+static void nodes_of_one_pair_link_over_tls_without_a_secret(void **state)
+{
+    struct ptl_node_options rain = paired("rain", "pair-a.pem");
+    struct ptl_node_options snow = paired("snow", "pair-a.pem");
+
+    (void)state;
+    rain.secret = snow.secret = NULL;
+    rain.secret_size = snow.secret_size = 0;
+    rain.tls = PTL_TLS_REQUIRE;
+    link_over_tls_carries_what_one_in_the_clear_does(rain, snow, "TLSv1.3");
+}
+
+/* The nonces decide who is the client: whoever has connected. */
+static void either_node_may_be_the_client_of_tls(void **state)
+{
+    bool was[2] = {false, false};
+
+    (void)state;
+    for (unsigned i = 0; !(was[0] && was[1]); i++) {
+        struct ptl_node *rain, *snow;
+        assert_true(i < ROUNDS_MAX);
+        start_linked(paired("rain", "pair-b.pem"), paired("snow", "pair-b.pem"), &rain, &snow);
+        bool client = strstr(witness_until("rain", "TLSv1.3"), "as its client") != NULL;
+        assert_true(client == (strstr(witness_until("snow", "TLSv1.3"), "as its server") != NULL));
+        was[client] = true;
+        end(rain, snow);
+    }
+}
+
+static void node_that_allows_tls_links_to_one_without_by_the_secret(void **state)
+{
+    struct ptl_node_options plain = witness_options("snow");
+    struct ptl_node *rain, *snow;
+
+    (void)state;
+    start_linked(paired("rain", "pair-a.pem"), plain, &rain, &snow);
+    end(rain, snow);
+    plain = paired("snow", "pair-a.pem");
+    plain.tls = PTL_TLS_OFF;
+    start_linked(paired("rain", "pair-a.pem"), plain, &rain, &snow);
+    end(rain, snow);
+}
+
+/* ---- What is not --------------------------------------------------------------------------- */
+
+/* One of the two says why, whichever of them finds out. */
+static void expect_refused(struct ptl_node_options rain_options,
+                           struct ptl_node_options snow_options, const char *who, int why)
+{
+    struct ptl_node *rain, *snow;
+
+    start(rain_options, snow_options, &rain, &snow);
+    (void)witness_until(who, ptl_err_text(why));
+    assert_int_equal(ptl_on_link(rain, on_link, "link"), 0);
+    assert_silent("link");
+    end(rain, snow);
+}
+
+static void nodes_with_wrong_certificates_are_refused(void **state)
+{
+    static const struct {
+        const char *certificate, *key;
+        int why;
+    } stories[] = {
+        {"thief.pem", "thief.key", PTL_EAUTHORITY},   {"expired.pem", "expired.key", PTL_EEXPIRED},
+        {"early.pem", "early.key", PTL_EEARLY},       {"named.pem", "named.key", PTL_ECERTNAME},
+        {"revoked.pem", "revoked.key", PTL_EREVOKED},
+    };
+    struct ptl_node_options rain = options_of("rain", "rain.pem", "rain.key");
+
+    (void)state;
+    rain.tls_verify_node = true;
+    rain.tls_crl = pem("harbour-revoked.crl");
+    for (size_t i = 0; i < OF(stories); i++) {
+        struct ptl_node_options snow = options_of("snow", stories[i].certificate, stories[i].key);
+        expect_refused(rain, snow, "rain", stories[i].why);
+        expect_refused(rain, snow, "snow", PTL_ECERTREFUSED);
+    }
+}
+
+static void node_that_requires_tls_refuses_one_without(void **state)
+{
+    struct ptl_node_options rain = paired("rain", "pair-a.pem");
+    struct ptl_node_options snow = witness_options("snow");
+
+    (void)state;
+    rain.tls = PTL_TLS_REQUIRE;
+    snow.log_level = PTL_LOG_DEBUG;
+    expect_refused(rain, snow, "rain", PTL_ENOTLS);
+    expect_refused(snow, rain, "rain", PTL_ENOTLS);
+}
+
+static void node_refuses_a_proof_of_tls_in_the_clear(void **state)
+{
+    struct ptl_node_options options = paired("rain", "pair-a.pem");
+    char hash[129];
+
+    (void)state;
+    options.binds = loopback;
+    struct ptl_node *rain = witness_start(&options);
+    int peer = raw_connect(rain);
+    memset(hash, '0', 128);
+    hash[128] = 0;
+    raw_say(peer, "aemp;1;snow;tls_sha3_512,hmac_sha3_512;cbor\nnonce\ntls_sha3_512;");
+    raw_say(peer, hash);
+    raw_say(peer, ";cbor\n");
+    raw_await_close(peer);
+    close(peer);
+    (void)witness_until("rain", ptl_err_text(PTL_EMETHOD));
+}
+
+/* It says that it wants TLS, and then what is none, or nothing at all. */
+static void node_ends_a_handshake_that_is_none_or_that_stops(void **state)
+{
+    static const char *const words[] = {"hmac_sha3_512;00;cbor\n", "", "\x16\x03\x01\x02"};
+    static const int why[] = {PTL_ETLS, PTL_EHANDSHAKE, PTL_EHANDSHAKE};
+    struct ptl_node_options options = paired("rain", "pair-a.pem");
+
+    (void)state;
+    options.binds = loopback;
+    options.handshake_ms = 200;
+    struct ptl_node *rain = witness_start(&options);
+    for (size_t i = 0; i < OF(words); i++) {
+        int peer = raw_connect(rain);
+        raw_say(peer, "aemp;1;snow;tls_sha3_512;cbor;tls=1.0\n!nonce\n");
+        raw_say(peer, words[i]);
+        raw_await_close(peer);
+        close(peer);
+        (void)witness_until("rain", ptl_err_text(why[i]));
+    }
+}
+
+static void node_is_not_made_with_unusable_certificates(void **state)
+{
+    struct ptl_node_options options = options_of("rain", "rain.pem", "snow.key");
+    struct ptl_node *node;
+
+    (void)state;
+    assert_int_equal(ptl_node_make(&options, &node), PTL_EKEY);
+    options.tls = PTL_TLS_OFF;
+    assert_int_equal(ptl_node_make(&options, &node), 0);
+    assert_int_equal(ptl_node_stop(node, 0), 0);
+    options = witness_options("rain");
+    options.tls = PTL_TLS_REQUIRE;
+    assert_int_equal(ptl_node_make(&options, &node), PTL_EINVAL);
+}
+
+int main(int argc, char **argv)
+{
+    static const unsigned shards[] = {1, 2, 0};
+    const struct CMUnitTest tests[] = {
+        WITNESSED(nodes_of_one_authority_link_over_tls),
+        WITNESSED(nodes_of_one_pair_link_over_tls_without_a_secret),
+        WITNESSED(either_node_may_be_the_client_of_tls),
+        WITNESSED(node_that_allows_tls_links_to_one_without_by_the_secret),
+        WITNESSED(nodes_with_wrong_certificates_are_refused),
+        WITNESSED(node_that_requires_tls_refuses_one_without),
+        WITNESSED(node_refuses_a_proof_of_tls_in_the_clear),
+        WITNESSED(node_ends_a_handshake_that_is_none_or_that_stops),
+        WITNESSED(node_is_not_made_with_unusable_certificates),
+    };
+
+    return witness_main(argc, argv, "TLS", tests, sizeof(tests) / sizeof(tests[0]), shards);
+}

@@ -1,8 +1,10 @@
 #include "io/tls_inside.h"
 
 #include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
+#define DATE_SIZE 15
 #define DNS_NAME 2 /* among alternative names: RFC 5280, section 4.2.1.6 */
 
 /* Some it says in its own words, and some in those of another library. */
@@ -74,16 +76,38 @@ static bool is_alternative_name(WOLFSSL_X509 *certificate, struct ptl_span name)
 
 /* ---- Whether it is believed ---------------------------------------------------------------- */
 
+/* "YYYYMMDDHHMMSSZ", which sorts as time does.  False: the certificate spells it in another way. */
+static bool spell(const WOLFSSL_ASN1_TIME *time, char text[static DATE_SIZE])
+{
+    bool utc = time != NULL && time->type == V_ASN1_UTCTIME;
+    int century = utc ? 2 : 0; /* which that leaves away: RFC 5280, section 4.1.2.5.1 */
+
+    if (time == NULL || time->length != DATE_SIZE - century ||
+        time->data[time->length - 1] != 'Z') {
+        return false;
+    }
+    memcpy(text, time->data[0] >= '5' ? "19" : "20", 2);
+    memcpy(text + century, time->data, (size_t)time->length);
+    return true;
+}
+
 /* Of the one that is believed only its dates can be wrong. */
 static int check_dates(WOLFSSL_X509 *certificate)
 {
-    if (wolfSSL_X509_cmp_current_time(wolfSSL_X509_get_notBefore(certificate)) > 0) {
+    char now[DATE_SIZE + 1], from[DATE_SIZE], until[DATE_SIZE];
+    time_t seconds = wc_Time(NULL);
+    struct tm calendar;
+
+    if (gmtime_r(&seconds, &calendar) == NULL ||
+        strftime(now, sizeof(now), "%Y%m%d%H%M%SZ", &calendar) != DATE_SIZE ||
+        !spell(wolfSSL_X509_get_notBefore(certificate), from) ||
+        !spell(wolfSSL_X509_get_notAfter(certificate), until)) {
+        return PTL_EAUTHORITY;
+    }
+    if (memcmp(now, from, DATE_SIZE) < 0) {
         return PTL_EEARLY;
     }
-    if (wolfSSL_X509_cmp_current_time(wolfSSL_X509_get_notAfter(certificate)) < 0) {
-        return PTL_EEXPIRED;
-    }
-    return PTL_OK;
+    return memcmp(now, until, DATE_SIZE) > 0 ? PTL_EEXPIRED : PTL_OK;
 }
 
 static int check_pinned(const struct ptl_tls_context *context, const WOLFSSL_X509_STORE_CTX *store)

@@ -239,6 +239,7 @@ static void close_client(struct ptl_client *client)
         ptl_node_stop(client->node, STOP_MS);
     }
     ptl_journal_close(&client->journal);
+    ptl_secret_drop(&client->secret);
     if (client->signals >= 0) {
         close(client->signals);
     }

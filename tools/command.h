@@ -43,6 +43,10 @@ struct ptl_options {
     struct ptl_list services;
     const char *secret;
     const char *secret_file;
+    const char *tls; /* off, allow or require; NULL: allow where there is a certificate */
+    const char *cert;
+    const char *tls_cert, *tls_key, *tls_ca, *tls_crl;
+    bool tls_verify_node;
     const char *config;  /* the configuration file, or NULL */
     const char *profile; /* the one of it that counts, or NULL */
     const char *output;  /* init: the file to write, or NULL */

@@ -37,7 +37,7 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
                                            const struct ptl_secret *secret,
                                            struct ptl_journal *journal)
 {
-    return (struct ptl_node_options){
+    struct ptl_node_options node_options = {
         .size = sizeof(struct ptl_node_options),
         .id = id,
         .secret = secret->bytes,
@@ -52,6 +52,9 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .poll_us = options->poll_us,
         .silence_ms = options->silence_ms,
     };
+
+    ptl_certificates_set(options, &secret->certificates, &node_options);
+    return node_options;
 }
 
 int ptl_signals_open(bool all)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* In two pieces: a compiler need not take one of more than 4095 characters. */
+/* In three pieces: a compiler need not take one of more than 4095 characters. */
 static const char help[] =
     "portolan - a message broker node, and commands that talk to one\n"
     "\n"
@@ -17,6 +17,7 @@ static const char help[] =
     "                 [--announce HOST:PORT]... [--service NAME]... [--max-message BYTES]\n"
     "                 [--max-spawned COUNT] [--poll-us N] [--silence-ms MS] [--log LEVEL]\n"
     "                 [--config FILE [--profile NAME]]\n"
+    "                 [--cert FILE], and more for TLS\n"
     "  portolan snd   PORT [ARG...]           send a message; done once the node has answered\n"
     "                                         behind it\n"
     "  portolan cal   PORT [ARG...]           send with a reply port, print the reply as JSON\n"
@@ -71,6 +72,19 @@ static const char help[] =
     "                       node that is talked to 5 at most\n"
     "  --log LEVEL          log to standard error     [off]\n";
 
+static const char tls_help[] =
+    "TLS, run and all others\n"
+    "  --cert F             encrypt: one certificate with its key, which all nodes have, as "
+    "AEMP's\n"
+    "                       `cert`; PEM, only its owner may read it             [none]\n"
+    "  --tls-cert F         encrypt: this node's own certificate, and those between it and an\n"
+    "                       authority                                           [none]\n"
+    "  --tls-key F          its key, not encrypted; only its owner may read it\n"
+    "  --tls-ca F           the authorities whose certificates are trusted\n"
+    "  --tls-crl F          revocation lists of all authorities, which then stand in --tls-ca\n"
+    "  --tls USE            off; allow: with all who encrypt too; require: with no others [allow]\n"
+    "  --tls-verify-node    a node's certificate must have its ID, as common or DNS name\n";
+
 static const char more_help[] =
     "db set, db watch\n"
     "  --hold               set it from here: it is gone when this command is ended; the log says\n"
@@ -116,7 +130,8 @@ static const char more_help[] =
     "exit codes\n"
     "  0  done\n"
     "  1  the command line is wrong, or a variable PORTOLAN_...\n"
-    "  2  the node cannot start: the configuration file, an address, the secret, the kernel\n"
+    "  2  the node cannot start: the configuration file, an address, the secret, a certificate,\n"
+    "     the kernel\n"
     "  3  the node cannot be reached, or there was no answer in time\n"
     "  4  the port is gone, or there is no such port or key (mon: there was none)\n"
     "  5  anything else\n"
@@ -185,7 +200,9 @@ static int print_version(void)
 
 static int print_help(void)
 {
-    return fputs(help, stdout) < 0 || fputs(more_help, stdout) < 0 ? PTL_EXIT_OTHER : PTL_EXIT_OK;
+    return fputs(help, stdout) < 0 || fputs(tls_help, stdout) < 0 || fputs(more_help, stdout) < 0
+               ? PTL_EXIT_OTHER
+               : PTL_EXIT_OK;
 }
 
 int main(int argc, char **argv)

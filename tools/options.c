@@ -20,6 +20,7 @@ const struct ptl_option ptl_option_table[] = {
      .is_repeated = true},
     {"bind", RUN, ptl_take_address, PLACE(binds), .usual = PTL_DEFAULT_ADDRESS,
      .is_repeated = true},
+    {"cert", RUN | CLIENT, ptl_take_text, PLACE(cert), .otherwise = "none", .is_path = true},
     {"config", RUN, ptl_take_text, PLACE(config), .is_not_in_file = true},
     {"count", PTL_OF_WATCH, ptl_take_count, PLACE(count), .least = 1, .most = UINT64_MAX},
     {"framing", RUN | CLIENT, ptl_take_framings, PLACE(framings), .usual = "portolan,cbor,json",
@@ -53,6 +54,15 @@ const struct ptl_option ptl_option_table[] = {
     {"stop-seconds", RUN, ptl_take_seconds, PLACE(stop_ms), .usual = "5"},
     {"strict", PTL_OF_CHECK, ptl_take_yes_no, PLACE(strict), .is_yes_no = true},
     {"timeout", CLIENT, ptl_take_timeout, PLACE(timeout_ms), .otherwise = "10"},
+    {"tls", RUN | CLIENT, ptl_take_word, PLACE(tls), .otherwise = "allow, with a certificate",
+     .words = "off|allow|require"},
+    {"tls-ca", RUN | CLIENT, ptl_take_text, PLACE(tls_ca), .otherwise = "none", .is_path = true},
+    {"tls-cert", RUN | CLIENT, ptl_take_text, PLACE(tls_cert), .otherwise = "none",
+     .is_path = true},
+    {"tls-crl", RUN | CLIENT, ptl_take_text, PLACE(tls_crl), .otherwise = "none", .is_path = true},
+    {"tls-key", RUN | CLIENT, ptl_take_text, PLACE(tls_key), .otherwise = "none", .is_path = true},
+    {"tls-verify-node", RUN | CLIENT, ptl_take_yes_no, PLACE(tls_verify_node), .usual = "no",
+     .is_yes_no = true},
 };
 
 const size_t ptl_option_count = sizeof ptl_option_table / sizeof ptl_option_table[0];
@@ -174,8 +184,8 @@ const char *ptl_option_like(const char *word)
     for (size_t i = 0; i < ptl_option_count; i++) {
         const struct ptl_option *option = &ptl_option_table[i];
         size_t distance = ptl_word_distance(word, option->name, LIKE_MAX + 1);
-        /* A word of which nothing is left is like nothing. */
-        if (ptl_option_is_key(option) && distance < least && distance < strlen(option->name)) {
+        /* A word of which less than half is left is like nothing. */
+        if (ptl_option_is_key(option) && distance < least && 2 * distance <= strlen(option->name)) {
             least = distance;
             like = option->name;
         }

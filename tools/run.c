@@ -178,5 +178,6 @@ int ptl_command_run(const struct ptl_options *options)
     ptl_journal_init(&journal, options->log);
     code = start_and_serve(options, &secret, &journal);
     ptl_journal_close(&journal);
+    ptl_secret_drop(&secret);
     return code;
 }

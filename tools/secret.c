@@ -209,7 +209,7 @@ static int named_secret(const struct ptl_options *options, struct ptl_secret *se
     return read_file(options->secret_file, where, secret);
 }
 
-int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret)
+static int find(const struct ptl_options *options, struct ptl_secret *secret)
 {
     if (options->secret) { /* whose size was judged when it was taken */
         secret->size = strlen(options->secret);
@@ -217,6 +217,20 @@ int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret
         return PTL_EXIT_OK;
     }
     return options->secret_file ? named_secret(options, secret) : own_secret(secret);
+}
+
+int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret)
+{
+    int code = find(options, secret);
+
+    return code == PTL_EXIT_OK ? ptl_certificates_read(options, &secret->certificates) : code;
+}
+
+void ptl_secret_drop(struct ptl_secret *secret)
+{
+    ptl_certificates_drop(&secret->certificates);
+    explicit_bzero(secret->bytes, sizeof secret->bytes);
+    secret->size = 0;
 }
 
 int ptl_command_gensecret(const struct ptl_options *options)

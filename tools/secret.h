@@ -5,10 +5,12 @@
  *   first use:
  *   $XDG_CONFIG_HOME/portolan/secret, else ~/.config/portolan/secret
  *
- * A file that others than its owner may read is refused.
+ * A file that others than its owner may read is refused.  What proves the same by TLS is read along
+ * with it: tools/certificates.h.
  */
 #pragma once
 
+#include "tools/certificates.h"
 #include "tools/command.h"
 
 #include <limits.h>
@@ -20,15 +22,20 @@
 struct ptl_secret {
     char bytes[PTL_SECRET_MAX];
     size_t size;
+    struct ptl_certificates certificates;
 };
 
 /*
- * Find the secret.  Returns PTL_EXIT_OK, or PTL_EXIT_START after one line on standard error.
+ * Find the secret and the certificates.  Owns: the caller, until ptl_secret_drop().  Returns
+ * PTL_EXIT_OK, or PTL_EXIT_START after one line on standard error.
  */
 int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret);
 
 /* The path of the user's own, whether or not it is there.  False when there is no home for it. */
 bool ptl_secret_own(char path[PATH_MAX]);
+
+/* Wipe it all; dropping twice is no error. */
+void ptl_secret_drop(struct ptl_secret *secret);
 
 /* 32 random bytes as 64 hexadecimal digits.  False when the system has none. */
 bool ptl_secret_generate(char text[PTL_SECRET_TEXT_SIZE]);

@@ -412,13 +412,17 @@ class InitTest(ConfigTest):
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
                    "framing": "cbor,json", "max-message": "5000", "max-spawned": "7",
                    "poll-us": "50", "silence-ms": "900", "stop-seconds": "2.5",
-                   "secret-file": self.write(SECRET, "secret")}
+                   "secret-file": self.write(SECRET, "secret"), "tls": "require",
+                   "tls-verify-node": "yes", "tls-key": self.write("a key", "key"),
+                   "tls-cert": self.write("a certificate", "cert"),
+                   "tls-ca": self.write("an authority", "ca"),
+                   "tls-crl": self.write("a list", "crl")}
         text = self.init(*(f"--{key}={value}" for key, value in options.items()))
         self.assertNotRegex(text, r"(?m)^secret =")
         found, _ = self.check(self.path())
         self.assertEqual(options, {key: found[key][0][0] for key in options})
         self.assertTrue(all(found[key][0][1].startswith("FILE:") for key in options), found)
-        self.assertEqual(set(found) - set(options), {"secret"})
+        self.assertEqual(set(found) - set(options), {"secret", "cert"})
 
     def test_option_that_is_given_twice_is_written_as_run_would_take_it(self):
         self.init("--node", "rain", "--node", "snow", "--seed", "[::1]:1", "--seed", "[::1]:2")

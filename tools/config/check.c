@@ -31,7 +31,7 @@ static const char *open_address(const struct ptl_options *options)
 /* What the node would find when it looks for its secret; nothing is made here. */
 static int check_secret(const struct ptl_options *options)
 {
-    struct ptl_secret secret;
+    struct ptl_secret secret = {.size = 0};
     char own[PATH_MAX];
 
     if (!options->secret && !options->secret_file) {
@@ -43,11 +43,22 @@ static int check_secret(const struct ptl_options *options)
     int code = ptl_secret_find(options, &secret);
     const char *address = open_address(options);
     if (code == PTL_EXIT_OK && secret.size < SECRET_OPEN_MIN && address) {
-        return ptl_complain(PTL_EXIT_START,
+        code = ptl_complain(PTL_EXIT_START,
                             "the secret has %zu bytes, and bind = %s is open to other machines: "
                             "give it %d, say with 'portolan gensecret'",
                             secret.size, address, SECRET_OPEN_MIN);
     }
+    ptl_secret_drop(&secret);
+    return code;
+}
+
+/* That there is what TLS needs; whether it can be used the node finds out. */
+static int check_certificates(const struct ptl_options *options)
+{
+    struct ptl_certificates certificates;
+    int code = ptl_certificates_read(options, &certificates);
+
+    ptl_certificates_drop(&certificates);
     return code;
 }
 
@@ -75,6 +86,9 @@ int ptl_command_config(const struct ptl_options *options)
         return ptl_complain_form("config check FILE [--profile NAME] [--strict] [OPTION...]");
     }
     int code = check_secret(options);
+    if (code == PTL_EXIT_OK) {
+        code = check_certificates(options);
+    }
     if (code != PTL_EXIT_OK) {
         return code;
     }

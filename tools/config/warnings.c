@@ -89,7 +89,9 @@ static bool is_nearly(const char *name, char known[PTL_VARIABLE_MAX])
     for (size_t i = 0; i < ptl_option_count; i++) {
         ptl_option_variable(&ptl_option_table[i], known);
         size_t distance = ptl_word_distance(name, known, least);
-        if ((ptl_option_table[i].of & PTL_OF_RUN) && distance < least) {
+        /* Half of a short name is not nearly that name. */
+        if ((ptl_option_table[i].of & PTL_OF_RUN) && distance < least &&
+            2 * distance < strlen(ptl_option_table[i].name)) {
             least = distance;
             like = &ptl_option_table[i];
         }

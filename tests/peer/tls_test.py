@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""
+A peer whose TLS is Python's, which is OpenSSL's, against a node process: as client and as server of
+TLS, in both versions, with AEMP's kind of certificate and with an authority's; and what is refused.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import unittest
+
+DATA = os.path.join("tests", "data", "tls")
+LOWEST, HIGHEST = "!low", "~high"  # no node's nonce begins with these
+PATIENCE = 60
+
+
+def at_data(name):
+    return os.path.join(DATA, name)
+
+
+class Node:
+    """A portolan process."""
+
+    def __init__(self, folder, *options):
+        self.log = tempfile.TemporaryFile("w+", dir=folder)
+        self.process = subprocess.Popen(
+            [os.environ["PORTOLAN"], "run", "--node", "rain", "--bind", "127.0.0.1:0",
+             "--secret", "geheim", "--service", "echo", "--log", "debug", *options],
+            stdout=subprocess.PIPE, stderr=self.log, text=True)
+        ready = self.process.stdout.readline()
+        self.port = int(re.search(r"127\.0\.0\.1:(\d+)", ready).group(1))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.communicate(timeout=PATIENCE)
+        self.log.seek(0)
+        text = self.log.read()
+        self.log.close()
+        return self.process.returncode, text
+
+
+class Peer:
+    """A connection that has greeted, in the clear so far."""
+
+    def __init__(self, node, nonce, keys=";tls=1.0", methods="tls_sha3_512"):
+        self.socket = socket.create_connection(("127.0.0.1", node.port), PATIENCE)
+        self.own = f"aemp;1;snow;{methods};json{keys}\n{nonce}\n".encode()
+        self.socket.sendall(self.own)
+        self.theirs = self.line() + self.line()
+
+    def line(self):
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = self.socket.recv(1)
+            if not byte:
+                raise EOFError(line)
+            line += byte
+        return line
+
+    def begin_tls(self, context, server):
+        self.socket = context.wrap_socket(self.socket, server_side=server)
+
+    def prove(self):
+        proof = hashlib.sha3_512(self.own + self.theirs).hexdigest()
+        self.socket.sendall(f"tls_sha3_512;{proof};json\n".encode())
+        expected = hashlib.sha3_512(self.theirs + self.own).hexdigest()
+        assert self.line().decode().split(";")[:2] == ["tls_sha3_512", expected]
+
+    def close(self):
+        self.socket.close()
+
+
+def context_of(server, certificate, key=None, trust=None, version=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(at_data(certificate), key and at_data(key))
+    context.load_verify_locations(at_data(trust or certificate))
+    if version:
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+class TLS(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def private(self, name):
+        """A copy that only we may read, which a checkout need not be."""
+        path = shutil.copy(at_data(name), self.folder)
+        os.chmod(path, 0o600)
+        return path
+
+    def paired(self, *options):
+        return Node(self.folder, "--cert", self.private("pair-a.pem"), *options)
+
+    def of_the_harbour(self, *options):
+        return Node(self.folder, "--tls-cert", at_data("rain.pem"), "--tls-key",
+                    self.private("rain.key"), "--tls-ca", at_data("harbour.pem"), *options)
+
+    def talk(self, node, nonce, context):
+        peer = Peer(node, nonce)
+        peer.begin_tls(context, nonce == HIGHEST)
+        peer.prove()
+        for text in ("hello", "a" * 100000):
+            answer = b'"me","%s"]' % text.encode()
+            peer.socket.sendall(b'["echo","echo","%s","snow#me"]' % text.encode())
+            heard = b""
+            while not heard.endswith(answer):
+                heard += peer.socket.recv(65536)
+        version = peer.socket.version()
+        peer.close()
+        return version
+
+    def test_both_roles_and_both_versions(self):
+        for make, of in ((self.paired, {"certificate": "pair-a.pem"}),
+                         (self.of_the_harbour, {"certificate": "snow.pem", "key": "snow.key",
+                                                "trust": "harbour.pem"})):
+            node = make("--tls", "require", *(["--tls-verify-node"] if "key" in of else []))
+            for nonce in (LOWEST, HIGHEST):
+                for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                    context = context_of(nonce == HIGHEST, version=version, **of)
+                    self.assertEqual(self.talk(node, nonce, context),
+                                     version.name.replace("_", "."))
+            code, log = node.stop()
+            self.assertEqual(code, 0, log)
+
+    def expect_refused(self, node, peer, why):
+        with self.assertRaises((EOFError, OSError)):
+            while peer.line():
+                pass
+        peer.close()
+        code, log = node.stop()
+        self.assertEqual(code, 0, log)
+        self.assertIn(why, log)
+
+    def test_another_certificate_is_refused(self):
+        for nonce in (LOWEST, HIGHEST):
+            node = self.paired()
+            context = context_of(nonce == HIGHEST, "pair-b.pem", trust="pair-a.pem")
+            peer = Peer(node, nonce)
+            try:
+                peer.begin_tls(context, nonce == HIGHEST)
+            except OSError:
+                pass
+            self.expect_refused(node, peer, "of no authority that is trusted here")
+
+    def test_no_certificate_is_refused(self):
+        node = self.paired()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        peer = Peer(node, LOWEST)
+        try:
+            peer.begin_tls(context, False)
+        except OSError:
+            pass
+        self.expect_refused(node, peer, "the peer has shown no certificate")
+
+    def test_old_versions_are_refused(self):
+        node = self.paired()
+        context = context_of(False, "pair-a.pem")
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        peer = Peer(node, LOWEST)
+        with self.assertRaises(OSError):
+            peer.begin_tls(context, False)
+        self.expect_refused(node, peer, "no version or cipher of TLS in common")
+
+    def test_plain_is_refused_where_tls_is_required(self):
+        node = self.paired("--tls", "require")
+        peer = Peer(node, LOWEST, keys="", methods="hmac_sha3_512,tls_sha3_512")
+        self.expect_refused(node, peer, "offers no TLS, which --tls require asks for")
+
+    def test_a_greeting_that_was_changed_is_refused(self):
+        node = self.paired()
+        peer = Peer(node, LOWEST)
+        peer.begin_tls(context_of(False, "pair-a.pem"), False)
+        proof = hashlib.sha3_512(b"another" + peer.own + peer.theirs).hexdigest()
+        peer.socket.sendall(f"tls_sha3_512;{proof};json\n".encode())
+        self.expect_refused(node, peer, "somebody between the two nodes has changed a greeting")
+
+    def test_a_key_that_others_may_read_is_refused(self):
+        path = shutil.copy(at_data("pair-a.pem"), self.folder)
+        os.chmod(path, 0o644)
+        done = subprocess.run([os.environ["PORTOLAN"], "run", "--cert", path], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("chmod 600", done.stderr)
+
+    def test_options_that_do_not_go_together_are_refused(self):
+        for code, options in ((2, ["--tls", "require"]), (1, ["--tls", "perhaps"]),
+                              (2, ["--tls-verify-node"]), (2, ["--tls-cert", "a"]),
+                              (2, ["--cert", "a", "--tls-ca", "b"])):
+            done = subprocess.run([os.environ["PORTOLAN"], "run", *options], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  timeout=PATIENCE)
+            self.assertEqual(done.returncode, code, options)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,151 @@
+#include "tools/certificates.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MAX ((size_t)1 << 20) /* bytes of a file; more than any node takes */
+
+static bool is_open_to_others(int file)
+{
+    struct stat status;
+
+    return fstat(file, &status) != 0 || (S_ISREG(status.st_mode) && (status.st_mode & 077) != 0);
+}
+
+/* The whole of it and a NUL; NULL, and errno says why. */
+static char *read_text(int file)
+{
+    char *text = calloc(1, FILE_MAX + 1);
+    size_t size = 0;
+    ssize_t count = text ? 1 : -1;
+
+    while (count > 0 && size < FILE_MAX) {
+        count = read(file, text + size, FILE_MAX - size);
+        size += count > 0 ? (size_t)count : 0;
+        count = count < 0 && errno == EINTR ? 1 : count;
+    }
+    if (text && (count != 0 || size == 0)) {
+        int err = count < 0 ? errno : size == 0 ? ENODATA : EFBIG;
+        free(text);
+        text = NULL;
+        errno = err;
+    }
+    return text;
+}
+
+static int read_file(const char *option, const char *path, bool has_key, char **text)
+{
+    int file = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
+    int code = PTL_EXIT_OK;
+
+    if (!path) {
+        return PTL_EXIT_OK;
+    }
+    if (file < 0) {
+        return ptl_complain(PTL_EXIT_START, "--%s: cannot open %s: %s", option, path,
+                            strerror(errno));
+    }
+    if (has_key && is_open_to_others(file)) {
+        code = ptl_complain(PTL_EXIT_START,
+                            "--%s: the key in %s can be read or written by others: type 'chmod "
+                            "600 %s', and make another key if others may have read it",
+                            option, path, path);
+    } else {
+        *text = read_text(file);
+        if (!*text) {
+            code = ptl_complain(PTL_EXIT_START, "--%s: cannot read %s: %s", option, path,
+                                strerror(errno));
+        }
+    }
+    close(file);
+    return code;
+}
+
+/* What cannot be meant. */
+static int check(const struct ptl_options *options)
+{
+    bool any = options->tls_cert || options->tls_key || options->tls_ca || options->tls_crl;
+    bool whole = options->tls_cert && options->tls_key && options->tls_ca;
+    bool wanted = options->tls_verify_node || (options->tls && strcmp(options->tls, "off") != 0);
+
+    if (options->cert && any) {
+        return ptl_complain(
+            PTL_EXIT_START,
+            "cert is the only certificate there is: leave tls-cert, tls-key, tls-ca "
+            "and tls-crl away, or cert");
+    }
+    if (any && !whole) {
+        return ptl_complain(PTL_EXIT_START,
+                            "tls-cert, tls-key and tls-ca are given together or not at all");
+    }
+    if (wanted && !options->cert && !whole) {
+        return ptl_complain(PTL_EXIT_START, "TLS needs a certificate: give cert, or tls-cert, "
+                                            "tls-key and tls-ca");
+    }
+    return PTL_EXIT_OK;
+}
+
+int ptl_certificates_read(const struct ptl_options *options, struct ptl_certificates *certificates)
+{
+    const struct {
+        const char *option;
+        const char *path;
+        bool has_key;
+        char **text;
+    } files[] = {
+        {"cert", options->cert, true, &certificates->pair},
+        {"tls-cert", options->tls_cert, false, &certificates->cert},
+        {"tls-key", options->tls_key, true, &certificates->key},
+        {"tls-ca", options->tls_ca, false, &certificates->ca},
+        {"tls-crl", options->tls_crl, false, &certificates->crl},
+    };
+    int code = check(options);
+
+    *certificates = (struct ptl_certificates){.pair = NULL};
+    for (size_t i = 0; code == PTL_EXIT_OK && i < sizeof files / sizeof files[0]; i++) {
+        code = read_file(files[i].option, files[i].path, files[i].has_key, files[i].text);
+    }
+    if (code != PTL_EXIT_OK) {
+        ptl_certificates_drop(certificates);
+    }
+    return code;
+}
+
+void ptl_certificates_set(const struct ptl_options *options,
+                          const struct ptl_certificates *certificates,
+                          struct ptl_node_options *node_options)
+{
+    node_options->tls_pair = certificates->pair;
+    node_options->tls_cert = certificates->cert;
+    node_options->tls_key = certificates->key;
+    node_options->tls_ca = certificates->ca;
+    node_options->tls_crl = certificates->crl;
+    node_options->tls_verify_node = options->tls_verify_node;
+    if (options->tls) {
+        node_options->tls = options->tls[0] == 'o'   ? PTL_TLS_OFF
+                            : options->tls[0] == 'a' ? PTL_TLS_ALLOW
+                                                     : PTL_TLS_REQUIRE;
+    }
+}
+
+static void wipe(char **text)
+{
+    if (*text) {
+        explicit_bzero(*text, FILE_MAX);
+        free(*text);
+        *text = NULL;
+    }
+}
+
+void ptl_certificates_drop(struct ptl_certificates *certificates)
+{
+    wipe(&certificates->pair);
+    wipe(&certificates->cert);
+    wipe(&certificates->key);
+    wipe(&certificates->ca);
+    wipe(&certificates->crl);
+}

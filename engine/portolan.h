@@ -70,16 +70,6 @@ struct ptl_node_options {
     const char *const *seeds;     /* addresses to join the network by, NULL at the end [none] */
     const void *secret;           /* what proves that a peer belongs to us [none: no peers] */
     size_t secret_size;           /* in bytes; under 16 only while every address is loopback */
-    enum ptl_tls_use tls;         /* [PTL_TLS_IF_GIVEN] */
-    /* Certificates, each the text of a PEM file; the caller wipes its own copy of a key.  Either one
-     * certificate that all nodes share, and its key, in one text, as AEMP has it [none] ... */
-    const char *tls_pair;
-    const char *tls_cert; /* ... or this node's own, then those between it and an authority, */
-    const char *tls_key;  /* its key, not encrypted, */
-    const char *tls_ca;   /* the authorities that are trusted, */
-    const char *tls_crl;  /* and of all of these what they have revoked [nothing is] */
-    bool tls_verify_node; /* a peer's certificate must have its node ID, as common or DNS name */
-    unsigned tls_version_max; /* 12 or 13, for TLS 1.2 or 1.3; no other is spoken [13] */
     const char *framings;         /* what we read and write, best first; ours only first
                                    * ["portolan,cbor,json"] */
     unsigned shards;              /* 1 to PTL_SHARDS_MAX [the number of processors] */
@@ -118,6 +108,16 @@ struct ptl_node_options {
     /* A shard that has nothing to do looks for so many microseconds for something before it sleeps,
      * and need not be woken meanwhile: latency for processor time [0: it sleeps at once]. */
     unsigned poll_us;
+    enum ptl_tls_use tls; /* [PTL_TLS_IF_GIVEN] */
+    /* Certificates, each the text of a PEM file; the caller wipes its own copy of a key.  Either
+     * one that all nodes share, and its key, in one text, as AEMP has it [none] ... */
+    const char *tls_pair;
+    const char *tls_cert; /* ... or this node's own, then those between it and an authority, */
+    const char *tls_key;  /* its key, not encrypted, */
+    const char *tls_ca;   /* the authorities that are trusted, */
+    const char *tls_crl;  /* and of all of these what they have revoked [nothing is] */
+    bool tls_verify_node; /* a peer's certificate must have its node ID, as common or DNS name */
+    unsigned tls_version_max; /* 12 or 13, for TLS 1.2 or 1.3; no other is spoken [13] */
 };
 
 /*

@@ -205,9 +205,9 @@ static void put_keys(struct line *line, const struct ptl_handshake_options *opti
 }
 
 /*
- * What we take.  Cleartext is for scripts; hmac_sha3_512 must stand here even so, or real nodes hang
- * up.  Without TLS both stand here also where there is no secret, so that it is the other side's
- * proof that is refused, and not its greeting.
+ * What we take.  Cleartext is for scripts; hmac_sha3_512 must stand here even so, or real nodes
+ * hang up.  Without TLS both stand here also where there is no secret: then it is the other side's
+ * greeting that is refused, for want of a method of ours.
  */
 static void put_methods(struct line *line, const struct ptl_handshake_options *options)
 {

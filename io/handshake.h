@@ -10,8 +10,9 @@
  * Bytes in, bytes out: no socket, no clock, no randomness, so a test or the simulator plays both
  * ends from literal bytes.  Both ends run this same machine.  It takes the peer's lines one at a
  * time, so that its owner can stop after the first (to move the connection to the shard that owns
- * the node) or after the second (to begin TLS, to hold its own proof back), and holds no partial line: what was
- * not used stays with the owner, who needs to keep at most PTL_HANDSHAKE_LINE_MAX bytes.
+ * the node) or after the second (to begin TLS, to hold its own proof back), and holds no partial
+ * line: what was not used stays with the owner, who needs to keep at most PTL_HANDSHAKE_LINE_MAX
+ * bytes.
  *
  * A handshake has no ties to a thread: it may be copied as a value (the copy replaces it) and fed
  * on another thread afterwards.  Spec: docs/protocol.md, "Opening"; AEMP protocol 1 and 2.
@@ -154,8 +155,8 @@ struct ptl_span ptl_handshake_nonce(const struct ptl_handshake *handshake);
 PTL_MUST_CHECK int ptl_handshake_feed(struct ptl_handshake *handshake, struct ptl_span input);
 
 /*
- * Where both want TLS (`tls` of the peer), which begins behind the nonces: whether we are its client,
- * whose nonce is the lower one.  From state PROOF on.
+ * Where both want TLS (`tls` of the peer), which begins behind the nonces: whether we are its
+ * client, whose nonce is the lower one.  From state PROOF on.
  */
 bool ptl_handshake_is_tls_client(const struct ptl_handshake *handshake);
 

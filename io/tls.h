@@ -72,12 +72,12 @@ PTL_MUST_CHECK int ptl_tls_open(struct ptl_tls *tls, struct ptl_span *input, voi
                                 size_t size, struct ptl_buffer *out);
 
 /*
- * Append `plain` to `out`, sealed, in records of up to PTL_TLS_RECORD bytes.  In state UP, or ENDED.
+ * Append `plain` to `out`, sealed, in records of up to PTL_TLS_RECORD bytes.  In state UP or ENDED.
  * Errors: PTL_ENOMEM, PTL_ESIZE; nothing of it may be sent then, and the state is FAILED.
  */
 PTL_MUST_CHECK int ptl_tls_seal(struct ptl_tls *tls, struct ptl_span plain, struct ptl_buffer *out);
 
-/* Append to `out` that nothing more will be said.  In state UP or ENDED, once.  Errors: as above. */
+/* Append to `out` that nothing more will be said, once.  In state UP or ENDED.  Errors: the same */
 PTL_MUST_CHECK int ptl_tls_finish(struct ptl_tls *tls, struct ptl_buffer *out);
 
 /* Where it stands. */
@@ -90,8 +90,10 @@ enum ptl_tls_state ptl_tls_state(const struct ptl_tls *tls);
  */
 bool ptl_tls_is_verified(const struct ptl_tls *tls);
 
-/* "TLSv1.3 TLS13-CHACHA20-POLY1305-SHA256", version and cipher, for an operator.  Owns: the session; good until the next
- * call with it. */
+/*
+ * "TLSv1.3 TLS13-CHACHA20-POLY1305-SHA256", version and cipher, for an operator.
+ * Owns: the session; good until the next call with it.
+ */
 const char *ptl_tls_text(struct ptl_tls *tls);
 
 /* Wipe its keys and free it.  NULL is none. */

@@ -38,7 +38,7 @@ int ptl_tls_trust_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store);
 int ptl_tls_trust_err(int wolf_err);
 
 /*
- * Whether `key` (PEM) is that of the first certificate of `chain` (PEM).  The library says so itself
- * of RSA keys; of others it does not look.  Errors: PTL_EKEY, PTL_ECERT, PTL_ENOMEM.
+ * Whether `key` (PEM) is that of the first certificate of `chain` (PEM).  The library looks itself
+ * at RSA keys, and not at others.  Errors: PTL_EKEY, PTL_ECERT, PTL_ENOMEM.
  */
 PTL_MUST_CHECK int ptl_tls_key_check(struct ptl_span chain, struct ptl_span key);

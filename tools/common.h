@@ -14,8 +14,8 @@
 void ptl_host_name(char name[PTL_NODE_ID_MAX]);
 
 /*
- * Fill in what every command's node has: ID, secret, certificates, framings, journal.  Owns: pointers into
- * `options`, `secret` and `journal`, which must outlive the start.
+ * Fill in what every command's node has: ID, secret, certificates, framings, journal.
+ * Owns: pointers into `options`, `secret` and `journal`, which must outlive the start.
  */
 struct ptl_node_options ptl_common_options(const struct ptl_options *options, const char *id,
                                            const struct ptl_secret *secret,

@@ -173,8 +173,8 @@ size_t ptl_connection_unsent(const struct ptl_connection *connection);
 size_t ptl_connection_unweighed(const struct ptl_connection *connection);
 
 /*
- * Hand the spans to the loop, sealed where there is TLS; or what that has to say itself.  No send is
- * under way.  Errors: those of ptl_stream_send(), and of ptl_tls_seal().
+ * Hand the spans to the loop, sealed where there is TLS; or what that has to say itself.  No send
+ * is under way.  Errors: those of ptl_stream_send(), and of ptl_tls_seal().
  */
 PTL_MUST_CHECK int ptl_connection_hand(struct ptl_connection *connection,
                                        const struct ptl_span spans[], unsigned count);

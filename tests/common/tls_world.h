@@ -11,8 +11,8 @@ struct ptl_span tls_file(const char *name);
 
 /*
  * A context of an operator's: NAME.pem and NAME.key, the harbour's authority, and the lists of
- * `revoked` (files, ended by NULL; then the quay's is known, too; NULL: none).  `version` is the only
- * one, 12 or 13, or 0: both.
+ * `revoked` (files, ended by NULL; then the quay's is known, too; NULL: none).  `version` is the
+ * only one, 12 or 13, or 0: both.
  */
 struct ptl_tls_context *tls_node(const char *name, const char *const revoked[], unsigned version);
 

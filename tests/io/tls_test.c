@@ -232,7 +232,7 @@ static void tls_waits_at_every_byte_of_the_handshake(void **state)
         }
         assert_true(both_are_up(&ends));
         tls_ends_free(&ends);
-        /* ... and may be dropped at any: at all of the first flight, where no key is at work yet. */
+        /* ... and may be dropped at any; here of the first flight, where no key is at work. */
         tls_ends_make(&ends, rain[v], snow[v], NULL, NULL);
         size_t hello = ends.ends[0].out.size;
         tls_ends_free(&ends);

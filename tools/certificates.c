@@ -115,23 +115,6 @@ int ptl_certificates_read(const struct ptl_options *options, struct ptl_certific
     return code;
 }
 
-void ptl_certificates_set(const struct ptl_options *options,
-                          const struct ptl_certificates *certificates,
-                          struct ptl_node_options *node_options)
-{
-    node_options->tls_pair = certificates->pair;
-    node_options->tls_cert = certificates->cert;
-    node_options->tls_key = certificates->key;
-    node_options->tls_ca = certificates->ca;
-    node_options->tls_crl = certificates->crl;
-    node_options->tls_verify_node = options->tls_verify_node;
-    if (options->tls) {
-        node_options->tls = options->tls[0] == 'o'   ? PTL_TLS_OFF
-                            : options->tls[0] == 'a' ? PTL_TLS_ALLOW
-                                                     : PTL_TLS_REQUIRE;
-    }
-}
-
 static void wipe(char **text)
 {
     if (*text) {

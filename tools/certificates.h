@@ -8,7 +8,6 @@
  */
 #pragma once
 
-#include "engine/portolan.h"
 #include "tools/command.h"
 
 /* The text of each file, or NULL. */
@@ -25,11 +24,6 @@ struct ptl_certificates {
  * PTL_EXIT_START after one line on standard error, and then there are none.
  */
 int ptl_certificates_read(const struct ptl_options *options, struct ptl_certificates *certificates);
-
-/* Set the options of a node that are about TLS.  Owns: pointers into `certificates`. */
-void ptl_certificates_set(const struct ptl_options *options,
-                          const struct ptl_certificates *certificates,
-                          struct ptl_node_options *node_options);
 
 /* Wipe and free them; dropping twice is no error. */
 void ptl_certificates_drop(struct ptl_certificates *certificates);

@@ -33,11 +33,21 @@ void ptl_host_name(char name[PTL_NODE_ID_MAX])
     name[PTL_NODE_ID_MAX - 1] = '\0';
 }
 
+static enum ptl_tls_use tls_use(const char *word)
+{
+    if (!word) {
+        return PTL_TLS_IF_GIVEN;
+    }
+    return strcmp(word, "off") == 0     ? PTL_TLS_OFF
+           : strcmp(word, "allow") == 0 ? PTL_TLS_ALLOW
+                                        : PTL_TLS_REQUIRE;
+}
+
 struct ptl_node_options ptl_common_options(const struct ptl_options *options, const char *id,
                                            const struct ptl_secret *secret,
                                            struct ptl_journal *journal)
 {
-    struct ptl_node_options node_options = {
+    return (struct ptl_node_options){
         .size = sizeof(struct ptl_node_options),
         .id = id,
         .secret = secret->bytes,
@@ -51,10 +61,14 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .spawned_max = options->spawned_max,
         .poll_us = options->poll_us,
         .silence_ms = options->silence_ms,
+        .tls = tls_use(options->tls),
+        .tls_pair = secret->certificates.pair,
+        .tls_cert = secret->certificates.cert,
+        .tls_key = secret->certificates.key,
+        .tls_ca = secret->certificates.ca,
+        .tls_crl = secret->certificates.crl,
+        .tls_verify_node = options->tls_verify_node,
     };
-
-    ptl_certificates_set(options, &secret->certificates, &node_options);
-    return node_options;
 }
 
 int ptl_signals_open(bool all)

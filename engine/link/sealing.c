@@ -85,22 +85,27 @@ bool ptl_sealing_may_hear(const struct ptl_sealing *sealing)
     return sealing->failed == PTL_OK && (state == PTL_TLS_SHAKING || state == PTL_TLS_UP);
 }
 
-/* Records are as large as they may be: to seal many small ones costs more than to copy. */
+/*
+ * Of the spans as much as is sealed at once.  Records are as large as they may be: to seal many
+ * small ones costs more than to copy.
+ */
 static int seal(struct ptl_sealing *sealing, const struct ptl_span spans[], unsigned count)
 {
     uint8_t record[PTL_TLS_RECORD];
     size_t filled = 0;
     int err = PTL_OK;
 
-    for (unsigned i = 0; i < count && err == PTL_OK && sealing->plain < PTL_SEALED_MAX;) {
-        struct ptl_span left = spans[i++];
-        while (left.size != 0 && err == PTL_OK && sealing->plain < PTL_SEALED_MAX) {
+    for (unsigned i = 0; i < count; i++) {
+        size_t most = PTL_SEALED_MAX - sealing->plain;
+        struct ptl_span left =
+            ptl_span(spans[i].bytes, spans[i].size < most ? spans[i].size : most);
+        sealing->plain += left.size;
+        while (left.size != 0 && err == PTL_OK) {
             size_t room = sizeof(record) - filled;
             size_t size = left.size < room ? left.size : room;
             memcpy(record + filled, left.bytes, size);
             left = ptl_span_skip(left, size);
             filled += size;
-            sealing->plain += size;
             if (filled == sizeof(record)) {
                 err = ptl_tls_seal(sealing->tls, ptl_span(record, filled), &sealing->going);
                 filled = 0;

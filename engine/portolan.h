@@ -25,6 +25,7 @@
 #include "io/alloc.h"
 #include "io/err.h"
 #include "io/log_writer.h"
+#include "io/loop_kind.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -104,7 +105,8 @@ struct ptl_node_options {
     unsigned db_watches_max;   /* families of one shard that one node may watch here [10,000] */
     unsigned spawned_max;      /* ports here that one other node has spawned [100,000] */
     unsigned spawned_all_max;  /* and all other nodes together [400,000] */
-    const struct ptl_loop_maker *loops; /* [io_uring] */
+    enum ptl_loop_kind loop;   /* what its bytes and its time come from [io_uring, else epoll] */
+    const struct ptl_loop_maker *loops; /* [as `loop` says] */
     /* A shard that has nothing to do looks for so many microseconds for something before it sleeps,
      * and need not be woken meanwhile: latency for processor time [0: it sleeps at once]. */
     unsigned poll_us;
@@ -138,9 +140,10 @@ PTL_MUST_CHECK int ptl_node_make(const struct ptl_node_options *options, struct 
  * Open it: its threads (one a shard, all signals blocked) run when this returns, its addresses
  * listen, its seeds are being connected.  An address that another listens at is tried for half a
  * second: a killed node's is free only then.
- * Errors: PTL_EFEATURE, PTL_ENOMEM, -errno of the address that could not be bound (a log line says
- * which), PTL_EINVAL (it is open).  After any but the last the node is as it was before, with all
- * that it was furnished with: open it again, or free it with ptl_node_stop().
+ * Errors: PTL_EFEATURE (`loop` of the options says io_uring, and it cannot be had), PTL_ENOMEM,
+ * -errno of the address that could not be bound (a log line says which), PTL_EINVAL (it is open).
+ * After any but the last the node is as it was before, with all that it was furnished with: open
+ * it again, or free it with ptl_node_stop().
  * Thread: any but a handler.
  */
 PTL_MUST_CHECK int ptl_node_open(struct ptl_node *node);

@@ -43,7 +43,7 @@
     X(PTL_ESILENT, -5030, "the peer has been silent for too long")                                 \
     X(PTL_EADDRESS, -5031, "not an address of the form HOST:PORT")                                 \
     X(PTL_ERESOLVE, -5032, "the host name cannot be resolved")                                     \
-    X(PTL_EFEATURE, -5033, "the kernel lacks an io_uring feature that is required (Linux 6.1)")    \
+    X(PTL_EFEATURE, -5033, "io_uring cannot be had as it is needed (Linux 6.1): let it be epoll")  \
     X(PTL_ENOADDRESS, -5034, "no known address")                                                   \
     X(PTL_EHANDLER, -5035, "the handler failed")                                                   \
     X(PTL_LATER, -5036, "not now: the message stays first and the port waits")                     \

@@ -33,14 +33,15 @@ static bool take(const struct ifaddrs *interface, const union ptl_sockaddr *any,
     return true;
 }
 
-unsigned ptl_interface_addresses(const struct ptl_address *address, bool loopback,
-                                 struct ptl_address out[static PTL_INTERFACES_MAX])
+unsigned ptl_interface_addresses(struct ptl_loop *loop, const struct ptl_address *address,
+                                 bool loopback, struct ptl_address out[static PTL_INTERFACES_MAX])
 {
     union ptl_sockaddr any;
     socklen_t size;
     struct ifaddrs *interfaces;
     unsigned count = 0;
 
+    (void)loop;
     if (ptl_address_to_sockaddr(address, &any, &size) < 0 || !ptl_address_is_any(address)) {
         out[0] = *address;
         return 1;

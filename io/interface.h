@@ -6,7 +6,8 @@
 #include "io/loop.h"
 
 /*
- * As ptl_loop_interfaces(), of this machine.  Link-local addresses are never told.  Thread: any.
+ * As ptl_loop_interfaces(), of this machine, whatever `loop` is.  Link-local addresses are never
+ * told.  Thread: any.
  */
-unsigned ptl_interface_addresses(const struct ptl_address *address, bool loopback,
-                                 struct ptl_address out[static PTL_INTERFACES_MAX]);
+unsigned ptl_interface_addresses(struct ptl_loop *loop, const struct ptl_address *address,
+                                 bool loopback, struct ptl_address out[static PTL_INTERFACES_MAX]);

@@ -1,7 +1,7 @@
 /*
  * io/loop.h - everything that moves bytes and time, behind one interface.
  *
- *            engine: one shard                              loop_uring.c | the simulated loop
+ *            engine: one shard                loop_uring.c, loop_epoll.c | the simulated loop
  *   ptl_loop_poll(loop, until) ----- submits, waits ----->  kernel       | virtual network
  *        hooks  <----- accepted, connected, received, sent, ended, ... -----
  *
@@ -108,8 +108,12 @@ struct ptl_loop_maker {
     void *maker;
 };
 
-/* Loops on io_uring.  PTL_EFEATURE when the kernel lacks what is required. */
+/* Loops on io_uring.  PTL_EFEATURE when it cannot be had, or lacks what is required. */
 const struct ptl_loop_maker *ptl_loop_uring(void);
+
+/* Loops on epoll.  A copy of this whose `maker` is a text has it as its loops' remark; the text
+ * must outlive them. */
+const struct ptl_loop_maker *ptl_loop_epoll(void);
 
 /*
  * Listen on a numeric address; port 0 lets the system choose.  `bound` (may be NULL) tells which
@@ -241,7 +245,8 @@ static inline void ptl_stream_close(struct ptl_loop *loop, struct ptl_stream *st
 
 /*
  * Whether a poll would have something to do without waiting: what was asked is not submitted yet,
- * or something has completed.  Nearly free to ask, again and again.
+ * or something has completed.  Nearly free to ask, again and again; where the kernel must be asked
+ * it is only now and then, and seen within some dozens of looks.
  */
 static inline bool ptl_loop_ready(struct ptl_loop *loop)
 {
@@ -305,7 +310,8 @@ static inline unsigned ptl_loop_interfaces(struct ptl_loop *loop, const struct p
     return loop->ops->interfaces(loop, address, loopback, out);
 }
 
-/* What of this loop an operator may wonder about, as a constant line, or NULL. */
+/* What of this loop an operator may wonder about, as a line, or NULL.  Owns: lives as long as the
+ * loop. */
 static inline const char *ptl_loop_remark(struct ptl_loop *loop)
 {
     return loop->ops->remark(loop);

@@ -1,82 +1,19 @@
 #include "io/uring_loop.h"
 
+#include "io/clock.h"
 #include "io/interface.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 /* User data of a message: odd, so that it is no operation's. */
 #define MESSAGE_WAKE ((uint64_t)1) /* to us; any other is the pointer of a waker, plus one */
 
-#define RESOLVED_MAX 64 /* told in one poll */
-
-/* ---- Clocks and chance --------------------------------------------------------------------- */
-
-static uint64_t read_clock(clockid_t clock)
-{
-    struct timespec time;
-
-    clock_gettime(clock, &time);
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-static uint64_t monotonic(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
-
-static uint64_t uring_now(struct ptl_loop *base)
-{
-    (void)base;
-    return monotonic();
-}
-
-static uint64_t uring_coarse(struct ptl_loop *base)
-{
-    (void)base;
-    return read_clock(CLOCK_MONOTONIC_COARSE);
-}
-
-static double uring_wall(struct ptl_loop *base)
-{
-    (void)base;
-    return (double)read_clock(CLOCK_REALTIME) / 1e9;
-}
-
-static void maker_random(void *maker, void *bytes, size_t size)
-{
-    uint8_t *at = bytes;
-    (void)maker;
-
-    while (size > 0) {
-        ssize_t got = getrandom(at, size, 0);
-        ptl_assert(got > 0 || errno == EINTR);
-        if (got > 0) {
-            at += got;
-            size -= (size_t)got;
-        }
-    }
-}
-
-static void uring_random(struct ptl_loop *base, void *bytes, size_t size)
-{
-    (void)base;
-    maker_random(NULL, bytes, size);
-}
-
 static const char *uring_remark(struct ptl_loop *base)
 {
     return ptl_loop_uring_remark(ptl_uring_loop(base)->uring.features);
-}
-
-static unsigned uring_interfaces(struct ptl_loop *base, const struct ptl_address *address,
-                                 bool loopback, struct ptl_address out[static PTL_INTERFACES_MAX])
-{
-    (void)base;
-    return ptl_interface_addresses(address, loopback, out);
 }
 
 /* ---- Waking -------------------------------------------------------------------------------- */
@@ -212,37 +149,16 @@ static void answer_is_there(void *user)
 static int uring_resolve(struct ptl_loop *base, const char *host_port, void *request)
 {
     struct ptl_uring_loop *loop = ptl_uring_loop(base);
-    struct ptl_host host;
 
-    int err = ptl_host_parse(host_port, &host);
-    if (err == PTL_OK && loop->resolver == NULL) {
-        err = ptl_resolver_open(loop->allocator, answer_is_there, base, &loop->resolver);
-    }
-    return err < 0 ? err : ptl_resolver_ask(loop->resolver, &host, request);
-}
-
-static bool is_resolved(const struct ptl_uring_loop *loop)
-{
-    return loop->resolver != NULL && ptl_resolver_ready(loop->resolver);
-}
-
-static void tell_resolved(struct ptl_uring_loop *loop)
-{
-    struct ptl_resolution resolution;
-
-    for (unsigned i = 0; i < RESOLVED_MAX && is_resolved(loop); i++) {
-        if (ptl_resolver_take(loop->resolver, &resolution)) {
-            loop->hooks->resolved(loop->user, resolution.request, resolution.err,
-                                  resolution.addresses, resolution.count);
-        }
-    }
+    return ptl_resolver_question(&loop->resolver, loop->allocator, answer_is_there, base, host_port,
+                                 request);
 }
 
 /* ---- Turning ------------------------------------------------------------------------------- */
 
 static uint64_t time_until(uint64_t until_ns)
 {
-    uint64_t now = monotonic();
+    uint64_t now = ptl_clock_monotonic();
 
     return until_ns > now ? until_ns - now : 0;
 }
@@ -251,8 +167,8 @@ static bool uring_ready(struct ptl_loop *base)
 {
     struct ptl_uring_loop *loop = ptl_uring_loop(base);
 
-    return loop->woken || is_resolved(loop) || ptl_uring_unsubmitted(&loop->uring) ||
-           ptl_uring_ready(&loop->uring);
+    return loop->woken || loop->spares.starved || ptl_resolver_ready(loop->resolver) ||
+           ptl_uring_unsubmitted(&loop->uring) || ptl_uring_ready(&loop->uring);
 }
 
 static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
@@ -262,15 +178,16 @@ static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
 
     if (loop->listeners_paused > 0) {
         /* Where one was given back, all pauses are over. */
-        uint64_t now_ns = loop->freed ? UINT64_MAX : monotonic();
+        uint64_t now_ns = loop->spares.freed ? UINT64_MAX : ptl_clock_monotonic();
         uint64_t resume_ns = ptl_uring_resume_listeners(loop, now_ns);
         until_ns = resume_ns < until_ns ? resume_ns : until_ns;
     }
-    if (loop->freed) {
-        loop->freed = false;
-        ptl_uring_fill_spares(loop);
+    if (loop->spares.freed) {
+        loop->spares.freed = false;
+        ptl_spares_fill(&loop->spares, loop->waker->event_fd);
     }
-    if (until_ns == 0 || loop->woken || is_resolved(loop)) {
+    if (until_ns == 0 || loop->woken || loop->spares.starved ||
+        ptl_resolver_ready(loop->resolver)) {
         wait_ns = 0;
     } else {
         wait_ns = until_ns == UINT64_MAX ? UINT64_MAX : time_until(until_ns);
@@ -279,9 +196,9 @@ static void uring_poll(struct ptl_loop *base, uint64_t until_ns)
     loop->woken = false;
     ptl_uring_enter(&loop->uring, wait_ns);
     ptl_uring_reap(&loop->uring);
-    tell_resolved(loop);
-    if (loop->starved) {
-        loop->starved = false;
+    ptl_resolver_tell(loop->resolver, loop->hooks, loop->user);
+    if (loop->spares.starved) {
+        loop->spares.starved = false;
         if (loop->hooks->starved != NULL) {
             loop->hooks->starved(loop->user);
         }
@@ -295,13 +212,11 @@ static void uring_free(struct ptl_loop *base)
     struct ptl_uring_loop *loop = ptl_uring_loop(base);
     const struct ptl_allocator *allocator = loop->allocator;
 
-    if (loop->resolver != NULL) {
-        ptl_resolver_free(loop->resolver);
-    }
+    ptl_resolver_free(loop->resolver);
     loop->freeing = true;
     /* Nothing starts again by itself from here on; the streams' owners are told nothing any
      * more. */
-    ptl_uring_drop_spares(loop);
+    ptl_spares_drop(&loop->spares);
     ptl_uring_drop_listeners(loop);
     ptl_uring_drop_streams(loop);
     ring_bell(loop->waker); /* ends the read of the eventfd */
@@ -322,7 +237,7 @@ static const struct ptl_loop_ops uring_ops = {
     .resolve = uring_resolve,
     .connect = ptl_uring_connect,
     .attach = ptl_uring_attach,
-    .discard = ptl_uring_discard,
+    .discard = ptl_socket_discard,
     .adopt = ptl_uring_adopt,
     .send = ptl_uring_send,
     .read = ptl_uring_read,
@@ -335,12 +250,12 @@ static const struct ptl_loop_ops uring_ops = {
     .ready = uring_ready,
     .poll = uring_poll,
     .wake = uring_wake,
-    .now = uring_now,
-    .coarse = uring_coarse,
-    .wall = uring_wall,
-    .random = uring_random,
+    .now = ptl_clock_now,
+    .coarse = ptl_clock_coarse,
+    .wall = ptl_clock_wall,
+    .random = ptl_clock_chance,
     .remark = uring_remark,
-    .interfaces = uring_interfaces,
+    .interfaces = ptl_interface_addresses,
     .free = uring_free,
 };
 
@@ -372,13 +287,14 @@ static int uring_open(void *maker, unsigned shard, const struct ptl_allocator *a
         return err;
     }
     ptl_uring_start(&new->uring, &new->event);
-    ptl_uring_fill_spares(new);
+    ptl_spares_fill(&new->spares, new->waker->event_fd);
     *loop = &new->base;
     return PTL_OK;
 }
 
 const struct ptl_loop_maker *ptl_loop_uring(void)
 {
-    static const struct ptl_loop_maker maker = {.open = uring_open, .random = maker_random};
+    static const struct ptl_loop_maker maker = {.open = uring_open,
+                                                .random = ptl_clock_chance_of_maker};
     return &maker;
 }

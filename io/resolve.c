@@ -11,6 +11,7 @@
 
 #define ANSWER_WAIT_S 1 /* for one name server, the first time; then twice that, and no more */
 #define ANSWER_TRIES 2
+#define TOLD_MAX 64 /* in one poll */
 
 /* A question, and later its answer. */
 struct job {
@@ -223,6 +224,9 @@ static void free_jobs(struct ptl_resolver *resolver, struct queue *queue)
 
 void ptl_resolver_free(struct ptl_resolver *resolver)
 {
+    if (resolver == NULL) {
+        return;
+    }
     pthread_mutex_lock(&resolver->mutex);
     /* Nobody begins another one: each helper ends with the question that it has in hand. */
     free_jobs(resolver, &resolver->questions);
@@ -267,9 +271,22 @@ int ptl_resolver_ask(struct ptl_resolver *resolver, const struct ptl_host *host,
     return PTL_OK;
 }
 
+int ptl_resolver_question(struct ptl_resolver **resolver, const struct ptl_allocator *allocator,
+                          void (*tell)(void *user), void *user, const char *host_port,
+                          void *request)
+{
+    struct ptl_host host;
+
+    int err = ptl_host_parse(host_port, &host);
+    if (err == PTL_OK && *resolver == NULL) {
+        err = ptl_resolver_open(allocator, tell, user, resolver);
+    }
+    return err < 0 ? err : ptl_resolver_ask(*resolver, &host, request);
+}
+
 bool ptl_resolver_ready(const struct ptl_resolver *resolver)
 {
-    return atomic_load(&resolver->answered) > 0;
+    return resolver != NULL && atomic_load(&resolver->answered) > 0;
 }
 
 bool ptl_resolver_take(struct ptl_resolver *resolver, struct ptl_resolution *resolution)
@@ -285,4 +302,17 @@ bool ptl_resolver_take(struct ptl_resolver *resolver, struct ptl_resolution *res
     *resolution = job->resolution;
     ptl_free(resolver->allocator, job, sizeof(*job));
     return true;
+}
+
+void ptl_resolver_tell(struct ptl_resolver *resolver, const struct ptl_loop_hooks *hooks,
+                       void *user)
+{
+    struct ptl_resolution resolution;
+
+    for (unsigned i = 0; i < TOLD_MAX && ptl_resolver_ready(resolver); i++) {
+        if (ptl_resolver_take(resolver, &resolution)) {
+            hooks->resolved(user, resolution.request, resolution.err, resolution.addresses,
+                            resolution.count);
+        }
+    }
 }

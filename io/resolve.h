@@ -28,8 +28,8 @@ PTL_MUST_CHECK int ptl_resolver_open(const struct ptl_allocator *allocator,
                                      struct ptl_resolver **resolver);
 
 /*
- * Wait for the helpers to end, then free it.  Questions not begun are dropped; one that is waiting
- * for name servers that do not answer holds this up for three seconds a server.
+ * Wait for the helpers to end, then free it; NULL is none.  Questions not begun are dropped; one
+ * that is waiting for name servers that do not answer holds this up for three seconds a server.
  */
 void ptl_resolver_free(struct ptl_resolver *resolver);
 
@@ -37,8 +37,21 @@ void ptl_resolver_free(struct ptl_resolver *resolver);
 PTL_MUST_CHECK int ptl_resolver_ask(struct ptl_resolver *resolver, const struct ptl_host *host,
                                     void *request);
 
-/* Whether ptl_resolver_take() would find an answer.  Thread: the loop's. */
+/*
+ * As ptl_loop_resolve(), of the loop that owns `*resolver`: the first question opens it.  `tell`
+ * and `user`: as above.
+ */
+PTL_MUST_CHECK int ptl_resolver_question(struct ptl_resolver **resolver,
+                                         const struct ptl_allocator *allocator,
+                                         void (*tell)(void *user), void *user,
+                                         const char *host_port, void *request);
+
+/* Whether ptl_resolver_take() would find an answer; NULL has none.  Thread: the loop's. */
 bool ptl_resolver_ready(const struct ptl_resolver *resolver);
 
 /* The oldest answer; false when there is none.  Thread: the loop's. */
 bool ptl_resolver_take(struct ptl_resolver *resolver, struct ptl_resolution *resolution);
+
+/* Give the hook the answers that are there, a bounded number.  Thread: the loop's, in its poll. */
+void ptl_resolver_tell(struct ptl_resolver *resolver, const struct ptl_loop_hooks *hooks,
+                       void *user);

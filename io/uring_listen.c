@@ -1,14 +1,11 @@
 #include "io/uring_loop.h"
 
-#include "io/address.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define BUSY_PAUSE_MS 10 /* between two tries of an address in use */
-#define BUSY_TRIES 50
 #define PAUSE_NS ((uint64_t)100000000) /* when accepting failed for want of something */
 
 struct ptl_listener {
@@ -102,7 +99,7 @@ static void accept_done(struct ptl_uring_op *op, int result, unsigned flags)
     if (result >= 0) {
         take_connection(listener, result);
     } else if (!listener->closed && (result == -EMFILE || result == -ENFILE)) {
-        if (!ptl_uring_release_spare(listener->loop)) {
+        if (!ptl_spares_release(&listener->loop->spares)) {
             pause_listener(listener);
         }
     } else if (!listener->closed && result != -ECONNABORTED && result != -EINTR &&
@@ -147,52 +144,12 @@ uint64_t ptl_uring_resume_listeners(struct ptl_uring_loop *loop, uint64_t now_ns
     return next_ns;
 }
 
-static int listen_on(const struct ptl_address *address, union ptl_sockaddr *sockaddr)
-{
-    socklen_t size;
-
-    int fd = ptl_uring_open_socket(address, sockaddr, &size);
-    if (fd < 0) {
-        return fd;
-    }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (sockaddr->any.sa_family == AF_INET6) {
-        /* "[::]" means IPv6 only, whatever the system's default: "0.0.0.0" may stand beside it. */
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
-    }
-    size = sizeof(*sockaddr);
-    if (bind(fd, &sockaddr->any,
-             sockaddr->any.sa_family == AF_INET6 ? sizeof(sockaddr->six) : sizeof(sockaddr->four)) <
-            0 ||
-        listen(fd, SOMAXCONN) < 0 || getsockname(fd, &sockaddr->any, &size) < 0) {
-        int err = -errno;
-        close(fd);
-        return err;
-    }
-    return fd;
-}
-
-/* The kernel closes the listeners of a process that was killed a moment after it is gone: whoever
- * takes its place at once would find its address in use. */
-static int listen_soon(const struct ptl_address *address, union ptl_sockaddr *sockaddr)
-{
-    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
-    int fd = listen_on(address, sockaddr);
-
-    for (int i = 0; fd == -EADDRINUSE && i < BUSY_TRIES; i++) {
-        nanosleep(&pause, NULL);
-        fd = listen_on(address, sockaddr);
-    }
-    return fd;
-}
-
 int ptl_uring_listen(struct ptl_loop *base, const struct ptl_address *address,
                      struct ptl_listener **listener, struct ptl_address *bound)
 {
     struct ptl_uring_loop *loop = ptl_uring_loop(base);
-    union ptl_sockaddr sockaddr;
 
-    int fd = listen_soon(address, &sockaddr);
+    int fd = ptl_socket_listen(address, 0, bound);
     if (fd < 0) {
         return fd;
     }
@@ -212,9 +169,6 @@ int ptl_uring_listen(struct ptl_loop *base, const struct ptl_address *address,
         new->next->link = &new->next;
     }
     loop->listeners = new;
-    if (bound != NULL) {
-        ptl_address_from_sockaddr(&sockaddr, bound);
-    }
     *listener = new;
     steer_listener(new);
     return PTL_OK;

@@ -7,6 +7,7 @@
 
 #include "io/address.h"
 #include "io/resolve.h"
+#include "io/spare.h"
 #include "io/uring_features.h"
 #include "io/uring_ring.h"
 
@@ -23,9 +24,6 @@ struct ptl_uring_waker {
     int event_fd;             /* open as long as anybody holds the waker */
     int ring_fd;
 };
-
-/* Descriptors that a loop keeps for when the process or the system has no more. */
-#define PTL_URING_SPARES 4
 
 /* Touched by its own thread only, but for what `waker` points to. */
 struct ptl_uring_loop {
@@ -44,10 +42,7 @@ struct ptl_uring_loop {
     struct ptl_stream *streams;
     struct ptl_listener *listeners;
     unsigned listeners_paused;
-    int spares[PTL_URING_SPARES]; /* descriptors for when there are no more */
-    unsigned spare_count;
-    bool starved; /* there were no more, and the user does not know */
-    bool freed;   /* a descriptor has been given back since the last poll */
+    struct ptl_spares spares;
 };
 
 static inline struct ptl_uring_loop *ptl_uring_loop(struct ptl_loop *loop)
@@ -67,7 +62,6 @@ int ptl_uring_connect(struct ptl_loop *loop, const struct ptl_address *address,
                       struct ptl_stream **stream);
 int ptl_uring_attach(struct ptl_loop *loop, int handle, const struct ptl_stream_hooks *hooks,
                      void *owner, struct ptl_stream **stream);
-void ptl_uring_discard(struct ptl_loop *loop, int handle);
 void ptl_uring_adopt(struct ptl_loop *loop, struct ptl_stream *stream,
                      const struct ptl_stream_hooks *hooks, void *owner);
 int ptl_uring_send(struct ptl_loop *loop, struct ptl_stream *stream, const struct ptl_span spans[],
@@ -80,11 +74,6 @@ void ptl_uring_user_timeout(struct ptl_loop *loop, struct ptl_stream *stream,
 size_t ptl_uring_unconfirmed(struct ptl_loop *base, struct ptl_stream *stream);
 void ptl_uring_detach(struct ptl_loop *loop, struct ptl_stream *stream);
 void ptl_uring_close_stream(struct ptl_loop *loop, struct ptl_stream *stream);
-
-/* A socket of the address's family and the address in the kernel's form.  Returns the descriptor,
- * PTL_EADDRESS or -errno. */
-int ptl_uring_open_socket(const struct ptl_address *address, union ptl_sockaddr *sockaddr,
-                          socklen_t *size);
 
 /* Take over a connection that was just accepted; it waits for ptl_uring_adopt().  PTL_ENOMEM: the
  * descriptor stays the caller's. */
@@ -104,9 +93,3 @@ void ptl_uring_drop_listeners(struct ptl_uring_loop *loop);
  * given back or for a tenth of a second.
  */
 uint64_t ptl_uring_resume_listeners(struct ptl_uring_loop *loop, uint64_t now_ns);
-
-/* Open what is missing of the spare descriptors, as far as that goes; close one in an emergency, so
- * that something else may be opened (false: there is none left); close all. */
-void ptl_uring_fill_spares(struct ptl_uring_loop *loop);
-bool ptl_uring_release_spare(struct ptl_uring_loop *loop);
-void ptl_uring_drop_spares(struct ptl_uring_loop *loop);

@@ -3,6 +3,7 @@
 #include "io/uring_features.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -73,11 +74,41 @@ static unsigned probe(struct io_uring *ring)
     return features;
 }
 
-static const char *name_missing(unsigned missing)
+/* Whether an administrator has switched it off, for this process or for all. */
+static bool is_disabled_by_sysctl(void)
+{
+    char value = '0';
+
+    int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false; /* before Linux 6.6 there is no such thing */
+    }
+    bool disabled = read(fd, &value, 1) == 1 && value != '0';
+    close(fd);
+    return disabled;
+}
+
+static const char *name_refusal(int refused)
+{
+    if (refused == -ENOSYS) {
+        return "io_uring is not there (ENOSYS): the kernel is older than Linux 5.1 or built "
+               "without it, or a container's seccomp profile hides it";
+    }
+    if (refused == -ENOMEM) {
+        return "io_uring got no memory (ENOMEM): raise the limit of locked memory (ulimit -l) or "
+               "what the control group may have";
+    }
+    if (is_disabled_by_sysctl()) {
+        return "io_uring is switched off (EPERM): see the sysctl kernel.io_uring_disabled";
+    }
+    return "io_uring is forbidden here (EPERM), as by most containers: allow io_uring_setup, "
+           "io_uring_enter and io_uring_register in the seccomp profile";
+}
+
+static const char *name_missing(unsigned missing, int refused)
 {
     if (missing & PTL_URING_AT_ALL) {
-        return "io_uring is missing or forbidden here: see the sysctl kernel.io_uring_disabled and "
-               "the container's seccomp profile";
+        return name_refusal(refused);
     }
     if (missing & PTL_URING_DEFERRED) {
         return "io_uring lacks deferred task work (IORING_SETUP_DEFER_TASKRUN, Linux 6.1)";
@@ -190,7 +221,8 @@ static int open_ring(struct ptl_uring *uring)
     struct io_uring_params params = {.flags = setup_flags, .cq_entries = COMPLETIONS};
 
     int err = io_uring_queue_init_params(SUBMISSIONS, &uring->ring, &params);
-    if (err == -ENOSYS || err == -EPERM || err == -EACCES) {
+    if (err == -ENOSYS || err == -EPERM || err == -EACCES || err == -ENOMEM) {
+        uring->refused = err;
         return PTL_EFEATURE;
     }
     if (err == -EINVAL) { /* there is io_uring, but it does not know one of our flags */
@@ -198,7 +230,7 @@ static int open_ring(struct ptl_uring *uring)
         return PTL_EFEATURE;
     }
     if (err < 0) {
-        return err == -ENOMEM ? PTL_ENOMEM : err;
+        return err;
     }
     uring->features = probe(&uring->ring);
     return PTL_OK;
@@ -250,7 +282,7 @@ int ptl_uring_open(struct ptl_uring *uring, const struct ptl_allocator *allocato
 
 out:
     if (err == PTL_EFEATURE && missing != NULL) {
-        *missing = name_missing(PTL_URING_REQUIRED & ~uring->features);
+        *missing = name_missing(PTL_URING_REQUIRED & ~uring->features, uring->refused);
     }
     if (opened) {
         io_uring_queue_exit(&uring->ring);

@@ -49,6 +49,7 @@ struct ptl_uring {
     struct io_uring ring;
     const struct ptl_allocator *allocator;
     unsigned features;                 /* enum ptl_uring_feature */
+    int refused;                       /* -errno of the kernel that would not make a ring, or 0 */
     unsigned wait_flags;               /* of an entry into the kernel that waits */
     unsigned active;                   /* operations started and not completed */
     struct ptl_uring_op *queue;        /* operations that found no room, oldest first */

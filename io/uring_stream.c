@@ -1,22 +1,13 @@
 #include "io/uring_loop.h"
 
-#include "io/address.h"
 #include "io/descriptor.h"
+#include "io/socket.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
-#include <netinet/tcp.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define SEND_BYTES_MAX ((size_t)1 << 30) /* of one span; more goes out with the next send */
-
-/* What the kernel holds of a stream that is kept short: unsent; and not received, where a packet is
- * there and back in so many microseconds: then even 10 Gbit/s are under way in less. */
-#define SHORT_UNSENT 32768
-#define SHORT_RECEIVE 98304 /* the kernel doubles it, for what it needs itself */
-#define SHORT_PATH_US 200
 
 enum stream_state {
     STREAM_CONNECTING,
@@ -278,7 +269,7 @@ static void finish_done(struct ptl_uring_op *op, int result, unsigned flags)
         if (result == -ECANCELED || result == -EAGAIN || result == -ENOMEM) {
             close(fd); /* the kernel has not even begun */
         }
-        stream->loop->freed = true;
+        stream->loop->spares.freed = true;
         free_stream(stream);
         hooks->closed(owner);
     }
@@ -358,22 +349,6 @@ bool ptl_uring_is_orphan(const struct ptl_stream *stream)
     return stream->state == STREAM_ORPHAN;
 }
 
-int ptl_uring_open_socket(const struct ptl_address *address, union ptl_sockaddr *sockaddr,
-                          socklen_t *size)
-{
-    int err = ptl_address_to_sockaddr(address, sockaddr, size);
-    if (err < 0) {
-        return err;
-    }
-    int fd = socket(sockaddr->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return -errno;
-    }
-    /* Accepted sockets inherit it from the one that listens. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    return fd;
-}
-
 int ptl_uring_connect(struct ptl_loop *base, const struct ptl_address *address,
                       const struct ptl_stream_hooks *hooks, void *owner, struct ptl_stream **stream)
 {
@@ -381,9 +356,9 @@ int ptl_uring_connect(struct ptl_loop *base, const struct ptl_address *address,
     union ptl_sockaddr sockaddr;
     socklen_t size;
 
-    int fd = ptl_uring_open_socket(address, &sockaddr, &size);
-    if ((fd == -EMFILE || fd == -ENFILE) && ptl_uring_release_spare(loop)) {
-        fd = ptl_uring_open_socket(address, &sockaddr, &size);
+    int fd = ptl_socket_open(address, 0, &sockaddr, &size);
+    if ((fd == -EMFILE || fd == -ENFILE) && ptl_spares_release(&loop->spares)) {
+        fd = ptl_socket_open(address, 0, &sockaddr, &size);
     }
     if (fd < 0) {
         return fd;
@@ -410,12 +385,6 @@ int ptl_uring_attach(struct ptl_loop *base, int handle, const struct ptl_stream_
     }
     steer(*stream);
     return PTL_OK;
-}
-
-void ptl_uring_discard(struct ptl_loop *base, int handle)
-{
-    (void)base;
-    close(handle);
 }
 
 void ptl_uring_adopt(struct ptl_loop *base, struct ptl_stream *stream,
@@ -478,28 +447,13 @@ void ptl_uring_read(struct ptl_loop *base, struct ptl_stream *stream, bool on)
 void ptl_uring_user_timeout(struct ptl_loop *base, struct ptl_stream *stream, uint32_t milliseconds)
 {
     (void)base;
-    /* A kernel without it only notices later what this would have told. */
-    setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
-}
-
-/* Whether a packet has been there and back so soon: the handshake's, to begin with. */
-static bool is_short_path(int fd)
-{
-    struct tcp_info info = {.tcpi_rtt = 0};
-    socklen_t size = sizeof(info);
-
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_rtt != 0 &&
-           info.tcpi_rtt < SHORT_PATH_US;
+    ptl_socket_user_timeout(stream->fd, milliseconds);
 }
 
 void ptl_uring_keep_short(struct ptl_loop *base, struct ptl_stream *stream)
 {
     (void)base;
-    /* Where it fails, what is sent first may arrive later: nothing else. */
-    setsockopt(stream->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){SHORT_UNSENT}, sizeof(int));
-    if (is_short_path(stream->fd)) {
-        setsockopt(stream->fd, SOL_SOCKET, SO_RCVBUF, &(int){SHORT_RECEIVE}, sizeof(int));
-    }
+    ptl_socket_keep_short(stream->fd);
 }
 
 void ptl_uring_finish(struct ptl_loop *base, struct ptl_stream *stream)
@@ -507,17 +461,13 @@ void ptl_uring_finish(struct ptl_loop *base, struct ptl_stream *stream)
     (void)base;
     ptl_assert(stream->state == STREAM_OPEN);
     ptl_assert(!stream->out.active);
-    /* Where it fails the connection has ended already, and `ended` tells. */
-    shutdown(stream->fd, SHUT_WR);
+    ptl_socket_finish(stream->fd);
 }
 
 size_t ptl_uring_unconfirmed(struct ptl_loop *base, struct ptl_stream *stream)
 {
-    int bytes = 0;
-
     (void)base;
-    /* The end that we have said counts as a byte, which is nobody's loss. */
-    return ioctl(stream->fd, SIOCOUTQ, &bytes) == 0 && bytes > 1 ? (size_t)bytes - 1 : 0;
+    return ptl_socket_unconfirmed(stream->fd);
 }
 
 void ptl_uring_detach(struct ptl_loop *base, struct ptl_stream *stream)

@@ -51,8 +51,9 @@ struct ptl_options {
     const char *profile; /* the one of it that counts, or NULL */
     const char *output;  /* init: the file to write, or NULL */
     const char *framings;
-    const char *log; /* NULL: the command's own default */
-    unsigned shards; /* 0: one a processor */
+    const char *log;  /* NULL: the command's own default */
+    const char *loop; /* "auto", "uring" or "epoll"; NULL: auto */
+    unsigned shards;  /* 0: one a processor */
     size_t message_bytes_max;
     unsigned silence_ms;
     unsigned spawned_max;

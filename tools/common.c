@@ -43,6 +43,14 @@ static enum ptl_tls_use tls_use(const char *word)
                                         : PTL_TLS_REQUIRE;
 }
 
+/* Words that the options' table has let pass. */
+static enum ptl_loop_kind loop_kind(const char *word)
+{
+    return word && strcmp(word, "uring") == 0   ? PTL_LOOP_URING
+           : word && strcmp(word, "epoll") == 0 ? PTL_LOOP_EPOLL
+                                                : PTL_LOOP_AUTO;
+}
+
 struct ptl_node_options ptl_common_options(const struct ptl_options *options, const char *id,
                                            const struct ptl_secret *secret,
                                            struct ptl_journal *journal)
@@ -60,6 +68,7 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .message_bytes_max = options->message_bytes_max,
         .spawned_max = options->spawned_max,
         .poll_us = options->poll_us,
+        .loop = loop_kind(options->loop),
         .silence_ms = options->silence_ms,
         .tls = tls_use(options->tls),
         .tls_pair = secret->certificates.pair,

@@ -49,6 +49,14 @@ static void hold(struct ptl_journal *journal, enum ptl_log_level level, const ch
     }
 }
 
+/* What was said while all went well is worth its lines once it has. */
+static void keep_remark(struct ptl_journal *journal, const char *line)
+{
+    if (journal->remark_count < PTL_JOURNAL_REMARKS_MAX) {
+        snprintf(journal->remarks[journal->remark_count++], PTL_JOURNAL_LINE_MAX, "%s", line);
+    }
+}
+
 void ptl_journal_close(struct ptl_journal *journal)
 {
     ptl_log_writer_close(journal->writer, PATIENCE_MS);
@@ -62,6 +70,8 @@ void ptl_journal_log(void *data, enum ptl_log_level level, const char *line)
     pthread_mutex_lock(&journal->lock);
     if (journal->holding && level <= PTL_LOG_WARN) {
         hold(journal, level, line);
+    } else if (journal->holding && level == PTL_LOG_INFO && level <= journal->level) {
+        keep_remark(journal, line);
     } else if (!journal->holding && level <= journal->level) {
         print(journal, level, line);
     }
@@ -73,6 +83,9 @@ void ptl_journal_release(struct ptl_journal *journal)
     pthread_mutex_lock(&journal->lock);
     if (journal->holding && journal->held[0] != '\0') {
         print(journal, journal->held_level, journal->held);
+    }
+    for (unsigned i = 0; journal->holding && i < journal->remark_count; i++) {
+        print(journal, PTL_LOG_INFO, journal->remarks[i]);
     }
     journal->holding = false;
     pthread_mutex_unlock(&journal->lock);

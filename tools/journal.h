@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #define PTL_JOURNAL_LINE_MAX 512
+#define PTL_JOURNAL_REMARKS_MAX 4 /* lines of level info that are kept while holding */
 
 struct ptl_journal {
     struct ptl_log_writer *writer; /* NULL: there was no memory for it, and nothing is printed */
@@ -19,6 +20,8 @@ struct ptl_journal {
     bool holding;
     enum ptl_log_level held_level;
     char held[PTL_JOURNAL_LINE_MAX]; /* the first error or else the last warning while holding */
+    char remarks[PTL_JOURNAL_REMARKS_MAX][PTL_JOURNAL_LINE_MAX];
+    unsigned remark_count;
 };
 
 /* `name` is "error" to "debug"; NULL: nothing is ever printed, all warnings are held. */
@@ -33,7 +36,7 @@ void ptl_journal_close(struct ptl_journal *journal);
 /* A ptl_log_fn; `data` is the journal.  Does not block, whatever becomes of standard error. */
 void ptl_journal_log(void *data, enum ptl_log_level level, const char *line);
 
-/* Stop holding; a warning that was held is printed now. */
+/* Stop holding; a warning that was held and the first lines of level info are printed now. */
 void ptl_journal_release(struct ptl_journal *journal);
 
 /* Copy what was held last, or `otherwise` when there was nothing. */

@@ -29,6 +29,8 @@ const struct ptl_option ptl_option_table[] = {
     {"json", PTL_OF_NODES | BENCH, ptl_take_yes_no, PLACE(json), .is_yes_no = true},
     {"log", RUN | CLIENT, ptl_take_word, PLACE(log), .usual = "info",
      .words = "error|warn|info|debug"},
+    {"loop", RUN | CLIENT, ptl_take_word, PLACE(loop), .usual = "auto", .words = "auto|uring|epoll",
+     .is_for_clients = true},
     {"max-message", RUN | BENCH, ptl_take_size, PLACE(message_bytes_max), .least = 1024,
      .most = (uint64_t)1 << 30, .usual = "67108864"},
     {"max-spawned", RUN, ptl_take_unsigned, PLACE(spawned_max), .least = 1, .most = 100000000,

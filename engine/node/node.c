@@ -12,6 +12,7 @@
 #include "engine/port/node_ports.h"
 #include "engine/shard/take.h"
 #include "io/thread.h"
+#include "io/uring_features.h"
 
 const char *ptl_node_id(const struct ptl_node *node)
 {
@@ -327,6 +328,17 @@ static int start_threads(struct ptl_node *node)
     return err;
 }
 
+static void log_failure(struct ptl_node *node, int err)
+{
+    const char *missing = err == PTL_EFEATURE ? ptl_loop_uring_missing() : NULL;
+
+    if (missing != NULL) {
+        ptl_log(node, PTL_LOG_ERROR, "cannot start: %s; or let the loop be auto or epoll", missing);
+    } else {
+        ptl_log(node, PTL_LOG_ERROR, "cannot start: %s", ptl_err_text(err));
+    }
+}
+
 int ptl_node_open(struct ptl_node *node)
 {
     if (node->own->threads != NULL) {
@@ -336,7 +348,7 @@ int ptl_node_open(struct ptl_node *node)
         ptl_alloc(node->allocator, node->shard_count * sizeof(*node->own->threads));
     int err = node->own->threads == NULL ? PTL_ENOMEM : start_threads(node);
     if (err < 0) {
-        ptl_log(node, PTL_LOG_ERROR, "cannot start: %s", ptl_err_text(err));
+        log_failure(node, err);
         free_threads(node);
     }
     return err;

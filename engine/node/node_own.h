@@ -7,6 +7,7 @@
 #include "io/address.h"
 #include "io/log_writer.h"
 #include "io/loop.h"
+#include "io/loop_choice.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,8 +21,9 @@ struct ptl_bind {
 };
 
 struct ptl_node_own {
-    struct ptl_log_writer *log_writer; /* when the program gave no log of its own */
-    void *rings_block;                 /* the rings lie in it, aligned */
+    struct ptl_log_writer *log_writer;   /* when the program gave no log of its own */
+    struct ptl_loop_choice *loop_choice; /* when it is to be chosen */
+    void *rings_block;                   /* the rings lie in it, aligned */
     struct ptl_bind *binds;
     unsigned bind_count;
     pthread_t *threads;

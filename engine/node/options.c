@@ -31,7 +31,6 @@ static void set_default_unsigned(unsigned *option, unsigned value)
 static void fill_in(struct ptl_node_options *options)
 {
     options->framings = options->framings != NULL ? options->framings : "portolan,cbor,json";
-    options->loops = options->loops != NULL ? options->loops : ptl_loop_uring();
     set_default(&options->message_bytes_max, (size_t)64 << 20);
     set_default(&options->port_room, (size_t)1 << 20);
     set_default(&options->link_room, (size_t)8 << 20);
@@ -57,6 +56,30 @@ static void fill_in(struct ptl_node_options *options)
                                                        : UINT_MAX);
     set_default_unsigned(&options->globals_max, 1024);
     set_default_unsigned(&options->db_watches_max, 10000);
+}
+
+/* Where its loops come from; what is chosen only when they are opened is the node's own. */
+static int choose_loops(struct ptl_node *node)
+{
+    struct ptl_node_options *options = &node->options;
+    int err = PTL_OK;
+
+    if (options->loops != NULL) {
+        return PTL_OK;
+    }
+    switch (options->loop) {
+    case PTL_LOOP_URING:
+        options->loops = ptl_loop_uring();
+        break;
+    case PTL_LOOP_EPOLL:
+        options->loops = ptl_loop_epoll();
+        break;
+    case PTL_LOOP_AUTO:
+        err = ptl_loop_choice_open(node->allocator, &node->own->loop_choice);
+        options->loops = err < 0 ? NULL : ptl_loop_choice_maker(node->own->loop_choice);
+        break;
+    }
+    return err;
 }
 
 /* Our own framing is spoken by those who name it first, or not at all. */
@@ -93,7 +116,7 @@ static int check(const struct ptl_node_options *options)
         !framings_valid(options->framings) || count_texts(options->seeds) > PTL_SEEDS_MAX ||
         (options->ring_bytes & (options->ring_bytes - 1)) != 0 ||
         options->ring_bytes < 8 * (size_t)PTL_RECORD_MAX || options->silence_ms < SILENCE_MS_MIN ||
-        options->tls > PTL_TLS_REQUIRE) {
+        options->tls > PTL_TLS_REQUIRE || (unsigned)options->loop > PTL_LOOP_EPOLL) {
         return PTL_EINVAL;
     }
     for (unsigned i = 0; i < count_texts(options->binds); i++) {
@@ -191,7 +214,10 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
     if (node->options.framings == NULL) {
         return PTL_ENOMEM;
     }
-    err = copy_secret(node, from);
+    err = choose_loops(node);
+    if (err == PTL_OK) {
+        err = copy_secret(node, from);
+    }
     if (err == PTL_OK) {
         err = copy_binds(node, from->binds);
     }
@@ -205,6 +231,7 @@ void ptl_options_drop(struct ptl_node *node)
     if (node->own == NULL) {
         return;
     }
+    ptl_loop_choice_free(node->own->loop_choice);
     ptl_log_writer_close(node->own->log_writer, LOG_PATIENCE_MS);
     for (unsigned i = 0; i < node->own->bind_count; i++) {
         ptl_text_free(allocator, node->own->binds[i].wish);

@@ -407,6 +407,7 @@ static void node_without_a_master_keeps_its_copy_until_the_next(void **state)
     db_set(nodes[0], "fam", "hail", "1");
     db_copy_until_count(&copies[0], VICTIM_KEYS + 1);
     assert_int_equal(ptl_on_link(nodes[0], on_link, "links"), 0);
+    witness_until("links", "up master"); /* by now it would be told of the end */
     kill_victim(&master);
     witness_until("links", "down master");
     db_set(nodes[0], "fam", "meanwhile", "2");

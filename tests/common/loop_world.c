@@ -3,8 +3,10 @@
 #include "io/uring_features.h"
 
 #include <dirent.h>
+#include <stdio.h>
 
 struct memory memory;
+const struct ptl_loop_maker *loop_world_maker;
 
 static void *counting_resize(void *user, void *block, size_t old_size, size_t new_size)
 {
@@ -60,7 +62,7 @@ const struct ptl_loop_hooks side_hooks = {.accepted = on_accepted, .resolved = o
 void open_side(struct side *side, struct end *ends, unsigned ends_max)
 {
     *side = (struct side){.ends = ends, .ends_max = ends_max};
-    const struct ptl_loop_maker *maker = ptl_loop_uring();
+    const struct ptl_loop_maker *maker = loop_world_maker;
     assert_int_equal(maker->open(maker->maker, 0, &counting, &side_hooks, side, &side->loop), 0);
 }
 
@@ -144,4 +146,30 @@ int loop_world_tear_down(void **state)
 {
     (void)state;
     return atomic_load(&memory.bytes) == 0 ? 0 : -1;
+}
+
+static int run_on(const struct ptl_loop_maker *maker, const char *group, char **argv,
+                  const struct CMUnitTest tests[], size_t count)
+{
+    loop_world_maker = maker;
+    cmocka_set_test_filter(argv[1]); /* NULL where it was not given */
+    return _cmocka_run_group_tests(group, tests, count, NULL, NULL);
+}
+
+int loop_world_main_uring(int argc, char **argv, const struct CMUnitTest tests[], size_t count)
+{
+    const char *missing = ptl_loop_uring_missing();
+    (void)argc;
+
+    if (missing != NULL) {
+        fprintf(stderr, "not tested on io_uring: %s\n", missing);
+        return 0;
+    }
+    return run_on(ptl_loop_uring(), "on io_uring", argv, tests, count);
+}
+
+int loop_world_main(int argc, char **argv, const struct CMUnitTest tests[], size_t count)
+{
+    return loop_world_main_uring(argc, argv, tests, count) +
+           run_on(ptl_loop_epoll(), "on epoll", argv, tests, count);
 }

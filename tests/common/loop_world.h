@@ -50,6 +50,9 @@ struct memory {
 extern struct memory memory;
 extern const struct ptl_allocator counting;
 
+/* Where the loops of the test that runs come from. */
+extern const struct ptl_loop_maker *loop_world_maker;
+
 extern const struct ptl_loop_hooks side_hooks;
 
 /* A loop with room for `ends_max` accepted connections in `ends`. */
@@ -96,6 +99,15 @@ void open_pair(struct pair *pair);
 
 /* Of this process. */
 unsigned count_descriptors(void);
+
+/*
+ * Run the tests on loops of each kind that can be had here; argv[1] is the filter.  Returns how
+ * many have failed.
+ */
+int loop_world_main(int argc, char **argv, const struct CMUnitTest tests[], size_t count);
+
+/* The same on io_uring alone: what is about it. */
+int loop_world_main_uring(int argc, char **argv, const struct CMUnitTest tests[], size_t count);
 
 /* Around every test: whatever it did, its loops have given all memory back, by the right sizes. */
 int loop_world_set_up(void **state);

@@ -1,5 +1,7 @@
 #include "tests/common/witness.h"
 
+#include "tests/common/any_loop.h"
+
 #include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
@@ -289,6 +291,7 @@ struct ptl_node_options witness_options(const char *id)
         .log = on_log,
         .log_data = (void *)(uintptr_t)id,
         .allocator = witness_allocator(),
+        .loop = any_loop_kind(),
         .handshake_ms = 60000, /* a busy machine is no reason for a test to fail */
         .silence_ms = 60000,
     };

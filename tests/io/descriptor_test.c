@@ -1,25 +1,21 @@
 /*
- * A descriptor's number is used again, by another thread, when the first has closed it through
- * io_uring: to ThreadSanitizer that must not look as if both used one descriptor.
+ * A descriptor's number is used again, by another thread, when the first has closed it, be it
+ * through io_uring: to ThreadSanitizer that must not look as if both used one descriptor.
  *
  * Between the two threads nothing happens that it could take for their agreement: no lock, no
  * message, only a relaxed flag.
  */
 #include "io/address.h"
 #include "io/loop.h"
+#include "tests/common/loop_world.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #define ROUNDS 20
 
@@ -93,12 +89,12 @@ static const struct ptl_loop_hooks loop_hooks = {.accepted = on_accepted};
 
 static int open_loop(struct ptl_loop **loop)
 {
-    const struct ptl_loop_maker *maker = ptl_loop_uring();
+    const struct ptl_loop_maker *maker = loop_world_maker;
 
     return maker->open(maker->maker, 0, ptl_allocator_libc(), &loop_hooks, loop, loop);
 }
 
-/* Makes a socket with socket() and closes it through io_uring, again and again. */
+/* Makes a socket with socket() and has its loop close it, again and again. */
 static void *connect_and_close(void *argument)
 {
     struct ptl_loop *loop;
@@ -153,13 +149,15 @@ static void *accept_and_close(void *argument)
     return NULL;
 }
 
-static void
-number_of_a_descriptor_that_io_uring_closed_is_used_again_by_another_thread(void **state)
+static void number_of_a_descriptor_that_a_loop_closed_is_used_again_by_another_thread(void **state)
 {
     pthread_t threads[2];
     void *trouble[2];
 
     (void)state;
+    turn = 0;
+    listens = false;
+    discarded = 0;
     assert_int_equal(pthread_create(&threads[0], NULL, accept_and_close, NULL), 0);
     while (!atomic_load(&listens)) {
         sched_yield();
@@ -177,12 +175,8 @@ number_of_a_descriptor_that_io_uring_closed_is_used_again_by_another_thread(void
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            number_of_a_descriptor_that_io_uring_closed_is_used_again_by_another_thread),
+        cmocka_unit_test(number_of_a_descriptor_that_a_loop_closed_is_used_again_by_another_thread),
     };
 
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
-    }
-    return cmocka_run_group_tests_name("descriptor", tests, NULL, NULL);
+    return loop_world_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

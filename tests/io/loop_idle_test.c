@@ -157,13 +157,15 @@ static void loop_that_cannot_wait_idly_waits_in_io_wait_and_says_so(void **state
 
 int main(int count, char *arguments[])
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, loop_world_set_up, loop_world_tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(loop_that_waits_is_idle_and_not_in_io_wait,
-                                        loop_world_set_up, loop_world_tear_down),
-        cmocka_unit_test_setup_teardown(loop_that_cannot_wait_idly_waits_in_io_wait_and_says_so,
-                                        loop_world_set_up, loop_world_tear_down),
+        TEST(loop_that_waits_is_idle_and_not_in_io_wait),
+    };
+    const struct CMUnitTest of_uring[] = {
+        TEST(loop_that_cannot_wait_idly_waits_in_io_wait_and_says_so),
     };
 
-    cmocka_set_test_filter(count > 1 ? arguments[1] : NULL);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return loop_world_main(count, arguments, tests, sizeof(tests) / sizeof(tests[0])) +
+           loop_world_main_uring(count, arguments, of_uring,
+                                 sizeof(of_uring) / sizeof(of_uring[0]));
 }

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -210,6 +211,43 @@ static void loop_survives_running_out_of_receive_buffers(void **state)
     free(bytes);
 }
 
+/* Whatever one stream brings, a poll tells a bounded part of it, and the others have their turn. */
+static void loop_that_one_stream_floods_tells_of_another_soon(void **state)
+{
+    enum { POLL_MAX = 128 << 10 };
+    struct side clients, server;
+    struct end flood, quiet, ends[2];
+    uint8_t *bytes = make_pattern(FLOOD_BYTES);
+    (void)state;
+
+    open_side(&clients, NULL, 0);
+    open_side(&server, ends, 2);
+    listen_at(&server, "127.0.0.1:0");
+    clients.address = server.address;
+    connect_end(&flood, &clients);
+    AWAIT(clients.loop, flood.connected == 0);
+    AWAIT(server.loop, server.accepted == 1);
+    connect_end(&quiet, &clients);
+    AWAIT(clients.loop, quiet.connected == 0);
+    AWAIT(server.loop, server.accepted == 2);
+
+    send_span(&flood, bytes, FLOOD_BYTES);
+    AWAIT(clients.loop, flood.sent != UNTOLD); /* as much as the system holds */
+    send_span(&quiet, bytes, 1);
+    AWAIT(clients.loop, quiet.sent == 1);
+    for (unsigned i = 0; i < 100 && ends[1].received == 0; i++) {
+        size_t before = ends[0].received;
+        ptl_loop_poll(server.loop, 0);
+        assert_in_range(ends[0].received - before, 0, POLL_MAX);
+    }
+    assert_int_equal(ends[1].received, 1);
+    AWAIT(server.loop, ends[0].received == (size_t)flood.sent);
+    assert_false(ends[0].wrong);
+    ptl_loop_free(clients.loop);
+    ptl_loop_free(server.loop);
+    free(bytes);
+}
+
 /* ---- Closing ------------------------------------------------------------------------------- */
 
 static void loop_closes_while_a_send_is_under_way(void **state)
@@ -367,6 +405,39 @@ static void loop_free_leaves_nothing_behind(void **state)
     }
 }
 
+/* As when a program starts another one: until that has begun it holds what its parent has open. */
+static void loop_forgets_a_stream_that_a_child_has_a_copy_of(void **state)
+{
+    struct pair pair;
+    int hold[2];
+    (void)state;
+
+    open_pair(&pair);
+    assert_int_equal(pipe(hold), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        close(hold[1]);
+        _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1); /* until its parent lets go */
+    }
+    assert_true(child > 0);
+    close(hold[0]);
+    close_end(&pair.server);
+    send_span(&pair.client, "\0", 1); /* to the child's copy, of which the loop is told no more */
+    AWAIT(pair.side.loop, pair.client.sent == 1);
+    for (unsigned i = 0; i < 10; i++) {
+        ptl_loop_poll(pair.side.loop, 0);
+    }
+    assert_int_equal(pair.server.received, 0);
+    assert_int_equal(pair.client.ended, UNTOLD);
+    close(hold[1]);
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    AWAIT(pair.side.loop, pair.client.ended != UNTOLD);
+    ptl_loop_free(pair.side.loop);
+}
+
 /* ---- Reading off and on, giving up and taking over ----------------------------------------- */
 
 static void loop_stops_and_resumes_reading(void **state)
@@ -460,7 +531,8 @@ static void *run_relay(void *argument)
     relay->loop = side.loop;
     atomic_store(&relay->ready, true);
     while (!atomic_load(&relay->finished)) {
-        poll_once(side.loop);
+        /* Whoever woke us may not have said why yet. */
+        ptl_loop_poll(side.loop, ptl_loop_now(side.loop) + 2000000);
         int handle = atomic_exchange(&relay->handle, -1);
         if (handle < 0) {
             continue;
@@ -577,6 +649,7 @@ int main(int count, char *arguments[])
         TEST(loop_listens_where_another_is_about_to_end),
         TEST(loop_tells_when_the_peer_resets),
         TEST(loop_survives_running_out_of_receive_buffers),
+        TEST(loop_that_one_stream_floods_tells_of_another_soon),
         TEST(loop_closes_while_a_send_is_under_way),
         TEST(loop_closes_a_stream_that_is_still_connecting),
         TEST(loop_closes_inside_the_hook_that_tells_of_bytes),
@@ -584,6 +657,7 @@ int main(int count, char *arguments[])
         TEST(loop_accepts_nothing_after_unlisten),
         TEST(loop_opens_and_closes_a_thousand_connections),
         TEST(loop_free_leaves_nothing_behind),
+        TEST(loop_forgets_a_stream_that_a_child_has_a_copy_of),
         TEST(loop_stops_and_resumes_reading),
         TEST(loop_loses_no_byte_when_reading_goes_off_and_on_all_the_time),
         TEST(loop_hands_a_busy_connection_from_thread_to_thread),
@@ -591,6 +665,5 @@ int main(int count, char *arguments[])
         TEST(loop_sets_the_user_timeout),
     };
 
-    cmocka_set_test_filter(count > 1 ? arguments[1] : NULL);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return loop_world_main(count, arguments, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -307,7 +307,7 @@ static void loop_says_which_required_feature_the_kernel_lacks(void **state)
 
 static void loop_open_fails_cleanly_for_want_of_memory(void **state)
 {
-    const struct ptl_loop_maker *maker = ptl_loop_uring();
+    const struct ptl_loop_maker *maker = loop_world_maker;
     unsigned descriptors = count_descriptors();
     struct side side;
     int err;
@@ -319,7 +319,7 @@ static void loop_open_fails_cleanly_for_want_of_memory(void **state)
         err = maker->open(maker->maker, 0, &counting, &side_hooks, &side, &side.loop);
         assert_true(err == 0 || err == PTL_ENOMEM);
     } while (err < 0);
-    assert_true(allowed > 3);
+    assert_true(allowed > 2);
     ptl_loop_free(side.loop);
     assert_int_equal(count_descriptors(), descriptors);
 }
@@ -340,7 +340,9 @@ static void loop_refuses_what_it_has_no_memory_for(void **state)
     assert_int_equal(
         ptl_loop_connect(pair.side.loop, &pair.side.address, &end_hooks, &end, &end.stream),
         PTL_ENOMEM);
-    assert_int_equal(ptl_stream_send(pair.side.loop, pair.client.stream, spans, 2), PTL_ENOMEM);
+    if (ptl_stream_send(pair.side.loop, pair.client.stream, spans, 2) != PTL_ENOMEM) {
+        AWAIT(pair.side.loop, pair.client.sent == 2); /* it needs no memory, and says so */
+    }
     assert_int_equal(ptl_loop_resolve(pair.side.loop, "127.0.0.1:1", NULL), PTL_ENOMEM);
     atomic_store(&memory.left, 1);
     assert_int_equal(ptl_loop_resolve(pair.side.loop, "127.0.0.1:1", NULL), PTL_ENOMEM);
@@ -398,7 +400,6 @@ int main(int count, char *arguments[])
     const struct CMUnitTest tests[] = {
         TEST(loop_is_woken_by_a_thread_every_time),
         TEST(loop_is_woken_by_another_loop_every_time),
-        TEST(loop_is_woken_by_another_loop_without_message_rings),
         TEST(loop_that_was_woken_before_the_poll_does_not_wait),
         TEST(loop_that_is_freed_still_carries_its_wakes),
         TEST(loop_resolves_numbers_and_names),
@@ -406,12 +407,16 @@ int main(int count, char *arguments[])
         TEST(loop_resolves_many_names_with_few_helpers),
         TEST(loop_poll_returns_when_the_time_has_come),
         TEST(loop_gives_random_bytes),
-        TEST(loop_says_which_required_feature_the_kernel_lacks),
         TEST(loop_open_fails_cleanly_for_want_of_memory),
         TEST(loop_refuses_what_it_has_no_memory_for),
         TEST(loop_goes_on_listening_after_it_ran_out_of_descriptors),
     };
+    const struct CMUnitTest of_uring[] = {
+        TEST(loop_is_woken_by_another_loop_without_message_rings),
+        TEST(loop_says_which_required_feature_the_kernel_lacks),
+    };
 
-    cmocka_set_test_filter(count > 1 ? arguments[1] : NULL);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return loop_world_main(count, arguments, tests, sizeof(tests) / sizeof(tests[0])) +
+           loop_world_main_uring(count, arguments, of_uring,
+                                 sizeof(of_uring) / sizeof(of_uring[0]));
 }

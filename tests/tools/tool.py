@@ -21,16 +21,23 @@ READY = re.compile(r"^portolan: ready node=(\S+) addresses=(\S+) shards=(\d+)\n$
 
 class Node:
     """A running node.  Its ready line has been read.  `files`: its soft and hard limit of these;
-    `command`: another program than the one under test."""
+    `limits`: those of others, by resource; `command`: another program than the one under test;
+    `prefix`: what runs that."""
 
-    def __init__(self, home, *arguments, env=None, files=None, command=PORTOLAN):
+    def __init__(self, home, *arguments, env=None, files=None, command=PORTOLAN, prefix=(), limits=None):
+        limits = {**(limits or {}), **({resource.RLIMIT_NOFILE: files} if files else {})}
+
+        def set_limits():
+            for which, limit in limits.items():
+                resource.setrlimit(which, limit)
+
         self.home = home
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [command, "run", "--log", "debug", *arguments],
+            [*prefix, command, "run", "--log", "debug", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True,
             env=environment(home, env),
-            preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files)),
+            preexec_fn=set_limits if limits else None,
         )
         self.ready = self.process.stdout.readline()
         match = READY.match(self.ready)
@@ -83,12 +90,12 @@ class ToolTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.home = folder.name
 
-    def node(self, *arguments, env=None, command=PORTOLAN):
+    def node(self, *arguments, **more):
         if "--bind" not in arguments:
             arguments += ("--bind", "127.0.0.1:0")
         if "--shards" not in arguments:
             arguments += ("--shards", "2")
-        node = Node(self.home, *arguments, env=env, command=command)
+        node = Node(self.home, *arguments, **more)
         self.addCleanup(self.end_node, node)
         return node
 

@@ -411,7 +411,7 @@ class InitTest(ConfigTest):
         options = {"node": "rain", "bind": "0.0.0.0:4041", "seed": "[::1]:4040", "log": "warn",
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
                    "framing": "cbor,json", "max-message": "5000", "max-spawned": "7",
-                   "poll-us": "50", "silence-ms": "900", "stop-seconds": "2.5",
+                   "poll-us": "50", "silence-ms": "900", "stop-seconds": "2.5", "loop": "epoll",
                    "secret-file": self.write(SECRET, "secret"), "tls": "require",
                    "tls-verify-node": "yes", "tls-key": self.write("a key", "key"),
                    "tls-cert": self.write("a certificate", "cert"),

@@ -53,7 +53,7 @@ static const char load_options[] =
     "  --seed HOST:PORT     the network                                 [as of other commands]\n"
     "  --target NODE        whom to load, may be given several times    [the node at the seed]\n"
     "  --embedded           a node of this process; --embedded=ports: this end is that node too\n"
-    "  --node, --secret, --secret-file, --framing, --log, --max-message, --poll-us\n"
+    "  --node, --secret, --secret-file, --framing, --log, --loop, --max-message, --poll-us\n"
     "                       as of other commands: see portolan --help\n"
     "  --timeout SECONDS    wait so long for an answer, and for the last messages; to be linked 5\n"
     "                       at most                                     [10]\n"

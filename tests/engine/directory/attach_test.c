@@ -2,6 +2,7 @@
  * Which of two masters an ordinary node is attached to, when its clock says the wrong thing and the
  * one it has left does not know of that yet.
  */
+#include "tests/common/any_loop.h"
 #include "tests/common/db_witness.h"
 
 #include "io/loop.h"
@@ -27,7 +28,7 @@ static double late_wall(struct ptl_loop *loop)
 static int late_open(void *maker, unsigned shard, const struct ptl_allocator *allocator,
                      const struct ptl_loop_hooks *hooks, void *user, struct ptl_loop **loop)
 {
-    const struct ptl_loop_maker *real = ptl_loop_uring();
+    const struct ptl_loop_maker *real = any_loop();
     int err = real->open(real->maker, shard, allocator, hooks, user, loop);
 
     (void)maker;
@@ -46,7 +47,7 @@ static int late_open(void *maker, unsigned shard, const struct ptl_allocator *al
 
 static void late_random(void *maker, void *bytes, size_t size)
 {
-    const struct ptl_loop_maker *real = ptl_loop_uring();
+    const struct ptl_loop_maker *real = any_loop();
 
     (void)maker;
     real->random(real->maker, bytes, size);

@@ -5,6 +5,7 @@
  * clock that can be put forward.  What stands for an address of the network is one of 127.0.0.0/8
  * all the same, so that nobody else is bothered.
  */
+#include "tests/common/any_loop.h"
 #include "tests/common/db_witness.h"
 
 #include "io/address.h"
@@ -93,7 +94,7 @@ static void change_ops(const struct ptl_loop_ops *ops)
 static int open_loop(void *maker, unsigned shard, const struct ptl_allocator *allocator,
                      const struct ptl_loop_hooks *hooks, void *user, struct ptl_loop **loop)
 {
-    const struct ptl_loop_maker *real = ptl_loop_uring();
+    const struct ptl_loop_maker *real = any_loop();
 
     (void)maker;
     pthread_mutex_lock(&machine.lock);
@@ -114,7 +115,7 @@ static int open_loop(void *maker, unsigned shard, const struct ptl_allocator *al
 
 static void chance(void *maker, void *bytes, size_t size)
 {
-    const struct ptl_loop_maker *real = ptl_loop_uring();
+    const struct ptl_loop_maker *real = any_loop();
 
     (void)maker;
     real->random(real->maker, bytes, size);

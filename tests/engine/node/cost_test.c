@@ -10,10 +10,13 @@
  * may ask for memory, tools/lint sees to that.
  */
 #include "io/base.h"
+#include "io/uring_features.h"
 #include "tests/common/witness.h"
 
 #include <liburing.h>
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #ifdef PTL_QUICK
@@ -87,6 +90,35 @@ int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
 {
     count(entries);
     return __real_io_uring_submit_and_get_events(ring);
+}
+
+/* A look without a wait, epoll_wait(), is not counted: how many there are is a matter of time. */
+int __real_epoll_pwait2(int fd, struct epoll_event *events, int max, const struct timespec *limit,
+                        const sigset_t *signals);
+int __wrap_epoll_pwait2(int fd, struct epoll_event *events, int max, const struct timespec *limit,
+                        const sigset_t *signals);
+int __wrap_epoll_pwait2(int fd, struct epoll_event *events, int max, const struct timespec *limit,
+                        const sigset_t *signals)
+{
+    count(entries);
+    count(waits);
+    return __real_epoll_pwait2(fd, events, max, limit, signals);
+}
+
+ssize_t __real_recv(int fd, void *bytes, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *bytes, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *bytes, size_t size, int flags)
+{
+    count(entries);
+    return __real_recv(fd, bytes, size, flags);
+}
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    count(entries);
+    return __real_sendmsg(fd, message, flags);
 }
 
 ssize_t __real_write(int fd, const void *bytes, size_t size);
@@ -243,6 +275,16 @@ static void make_here(struct stream *stream, unsigned shards, const char *name)
     join(stream);
 }
 
+/* What the loops of nodes that are linked are on. */
+static enum ptl_loop_kind loop_kind;
+
+static void skip_without_uring(void)
+{
+    if (ptl_loop_uring_missing() != NULL) {
+        skip();
+    }
+}
+
 /* On two nodes that are linked. */
 static void make_linked(struct stream *stream, const char *framings, const char *name,
                         unsigned poll_us)
@@ -254,6 +296,7 @@ static void make_linked(struct stream *stream, const char *framings, const char 
     near.binds = far.binds = binds;
     near.framings = far.framings = framings;
     near.poll_us = far.poll_us = poll_us;
+    near.loop = far.loop = loop_kind;
     stream->near = witness_start(&near);
     stream->far = witness_start(&far);
     stream->sink_side = FAR;
@@ -296,13 +339,13 @@ static void messages_between_shards_cost_one_wake_up_a_burst_at_most(void **stat
     assert_inner_cost(2, 2 * BURSTS);
 }
 
-static void messages_over_a_link_cost_five_entries_a_thousand_at_most(void **state)
+static void assert_link_cost(enum ptl_loop_kind kind, unsigned ways, uint64_t entries_a_thousand)
 {
     static const char *const names[] = {NULL, "sink"};
     static const char *const framings[] = {"portolan", "cbor"};
 
-    (void)state;
-    for (unsigned i = 0; i < 4; i++) {
+    loop_kind = kind;
+    for (unsigned i = 0; i < ways; i++) {
         struct stream stream = {.near = NULL};
         make_linked(&stream, framings[i / 2], names[i % 2], 0);
         run_counted(&stream);
@@ -310,7 +353,7 @@ static void messages_over_a_link_cost_five_entries_a_thousand_at_most(void **sta
         assert_requests(i / 2 == 0 ? 0 : MESSAGES / 100);
         assert_no_locks();
         assert_at_most("names hashed by the near side", atomic_load(&hashes[NEAR]), CHORES);
-        assert_entries(5 * MESSAGES / 1000);
+        assert_entries(entries_a_thousand * MESSAGES / 1000);
         witness_stop(stream.near, 1000);
         witness_stop(stream.far, 1000);
         part(&stream);
@@ -361,6 +404,19 @@ static void messages_beside_a_port_that_is_full_cost_no_more(void **state)
         }
         part(&stream);
     }
+}
+
+static void messages_over_a_link_cost_five_entries_a_thousand_at_most(void **state)
+{
+    (void)state;
+    skip_without_uring();
+    assert_link_cost(PTL_LOOP_URING, 4, 5);
+}
+
+static void messages_over_a_link_on_epoll_cost_eight_entries_a_thousand_at_most(void **state)
+{
+    (void)state;
+    assert_link_cost(PTL_LOOP_EPOLL, 1, 8);
 }
 
 /* The counters see what there is to see: here the sink asks for memory once a message. */
@@ -452,26 +508,40 @@ static void make_players(struct stream *stream, unsigned poll_us)
     count_anew();
 }
 
-static void round_trip_costs_two_entries_a_side(void **state)
+static void assert_trip_cost(enum ptl_loop_kind kind, uint64_t entries_a_trip)
 {
     struct stream stream = {.near = NULL};
 
-    (void)state;
+    loop_kind = kind;
     make_players(&stream, 0);
     play(&stream, TRIPS);
     assert_requests(0);
     assert_no_locks();
-    assert_entries(2 * TRIPS);
+    assert_entries(entries_a_trip * TRIPS);
     witness_stop(stream.near, 1000);
     witness_stop(stream.far, 1000);
     part(&stream);
 }
 
-static void node_that_polls_waits_for_no_message_of_a_round_trip(void **state)
+static void round_trip_costs_two_entries_a_side(void **state)
+{
+    (void)state;
+    skip_without_uring();
+    assert_trip_cost(PTL_LOOP_URING, 2);
+}
+
+/* A wait, a receive, a send. */
+static void round_trip_on_epoll_costs_three_entries_a_side(void **state)
+{
+    (void)state;
+    assert_trip_cost(PTL_LOOP_EPOLL, 3);
+}
+
+static void assert_polled_trip_cost(enum ptl_loop_kind kind)
 {
     struct stream stream = {.near = NULL};
 
-    (void)state;
+    loop_kind = kind;
     make_players(&stream, 1000000);
     play(&stream, POLLED_TRIPS);
     assert_at_most("waits of the near side", atomic_load(&waits[NEAR]), CHORES);
@@ -480,6 +550,19 @@ static void node_that_polls_waits_for_no_message_of_a_round_trip(void **state)
     witness_stop(stream.near, 1000);
     witness_stop(stream.far, 1000);
     part(&stream);
+}
+
+static void node_that_polls_waits_for_no_message_of_a_round_trip(void **state)
+{
+    (void)state;
+    skip_without_uring();
+    assert_polled_trip_cost(PTL_LOOP_URING);
+}
+
+static void node_on_epoll_that_polls_waits_for_no_message_of_a_round_trip(void **state)
+{
+    (void)state;
+    assert_polled_trip_cost(PTL_LOOP_EPOLL);
 }
 
 static void node_that_polls_sleeps_when_nothing_comes_for_so_long(void **state)
@@ -503,11 +586,14 @@ int main(int argc, char **argv)
         WITNESSED(messages_of_one_shard_cost_nothing_but_their_handlers),
         WITNESSED(messages_between_shards_cost_one_wake_up_a_burst_at_most),
         WITNESSED(messages_over_a_link_cost_five_entries_a_thousand_at_most),
+        WITNESSED(messages_over_a_link_on_epoll_cost_eight_entries_a_thousand_at_most),
         WITNESSED(messages_beside_a_port_that_is_full_cost_no_more),
         WITNESSED(memory_that_a_message_costs_is_counted),
         WITNESSED(large_message_between_shards_is_in_memory_once),
         WITNESSED(round_trip_costs_two_entries_a_side),
+        WITNESSED(round_trip_on_epoll_costs_three_entries_a_side),
         WITNESSED(node_that_polls_waits_for_no_message_of_a_round_trip),
+        WITNESSED(node_on_epoll_that_polls_waits_for_no_message_of_a_round_trip),
         WITNESSED(node_that_polls_sleeps_when_nothing_comes_for_so_long),
     };
 

@@ -54,6 +54,9 @@ static void options_that_make_no_sense_are_refused(void **state)
     options = good;
     options.shards = PTL_SHARDS_MAX + 1;
     assert_int_equal(ptl_node_start(&options, &node), PTL_EINVAL);
+    options = good;
+    options.loop = PTL_LOOP_EPOLL + 1;
+    assert_int_equal(ptl_node_start(&options, &node), PTL_EINVAL);
 }
 
 static void address_that_is_taken_fails_the_start(void **state)
@@ -81,6 +84,9 @@ static void node_that_shows_as_io_wait_says_so_once(void **state)
 
     (void)state;
     options.log_level = PTL_LOG_INFO;
+    if (ptl_loop_uring_missing() != NULL) {
+        skip();
+    }
     ptl_loop_uring_pretend(PTL_URING_NO_IOWAIT);
     struct ptl_node *rain = witness_start(&options);
     ptl_loop_uring_pretend(0);
@@ -91,6 +97,42 @@ static void node_that_shows_as_io_wait_says_so_once(void **state)
     }
 }
 
+/* Each of them as on a kernel that lacks it: Linux before 6.1. */
+static void node_on_a_kernel_that_lacks_a_feature_is_on_epoll_and_says_which(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+
+    (void)state;
+    options.log_level = PTL_LOG_INFO;
+    options.loop = PTL_LOOP_AUTO;
+    for (unsigned bit = 1; bit < PTL_URING_REQUIRED; bit <<= 1) {
+        ptl_loop_uring_pretend(bit);
+        struct ptl_node *rain = witness_start(&options);
+        struct ptl_port port = witness_port(rain, "echo", on_message, "rain's echo");
+        witness_until("rain", "the loop is epoll: io_uring ");
+        tell(rain, &port, "t", "a");
+        assert_next("rain's echo", "[\"a\"]");
+        assert_int_equal(witness_stop(rain, 1000), 0);
+    }
+    ptl_loop_uring_pretend(0);
+}
+
+static void io_uring_that_was_asked_for_and_cannot_be_had_fails_the_start(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+    struct ptl_node *node = NULL;
+
+    (void)state;
+    options.loop = PTL_LOOP_URING;
+    ptl_loop_uring_pretend(PTL_URING_DEFERRED);
+    assert_int_equal(ptl_node_start(&options, &node), PTL_EFEATURE);
+    ptl_loop_uring_pretend(0);
+    witness_until("rain", "cannot start: io_uring ");
+    options.loop = PTL_LOOP_EPOLL;
+    node = witness_start(&options);
+    assert_int_equal(witness_stop(node, 1000), 0);
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned shards[] = {1, 2, 4, 0};
@@ -99,6 +141,8 @@ int main(int argc, char **argv)
         WITNESSED(options_that_make_no_sense_are_refused),
         WITNESSED(address_that_is_taken_fails_the_start),
         WITNESSED(node_that_shows_as_io_wait_says_so_once),
+        WITNESSED(node_on_a_kernel_that_lacks_a_feature_is_on_epoll_and_says_which),
+        WITNESSED(io_uring_that_was_asked_for_and_cannot_be_had_fails_the_start),
     };
 
     return witness_main(argc, argv, "nodes", tests, sizeof(tests) / sizeof(tests[0]), shards);

@@ -99,6 +99,17 @@ class ToolTest(unittest.TestCase):
         self.addCleanup(self.end_node, node)
         return node
 
+    def joined(self, seed, name, *arguments):
+        """A node of that name, whose address is told to those who ask `seed`."""
+        node = self.node("--node", name, "--seed", seed.address, *arguments)
+        deadline = time.monotonic() + LIMIT
+        while True:
+            code, out, err = self.run_tool("db", "get", "'l", name, "--seed", seed.address)
+            if code == 0:
+                return node
+            self.assertEqual(code, 4, out + err)
+            self.assertLess(time.monotonic(), deadline, node.logged())
+
     def end_node(self, node):
         """Whatever a test has done to its node, it ends cleanly (and leaks nothing)."""
         try:

@@ -39,7 +39,7 @@ class PatternTest(BenchTest):
 
     def test_ring_goes_through_several_nodes(self):
         node = self.target()
-        self.node("--node", "snow", "--service", "bench", "--seed", node.address)
+        self.joined(node, "snow", "--service", "bench")
         result = self.bench(node, "ring", "--target", "rain", "--target", "snow", *SHORT)
         self.assert_whole(result)
         self.assertEqual(result["hops"], 2)
@@ -114,7 +114,7 @@ class PatternTest(BenchTest):
 
     def test_several_links_and_targets_are_loaded(self):
         node = self.target(2)
-        other = self.node("--node", "snow", "--service", "bench", "--seed", node.address)
+        other = self.joined(node, "snow", "--service", "bench")
         result = self.bench(node, "one-way", "--target", "rain", "--target", "snow", "--links",
                             "3", "--ports", "12", *SHORT)
         self.assert_whole(result)

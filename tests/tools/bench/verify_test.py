@@ -81,7 +81,7 @@ class RightTest(VerifyTest):
 
     def test_several_targets_are_verified_together(self):
         node = self.target()
-        other = self.node("--node", "snow", "--service", "bench", "--seed", node.address)
+        other = self.joined(node, "snow", "--service", "bench")
         self.assert_kept(self.verify(node, "--duration", "1", "--target", "rain", "--target",
                                      "snow"))
         self.assertEqual(other.process.poll(), None)

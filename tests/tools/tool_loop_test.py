@@ -42,6 +42,7 @@ class Loops(ToolTest):
                            "--secret", SECRET, *arguments)
 
     def assert_on_epoll(self, node, *why):
+        self.assertEqual(node.stop()[0], 0)  # then all that it had to say is written
         line = next((line for line in node.logged().split("\n") if "the loop is epoll" in line), "")
         self.assertIn(" info the loop is epoll: io_uring ", line, node.logged())
         self.assertEqual(node.logged().count("the loop is epoll"), 1)
@@ -89,6 +90,7 @@ class Loops(ToolTest):
     def test_loop_that_was_chosen_is_not_remarked_upon(self):
         node = self.node("--loop", "epoll", "--service", "echo", "--secret", SECRET)
         self.assert_serves(node)
+        self.assertEqual(node.stop()[0], 0)
         self.assertNotIn("the loop is", node.logged())
 
     def test_flag_counts_more_than_the_environment(self):

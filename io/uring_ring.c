@@ -216,24 +216,42 @@ static int register_buffers(struct ptl_uring *uring)
     return PTL_OK;
 }
 
+/* What one of its system calls has said; of what means that there is no io_uring for us, that. */
+static int judge(struct ptl_uring *uring, int err)
+{
+    if (err != -ENOSYS && err != -EPERM && err != -EACCES && err != -ENOMEM) {
+        return err;
+    }
+    uring->refused = err;
+    uring->features = 0;
+    return PTL_EFEATURE;
+}
+
 static int open_ring(struct ptl_uring *uring)
 {
     struct io_uring_params params = {.flags = setup_flags, .cq_entries = COMPLETIONS};
 
     int err = io_uring_queue_init_params(SUBMISSIONS, &uring->ring, &params);
-    if (err == -ENOSYS || err == -EPERM || err == -EACCES || err == -ENOMEM) {
-        uring->refused = err;
-        return PTL_EFEATURE;
-    }
     if (err == -EINVAL) { /* there is io_uring, but it does not know one of our flags */
         uring->features = PTL_URING_AT_ALL;
         return PTL_EFEATURE;
     }
+    return judge(uring, err);
+}
+
+/*
+ * A profile may forbid any of the three calls by itself, and a loop that cannot enter would wait
+ * for ever: each is made once before anything relies on it.
+ */
+static int try_calls(struct ptl_uring *uring)
+{
+    int err = judge(uring, io_uring_enter(uring->ring.ring_fd, 0, 0, 0, NULL));
+
     if (err < 0) {
         return err;
     }
     uring->features = probe(&uring->ring);
-    return PTL_OK;
+    return judge(uring, register_buffers(uring));
 }
 
 static void choose_wait_flags(struct ptl_uring *uring)
@@ -265,7 +283,7 @@ int ptl_uring_open(struct ptl_uring *uring, const struct ptl_allocator *allocato
     if (err < 0) {
         goto out;
     }
-    err = register_buffers(uring);
+    err = try_calls(uring);
     if (err == -EINVAL) {
         err = PTL_EFEATURE;
     }

@@ -55,6 +55,13 @@ class Loops(ToolTest):
         self.assert_serves(node, "--loop", "epoll")
         self.assert_on_epoll(node, "EPERM", "seccomp")
 
+    def test_node_where_half_of_io_uring_is_forbidden_serves_on_epoll_and_says_so(self):
+        for call in "io_uring_enter", "io_uring_register":
+            with self.subTest(call=call):
+                node = self.node_without("EPERM", call)
+                self.assert_serves(node)
+                self.assert_on_epoll(node, "EPERM", "seccomp")
+
     def test_node_on_a_kernel_without_io_uring_and_with_coarse_waits_serves(self):
         node = self.node_without("ENOSYS", "io_uring_setup,io_uring_enter,io_uring_register,epoll_pwait2")
         self.assert_serves(node)

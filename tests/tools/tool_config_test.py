@@ -407,16 +407,31 @@ class InitTest(ConfigTest):
         os.unlink(self.path())
         self.assertNotIn(secret, self.init())
 
+    def certificates(self, **others):
+        """Of a node, as options; of `others` another file than the one that fits."""
+        files = {"tls-key": "rain.key", "tls-cert": "rain.pem", "tls-ca": "harbour.pem",
+                 "tls-crl": "harbour.crl", **{f"tls-{key}": name for key, name in others.items()}}
+        for key, name in files.items():
+            with open(os.path.join("tests", "data", "tls", name), encoding="utf-8") as file:
+                files[key] = self.write(file.read(), key)
+        return files
+
+    def test_certificates_that_a_node_cannot_use_are_told_by_check_as_by_run(self):
+        for what, others in (("key", {"key": "snow.key"}), ("authorit", {"ca": "rain.pem"})):
+            with self.subTest(what=what):
+                path = self.write("".join(f"{key} = {value}\n" for key, value in
+                                          self.certificates(**others).items()))
+                for arguments in ["config", "check", path], ["run", "--config", path, "--bind",
+                                                             "127.0.0.1:0", "--secret", SECRET]:
+                    self.assert_fails(2, "cannot start", what, arguments=arguments)
+
     def test_options_of_run_are_written_and_come_out_as_they_went_in(self):
         options = {"node": "rain", "bind": "0.0.0.0:4041", "seed": "[::1]:4040", "log": "warn",
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
                    "framing": "cbor,json", "max-message": "5000", "max-spawned": "7",
                    "poll-us": "50", "silence-ms": "900", "stop-seconds": "2.5", "loop": "epoll",
                    "secret-file": self.write(SECRET, "secret"), "tls": "require",
-                   "tls-verify-node": "yes", "tls-key": self.write("a key", "key"),
-                   "tls-cert": self.write("a certificate", "cert"),
-                   "tls-ca": self.write("an authority", "ca"),
-                   "tls-crl": self.write("a list", "crl")}
+                   "tls-verify-node": "yes", **self.certificates()}
         text = self.init(*(f"--{key}={value}" for key, value in options.items()))
         self.assertNotRegex(text, r"(?m)^secret =")
         found, _ = self.check(self.path())

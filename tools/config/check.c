@@ -52,13 +52,38 @@ static int check_secret(const struct ptl_options *options)
     return code;
 }
 
-/* That there is what TLS needs; whether it can be used the node finds out. */
+/* What a node says of these options, which are all right each by itself: it is made and not opened,
+ * so that nobody hears of it. */
+static int try_node(const struct ptl_options *options, const struct ptl_secret *secret)
+{
+    struct ptl_journal journal;
+    struct ptl_node *node;
+    int code = PTL_EXIT_OK;
+
+    ptl_journal_init(&journal, NULL);
+    journal.holding = true;
+    struct ptl_node_options node_options = ptl_common_options(options, "check", secret, &journal);
+    node_options.shards = 1;
+    int err = ptl_node_make(&node_options, &node);
+    if (err < 0) {
+        code = ptl_complain_start(&journal, err);
+    } else {
+        ptl_node_stop(node, 0);
+    }
+    ptl_journal_close(&journal);
+    return code;
+}
+
+/* That there is what TLS needs, and that it can be used. */
 static int check_certificates(const struct ptl_options *options)
 {
-    struct ptl_certificates certificates;
-    int code = ptl_certificates_read(options, &certificates);
+    struct ptl_secret secret = {.size = 0};
+    int code = ptl_certificates_read(options, &secret.certificates);
 
-    ptl_certificates_drop(&certificates);
+    if (code == PTL_EXIT_OK) {
+        code = try_node(options, &secret);
+    }
+    ptl_secret_drop(&secret);
     return code;
 }
 

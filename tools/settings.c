@@ -55,6 +55,9 @@ struct ptl_settings *ptl_settings_again(const struct ptl_settings *settings)
 {
     struct ptl_settings *again = ptl_settings_new();
 
+    if (again) {
+        again->is_again = true;
+    }
     for (const struct ptl_given *given = settings->givens; again && given; given = given->next) {
         if (given->line == 0) {
             ptl_settings_give(again, given->option, given->text, strlen(given->text), given->layer,

@@ -49,6 +49,7 @@ struct ptl_settings {
     const char *file;                 /* the file that was read, or NULL */
     mode_t file_mode;                 /* its kind, and who may read it */
     uid_t file_owner;
+    bool is_again; /* they are read for a second time, by somebody who must not wait */
     bool has_no_memory;
     struct ptl_mistake *mistakes; /* PTL_MISTAKES_MAX of them */
     size_t mistake_count;         /* those that are only counted, too */

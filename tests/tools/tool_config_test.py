@@ -231,6 +231,26 @@ class BadInputTest(ConfigTest):
         self.assertEqual([line for line, _ in found], [1, 3, 4, 5, 6, 7, 8, 9, 11], found)
         self.assertIn("at line 10", found[-1][1])
 
+    def test_section_that_would_be_cut_is_told(self):
+        for section in (f"[profile    {'x' * 40}]", "[profile" + 31 * " " + "production-europe]"):
+            self.assert_mistake(self.write(f"log = info\n{section}\n"), 2, "at most 49 bytes")
+        self.write(f"[profile {'x' * 40}]\nlog = warn\n")
+        found, _ = self.check(self.write(f"[profile {'x' * 40}]\nlog = warn\n"), "--profile",
+                              "x" * 40)
+        self.assertEqual(found["log"][0][0], "warn")
+
+    def test_carriage_returns_that_end_no_line_are_told(self):
+        for text, line in ((b"; my node\rbind = 127.0.0.1:1\r", 1),
+                           (b"log = info\r\nsecret = geheim\rbind = 0.0.0.0:1\r\n", 2),
+                           (b"service = echo\n\rsink\n", 2), (b"log = info\r", 1)):
+            with self.subTest(text=text):
+                self.assert_mistake(self.write(text), line, "carriage return")
+
+    def test_characters_that_change_a_terminal_are_told(self):
+        self.assert_mistake(self.write("log = info\n\u009b = 1\n"), 2, "0xc2")
+        self.assertEqual(self.check(self.write("node = \u00e9\u2014\n"))[0]["node"][0][0],
+                         "\u00e9\u2014")
+
     def test_keys_behind_a_section_that_is_none_are_not_those_before_it(self):
         for section in ("[server]", "[profile a", f"[profile {'x' * 60}]"):
             self.assertEqual([line for line, _ in self.mistakes(self.write(
@@ -361,6 +381,14 @@ class ReloadTest(ConfigTest):
         self.assertIn("seed, shards", self.reload(process, "only a restart will do")[-1])
         self.assertEqual(ask()[0], 0)
         self.read(process, " debug")
+        self.stop(process)
+
+    def test_sighup_waits_for_no_pipe_in_the_file_s_place(self):
+        path, process, ask = self.started("")
+        os.unlink(path)
+        os.mkfifo(path)
+        self.reload(process, "nothing was changed")
+        self.assertEqual(ask()[0], 0)
         self.stop(process)
 
     def test_sighup_with_a_broken_file_changes_nothing_ten_times_in_a_row(self):

@@ -3,6 +3,8 @@
 #include <ini.h>
 #include <string.h>
 
+#define SECTION_MAX 49 /* bytes of a section's name: inih cuts what is longer */
+
 struct reader {
     struct ptl_settings *settings;
     const struct ptl_config_hearer *hearer;
@@ -34,6 +36,11 @@ static bool check_section(struct reader *reader, const char *text, size_t size)
 {
     const char *bracket = memchr(text, ']', size);
 
+    if (bracket && bracket - text - 1 > SECTION_MAX) {
+        ptl_settings_mistake(reader->settings, reader->line,
+                             "a section has at most %d bytes between its brackets", SECTION_MAX);
+        return false;
+    }
     if (!bracket || memchr(text, ';', (size_t)(bracket - text)) ||
         !is_blank(bracket + 1, size - (size_t)(bracket + 1 - text))) {
         ptl_settings_mistake(reader->settings, reader->line,

@@ -51,16 +51,28 @@ static bool read_open_file(struct ptl_settings *settings, int file, struct ptl_c
         ptl_settings_mistake(settings, 0, "is a folder: name a file in it");
         return false;
     }
+    if (settings->is_again && !S_ISREG(status.st_mode)) {
+        ptl_settings_mistake(settings, 0, "is no file but a pipe or device: it is read once");
+        return false;
+    }
     if (S_ISREG(status.st_mode) && status.st_size > (off_t)PTL_CONFIG_BYTES_MAX) {
         return refuse_size(settings);
     }
     return read_all(settings, file, text);
 }
 
-/* What would not show, or change the terminal that a complaint is shown on. */
-static bool is_control(unsigned char byte)
+/* What would not show, or change the terminal that a complaint is shown on: C0 and C1 controls but
+ * for tabs and ends of lines, of which a carriage return is one before a line feed only. */
+static bool is_control(const struct ptl_config_text *text, size_t at)
 {
-    return (byte < ' ' && byte != '\n' && byte != '\r' && byte != '\t') || byte == 0x7f;
+    unsigned char byte = (unsigned char)text->bytes[at];
+    unsigned char next = at + 1 < text->size ? (unsigned char)text->bytes[at + 1] : 0;
+
+    if (byte == '\r') {
+        return next != '\n';
+    }
+    return (byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f ||
+           (byte == 0xc2 && next >= 0x80 && next < 0xa0);
 }
 
 static bool check_text(struct ptl_settings *settings, const struct ptl_config_text *text)
@@ -69,7 +81,13 @@ static bool check_text(struct ptl_settings *settings, const struct ptl_config_te
 
     for (size_t i = 0; i < text->size; i++) {
         unsigned char byte = (unsigned char)text->bytes[i];
-        if (is_control(byte)) {
+        if (is_control(text, i) && byte == '\r') {
+            ptl_settings_mistake(settings, line,
+                                 "a carriage return ends no line by itself: end "
+                                 "lines with a line feed");
+            return false;
+        }
+        if (is_control(text, i)) {
             ptl_settings_mistake(settings, line,
                                  "the byte 0x%02x is none of a text: is this a configuration?",
                                  (unsigned)byte);
@@ -92,7 +110,8 @@ bool ptl_config_text_read(struct ptl_settings *settings, const char *path,
         settings->has_no_memory = true;
         return false;
     }
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int wait = settings->is_again ? O_NONBLOCK : 0; /* for the writer of a pipe */
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | wait);
     if (file < 0) {
         ptl_settings_mistake(settings, 0, "cannot be opened: %s", strerror(errno));
     }

@@ -1,7 +1,10 @@
 #include "tools/certificates.h"
 
+#include "tools/settings.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,23 +49,33 @@ static int read_file(const char *option, const char *path, bool has_key, char **
         return PTL_EXIT_OK;
     }
     if (file < 0) {
-        return ptl_complain(PTL_EXIT_START, "--%s: cannot open %s: %s", option, path,
+        return ptl_complain(PTL_EXIT_START, "%s: cannot open %s: %s", option, path,
                             strerror(errno));
     }
     if (has_key && is_open_to_others(file)) {
         code = ptl_complain(PTL_EXIT_START,
-                            "--%s: the key in %s can be read or written by others: type 'chmod "
+                            "%s: the key in %s can be read or written by others: type 'chmod "
                             "600 %s', and make another key if others may have read it",
                             option, path, path);
     } else {
         *text = read_text(file);
         if (!*text) {
-            code = ptl_complain(PTL_EXIT_START, "--%s: cannot read %s: %s", option, path,
+            code = ptl_complain(PTL_EXIT_START, "%s: cannot read %s: %s", option, path,
                                 strerror(errno));
         }
     }
     close(file);
     return code;
+}
+
+/* An option as a complaint names it: "portolan.conf:12: tls-key", or "--tls-key". */
+static void name_option(const struct ptl_options *options, const char *option,
+                        char name[PTL_WHERE_MAX + 32])
+{
+    char where[PTL_WHERE_MAX];
+
+    ptl_settings_line(options->settings, option, where);
+    snprintf(name, PTL_WHERE_MAX + 32, "%s%s%s", where, where[0] != '\0' ? "" : "--", option);
 }
 
 /* What cannot be meant. */
@@ -107,7 +120,9 @@ int ptl_certificates_read(const struct ptl_options *options, struct ptl_certific
 
     *certificates = (struct ptl_certificates){.pair = NULL};
     for (size_t i = 0; code == PTL_EXIT_OK && i < sizeof files / sizeof files[0]; i++) {
-        code = read_file(files[i].option, files[i].path, files[i].has_key, files[i].text);
+        char name[PTL_WHERE_MAX + 32];
+        name_option(options, files[i].option, name);
+        code = read_file(name, files[i].path, files[i].has_key, files[i].text);
     }
     if (code != PTL_EXIT_OK) {
         ptl_certificates_drop(certificates);

@@ -453,6 +453,12 @@ class InitTest(ConfigTest):
                                                              "127.0.0.1:0", "--secret", SECRET]:
                     self.assert_fails(2, "cannot start", what, arguments=arguments)
 
+    def test_certificate_that_is_not_there_is_told_with_its_line(self):
+        path = self.write("log = info\ncert = none.pem\n")
+        self.assert_fails(2, f"{path}:2: cert: cannot open", arguments=["config", "check", path])
+        self.assert_fails(2, "--cert: cannot open", arguments=[
+            "config", "check", path, "--cert", os.path.join(self.home, "none")])
+
     def test_options_of_run_are_written_and_come_out_as_they_went_in(self):
         options = {"node": "rain", "bind": "0.0.0.0:4041", "seed": "[::1]:4040", "log": "warn",
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",

@@ -87,8 +87,9 @@ static int alert_err(struct ptl_tls *tls)
         alert == ALERT_CERTIFICATE_REQUIRED) {
         return PTL_ECERTREFUSED;
     }
-    return alert == ALERT_HANDSHAKE_FAILURE || alert == ALERT_PROTOCOL_VERSION ? PTL_ETLSVERSION
-                                                                               : PTL_ETLS;
+    /* Once up, such an alert is the end of a renegotiation, which is not to be. */
+    bool is_choice = alert == ALERT_HANDSHAKE_FAILURE || alert == ALERT_PROTOCOL_VERSION;
+    return is_choice && tls->state == PTL_TLS_SHAKING ? PTL_ETLSVERSION : PTL_ETLS;
 }
 
 static int reason(struct ptl_tls *tls, int wolf_err)

@@ -13,19 +13,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Whether standard output takes a line, or never will; false when a signal comes before it does. */
-static bool wait_for_output(int signals)
-{
-    struct pollfd fds[] = {
-        {.fd = STDOUT_FILENO, .events = POLLOUT},
-        {.fd = signals, .events = POLLIN},
-    };
-
-    while (poll(fds, 2, -1) < 0 && errno == EINTR) {
-    }
-    return fds[0].revents != 0;
-}
-
 /* The one line that says what there is: scripts wait for it. */
 static int print_ready(struct ptl_node *node)
 {
@@ -37,25 +24,43 @@ static int print_ready(struct ptl_node *node)
     return fflush(stdout) == 0 ? 0 : -errno;
 }
 
-/* Wait for a signal that ends the node.  SIGHUP has it look at its configuration file again, if it
- * has one; others are taken and said to be of no effect. */
-static void wait_for_end(struct ptl_node *node, const struct ptl_options *options,
-                         struct ptl_journal *journal, int signals)
+/* Take a signal.  SIGHUP has the node look at its configuration file again, if it has one; others
+ * are taken and said to be of no effect.  False: it ends the node. */
+static bool take_signal(struct ptl_node *node, const struct ptl_options *options,
+                        struct ptl_journal *journal, int signals)
 {
-    struct signalfd_siginfo info = {.ssi_signo = 0};
+    struct signalfd_siginfo info;
     char line[80];
 
-    while (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT) {
-        if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) {
-            continue; /* interrupted */
+    if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) {
+        return true; /* interrupted */
+    }
+    if (info.ssi_signo == SIGHUP && options->config) {
+        ptl_config_reload(node, options, journal);
+    } else if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2) {
+        snprintf(line, sizeof line, "SIG%s: there is nothing to reload, the node goes on",
+                 sigabbrev_np((int)info.ssi_signo));
+        ptl_journal_log(journal, PTL_LOG_INFO, line);
+    }
+    return info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT;
+}
+
+/* Whether standard output takes a line, or never will; false when a signal ends the node first. */
+static bool wait_for_output(struct ptl_node *node, const struct ptl_options *options,
+                            struct ptl_journal *journal, int signals)
+{
+    struct pollfd fds[] = {
+        {.fd = STDOUT_FILENO, .events = POLLOUT},
+        {.fd = signals, .events = POLLIN},
+    };
+
+    for (;;) {
+        int count = poll(fds, 2, -1);
+        if (count > 0 && fds[0].revents != 0) {
+            return true;
         }
-        if (info.ssi_signo == SIGHUP && options->config) {
-            ptl_config_reload(node, options, journal);
-        } else if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1 ||
-                   info.ssi_signo == SIGUSR2) {
-            snprintf(line, sizeof line, "SIG%s: there is nothing to reload, the node goes on",
-                     sigabbrev_np((int)info.ssi_signo));
-            ptl_journal_log(journal, PTL_LOG_INFO, line);
+        if (count > 0 && !take_signal(node, options, journal, signals)) {
+            return false;
         }
     }
 }
@@ -123,11 +128,15 @@ static int serve(struct ptl_node *node, const struct ptl_options *options,
     ptl_journal_release(journal);
     tell_limit(journal);
     tell_configuration(options, journal);
-    err = wait_for_output(signals) ? print_ready(node) : 0;
+    if (!wait_for_output(node, options, journal, signals)) {
+        return PTL_EXIT_OK;
+    }
+    err = print_ready(node);
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
     }
-    wait_for_end(node, options, journal, signals);
+    while (take_signal(node, options, journal, signals)) {
+    }
     return PTL_EXIT_OK;
 }
 

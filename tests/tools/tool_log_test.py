@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The log of `portolan run`: what it costs the node when nobody reads it, and how much it can be."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import time
 import unittest
 
 import tool
-from tool import LIMIT, PORTOLAN, SECRET, ToolTest
+from tool import LIMIT, PORTOLAN, SECRET, ToolTest, environment
 
 STRANGERS = 2000
 
@@ -76,6 +77,28 @@ class EndTest(ToolTest):
         self.assertEqual(node.stop()[0], 0)
         for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
             self.assertIn(f"{name}: there is nothing to reload", node.logged())
+
+    def test_signal_that_ends_nothing_leaves_the_ready_line_to_come(self):
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * 4096)
+        process = subprocess.Popen(
+            [PORTOLAN, "run", "--bind", "127.0.0.1:0", "--secret", SECRET],
+            stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE, text=True,
+            env=environment(self.home))
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.close(writing)
+        self.assertTrue(any("open files" in line for line in process.stderr))
+        process.send_signal(signal.SIGUSR1)
+        self.assertTrue(any("nothing to reload" in line for line in process.stderr))
+        with os.fdopen(reading, encoding="utf-8") as output:
+            self.assertIn("portolan: ready", output.readline())
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(LIMIT), 0)
+        process.stderr.close()
 
     def ask(self, node, service, word):
         return self.run_tool("cal", f"rain#{service}", word, "--seed", node.address,

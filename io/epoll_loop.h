@@ -85,10 +85,6 @@ int ptl_epoll_send(struct ptl_loop *loop, struct ptl_stream *stream, const struc
                    unsigned count);
 void ptl_epoll_read(struct ptl_loop *loop, struct ptl_stream *stream, bool on);
 void ptl_epoll_finish(struct ptl_loop *loop, struct ptl_stream *stream);
-void ptl_epoll_keep_short(struct ptl_loop *loop, struct ptl_stream *stream);
-void ptl_epoll_user_timeout(struct ptl_loop *loop, struct ptl_stream *stream,
-                            uint32_t milliseconds);
-size_t ptl_epoll_unconfirmed(struct ptl_loop *loop, struct ptl_stream *stream);
 void ptl_epoll_detach(struct ptl_loop *loop, struct ptl_stream *stream);
 void ptl_epoll_close_stream(struct ptl_loop *loop, struct ptl_stream *stream);
 

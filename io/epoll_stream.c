@@ -21,12 +21,12 @@ enum stream_state {
  * hooks do.
  */
 struct ptl_stream {
+    struct ptl_socket socket; /* the first: see io/socket.h */
     struct ptl_epoll_loop *loop;
     const struct ptl_stream_hooks *hooks;
     void *owner;
     struct ptl_stream *next;
     struct ptl_stream **link; /* what points to us */
-    int fd;
     enum stream_state state;
     bool reads;    /* the owner wants bytes */
     bool ended;    /* nothing more will come */
@@ -40,6 +40,8 @@ struct ptl_stream {
     struct ptl_epoll_work answer;  /* in `due` while an answer can be given */
     struct ptl_epoll_work receive; /* in `costly` while there may be something to receive */
 };
+
+_Static_assert(offsetof(struct ptl_stream, socket) == 0, "as io/socket.h has it");
 
 /* ---- Receiving ----------------------------------------------------------------------------- */
 
@@ -65,7 +67,7 @@ static void receive(struct ptl_epoll_work *work)
     struct ptl_epoll_loop *loop = stream->loop;
 
     ptl_assert(stream->state == STREAM_OPEN && stream->reads && !stream->ended);
-    ssize_t size = recv(stream->fd, loop->buffer, PTL_EPOLL_BUFFER_BYTES, MSG_DONTWAIT);
+    ssize_t size = recv(stream->socket.fd, loop->buffer, PTL_EPOLL_BUFFER_BYTES, MSG_DONTWAIT);
     ptl_epoll_spend(loop, size > PTL_EPOLL_COST ? (size_t)size : PTL_EPOLL_COST);
     if (size > 0) {
         /* Less than there was room for is all that there is: for more there is a new event. */
@@ -119,7 +121,7 @@ static void set_result(struct ptl_stream *stream, int result)
 
 static void answer_connect(struct ptl_stream *stream)
 {
-    int err = stream->has_result ? stream->result : socket_error(stream->fd);
+    int err = stream->has_result ? stream->result : socket_error(stream->socket.fd);
 
     stream->has_result = false;
     stream->state = err == 0 ? STREAM_OPEN : STREAM_FAILED;
@@ -129,7 +131,8 @@ static void answer_connect(struct ptl_stream *stream)
 
 static void answer_send(struct ptl_stream *stream)
 {
-    int result = stream->has_result ? stream->result : transmit(stream->fd, &stream->unsent, 1);
+    int result =
+        stream->has_result ? stream->result : transmit(stream->socket.fd, &stream->unsent, 1);
 
     if (result == -EAGAIN) {
         return; /* the room was taken again: for more there is a new event */
@@ -155,7 +158,7 @@ static void answer_detach(struct ptl_stream *stream)
 {
     const struct ptl_stream_hooks *hooks = stream->hooks;
     void *owner = stream->owner;
-    int fd = stream->fd;
+    int fd = stream->socket.fd;
 
     ptl_epoll_unregister(&stream->loop->events, fd);
     free_stream(stream);
@@ -225,7 +228,7 @@ static int make_stream(struct ptl_epoll_loop *loop, int fd, enum stream_state st
     new->loop = loop;
     new->hooks = hooks;
     new->owner = owner;
-    new->fd = fd;
+    new->socket.fd = fd;
     new->state = state;
     new->reads = true;
     new->source.happened = happened;
@@ -263,10 +266,7 @@ int ptl_epoll_connect(struct ptl_loop *base, const struct ptl_address *address,
     union ptl_sockaddr sockaddr;
     socklen_t size;
 
-    int fd = ptl_socket_open(address, SOCK_NONBLOCK, &sockaddr, &size);
-    if ((fd == -EMFILE || fd == -ENFILE) && ptl_spares_release(&loop->spares)) {
-        fd = ptl_socket_open(address, SOCK_NONBLOCK, &sockaddr, &size);
-    }
+    int fd = ptl_spares_socket(&loop->spares, address, SOCK_NONBLOCK, &sockaddr, &size);
     if (fd < 0) {
         return fd;
     }
@@ -309,7 +309,7 @@ int ptl_epoll_send(struct ptl_loop *base, struct ptl_stream *stream, const struc
     ptl_assert(!stream->sends);
     ptl_assert(count >= 1 && count <= PTL_SEND_SPANS_MAX);
     stream->sends = true;
-    int result = transmit(stream->fd, spans, count);
+    int result = transmit(stream->socket.fd, spans, count);
     if (result == -EAGAIN) {
         /* The first span is enough to go on with, and needs no memory: the array is not ours. */
         stream->unsent = spans[0];
@@ -326,30 +326,12 @@ void ptl_epoll_read(struct ptl_loop *base, struct ptl_stream *stream, bool on)
     steer(stream);
 }
 
-void ptl_epoll_user_timeout(struct ptl_loop *base, struct ptl_stream *stream, uint32_t milliseconds)
-{
-    (void)base;
-    ptl_socket_user_timeout(stream->fd, milliseconds);
-}
-
-void ptl_epoll_keep_short(struct ptl_loop *base, struct ptl_stream *stream)
-{
-    (void)base;
-    ptl_socket_keep_short(stream->fd);
-}
-
 void ptl_epoll_finish(struct ptl_loop *base, struct ptl_stream *stream)
 {
     (void)base;
     ptl_assert(stream->state == STREAM_OPEN);
     ptl_assert(!stream->sends);
-    ptl_socket_finish(stream->fd);
-}
-
-size_t ptl_epoll_unconfirmed(struct ptl_loop *base, struct ptl_stream *stream)
-{
-    (void)base;
-    return ptl_socket_unconfirmed(stream->fd);
+    ptl_socket_finish(stream->socket.fd);
 }
 
 void ptl_epoll_detach(struct ptl_loop *base, struct ptl_stream *stream)
@@ -368,8 +350,8 @@ void ptl_epoll_close_stream(struct ptl_loop *base, struct ptl_stream *stream)
     ptl_assert(stream->state != STREAM_CLOSING);
     stream->state = STREAM_CLOSING;
     steer(stream);
-    ptl_epoll_unregister(&stream->loop->events, stream->fd);
-    close(stream->fd);
+    ptl_epoll_unregister(&stream->loop->events, stream->socket.fd);
+    close(stream->socket.fd);
     stream->loop->spares.freed = true;
     ptl_epoll_queue_add(&stream->loop->due, &stream->answer);
 }
@@ -378,7 +360,7 @@ void ptl_epoll_drop_streams(struct ptl_epoll_loop *loop)
 {
     while (loop->streams != NULL) {
         if (loop->streams->state != STREAM_CLOSING) {
-            close(loop->streams->fd);
+            close(loop->streams->socket.fd);
         }
         free_stream(loop->streams);
     }

@@ -78,10 +78,18 @@ int ptl_socket_listen(const struct ptl_address *address, int flags, struct ptl_a
 
 /* ---- What is asked of one ------------------------------------------------------------------ */
 
-void ptl_socket_user_timeout(int fd, uint32_t milliseconds)
+static int descriptor_of(const struct ptl_stream *stream)
 {
+    return ((const struct ptl_socket *)stream)->fd;
+}
+
+void ptl_socket_user_timeout(struct ptl_loop *loop, struct ptl_stream *stream,
+                             uint32_t milliseconds)
+{
+    (void)loop;
     /* A kernel without it only notices later what this would have told. */
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
+    setsockopt(descriptor_of(stream), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds,
+               sizeof(milliseconds));
 }
 
 /* Whether a packet has been there and back so soon: the handshake's, to begin with. */
@@ -94,8 +102,11 @@ static bool is_short_path(int fd)
            info.tcpi_rtt < SHORT_PATH_US;
 }
 
-void ptl_socket_keep_short(int fd)
+void ptl_socket_keep_short(struct ptl_loop *loop, struct ptl_stream *stream)
 {
+    int fd = descriptor_of(stream);
+
+    (void)loop;
     /* Where it fails, what is sent first may arrive later: nothing else. */
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){SHORT_UNSENT}, sizeof(int));
     if (is_short_path(fd)) {
@@ -109,12 +120,13 @@ void ptl_socket_finish(int fd)
     shutdown(fd, SHUT_WR);
 }
 
-size_t ptl_socket_unconfirmed(int fd)
+size_t ptl_socket_unconfirmed(struct ptl_loop *loop, struct ptl_stream *stream)
 {
     int bytes = 0;
 
+    (void)loop;
     /* The end that we have said counts as a byte, which is nobody's loss. */
-    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 1 ? (size_t)bytes - 1 : 0;
+    return ioctl(descriptor_of(stream), SIOCOUTQ, &bytes) == 0 && bytes > 1 ? (size_t)bytes - 1 : 0;
 }
 
 void ptl_socket_discard(struct ptl_loop *loop, int handle)

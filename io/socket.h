@@ -22,11 +22,21 @@ PTL_MUST_CHECK int ptl_socket_open(const struct ptl_address *address, int flags,
 PTL_MUST_CHECK int ptl_socket_listen(const struct ptl_address *address, int flags,
                                      struct ptl_address *bound);
 
-/* As ptl_stream_user_timeout(), _keep_short(), _finish() and _unconfirmed(), of a connection. */
-void ptl_socket_user_timeout(int fd, uint32_t milliseconds);
-void ptl_socket_keep_short(int fd);
+/* As ptl_stream_finish(), of a connection. */
 void ptl_socket_finish(int fd);
-size_t ptl_socket_unconfirmed(int fd);
+
+/* Every stream of a loop of a real system begins with this, so what is only asked of the kernel is
+ * the same for all of them. */
+struct ptl_socket {
+    int fd;
+};
+
+/* As ptl_stream_user_timeout(), _keep_short() and _unconfirmed(), in the form of struct
+ * ptl_loop_ops. */
+void ptl_socket_user_timeout(struct ptl_loop *loop, struct ptl_stream *stream,
+                             uint32_t milliseconds);
+void ptl_socket_keep_short(struct ptl_loop *loop, struct ptl_stream *stream);
+size_t ptl_socket_unconfirmed(struct ptl_loop *loop, struct ptl_stream *stream);
 
 /* As ptl_loop_discard(), in the form of struct ptl_loop_ops. */
 void ptl_socket_discard(struct ptl_loop *loop, int handle);

@@ -1,5 +1,8 @@
 #include "io/spare.h"
 
+#include "io/socket.h"
+
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -23,6 +26,17 @@ bool ptl_spares_release(struct ptl_spares *spares)
     ptl_assert(spares->count <= PTL_SPARES);
     close(spares->fds[--spares->count]);
     return true;
+}
+
+int ptl_spares_socket(struct ptl_spares *spares, const struct ptl_address *address, int flags,
+                      union ptl_sockaddr *sockaddr, socklen_t *size)
+{
+    int fd = ptl_socket_open(address, flags, sockaddr, size);
+
+    if ((fd == -EMFILE || fd == -ENFILE) && ptl_spares_release(spares)) {
+        fd = ptl_socket_open(address, flags, sockaddr, size);
+    }
+    return fd;
 }
 
 void ptl_spares_drop(struct ptl_spares *spares)

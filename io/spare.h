@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "io/base.h"
+#include "io/address.h"
 
 #define PTL_SPARES 4
 
@@ -23,6 +23,10 @@ void ptl_spares_fill(struct ptl_spares *spares, int fd);
 
 /* Close one in an emergency, so that something else may be opened; false: there is none left. */
 bool ptl_spares_release(struct ptl_spares *spares);
+
+/* As ptl_socket_open(); where there is no descriptor, instead of a spare one. */
+PTL_MUST_CHECK int ptl_spares_socket(struct ptl_spares *spares, const struct ptl_address *address,
+                                     int flags, union ptl_sockaddr *sockaddr, socklen_t *size);
 
 /* Close all. */
 void ptl_spares_drop(struct ptl_spares *spares);

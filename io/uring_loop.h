@@ -68,10 +68,6 @@ int ptl_uring_send(struct ptl_loop *loop, struct ptl_stream *stream, const struc
                    unsigned count);
 void ptl_uring_read(struct ptl_loop *loop, struct ptl_stream *stream, bool on);
 void ptl_uring_finish(struct ptl_loop *loop, struct ptl_stream *stream);
-void ptl_uring_keep_short(struct ptl_loop *loop, struct ptl_stream *stream);
-void ptl_uring_user_timeout(struct ptl_loop *loop, struct ptl_stream *stream,
-                            uint32_t milliseconds);
-size_t ptl_uring_unconfirmed(struct ptl_loop *base, struct ptl_stream *stream);
 void ptl_uring_detach(struct ptl_loop *loop, struct ptl_stream *stream);
 void ptl_uring_close_stream(struct ptl_loop *loop, struct ptl_stream *stream);
 

@@ -23,12 +23,12 @@ enum stream_state {
  * brings the kernel closer to it.  Only the completion of `finish` frees a stream.
  */
 struct ptl_stream {
+    struct ptl_socket socket; /* the first: see io/socket.h */
     struct ptl_uring_loop *loop;
     const struct ptl_stream_hooks *hooks;
     void *owner;
     struct ptl_stream *next;
     struct ptl_stream **link; /* what points to us */
-    int fd;
     enum stream_state state;
     bool reads;           /* the owner wants bytes */
     bool ended;           /* nothing more will come */
@@ -50,6 +50,8 @@ struct ptl_stream {
     } sent;
     struct iovec *spans; /* PTL_SEND_SPANS_MAX, from the first send that has several on */
 };
+
+_Static_assert(offsetof(struct ptl_stream, socket) == 0, "as io/socket.h has it");
 
 /* ---- Streams: what they are told ----------------------------------------------------------- */
 
@@ -96,9 +98,9 @@ static void prepare_receive(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
     struct ptl_stream *stream = PTL_URING_OWNER(op, struct ptl_stream, receive);
 
     if (stream->loop->uring.scarce > 0) {
-        io_uring_prep_recv(sqe, stream->fd, NULL, 0, 0);
+        io_uring_prep_recv(sqe, stream->socket.fd, NULL, 0, 0);
     } else {
-        io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
+        io_uring_prep_recv_multishot(sqe, stream->socket.fd, NULL, 0, 0);
     }
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
@@ -146,7 +148,8 @@ static void prepare_connect(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
 {
     struct ptl_stream *stream = PTL_URING_OWNER(op, struct ptl_stream, out);
 
-    io_uring_prep_connect(sqe, stream->fd, &stream->sent.peer.sockaddr.any, stream->sent.peer.size);
+    io_uring_prep_connect(sqe, stream->socket.fd, &stream->sent.peer.sockaddr.any,
+                          stream->sent.peer.size);
 }
 
 static void connect_done(struct ptl_uring_op *op, int result, unsigned flags)
@@ -168,7 +171,7 @@ static void prepare_send_one(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
     struct ptl_stream *stream = PTL_URING_OWNER(op, struct ptl_stream, out);
     struct ptl_span span = stream->sent.span;
 
-    io_uring_prep_send(sqe, stream->fd, span.bytes,
+    io_uring_prep_send(sqe, stream->socket.fd, span.bytes,
                        span.size < SEND_BYTES_MAX ? span.size : SEND_BYTES_MAX, MSG_NOSIGNAL);
 }
 
@@ -176,7 +179,7 @@ static void prepare_send_many(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
 {
     struct ptl_stream *stream = PTL_URING_OWNER(op, struct ptl_stream, out);
 
-    io_uring_prep_sendmsg(sqe, stream->fd, &stream->sent.message, MSG_NOSIGNAL);
+    io_uring_prep_sendmsg(sqe, stream->socket.fd, &stream->sent.message, MSG_NOSIGNAL);
 }
 
 static void send_done(struct ptl_uring_op *op, int result, unsigned flags)
@@ -230,8 +233,8 @@ static void prepare_finish(struct ptl_uring_op *op, struct io_uring_sqe *sqe)
 
     stream->finish_closes = stream->state == STREAM_CLOSING;
     if (stream->finish_closes) {
-        ptl_descriptor_closes(stream->fd);
-        io_uring_prep_close(sqe, stream->fd);
+        ptl_descriptor_closes(stream->socket.fd);
+        io_uring_prep_close(sqe, stream->socket.fd);
     } else {
         io_uring_prep_nop(sqe);
     }
@@ -254,7 +257,7 @@ static void finish_done(struct ptl_uring_op *op, int result, unsigned flags)
     struct ptl_stream *stream = PTL_URING_OWNER(op, struct ptl_stream, finish);
     const struct ptl_stream_hooks *hooks = stream->hooks;
     void *owner = stream->owner;
-    int fd = stream->fd;
+    int fd = stream->socket.fd;
     (void)flags;
 
     ptl_assert(stream->state == STREAM_DETACHING || stream->state == STREAM_CLOSING);
@@ -320,7 +323,7 @@ static struct ptl_stream *make_stream(struct ptl_uring_loop *loop, int fd, enum 
     stream->loop = loop;
     stream->hooks = hooks;
     stream->owner = owner;
-    stream->fd = fd;
+    stream->socket.fd = fd;
     stream->state = state;
     stream->reads = true;
     stream->receive.verb = &receive_verb;
@@ -356,10 +359,7 @@ int ptl_uring_connect(struct ptl_loop *base, const struct ptl_address *address,
     union ptl_sockaddr sockaddr;
     socklen_t size;
 
-    int fd = ptl_socket_open(address, 0, &sockaddr, &size);
-    if ((fd == -EMFILE || fd == -ENFILE) && ptl_spares_release(&loop->spares)) {
-        fd = ptl_socket_open(address, 0, &sockaddr, &size);
-    }
+    int fd = ptl_spares_socket(&loop->spares, address, 0, &sockaddr, &size);
     if (fd < 0) {
         return fd;
     }
@@ -444,30 +444,12 @@ void ptl_uring_read(struct ptl_loop *base, struct ptl_stream *stream, bool on)
     steer(stream);
 }
 
-void ptl_uring_user_timeout(struct ptl_loop *base, struct ptl_stream *stream, uint32_t milliseconds)
-{
-    (void)base;
-    ptl_socket_user_timeout(stream->fd, milliseconds);
-}
-
-void ptl_uring_keep_short(struct ptl_loop *base, struct ptl_stream *stream)
-{
-    (void)base;
-    ptl_socket_keep_short(stream->fd);
-}
-
 void ptl_uring_finish(struct ptl_loop *base, struct ptl_stream *stream)
 {
     (void)base;
     ptl_assert(stream->state == STREAM_OPEN);
     ptl_assert(!stream->out.active);
-    ptl_socket_finish(stream->fd);
-}
-
-size_t ptl_uring_unconfirmed(struct ptl_loop *base, struct ptl_stream *stream)
-{
-    (void)base;
-    return ptl_socket_unconfirmed(stream->fd);
+    ptl_socket_finish(stream->socket.fd);
 }
 
 void ptl_uring_detach(struct ptl_loop *base, struct ptl_stream *stream)

@@ -75,7 +75,7 @@ static inline unsigned integer_of(const struct ptl_argument *argument, uint64_t 
     return below ? PTL_CBOR_NEGATIVE : PTL_CBOR_UINT;
 }
 
-static double float_of(const struct ptl_argument *argument)
+double ptl_format_float(const struct ptl_argument *argument)
 {
     return argument->type == PTL_ARGUMENT_FLOAT ? argument->real
            : argument->type == PTL_ARGUMENT_INT ? (double)argument->integer
@@ -141,7 +141,7 @@ static inline uint8_t *write_one(uint8_t *to, const uint8_t *end, char letter,
         *to = next->natural != 0 ? PTL_CBOR_TRUE : PTL_CBOR_FALSE;
         return to + 1;
     case 'f':
-        return to + ptl_cbor_float(to, float_of(next));
+        return to + ptl_cbor_float(to, ptl_format_float(next));
     default:
         return write_integer(to, next);
     }

@@ -14,6 +14,9 @@
 /* How many arguments a letter takes of what comes next; -1: that is not what it wants. */
 int ptl_format_fitting(char letter, const struct ptl_argument *next);
 
+/* The number that the argument of an 'f' stands for. */
+double ptl_format_float(const struct ptl_argument *argument);
+
 /*
  * Write the values to `to`, and how many they are to `count`; returns the place behind them.  NULL:
  * the format says more than that, or it is wrong, or they do not end before `end`; then anything

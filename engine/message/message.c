@@ -513,13 +513,6 @@ static int put_integer(struct ptl_writer *writer, const struct ptl_argument *arg
                                               : ptl_put_uint(writer, argument->natural);
 }
 
-static double to_float(const struct ptl_argument *argument)
-{
-    return argument->type == PTL_ARGUMENT_FLOAT ? argument->real
-           : argument->type == PTL_ARGUMENT_INT ? (double)argument->integer
-                                                : (double)argument->natural;
-}
-
 /* One letter other than a bracket, with arguments that fit. */
 static int put_argument(struct ptl_writer *writer, char letter, const struct ptl_argument *next)
 {
@@ -532,7 +525,7 @@ static int put_argument(struct ptl_writer *writer, char letter, const struct ptl
     case 'u':
         return put_integer(writer, next);
     case 'f':
-        return ptl_put_float(writer, to_float(next));
+        return ptl_put_float(writer, ptl_format_float(next));
     case 't':
         return ptl_put_text(writer, next->pointer, strlen(next->pointer));
     case 'T':

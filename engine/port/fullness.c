@@ -54,31 +54,26 @@ static struct full_key *key_find(const struct ptl_map *map, const struct full_ke
 }
 
 /* Returns whether it is new.  Without memory nothing is refused: the mark is soft. */
-static bool key_add(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
+static bool key_add(struct ptl_map *map, const struct full_key *wanted)
 {
-    struct full_key wanted;
-
-    key_make(&wanted, node, name);
-    if (key_find(map, &wanted) != NULL || ptl_map_reserve(map) < 0) {
+    if (key_find(map, wanted) != NULL || ptl_map_reserve(map) < 0) {
         return false;
     }
-    struct full_key *key = ptl_alloc_raw(map->allocator, size_of(&wanted));
+    struct full_key *key = ptl_alloc_raw(map->allocator, size_of(wanted));
     if (key == NULL) {
         return false;
     }
-    memcpy(key, &wanted, size_of(&wanted));
+    memcpy(key, wanted, size_of(wanted));
     ptl_list_init(&key->untold);
     ptl_map_insert(map, key->hash, key);
     return true;
 }
 
 /* Returns whether it was there. */
-static bool key_remove(struct ptl_map *map, struct ptl_span node, struct ptl_span name)
+static bool key_remove(struct ptl_map *map, const struct full_key *wanted)
 {
-    struct full_key wanted;
+    struct full_key *key = key_find(map, wanted);
 
-    key_make(&wanted, node, name);
-    struct full_key *key = key_find(map, &wanted);
     if (key != NULL) {
         ptl_assert(ptl_list_empty(&key->untold)); /* who waited there has been released */
         ptl_map_remove(map, key->hash, key);
@@ -110,25 +105,18 @@ static uint32_t sieve_of(struct ptl_span text)
     return (uint32_t)(end * UINT64_C(0x9E3779B97F4A7C15) >> (64 - PTL_FULL_SIEVE_BITS));
 }
 
-/* Where it is counted. */
-static _Atomic uint32_t *count_of(struct ptl_full_keys *keys, struct ptl_span node,
-                                  struct ptl_span name)
-{
-    struct full_key key;
-
-    key_make(&key, node, name);
-    return name.size == 0 ? &keys->links : &keys->sieve[sieve_of(ptl_span(key.text, key.size))];
-}
-
 /* Only one thread at a time: what is counted is read without a lock, as of a moment ago. */
 static void set_full(struct ptl_full_keys *keys, struct ptl_span node, struct ptl_span name,
                      bool full)
 {
-    bool changed =
-        full ? key_add(&keys->by_text, node, name) : key_remove(&keys->by_text, node, name);
+    struct full_key key;
 
+    key_make(&key, node, name);
+    bool changed = full ? key_add(&keys->by_text, &key) : key_remove(&keys->by_text, &key);
     if (changed) {
-        _Atomic uint32_t *counts[] = {&keys->count, count_of(keys, node, name)};
+        _Atomic uint32_t *of_kind =
+            name.size == 0 ? &keys->links : &keys->sieve[sieve_of(ptl_span(key.text, key.size))];
+        _Atomic uint32_t *counts[] = {&keys->count, of_kind};
         for (unsigned i = 0; i < 2; i++) {
             uint32_t count = atomic_load_explicit(counts[i], memory_order_relaxed);
             ptl_assert(full || count != 0);

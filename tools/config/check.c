@@ -28,27 +28,25 @@ static const char *open_address(const struct ptl_options *options)
     return NULL;
 }
 
-/* What the node would find when it looks for its secret; nothing is made here. */
-static int check_secret(const struct ptl_options *options)
+/* What the node would find when it looks for its secret and certificates; nothing is made here. */
+static int find_secret(const struct ptl_options *options, struct ptl_secret *secret)
 {
-    struct ptl_secret secret = {.size = 0};
     char own[PATH_MAX];
 
     if (!options->secret && !options->secret_file) {
         return ptl_secret_own(own)
-                   ? PTL_EXIT_OK
+                   ? ptl_certificates_read(options, &secret->certificates)
                    : ptl_complain(PTL_EXIT_START, "no secret is given, and there is no home "
                                                   "directory to keep one in: give secret-file");
     }
-    int code = ptl_secret_find(options, &secret);
+    int code = ptl_secret_find(options, secret);
     const char *address = open_address(options);
-    if (code == PTL_EXIT_OK && secret.size < SECRET_OPEN_MIN && address) {
+    if (code == PTL_EXIT_OK && secret->size < SECRET_OPEN_MIN && address) {
         code = ptl_complain(PTL_EXIT_START,
                             "the secret has %zu bytes, and bind = %s is open to other machines: "
                             "give it %d, say with 'portolan gensecret'",
-                            secret.size, address, SECRET_OPEN_MIN);
+                            secret->size, address, SECRET_OPEN_MIN);
     }
-    ptl_secret_drop(&secret);
     return code;
 }
 
@@ -74,11 +72,10 @@ static int try_node(const struct ptl_options *options, const struct ptl_secret *
     return code;
 }
 
-/* That there is what TLS needs, and that it can be used. */
-static int check_certificates(const struct ptl_options *options)
+static int check_node(const struct ptl_options *options)
 {
     struct ptl_secret secret = {.size = 0};
-    int code = ptl_certificates_read(options, &secret.certificates);
+    int code = find_secret(options, &secret);
 
     if (code == PTL_EXIT_OK) {
         code = try_node(options, &secret);
@@ -110,10 +107,7 @@ int ptl_command_config(const struct ptl_options *options)
         options->argument_count > 2 || !options->settings->file) {
         return ptl_complain_form("config check FILE [--profile NAME] [--strict] [OPTION...]");
     }
-    int code = check_secret(options);
-    if (code == PTL_EXIT_OK) {
-        code = check_certificates(options);
-    }
+    int code = check_node(options);
     if (code != PTL_EXIT_OK) {
         return code;
     }

@@ -13,7 +13,6 @@
 #include <benchmark/benchmark.h>
 
 #include <atomic>
-#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -98,15 +97,6 @@ int give(ptl_node *node, const ptl_msg *, void *data)
     self->left += self->order.exchange(0);
     go_on(node, self);
     return 0;
-}
-
-ptl_port seen_by(ptl_node *node, const ptl_port &port)
-{
-    ptl_port seen;
-
-    must(ptl_port_parse(node, ptl_port_id(&port), std::strlen(ptl_port_id(&port)), &seen),
-         "parsing a port");
-    return seen;
 }
 
 /* Until it has refused for so long that it is not the way there that is full. */

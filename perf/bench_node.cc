@@ -22,7 +22,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -117,9 +116,7 @@ void measure_sending(benchmark::State &state, ptl_node *from, unsigned from_shar
     drain.port =
         name ? port_of_name(to, name, take, &drain) : port_on_shard(to, to_shard, take, &drain);
     spring.self = port_on_shard(from, from_shard, give, &spring);
-    must(ptl_port_parse(from, ptl_port_id(&drain.port), std::strlen(ptl_port_id(&drain.port)),
-                        &spring.to),
-         "parsing a port");
+    spring.to = seen_by(from, drain.port);
     spring.made = made;
     spring.body = make_body(from);
     spring.again = make_body(from);
@@ -206,12 +203,6 @@ int play(ptl_node *node, const ptl_msg *, void *data)
     return 0;
 }
 
-void parse_on(ptl_node *node, const ptl_port &port, ptl_port *parsed)
-{
-    must(ptl_port_parse(node, ptl_port_id(&port), std::strlen(ptl_port_id(&port)), parsed),
-         "parsing a port");
-}
-
 void round_trip(benchmark::State &state)
 {
     constexpr uint64_t trips = 5000;
@@ -221,8 +212,8 @@ void round_trip(benchmark::State &state)
 
     near.self = port_on_shard(nodes.near, 0, play, &near);
     far.self = port_on_shard(nodes.far, 0, play, &far);
-    parse_on(nodes.near, far.self, &near.to);
-    parse_on(nodes.far, near.self, &far.to);
+    near.to = seen_by(nodes.near, far.self);
+    far.to = seen_by(nodes.far, near.self);
     near.ball = make_body(nodes.near);
     far.ball = make_body(nodes.far);
     near.microseconds = &microseconds;
@@ -289,11 +280,10 @@ void idle_link(benchmark::State &state)
         drain.port = port_on_shard(hub, 0, take, &drain);
         int64_t half = 0;
         for (int64_t i = 0; i < links; i++) {
-            ptl_port to;
             half = i == links / 2 ? allocated.load() : half;
             others.push_back(start(("leaf" + std::to_string(i)).c_str(), 1, nullptr));
             must(ptl_node_known(others.back(), "hub", ptl_node_address(hub, 0)), "an address");
-            parse_on(others.back(), drain.port, &to);
+            const ptl_port to = seen_by(others.back(), drain.port);
             drain.target++; /* it has not come yet */
             must(ptl_sendf(others.back(), &to, "i", 1), "sending");
             drain.full.wait();

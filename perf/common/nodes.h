@@ -92,6 +92,16 @@ inline ptl_port port_of_name(ptl_node *node, const char *name, ptl_handler_fn *h
     return port;
 }
 
+/* A port of whichever node, as `node` sees it. */
+inline ptl_port seen_by(ptl_node *node, const ptl_port &port)
+{
+    ptl_port seen;
+
+    must(ptl_port_parse(node, ptl_port_id(&port), std::strlen(ptl_port_id(&port)), &seen),
+         "parsing a port");
+    return seen;
+}
+
 /* Told once by a handler.  Who waits sleeps: a thread that looks now and then would keep the
  * processors from sleeping too, and so speed up what is measured. */
 class signal_once {

@@ -22,3 +22,11 @@ const struct ptl_loop_maker *any_loop(void)
 {
     return any_loop_kind() == PTL_LOOP_URING ? ptl_loop_uring() : ptl_loop_epoll();
 }
+
+void any_loop_random(void *maker, void *bytes, size_t size)
+{
+    const struct ptl_loop_maker *real = any_loop();
+
+    (void)maker;
+    real->random(real->maker, bytes, size);
+}

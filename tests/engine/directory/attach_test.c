@@ -45,15 +45,7 @@ static int late_open(void *maker, unsigned shard, const struct ptl_allocator *al
     return err;
 }
 
-static void late_random(void *maker, void *bytes, size_t size)
-{
-    const struct ptl_loop_maker *real = any_loop();
-
-    (void)maker;
-    real->random(real->maker, bytes, size);
-}
-
-static const struct ptl_loop_maker late_loops = {.open = late_open, .random = late_random};
+static const struct ptl_loop_maker late_loops = {.open = late_open, .random = any_loop_random};
 
 /* ---- A node that hangs ----------------------------------------------------------------------- */
 

@@ -113,15 +113,7 @@ static int open_loop(void *maker, unsigned shard, const struct ptl_allocator *al
     return err;
 }
 
-static void chance(void *maker, void *bytes, size_t size)
-{
-    const struct ptl_loop_maker *real = any_loop();
-
-    (void)maker;
-    real->random(real->maker, bytes, size);
-}
-
-static const struct ptl_loop_maker loops = {.open = open_loop, .random = chance};
+static const struct ptl_loop_maker loops = {.open = open_loop, .random = any_loop_random};
 
 static int set_up(void **state)
 {

@@ -5,6 +5,7 @@
  * million times slower: so it is turns and bytes that end the gathering, however busy the machine.
  */
 #include "io/loop.h"
+#include "tests/common/any_loop.h"
 #include "tests/common/witness.h"
 
 #define MESSAGES 20000u
@@ -44,7 +45,7 @@ static int counted_send(struct ptl_loop *loop, struct ptl_stream *stream,
 static int open_loop(void *maker, unsigned shard, const struct ptl_allocator *allocator,
                      const struct ptl_loop_hooks *hooks, void *user, struct ptl_loop **loop)
 {
-    const struct ptl_loop_maker *real = ptl_loop_uring();
+    const struct ptl_loop_maker *real = any_loop();
 
     (void)maker;
     int err = real->open(real->maker, shard, allocator, hooks, user, loop);
@@ -63,15 +64,7 @@ static int open_loop(void *maker, unsigned shard, const struct ptl_allocator *al
     return PTL_OK;
 }
 
-static void chance(void *maker, void *bytes, size_t size)
-{
-    const struct ptl_loop_maker *real = ptl_loop_uring();
-
-    (void)maker;
-    real->random(real->maker, bytes, size);
-}
-
-static const struct ptl_loop_maker slow_loop = {.open = open_loop, .random = chance};
+static const struct ptl_loop_maker slow_loop = {.open = open_loop, .random = any_loop_random};
 
 /* ---- Two nodes ------------------------------------------------------------------------------- */
 

@@ -1,12 +1,18 @@
 #include "tools/common.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+static struct ptl_journal *complaints; /* of a node that runs; standard error may wait */
+
+void ptl_complain_to(struct ptl_journal *journal)
+{
+    complaints = journal;
+}
 
 int ptl_complain(enum ptl_exit code, const char *format, ...)
 {
@@ -21,7 +27,11 @@ int ptl_complain(enum ptl_exit code, const char *format, ...)
             *at = ' '; /* whatever was typed, a complaint is one line */
         }
     }
-    fprintf(stderr, "portolan: %s\n", line);
+    if (complaints) {
+        ptl_journal_log(complaints, PTL_LOG_ERROR, line);
+    } else {
+        fprintf(stderr, "portolan: %s\n", line);
+    }
     return (int)code;
 }
 
@@ -78,6 +88,26 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .tls_crl = secret->certificates.crl,
         .tls_verify_node = options->tls_verify_node,
     };
+}
+
+void ptl_signals_hold(sigset_t *before)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
+    if (getpid() == 1) { /* to which they are nothing unless they are taken */
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+    }
+    sigprocmask(SIG_BLOCK, &set, before);
+}
+
+void ptl_signals_let_go(const sigset_t *before)
+{
+    sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 int ptl_signals_open(bool all)

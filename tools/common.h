@@ -8,6 +8,8 @@
 #include "tools/journal.h"
 #include "tools/secret.h"
 
+#include <signal.h>
+
 #define PTL_DEFAULT_ADDRESS "127.0.0.1:4040"
 
 /* The host's name, made fit for a node ID.  Owns: the buffer is the caller's. */
@@ -22,11 +24,23 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
                                            struct ptl_journal *journal);
 
 /*
+ * Hold back what a node is told by signals, first thing in a process: a SIGHUP in its first
+ * milliseconds would end it, and a SIGTERM would be nothing to a process 1.  `before`: what was
+ * held back already, for ptl_signals_let_go() where the command is none that takes signals.
+ */
+void ptl_signals_hold(sigset_t *before);
+void ptl_signals_let_go(const sigset_t *before);
+
+/*
  * Block SIGINT and SIGTERM on this thread and those it makes, and have them come to a descriptor;
  * `all`: SIGHUP, SIGUSR1 and SIGUSR2 too.
  * Returns it, or -errno.  SIGPIPE is ignored: a closed standard output is an error like any other.
  */
 int ptl_signals_open(bool all);
+
+/* From now on complaints are lines of this journal, of level error; NULL: of standard error.
+ * Thread: the main one. */
+void ptl_complain_to(struct ptl_journal *journal);
 
 /* The line of a node that did not start: the journal's, or the error's own. */
 int ptl_complain_start(struct ptl_journal *journal, int err);

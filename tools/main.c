@@ -2,6 +2,7 @@
 
 #include "engine/portolan.h"
 #include "tools/bench/command.h"
+#include "tools/common.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -143,8 +144,7 @@ static const char more_help[] =
     "\n"
     "signals   SIGINT and SIGTERM end it.  run takes SIGUSR1 and SIGUSR2 and goes on, and at "
     "SIGHUP\n"
-    "          reads its --config again: the log's level changes, and it says what needs a "
-    "restart.\n";
+    "          reads its --config again: what can change does, and it says what needs a restart.\n";
 
 static const struct {
     const char *name;
@@ -210,14 +210,20 @@ static int print_help(void)
 int main(int argc, char **argv)
 {
     struct ptl_options options;
+    sigset_t signals;
 
+    ptl_signals_hold(&signals);
     if (!hold_standard_files()) {
         return PTL_EXIT_OTHER; /* and nowhere to say why */
     }
     if (argc > 1 && strcmp(argv[1], "bench") == 0) {
+        ptl_signals_let_go(&signals);
         return ptl_command_bench(argc - 1, argv + 1); /* it has options of its own */
     }
     int code = ptl_options_parse(argc, argv, &options);
+    if (!options.command || strcmp(options.command, "run") != 0) {
+        ptl_signals_let_go(&signals);
+    }
     if (code == PTL_EXIT_OK) {
         code = options.version ? print_version() : options.help ? print_help() : dispatch(&options);
     }

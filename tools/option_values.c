@@ -289,3 +289,21 @@ bool ptl_bind_is_loopback(const char *address)
     return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
            strncmp(address, "localhost:", 10) == 0;
 }
+
+static const char *first_open(const struct ptl_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (!ptl_bind_is_loopback(list->items[i])) {
+            return list->items[i];
+        }
+    }
+    return NULL;
+}
+
+const char *ptl_open_address(const struct ptl_options *options, const char **key)
+{
+    const char *bind = first_open(&options->binds);
+
+    *key = bind ? "bind" : "seed";
+    return bind ? bind : first_open(&options->seeds);
+}

@@ -25,3 +25,9 @@ ptl_take_fn ptl_take_service;  /* struct ptl_list: a built-in port */
 
 /* Whether an address that ptl_take_address() takes is of this machine only, by its looks. */
 bool ptl_bind_is_loopback(const char *address);
+
+/*
+ * The first address of the options that other machines reach, or we reach them at; NULL: there is
+ * none.  `key` is the option that it is one of.
+ */
+const char *ptl_open_address(const struct ptl_options *options, const char **key);

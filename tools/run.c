@@ -26,8 +26,7 @@ static int print_ready(struct ptl_node *node)
 
 /* Take a signal.  SIGHUP has the node look at its configuration file again, if it has one; others
  * are taken and said to be of no effect.  False: it ends the node. */
-static bool take_signal(struct ptl_node *node, const struct ptl_options *options,
-                        struct ptl_journal *journal, int signals)
+static bool take_signal(struct ptl_running *running, int signals)
 {
     struct signalfd_siginfo info;
     char line[80];
@@ -35,19 +34,18 @@ static bool take_signal(struct ptl_node *node, const struct ptl_options *options
     if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) {
         return true; /* interrupted */
     }
-    if (info.ssi_signo == SIGHUP && options->config) {
-        ptl_config_reload(node, options, journal);
+    if (info.ssi_signo == SIGHUP && running->start->config) {
+        ptl_config_reload(running);
     } else if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2) {
         snprintf(line, sizeof line, "SIG%s: there is nothing to reload, the node goes on",
                  sigabbrev_np((int)info.ssi_signo));
-        ptl_journal_log(journal, PTL_LOG_INFO, line);
+        ptl_journal_log(running->journal, PTL_LOG_INFO, line);
     }
     return info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT;
 }
 
 /* Whether standard output takes a line, or never will; false when a signal ends the node first. */
-static bool wait_for_output(struct ptl_node *node, const struct ptl_options *options,
-                            struct ptl_journal *journal, int signals)
+static bool wait_for_output(struct ptl_running *running, int signals)
 {
     struct pollfd fds[] = {
         {.fd = STDOUT_FILENO, .events = POLLOUT},
@@ -59,7 +57,7 @@ static bool wait_for_output(struct ptl_node *node, const struct ptl_options *opt
         if (count > 0 && fds[0].revents != 0) {
             return true;
         }
-        if (count > 0 && !take_signal(node, options, journal, signals)) {
+        if (count > 0 && !take_signal(running, signals)) {
             return false;
         }
     }
@@ -113,10 +111,11 @@ static void tell_configuration(const struct ptl_options *options, struct ptl_jou
 
 /* From a node that was made to one that may be stopped: its services first, so that they are there
  * before anybody can ask for them. */
-static int serve(struct ptl_node *node, const struct ptl_options *options,
-                 struct ptl_journal *journal, int signals)
+static int serve(struct ptl_running *running, int signals)
 {
-    int err = ptl_services_start(node, journal, options->services.items);
+    struct ptl_node *node = running->node;
+    struct ptl_journal *journal = running->journal;
+    int err = ptl_services_start(node, journal, running->start->services.items);
 
     if (err < 0) {
         return ptl_complain(PTL_EXIT_START, "cannot start a service: %s", ptl_err_text(err));
@@ -127,24 +126,23 @@ static int serve(struct ptl_node *node, const struct ptl_options *options,
     }
     ptl_journal_release(journal);
     tell_limit(journal);
-    tell_configuration(options, journal);
-    if (!wait_for_output(node, options, journal, signals)) {
+    tell_configuration(running->start, journal);
+    if (!wait_for_output(running, signals)) {
         return PTL_EXIT_OK;
     }
     err = print_ready(node);
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
     }
-    while (take_signal(node, options, journal, signals)) {
+    while (take_signal(running, signals)) {
     }
     return PTL_EXIT_OK;
 }
 
-static int start_and_serve(const struct ptl_options *options, const struct ptl_secret *secret,
-                           struct ptl_journal *journal)
+static int make_node(const struct ptl_options *options, const struct ptl_secret *secret,
+                     struct ptl_journal *journal, struct ptl_node **node)
 {
     char host[PTL_NODE_ID_MAX];
-    struct ptl_node *node;
 
     ptl_host_name(host);
     struct ptl_node_options node_options =
@@ -153,22 +151,32 @@ static int start_and_serve(const struct ptl_options *options, const struct ptl_s
     node_options.seeds = options->seeds.items;
     node_options.announces = options->announces.count > 0 ? options->announces.items : NULL;
     node_options.ordinary = options->ordinary;
+    journal->holding = true;
+    raise_limit();
+    int err = ptl_node_make(&node_options, node);
+    return err < 0 ? ptl_complain_start(journal, err) : PTL_EXIT_OK;
+}
+
+static int start_and_serve(const struct ptl_options *options, struct ptl_secret *secret,
+                           struct ptl_journal *journal)
+{
+    struct ptl_running running;
+    struct ptl_node *node;
 
     int signals = ptl_signals_open(true);
     if (signals < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "no signals: %s", ptl_err_text(signals));
     }
-    journal->holding = true;
-    raise_limit();
-    int err = ptl_node_make(&node_options, &node);
-    if (err < 0) {
-        close(signals);
-        return ptl_complain_start(journal, err);
+    int code = make_node(options, secret, journal, &node);
+    if (code == PTL_EXIT_OK) {
+        ptl_running_init(&running, node, options, secret, journal);
+        code = serve(&running, signals);
+        int result = ptl_node_stop(node, running.options.stop_ms);
+        code = code == PTL_EXIT_OK && result < 0 ? PTL_EXIT_LOST : code;
+        ptl_running_drop(&running);
     }
-    int code = serve(node, options, journal, signals);
-    int result = ptl_node_stop(node, options->stop_ms);
     close(signals);
-    return code == PTL_EXIT_OK && result < 0 ? PTL_EXIT_LOST : code;
+    return code;
 }
 
 int ptl_command_run(const struct ptl_options *options)

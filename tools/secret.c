@@ -1,5 +1,6 @@
 #include "tools/secret.h"
 
+#include "tools/option_values.h"
 #include "tools/settings.h"
 
 #include <errno.h>
@@ -209,14 +210,39 @@ static int named_secret(const struct ptl_options *options, struct ptl_secret *se
     return read_file(options->secret_file, where, secret);
 }
 
+bool ptl_secret_is_own(const struct ptl_options *options)
+{
+    bool is_proved_by_tls = options->tls && strcmp(options->tls, "require") == 0;
+
+    return !options->secret && !options->secret_file && !is_proved_by_tls;
+}
+
 static int find(const struct ptl_options *options, struct ptl_secret *secret)
 {
+    secret->size = 0;
     if (options->secret) { /* whose size was judged when it was taken */
         secret->size = strlen(options->secret);
         memcpy(secret->bytes, options->secret, secret->size);
         return PTL_EXIT_OK;
     }
-    return options->secret_file ? named_secret(options, secret) : own_secret(secret);
+    if (options->secret_file) {
+        return named_secret(options, secret);
+    }
+    return ptl_secret_is_own(options) ? own_secret(secret) : PTL_EXIT_OK;
+}
+
+int ptl_secret_judge_size(const struct ptl_options *options, size_t size)
+{
+    const char *key;
+    const char *address = ptl_open_address(options, &key);
+
+    if (!address || size >= PTL_SECRET_OPEN_MIN || size == 0) {
+        return PTL_EXIT_OK;
+    }
+    return ptl_complain(PTL_EXIT_START,
+                        "the secret has %zu bytes, and %s = %s is open to other machines: "
+                        "give it %d, say with 'portolan gensecret'",
+                        size, key, address, PTL_SECRET_OPEN_MIN);
 }
 
 int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret)

@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #define PTL_SECRET_MAX 4096     /* bytes of a secret; the line end of a file's is not one of them */
+#define PTL_SECRET_OPEN_MIN 16  /* bytes of a secret where an address is not loopback */
 #define PTL_SECRET_TEXT_SIZE 65 /* a generated secret, its NUL included */
 
 struct ptl_secret {
@@ -26,10 +27,19 @@ struct ptl_secret {
 };
 
 /*
- * Find the secret and the certificates.  Owns: the caller, until ptl_secret_drop().  Returns
- * PTL_EXIT_OK, or PTL_EXIT_START after one line on standard error.
+ * Find the secret and the certificates.  Where peers are proved by certificates alone (`tls =
+ * require`) and no secret is given, there is none, of size 0.
+ * Owns: the caller, until ptl_secret_drop().  Returns PTL_EXIT_OK, or PTL_EXIT_START after one line
+ * on standard error.
  */
 int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret);
+
+/* Whether a node of these options takes its user's own: none is given, and one is needed. */
+bool ptl_secret_is_own(const struct ptl_options *options);
+
+/* Complain of a secret of that size where an address is open to other machines.  Returns
+ * PTL_EXIT_OK where it will do. */
+int ptl_secret_judge_size(const struct ptl_options *options, size_t size);
 
 /* The path of the user's own, whether or not it is there.  False when there is no home for it. */
 bool ptl_secret_own(char path[PATH_MAX]);

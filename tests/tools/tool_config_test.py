@@ -185,6 +185,8 @@ class WarningTest(ConfigTest):
         self.assert_fails(2, "the secret has 5 bytes", "0.0.0.0:0",
                           arguments=["config", "check", path])
         self.assertEqual(self.check(path, "--bind", "127.0.0.1:0")[1], "")
+        self.assert_fails(2, "the secret has 5 bytes", "seed = 10.0.0.1:1", arguments=[
+            "config", "check", path, "--bind", "127.0.0.1:0", "--seed", "10.0.0.1:1"])
 
     def test_secret_file_that_cannot_be_used_is_told_with_its_line(self):
         self.write(SECRET, "open", mode=0o644)
@@ -378,9 +380,28 @@ class ReloadTest(ConfigTest):
                    f"secret = {SECRET}\nlog = debug\n[profile x]\nlog = info\n")
         lines = self.reload(process, "the log's level is debug")
         self.assertEqual(len(lines), 1, lines)  # it was a warning, which nobody wanted then
-        self.assertIn("seed, shards", self.reload(process, "only a restart will do")[-1])
+        self.assertIn("seed, shards", self.reload(process, "needs a restart")[-1])
         self.assertEqual(ask()[0], 0)
         self.read(process, " debug")
+        self.stop(process)
+
+    def test_sighup_changes_nothing_where_the_file_is_as_it_was(self):
+        _, process, _ = self.started("")
+        self.assertEqual(len(self.reload(process, "nothing is new")), 3)  # of its start, and this
+        self.write(f"node = rain\nbind = 127.0.0.1:0\nshards = 2\nsecret = {SECRET}\n"
+                   "stop-seconds = 7\n")
+        self.assertEqual(len(self.reload(process, "the end may take 7000 ms")), 1)
+        self.assertEqual(len(self.reload(process, "nothing is new")), 1)
+        self.stop(process)
+
+    def test_sighup_before_the_node_has_read_its_file_ends_nothing(self):
+        path = os.path.join(self.home, "pipe")
+        os.mkfifo(path)
+        process = self.start("run", "--config", path)
+        with open(path, "w", encoding="utf-8") as file:  # it waits for what is written here
+            process.send_signal(signal.SIGHUP)
+            file.write(f"node = rain\nbind = 127.0.0.1:0\nshards = 1\nsecret = {SECRET}\n")
+        self.assertRegex(process.stdout.readline(), READY)
         self.stop(process)
 
     def test_sighup_waits_for_no_pipe_in_the_file_s_place(self):
@@ -406,7 +427,7 @@ class ReloadTest(ConfigTest):
     def test_sighup_leaves_what_a_flag_says(self):
         path, process, _ = self.started("log = info\n", "--log", "warn")
         self.write("log = debug\n")
-        self.assertEqual(len(self.reload(process, "only a restart will do")), 1)
+        self.assertEqual(len(self.reload(process, "needs a restart")), 1)
         self.stop(process)
         self.assertNotIn("debug", process.stderr.read())
 
@@ -434,6 +455,32 @@ class InitTest(ConfigTest):
                                        secret)[0], 0)
         os.unlink(self.path())
         self.assertNotIn(secret, self.init())
+
+    def test_short_secret_is_refused_where_an_address_is_open(self):
+        self.assert_fails(2, "the secret has 5 bytes", "bind = 0.0.0.0:4040", arguments=[
+            "init", "--output", self.path(), "--secret", "short", "--bind", "0.0.0.0:4040"])
+        self.assertFalse(os.path.exists(self.path()))
+
+    def test_what_other_commands_need_is_told(self):
+        _, out, _ = self.run_tool("init", "--output", self.path(), "--bind", "127.0.0.1:0")
+        command = re.search(r"export (PORTOLAN_SECRET=.*)\n", out).group(1)
+        secret = subprocess.run(["sh", "-c", f"{command}; printf %s $PORTOLAN_SECRET"], text=True,
+                                stdout=subprocess.PIPE, check=True).stdout
+        with open(self.path(), encoding="utf-8") as file:
+            self.assertIn(f"secret = {secret}\n", file.read())
+        os.unlink(self.path())
+        _, out, _ = self.run_tool("init", "--output", self.path(), "--secret-file", "its")
+        self.assertIn("--secret-file its\n", out)
+
+    def test_no_secret_is_needed_where_certificates_prove_all(self):
+        files = "".join(f"{key} = {value}\n" for key, value in self.certificates().items())
+        path = self.write(f"bind = 127.0.0.1:0\nservice = echo\ntls = require\n{files}")
+        self.assertEqual(self.check(path, "--bind", "0.0.0.0:0")[1], "")
+        node = Node(self.home, "--config", path)
+        self.addCleanup(self.end_node, node)
+        self.assertFalse(os.path.exists(os.path.join(self.home, ".config")))
+        self.assert_prints([1], "cal", f"{node.id}#echo", "echo", "1", "--seed", node.address, *(
+            f"--{key}={value}" for key, value in self.certificates().items()), "--tls", "require")
 
     def certificates(self, **others):
         """Of a node, as options; of `others` another file than the one that fits."""

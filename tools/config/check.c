@@ -1,13 +1,10 @@
 #include "tools/common.h"
 #include "tools/config/effective.h"
 #include "tools/config/warnings.h"
-#include "tools/option_values.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define SECRET_OPEN_MIN 16 /* bytes of a secret where an address is not loopback */
 
 static void print_warning(void *data, const char *warning)
 {
@@ -17,37 +14,19 @@ static void print_warning(void *data, const char *warning)
     ptl_complain(PTL_EXIT_OK, "warning: %s", warning);
 }
 
-/* The first address that is open to other machines, or NULL. */
-static const char *open_address(const struct ptl_options *options)
-{
-    for (size_t i = 0; i < options->binds.count; i++) {
-        if (!ptl_bind_is_loopback(options->binds.items[i])) {
-            return options->binds.items[i];
-        }
-    }
-    return NULL;
-}
-
 /* What the node would find when it looks for its secret and certificates; nothing is made here. */
 static int find_secret(const struct ptl_options *options, struct ptl_secret *secret)
 {
     char own[PATH_MAX];
 
-    if (!options->secret && !options->secret_file) {
+    if (ptl_secret_is_own(options)) {
         return ptl_secret_own(own)
                    ? ptl_certificates_read(options, &secret->certificates)
                    : ptl_complain(PTL_EXIT_START, "no secret is given, and there is no home "
                                                   "directory to keep one in: give secret-file");
     }
     int code = ptl_secret_find(options, secret);
-    const char *address = open_address(options);
-    if (code == PTL_EXIT_OK && secret->size < SECRET_OPEN_MIN && address) {
-        code = ptl_complain(PTL_EXIT_START,
-                            "the secret has %zu bytes, and bind = %s is open to other machines: "
-                            "give it %d, say with 'portolan gensecret'",
-                            secret->size, address, SECRET_OPEN_MIN);
-    }
-    return code;
+    return code == PTL_EXIT_OK ? ptl_secret_judge_size(options, secret->size) : code;
 }
 
 /* What a node says of these options, which are all right each by itself: it is made and not opened,

@@ -186,6 +186,15 @@ static int make_secret(struct ptl_settings *settings)
     return settings->has_no_memory ? ptl_complain(PTL_EXIT_OTHER, "no memory") : PTL_EXIT_OK;
 }
 
+/* What was answered counts as well as what was given. */
+static int check_secret(struct ptl_settings *settings)
+{
+    struct ptl_options all = {.settings = settings};
+
+    ptl_settings_take(settings, &all);
+    return all.secret ? ptl_secret_judge_size(&all, strlen(all.secret)) : PTL_EXIT_OK;
+}
+
 /* ---- The file ------------------------------------------------------------------------------ */
 
 /* Whether a flag counts: where one value is taken it is the last one that was given. */
@@ -280,6 +289,23 @@ static int write_file(const struct ptl_settings *settings, const char *path)
     return PTL_EXIT_OK;
 }
 
+/* What to type next: here, and where other commands are to talk to the node. */
+static bool print_steps(const struct ptl_settings *settings, const char *path)
+{
+    const char *secret_file = ptl_settings_text(settings, "secret-file", PTL_LAYER_FLAG);
+    bool good = printf("%s is written: portolan run --config %s\n", path, path) >= 0;
+
+    if (secret_file) {
+        good = good &&
+               printf("other commands need its secret, too: --secret-file %s\n", secret_file) >= 0;
+    } else {
+        good = good && printf("other commands need its secret, too: export "
+                              "PORTOLAN_SECRET=\"$(sed -n 's/^secret = //p' %s)\"\n",
+                              path) >= 0;
+    }
+    return good && fflush(stdout) == 0;
+}
+
 int ptl_command_init(const struct ptl_options *options)
 {
     const char *path = options->output ? options->output : DEFAULT_OUTPUT;
@@ -295,16 +321,16 @@ int ptl_command_init(const struct ptl_options *options)
         code = make_secret(options->settings);
     }
     if (code == PTL_EXIT_OK) {
+        code = check_secret(options->settings);
+    }
+    if (code == PTL_EXIT_OK) {
         code = check_writable(options->settings);
     }
     if (code == PTL_EXIT_OK) {
         code = write_file(options->settings, path);
     }
-    if (code == PTL_EXIT_OK) {
-        code = printf("%s is written: portolan run --config %s\n", path, path) < 0 ||
-                       fflush(stdout) != 0
-                   ? ptl_complain(PTL_EXIT_OTHER, "cannot write: %s", strerror(errno))
-                   : PTL_EXIT_OK;
+    if (code == PTL_EXIT_OK && !print_steps(options->settings, path)) {
+        code = ptl_complain(PTL_EXIT_OTHER, "cannot write: %s", strerror(errno));
     }
     return code;
 }

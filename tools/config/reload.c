@@ -1,12 +1,68 @@
 #include "tools/config/reload.h"
 
+#include "tools/common.h"
 #include "tools/config/effective.h"
 #include "tools/config/read.h"
+#include "tools/config/reload_steps.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define NAMES_MAX 300 /* bytes of keys' names */
+
+/* All that can change while a node runs. */
+static const struct ptl_reload_step *const steps[] = {
+    &ptl_reload_log,
+    &ptl_reload_stop,
+};
+
+#define STEPS (sizeof steps / sizeof steps[0])
+
+static bool has_key(const struct ptl_reload_step *step, const char *key)
+{
+    size_t i = 0;
+
+    while (step->keys[i] && strcmp(step->keys[i], key) != 0) {
+        i++;
+    }
+    return step->keys[i] != NULL;
+}
+
+/* Whether a step answers for the option. */
+static bool is_answered_for(const struct ptl_option *option)
+{
+    size_t i = 0;
+
+    while (i < STEPS && !has_key(steps[i], option->name)) {
+        i++;
+    }
+    return i < STEPS;
+}
+
+/* ---- Telling ------------------------------------------------------------------------------- */
+
+/* What the node does not run with though the file says so: whatever was said in between, it runs
+ * with what it was started with. */
+static void tell_others(const struct ptl_reload *reload)
+{
+    const struct ptl_settings *start = reload->running->start->settings;
+    char line[NAMES_MAX + 100];
+    char names[NAMES_MAX] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < ptl_option_count && used < sizeof names; i++) {
+        const struct ptl_option *option = &ptl_option_table[i];
+        if (ptl_option_is_key(option) && !is_answered_for(option) &&
+            !ptl_config_is_same(start, reload->fresh.settings, option)) {
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+                                     used > 0 ? ", " : "", option->name);
+        }
+    }
+    if (used > 0) {
+        snprintf(line, sizeof line, "reload: needs a restart: %s", names);
+        ptl_journal_log(reload->running->journal, PTL_LOG_WARN, line);
+    }
+}
 
 static void log_mistake(void *data, enum ptl_exit code, const char *mistake)
 {
@@ -14,68 +70,87 @@ static void log_mistake(void *data, enum ptl_exit code, const char *mistake)
     ptl_journal_log(data, PTL_LOG_ERROR, mistake);
 }
 
-/* What the node does not run with though the file says so. */
-static void tell_others(const struct ptl_settings *now, const struct ptl_settings *fresh,
-                        struct ptl_journal *journal)
-{
-    char line[NAMES_MAX + 100];
-    char names[NAMES_MAX] = "";
-    size_t used = 0;
+/* ---- A look at the file -------------------------------------------------------------------- */
 
-    for (size_t i = 0; i < ptl_option_count && used < sizeof names; i++) {
-        const struct ptl_option *option = &ptl_option_table[i];
-        if (ptl_option_is_key(option) && strcmp(option->name, "log") != 0 &&
-            !ptl_config_is_same(now, fresh, option)) {
-            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
-                                     used > 0 ? ", " : "", option->name);
-        }
+static bool read_file(struct ptl_reload *reload)
+{
+    struct ptl_settings *settings = reload->fresh.settings;
+    const struct ptl_options *start = reload->running->start;
+
+    /* What is no option of a file is as it was. */
+    reload->fresh = (struct ptl_options){.settings = settings,
+                                         .command = start->command,
+                                         .timeout_ms = start->timeout_ms,
+                                         .probe_ms = start->probe_ms};
+    ptl_config_read(settings, start->config, start->profile);
+    ptl_settings_take(settings, &reload->fresh);
+    if (settings->has_no_memory || settings->mistake_count > 0) {
+        ptl_settings_tell(settings, log_mistake, reload->running->journal);
+        return false;
     }
-    if (used > 0) {
-        snprintf(line, sizeof line, "reload: changed, and only a restart will do: %s", names);
-        ptl_journal_log(journal, PTL_LOG_WARN, line);
-    }
+    return true;
 }
 
-/* A level is told at whichever of both is louder, so that a change is seen. */
-static void set_level(struct ptl_node *node, const char *name, struct ptl_journal *journal)
+static bool judge_all(struct ptl_reload *reload)
 {
-    char line[80];
+    bool good = read_file(reload);
 
-    snprintf(line, sizeof line, "reload: the log's level is %s", name);
-    ptl_journal_log(journal, PTL_LOG_INFO, line);
-    enum ptl_log_level before = journal->level;
-    enum ptl_log_level level = ptl_journal_set_level(journal, name);
-    ptl_node_log_level(node, level);
-    if (before < PTL_LOG_INFO) {
-        ptl_journal_log(journal, PTL_LOG_INFO, line);
+    for (size_t i = 0; good && i < STEPS; i++) {
+        good = !steps[i]->judge || steps[i]->judge(reload);
     }
+    return good;
 }
 
-static void take(struct ptl_node *node, const struct ptl_options *options,
-                 struct ptl_settings *fresh, struct ptl_journal *journal)
+static void change_all(struct ptl_reload *reload)
 {
-    struct ptl_options changed = {0};
+    struct ptl_running *running = reload->running;
 
-    ptl_config_read(fresh, options->config, options->profile);
-    ptl_settings_take(fresh, &changed);
-    if (fresh->has_no_memory || fresh->mistake_count > 0) {
-        ptl_settings_tell(fresh, log_mistake, journal);
-        ptl_journal_log(journal, PTL_LOG_ERROR, "reload: nothing was changed");
+    for (size_t i = 0; i < STEPS; i++) {
+        steps[i]->change(reload);
+    }
+    tell_others(reload);
+    if (!reload->is_changed) {
+        ptl_journal_log(running->journal, PTL_LOG_INFO, "reload: nothing is new");
+    }
+    ptl_running_drop(running);
+    running->options = reload->fresh;
+    reload->fresh.settings = NULL;
+}
+
+void ptl_config_reload(struct ptl_running *running)
+{
+    struct ptl_reload reload = {.running = running};
+
+    reload.fresh.settings = ptl_settings_again(running->start->settings);
+    if (!reload.fresh.settings) {
+        ptl_journal_log(running->journal, PTL_LOG_ERROR, "reload: no memory, nothing was changed");
         return;
     }
-    tell_others(options->settings, fresh, journal);
-    set_level(node, changed.log, journal);
+    ptl_complain_to(running->journal);
+    if (judge_all(&reload)) {
+        change_all(&reload);
+    } else {
+        ptl_journal_log(running->journal, PTL_LOG_ERROR, "reload: nothing was changed");
+    }
+    ptl_complain_to(NULL);
+    ptl_secret_drop(&reload.secret);
+    ptl_settings_free(reload.fresh.settings);
 }
 
-void ptl_config_reload(struct ptl_node *node, const struct ptl_options *options,
-                       struct ptl_journal *journal)
-{
-    struct ptl_settings *fresh = ptl_settings_again(options->settings);
+/* ---- A node that runs ---------------------------------------------------------------------- */
 
-    if (!fresh) {
-        ptl_journal_log(journal, PTL_LOG_ERROR, "reload: no memory, nothing was changed");
-        return;
+void ptl_running_init(struct ptl_running *running, struct ptl_node *node,
+                      const struct ptl_options *options, struct ptl_secret *secret,
+                      struct ptl_journal *journal)
+{
+    *running = (struct ptl_running){
+        .node = node, .journal = journal, .options = *options, .start = options, .secret = secret};
+}
+
+void ptl_running_drop(struct ptl_running *running)
+{
+    if (running->options.settings != running->start->settings) {
+        ptl_settings_free(running->options.settings);
     }
-    take(node, options, fresh, journal);
-    ptl_settings_free(fresh);
+    running->options = *running->start;
 }

@@ -1,6 +1,7 @@
 #include "tools/config/warnings.h"
 
 #include "tools/option_values.h"
+#include "tools/secret.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,17 +60,14 @@ static void warn_of_no_secret(const struct warner *warner)
 {
     const struct ptl_options *options = warner->options;
 
-    if (options->secret || options->secret_file) {
-        return;
-    }
-    for (size_t i = 0; i < options->binds.count; i++) {
-        if (!ptl_bind_is_loopback(options->binds.items[i])) {
-            warn(warner,
-                 "no secret is given, and bind = %s is open to other machines: the node would take "
-                 "its user's own, which no other node has; give secret-file or secret",
-                 options->binds.items[i]);
-            return;
-        }
+    const char *key;
+    const char *address = ptl_open_address(options, &key);
+
+    if (address && ptl_secret_is_own(options)) {
+        warn(warner,
+             "no secret is given, and %s = %s is open to other machines: the node would take "
+             "its user's own, which no other node has; give secret-file or secret",
+             key, address);
     }
 }
 

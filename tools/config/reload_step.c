@@ -1,0 +1,26 @@
+#include "tools/config/reload_step.h"
+
+#include "tools/config/effective.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool ptl_reload_is_changed(const struct ptl_reload *reload, const char *key)
+{
+    return !ptl_config_is_same(reload->running->options.settings, reload->fresh.settings,
+                               ptl_option_find(key, strlen(key)));
+}
+
+void ptl_reload_told(struct ptl_reload *reload, const char *format, ...)
+{
+    char line[PTL_JOURNAL_LINE_MAX];
+    va_list arguments;
+
+    int size = snprintf(line, sizeof line, "reload: ");
+    va_start(arguments, format);
+    vsnprintf(line + size, sizeof line - (size_t)size, format, arguments);
+    va_end(arguments);
+    reload->is_changed = true;
+    ptl_journal_log(reload->running->journal, PTL_LOG_INFO, line);
+}

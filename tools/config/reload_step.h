@@ -1,0 +1,43 @@
+/*
+ * tools/config/reload_step.h - one thing that SIGHUP changes, by itself; see tools/config/reload.h.
+ */
+#pragma once
+
+#include "tools/journal.h"
+#include "tools/secret.h"
+#include "tools/settings.h"
+
+/* A node that runs, and what it was told last. */
+struct ptl_running {
+    struct ptl_node *node;
+    struct ptl_journal *journal;
+    struct ptl_options options;      /* those that count now */
+    const struct ptl_options *start; /* and those that it was started with */
+    struct ptl_secret *secret;       /* and its certificates, as they were read last */
+};
+
+/* One look at the file. */
+struct ptl_reload {
+    struct ptl_running *running;
+    struct ptl_options fresh; /* what it says now */
+    struct ptl_secret secret; /* what the steps have read; all zero before that */
+    bool is_changed;          /* something, and a line of a step has said so */
+};
+
+/* What can change by itself. */
+struct ptl_reload_step {
+    const char *const *keys; /* the options that it answers for, NULL at the end */
+    /* Read what else there is to read, waiting for nobody, and judge it; nothing changes yet.
+     * NULL: the options are all.  False: a line has said why not. */
+    bool (*judge)(struct ptl_reload *reload);
+    /* Have the node do what the options and ->secret say, and tell by ptl_reload_told() what is not
+     * as it was. */
+    void (*change)(struct ptl_reload *reload);
+};
+
+/* Whether the option is not as it was. */
+bool ptl_reload_is_changed(const struct ptl_reload *reload, const char *key);
+
+/* Tell of something that has changed: "reload: TEXT", of level info. */
+void ptl_reload_told(struct ptl_reload *reload, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));

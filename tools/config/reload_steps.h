@@ -1,0 +1,10 @@
+/*
+ * tools/config/reload_steps.h - what SIGHUP changes: a step each, in the order of the list of
+ * tools/config/reload.c.
+ */
+#pragma once
+
+#include "tools/config/reload_step.h"
+
+extern const struct ptl_reload_step ptl_reload_log;  /* the level of the log */
+extern const struct ptl_reload_step ptl_reload_stop; /* how long its end may take */

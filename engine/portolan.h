@@ -21,6 +21,7 @@
  */
 #pragma once
 
+#include "engine/link/rules.h"
 #include "engine/message/format.h"
 #include "io/alloc.h"
 #include "io/err.h"

@@ -79,7 +79,8 @@
       "the peer's certificate is for another node ID: compare its names with the node's ID")       \
     X(PTL_ECERTREFUSED, -5062, "the peer refuses our certificate: its log says why")               \
     X(PTL_ENOTLS, -5063, "the peer offers no TLS, which --tls require asks for")                   \
-    X(PTL_ECHANGED, -5064, "somebody between the two nodes has changed a greeting")
+    X(PTL_ECHANGED, -5064, "somebody between the two nodes has changed a greeting")                \
+    X(PTL_ERULES, -5066, "the rules have mistakes: portolan acl check FILE names them")
 
 enum ptl_err {
     PTL_OK = 0,

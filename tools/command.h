@@ -16,13 +16,14 @@
 /* What a script can tell apart; --help says the same. */
 enum ptl_exit {
     PTL_EXIT_OK = 0,
-    PTL_EXIT_USAGE = 1, /* the command line is wrong, or a variable PORTOLAN_... */
-    PTL_EXIT_START = 2, /* the node cannot start: configuration, address, secret, kernel */
-    PTL_EXIT_REACH = 3, /* nobody there, or no answer in time */
-    PTL_EXIT_GONE = 4,  /* the port or key is gone, or there never was one */
-    PTL_EXIT_OTHER = 5, /* anything else */
-    PTL_EXIT_LOST = 6,  /* run: it ended before all that it had accepted was delivered */
-    PTL_EXIT_UNMET = 7, /* bench: it was less than was expected */
+    PTL_EXIT_USAGE = 1,  /* the command line is wrong, or a variable PORTOLAN_... */
+    PTL_EXIT_START = 2,  /* the node cannot start: configuration, address, secret, kernel */
+    PTL_EXIT_REACH = 3,  /* nobody there, or no answer in time */
+    PTL_EXIT_GONE = 4,   /* the port or key is gone, or there never was one */
+    PTL_EXIT_OTHER = 5,  /* anything else */
+    PTL_EXIT_LOST = 6,   /* run: it ended before all that it had accepted was delivered */
+    PTL_EXIT_UNMET = 7,  /* bench: it was less than was expected */
+    PTL_EXIT_DENIED = 8, /* acl check: the rules do not allow it */
 };
 
 /* A list of strings with NULL at its end. */
@@ -99,4 +100,5 @@ int ptl_command_nodes(const struct ptl_options *options);
 int ptl_command_trace(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);
 int ptl_command_config(const struct ptl_options *options);
+int ptl_command_acl(const struct ptl_options *options);
 int ptl_command_init(const struct ptl_options *options);

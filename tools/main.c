@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* In three pieces: a compiler need not take one of more than 4095 characters. */
+/* In pieces: a compiler need not take one of more than 4095 characters. */
 static const char help[] =
     "portolan - a message broker node, and commands that talk to one\n"
     "\n"
@@ -38,10 +38,15 @@ static const char help[] =
     "  portolan gensecret                     print a fresh secret\n"
     "  portolan init [--output FILE]          write a first configuration, with a fresh secret\n"
     "  portolan config check FILE             is it right, and what does it come to?\n"
+    "  portolan acl check FILE                are these rules right, of what other nodes may do?\n"
+    "  portolan acl check FILE NODE [by PROOF] ACTION [OBJECT]\n"
+    "                                         which line of them decides, and how?\n"
     "  portolan --help | --version\n"
     "\n"
     "PORT is NODEID#NAME.  An ARG or VALUE that is JSON is taken as that, anything else as text.\n"
-    "\n"
+    "\n";
+
+static const char run_help[] =
     "run\n"
     "  --node ID            the node's ID, unique in the network       [the host's name]\n"
     "  --bind HOST:PORT     listen there; port 0: any free one         [127.0.0.1:4040]\n"
@@ -140,6 +145,7 @@ static const char more_help[] =
     "  5  anything else\n"
     "  6  run was ended before all that it had accepted was delivered: the log says how much\n"
     "  7  bench: it was less than was expected\n"
+    "  8  acl check: the rules do not allow it\n"
     "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 or 6 then)\n"
     "\n"
     "signals   SIGINT and SIGTERM end it.  run takes SIGUSR1 and SIGUSR2 and goes on, and at "
@@ -160,6 +166,7 @@ static const struct {
     {"trace", ptl_command_trace},
     {"gensecret", ptl_command_gensecret},
     {"config", ptl_command_config},
+    {"acl", ptl_command_acl},
     {"init", ptl_command_init},
     /* The C API's whole words are taken as well as AEMP's clipped ones. */
     {"send", ptl_command_snd},
@@ -202,9 +209,14 @@ static int print_version(void)
 
 static int print_help(void)
 {
-    return fputs(help, stdout) < 0 || fputs(tls_help, stdout) < 0 || fputs(more_help, stdout) < 0
-               ? PTL_EXIT_OTHER
-               : PTL_EXIT_OK;
+    static const char *const pieces[] = {help, run_help, tls_help, more_help};
+
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        if (fputs(pieces[i], stdout) < 0) {
+            return PTL_EXIT_OTHER;
+        }
+    }
+    return PTL_EXIT_OK;
 }
 
 int main(int argc, char **argv)

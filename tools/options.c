@@ -97,6 +97,8 @@ static const struct {
     {"trace", CLIENT},
     {"bench", CLIENT | BENCH},
     {"gensecret", 0},
+    {"acl check", 0},
+    {"acl", 0},
     {"send", CLIENT},
     {"call", CLIENT},
     {"monitor", CLIENT},

@@ -633,5 +633,50 @@ class DocumentTest(ConfigTest):
         self.assertEqual(done.stdout, found.group(2))
 
 
+class RulesTest(ConfigTest):
+    """`acl check`: what other nodes may do."""
+
+    RULES = "allow hub *\n# all others\ndeny * send admin\nallow * send @made *.open\r\n"
+
+    def test_file_alone_is_counted(self):
+        path = self.write(self.RULES, "node.rules")
+        self.assertEqual(self.run_tool("acl", "check", path), (0, f"{path}: 3 rules\n", ""))
+
+    def test_deciding_line_is_told_and_exit_code_is_the_verdict(self):
+        path = self.write(self.RULES, "node.rules")
+        for question, code, said in (
+                ("hub send admin", 0, f"allowed by {path}:1: allow hub *\n"),
+                ("rain send admin", 8, f"denied by {path}:3: deny * send admin\n"),
+                ("rain by certificate send a.open", 0,
+                 f"allowed by {path}:4: allow * send @made *.open\n"),
+                ("rain by anonymous send a.open", 8, f"denied: no rule of {path} fits\n"),
+                ("rain global", 8, f"denied: no rule of {path} fits\n")):
+            with self.subTest(question=question):
+                self.assertEqual(self.run_tool("acl", "check", path, *question.split()),
+                                 (code, said, ""))
+
+    def test_mistakes_are_named_by_line(self):
+        path = self.write("allow * send x\nlet * in\nallow * sing\n", "node.rules")
+        code, out, err = self.run_tool("acl", "check", path, "rain", "send", "x")
+        self.assertEqual((code, out), (2, ""))
+        self.assertRegex(err, rf"^portolan: {re.escape(path)}:2: 'let' .*\n"
+                              rf"portolan: {re.escape(path)}:3: 'sing' .*\n\Z")
+
+    def test_what_cannot_be_read_or_asked_is_told(self):
+        path = self.write(self.RULES, "node.rules")
+        open_path = self.write(self.RULES, "open.rules", mode=0o666)
+        for code, what, arguments in (
+                (1, "acl check FILE", ["acl"]),
+                (1, "acl check FILE", ["acl", "check"]),
+                (1, "acl check FILE", ["acl", "ask", path]),
+                (1, "One object", ["acl", "check", path, "rain", "send"]),
+                (1, "'sing' is no action", ["acl", "check", path, "rain", "sing"]),
+                (2, "cannot be opened", ["acl", "check", path + ".not"]),
+                (2, "is a folder", ["acl", "check", self.home]),
+                (2, "can be written by anybody", ["acl", "check", open_path])):
+            with self.subTest(arguments=arguments):
+                self.assert_fails(code, what, arguments=arguments)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -23,7 +23,7 @@
 
 #include "engine/link/rules.h"
 #include "engine/message/format.h"
-#include "io/alloc.h"
+#include "io/allocator.h"
 #include "io/err.h"
 #include "io/log_writer.h"
 #include "io/loop_kind.h"
@@ -35,6 +35,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* What a shared library shows begins here. */
+#pragma GCC visibility push(default)
 
 #define PTL_VERSION "0.1.0"
 #define PTL_PORT_ID_MAX 231 /* bytes of "NODEID#PORTNAME" */
@@ -787,6 +789,7 @@ PTL_MUST_CHECK int ptl_msg_readv(const struct ptl_node *node, const struct ptl_m
  */
 char *ptl_msg_json(const struct ptl_msg *msg);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 

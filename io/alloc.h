@@ -1,23 +1,11 @@
 /*
- * io/alloc.h - where memory comes from: a hook that an embedder may replace.
+ * io/alloc.h - memory, from whichever allocator a node was given.
  */
 #pragma once
 
+#include "io/allocator.h"
+
 #include <stddef.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-/*
- * Where all memory of a node comes from.  `resize(user, NULL, 0, n)` allocates, `resize(user, p,
- * old, 0)` frees, anything else moves; NULL means no memory, and the old block stays.  Called from
- * every thread of the node at once.
- */
-struct ptl_allocator {
-    void *(*resize)(void *user, void *block, size_t old_size, size_t new_size);
-    void *user;
-};
 
 /* The C library's allocator.  Thread: any. */
 const struct ptl_allocator *ptl_allocator_libc(void);
@@ -40,7 +28,3 @@ char *ptl_text_copy(const struct ptl_allocator *allocator, const char *text, siz
 
 /* Free such a copy; NULL is none. */
 void ptl_text_free(const struct ptl_allocator *allocator, char *text);
-
-#ifdef __cplusplus
-}
-#endif

@@ -92,6 +92,8 @@ enum ptl_err {
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* What a shared library shows begins here. */
+#pragma GCC visibility push(default)
 
 /*
  * The operator's line for `err`: ours, or the C library's text for a kernel's -errno.
@@ -102,6 +104,7 @@ const char *ptl_err_text(int err);
 /* The code's own name, "PTL_EFULL"; "errno" for a kernel's.  Thread: any. */
 const char *ptl_err_name(int err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

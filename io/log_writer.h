@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "io/alloc.h"
+#include "io/allocator.h"
 #include "io/err.h"
 
 #include <stdint.h>
@@ -16,6 +16,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* What a shared library shows begins here. */
+#pragma GCC visibility push(default)
 
 enum ptl_log_level { PTL_LOG_ERROR, PTL_LOG_WARN, PTL_LOG_INFO, PTL_LOG_DEBUG };
 
@@ -43,6 +45,7 @@ void ptl_log_write(void *writer, enum ptl_log_level level, const char *line);
  */
 uint64_t ptl_log_writer_close(struct ptl_log_writer *writer, unsigned patience_ms);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

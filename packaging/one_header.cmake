@@ -1,0 +1,25 @@
+# The public header as one file: what it includes of ours stands in it, once, where it was included.
+#
+#   cmake -D ROOT=FOLDER -D OUTPUT=FILE -P one_header.cmake
+cmake_minimum_required(VERSION 3.22)
+file(READ ${ROOT}/engine/portolan.h text)
+set(seen)
+while(text MATCHES "#include \"([^\"]+)\"\n")
+    set(line "${CMAKE_MATCH_0}")
+    set(name "${CMAKE_MATCH_1}")
+    set(inner)
+    if(NOT name IN_LIST seen)
+        list(APPEND seen ${name})
+        file(READ ${ROOT}/${name} inner)
+        string(REPLACE "#pragma once\n" "" inner "${inner}")
+    endif()
+    string(FIND "${text}" "${line}" before)
+    string(LENGTH "${line}" after)
+    math(EXPR after "${before} + ${after}")
+    string(SUBSTRING "${text}" ${after} -1 rest)
+    string(SUBSTRING "${text}" 0 ${before} text)
+    string(APPEND text "${inner}" "${rest}")
+endwhile()
+# It is called what people include.
+string(REPLACE "engine/portolan.h" "portolan/portolan.h" text "${text}")
+file(WRITE ${OUTPUT} "${text}")

@@ -1,0 +1,147 @@
+"""What `cmake --install` puts somewhere is all that a program outside of the tree needs.
+
+BUILD is the build that is installed, under a prefix of its own.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = os.environ["BUILD"]
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EXAMPLE = os.path.join(ROOT, "packaging", "example")
+ANSWER = '["ahoy, sailor"]\n'
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+def run(*command, env=None, cwd=None):
+    """What the command said on standard output; it must have gone well."""
+    done = subprocess.run(command, env={**os.environ, **(env or {})}, cwd=cwd, timeout=100,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"{command}: {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Installed(unittest.TestCase):
+    """The tree is installed once, and then moved, so that nothing can lead to where it was."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="portolan-install-")
+        before = os.path.join(cls.folder, "before")
+        run("cmake", "--install", BUILD, "--prefix", before)
+        cls.prefix = os.path.join(cls.folder, "prefix")
+        os.rename(before, cls.prefix)
+        cls.header = os.path.join(cls.prefix, "include", "portolan", "portolan.h")
+        cls.lib = os.path.dirname(cls.find("libportolan.a"))
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder)
+
+    @classmethod
+    def find(cls, name):
+        found = [os.path.join(folder, name) for folder, _, names in os.walk(cls.prefix)
+                 if name in names]
+        if len(found) != 1:
+            raise AssertionError(f"{name}: {found}")
+        return found[0]
+
+    # ---- What the libraries show ----
+
+    def declared(self):
+        """The functions that the compiler finds declared in the header itself."""
+        listing = os.path.join(self.folder, "declared")
+        run("cc", "-fsyntax-only", "-x", "c", "-aux-info", listing, self.header)
+        with open(listing) as lines:
+            return sorted({match[1] for match in (
+                re.match(r"/\* \S*portolan\.h:\d+:\w+ \*/ extern .*?\b(\w+) \(", line)
+                for line in lines) if match})
+
+    @staticmethod
+    def defined(*command):
+        return sorted(re.findall(r"^[0-9a-f]+ \w (\S+)$", run("nm", "--defined-only", *command), re.M))
+
+    def test_shared_library_shows_what_the_header_declares_and_nothing_else(self):
+        declared = self.declared()
+        self.assertIn("ptl_node_start", declared)
+        self.assertEqual(self.defined("-D", os.path.join(self.lib, "libportolan.so.0")), declared)
+
+    def test_static_library_shows_what_the_header_declares_and_nothing_else(self):
+        self.assertEqual(self.defined("-g", os.path.join(self.lib, "libportolan.a")), self.declared())
+
+    def test_shared_library_has_a_versioned_name(self):
+        dynamic = run("readelf", "-d", os.path.join(self.lib, "libportolan.so"))
+        self.assertRegex(dynamic, r"\(SONAME\).*\[libportolan\.so\.0\]")
+        self.assertNotRegex(dynamic, r"RPATH|RUNPATH|TEXTREL")
+
+    def test_header_stands_alone(self):
+        with open(self.header) as header:
+            self.assertNotIn('#include "', header.read())
+
+    # ---- Programs outside of the tree ----
+
+    def pkg_config(self, *arguments):
+        return run("pkg-config", *arguments, "portolan",
+                   env={"PKG_CONFIG_PATH": os.path.join(self.lib, "pkgconfig")}).split()
+
+    def compile(self, language, compiler, *words):
+        """The example of that language, built by one command line."""
+        program = os.path.join(self.folder, f"hello-{language}-{len(words)}")
+        source = os.path.join(EXAMPLE, language, f"hello.{language}")
+        run(compiler, *STRICT, "-o", program, source, *self.pkg_config("--cflags"), *words)
+        return program
+
+    def answers(self, program):
+        return run(program, env={"LD_LIBRARY_PATH": self.lib})
+
+    def test_pkg_config_is_all_that_a_program_in_c_needs(self):
+        program = self.compile("c", "cc", *self.pkg_config("--libs"))
+        self.assertEqual(self.answers(program), ANSWER)
+
+    def test_pkg_config_is_all_that_a_program_in_cc_needs(self):
+        program = self.compile("cc", "c++", *self.pkg_config("--libs"))
+        self.assertEqual(self.answers(program), ANSWER)
+
+    def test_static_library_leaves_its_private_names_to_the_program(self):
+        own = os.path.join(self.folder, "own.c")
+        with open(own, "w") as text:
+            text.write("int ptl_alloc(void);\nint ptl_alloc(void)\n{\n    return 0;\n}\n")
+        words = [word for word in self.pkg_config("--static", "--libs") if word != "-lportolan"]
+        program = self.compile("c", "cc", own, os.path.join(self.lib, "libportolan.a"), *words)
+        self.assertEqual(run(program), ANSWER)
+        self.assertNotIn("libportolan", run("readelf", "-d", program))
+
+    def configure(self, source, build):
+        run("cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("ninja", "-C", build)
+        return os.path.join(build, "hello")
+
+    def test_find_package_is_all_that_a_program_in_c_needs(self):
+        program = self.configure(os.path.join(EXAMPLE, "c"), os.path.join(self.folder, "c"))
+        self.assertEqual(self.answers(program), ANSWER)
+
+    def test_find_package_is_all_that_a_program_in_cc_needs(self):
+        """And it may have the static library."""
+        source = os.path.join(self.folder, "cc-source")
+        shutil.copytree(os.path.join(EXAMPLE, "cc"), source)
+        with open(os.path.join(source, "CMakeLists.txt"), "a") as text:
+            text.write("add_executable(alone hello.cc)\n"
+                       "target_link_libraries(alone PRIVATE portolan::portolan_static)\n")
+        program = self.configure(source, os.path.join(self.folder, "cc"))
+        self.assertEqual(self.answers(program), ANSWER)
+        alone = os.path.join(os.path.dirname(program), "alone")
+        self.assertEqual(run(alone), ANSWER)
+        self.assertNotIn("libportolan", run("readelf", "-d", alone))
+
+    def test_command_runs_from_there(self):
+        self.assertRegex(run(os.path.join(self.prefix, "bin", "portolan"), "--version"), r"^portolan \d")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv)

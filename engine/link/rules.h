@@ -23,6 +23,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* What a shared library shows begins here. */
+#pragma GCC visibility push(default)
 
 #define PTL_RULES_MAX 4096                    /* rules of one text */
 #define PTL_RULE_LINE_MAX 1024                /* bytes of a line without its end */
@@ -88,6 +90,7 @@ const char *ptl_action_name(enum ptl_action action);
 /* "secret", "certificate", "anonymous". */
 const char *ptl_proof_name(enum ptl_proof proof);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -77,6 +77,7 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .log_data = journal,
         .message_bytes_max = options->message_bytes_max,
         .spawned_max = options->spawned_max,
+        .monitors_max = options->monitors_max,
         .poll_us = options->poll_us,
         .loop = loop_kind(options->loop),
         .silence_ms = options->silence_ms,

@@ -33,6 +33,8 @@ const struct ptl_option ptl_option_table[] = {
      .is_for_clients = true},
     {"max-message", RUN | BENCH, ptl_take_size, PLACE(message_bytes_max), .least = 1024,
      .most = (uint64_t)1 << 30, .usual = "67108864"},
+    {"max-monitors", RUN, ptl_take_unsigned, PLACE(monitors_max), .least = 1, .most = 100000000,
+     .usual = "1000000"},
     {"max-spawned", RUN, ptl_take_unsigned, PLACE(spawned_max), .least = 1, .most = 100000000,
      .usual = "100000"},
     {"no-global", RUN, ptl_take_yes_no, PLACE(ordinary), .usual = "no", .is_yes_no = true},

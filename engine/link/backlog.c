@@ -181,18 +181,6 @@ bool ptl_backlog_message(struct ptl_backlog *backlog, struct ptl_span head, stru
     return true;
 }
 
-void ptl_backlog_append_all(struct ptl_backlog *backlog, struct ptl_backlog *from)
-{
-    if (from->first != NULL) {
-        append(backlog, from->first);
-        backlog->last = from->last;
-        backlog->size += from->size;
-        backlog->large += from->large;
-        from->first = from->last = NULL;
-        from->size = from->large = 0;
-    }
-}
-
 /* ---- Leaving ------------------------------------------------------------------------------- */
 
 static size_t frame_size(const uint8_t *frame)

@@ -24,7 +24,6 @@ struct ptl_backlog {
     struct ptl_backlog_item *first, *last;
     size_t size;     /* bytes that wait */
     size_t large;    /* ... of bodies that go in pieces */
-    size_t fence;    /* ... that stand before a fence (backlogs.h); 0: none does */
     uint32_t number; /* the flow's */
     bool full;       /* it holds more than a flow may, or has not left half of that since */
 };
@@ -68,9 +67,6 @@ size_t ptl_backlog_begins(const struct ptl_backlog *backlog);
 PTL_MUST_CHECK int ptl_backlog_take(struct ptl_backlog *backlog, struct ptl_outbox *outbox,
                                     uint32_t *current, size_t bytes_max,
                                     struct ptl_backlog_step *step);
-
-/* All that waits in `from` goes behind what waits in `backlog`. */
-void ptl_backlog_append_all(struct ptl_backlog *backlog, struct ptl_backlog *from);
 
 /* Let everything go. */
 void ptl_backlog_drop(struct ptl_backlog *backlog);

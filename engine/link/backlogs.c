@@ -25,8 +25,6 @@ void ptl_backlogs_init(struct ptl_backlogs *all, const struct ptl_allocator *all
     ptl_turns_init(&all->turns);
     ptl_list_init(&all->parked);
     ptl_backlog_init(&all->node_port, NODE_PORT);
-    ptl_backlog_init(&all->behind_fence, NODE_PORT);
-    ptl_backlog_init(&all->behind_next, NODE_PORT);
 }
 
 void ptl_backlogs_limit(struct ptl_backlogs *all, size_t flow_room, ptl_backlog_full_fn *tell,
@@ -40,11 +38,8 @@ void ptl_backlogs_limit(struct ptl_backlogs *all, size_t flow_room, ptl_backlog_
 void ptl_backlogs_drop(struct ptl_backlogs *all)
 {
     ptl_backlog_drop(&all->node_port);
-    ptl_backlog_drop(&all->behind_fence);
-    ptl_backlog_drop(&all->behind_next);
     all->size = all->unweighed = 0;
     all->messages = all->making = 0;
-    all->before_fence = 0;
 }
 
 static struct ptl_backlog *backlog_of(struct ptl_turn *turn)
@@ -89,58 +84,6 @@ static void account(struct ptl_backlogs *all, struct ptl_backlog *backlog, size_
     }
 }
 
-/* ---- Fences -------------------------------------------------------------------------------- */
-
-static void fence_list(struct ptl_backlogs *all, const struct ptl_list *list)
-{
-    for (struct ptl_list *at = list->next; at != list; at = at->next) {
-        struct ptl_backlog *backlog = backlog_at(at);
-        backlog->fence = backlog->size;
-        all->before_fence++;
-    }
-}
-
-/* All that waits behind the fence goes on, as the node port's. */
-static void open_fence(struct ptl_backlogs *all)
-{
-    bool waits = all->node_port.size != 0;
-
-    ptl_backlog_append_all(&all->node_port, &all->behind_fence);
-    if (!waits && all->node_port.size != 0) {
-        ptl_turns_add(&all->turns, &all->node_port.turn);
-    }
-}
-
-/*
- * Put one up behind what waits now, for those that wait for the next one.  This looks at each flow
- * that has something, and all these have to send some of it before another fence can be put up.
- */
-static void put_up_fence(struct ptl_backlogs *all)
-{
-    ptl_assert(all->before_fence == 0 && all->behind_fence.size == 0);
-    ptl_backlog_append_all(&all->behind_fence, &all->behind_next);
-    fence_list(all, &all->turns.ring);
-    fence_list(all, &all->parked);
-    if (all->before_fence == 0) {
-        open_fence(all);
-    }
-}
-
-/* So many bytes of this flow have left. */
-static void pass_fence(struct ptl_backlogs *all, struct ptl_backlog *backlog, size_t bytes)
-{
-    if (backlog->fence == 0) {
-        return;
-    }
-    backlog->fence -= bytes < backlog->fence ? bytes : backlog->fence;
-    if (backlog->fence == 0 && --all->before_fence == 0) {
-        open_fence(all);
-        if (all->behind_next.size != 0) {
-            put_up_fence(all);
-        }
-    }
-}
-
 /* ---- Coming -------------------------------------------------------------------------------- */
 
 int ptl_backlogs_put(struct ptl_backlogs *all, struct ptl_backlog *backlog,
@@ -170,20 +113,6 @@ bool ptl_backlogs_message(struct ptl_backlogs *all, struct ptl_backlog *backlog,
     all->messages++;
     account(all, backlog, size, backlog->large);
     return true;
-}
-
-int ptl_backlogs_put_behind_all(struct ptl_backlogs *all, const struct ptl_backlog_frame *frame)
-{
-    size_t size = all->behind_next.size;
-    int err = ptl_backlog_put(&all->behind_next, all->allocator, frame);
-
-    if (err == PTL_OK) {
-        all->size += all->behind_next.size - size;
-        if (all->before_fence == 0) {
-            put_up_fence(all);
-        }
-    }
-    return err;
 }
 
 /* ---- Leaving ------------------------------------------------------------------------------- */
@@ -236,7 +165,6 @@ static int take_some(struct ptl_backlogs *all, struct ptl_backlog *backlog,
     all->making += begins;
     account(all, backlog, size, large);
     ptl_turns_sent(&all->turns, &backlog->turn, step.bytes, backlog->size != 0);
-    pass_fence(all, backlog, step.bytes);
     if (step.whole_size != 0) {
         all->making -= step.whole_size;
         unpark(all);

@@ -4,12 +4,10 @@
  *   flow 1  [ frames ]         --.
  *   flow 2  [ FIRST, PIECE .. ]  +-- in fair turns, by bytes --> outbox, which is kept short
  *   flow 0  [ requests ]       --'
- *             ^ behind the fence: DOWN, until all has left that waited when it came
  *
- * Three things restrain turns.  What is in the making at the receiver at one time is bounded, so a
- * large message may have to wait until others have left (its flow is parked).  What a flow holds
- * has a mark, over which it is full, and others are not.  And DOWN, which tells that a port is
- * gone, may not overtake what that port has sent, in whatever flow: it waits behind a fence.
+ * Two things restrain turns.  What is in the making at the receiver at one time is bounded, so a
+ * large message may have to wait until others have left (its flow is parked).  And what a flow
+ * holds has a mark, over which it is full, and others are not.
  *
  * Thread: that of its connection.  Spec: docs/wire.md, "Pieces and turns"; design G5, G6.
  */
@@ -33,8 +31,6 @@ struct ptl_backlogs {
     struct ptl_turns turns;
     struct ptl_list parked; /* what comes next in them may not begin yet */
     struct ptl_backlog node_port;
-    struct ptl_backlog behind_fence, behind_next; /* DOWN; and those that the next fence is for */
-    uint32_t before_fence;                        /* flows of which something stands before it */
     uint64_t making, making_max; /* bytes of messages that have begun, and not left wholly */
     size_t flow_room;            /* a flow that holds more is full */
     ptl_backlog_full_fn *tell;   /* or NULL: nobody minds */
@@ -57,10 +53,6 @@ PTL_MUST_CHECK int ptl_backlogs_put(struct ptl_backlogs *all, struct ptl_backlog
 /* The same for a message that fits where the flow's last frame is; False: it does not. */
 bool ptl_backlogs_message(struct ptl_backlogs *all, struct ptl_backlog *backlog,
                           struct ptl_span head, struct ptl_span body);
-
-/* A frame of flow 0 that must not overtake anything that waits now.  Errors: PTL_ENOMEM. */
-PTL_MUST_CHECK int ptl_backlogs_put_behind_all(struct ptl_backlogs *all,
-                                               const struct ptl_backlog_frame *frame);
 
 /*
  * Fill the outbox up to `ahead` bytes, in fair turns.  `current` as of ptl_backlog_take().

@@ -60,6 +60,7 @@ static void count_failure(struct ptl_shard *shard, struct ptl_link *link)
 static void lose_all(struct ptl_shard *shard, struct ptl_link *link)
 {
     ptl_leavings_begin(&link->leavings, &link->observed_there, link->waiting_first);
+    ptl_map_drop(&link->monitors_there);
     link->waiting_first = link->waiting_last = NULL;
     link->weight = 0;
     ptl_peer_full_reset(shard, link);

@@ -94,7 +94,7 @@ struct ptl_frame {
     uint32_t count;     /* values in the body; FIRST: in the whole one */
     uint32_t number;    /* OPEN, CLOSE, CLOSED: the flow; ERROR: the code */
     uint64_t tag;       /* MONITOR, UNMONITOR, DOWN; FIRST: the whole body's bytes */
-    struct ptl_frame_port port; /* OPEN, MONITOR, UNMONITOR, DOWN */
+    struct ptl_frame_port port; /* OPEN: of the receiver; MONITOR: the watcher, of the sender */
     struct ptl_span parts;      /* one after another, without the byte before them */
     struct ptl_span body;       /* values, the bytes of a piece, grants, text; what else is left */
 };

@@ -117,6 +117,49 @@ static int make_request(struct ptl_frames_in *in, const struct ptl_frame *frame,
     return PACKET;
 }
 
+static void put_number(struct ptl_buffer *out, uint64_t number)
+{
+    uint8_t head[PTL_CBOR_HEAD_MAX];
+    size_t size = ptl_cbor_head(head, PTL_CBOR_UINT, number);
+
+    ptl_buffer_append(out, head, size);
+}
+
+/* MONITOR, UNMONITOR and DOWN say more than AEMP's requests, so they become others. */
+static int make_about(struct ptl_frames_in *in, const struct ptl_frame *frame,
+                      const struct ptl_inflow *flow, struct ptl_packet *packet)
+{
+    static const char *const words[] = {
+        [PTL_FRAME_MONITOR] = PTL_REQUEST_MONITOR,
+        [PTL_FRAME_UNMONITOR] = PTL_REQUEST_UNMONITOR,
+        [PTL_FRAME_DOWN] = PTL_REQUEST_DOWN,
+    };
+    char room[PTL_NAME_MADE_SIZE];
+    uint32_t count = 2;
+
+    if (frame->count > UINT32_MAX - 4) {
+        return fail(in, PTL_FAULT_BODY);
+    }
+    ptl_buffer_ease(&in->made, MADE_KEPT_MAX);
+    put_string(&in->made, ptl_span_text(words[frame->kind]));
+    put_number(&in->made, frame->tag);
+    if (frame->kind == PTL_FRAME_MONITOR) {
+        put_string(&in->made, flow->name);
+        put_string(&in->made, name_of(&frame->port, in->peer_incarnation, room));
+        count += 2;
+    }
+    if (ptl_buffer_append(&in->made, frame->body.bytes, frame->body.size) < 0) {
+        return fail(in, PTL_FAULT_MEMORY);
+    }
+    free_taken(in);
+    *packet = (struct ptl_packet){
+        .name = ptl_span("", 0),
+        .body = ptl_buffer_span(&in->made),
+        .count = frame->count + count,
+    };
+    return PACKET;
+}
+
 static bool has_values(struct ptl_span body, uint32_t count)
 {
     const uint8_t *end = body.bytes + body.size;
@@ -136,9 +179,6 @@ static bool may_be_of(const struct ptl_inflow *flow, unsigned kind)
 static int take_whole(struct ptl_frames_in *in, struct ptl_inflow *flow, struct ptl_frame *frame,
                       struct ptl_packet *packet)
 {
-    struct ptl_span name = flow->name;
-    char room[PTL_NAME_MADE_SIZE];
-
     if ((KNOWN & PTL_FRAME_BIT(frame->kind)) == 0) {
         return PTL_OK; /* of a later version, in pieces */
     }
@@ -146,22 +186,23 @@ static int take_whole(struct ptl_frames_in *in, struct ptl_inflow *flow, struct 
         return fail(in, PTL_FAULT_FLOW);
     }
     if (frame->kind == PTL_FRAME_MONITOR || frame->kind == PTL_FRAME_UNMONITOR) {
-        frame->body = ptl_span("", 0); /* who watches does not count as long as nobody asks */
+        frame->body = ptl_span("", 0); /* what later versions say there */
     }
     if (!has_values(frame->body, frame->count)) {
         return fail(in, PTL_FAULT_BODY);
     }
     if (frame->kind == PTL_FRAME_MESSAGE) {
-        *packet = (struct ptl_packet){.name = name, .body = frame->body, .count = frame->count};
+        *packet =
+            (struct ptl_packet){.name = flow->name, .body = frame->body, .count = frame->count};
         return PACKET;
     }
     if (frame->kind >= PTL_FRAME_REQUESTS) {
         return make_request(in, frame, NULL, packet);
     }
-    if (frame->kind == PTL_FRAME_DOWN) {
-        name = name_of(&frame->port, in->peer_incarnation, room);
+    if (frame->kind >= PTL_FRAME_MONITOR && frame->kind <= PTL_FRAME_DOWN) {
+        return make_about(in, frame, flow, packet);
     }
-    return make_request(in, frame, &name, packet);
+    return make_request(in, frame, &flow->name, packet);
 }
 
 /* ---- Pieces -------------------------------------------------------------------------------- */

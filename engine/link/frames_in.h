@@ -18,6 +18,14 @@
 
 struct ptl_packet;
 
+/*
+ * The words of requests that stand for frames which AEMP has not: ["", WORD, TAG, ...], and then
+ * of MONITOR the port and its watcher, of DOWN the reason.
+ */
+#define PTL_REQUEST_MONITOR "portolan::monitor"
+#define PTL_REQUEST_UNMONITOR "portolan::unmonitor"
+#define PTL_REQUEST_DOWN "portolan::down"
+
 /* What the peer is granted from the beginning: told in the greeting, and of no meaning before there
  * are credits. */
 #define PTL_FLOW_ROOM 65536

@@ -211,7 +211,7 @@ static int put_at_once(struct ptl_frames_out *out, struct ptl_outbox *outbox, st
     return err;
 }
 
-/* It waits in `backlog`; or, with NULL, as one of the node port's behind all that waits. */
+/* It waits in `backlog`. */
 static int put_later(struct ptl_frames_out *out, struct draft *draft, struct ptl_backlog *backlog)
 {
     struct ptl_backlog_frame frame = {
@@ -228,8 +228,7 @@ static int put_later(struct ptl_frames_out *out, struct draft *draft, struct ptl
         draft->size = ptl_frame_head(&draft->frame, draft->body.size, draft->head);
     }
     frame.head = ptl_span(draft->head, draft->size);
-    return backlog == NULL ? ptl_backlogs_put_behind_all(&out->waiting, &frame)
-                           : ptl_backlogs_put(&out->waiting, backlog, &frame);
+    return ptl_backlogs_put(&out->waiting, backlog, &frame);
 }
 
 /* OPEN goes ahead of what waits. */
@@ -275,15 +274,51 @@ static int put_to_node(struct ptl_frames_out *out, struct ptl_outbox *outbox, st
                                             : put_later(out, draft, &out->waiting.node_port);
 }
 
-/* That a port is gone comes behind all that it has sent, wherever that waits. */
-static int put_down(struct ptl_frames_out *out, struct ptl_outbox *outbox, struct draft *draft)
+/* ---- Monitors ------------------------------------------------------------------------------ */
+
+static void begin_about(struct draft *draft, enum ptl_frame_kind kind, uint64_t tag,
+                        struct ptl_span values, uint32_t count)
 {
+    begin_draft(draft, values, count, NULL);
+    draft->frame.kind = (uint8_t)kind;
+    draft->frame.tag = tag;
+}
+
+int ptl_frames_out_monitor(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                           struct ptl_span name, uint64_t tag, struct ptl_span watcher)
+{
+    struct draft draft;
+
+    begin_about(&draft, PTL_FRAME_MONITOR, tag, ptl_span(NULL, 0), 0);
+    if (watcher.size != 0) {
+        draft.frame.port = port_of(out->own_incarnation, watcher);
+    }
+    return put_to(out, outbox, &draft, name);
+}
+
+int ptl_frames_out_unmonitor(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                             struct ptl_span name, uint64_t tag)
+{
+    struct draft draft;
+
+    begin_about(&draft, PTL_FRAME_UNMONITOR, tag, ptl_span(NULL, 0), 0);
+    return put_to(out, outbox, &draft, name);
+}
+
+/* What the port has sent to its watcher waits in the watcher's flow, if it waits at all. */
+int ptl_frames_out_down(struct ptl_frames_out *out, struct ptl_outbox *outbox, uint64_t tag,
+                        struct ptl_span watcher, struct ptl_span reason, uint32_t count)
+{
+    struct draft draft;
+
+    begin_about(&draft, PTL_FRAME_DOWN, tag, reason, count);
 #ifndef PTL_PLANT_EARLY_DOWN
-    if (out->waiting.size != 0) {
-        return put_later(out, draft, NULL);
+    struct ptl_outflow *flow = watcher.size == 0 ? NULL : ptl_outflow_look_up(&out->flows, watcher);
+    if (flow != NULL && flow->backlog.size != 0) {
+        return put_later(out, &draft, &flow->backlog);
     }
 #endif
-    return put_to_node(out, outbox, draft);
+    return put_to_node(out, outbox, &draft);
 }
 
 /* ---- Packets to the node port -------------------------------------------------------------- */
@@ -315,18 +350,9 @@ static bool put_about_port(struct ptl_frames_out *out, struct ptl_outbox *outbox
                            struct draft *draft, int *err)
 {
     struct ptl_span name;
-    struct ptl_frame *frame = &draft->frame;
 
-    if (!take_string(&draft->body, &frame->count, &name) || !is_port_name(name)) {
+    if (!take_string(&draft->body, &draft->frame.count, &name) || !is_port_name(name)) {
         return false;
-    }
-    if (frame->kind == PTL_FRAME_DOWN) {
-        frame->port = port_of(out->own_incarnation, name);
-        *err = put_down(out, outbox, draft);
-        return true;
-    }
-    if (frame->kind != PTL_FRAME_KILL && frame->kind != PTL_FRAME_SPAWN && frame->count != 0) {
-        return false; /* to monitor takes a name and nothing else */
     }
     *err = put_to(out, outbox, draft, name);
     return true;

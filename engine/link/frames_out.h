@@ -63,6 +63,20 @@ PTL_MUST_CHECK int ptl_frames_out_packet(struct ptl_frames_out *out, struct ptl_
 bool ptl_frames_out_message(struct ptl_frames_out *out, struct ptl_outbox *outbox,
                             struct ptl_span name, struct ptl_span body, uint32_t count);
 
+/*
+ * Append MONITOR, or UNMONITOR, of the peer's port `name`: by that tag, and for that port of ours
+ * (empty: for none).  Append DOWN, which answers to the peer's MONITOR with that tag: behind all
+ * that was sent to the port `watcher` of the peer's (empty: to none).  Errors: as of a packet.
+ */
+PTL_MUST_CHECK int ptl_frames_out_monitor(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                                          struct ptl_span name, uint64_t tag,
+                                          struct ptl_span watcher);
+PTL_MUST_CHECK int ptl_frames_out_unmonitor(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                                            struct ptl_span name, uint64_t tag);
+PTL_MUST_CHECK int ptl_frames_out_down(struct ptl_frames_out *out, struct ptl_outbox *outbox,
+                                       uint64_t tag, struct ptl_span watcher,
+                                       struct ptl_span reason, uint32_t count);
+
 /* Fill the outbox with what waits.  Errors: PTL_ENOMEM; what was moved remains so. */
 PTL_MUST_CHECK int ptl_frames_out_fill(struct ptl_frames_out *out, struct ptl_outbox *outbox);
 

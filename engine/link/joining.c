@@ -7,6 +7,7 @@
 #include "engine/link/known.h"
 #include "engine/link/link.h"
 #include "engine/link/link_send.h"
+#include "engine/link/link_take.h"
 #include "engine/link/linked.h"
 #include "engine/link/listener.h"
 #include "engine/link/outside.h"
@@ -73,7 +74,7 @@ static void come_up(struct ptl_shard *shard, struct ptl_link *link,
         ptl_link_keepalive(shard, link); /* the first frame: it says that this one was picked */
     }
     shard->node->link_outside->up(shard, link, &connection->peer);
-    int err = link->state == PTL_LINK_UP ? ptl_link_write_waiting(shard, link) : PTL_OK;
+    int err = link->state == PTL_LINK_UP ? ptl_link_take_waiting(shard, link) : PTL_OK;
     if (err < 0) {
         ptl_link_fail(shard, link, err);
     }

@@ -20,7 +20,7 @@ struct ptl_shard;
 /* In struct ptl_link.  Only engine/link/leavings.c touches the fields. */
 struct ptl_leavings {
     struct ptl_list observed;   /* of the peer's ports, by shards of ours: struct ptl_observed */
-    struct ptl_parcel *waiting; /* packets */
+    struct ptl_parcel *waiting; /* operations */
 };
 
 void ptl_leavings_init(struct ptl_leavings *leavings);

@@ -57,6 +57,7 @@ struct ptl_link *ptl_link_get(struct ptl_shard *shard, struct ptl_span node)
     link->idle_at = shard->now;
     link->peer_bytes_max = UINT64_MAX;
     ptl_observed_init(&link->observed_there, shard->allocator);
+    ptl_map_init(&link->monitors_there, shard->allocator);
     ptl_map_init(&link->observed_here, shard->allocator);
     ptl_leavings_init(&link->leavings);
     ptl_map_init(&link->told_full, shard->allocator);

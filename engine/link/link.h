@@ -110,12 +110,13 @@ struct ptl_link {
     struct ptl_link *dirty_next;
 
     /* What waits and is observed, in any state but FAILING's: link_send.c, observed_*.c */
-    struct ptl_parcel *waiting_first, *waiting_last; /* packets, while there is no connection */
+    struct ptl_parcel *waiting_first, *waiting_last; /* operations, while there is no connection */
     uint64_t weight;                                 /* bytes in `waiting` */
     uint64_t weighed;                                /* bytes of this link in links.weight */
     uint64_t unweighed;                              /* ... in links.unweighed */
     struct ptl_all_observed observed_there;          /* ports there, by shards of ours */
-    struct ptl_map observed_here; /* ports of ours, by the peer: struct ptl_monitoring */
+    struct ptl_map monitors_there; /* over our own framing: ptl_observer_number() of who has one */
+    struct ptl_map observed_here;  /* ports of ours, by the peer: struct ptl_monitoring */
     struct ptl_fullness fullness;
     struct ptl_map told_full;   /* ports of ours that the peer knows to be full (peer_full.c) */
     struct ptl_map remote_full; /* ports of the peer's that are full */
@@ -134,6 +135,12 @@ struct ptl_link {
  * seen to the fields of the state that it leaves.
  */
 void ptl_link_enter(struct ptl_link *link, enum ptl_link_state state);
+
+/* Whether something of that node's is observed by us. */
+static inline bool ptl_link_observes(const struct ptl_link *link)
+{
+    return link->observed_there.by_name.count != 0 || link->monitors_there.count != 0;
+}
 
 /* Its node's ID. */
 static inline struct ptl_span ptl_link_id(const struct ptl_link *link)

@@ -20,20 +20,11 @@ void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
     }
 }
 
-static int let_wait(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
-                    struct ptl_span body, uint32_t count, const struct ptl_msg *whole)
+int ptl_link_let_wait(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
-    struct ptl_op op = {
-        .kind = PTL_OP_MESSAGE,
-        .to = PTL_TO_NODE,
-        .name = name,
-        .body = body,
-        .count = count,
-        .whole = whole,
-    };
-    struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);
-
     ptl_assert(link->state != PTL_LINK_UP); /* else it would overtake, or be overtaken */
+    struct ptl_parcel *parcel = ptl_parcel_make(op, shard->allocator);
+
     if (parcel == NULL) {
         return PTL_ENOMEM;
     }
@@ -45,6 +36,9 @@ static int let_wait(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
     link->waiting_last = parcel;
     link->weight += ptl_parcel_weight(parcel);
     ptl_link_weigh(shard, link);
+    if (link->state == PTL_LINK_DOWN) {
+        ptl_link_dial(shard, link);
+    }
     return PTL_OK;
 }
 
@@ -82,11 +76,15 @@ int ptl_link_packet(struct ptl_shard *shard, struct ptl_link *link, struct ptl_s
     if (body.size > link->peer_bytes_max) {
         return PTL_ESIZE;
     }
-    int err = let_wait(shard, link, name, body, count, whole);
-    if (err == PTL_OK && link->state == PTL_LINK_DOWN) {
-        ptl_link_dial(shard, link);
-    }
-    return err;
+    struct ptl_op op = {
+        .kind = PTL_OP_MESSAGE,
+        .to = PTL_TO_NODE,
+        .name = name,
+        .body = body,
+        .count = count,
+        .whole = whole,
+    };
+    return ptl_link_let_wait(shard, link, &op);
 }
 
 /* False: it is not that simple. */
@@ -136,26 +134,19 @@ void ptl_link_drop_waiting(struct ptl_shard *shard, struct ptl_link *link)
     link->weight = 0;
 }
 
-/* One parcel at a time: what was written is not there twice if the next one finds no memory. */
-int ptl_link_write_waiting(struct ptl_shard *shard, struct ptl_link *link)
+void ptl_link_waits_no_more(struct ptl_shard *shard, struct ptl_link *link)
 {
-    while (link->waiting_first != NULL) {
-        struct ptl_parcel *parcel = link->waiting_first;
-        struct ptl_op op;
-        ptl_op_unpack(parcel->bytes, &op);
-        int err = write_packet(shard, link, op.name, op.body, op.count, op.whole);
-        if (err < 0) {
-            return err;
-        }
-        link->waiting_first = parcel->next;
-        ptl_assert(link->weight >= ptl_parcel_weight(parcel));
-        link->weight -= ptl_parcel_weight(parcel);
-        ptl_parcel_free(parcel, shard->allocator);
+    struct ptl_parcel *parcel = link->waiting_first;
+
+    link->waiting_first = parcel->next;
+    if (link->waiting_first == NULL) {
+        link->waiting_last = NULL;
     }
-    link->waiting_last = NULL;
-    ptl_assert(link->weight == 0);
+    ptl_assert(link->weight >= ptl_parcel_weight(parcel));
+    link->weight -= ptl_parcel_weight(parcel);
+    ptl_assert(link->waiting_first != NULL || link->weight == 0);
+    ptl_parcel_free(parcel, shard->allocator);
     ptl_link_weigh(shard, link);
-    return PTL_OK;
 }
 
 void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link)
@@ -220,4 +211,55 @@ int ptl_link_request(struct ptl_shard *shard, struct ptl_link *link, const char 
                      struct ptl_span name)
 {
     return ptl_link_request_values(shard, link, request, name, ptl_span(NULL, 0), 0);
+}
+
+/* ---- Monitors over our own framing ----------------------------------------------------------- */
+
+bool ptl_link_speaks_frames(const struct ptl_link *link)
+{
+    return link->connection != NULL && link->connection->framed;
+}
+
+/* A frame was appended, or was not. */
+static int appended(struct ptl_shard *shard, struct ptl_link *link, int err)
+{
+    ptl_assert(link->state == PTL_LINK_UP && ptl_link_speaks_frames(link));
+    if (err == PTL_OK) {
+        ptl_link_dirty(shard, link);
+        ptl_link_weigh(shard, link);
+    }
+    return err;
+}
+
+int ptl_link_monitor(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                     uint64_t tag, struct ptl_span watcher)
+{
+    struct ptl_connection *c = link->connection;
+
+    return appended(shard, link,
+                    ptl_frames_out_monitor(&c->frames_out, &c->out, name, tag, watcher));
+}
+
+int ptl_link_unmonitor(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                       uint64_t tag)
+{
+    struct ptl_connection *c = link->connection;
+
+    return appended(shard, link, ptl_frames_out_unmonitor(&c->frames_out, &c->out, name, tag));
+}
+
+int ptl_link_answer_monitor(struct ptl_shard *shard, struct ptl_link *link, uint64_t tag,
+                            struct ptl_span watcher, const struct ptl_msg *reason)
+{
+    struct ptl_connection *c = link->connection;
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, shard->node);
+    int err = put_reason(&writer, link, reason);
+    if (err == PTL_OK) {
+        err = ptl_frames_out_down(&c->frames_out, &c->out, tag, watcher, ptl_writer_body(&writer),
+                                  writer.count);
+    }
+    ptl_writer_drop(&writer);
+    return appended(shard, link, err);
 }

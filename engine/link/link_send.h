@@ -14,6 +14,7 @@
 #include "io/base.h"
 
 struct ptl_link;
+struct ptl_op;
 struct ptl_shard;
 
 /* What a request has beside its values: its word and a name. */
@@ -46,11 +47,30 @@ PTL_MUST_CHECK int ptl_link_request_values(struct ptl_shard *shard, struct ptl_l
                                            const char *request, struct ptl_span name,
                                            struct ptl_span values, uint32_t count);
 
+/*
+ * Over our own framing, which a link that is up speaks or not: monitor the peer's port `name` for
+ * the port `watcher` of ours, take that back, or answer to the peer's own monitor; see
+ * engine/link/frames_out.h.  A reason that the peer does not take is told in other words.
+ * Errors: PTL_ENOMEM.
+ */
+bool ptl_link_speaks_frames(const struct ptl_link *link);
+PTL_MUST_CHECK int ptl_link_monitor(struct ptl_shard *shard, struct ptl_link *link,
+                                    struct ptl_span name, uint64_t tag, struct ptl_span watcher);
+PTL_MUST_CHECK int ptl_link_unmonitor(struct ptl_shard *shard, struct ptl_link *link,
+                                      struct ptl_span name, uint64_t tag);
+PTL_MUST_CHECK int ptl_link_answer_monitor(struct ptl_shard *shard, struct ptl_link *link,
+                                           uint64_t tag, struct ptl_span watcher,
+                                           const struct ptl_msg *reason);
+
 /* Write a packet that keeps the connection alive and says nothing.  The link is up. */
 void ptl_link_keepalive(struct ptl_shard *shard, struct ptl_link *link);
 
-/* The link has come up: what waited for that goes out, in order.  Errors: as of a packet. */
-PTL_MUST_CHECK int ptl_link_write_waiting(struct ptl_shard *shard, struct ptl_link *link);
+/* Have an op for one of the peer's ports wait until the link is up.  Errors: PTL_ENOMEM. */
+PTL_MUST_CHECK int ptl_link_let_wait(struct ptl_shard *shard, struct ptl_link *link,
+                                     const struct ptl_op *op);
+
+/* The first op that waits has been taken: free it. */
+void ptl_link_waits_no_more(struct ptl_shard *shard, struct ptl_link *link);
 
 /* Free what waits, unsent. */
 void ptl_link_drop_waiting(struct ptl_shard *shard, struct ptl_link *link);

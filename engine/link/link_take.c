@@ -51,6 +51,26 @@ static int spawn(struct ptl_shard *shard, struct ptl_link *link, const struct pt
     return ptl_link_request_values(shard, link, PTL_SPAWN_REQUEST, op->name, op->body, op->count);
 }
 
+/* Send it, or let it wait. */
+static int take(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_MESSAGE:
+        return ptl_link_packet(shard, link, op->name, op->body, op->count, op->whole);
+    case PTL_OP_KILL:
+        return ptl_link_request_values(shard, link, "kil1", op->name, op->body, op->count);
+    case PTL_OP_SPAWN:
+        return spawn(shard, link, op);
+    case PTL_OP_OBSERVE:
+        return ptl_link_observe(shard, link, op);
+    case PTL_OP_UNOBSERVE:
+        return ptl_link_unobserve(shard, link, op);
+    case PTL_OP_HANDLER:
+    default:
+        ptl_unreachable("not an op for another node");
+    }
+}
+
 int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
 {
     /* Most ops are for the link of the one before. */
@@ -77,21 +97,24 @@ int ptl_link_take(struct ptl_shard *shard, const struct ptl_op *op)
         return lose(shard, op, link->failed_at, PTL_ELOST);
     }
 #endif
-    switch ((enum ptl_op_kind)op->kind) {
-    case PTL_OP_MESSAGE:
-        return ptl_link_packet(shard, link, op->name, op->body, op->count, op->whole);
-    case PTL_OP_KILL:
-        return ptl_link_request_values(shard, link, "kil1", op->name, op->body, op->count);
-    case PTL_OP_SPAWN:
-        return spawn(shard, link, op);
-    case PTL_OP_OBSERVE:
-        return ptl_link_observe(shard, link, op);
-    case PTL_OP_UNOBSERVE:
-        return ptl_link_unobserve(shard, link, op);
-    case PTL_OP_HANDLER:
-    default:
-        ptl_unreachable("not an op for another node");
+    return take(shard, link, op);
+}
+
+int ptl_link_take_waiting(struct ptl_shard *shard, struct ptl_link *link)
+{
+    int err = PTL_OK;
+
+    ptl_assert(link->state == PTL_LINK_UP);
+    /* One at a time: what was written is not there twice if the next one finds no memory. */
+    while (err == PTL_OK && link->waiting_first != NULL) {
+        struct ptl_op op;
+        ptl_op_unpack(link->waiting_first->bytes, &op);
+        err = take(shard, link, &op);
+        if (err == PTL_OK) {
+            ptl_link_waits_no_more(shard, link);
+        }
     }
+    return err;
 }
 
 void ptl_link_take_accepted(struct ptl_shard *shard, const struct ptl_op *op)

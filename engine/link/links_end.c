@@ -64,6 +64,7 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     ptl_link_drop_waiting(shard, link);
     ptl_peer_full_drop(shard, link);
     ptl_observed_drop(&link->observed_there);
+    ptl_map_drop(&link->monitors_there);
     ptl_map_drop(&link->observed_here); /* the monitors themselves are gone already */
     ptl_leavings_drop(shard, &link->leavings);
     ptl_msg_free(link->reason);

@@ -58,7 +58,7 @@ bool ptl_links_flushed(struct ptl_shard *shard)
     uint32_t at = 0;
 
     while ((link = ptl_map_next(&shard->links->by_id, &at)) != NULL) {
-        bool wanted = link->state == PTL_LINK_DIALING && link->observed_there.by_name.count != 0;
+        bool wanted = link->state == PTL_LINK_DIALING && ptl_link_observes(link);
         if (link->state == PTL_LINK_FAILING || wanted || link->weight != 0 ||
             ptl_link_unsent(link) != 0) {
             return false;

@@ -22,7 +22,7 @@
 static bool is_idle(const struct ptl_link *link)
 {
     return link->state == PTL_LINK_DOWN && link->candidates == NULL && !link->dirty &&
-           link->observed_there.by_name.count == 0 && link->waiting_first == NULL &&
+           !ptl_link_observes(link) && link->waiting_first == NULL &&
            link->observed_here.count == 0 && !link->fullness.full &&
            ptl_fullness_settled(&link->fullness) && link->remote_full.count == 0 &&
            link->keep_until == 0;

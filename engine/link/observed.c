@@ -21,18 +21,10 @@ struct ptl_observed *ptl_observed_find(const struct ptl_all_observed *all, struc
     return ptl_map_find(&all->by_name, ptl_name_hash(name), same_observed, name);
 }
 
-/* Those beyond the few. */
-static void free_observers(const struct ptl_allocator *allocator, struct ptl_observed *observed)
-{
-    if (observed->observers != observed->few) {
-        ptl_free(allocator, observed->observers, observed->capacity * sizeof(*observed->observers));
-    }
-}
-
 void ptl_observed_free(const struct ptl_allocator *allocator, struct ptl_observed *observed)
 {
     ptl_list_remove(&observed->made);
-    free_observers(allocator, observed);
+    ptl_map_drop(&observed->many);
     ptl_free(allocator, observed, sizeof(*observed) + observed->name_size);
 }
 
@@ -52,10 +44,8 @@ struct ptl_observed *ptl_observed_get(struct ptl_all_observed *all, struct ptl_s
         return NULL;
     }
     observed->hash = hash;
-    /* Most ports are observed by one shard or two: these need no block of their own. */
-    observed->observers = observed->few;
-    observed->capacity = PTL_OBSERVED_FEW;
-    observed->name_size = (uint32_t)name.size;
+    ptl_map_init(&observed->many, all->by_name.allocator);
+    observed->name_size = (uint8_t)name.size;
     if (name.size != 0) {
         memcpy(observed->name, name.bytes, name.size);
     }
@@ -70,31 +60,50 @@ void ptl_observed_forget(struct ptl_all_observed *all, struct ptl_observed *obse
     ptl_observed_free(all->by_name.allocator, observed);
 }
 
-/* False: no memory. */
-static bool grow(const struct ptl_allocator *allocator, struct ptl_observed *observed)
+static void put_in_map(struct ptl_observed *observed, uint64_t observer)
 {
-    size_t size = observed->capacity * sizeof(*observed->observers);
-    struct ptl_observer *observers = ptl_alloc_raw(allocator, 2 * size);
-
-    if (observers == NULL) {
-        return false;
-    }
-    memcpy(observers, observed->observers, size);
-    free_observers(allocator, observed);
-    observed->observers = observers;
-    observed->capacity *= 2;
-    return true;
+    ptl_map_insert(&observed->many, ptl_map_spread(observer), (void *)(uintptr_t)observer);
 }
 
-int ptl_observed_add(const struct ptl_allocator *allocator, struct ptl_observed *observed,
-                     struct ptl_observer observer)
+int ptl_observed_add(struct ptl_observed *observed, uint64_t observer)
 {
-    if (observed->count == observed->capacity && !grow(allocator, observed)) {
+    if (observed->few_count < PTL_OBSERVED_FEW) {
+        observed->few[observed->few_count++] = observer;
+        return PTL_OK;
+    }
+    if (ptl_map_reserve(&observed->many) < 0) {
         return PTL_ENOMEM;
     }
-    ptl_assert(observed->count < observed->capacity);
-    observed->observers[observed->count++] = observer;
+    put_in_map(observed, observer);
     return PTL_OK;
+}
+
+void ptl_observed_remove(struct ptl_observed *observed, uint64_t observer)
+{
+    for (unsigned i = 0; i < observed->few_count; i++) {
+        if (observed->few[i] == observer) {
+            observed->few[i] = observed->few[--observed->few_count];
+            return;
+        }
+    }
+    ptl_map_remove(&observed->many, ptl_map_spread(observer), (void *)(uintptr_t)observer);
+}
+
+uint64_t ptl_observed_take(struct ptl_observed *observed)
+{
+    if (observed->many.count != 0) {
+        return (uintptr_t)ptl_map_take(&observed->many);
+    }
+    return observed->few_count != 0 ? observed->few[--observed->few_count] : 0;
+}
+
+void ptl_observed_put_back(struct ptl_observed *observed, uint64_t observer)
+{
+    if (observed->few_count < PTL_OBSERVED_FEW) {
+        observed->few[observed->few_count++] = observer;
+    } else {
+        put_in_map(observed, observer); /* it has left a place there */
+    }
 }
 
 /*

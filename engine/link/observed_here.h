@@ -1,10 +1,14 @@
 /*
  * engine/link/observed_here.h - a link's node observes ports of ours: a monitor of the link's each.
  *
- *   peer --mon1--> owner of the link --monitor--> port
- *   peer <--kil0-- owner of the link <--its end-- port
+ *   peer --mon1, MONITOR--> owner of the link --monitor--> port
+ *   peer <--kil0, DOWN----- owner of the link <--its end-- port
  *
- * Thread: the link owner's.  Spec: AEMP protocol 4.
+ * By AEMP's requests the peer observes a port once; by our own frames as often as it has watchers
+ * for it, each with a tag.  It has at most so many in all (monitors_max): beyond that it is told at
+ * once that it cannot observe.
+ *
+ * Thread: the link owner's.  Spec: AEMP protocol 4; docs/wire.md, "Frames of a flow".
  */
 #pragma once
 
@@ -12,15 +16,23 @@
 #include "io/base.h"
 
 struct ptl_link;
+struct ptl_monitoring;
 struct ptl_shard;
 
-/* The peer observes port `name` of ours.  Errors: PTL_ENOMEM, PTL_ENAME, those of a monitor. */
+/*
+ * The peer observes port `name` of ours; the same with a tag, and for the port `watcher` of its own
+ * (empty: for none).  Errors: PTL_ENOMEM, PTL_ENAME, those of a monitor.
+ */
 PTL_MUST_CHECK int ptl_link_peer_observes(struct ptl_shard *shard, struct ptl_link *link,
                                           struct ptl_span name);
+PTL_MUST_CHECK int ptl_link_peer_monitors(struct ptl_shard *shard, struct ptl_link *link,
+                                          struct ptl_span name, uint64_t tag,
+                                          struct ptl_span watcher);
 
 /* It does so no longer. */
 void ptl_link_peer_leaves(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name);
+void ptl_link_peer_unmonitors(struct ptl_shard *shard, struct ptl_link *link, uint64_t tag);
 
-/* Our port `name` is gone: the peer is told, if it observes it. */
-void ptl_link_peer_died(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
-                        const struct ptl_msg *reason);
+/* The port of that monitor is gone: the peer is told.  As struct ptl_port_outside's `died`. */
+void ptl_link_peer_port_died(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
+                             const struct ptl_msg *reason);

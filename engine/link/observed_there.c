@@ -9,53 +9,157 @@
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 
-int ptl_link_observe(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
-{
-    struct ptl_observer observer = op->as.observer;
-    struct ptl_observed *observed = ptl_observed_get(&link->observed_there, op->name);
-    int err =
-        observed == NULL ? PTL_ENOMEM : ptl_observed_add(shard->allocator, observed, observer);
+/* ---- By requests, or a node ----------------------------------------------------------------- */
 
-    if (err < 0) {
-        if (observed != NULL && observed->count == 0) {
-            ptl_observed_forget(&link->observed_there, observed);
-        }
-        return err;
-    }
-    if (op->name.size != 0) {
-        if (observed->count == 1) {
-            err = ptl_link_request_values(shard, link, "mon1", op->name, ptl_span(NULL, 0), 0);
-        }
-    } else if (link->state == PTL_LINK_DOWN) {
-        ptl_link_dial(shard, link); /* a node port is observed by being linked */
-    }
-    if (err < 0) {
-        ptl_assert(observed->count == 1); /* only the first one asks the peer, which may fail */
+static int add_observer(struct ptl_link *link, const struct ptl_op *op, bool *first)
+{
+    struct ptl_observed *observed = ptl_observed_get(&link->observed_there, op->name);
+    int err = observed == NULL ? PTL_ENOMEM
+                               : ptl_observed_add(observed, ptl_observer_number(op->as.observer));
+
+    if (err < 0 && observed != NULL && ptl_observed_count(observed) == 0) {
         ptl_observed_forget(&link->observed_there, observed);
+    }
+    *first = err == PTL_OK && ptl_observed_count(observed) == 1;
+    return err;
+}
+
+/* The peer is asked once for all who observe the port, and told once that nobody does any more. */
+static int observe(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    bool first;
+    int err = add_observer(link, op, &first);
+
+    if (err == PTL_OK && first) {
+        err = ptl_link_request(shard, link, "mon1", op->name);
+        if (err < 0) {
+            ptl_observed_forget(&link->observed_there,
+                                ptl_observed_find(&link->observed_there, op->name));
+        }
     }
     return err;
 }
 
-int ptl_link_unobserve(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+/* A node port is observed by being linked. */
+static int observe_node(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    bool first;
+    int err = add_observer(link, op, &first);
+
+    if (err == PTL_OK && link->state == PTL_LINK_DOWN) {
+        ptl_link_dial(shard, link);
+    }
+    return err;
+}
+
+static int leave(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
     struct ptl_observed *observed = ptl_observed_find(&link->observed_there, op->name);
 
-    for (uint32_t i = 0; observed != NULL && i < observed->count; i++) {
-        struct ptl_observer *at = &observed->observers[i];
-        if (at->observation == op->as.observer.observation && at->shard == op->as.observer.shard) {
-            *at = observed->observers[--observed->count];
-            break;
-        }
+    if (observed == NULL) {
+        return PTL_OK;
     }
-    if (observed == NULL || observed->count != 0) {
+    ptl_observed_remove(observed, ptl_observer_number(op->as.observer));
+    if (ptl_observed_count(observed) != 0) {
         return PTL_OK;
     }
     ptl_observed_forget(&link->observed_there, observed);
-    if (op->name.size == 0) {
-        return PTL_OK;
-    }
-    return ptl_link_request_values(shard, link, "mon0", op->name, ptl_span(NULL, 0), 0);
+    return op->name.size == 0 ? PTL_OK : ptl_link_request(shard, link, "mon0", op->name);
 }
+
+int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+                       const struct ptl_msg *reason, struct ptl_bottleneck *full)
+{
+    struct ptl_observed *observed =
+        name.size == 0 ? NULL : ptl_observed_find(&link->observed_there, name);
+    uint64_t number;
+
+    if (observed == NULL) {
+        return PTL_OK; /* not asked for, or taken back meanwhile */
+    }
+    /* Who has been told is taken out, so that it is not told again when we come again. */
+    while ((number = ptl_observed_take(observed)) != 0) {
+        struct ptl_observer observer = ptl_observer_of(number);
+        int err = ptl_observer_tell(shard, observer, 0, reason);
+        if (err < 0) {
+            ptl_observed_put_back(observed, number);
+            ptl_bottleneck_at_ring(full, observer.shard);
+            return err;
+        }
+    }
+    ptl_observed_forget(&link->observed_there, observed);
+    return PTL_OK;
+}
+
+/* ---- By frames ------------------------------------------------------------------------------ */
+
+/* Each observer asks by itself, by its number: the answer keeps the order of its watcher. */
+static int monitor(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    uint64_t number = ptl_observer_number(op->as.observer);
+
+    if (ptl_map_reserve(&link->monitors_there) < 0) {
+        return PTL_ENOMEM;
+    }
+    int err = ptl_link_monitor(shard, link, op->name, number, op->body);
+    if (err == PTL_OK) {
+        ptl_map_insert(&link->monitors_there, ptl_map_spread(number), (void *)(uintptr_t)number);
+    }
+    return err;
+}
+
+static bool forget_monitor(struct ptl_link *link, uint64_t number)
+{
+    return ptl_map_remove(&link->monitors_there, ptl_map_spread(number), (void *)(uintptr_t)number);
+}
+
+int ptl_link_monitor_down(struct ptl_shard *shard, struct ptl_link *link, uint64_t number,
+                          const struct ptl_msg *reason, struct ptl_bottleneck *full)
+{
+    struct ptl_observer observer = ptl_observer_of(number);
+
+    if (!forget_monitor(link, number)) {
+        return PTL_OK; /* not asked for, or taken back meanwhile */
+    }
+    int err = ptl_observer_tell(shard, observer, 0, reason);
+    if (err < 0) {
+        /* It has left a place there. */
+        ptl_map_insert(&link->monitors_there, ptl_map_spread(number), (void *)(uintptr_t)number);
+        ptl_bottleneck_at_ring(full, observer.shard);
+    }
+    return err;
+}
+
+/* ---- What shards ask for -------------------------------------------------------------------- */
+
+int ptl_link_observe(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    if (op->name.size == 0) {
+        return observe_node(shard, link, op);
+    }
+    if (link->state != PTL_LINK_UP) {
+        return ptl_link_let_wait(shard, link, op);
+    }
+    return ptl_link_speaks_frames(link) ? monitor(shard, link, op) : observe(shard, link, op);
+}
+
+int ptl_link_unobserve(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
+{
+    if (op->name.size == 0) {
+        return leave(shard, link, op);
+    }
+    if (link->state != PTL_LINK_UP) {
+        /* What it takes back waits, too, or is not there any more. */
+        return link->waiting_first == NULL ? PTL_OK : ptl_link_let_wait(shard, link, op);
+    }
+    uint64_t number = ptl_observer_number(op->as.observer);
+    if (forget_monitor(link, number)) {
+        return ptl_link_unmonitor(shard, link, op->name, number);
+    }
+    return leave(shard, link, op);
+}
+
+/* ---- Telling shards ------------------------------------------------------------------------- */
 
 int ptl_observer_tell(struct ptl_shard *shard, struct ptl_observer observer, uint64_t failure,
                       const struct ptl_msg *reason)
@@ -69,27 +173,4 @@ int ptl_observer_tell(struct ptl_shard *shard, struct ptl_observer observer, uin
         .whole = reason->holds != 0 ? reason : NULL,
     };
     return ptl_shard_post(shard, observer.shard, &op, true);
-}
-
-int ptl_link_port_down(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
-                       const struct ptl_msg *reason, struct ptl_bottleneck *full)
-{
-    struct ptl_observed *observed =
-        name.size == 0 ? NULL : ptl_observed_find(&link->observed_there, name);
-
-    if (observed == NULL) {
-        return PTL_OK; /* not asked for, or taken back meanwhile */
-    }
-    /* From the last one on, so that who has been told is not told again when we come again. */
-    while (observed->count != 0) {
-        struct ptl_observer observer = observed->observers[observed->count - 1];
-        int err = ptl_observer_tell(shard, observer, 0, reason);
-        if (err < 0) {
-            ptl_bottleneck_at_ring(full, observer.shard);
-            return err;
-        }
-        observed->count--;
-    }
-    ptl_observed_forget(&link->observed_there, observed);
-    return PTL_OK;
 }

@@ -1,5 +1,6 @@
 #include "engine/link/request.h"
 
+#include "engine/link/frames_in.h"
 #include "engine/link/link.h"
 #include "engine/link/linked.h"
 #include "engine/link/observed_here.h"
@@ -215,6 +216,63 @@ static int mon1(struct request *r)
     return err == PTL_ENAME ? malformed(r, "mon1") : err; /* a name that nobody can have */
 }
 
+/* The number that its sender knows a monitor by. */
+static bool take_tag(struct request *r, uint64_t *tag)
+{
+    struct ptl_value value;
+
+    if (r->link == NULL || r->count == 0 || ptl_next(&r->rest, &value) < 0) {
+        return false;
+    }
+    r->count--;
+    *tag = value.type == PTL_INT && value.integer >= 0 ? (uint64_t)value.integer : value.natural;
+    return value.type == PTL_UINT || (value.type == PTL_INT && value.integer >= 0);
+}
+
+static int monitor(struct request *r)
+{
+    const struct ptl_identity *self = &r->shard->node->self;
+    char watched[PTL_PORT_NAME_MAX];
+    struct ptl_span name, watcher;
+    uint64_t tag;
+
+    if (!take_tag(r, &tag) || !take_name(r, &name) || name.size == 0) {
+        return malformed(r, PTL_REQUEST_MONITOR);
+    }
+    memcpy(watched, name.bytes, name.size); /* the next string takes its place */
+    name = ptl_span(watched, name.size);
+    if (!take_name(r, &watcher)) {
+        return malformed(r, PTL_REQUEST_MONITOR);
+    }
+    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
+    if (err == PTL_OK) {
+        err = wait_for_ring(r, ptl_link_peer_monitors(r->shard, r->link, name, tag, watcher));
+    }
+    return err == PTL_ENAME ? malformed(r, PTL_REQUEST_MONITOR) : err;
+}
+
+static int unmonitor(struct request *r)
+{
+    uint64_t tag;
+
+    if (!take_tag(r, &tag)) {
+        return malformed(r, PTL_REQUEST_UNMONITOR);
+    }
+    ptl_link_peer_unmonitors(r->shard, r->link, tag);
+    return PTL_OK;
+}
+
+static int down(struct request *r)
+{
+    uint64_t tag;
+
+    if (!take_tag(r, &tag)) {
+        return malformed(r, PTL_REQUEST_DOWN);
+    }
+    struct ptl_msg reason = ptl_msg_borrow(rest_of(r), r->count);
+    return ptl_link_monitor_down(r->shard, r->link, tag, &reason, r->full);
+}
+
 static int mon0(struct request *r)
 {
     struct ptl_span name;
@@ -324,8 +382,11 @@ static const struct {
     {PTL_WORD("kil1"), kil1},
     {PTL_WORD("mon0"), mon0},
     {PTL_WORD("mon1"), mon1},
+    {PTL_WORD(PTL_REQUEST_DOWN), down},
     {PTL_WORD(PTL_REQUEST_FULL), full},
+    {PTL_WORD(PTL_REQUEST_MONITOR), monitor},
     {PTL_WORD(PTL_REQUEST_ROOM), room},
+    {PTL_WORD(PTL_REQUEST_UNMONITOR), unmonitor},
     {PTL_WORD("snd"), snd},
     {PTL_WORD("time"), time_request},
 };

@@ -33,8 +33,8 @@ void ptl_stop_losses_of_link(struct ptl_shard *shard, const struct ptl_link *lin
     for (const struct ptl_parcel *p = link->waiting_first; p != NULL; p = p->next) {
         struct ptl_op op;
         ptl_op_unpack(p->bytes, &op);
-        ptl_assert(op.kind == PTL_OP_MESSAGE);
-        messages += op.name.size != 0; /* the others are requests: see stop_losses.h */
+        /* The others are requests, and monitors: see stop_losses.h. */
+        messages += op.kind == PTL_OP_MESSAGE && op.name.size != 0;
         bytes += ptl_parcel_weight(p);
     }
     if (link->connection != NULL) {

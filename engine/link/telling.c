@@ -58,8 +58,7 @@ static void begin_anew(struct ptl_shard *shard, struct ptl_link *link)
     if (link->keep_until != 0) {
         ptl_links_tick_at(shard->links, link->keep_at);
     }
-    if (link->state == PTL_LINK_DOWN &&
-        (link->waiting_first != NULL || link->observed_there.by_name.count != 0)) {
+    if (link->state == PTL_LINK_DOWN && (link->waiting_first != NULL || ptl_link_observes(link))) {
         ptl_link_dial(shard, link);
     }
 }

@@ -323,7 +323,7 @@ static const struct ptl_port_outside port_outside = {
     .fail_once_more = ptl_links_fail_once_more,
     .resume = ptl_connection_resume,
     .has_room = ptl_peers_tell_room,
-    .died = ptl_link_peer_died,
+    .died = ptl_link_peer_port_died,
     .follow = ptl_follower_run,
     .enter = ptl_registration_take,
 };

@@ -72,8 +72,7 @@ static int tell(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
     case PTL_MONITOR_KILL:
         return tell_kill(shard, monitoring, reason);
     case PTL_MONITOR_LINK:
-        shard->node->port_outside->died(shard, monitoring->link, ptl_port_name(&monitoring->target),
-                                        reason);
+        shard->node->port_outside->died(shard, monitoring, reason);
         return PTL_OK;
     }
     ptl_unreachable("no such kind of monitor");

@@ -15,9 +15,59 @@ static const struct ptl_span no_key;
 
 /* ---- Observations -------------------------------------------------------------------------- */
 
-static bool same_target(const void *entry, struct ptl_span id)
+/* What an observation is found by; handed to maps as the span of itself. */
+struct key {
+    struct ptl_span target;
+    struct ptl_span watcher;
+};
+
+static struct ptl_span watcher_of(const struct ptl_observation *observation)
 {
-    return ptl_span_equal(ptl_port_span(&((const struct ptl_observation *)entry)->target), id);
+    return ptl_span(observation->watcher, observation->watcher_size);
+}
+
+static bool same_key(const void *entry, struct ptl_span span)
+{
+    const struct ptl_observation *observation = entry;
+    struct key key;
+
+    memcpy(&key, span.bytes, sizeof(key));
+    return ptl_span_equal(ptl_port_span(&observation->target), key.target) &&
+           ptl_span_equal(watcher_of(observation), key.watcher);
+}
+
+static struct ptl_span name_of_slot(const struct ptl_shard *shard, const struct ptl_slot *slot,
+                                    char room[static PTL_NAME_MADE_SIZE])
+{
+    if (slot->more != NULL && slot->more->name != NULL) {
+        return ptl_span(slot->more->name, slot->more->name_size);
+    }
+    ptl_name_made(shard->node->self.incarnation,
+                  (uint64_t)shard->index << 56 | (uint64_t)slot->index << 32 | slot->generation,
+                  room);
+    return ptl_span(room, PTL_NAME_MADE_SIZE);
+}
+
+/*
+ * The port of this node that hears of the target's end, and may have been sent something by it
+ * before.  Between shards of this node all that comes from the target comes through one ring, so
+ * that it does not matter which one it is.
+ */
+static struct ptl_span find_watcher(const struct ptl_shard *shard,
+                                    const struct ptl_monitoring *monitoring,
+                                    char room[static PTL_NAME_MADE_SIZE])
+{
+    const struct ptl_port *to = monitoring->to;
+
+    if (monitoring->target.kind != PTL_PORT_REMOTE ||
+        ptl_port_name(&monitoring->target).size == 0) {
+        return ptl_span(NULL, 0);
+    }
+    if (to != NULL) {
+        return to->kind == PTL_PORT_REMOTE ? ptl_span(NULL, 0) : ptl_port_name(to);
+    }
+    return monitoring->owner == NULL ? ptl_span(NULL, 0)
+                                     : name_of_slot(shard, monitoring->owner, room);
 }
 
 /*
@@ -30,6 +80,7 @@ static int send_observation(struct ptl_shard *shard, const struct ptl_observatio
     struct ptl_op op = {
         .kind = kind,
         .as.observer = {.observation = observation->id, .shard = shard->index},
+        .body = watcher_of(observation),
     };
     unsigned place = ptl_place_of(shard->node, &observation->target);
 
@@ -45,8 +96,9 @@ static int send_observation(struct ptl_shard *shard, const struct ptl_observatio
     return ptl_shard_post(shard, place, &op, true);
 }
 
-static struct ptl_observation *
-new_observation(struct ptl_shard *shard, const struct ptl_port *target, uint64_t hash, bool shared)
+static struct ptl_observation *new_observation(struct ptl_shard *shard,
+                                               const struct ptl_port *target,
+                                               struct ptl_span watcher, uint64_t hash, bool shared)
 {
     struct ptl_monitors *monitors = &shard->ports->monitors;
 
@@ -55,13 +107,16 @@ new_observation(struct ptl_shard *shard, const struct ptl_port *target, uint64_t
         ptl_map_reserve(&monitors->by_observation) < 0) {
         return NULL;
     }
-    struct ptl_observation *observation = ptl_alloc(shard->allocator, sizeof(*observation));
+    struct ptl_observation *observation =
+        ptl_alloc(shard->allocator, sizeof(*observation) + watcher.size);
     if (observation == NULL) {
         return NULL;
     }
     observation->id = ++monitors->last_observation;
     observation->target = *target;
-    observation->target_hash = hash;
+    observation->hash = hash;
+    observation->watcher_size = (uint8_t)watcher.size;
+    ptl_copy((uint8_t *)observation->watcher, watcher.bytes, watcher.size);
     if (target->kind == PTL_PORT_REMOTE) {
         struct ptl_route *route = ptl_observation_route(shard, target->node_hash);
         if (route == NULL) {
@@ -196,8 +251,15 @@ static void end_monitoring(struct ptl_shard *shard, struct ptl_belonging *belong
 static struct ptl_observation *observation_for(struct ptl_shard *shard,
                                                struct ptl_monitoring *monitoring, int *err)
 {
+    char room[PTL_NAME_MADE_SIZE];
+    struct key key = {.target = ptl_port_span(&monitoring->target),
+                      .watcher = find_watcher(shard, monitoring, room)};
     uint64_t hash = monitoring->target_hash;
     struct ptl_observation *observation = NULL;
+
+    if (key.watcher.size != 0) {
+        hash ^= ptl_name_hash(key.watcher);
+    }
     /* One issued before a failure that its port has not been told of is not like the others: it
      * goes alone, and the link's owner answers it at once. */
     bool fresh =
@@ -210,8 +272,8 @@ static struct ptl_observation *observation_for(struct ptl_shard *shard,
 
     *err = PTL_OK;
     if (fresh) {
-        observation = ptl_map_find(&shard->ports->monitors.by_target, hash, same_target,
-                                   ptl_port_span(&monitoring->target));
+        observation = ptl_map_find(&shard->ports->monitors.by_target, hash, same_key,
+                                   ptl_span(&key, sizeof(key)));
     }
     if (observation != NULL && (observation->route == NULL || !observation->route->falling)) {
         return observation;
@@ -223,7 +285,7 @@ static struct ptl_observation *observation_for(struct ptl_shard *shard,
         !ptl_control_has_room(shard->node, &monitoring->target, sizeof(struct ptl_op))) {
         return NULL;
     }
-    observation = new_observation(shard, &monitoring->target, hash, fresh);
+    observation = new_observation(shard, &monitoring->target, key.watcher, hash, fresh);
     *err = PTL_ENOMEM;
     if (observation != NULL) {
         *err = send_observation(shard, observation, PTL_OP_OBSERVE, monitoring->epoch, direct);

@@ -81,7 +81,7 @@ static void expect(const struct ptl_shard *shard, const struct ptl_observation *
     const struct ptl_observation *next = observation->route_next;
 
     if (next != NULL) {
-        ptl_map_expect(&shard->ports->monitors.by_target, next->target_hash);
+        ptl_map_expect(&shard->ports->monitors.by_target, next->hash);
         ptl_map_expect(&shard->ports->monitors.by_observation, ptl_map_spread(next->id));
         __builtin_prefetch(next->route_next);
         __builtin_prefetch(next->first);

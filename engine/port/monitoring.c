@@ -165,7 +165,7 @@ void ptl_route_add(struct ptl_route *route, struct ptl_observation *observation)
 
 void ptl_observation_unlist(struct ptl_shard *shard, struct ptl_observation *observation)
 {
-    ptl_map_remove(&shard->ports->monitors.by_target, observation->target_hash, observation);
+    ptl_map_remove(&shard->ports->monitors.by_target, observation->hash, observation);
     ptl_map_remove(&shard->ports->monitors.by_observation, ptl_map_spread(observation->id),
                    observation);
     if (observation->route != NULL) {
@@ -178,5 +178,5 @@ void ptl_observation_unlist(struct ptl_shard *shard, struct ptl_observation *obs
 void ptl_observation_free(struct ptl_shard *shard, struct ptl_observation *observation)
 {
     ptl_assert(observation->first == NULL && observation->route == NULL);
-    ptl_free(shard->allocator, observation, sizeof(*observation));
+    ptl_free(shard->allocator, observation, sizeof(*observation) + observation->watcher_size);
 }

@@ -57,18 +57,22 @@ struct ptl_monitoring {
 };
 
 /*
- * One target that this shard observes, for all here who monitor it.  Where the target is, it is
- * known by the shard and `id`: a struct ptl_observer.
+ * One target that this shard observes, for all here who monitor it and are told by way of one port,
+ * the watcher: where the target is another node's, what that has sent to the watcher comes before
+ * the news of its end.  Where the target is, it is known by the shard and `id`: a struct
+ * ptl_observer.
  */
 struct ptl_observation {
     uint64_t id;
-    uint64_t target_hash;
+    uint64_t hash;           /* of target and watcher */
     struct ptl_route *route; /* NULL: a port of this node */
     struct ptl_observation *route_next, **route_link;
     struct ptl_monitoring *first;
     struct ptl_untold untold; /* when nobody is interested any more */
     bool firing;              /* it frees itself when all have been told */
     struct ptl_port target;
+    uint8_t watcher_size; /* 0: no port is, or it does not matter */
+    char watcher[];       /* its name */
 };
 
 /* All that this shard observes on one other node. */
@@ -80,7 +84,7 @@ struct ptl_route {
 
 struct ptl_monitors {
     const struct ptl_allocator *allocator;
-    struct ptl_map by_target;            /* observations */
+    struct ptl_map by_target;            /* observations, by target and watcher */
     struct ptl_map by_observation;       /* the same by ID */
     struct ptl_map by_id;                /* monitorings */
     struct ptl_map routes;               /* by the node's hash */

@@ -10,23 +10,10 @@
 
 /* ---- Who observes -------------------------------------------------------------------------- */
 
-/* Observers stand in their map as numbers: a shard counts its observations from one. */
-static uint64_t pack(struct ptl_observer observer)
-{
-    _Static_assert(PTL_SHARDS_MAX <= 64, "six bits are the shard's");
-    return observer.observation << 6 | observer.shard;
-}
-
-static struct ptl_observer unpack(const void *entry)
-{
-    uint64_t number = (uintptr_t)entry;
-    return (struct ptl_observer){.observation = number >> 6, .shard = number & 63};
-}
-
-/* Room for it has been made. */
+/* Observers stand in their map as numbers.  Room for it has been made. */
 static void put(struct ptl_port_more *more, struct ptl_observer observer)
 {
-    uint64_t number = pack(observer);
+    uint64_t number = ptl_observer_number(observer);
     ptl_map_insert(&more->observers, ptl_map_spread(number), (void *)(uintptr_t)number);
 }
 
@@ -68,7 +55,7 @@ void ptl_observer_refuse(struct ptl_shard *shard, const struct ptl_op *op)
 
 void ptl_observer_remove(struct ptl_slot *slot, const struct ptl_op *op)
 {
-    uint64_t number = pack(op->as.observer);
+    uint64_t number = ptl_observer_number(op->as.observer);
 
     if (slot->more != NULL) {
         ptl_map_remove(&slot->more->observers, ptl_map_spread(number), (void *)(uintptr_t)number);
@@ -95,7 +82,7 @@ static int tell_observers(struct ptl_shard *shard, struct ptl_port_more *dead, u
     void *entry;
 
     while ((entry = ptl_map_take(&dead->observers)) != NULL) {
-        struct ptl_observer observer = unpack(entry);
+        struct ptl_observer observer = ptl_observer_of((uintptr_t)entry);
         struct ptl_op op = down(observer, dead->reason);
 #ifdef PTL_PLANT_REPLY_ORDER
         struct ptl_parcel *parcel = ptl_parcel_make(&op, shard->allocator);

@@ -14,6 +14,7 @@
 
 struct ptl_connection;
 struct ptl_link;
+struct ptl_monitoring;
 struct ptl_msg;
 struct ptl_node;
 struct ptl_op;
@@ -49,8 +50,8 @@ struct ptl_port_outside {
     /* Port `name` of ours has room again: peers that were told that it is full are told. */
     void (*has_room)(struct ptl_shard *shard, struct ptl_span name);
 
-    /* Port `name` of ours, which this link's peer observes, is gone. */
-    void (*died)(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+    /* The port that is monitored for a link's peer is gone. */
+    void (*died)(struct ptl_shard *shard, struct ptl_monitoring *monitoring,
                  const struct ptl_msg *reason);
 
     /* Changes for a port's follower of the database.  False: it said PTL_LATER, come again. */

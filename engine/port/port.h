@@ -37,7 +37,7 @@ struct ptl_port_more {
     uint32_t tag_count, tag_capacity;
     struct ptl_tag *tags;
     struct ptl_belonging *belongings; /* the last one made comes first */
-    struct ptl_map observers;         /* as numbers: see pack() in port.c */
+    struct ptl_map observers;         /* as ptl_observer_number() */
     struct ptl_queue queue;
     struct ptl_map pending;      /* notices of failed links, in the queue (pending.h) */
     uint32_t may_pend;           /* so many monitors may come to stand there */

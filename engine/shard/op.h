@@ -69,6 +69,20 @@ struct ptl_observer {
     uint32_t shard;
 };
 
+/*
+ * The two as one number, which is not 0: a shard counts its observations from one.  It is what
+ * another node knows the observer by.
+ */
+static inline uint64_t ptl_observer_number(struct ptl_observer observer)
+{
+    return observer.observation << 6 | observer.shard;
+}
+
+static inline struct ptl_observer ptl_observer_of(uint64_t number)
+{
+    return (struct ptl_observer){.observation = number >> 6, .shard = (uint32_t)number & 63};
+}
+
 /* A port that was observed is gone. */
 struct ptl_op_down {
     uint64_t observation;

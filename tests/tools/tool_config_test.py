@@ -509,8 +509,8 @@ class InitTest(ConfigTest):
     def test_options_of_run_are_written_and_come_out_as_they_went_in(self):
         options = {"node": "rain", "bind": "0.0.0.0:4041", "seed": "[::1]:4040", "log": "warn",
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
-                   "framing": "cbor,json", "max-message": "5000", "max-spawned": "7",
-                   "poll-us": "50", "silence-ms": "900", "stop-seconds": "2.5", "loop": "epoll",
+                   "framing": "cbor,json", "max-message": "5000", "max-monitors": "8",
+                   "max-spawned": "7", "poll-us": "50", "silence-ms": "900", "stop-seconds": "2.5", "loop": "epoll",
                    "secret-file": self.write(SECRET, "secret"), "tls": "require",
                    "tls-verify-node": "yes", **self.certificates()}
         text = self.init(*(f"--{key}={value}" for key, value in options.items()))
@@ -599,7 +599,8 @@ class DocumentTest(ConfigTest):
     def test_page_tells_the_true_range_of_every_number(self):
         ranges = {key: match.groups() for key, (takes, _) in self.rows().items()
                   if (match := re.search(r"([\d.]+) to (\d+)$", takes))}
-        self.assertEqual(set(ranges), {"max-message", "max-spawned", "poll-us", "shards",
+        self.assertEqual(set(ranges), {"max-message", "max-monitors", "max-spawned", "poll-us",
+                                       "shards",
                                        "silence-ms", "stop-seconds"})
         for side, beyond in ((0, -1), (1, 1)):
             good = "".join(f"{key} = {ends[side]}\n" for key, ends in ranges.items())

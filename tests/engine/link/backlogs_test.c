@@ -36,6 +36,7 @@ static uint8_t *letters; /* LIMIT zeros, which are as many values */
 
 /* By port: messages that were sent, and that have come. */
 static uint32_t sent[PORTS], came[PORTS];
+static unsigned ends; /* ... and ends that were told */
 static unsigned full[PORTS];
 
 static int set_up(void **state)
@@ -49,6 +50,7 @@ static int set_up(void **state)
     memset(sent, 0, sizeof(sent));
     memset(came, 0, sizeof(came));
     memset(full, 0, sizeof(full));
+    ends = 0;
     letters = calloc(1, LIMIT);
     return letters == NULL ? -1 : 0;
 }
@@ -89,18 +91,17 @@ static void send_message(unsigned port, size_t size)
     assert_int_equal(try_send(port, size), PTL_OK);
 }
 
-/* The port is gone, and says after how many messages. */
+/* A port of rain's is gone that this one watches, and has sent it all: says how many messages. */
 static void send_down(unsigned port)
 {
-    char body[64], name[8];
-    struct ptl_span to = name_of(port, name);
-    int size = snprintf(body, sizeof(body), "Dkil0%c%s\x1a", (char)(0x40 + to.size), name);
+    uint8_t reason[5] = {0x1a};
+    char name[8];
 
     for (unsigned i = 0; i < 4; i++) {
-        body[size++] = (char)(sent[port] >> (24 - 8 * i));
+        reason[1 + i] = (uint8_t)(sent[port] >> (24 - 8 * i));
     }
-    assert_int_equal(ptl_frames_out_packet(&rain, &outbox, ptl_span("", 0),
-                                           ptl_span(body, (size_t)size), 3, NULL),
+    assert_int_equal(ptl_frames_out_down(&rain, &outbox, port, name_of(port, name),
+                                         ptl_span(reason, sizeof(reason)), 1),
                      PTL_OK);
 }
 
@@ -122,7 +123,8 @@ static uint32_t number_at(const uint8_t *bytes)
     return (uint32_t)bytes[1] << 24 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 8 | bytes[4];
 }
 
-/* What has come: a message, in its flow's order, or a port's end, behind all that it has sent. */
+/* What has come: a message, in its flow's order, or the end that its port was told of, behind all
+ * that was sent to it. */
 static void take_packet(void)
 {
     if (packet.name.size != 0) {
@@ -131,9 +133,11 @@ static void take_packet(void)
         came[port]++;
         return;
     }
-    assert_memory_equal(packet.body.bytes, "Dkil0", 5);
-    unsigned port = port_of(ptl_span(packet.body.bytes + 6, packet.body.bytes[5] - 0x40u));
-    assert_true(came[port] >= number_at(packet.body.bytes + packet.body.size - 5));
+    assert_memory_equal(packet.body.bytes, "Nportolan::down", 15);
+    uint8_t tag = packet.body.bytes[15] == 0x18 ? packet.body.bytes[16] : packet.body.bytes[15];
+    assert_in_range(tag, 0, PORTS - 1);
+    assert_true(came[tag] >= number_at(packet.body.bytes + packet.body.size - 5));
+    ends++;
 }
 
 static void receive(struct ptl_span bytes)
@@ -237,24 +241,22 @@ static void backlogs_keep_every_order_that_counts(void **state)
     send_all();
 }
 
-/* The end of one port waits for what waits, and not for what comes later: it comes, though there is
- * always more. */
-static void backlogs_send_the_end_of_a_port_though_others_go_on(void **state)
+/* A watcher is told as soon as it has all of its own, whatever waits for others. */
+static void backlogs_tell_of_an_end_though_others_wait(void **state)
 {
     (void)state;
-    send_message(1, 30000);
-    send_down(1);
+    send_message(1, LIMIT);
     send_message(2, 5);
-    uint64_t before = rain.waiting.behind_fence.size;
-    assert_int_not_equal(before, 0);
     send_down(2);
-    assert_int_not_equal(rain.waiting.behind_next.size, 0);
-    for (unsigned i = 0; rain.waiting.behind_fence.size + rain.waiting.behind_next.size != 0; i++) {
-        assert_true(i < 100);
-        send_message(1, 30000);
-        send_some(SIZE_MAX);
+    send_down(3);
+    send_down(1);
+    while (ends < 2) {
+        assert_int_equal(came[1], 0);
+        assert_int_not_equal(send_some(1000), 0);
     }
+    assert_int_equal(came[1], 0);
     send_all();
+    assert_int_equal(ends, 3);
 }
 
 /* More large messages than the receiver makes at one time, each of its own flow. */
@@ -413,7 +415,7 @@ int main(int argc, char **argv)
         TEST(backlogs_let_a_small_message_pass_a_large_one),
         TEST(backlogs_give_each_flow_its_share),
         TEST(backlogs_keep_every_order_that_counts),
-        TEST(backlogs_send_the_end_of_a_port_though_others_go_on),
+        TEST(backlogs_tell_of_an_end_though_others_wait),
         TEST(backlogs_begin_no_more_large_messages_than_the_peer_bears),
         TEST(backlogs_make_way_when_all_numbers_are_in_use),
         TEST(backlogs_are_full_by_flows),

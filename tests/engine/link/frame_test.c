@@ -38,8 +38,8 @@ static const struct sample {
     {{.kind = PTL_FRAME_KILL, .count = 0}, "", 0},
     {{.kind = PTL_FRAME_MONITOR, .has_flow = true, .flow = 9, .tag = 1, .port = echo}, "", 18},
     {{.kind = PTL_FRAME_MONITOR, .tag = UINT64_MAX}, "", 9},
-    {{.kind = PTL_FRAME_UNMONITOR, .tag = 1, .port = made}, "", 17},
-    {{.kind = PTL_FRAME_DOWN, .tag = 77, .port = made, .count = 300}, "cdie", 21},
+    {{.kind = PTL_FRAME_UNMONITOR, .tag = 1}, "", 8},
+    {{.kind = PTL_FRAME_DOWN, .tag = 77, .count = 300}, "cdie", 12},
     {{.kind = PTL_FRAME_SPAWN, .count = 1}, "dinit", 0},
     {{.kind = PTL_FRAME_REQUESTS + 3, .count = 4}, "abcd", 0},
     {{.kind = PTL_FRAME_KINDS - 1, .count = 254}, "z", 0},
@@ -330,7 +330,7 @@ static void frame_gives_its_parts_one_by_one(void **state)
     assert_false(ptl_frame_next_part(&parts, &type, &part));
 }
 
-/* The largest of everything fits: 255 bytes of parts, the longest name, 16,384 of values. */
+/* The largest of everything fits: 255 bytes of parts, 16,384 of values. */
 static void frame_holds_the_most_that_it_may(void **state)
 {
     static const uint8_t zeroes[PTL_FRAME_VALUES_MAX];
@@ -340,7 +340,6 @@ static void frame_holds_the_most_that_it_may(void **state)
         .flow = UINT32_MAX,
         .count = UINT32_MAX,
         .tag = UINT64_MAX,
-        .port = {.type = PTL_FRAME_PORT_NAMED, .name = ptl_span(zeroes, PTL_PORT_NAME_MAX)},
         .parts = ptl_span("\1\xfd", 2),
     };
     uint8_t parts[PTL_FRAME_PARTS_MAX] = {1, 253}, out[PTL_FRAME_SIZE_MAX];
@@ -354,7 +353,6 @@ static void frame_holds_the_most_that_it_may(void **state)
     assert_int_equal(got.fault, PTL_FAULT_NONE);
     assert_int_equal(got.body.size, sizeof(zeroes));
     assert_int_equal(got.parts.size, sizeof(parts));
-    assert_int_equal(got.port.name.size, PTL_PORT_NAME_MAX);
 }
 
 /* Whatever it says lies in what was read: the sanitizers watch. */

@@ -23,13 +23,15 @@
 static struct ptl_node *rain, *snow;
 static struct ptl_port neighbour;
 
-/* Rain, which has a neighbour that means well and notes what of it is lost. */
-static void start_both(void)
+/* Rain, which has a neighbour that means well and notes what of it is lost, and which gives a peer
+ * so many monitors; 0: as many as it does by itself. */
+static void start_both_with(unsigned monitors_max)
 {
     static const char *const loopback[] = {"127.0.0.1:0", NULL};
     struct ptl_node_options options = witness_options("rain");
 
     options.binds = loopback;
+    options.monitors_max = monitors_max;
     rain = witness_start(&options);
     options = witness_options("snow");
     options.binds = loopback;
@@ -43,6 +45,11 @@ static void start_both(void)
     witness_port(rain, "port", on_message, "port");
     assert_int_equal(ptl_on_link(rain, on_link, "link"), 0);
     assert_next("link", "up snow");
+}
+
+static void start_both(void)
+{
+    start_both_with(0);
 }
 
 static void send_bytes(const struct raw_peer *peer, const char *bytes, size_t size)
@@ -238,6 +245,127 @@ static void peer_that_ends_at_any_byte_is_a_link_that_has_ended(void **state)
     assert_silent("port");
 }
 
+/* ---- Monitors ------------------------------------------------------------------------------ */
+
+#define MONITOR(tag) "\x94\0\x0d\0\1\0\0\0" tag "\0\0\0\0\0\0\0\0" /* of flow 1, for no port */
+#define MONITOR_FOR_W(tag) "\x94\0\x0f\0\1\0\0\0" tag "\0\0\0\0\0\0\0\2\1w"
+#define UNMONITOR(tag) "\x95\0\x0c\0\1\0\0\0" tag "\0\0\0\0\0\0\0"
+#define OPEN_2 "\x02\0\x0b\0\2\0\0\0\2\5other"
+#define MONITOR_2(tag) "\x94\0\x0d\0\2\0\0\0" tag "\0\0\0\0\0\0\0\0"
+#define DOWN(tag) "\x16\1\x10\0" tag "\0\0\0\0\0\0\0gbecause"
+
+/* All that the node has said since the test began to listen. */
+static char heard[65536];
+static size_t heard_size;
+
+static bool has_said(const char *bytes, size_t size)
+{
+    return memmem(heard, heard_size, bytes, size) != NULL;
+}
+
+static void hear(const struct raw_peer *peer, const char *wanted, size_t wanted_size)
+{
+    while (!has_said(wanted, wanted_size)) {
+        struct pollfd waits = {.fd = peer->socket, .events = POLLIN};
+        assert_int_equal(poll(&waits, 1, 60000), 1);
+        ssize_t count = read(peer->socket, heard + heard_size, sizeof(heard) - heard_size);
+        assert_true(count > 0);
+        heard_size += (size_t)count;
+    }
+}
+
+static void kill_because(const char *name)
+{
+    struct ptl_msg *reason;
+    struct ptl_port port = witness_parse(rain, name);
+
+    assert_int_equal(ptl_msg_make(rain, &reason, "t", "because"), 0);
+    assert_int_equal(ptl_kill(rain, &port, reason), 0);
+    ptl_msg_free(reason);
+}
+
+/* Each tag is answered once, unless it was taken back. */
+static void peer_is_told_by_each_tag_of_its_own(void **state)
+{
+    struct raw_peer peer;
+
+    (void)state;
+    heard_size = 0;
+    start_both();
+    witness_port(rain, "other", on_message, "other");
+    link_peer(&peer);
+    send_bytes(&peer, BYTES(OPEN_1 OPEN_2 MONITOR("\7") MONITOR_FOR_W("\x08") MONITOR("\7")
+                                UNMONITOR("\x08") UNMONITOR("\x63") MONITOR_2("\x09") MESSAGE_1
+                            "\x90\1\5\0\2\0\0\0\1"));
+    assert_next("port", "[1]");
+    assert_next("other", "[1]");
+    kill_because("rain#port");
+    hear(&peer, BYTES(DOWN("\7")));
+    kill_because("rain#other");
+    hear(&peer, BYTES(DOWN("\x09")));
+    assert_false(has_said(BYTES(DOWN("\x08"))));
+    assert_false(has_said(BYTES(DOWN("\x63"))));
+    raw_close(&peer);
+    await_end();
+}
+
+static void peer_has_so_many_monitors_and_is_told_of_the_next_at_once(void **state)
+{
+    struct raw_peer peer;
+
+    (void)state;
+    heard_size = 0;
+    start_both_with(2);
+    link_peer(&peer);
+    send_bytes(&peer, BYTES(OPEN_1 MONITOR("\1") MONITOR("\2") MONITOR("\3")));
+    hear(&peer, BYTES("\3\0\0\0\0\0\0\0otransport_error"));
+    send_bytes(&peer, BYTES(UNMONITOR("\1") MONITOR("\4") MESSAGE_1));
+    assert_next("port", "[1]");
+    kill_because("rain#port");
+    hear(&peer, BYTES(DOWN("\2")));
+    hear(&peer, BYTES(DOWN("\4")));
+    assert_false(has_said(BYTES(DOWN("\1"))));
+    raw_close(&peer);
+    await_end();
+}
+
+/* What the peer says of monitors that it was not given, or says twice, is nothing to anybody. */
+static void peer_that_answers_what_was_not_asked_is_not_heard(void **state)
+{
+    static const char opened[] = "watched";
+    char bytes[4096], down[] = DOWN("\0") DOWN("\0");
+    size_t size = 0;
+    const char *at;
+    struct raw_peer peer;
+
+    (void)state;
+    start_both();
+    link_peer(&peer);
+    struct ptl_port watched = witness_parse(rain, "peer#watched");
+    assert_int_equal(ptl_monitor(rain, &watched, on_gone, "gone", NULL), 0);
+    /* OPEN ends with the name; MONITOR follows: four bytes, the flow's number, the tag. */
+    while ((at = memmem(bytes, size, opened, sizeof(opened) - 1)) == NULL ||
+           at + sizeof(opened) - 1 + 16 > bytes + size) {
+        ssize_t count = read(peer.socket, bytes + size, sizeof(bytes) - size);
+        assert_true(count > 0);
+        size += (size_t)count;
+    }
+    const char *monitor = at + sizeof(opened) - 1;
+    assert_int_equal((uint8_t)monitor[0], 0x94);
+    send_bytes(&peer, BYTES(DOWN("\0") DOWN("\xff") OPEN_1 MESSAGE_1));
+    assert_next("port", "[1]");
+    assert_silent("gone");
+    memcpy(down + 4, monitor + 8, 8);
+    memcpy(down + sizeof(DOWN("\0")) - 1 + 4, monitor + 8, 8);
+    send_bytes(&peer, down, sizeof(down) - 1);
+    send_bytes(&peer, BYTES(MESSAGE_1));
+    assert_next("gone", "[\"because\"]");
+    assert_next("port", "[1]");
+    assert_silent("gone");
+    raw_close(&peer);
+    await_end();
+}
+
 /* ---- Turns --------------------------------------------------------------------------------- */
 
 #define LARGE ((size_t)32 << 20) /* four times what a link may hold */
@@ -295,6 +423,9 @@ int main(int argc, char **argv)
         WITNESSED(node_that_stops_says_goodbye_at_last),
         WITNESSED(frames_of_later_versions_are_stepped_over),
         WITNESSED(peer_that_ends_at_any_byte_is_a_link_that_has_ended),
+        WITNESSED(peer_is_told_by_each_tag_of_its_own),
+        WITNESSED(peer_has_so_many_monitors_and_is_told_of_the_next_at_once),
+        WITNESSED(peer_that_answers_what_was_not_asked_is_not_heard),
         WITNESSED(large_message_on_its_way_refuses_no_small_ones),
     };
 

@@ -542,7 +542,7 @@ static void frames_and_words_are_the_same_both_ways(void **state)
     (void)state;
     for (unsigned kind = 0; kind < PTL_FRAME_KINDS; kind++) {
         struct ptl_span word = ptl_frame_word(kind);
-        bool has_word = (kind >= PTL_FRAME_KILL && kind <= PTL_FRAME_SPAWN) ||
+        bool has_word = kind == PTL_FRAME_KILL || kind == PTL_FRAME_SPAWN ||
                         (kind >= 32 && kind <= 37) || (kind >= 40 && kind <= 57);
         assert_int_equal(word.size != 0, has_word);
         if (has_word) {
@@ -550,7 +550,7 @@ static void frames_and_words_are_the_same_both_ways(void **state)
             words++;
         }
     }
-    assert_int_equal(words, 29);
+    assert_int_equal(words, 26);
     assert_int_equal(ptl_frame_of_word(SPAN("echo")), PTL_FRAME_MESSAGE);
 }
 

@@ -155,7 +155,8 @@ class Peer:
         self.silence_ms, self.incarnation = silence_ms, incarnation
         self.data, self.frames = b"", []  # what has come: bytes of a cut frame; all frames, as they came
         self.messages, self.downs, self.errors, self.requests = [], [], [], []
-        self.monitored = {}  # a port of ours: the tag
+        self.monitored = {}  # by the tag: a port of ours, and its watcher as it is written
+        self.tags = set()  # of our monitors that are not answered
         self.ended = self.said_goodbye = self.quiet = False
         self.flows_in, self.making, self.current_in = {0: ""}, {}, 0
         self.flows_out, self.current_out = {"": 0}, 0
@@ -262,12 +263,14 @@ class Peer:
 
     def down(self, port, *values):
         """A port of ours is gone."""
-        fields = struct.pack("<Q", self.monitored.pop(port)) + put_port(port, None)
-        for _ in self.pieces("", values, DOWN, fields):
-            pass
+        for tag in [tag for tag, (watched, _) in self.monitored.items() if watched == port]:
+            del self.monitored[tag]
+            for _ in self.pieces("", values, DOWN, struct.pack("<Q", tag)):
+                pass
 
-    def monitor(self, port):
-        self.send(MONITOR, struct.pack("<Q", 0) + b"\0", 0, self.flow_to(port))
+    def monitor(self, port, tag, watcher=""):
+        self.send(MONITOR, struct.pack("<Q", tag) + put_port(watcher, None), 0, self.flow_to(port))
+        self.tags.add(tag)
 
     def goodbye(self):
         self.send(GOODBYE)
@@ -369,16 +372,19 @@ class Peer:
             rule(flow == 0, "a request to a port")
             self.requests.append((kind, decode(body, count)))
         elif kind == DOWN:
-            rule(struct.unpack_from("<Q", body)[0] == 0, "a tag that is not ours")
-            size = {1: 9, 2: 2 + body[9]}[body[8]]
-            self.downs.append((body[8:8 + size], decode(body[8 + size:], count)))
+            tag, = struct.unpack_from("<Q", body)
+            rule(tag in self.tags, "a tag that is not ours")
+            self.tags.remove(tag)
+            self.downs.append((tag, decode(body[8:], count)))
         elif kind == MESSAGE:
             self.messages.append((port, decode(body, count)))
         elif kind == MONITOR:
             rule(port, "MONITOR of the node port")
-            self.monitored[port] = struct.unpack_from("<Q", body)[0]
+            tag, = struct.unpack_from("<Q", body)
+            rule(tag not in self.monitored, "a tag that is in use")
+            self.monitored[tag] = port, body[8:]
         elif kind == UNMONITOR:
-            self.monitored.pop(port, None)
+            self.monitored.pop(struct.unpack_from("<Q", body)[0], None)
 
     def close(self):
         self.socket.close()

@@ -59,10 +59,14 @@ class Node:
         self.process.stdout.close()
         return code, time.monotonic() - begin
 
+    def strike(self):
+        """As if the machine had failed."""
+        self.process.kill()
+        self.process.wait()
+
     def kill(self):
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.strike()
         if not self.process.stdout.closed:
             self.process.stdout.close()
         self.log.close()

@@ -357,7 +357,7 @@ class ClientTest(ToolTest):
     def test_mon_of_a_port_whose_node_goes_is_exit_code_3(self):
         rain = self.rain()
         monitor = self.monitor(rain, "rain#echo")
-        rain.process.kill()
+        rain.strike()
         code, out, _ = self.finish(monitor)
         self.assertEqual(code, 3)
         self.assertEqual(json.loads(out)[0], "transport_error")
@@ -404,7 +404,7 @@ class ClientTest(ToolTest):
         self.assertEqual((code, err), (0, ""))
         while self.count(rain) < 1:
             pass
-        snow.process.kill()
+        snow.strike()
         self.assertEqual(self.finish(monitor)[0], 3)
 
     def test_large_argument_comes_back_whole(self):

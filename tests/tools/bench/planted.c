@@ -31,6 +31,12 @@ int __real_ptl_frames_out_packet(struct ptl_frames_out *frames, struct ptl_outbo
 int __wrap_ptl_frames_out_packet(struct ptl_frames_out *frames, struct ptl_outbox *outbox,
                                  struct ptl_span name, struct ptl_span body, uint32_t count,
                                  const struct ptl_msg *whole);
+int __real_ptl_frames_out_down(struct ptl_frames_out *frames, struct ptl_outbox *outbox,
+                               uint64_t tag, struct ptl_span watcher, struct ptl_span reason,
+                               uint32_t count);
+int __wrap_ptl_frames_out_down(struct ptl_frames_out *frames, struct ptl_outbox *outbox,
+                               uint64_t tag, struct ptl_span watcher, struct ptl_span reason,
+                               uint32_t count);
 
 /* How a connection sends. */
 struct way {
@@ -53,6 +59,14 @@ static bool is_planted(const char *what)
     const char *plant = getenv("PTL_PLANT");
 
     return plant != NULL && strcmp(plant, what) == 0;
+}
+
+/* Every so many deaths one is not told. */
+static bool is_silent(void)
+{
+    static unsigned deaths;
+
+    return is_planted("silence") && ++deaths % EVERY_DEATH == 0;
 }
 
 static bool is_death(struct ptl_span name, struct ptl_span body)
@@ -89,12 +103,12 @@ static int send_right(const struct way *way, struct ptl_span name, struct ptl_sp
 static int send_wrong(const struct way *way, struct ptl_span name, struct ptl_span body,
                       uint32_t count, const struct ptl_msg *whole)
 {
-    static unsigned messages, deaths;
+    static unsigned messages;
 
     if (name.size > 0) {
         messages++;
     }
-    if (is_planted("silence") && is_death(name, body) && ++deaths % EVERY_DEATH == 0) {
+    if (is_death(name, body) && is_silent()) {
         return PTL_OK;
     }
     if (is_planted("drop") && name.size > 0 && messages % EVERY == 0) {
@@ -128,4 +142,12 @@ int __wrap_ptl_frames_out_packet(struct ptl_frames_out *frames, struct ptl_outbo
     struct way way = {.frames = frames, .outbox = outbox};
 
     return send_wrong(&way, name, body, count, whole);
+}
+
+int __wrap_ptl_frames_out_down(struct ptl_frames_out *frames, struct ptl_outbox *outbox,
+                               uint64_t tag, struct ptl_span watcher, struct ptl_span reason,
+                               uint32_t count)
+{
+    return is_silent() ? PTL_OK
+                       : __real_ptl_frames_out_down(frames, outbox, tag, watcher, reason, count);
 }

@@ -140,10 +140,9 @@ class DyingTest(VerifyTest):
         self.interrupt(self.start_lasting(self.target().address))
 
     def test_node_that_stays_away_is_told_of_and_is_no_fault(self):
-        node = self.target()
+        node = self.target("--bind", unused_address())  # where nobody else comes to listen meanwhile
         process = self.start_verifying(node.address, "--duration", "2", "--timeout", "2")
-        node.process.kill()
-        node.process.wait()
+        node.strike()
         code, out, err = self.finish(process)
         self.assertEqual(code, 3, out + err)
         result = json.loads(out)

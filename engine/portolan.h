@@ -70,10 +70,12 @@ enum ptl_tls_use {
 struct ptl_node_options {
     size_t size;    /* sizeof(struct ptl_node_options), so that later versions can add fields */
     const char *id; /* the node's ID: at most PTL_NODE_ID_MAX bytes, no '#', CR or LF */
-    const char *const *binds;     /* addresses "HOST:PORT" to listen on, NULL at the end [none] */
-    const char *const *seeds;     /* addresses to join the network by, NULL at the end [none] */
-    const void *secret;           /* what proves that a peer belongs to us [none: no peers] */
-    size_t secret_size;           /* in bytes; under 16 only while every address is loopback */
+    const char *const *binds; /* addresses "HOST:PORT" to listen on, NULL at the end [none] */
+    const char *const *seeds; /* addresses to join the network by, NULL at the end [none] */
+    const void *secret;       /* what proves that a peer belongs to us [none: no peers] */
+    size_t secret_size;       /* in bytes; under 16 only while every address is loopback */
+    const void *other_secret; /* as of ptl_node_set_secrets() [none] */
+    size_t other_secret_size;
     const char *framings;         /* what we read and write, best first; ours only first
                                    * ["portolan,cbor,json"] */
     unsigned shards;              /* 1 to PTL_SHARDS_MAX [the number of processors] */
@@ -175,6 +177,31 @@ const char *ptl_node_id(const struct ptl_node *node);
 
 /* From now on no lines above that level are made.  Thread: any. */
 void ptl_node_log_level(struct ptl_node *node, enum ptl_log_level level);
+
+/*
+ * What proves from now on that a node belongs to the network; links that are up stay so.  We prove
+ * with `secret`.  Others may prove with `other`, too, and whoever does is answered with it: so a
+ * network changes its secret node by node.  First every node takes the new one as `other`, then
+ * each has it as `secret` and the old one as `other`, and at last the old one is left away.
+ * Errors: PTL_EINVAL, PTL_ESECRET (too short), PTL_ENOMEM: nothing is changed then.
+ * Owns: both are copied.  Thread: any.
+ */
+PTL_MUST_CHECK int ptl_node_set_secrets(struct ptl_node *node, const void *secret,
+                                        size_t secret_size, const void *other, size_t other_size);
+
+/*
+ * Join the network by these from now on, NULL at the end: new ones are tried at once, others no
+ * more; links that are up stay so.  A node knows at most 64 seeds in its life.
+ * Errors: PTL_EADDRESS, PTL_ESECRET (the secret is too short for them), PTL_ELIMIT, PTL_ENOMEM:
+ * nothing is changed then.  Owns: copied.  Thread: any.
+ */
+PTL_MUST_CHECK int ptl_node_set_seeds(struct ptl_node *node, const char *const *seeds);
+
+/*
+ * Tell others these, as `announces` of the options, from now on; all who know us learn of it.
+ * Errors: PTL_EADDRESS, PTL_ENOMEM: nothing is changed then.  Owns: copied.  Thread: any.
+ */
+PTL_MUST_CHECK int ptl_node_set_announces(struct ptl_node *node, const char *const *announces);
 
 /* Whether it is a global node now; an ordinary one becomes global when it is somebody's seed. */
 bool ptl_node_is_global(const struct ptl_node *node);

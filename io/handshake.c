@@ -292,6 +292,7 @@ int ptl_handshake_init_lines(struct ptl_handshake *handshake, const struct ptl_a
     *handshake = (struct ptl_handshake){
         .allocator = allocator,
         .secret = options->secret,
+        .other = options->other,
         .node_id = options->node_id,
         .own_size = (uint32_t)lines.size,
         .framings = framing_bits(options->framings),
@@ -566,7 +567,7 @@ void ptl_handshake_trust_tls(struct ptl_handshake *handshake)
  * are, inside TLS, where nobody in between can say that he has read something else.
  */
 static int make_proof(const struct ptl_handshake *handshake, bool from_us, bool of_tls,
-                      uint8_t proof[static PTL_PROOF_BYTES])
+                      struct ptl_span secret, uint8_t proof[static PTL_PROOF_BYTES])
 {
     const struct ptl_span end = ptl_span("\n", 1);
     const struct ptl_span ours = ptl_handshake_greeting(handshake);
@@ -578,14 +579,15 @@ static int make_proof(const struct ptl_handshake *handshake, bool from_us, bool 
     ptl_assert(handshake->first != NULL && handshake->second != NULL);
 
     return of_tls ? ptl_proof_hash(proof, from_us ? mine : theirs, 5)
-                  : ptl_proof_hmac(proof, handshake->secret, from_us ? mine : theirs, 5);
+                  : ptl_proof_hmac(proof, secret, from_us ? mine : theirs, 5);
 }
 
-static int check_hash(const struct ptl_handshake *handshake, bool of_tls, struct ptl_span data)
+static int check_hash(const struct ptl_handshake *handshake, bool of_tls, struct ptl_span secret,
+                      struct ptl_span data)
 {
     uint8_t proof[PTL_PROOF_BYTES];
 
-    int err = make_proof(handshake, false, of_tls, proof);
+    int err = make_proof(handshake, false, of_tls, secret, proof);
     if (err == PTL_OK && !ptl_proof_is_hex(data, ptl_span(proof, sizeof(proof)))) {
         err = of_tls ? PTL_ECHANGED : PTL_EAUTH;
     }
@@ -593,22 +595,34 @@ static int check_hash(const struct ptl_handshake *handshake, bool of_tls, struct
     return err;
 }
 
-static int check_proof(const struct ptl_handshake *handshake, struct ptl_span method,
+static int check_secret(const struct ptl_handshake *handshake, struct ptl_span method,
+                        struct ptl_span secret, struct ptl_span data)
+{
+    if (ptl_span_equal(method, ptl_span_text(HMAC))) {
+        return check_hash(handshake, false, secret, data);
+    }
+    if (ptl_span_equal(method, ptl_span_text(CLEARTEXT))) {
+        return ptl_proof_is_hex(data, secret) ? PTL_OK : PTL_EAUTH;
+    }
+    return PTL_EMETHOD;
+}
+
+static int check_proof(struct ptl_handshake *handshake, struct ptl_span method,
                        struct ptl_span data)
 {
     if (ptl_span_equal(method, ptl_span_text(TLS))) {
-        return handshake->tls_verified ? check_hash(handshake, true, data) : PTL_EMETHOD;
+        return handshake->tls_verified ? check_hash(handshake, true, handshake->secret, data)
+                                       : PTL_EMETHOD;
     }
     if (!takes_secret(handshake)) {
         return PTL_EMETHOD;
     }
-    if (ptl_span_equal(method, ptl_span_text(HMAC))) {
-        return check_hash(handshake, false, data);
+    int err = check_secret(handshake, method, handshake->secret, data);
+    if (err == PTL_EAUTH && handshake->other.size != 0) {
+        err = check_secret(handshake, method, handshake->other, data);
+        handshake->knows_other = err == PTL_OK;
     }
-    if (ptl_span_equal(method, ptl_span_text(CLEARTEXT))) {
-        return ptl_proof_is_hex(data, handshake->secret) ? PTL_OK : PTL_EAUTH;
-    }
-    return PTL_EMETHOD;
+    return err;
 }
 
 /* The peer's session, where it tells one among further fields. */
@@ -654,7 +668,8 @@ int ptl_handshake_prove(const struct ptl_handshake *handshake, uint64_t session,
     char extra[32] = "";
 
     ptl_assert(handshake->state == PTL_HANDSHAKE_PROOF || handshake->state == PTL_HANDSHAKE_UP);
-    int err = make_proof(handshake, true, handshake->sends_tls, proof);
+    int err = make_proof(handshake, true, handshake->sends_tls,
+                         handshake->knows_other ? handshake->other : handshake->secret, proof);
     if (err < 0) {
         return err;
     }

@@ -54,6 +54,7 @@ struct ptl_handshake_frames {
 struct ptl_handshake_options {
     struct ptl_span node_id;    /* 1 to PTL_HANDSHAKE_NODE_ID_MAX bytes, without '#' */
     struct ptl_span secret;     /* size 0: none, and then nobody is let in but by TLS */
+    struct ptl_span other;      /* one that a peer may prove with, too; size 0: none */
     struct ptl_span framings;   /* "cbor,json": those we take and make, the dearest first */
     struct ptl_span provider;   /* "portolan-0.1.0" */
     uint64_t incarnation;       /* this process under this node ID; told to portolan peers */
@@ -93,7 +94,7 @@ struct ptl_handshake_peer {
 /* Embedded by value; only io/handshake.c touches the fields.  All zero is a dropped one. */
 struct ptl_handshake {
     const struct ptl_allocator *allocator;
-    struct ptl_span secret;
+    struct ptl_span secret, other;
     struct ptl_span node_id;
     uint8_t *own;    /* our two lines with their ends */
     uint8_t *first;  /* the peer's first line without its end, then its unescaped names */
@@ -104,7 +105,8 @@ struct ptl_handshake {
     uint32_t framings; /* bit (1 << framing) for those we take and make */
     bool tls, tls_required;
     bool tls_verified;
-    bool sends_tls; /* our proof is that of TLS, not of the secret */
+    bool knows_other; /* the peer has proved with that secret, and we answer with it */
+    bool sends_tls;   /* our proof is that of TLS, not of the secret */
     enum ptl_handshake_state state;
     struct ptl_handshake_peer peer;
 };
@@ -112,8 +114,8 @@ struct ptl_handshake {
 /*
  * Begin.  `nonce` is PTL_HANDSHAKE_NONCE_BYTES random bytes, `peer_address` the socket address of
  * the far end as text ("127.0.0.1:4040").
- * Owns: the bytes of options->node_id and options->secret are borrowed until ptl_handshake_drop();
- * the rest is copied.  On an error nothing is held.
+ * Owns: the bytes of options->node_id, ->secret and ->other are borrowed until
+ * ptl_handshake_drop(); the rest is copied.  On an error nothing is held.
  * Errors: PTL_EINVAL (node ID, no known framing, or a greeting that would be too long), PTL_ENOMEM.
  */
 PTL_MUST_CHECK int ptl_handshake_init(struct ptl_handshake *handshake,
@@ -123,7 +125,8 @@ PTL_MUST_CHECK int ptl_handshake_init(struct ptl_handshake *handshake,
 
 /*
  * The same with our two lines given literally, their ends included: to replay a recorded opening,
- * or to greet as another implementation would.  Of the options, node_id, secret and framings count.
+ * or to greet as another implementation would.  Of the options, node_id, secret, other and framings
+ * count.
  */
 PTL_MUST_CHECK int ptl_handshake_init_lines(struct ptl_handshake *handshake,
                                             const struct ptl_allocator *allocator,
@@ -171,7 +174,8 @@ enum ptl_handshake_state ptl_handshake_state(const struct ptl_handshake *handsha
 
 /*
  * Write our third line with its end into `line` and return its size.  In state PROOF or UP only.
- * `session` is told to a portolan peer, 0 is not.  The same bytes come out each time.
+ * `session` is told to a portolan peer, 0 is not.  It is proved with the secret that the peer has
+ * proved with, or, before it has, with `secret`.  The same bytes come out each time else.
  * Errors: PTL_ENOMEM (the hash needs some).
  */
 PTL_MUST_CHECK int ptl_handshake_prove(const struct ptl_handshake *handshake, uint64_t session,

@@ -44,6 +44,7 @@ struct ptl_options {
     struct ptl_list services;
     const char *secret;
     const char *secret_file;
+    const char *accept_secret_file; /* run: another one that others may prove with, or NULL */
     const char *tls; /* off, allow or require; NULL: allow where there is a certificate */
     const char *cert;
     const char *tls_cert, *tls_key, *tls_ca, *tls_crl;

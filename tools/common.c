@@ -68,8 +68,10 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
     return (struct ptl_node_options){
         .size = sizeof(struct ptl_node_options),
         .id = id,
-        .secret = secret->bytes,
-        .secret_size = secret->size,
+        .secret = secret->own.bytes,
+        .secret_size = secret->own.size,
+        .other_secret = secret->other.bytes,
+        .other_secret_size = secret->other.size,
         .framings = options->framings,
         .shards = options->shards,
         .log_level = journal->level,

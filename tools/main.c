@@ -111,6 +111,7 @@ static const char more_help[] =
     "  --secret-file F      the same, from a file that only its owner may read\n"
     "                       [PORTOLAN_SECRET, else ~/.config/portolan/secret, made on first use]\n"
     "                       less than 16 bytes do for loopback addresses only\n"
+    "  --accept-secret-file F  run: others may prove with this one, too, while it is replaced\n"
     "\n"
     "config    Every option of run is a key of a file: 'seed = 10.0.0.1:4040', 'no-global = yes',\n"
     "          again for each more; and a variable: PORTOLAN_SEED, with commas between more.  The\n"

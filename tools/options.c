@@ -15,6 +15,8 @@
 #define PLACE(field) offsetof(struct ptl_options, field)
 
 const struct ptl_option ptl_option_table[] = {
+    {"accept-secret-file", RUN, ptl_take_text, PLACE(accept_secret_file), .otherwise = "none",
+     .is_path = true},
     {"all", PTL_OF_NODES, ptl_take_yes_no, PLACE(all), .is_yes_no = true},
     {"announce", RUN, ptl_take_announce, PLACE(announces), .otherwise = "where it listens",
      .is_repeated = true},

@@ -28,7 +28,7 @@ bool ptl_secret_generate(char text[PTL_SECRET_TEXT_SIZE])
 }
 
 /* Read to the end; a secret that does not fit is none. */
-static int read_all(int file, const char *path, const char *where, struct ptl_secret *secret)
+static int read_all(int file, const char *path, const char *where, struct ptl_secret_text *secret)
 {
     char buffer[PTL_SECRET_MAX + 3]; /* room for a line end and for one byte too many */
     size_t size = 0;
@@ -65,7 +65,8 @@ static int read_all(int file, const char *path, const char *where, struct ptl_se
     return PTL_EXIT_OK;
 }
 
-static int read_open_file(int file, const char *path, const char *where, struct ptl_secret *secret)
+static int read_open_file(int file, const char *path, const char *where,
+                          struct ptl_secret_text *secret)
 {
     struct stat status;
 
@@ -83,7 +84,7 @@ static int read_open_file(int file, const char *path, const char *where, struct 
 }
 
 /* `where` it was named, to stand in front of a complaint. */
-static int read_file(const char *path, const char *where, struct ptl_secret *secret)
+static int read_file(const char *path, const char *where, struct ptl_secret_text *secret)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
@@ -182,7 +183,7 @@ bool ptl_secret_own(char path[PATH_MAX])
            snprintf(path, PATH_MAX, "%s/portolan/secret", folder) < PATH_MAX;
 }
 
-static int own_secret(struct ptl_secret *secret)
+static int own_secret(struct ptl_secret_text *secret)
 {
     char path[PATH_MAX];
 
@@ -202,12 +203,14 @@ static int own_secret(struct ptl_secret *secret)
     return read_file(path, "", secret);
 }
 
-static int named_secret(const struct ptl_options *options, struct ptl_secret *secret)
+/* The one in the file that the option `key` names. */
+static int named_secret(const struct ptl_options *options, const char *key, const char *path,
+                        struct ptl_secret_text *secret)
 {
     char where[PTL_WHERE_MAX];
 
-    ptl_settings_line(options->settings, "secret-file", where);
-    return read_file(options->secret_file, where, secret);
+    ptl_settings_line(options->settings, key, where);
+    return read_file(path, where, secret);
 }
 
 bool ptl_secret_is_own(const struct ptl_options *options)
@@ -217,19 +220,72 @@ bool ptl_secret_is_own(const struct ptl_options *options)
     return !options->secret && !options->secret_file && !is_proved_by_tls;
 }
 
-static int find(const struct ptl_options *options, struct ptl_secret *secret)
+static int find_own(const struct ptl_options *options, struct ptl_secret_text *secret)
 {
-    secret->size = 0;
     if (options->secret) { /* whose size was judged when it was taken */
         secret->size = strlen(options->secret);
         memcpy(secret->bytes, options->secret, secret->size);
         return PTL_EXIT_OK;
     }
     if (options->secret_file) {
-        return named_secret(options, secret);
+        return named_secret(options, "secret-file", options->secret_file, secret);
     }
     return ptl_secret_is_own(options) ? own_secret(secret) : PTL_EXIT_OK;
 }
+
+static int find(const struct ptl_options *options, struct ptl_secret *secret)
+{
+    secret->own.size = secret->other.size = 0;
+    int code = find_own(options, &secret->own);
+    if (code == PTL_EXIT_OK && options->accept_secret_file && secret->own.size > 0) {
+        code = named_secret(options, "accept-secret-file", options->accept_secret_file,
+                            &secret->other);
+    }
+    return code;
+}
+
+/* ---- Of a node that runs ------------------------------------------------------------------- */
+
+static bool is_no_file(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
+/* `path` NULL: there is none, or it stands in the options. */
+static int find_text_again(const struct ptl_options *options, const char *key, const char *path,
+                           const struct ptl_secret_text *before, struct ptl_secret_text *secret)
+{
+    if (path && is_no_file(path)) {
+        *secret = *before;
+        return PTL_EXIT_OK;
+    }
+    return path ? named_secret(options, key, path, secret) : PTL_EXIT_OK;
+}
+
+int ptl_secret_find_again(const struct ptl_options *options, const struct ptl_secret *before,
+                          struct ptl_secret *secret)
+{
+    char own[PATH_MAX] = "";
+    const char *path = options->secret_file;
+    int code = PTL_EXIT_OK;
+
+    secret->own.size = secret->other.size = 0;
+    if (options->secret) {
+        code = find_own(options, &secret->own);
+    } else {
+        /* One that was the user's own is read, and not made anew where it is gone. */
+        path = !path && ptl_secret_is_own(options) && ptl_secret_own(own) ? own : path;
+        code = find_text_again(options, "secret-file", path, &before->own, &secret->own);
+    }
+    return code != PTL_EXIT_OK || secret->own.size == 0
+               ? code
+               : find_text_again(options, "accept-secret-file", options->accept_secret_file,
+                                 &before->other, &secret->other);
+}
+
+/* -------------------------------------------------------------------------------------------- */
 
 int ptl_secret_judge_size(const struct ptl_options *options, size_t size)
 {
@@ -255,8 +311,8 @@ int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret
 void ptl_secret_drop(struct ptl_secret *secret)
 {
     ptl_certificates_drop(&secret->certificates);
-    explicit_bzero(secret->bytes, sizeof secret->bytes);
-    secret->size = 0;
+    explicit_bzero(&secret->own, sizeof secret->own);
+    explicit_bzero(&secret->other, sizeof secret->other);
 }
 
 int ptl_command_gensecret(const struct ptl_options *options)

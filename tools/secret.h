@@ -5,6 +5,8 @@
  *   first use:
  *   $XDG_CONFIG_HOME/portolan/secret, else ~/.config/portolan/secret
  *
+ * accept-secret-file is a file with another one that others may prove with, too, while a network
+ * changes its secret.
  * A file that others than its owner may read is refused.  What proves the same by TLS is read along
  * with it: tools/certificates.h.
  */
@@ -20,9 +22,14 @@
 #define PTL_SECRET_OPEN_MIN 16  /* bytes of a secret where an address is not loopback */
 #define PTL_SECRET_TEXT_SIZE 65 /* a generated secret, its NUL included */
 
-struct ptl_secret {
+struct ptl_secret_text {
     char bytes[PTL_SECRET_MAX];
-    size_t size;
+    size_t size; /* 0: none */
+};
+
+struct ptl_secret {
+    struct ptl_secret_text own;   /* what we prove with */
+    struct ptl_secret_text other; /* what others may prove with, too: accept-secret-file */
     struct ptl_certificates certificates;
 };
 
@@ -33,6 +40,13 @@ struct ptl_secret {
  * on standard error.
  */
 int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret);
+
+/*
+ * The same of a node that runs, without the certificates, waiting for nobody and making no file;
+ * what is no file, a pipe for one, cannot be read again and is as it was `before`.
+ */
+int ptl_secret_find_again(const struct ptl_options *options, const struct ptl_secret *before,
+                          struct ptl_secret *secret);
 
 /* Whether a node of these options takes its user's own: none is given, and one is needed. */
 bool ptl_secret_is_own(const struct ptl_options *options);

@@ -23,22 +23,49 @@ static unsigned count_texts(const char *const *texts)
     return count;
 }
 
-static int copy_announces(struct ptl_node *node, const char *const *announces)
+static void drop_texts(struct ptl_node *node, char **texts, unsigned count)
+{
+    for (unsigned i = 0; texts != NULL && i < count; i++) {
+        ptl_text_free(node->allocator, texts[i]);
+    }
+    if (texts != NULL) {
+        ptl_free(node->allocator, texts, (count + 1) * sizeof(*texts));
+    }
+}
+
+/* A copy, of so many; NULL: no memory. */
+static char **copy_texts(struct ptl_node *node, const char *const *from, unsigned count)
+{
+    char **texts = ptl_alloc(node->allocator, (count + 1) * sizeof(*texts));
+    bool good = texts != NULL;
+
+    for (unsigned i = 0; good && i < count; i++) {
+        texts[i] = ptl_text_copy(node->allocator, from[i], strlen(from[i]));
+        good = texts[i] != NULL;
+    }
+    if (!good) {
+        drop_texts(node, texts, count);
+    }
+    return good ? texts : NULL;
+}
+
+int ptl_whereabouts_announce(struct ptl_node *node, const char *const *announces)
 {
     struct ptl_whereabouts *where = &node->directory->whereabouts;
     unsigned count = count_texts(announces);
+    char **fresh = copy_texts(node, announces, count);
 
-    where->announces = ptl_alloc(node->allocator, (count + 1) * sizeof(*where->announces));
-    if (where->announces == NULL) {
+    if (fresh == NULL) {
         return PTL_ENOMEM;
     }
-    where->announce_count = count;
-    for (unsigned i = 0; i < count; i++) {
-        where->announces[i] = ptl_text_copy(node->allocator, announces[i], strlen(announces[i]));
-        if (where->announces[i] == NULL) {
-            return PTL_ENOMEM;
-        }
-    }
+    pthread_mutex_lock(&where->lock);
+    char **before = where->announces;
+    unsigned count_before = atomic_load(&where->announce_count);
+    where->announces = fresh;
+    atomic_store(&where->announce_count, count);
+    pthread_mutex_unlock(&where->lock);
+    drop_texts(node, before, count_before);
+    atomic_store(&where->is_new, true);
     return PTL_OK;
 }
 
@@ -55,18 +82,16 @@ int ptl_whereabouts_init(struct ptl_node *node, const struct ptl_node_options *o
         return PTL_ENOMEM;
     }
     where->bind_count = binds;
-    return copy_announces(node, options->announces);
+    int err = ptl_whereabouts_announce(node, options->announces);
+    atomic_store(&where->is_new, false); /* it was never another */
+    return err;
 }
 
 void ptl_whereabouts_drop(struct ptl_node *node)
 {
     struct ptl_whereabouts *where = &node->directory->whereabouts;
 
-    for (unsigned i = 0; i < where->announce_count; i++) {
-        ptl_text_free(node->allocator, where->announces[i]);
-    }
-    ptl_free(node->allocator, where->announces,
-             (where->announce_count + 1) * sizeof(*where->announces));
+    drop_texts(node, where->announces, atomic_load(&where->announce_count));
     ptl_free(node->allocator, where->binds, (where->bind_count + 1) * sizeof(*where->binds));
     ptl_buffer_drop(&where->said);
     ptl_buffer_drop(&where->seen);
@@ -80,26 +105,35 @@ void ptl_whereabouts_listen(struct ptl_node *node, unsigned index,
 
     ptl_assert(index < where->bind_count);
     where->binds[index] = *address;
-    if (where->announce_count == 0 && ptl_address_is_any(address)) {
-        atomic_store(&where->vary, true);
+    if (ptl_address_is_any(address)) {
+        atomic_store(&where->any, true);
     }
+}
+
+/* What we announce is what the interfaces have. */
+static bool is_varying(const struct ptl_whereabouts *where)
+{
+    return atomic_load_explicit(&where->any, memory_order_relaxed) &&
+           atomic_load_explicit(&where->announce_count, memory_order_relaxed) == 0;
 }
 
 bool ptl_is_to_be_found(const struct ptl_node *node)
 {
     const struct ptl_whereabouts *where = &node->directory->whereabouts;
 
-    return where->bind_count + where->announce_count != 0;
+    return where->bind_count + atomic_load(&where->announce_count) != 0;
 }
 
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 static uint32_t put_announced(const struct ptl_whereabouts *where, struct ptl_buffer *out)
 {
-    for (unsigned i = 0; i < where->announce_count; i++) {
+    unsigned count = atomic_load(&where->announce_count);
+
+    for (unsigned i = 0; i < count; i++) {
         ptl_key_put(out, ptl_span_text(where->announces[i]));
     }
-    return where->announce_count;
+    return count;
 }
 
 static uint32_t put_interfaces(struct ptl_shard *shard, bool loopback, struct ptl_buffer *out)
@@ -174,7 +208,9 @@ uint64_t ptl_whereabouts_put(struct ptl_shard *shard, struct ptl_buffer *out)
 
 /* ---- Telling --------------------------------------------------------------------------------- */
 
-static void log_change(struct ptl_shard *shard)
+static const char interfaces[] = "the interfaces have changed";
+
+static void log_change(struct ptl_shard *shard, const char *why)
 {
     struct ptl_buffer array, list;
 
@@ -184,8 +220,8 @@ static void log_change(struct ptl_shard *shard)
         ptl_addresses_list(&list, ptl_buffer_span(&array));
     }
     size_t size = list.size == 0 ? 0 : list.size - 1; /* without the last comma */
-    ptl_log(shard->node, PTL_LOG_INFO, "the interfaces have changed; now announced: %.*s",
-            size == 0 ? 7 : (int)size, size == 0 ? "nothing" : (const char *)list.bytes);
+    ptl_log(shard->node, PTL_LOG_INFO, "%s; now announced: %.*s", why, size == 0 ? 7 : (int)size,
+            size == 0 ? "nothing" : (const char *)list.bytes);
     ptl_buffer_drop(&list);
     ptl_buffer_drop(&array);
 }
@@ -201,7 +237,7 @@ void ptl_whereabouts_link_up(struct ptl_shard *shard, const struct ptl_address *
 {
     struct ptl_whereabouts *where = &shard->node->directory->whereabouts;
 
-    if (!atomic_load(&where->vary)) {
+    if (!is_varying(where)) {
         return;
     }
     bool other = !ptl_address_is_loopback(peer->text);
@@ -213,30 +249,45 @@ void ptl_whereabouts_link_up(struct ptl_shard *shard, const struct ptl_address *
         (first || shard->now >= where->looked_at + LOOK_AT_LINKS_NS) && look(shard) && before;
     pthread_mutex_unlock(&where->lock);
     if (changed) {
-        log_change(shard);
+        log_change(shard, interfaces);
         /* In the same ring as what makes that shard tell the new peer, and before it. */
         tell(shard);
     }
+}
+
+/* Look, and have the others told.  Returns whether there was the memory for it. */
+static bool look_and_tell(struct ptl_shard *shard, const char *why)
+{
+    struct ptl_whereabouts *where = &shard->node->directory->whereabouts;
+
+    where->look_at = shard->now + LOOK_NS;
+    pthread_mutex_lock(&where->lock);
+    bool before = where->number != 0;
+    bool changed = look(shard) && before;
+    bool good = where->seen.err == PTL_OK;
+    pthread_mutex_unlock(&where->lock);
+    if (changed) {
+        log_change(shard, why);
+    }
+    tell(shard); /* also when nothing has: the last time there may have been no memory */
+    return good;
 }
 
 uint64_t ptl_whereabouts_work(struct ptl_shard *shard)
 {
     struct ptl_whereabouts *where = &shard->node->directory->whereabouts;
 
-    if (shard->index != 0 || !atomic_load_explicit(&where->vary, memory_order_relaxed) ||
-        shard->stop_step != PTL_STOP_NOT) {
+    if (shard->index != 0 || shard->stop_step != PTL_STOP_NOT) {
         return UINT64_MAX;
     }
-    if (shard->now >= where->look_at) {
-        where->look_at = shard->now + LOOK_NS;
-        pthread_mutex_lock(&where->lock);
-        bool before = where->number != 0;
-        bool changed = look(shard) && before;
-        pthread_mutex_unlock(&where->lock);
-        if (changed) {
-            log_change(shard);
+    if (atomic_load_explicit(&where->is_new, memory_order_relaxed)) {
+        atomic_store(&where->is_new, false); /* first: what is said from now on is new again */
+        if (!look_and_tell(shard, "others were set")) {
+            atomic_store(&where->is_new, true);
+            return where->look_at;
         }
-        tell(shard); /* also when nothing has: the last time there may have been no memory */
+    } else if (is_varying(where) && shard->now >= where->look_at) {
+        look_and_tell(shard, interfaces);
     }
-    return where->look_at;
+    return is_varying(where) ? where->look_at : UINT64_MAX;
 }

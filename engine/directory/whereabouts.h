@@ -4,6 +4,7 @@
  *
  *   shard 0, every 5 s --+--> look at the interfaces --changed--> ADDRESSES, to the shard of 'l
  *   a link comes up -----+
+ *   the program says others, at once --> the same
  *
  * What a node announces is what the program says, or what it listens on.  Only a node that listens
  * on an address that stands for all (0.0.0.0, ::) has to look, since interfaces come and go.
@@ -26,23 +27,31 @@ struct ptl_shard;
 
 /* Only whereabouts.c touches the fields. */
 struct ptl_whereabouts {
-    char **announces; /* what the program says; constant */
-    unsigned announce_count, bind_count;
     struct ptl_address *binds; /* that we listen on; constant once the node is open */
-    _Atomic bool vary;         /* we listen on an address that stands for all */
-    uint64_t look_at;          /* ns; shard 0's */
-    pthread_mutex_t lock;      /* guards what follows, also while somebody looks */
-    struct ptl_buffer said;    /* an array, as it stands in 'l; empty: nobody has looked yet */
-    struct ptl_buffer seen;    /* where the next one is made */
-    uint64_t number;           /* of changes of `said` */
-    uint64_t looked_at;        /* ns */
-    bool met_others;           /* a link has led to another machine */
+    unsigned bind_count;
+    _Atomic unsigned announce_count;
+    _Atomic bool any;       /* we listen on an address that stands for all */
+    _Atomic bool is_new;    /* the program says others: shard 0 looks at once */
+    uint64_t look_at;       /* ns; shard 0's */
+    pthread_mutex_t lock;   /* guards what follows, also while somebody looks */
+    char **announces;       /* what the program says */
+    struct ptl_buffer said; /* an array, as it stands in 'l; empty: nobody has looked yet */
+    struct ptl_buffer seen; /* where the next one is made */
+    uint64_t number;        /* of changes of `said` */
+    uint64_t looked_at;     /* ns */
+    bool met_others;        /* a link has led to another machine */
 };
 
 /* Errors: PTL_ENOMEM: what was made is to be freed too. */
 PTL_MUST_CHECK int ptl_whereabouts_init(struct ptl_node *node,
                                         const struct ptl_node_options *options);
 void ptl_whereabouts_drop(struct ptl_node *node);
+
+/*
+ * Others are announced from now on (NULL or none: where we listen).  Shard 0 is to be woken.
+ * Errors: PTL_ENOMEM: they are as before, then.  Thread: any.
+ */
+PTL_MUST_CHECK int ptl_whereabouts_announce(struct ptl_node *node, const char *const *announces);
 
 /* We listen on this one of options.binds.  Thread: any shard's, before the first turn. */
 void ptl_whereabouts_listen(struct ptl_node *node, unsigned index,

@@ -1,6 +1,7 @@
 #include "engine/link/connection.h"
 
 #include "engine/link/nonce.h"
+#include "engine/link/secrets.h"
 #include "engine/link/shard_links.h"
 #include "engine/message/message.h"
 #include "engine/port/room.h"
@@ -160,6 +161,7 @@ void ptl_connection_free(struct ptl_connection *c)
 
     ptl_node_nonce(c->shard->node, c, false);
     ptl_handshake_drop(&c->handshake);
+    ptl_secrets_release(c->shard->node, c->secrets);
     ptl_decoder_drop(&c->decoder);
     if (c->framed) {
         ptl_frames_in_drop(&c->frames_in);

@@ -31,6 +31,7 @@
 
 struct ptl_dial;
 struct ptl_link;
+struct ptl_secrets;
 struct ptl_shard;
 
 /* Unread bytes that a connection may hold before it stops reading: two receive buffers. */
@@ -90,8 +91,9 @@ struct ptl_connection {
     struct ptl_address peer;                  /* the far end's socket address */
     char dialled[PTL_ADDRESS_TEXT_MAX + 200]; /* HOST:PORT as given, or "" */
     struct ptl_handshake handshake;
-    bool nonce_listed;          /* among those of the node */
-    struct ptl_span opening[2]; /* our lines that still have to go out: greeting, proof */
+    struct ptl_secrets *secrets; /* which the handshake refers to; NULL: it has not begun */
+    bool nonce_listed;           /* among those of the node */
+    struct ptl_span opening[2];  /* our lines that still have to go out: greeting, proof */
     char proof[PTL_HANDSHAKE_PROOF_LINE_MAX];
     struct ptl_outbox out; /* packets that have to go out; in use until `closed` */
     struct ptl_sealing sealing;

@@ -12,16 +12,18 @@
 #include <stdatomic.h>
 
 struct ptl_node;
+struct ptl_secrets;
 struct ptl_tls_context;
 
 struct ptl_node_links {
-    struct ptl_seed *seeds;
-    unsigned seed_count;
-    _Atomic bool seed_news;           /* the state of one has changed: shard 0 looks */
+    struct ptl_seed *seeds;           /* PTL_SEEDS_MAX places */
+    _Atomic unsigned seed_count;      /* places that are in use; it only grows */
+    _Atomic bool seed_news;           /* one has changed, or its state: shard 0 looks */
     _Atomic uint64_t starved_told_at; /* ns: that there are no descriptors; 0: never */
     struct ptl_tls_context *tls;      /* NULL: without certificates, or not wanted: sealing.c */
 
-    pthread_mutex_t lock;  /* guards what follows: rarely touched, never for long */
+    pthread_mutex_t lock; /* guards what follows: rarely touched, never for long */
+    struct ptl_secrets *secrets;
     struct ptl_map known;  /* where nodes listen: known.c */
     struct ptl_map linked; /* char *: IDs of linked nodes, by hash: linked.c */
     struct ptl_map nonces; /* struct ptl_connection: by hash of our nonce: nonce.c */
@@ -30,8 +32,9 @@ struct ptl_node_links {
 };
 
 /*
- * Make it, with these seeds (`seeds` ends with NULL, or is NULL), and free it, if there is one.
+ * Make it, with the secrets and seeds of the program's options, and free it, if there is one.
  * Errors: PTL_ENOMEM: what was made is to be freed too.  Thread: the node's maker.
  */
-PTL_MUST_CHECK int ptl_node_links_init(struct ptl_node *node, const char *const *seeds);
+PTL_MUST_CHECK int ptl_node_links_init(struct ptl_node *node,
+                                       const struct ptl_node_options *options);
 void ptl_node_links_drop(struct ptl_node *node);

@@ -9,6 +9,7 @@
 #include "engine/link/node_links.h"
 #include "engine/link/nonce.h"
 #include "engine/link/peer_room.h"
+#include "engine/link/secrets.h"
 #include "engine/link/seed.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
@@ -48,11 +49,14 @@ void ptl_connection_send_lines(struct ptl_connection *c)
 
 int ptl_connection_greet(struct ptl_connection *c)
 {
-    const struct ptl_node *node = c->shard->node;
+    struct ptl_node *node = c->shard->node;
     uint8_t nonce[PTL_HANDSHAKE_NONCE_BYTES];
+
+    c->secrets = ptl_secrets_hold(node);
     struct ptl_handshake_options options = {
         .node_id = ptl_span(node->self.id, node->self.id_size),
-        .secret = ptl_span(node->options.secret, node->options.secret_size),
+        .secret = c->secrets->secret,
+        .other = c->secrets->other,
         .framings = ptl_span_text(node->options.framings),
         .provider = ptl_span_text("portolan-" PTL_VERSION),
         .incarnation = node->self.incarnation,
@@ -76,7 +80,7 @@ int ptl_connection_greet(struct ptl_connection *c)
     }
     ptl_connection_enter(c, PTL_CONNECTION_GREETING);
     /* Known to all shards before it is said: whoever meets it knows us by it. */
-    ptl_node_nonce(c->shard->node, c, true);
+    ptl_node_nonce(node, c, true);
     c->opening[0] = ptl_handshake_greeting(&c->handshake);
     ptl_connection_send_lines(c);
     return PTL_OK;

@@ -9,41 +9,92 @@
 #define BACKOFF_LAST_NS UINT64_C(30000000000)
 #define TELL_AGAIN_NS UINT64_C(60000000000)
 
+static unsigned count_of(const struct ptl_node *node)
+{
+    return atomic_load(&node->links->seed_count);
+}
+
 int ptl_seeds_init(struct ptl_node *node, const char *const *seeds)
 {
     struct ptl_node_links *links = node->links;
-    unsigned count = 0;
 
-    while (seeds != NULL && seeds[count] != NULL) {
-        count++;
-    }
-    links->seeds = ptl_alloc(node->allocator, (count + 1) * sizeof(*links->seeds));
-    if (links->seeds == NULL) {
-        return PTL_ENOMEM;
-    }
-    links->seed_count = count;
-    for (unsigned i = 0; i < count; i++) {
-        links->seeds[i].host_port = ptl_text_copy(node->allocator, seeds[i], strlen(seeds[i]));
-        if (links->seeds[i].host_port == NULL) {
-            return PTL_ENOMEM;
-        }
-    }
-    return PTL_OK;
+    links->seeds = ptl_alloc(node->allocator, PTL_SEEDS_MAX * sizeof(*links->seeds));
+    return links->seeds == NULL ? PTL_ENOMEM : ptl_seeds_set(node, seeds);
 }
 
 void ptl_seeds_drop(struct ptl_node *node)
 {
     struct ptl_node_links *links = node->links;
 
-    for (unsigned i = 0; i < links->seed_count; i++) {
+    for (unsigned i = 0; i < count_of(node); i++) {
         ptl_text_free(node->allocator, links->seeds[i].host_port);
     }
-    ptl_free(node->allocator, links->seeds, (links->seed_count + 1) * sizeof(*links->seeds));
+    ptl_free(node->allocator, links->seeds, PTL_SEEDS_MAX * sizeof(*links->seeds));
+}
+
+static bool is_named(const char *const *seeds, const char *host_port)
+{
+    while (seeds != NULL && *seeds != NULL && strcmp(*seeds, host_port) != 0) {
+        seeds++;
+    }
+    return seeds != NULL && *seeds != NULL;
+}
+
+static bool has_place(const struct ptl_node *node, const char *host_port)
+{
+    unsigned i = 0;
+
+    while (i < count_of(node) && strcmp(node->links->seeds[i].host_port, host_port) != 0) {
+        i++;
+    }
+    return i < count_of(node);
+}
+
+/* A place for it behind the others, where nobody looks yet. */
+static int add_place(struct ptl_node *node, const char *host_port)
+{
+    unsigned count = count_of(node);
+
+    if (count == PTL_SEEDS_MAX) {
+        return PTL_ELIMIT;
+    }
+    struct ptl_seed *seed = &node->links->seeds[count];
+    seed->host_port = ptl_text_copy(node->allocator, host_port, strlen(host_port));
+    if (seed->host_port == NULL) {
+        return PTL_ENOMEM;
+    }
+    atomic_store(&node->links->seed_count, count + 1);
+    return PTL_OK;
+}
+
+/* Places that were made in vain are named by nobody. */
+static int set(struct ptl_node *node, const char *const *seeds)
+{
+    int err = PTL_OK;
+
+    for (; err == PTL_OK && seeds != NULL && *seeds != NULL; seeds++) {
+        err = has_place(node, *seeds) ? PTL_OK : add_place(node, *seeds);
+    }
+    return err;
+}
+
+int ptl_seeds_set(struct ptl_node *node, const char *const *seeds)
+{
+    struct ptl_node_links *links = node->links;
+
+    pthread_mutex_lock(&links->lock);
+    int err = set(node, seeds);
+    for (unsigned i = 0; err == PTL_OK && i < count_of(node); i++) {
+        atomic_store(&links->seeds[i].wanted, is_named(seeds, links->seeds[i].host_port));
+    }
+    pthread_mutex_unlock(&links->lock);
+    atomic_store(&links->seed_news, true);
+    return err;
 }
 
 static struct ptl_seed *seed_of(const struct ptl_node *node, int seed)
 {
-    ptl_assert(seed >= 0 && (unsigned)seed < node->links->seed_count);
+    ptl_assert(seed >= 0 && (unsigned)seed < count_of(node));
     return &node->links->seeds[seed];
 }
 
@@ -95,8 +146,9 @@ bool ptl_seed_has_led_to(const struct ptl_node *node, int seed, uint64_t hash)
 
 bool ptl_seeds_unsettled(const struct ptl_node *node)
 {
-    for (unsigned i = 0; i < node->links->seed_count; i++) {
-        if (!atomic_load(&node->links->seeds[i].settled)) {
+    for (unsigned i = 0; i < count_of(node); i++) {
+        const struct ptl_seed *seed = &node->links->seeds[i];
+        if (atomic_load(&seed->wanted) && !atomic_load(&seed->settled)) {
             return true;
         }
     }
@@ -145,7 +197,7 @@ static void look_back(struct ptl_seed *seed, uint64_t now)
 /* All have been tried, and none is linked. */
 static bool is_alone(const struct ptl_node *node)
 {
-    for (unsigned i = 0; i < node->links->seed_count; i++) {
+    for (unsigned i = 0; i < count_of(node); i++) {
         if (atomic_load(&node->links->seeds[i].state) == PTL_SEED_LINKED) {
             return false;
         }
@@ -179,21 +231,39 @@ static void tell_joined(struct ptl_shard *shard, struct ptl_seed *seed)
     }
 }
 
+/* One that is named anew is tried at once. */
+static bool is_wanted(struct ptl_seed *seed, uint64_t now)
+{
+    bool wanted = atomic_load(&seed->wanted);
+
+    if (wanted && !seed->was_wanted) {
+        seed->backoff_ns = BACKOFF_FIRST_NS;
+        seed->next_at = now;
+        seed->told_err = PTL_OK;
+    }
+    seed->was_wanted = wanted;
+    return wanted;
+}
+
 /* ---- Time ---------------------------------------------------------------------------------- */
 
 static void tick(struct ptl_shard *shard, struct ptl_seed *seed, int index, uint64_t now)
 {
+    bool wanted = is_wanted(seed, now);
+
     switch (atomic_load(&seed->state)) {
     case PTL_SEED_LOST:
         atomic_store(&seed->state, PTL_SEED_WAITING);
-        tell_lost(shard, seed, now);
+        if (wanted) {
+            tell_lost(shard, seed, now);
+        }
         look_back(seed, now);
         seed->next_at = now + jittered(shard, seed->backoff_ns);
         seed->backoff_ns =
             seed->backoff_ns * 2 < BACKOFF_LAST_NS ? seed->backoff_ns * 2 : BACKOFF_LAST_NS;
         break;
     case PTL_SEED_WAITING:
-        if (now >= seed->next_at) {
+        if (wanted && now >= seed->next_at) {
             start(shard, seed, index);
         }
         break;
@@ -213,13 +283,11 @@ uint64_t ptl_seeds_tick(struct ptl_shard *shard, uint64_t now)
     /* Before looking: what happens from now on is news once more. */
     ptl_assert(shard->index == 0);
     atomic_store(&node->links->seed_news, false);
-    for (unsigned i = 0; i < node->links->seed_count; i++) {
+    for (unsigned i = 0; i < count_of(node); i++) {
         struct ptl_seed *seed = &node->links->seeds[i];
-        if (seed->backoff_ns == 0) {
-            seed->backoff_ns = BACKOFF_FIRST_NS;
-        }
         tick(shard, seed, (int)i, now);
-        if (atomic_load(&seed->state) == PTL_SEED_WAITING && seed->next_at < next) {
+        if (seed->was_wanted && atomic_load(&seed->state) == PTL_SEED_WAITING &&
+            seed->next_at < next) {
             next = seed->next_at;
         }
     }

@@ -6,6 +6,8 @@
  *      '----- shard 0 ----- LOST <------- the link fails ------'
  *
  * Who connects to us may turn out to be behind a seed, whatever its state.
+ * A seed that the program no longer names keeps its place and its link, and is not tried any more,
+ * until it is named again: so whoever refers to a place always means the same seed.
  * Seeds are kept by shard 0; the shard that owns the node behind one says when it is linked, and
  * when that link is lost.  Spec: AEMP protocol 6.
  */
@@ -19,7 +21,7 @@ struct ptl_dial;
 struct ptl_node;
 struct ptl_shard;
 
-#define PTL_SEEDS_MAX 64 /* one bit each */
+#define PTL_SEEDS_MAX 64 /* in the life of a node: one bit each */
 
 enum ptl_seed_state {
     PTL_SEED_WAITING, /* for its next attempt */
@@ -30,7 +32,9 @@ enum ptl_seed_state {
 };
 
 struct ptl_seed {
-    char *host_port;
+    char *host_port;         /* constant */
+    _Atomic bool wanted;     /* the program names it */
+    bool was_wanted;         /* when shard 0 looked last */
     _Atomic uint8_t state;   /* enum ptl_seed_state; written by other shards, too */
     _Atomic bool settled;    /* it was reached or not, at least once */
     _Atomic uint64_t led_to; /* the hash of the node that has been proved to be there; 0: none */
@@ -51,6 +55,12 @@ struct ptl_seed {
  */
 PTL_MUST_CHECK int ptl_seeds_init(struct ptl_node *node, const char *const *seeds);
 void ptl_seeds_drop(struct ptl_node *node);
+
+/*
+ * Others are the node's seeds from now on.  Errors: PTL_ELIMIT (there have been more than
+ * PTL_SEEDS_MAX of them), PTL_ENOMEM: they are those before, then.  Thread: any.
+ */
+PTL_MUST_CHECK int ptl_seeds_set(struct ptl_node *node, const char *const *seeds);
 
 /* Say what became of a seed; `hash` is that of the node that was proved to be behind it.  Thread:
  * any shard of the node. */

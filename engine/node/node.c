@@ -173,7 +173,7 @@ static int make_parts(struct ptl_node *node, const struct ptl_node_options *opti
     int err = ptl_node_ports_init(node);
 
     if (err == PTL_OK) {
-        err = ptl_node_links_init(node, options->seeds);
+        err = ptl_node_links_init(node, options);
     }
     if (err == PTL_OK) {
         err = ptl_node_sealing_init(node, options);

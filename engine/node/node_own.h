@@ -24,6 +24,7 @@ struct ptl_node_own {
     struct ptl_log_writer *log_writer;   /* when the program gave no log of its own */
     struct ptl_loop_choice *loop_choice; /* when it is to be chosen */
     void *rings_block;                   /* the rings lie in it, aligned */
+    _Atomic bool is_open; /* it listens at or dials an address that is not loopback */
     struct ptl_bind *binds;
     unsigned bind_count;
     pthread_t *threads;

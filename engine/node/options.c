@@ -109,56 +109,53 @@ static unsigned count_texts(const char *const *texts)
     return count;
 }
 
-static int check(const struct ptl_node_options *options)
+int ptl_options_check_secrets(struct ptl_span secret, struct ptl_span other, bool is_open)
 {
-    bool loopback = true;
+    bool none = secret.bytes == NULL && secret.size != 0;
+    bool no_other = other.size != 0 && (other.bytes == NULL || secret.size == 0);
+    bool is_short = (secret.size != 0 && secret.size < SECRET_SIZE_MIN) ||
+                    (other.size != 0 && other.size < SECRET_SIZE_MIN);
 
-    if ((options->secret == NULL && options->secret_size != 0) ||
-        !framings_valid(options->framings) || count_texts(options->seeds) > PTL_SEEDS_MAX ||
+    if (none || no_other) {
+        return PTL_EINVAL;
+    }
+    /* A short secret can be tried by whoever reaches us: loopback only, for tests. */
+    return is_short && is_open ? PTL_ESECRET : PTL_OK;
+}
+
+int ptl_options_check_addresses(const char *const *addresses, bool *is_open)
+{
+    for (unsigned i = 0; i < count_texts(addresses); i++) {
+        struct ptl_host host;
+        if (ptl_host_parse(addresses[i], &host) < 0) {
+            return PTL_EADDRESS;
+        }
+        *is_open = *is_open || !ptl_address_is_loopback(addresses[i]);
+    }
+    return PTL_OK;
+}
+
+static int check(const struct ptl_node_options *options, bool *is_open)
+{
+    bool announces_open = false; /* what others are told opens nothing */
+
+    if (!framings_valid(options->framings) || count_texts(options->seeds) > PTL_SEEDS_MAX ||
         (options->ring_bytes & (options->ring_bytes - 1)) != 0 ||
         options->ring_bytes < 8 * (size_t)PTL_RECORD_MAX || options->silence_ms < SILENCE_MS_MIN ||
         options->tls > PTL_TLS_REQUIRE || (unsigned)options->loop > PTL_LOOP_EPOLL) {
         return PTL_EINVAL;
     }
-    for (unsigned i = 0; i < count_texts(options->binds); i++) {
-        struct ptl_host host;
-        if (ptl_host_parse(options->binds[i], &host) < 0) {
-            return PTL_EADDRESS;
-        }
-        loopback = loopback && ptl_address_is_loopback(options->binds[i]);
+    int err = ptl_options_check_addresses(options->binds, is_open);
+    if (err == PTL_OK) {
+        err = ptl_options_check_addresses(options->seeds, is_open);
     }
-    for (unsigned i = 0; i < count_texts(options->seeds); i++) {
-        struct ptl_host host;
-        if (ptl_host_parse(options->seeds[i], &host) < 0) {
-            return PTL_EADDRESS;
-        }
-        loopback = loopback && ptl_address_is_loopback(options->seeds[i]);
+    if (err == PTL_OK) {
+        err = ptl_options_check_addresses(options->announces, &announces_open);
     }
-    for (unsigned i = 0; i < count_texts(options->announces); i++) {
-        struct ptl_host host;
-        if (ptl_host_parse(options->announces[i], &host) < 0) {
-            return PTL_EADDRESS;
-        }
-    }
-    if (options->secret_size < SECRET_SIZE_MIN && options->secret_size != 0 && !loopback) {
-        /* A short secret can be tried by whoever reaches us: loopback only, for tests. */
-        return PTL_ESECRET;
-    }
-    return PTL_OK;
-}
-
-static int copy_secret(struct ptl_node *node, const struct ptl_node_options *from)
-{
-    if (from->secret_size == 0) {
-        return PTL_OK;
-    }
-    void *secret = ptl_alloc_raw(node->allocator, from->secret_size);
-    if (secret == NULL) {
-        return PTL_ENOMEM;
-    }
-    memcpy(secret, from->secret, from->secret_size);
-    node->options.secret = secret;
-    return PTL_OK;
+    return err < 0 ? err
+                   : ptl_options_check_secrets(
+                         ptl_span(options->secret, options->secret_size),
+                         ptl_span(options->other_secret, options->other_secret_size), *is_open);
 }
 
 static int copy_binds(struct ptl_node *node, const char *const *from)
@@ -197,17 +194,19 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
     struct ptl_node_options filled = *from;
 
     fill_in(&filled);
-    int err = check(&filled);
+    bool is_open = false;
+    int err = check(&filled, &is_open);
     if (err < 0) {
         return err;
     }
+    atomic_store(&node->own->is_open, is_open);
     node->options = filled;
     ptl_log_set_level(node, filled.log_level);
     node->options.id = NULL;
     node->options.binds = NULL;
     node->options.seeds = NULL;
     node->options.announces = NULL;
-    node->options.secret = NULL;
+    node->options.secret = node->options.other_secret = NULL;
     node->options.tls_pair = node->options.tls_cert = node->options.tls_key = NULL;
     node->options.tls_ca = node->options.tls_crl = NULL;
     node->options.framings =
@@ -216,9 +215,6 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
         return PTL_ENOMEM;
     }
     err = choose_loops(node);
-    if (err == PTL_OK) {
-        err = copy_secret(node, from);
-    }
     if (err == PTL_OK) {
         err = copy_binds(node, from->binds);
     }
@@ -239,8 +235,4 @@ void ptl_options_drop(struct ptl_node *node)
     }
     ptl_free(allocator, node->own->binds, (node->own->bind_count + 1) * sizeof(*node->own->binds));
     ptl_text_free(allocator, (char *)node->options.framings);
-    if (node->options.secret != NULL) {
-        memset((void *)node->options.secret, 0, node->options.secret_size);
-        ptl_free(allocator, (void *)node->options.secret, node->options.secret_size);
-    }
 }

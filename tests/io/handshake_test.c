@@ -284,6 +284,36 @@ static void handshake_brings_two_portolan_nodes_up(void **state)
     ptl_handshake_drop(&snow);
 }
 
+/* snow has the new secret already, rain still proves with the old one. */
+static void handshake_answers_with_the_secret_that_the_peer_has_proved_with(void **state)
+{
+    (void)state;
+    struct ptl_handshake_options rain_options = options_of("rain");
+    struct ptl_handshake_options snow_options = options_of("snow");
+    struct ptl_handshake rain, snow;
+
+    for (int has_other = 0; has_other < 2; has_other++) {
+        snow_options.other = has_other ? rain_options.secret : span("quite another");
+        snow_options.secret = span("the new one");
+        begin(&rain, &rain_options, 1);
+        begin(&snow, &snow_options, 2);
+        if (has_other) {
+            shake(&rain, &snow, 0);
+            assert_int_equal(ptl_handshake_state(&rain), PTL_HANDSHAKE_UP);
+        } else {
+            char line[PTL_HANDSHAKE_PROOF_LINE_MAX];
+            struct ptl_span greeting = ptl_handshake_greeting(&rain);
+            assert_true(feed_in_steps(&snow, greeting, greeting.size) > 0);
+            greeting = ptl_handshake_greeting(&snow);
+            assert_true(feed_in_steps(&rain, greeting, greeting.size) > 0);
+            int size = ptl_handshake_prove(&rain, 0, line);
+            assert_int_equal(ptl_handshake_feed(&snow, ptl_span(line, (size_t)size)), PTL_EAUTH);
+        }
+        ptl_handshake_drop(&rain);
+        ptl_handshake_drop(&snow);
+    }
+}
+
 static void handshake_may_be_moved_between_any_two_lines(void **state)
 {
     (void)state;
@@ -821,6 +851,7 @@ int main(int argc, char *argv[])
         SENTENCE(handshake_refuses_frames_in_one_direction),
         SENTENCE(handshake_writes_its_nonce_in_base64),
         SENTENCE(handshake_brings_two_portolan_nodes_up),
+        SENTENCE(handshake_answers_with_the_secret_that_the_peer_has_proved_with),
         SENTENCE(handshake_may_be_moved_between_any_two_lines),
         SENTENCE(handshake_escapes_what_a_reader_would_undo),
         SENTENCE(handshake_sends_a_lone_percent_as_real_nodes_do),

@@ -376,11 +376,11 @@ class ReloadTest(ConfigTest):
 
     def test_sighup_changes_the_log_s_level_and_tells_what_needs_a_restart(self):
         _, process, ask = self.started("log = error\n")
-        self.write("node = rain\nbind = 127.0.0.1:0\nshards = 3\nseed = 127.0.0.1:1\n"
+        self.write("node = rain\nbind = 127.0.0.1:0\nshards = 3\npoll-us = 1\n"
                    f"secret = {SECRET}\nlog = debug\n[profile x]\nlog = info\n")
         lines = self.reload(process, "the log's level is debug")
         self.assertEqual(len(lines), 1, lines)  # it was a warning, which nobody wanted then
-        self.assertIn("seed, shards", self.reload(process, "needs a restart")[-1])
+        self.assertIn("poll-us, shards", self.reload(process, "needs a restart")[-1])
         self.assertEqual(ask()[0], 0)
         self.read(process, " debug")
         self.stop(process)
@@ -424,9 +424,38 @@ class ReloadTest(ConfigTest):
         self.assertEqual(ask()[0], 0)
         self.stop(process)
 
+    def test_sighup_changes_secrets_also_where_only_the_file_s_content_has_changed(self):
+        seed = self.node("--secret", SECRET)
+        text = "node = rain\nbind = 127.0.0.1:0\nshards = 1\nsecret-file = its\n"
+        path, its = self.write(text), self.write(SECRET, "its")
+        process = self.start("run", "--config", path)
+        address = READY.match(process.stdout.readline()).group(2)
+
+        def ask(secret, *more):
+            return self.run_tool("snd", "rain#x", "--seed", address, "--secret", secret, *more)[0]
+
+        self.write("another one of good length", "new")
+        self.write(text + "accept-secret-file = new\n")
+        self.reload(process, "others may prove with either")
+        self.assertEqual((ask(SECRET), ask("another one of good length")), (0, 0))
+        self.write(text)
+        self.write("another one of good length", "its")
+        self.reload(process, "other secrets")
+        self.assertEqual((ask(SECRET, "--timeout", "0.5"), ask("another one of good length")), (3, 0))
+        os.chmod(its, 0o644)
+        self.assertIn("chmod 600", "".join(self.reload(process, "nothing was changed")))
+        os.unlink(its)
+        self.assertIn("No such file", "".join(self.reload(process, "nothing was changed")))
+        self.write(f"{text}seed = {seed.address}\nannounce = 127.0.0.9:9\n")
+        self.write(SECRET, "its")
+        told = "".join(self.reload(process, "other addresses to announce: 1"))
+        for what in ("reload: other secrets", "other seeds: 1"):
+            self.assertIn(what, told)
+        self.stop(process)
+
     def test_sighup_leaves_what_a_flag_says(self):
         path, process, _ = self.started("log = info\n", "--log", "warn")
-        self.write("log = debug\n")
+        self.write(f"log = debug\nsecret = {SECRET}\n")
         self.assertEqual(len(self.reload(process, "needs a restart")), 1)
         self.stop(process)
         self.assertNotIn("debug", process.stderr.read())
@@ -510,8 +539,10 @@ class InitTest(ConfigTest):
         options = {"node": "rain", "bind": "0.0.0.0:4041", "seed": "[::1]:4040", "log": "warn",
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
                    "framing": "cbor,json", "max-message": "5000", "max-monitors": "8",
-                   "max-spawned": "7", "poll-us": "50", "silence-ms": "900", "stop-seconds": "2.5", "loop": "epoll",
-                   "secret-file": self.write(SECRET, "secret"), "tls": "require",
+                   "max-spawned": "7", "poll-us": "50", "silence-ms": "900",
+                   "stop-seconds": "2.5", "loop": "epoll",
+                   "secret-file": self.write(SECRET, "secret"),
+                   "accept-secret-file": self.write(SECRET, "other"), "tls": "require",
                    "tls-verify-node": "yes", **self.certificates()}
         text = self.init(*(f"--{key}={value}" for key, value in options.items()))
         self.assertNotRegex(text, r"(?m)^secret =")

@@ -26,7 +26,10 @@ static int find_secret(const struct ptl_options *options, struct ptl_secret *sec
                                                   "directory to keep one in: give secret-file");
     }
     int code = ptl_secret_find(options, secret);
-    return code == PTL_EXIT_OK ? ptl_secret_judge_size(options, secret->size) : code;
+    if (code == PTL_EXIT_OK) {
+        code = ptl_secret_judge_size(options, secret->own.size);
+    }
+    return code == PTL_EXIT_OK ? ptl_secret_judge_size(options, secret->other.size) : code;
 }
 
 /* What a node says of these options, which are all right each by itself: it is made and not opened,
@@ -53,7 +56,7 @@ static int try_node(const struct ptl_options *options, const struct ptl_secret *
 
 static int check_node(const struct ptl_options *options)
 {
-    struct ptl_secret secret = {.size = 0};
+    struct ptl_secret secret = {.own.size = 0};
     int code = find_secret(options, &secret);
 
     if (code == PTL_EXIT_OK) {

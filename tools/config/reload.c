@@ -12,8 +12,8 @@
 
 /* All that can change while a node runs. */
 static const struct ptl_reload_step *const steps[] = {
-    &ptl_reload_log,
-    &ptl_reload_stop,
+    &ptl_reload_secrets, &ptl_reload_seeds, &ptl_reload_announces,
+    &ptl_reload_log,     &ptl_reload_stop,
 };
 
 #define STEPS (sizeof steps / sizeof steps[0])

@@ -24,3 +24,12 @@ void ptl_reload_told(struct ptl_reload *reload, const char *format, ...)
     reload->is_changed = true;
     ptl_journal_log(reload->running->journal, PTL_LOG_INFO, line);
 }
+
+void ptl_reload_failed(struct ptl_reload *reload, const char *what, int err)
+{
+    char line[PTL_JOURNAL_LINE_MAX];
+
+    snprintf(line, sizeof line, "reload: cannot change %s: %s", what, ptl_err_text(err));
+    reload->is_changed = true; /* "nothing is new" would not be true either */
+    ptl_journal_log(reload->running->journal, PTL_LOG_ERROR, line);
+}

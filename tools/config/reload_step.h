@@ -38,6 +38,9 @@ struct ptl_reload_step {
 /* Whether the option is not as it was. */
 bool ptl_reload_is_changed(const struct ptl_reload *reload, const char *key);
 
+/* Tell, as an error, of something that could not be changed in the end, for want of memory say. */
+void ptl_reload_failed(struct ptl_reload *reload, const char *what, int err);
+
 /* Tell of something that has changed: "reload: TEXT", of level info. */
 void ptl_reload_told(struct ptl_reload *reload, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

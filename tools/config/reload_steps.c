@@ -1,5 +1,90 @@
 #include "tools/config/reload_steps.h"
 
+#include <string.h>
+
+/* ---- Secrets ------------------------------------------------------------------------------- */
+
+static const char *const secret_keys[] = {"secret", "secret-file", "accept-secret-file", NULL};
+
+static bool is_same(const struct ptl_secret_text *one, const struct ptl_secret_text *two)
+{
+    return one->size == two->size && memcmp(one->bytes, two->bytes, one->size) == 0;
+}
+
+static bool judge_secrets(struct ptl_reload *reload)
+{
+    struct ptl_secret *secret = &reload->secret;
+
+    return ptl_secret_find_again(&reload->fresh, reload->running->secret, secret) == PTL_EXIT_OK &&
+           ptl_secret_judge_size(&reload->fresh, secret->own.size) == PTL_EXIT_OK &&
+           ptl_secret_judge_size(&reload->fresh, secret->other.size) == PTL_EXIT_OK;
+}
+
+/* Of files it is what stands in them that counts. */
+static void change_secrets(struct ptl_reload *reload)
+{
+    struct ptl_secret *now = reload->running->secret;
+    const struct ptl_secret_text *own = &reload->secret.own, *other = &reload->secret.other;
+
+    if (is_same(&now->own, own) && is_same(&now->other, other)) {
+        return;
+    }
+    int err = ptl_node_set_secrets(reload->running->node, own->bytes, own->size, other->bytes,
+                                   other->size);
+    if (err < 0) {
+        ptl_reload_failed(reload, "the secrets", err);
+        return;
+    }
+    now->own = *own;
+    now->other = *other;
+    ptl_reload_told(reload, "other secrets: new links are proved with %s",
+                    other->size > 0 ? "one, and others may prove with either" : "one");
+}
+
+const struct ptl_reload_step ptl_reload_secrets = {
+    .keys = secret_keys, .judge = judge_secrets, .change = change_secrets};
+
+/* ---- Addresses ----------------------------------------------------------------------------- */
+
+static const char *const seed_keys[] = {"seed", NULL};
+
+static void change_seeds(struct ptl_reload *reload)
+{
+    const struct ptl_list *seeds = &reload->fresh.seeds;
+
+    if (!ptl_reload_is_changed(reload, "seed")) {
+        return;
+    }
+    int err = ptl_node_set_seeds(reload->running->node, seeds->items);
+    if (err < 0) {
+        ptl_reload_failed(reload, "the seeds", err);
+    } else {
+        ptl_reload_told(reload, "other seeds: %zu", seeds->count);
+    }
+}
+
+const struct ptl_reload_step ptl_reload_seeds = {.keys = seed_keys, .change = change_seeds};
+
+static const char *const announce_keys[] = {"announce", NULL};
+
+static void change_announces(struct ptl_reload *reload)
+{
+    const struct ptl_list *announces = &reload->fresh.announces;
+
+    if (!ptl_reload_is_changed(reload, "announce")) {
+        return;
+    }
+    int err = ptl_node_set_announces(reload->running->node, announces->items);
+    if (err < 0) {
+        ptl_reload_failed(reload, "the addresses to announce", err);
+    } else {
+        ptl_reload_told(reload, "other addresses to announce: %zu", announces->count);
+    }
+}
+
+const struct ptl_reload_step ptl_reload_announces = {.keys = announce_keys,
+                                                     .change = change_announces};
+
 /* ---- The log ------------------------------------------------------------------------------- */
 
 static const char *const log_keys[] = {"log", NULL};

@@ -103,4 +103,5 @@ int ptl_command_trace(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);
 int ptl_command_config(const struct ptl_options *options);
 int ptl_command_acl(const struct ptl_options *options);
+int ptl_command_completion(const struct ptl_options *options);
 int ptl_command_init(const struct ptl_options *options);

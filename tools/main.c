@@ -42,6 +42,7 @@ static const char help[] =
     "  portolan acl check FILE                are these rules right, of what other nodes may do?\n"
     "  portolan acl check FILE NODE [by PROOF] ACTION [OBJECT]\n"
     "                                         which line of them decides, and how?\n"
+    "  portolan completion bash|zsh|fish      print what completes all of this in that shell\n"
     "  portolan --help | --version\n"
     "\n"
     "PORT is NODEID#NAME.  An ARG or VALUE that is JSON is taken as that, anything else as text.\n"
@@ -170,6 +171,7 @@ static const struct {
     {"gensecret", ptl_command_gensecret},
     {"config", ptl_command_config},
     {"acl", ptl_command_acl},
+    {"completion", ptl_command_completion},
     {"init", ptl_command_init},
     /* The C API's whole words are taken as well as AEMP's clipped ones. */
     {"send", ptl_command_snd},

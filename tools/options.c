@@ -23,7 +23,7 @@ const struct ptl_option ptl_option_table[] = {
     {"bind", RUN, ptl_take_address, PLACE(binds), .usual = PTL_DEFAULT_ADDRESS,
      .is_repeated = true},
     {"cert", RUN | CLIENT, ptl_take_text, PLACE(cert), .otherwise = "none", .is_path = true},
-    {"config", RUN, ptl_take_text, PLACE(config), .is_not_in_file = true},
+    {"config", RUN, ptl_take_text, PLACE(config), .is_file = true, .is_not_in_file = true},
     {"count", PTL_OF_WATCH, ptl_take_count, PLACE(count), .least = 1, .most = UINT64_MAX},
     {"framing", RUN | CLIENT, ptl_take_framings, PLACE(framings), .usual = "portolan,cbor,json",
      .words = "portolan|cbor|json"},
@@ -41,7 +41,8 @@ const struct ptl_option ptl_option_table[] = {
      .usual = "100000"},
     {"no-global", RUN, ptl_take_yes_no, PLACE(ordinary), .usual = "no", .is_yes_no = true},
     {"node", RUN | CLIENT, ptl_take_node, PLACE(node), .otherwise = "the host's name"},
-    {"output", PTL_OF_INIT, ptl_take_text, PLACE(output), .otherwise = "portolan.conf"},
+    {"output", PTL_OF_INIT, ptl_take_text, PLACE(output), .otherwise = "portolan.conf",
+     .is_file = true},
     {"poll-us", RUN | BENCH, ptl_take_unsigned, PLACE(poll_us), .least = 0, .most = 1000000,
      .usual = "0"},
     {"prefix", PTL_OF_WATCH, ptl_take_text, PLACE(prefix), .otherwise = "none"},
@@ -52,7 +53,8 @@ const struct ptl_option ptl_option_table[] = {
      .choice = "secret", .is_path = true, .is_for_clients = true},
     {"seed", RUN | CLIENT, ptl_take_address, PLACE(seeds), .otherwise = "none", .is_repeated = true,
      .is_for_clients = true},
-    {"service", RUN, ptl_take_service, PLACE(services), .otherwise = "none", .is_repeated = true},
+    {"service", RUN, ptl_take_service, PLACE(services), .otherwise = "none",
+     .words = "echo|sink|bench|portolan::echo", .is_repeated = true},
     {"shards", RUN | BENCH, ptl_take_unsigned, PLACE(shards), .least = 1, .most = 64,
      .otherwise = "one a processor"},
     {"silence-ms", RUN | CLIENT, ptl_take_unsigned, PLACE(silence_ms), .least = 300,
@@ -103,6 +105,10 @@ static const struct {
     {"gensecret", 0},
     {"acl check", 0},
     {"acl", 0},
+    {"completion bash", 0},
+    {"completion zsh", 0},
+    {"completion fish", 0},
+    {"completion", 0},
     {"send", CLIENT},
     {"call", CLIENT},
     {"monitor", CLIENT},
@@ -125,6 +131,11 @@ bool ptl_options_of(const char *command, const char *argument, unsigned *of)
 
     snprintf(both, sizeof both, "%s %s", command, argument ? argument : "");
     return find_command(both, of) || find_command(command, of);
+}
+
+const char *ptl_option_command(size_t index)
+{
+    return index < sizeof commands / sizeof commands[0] ? commands[index].command : NULL;
 }
 
 const struct ptl_option *ptl_option_find(const char *name, size_t size)

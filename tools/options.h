@@ -51,6 +51,7 @@ struct ptl_option {
     bool is_repeated;      /* may be given PTL_LIST_MAX times; a variable has commas between them */
     bool is_secret;        /* shown to nobody */
     bool is_path;          /* in a file: from the folder of that file */
+    bool is_file;          /* a path as well, and in no file */
     bool is_yes_no;        /* may be given without a value: yes */
     bool is_not_in_file;   /* no key of a file */
     bool is_for_clients;   /* its variable is also read by all other commands that take it */
@@ -81,3 +82,6 @@ size_t ptl_word_distance(const char *one, const char *two, size_t most);
  * second of which is `argument` then (NULL: there is none).  False: there is no such command.
  */
 bool ptl_options_of(const char *command, const char *argument, unsigned *of);
+
+/* The command at `index`, of one word or two with a blank between them, or NULL past the last. */
+const char *ptl_option_command(size_t index);

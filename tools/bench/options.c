@@ -310,6 +310,15 @@ static const struct own_option {
 
 _Static_assert(OWN_OPTIONS <= 32, "the field `given` has a bit for each");
 
+const char *ptl_bench_option_at(unsigned index, bool *takes_value)
+{
+    if (index >= OWN_OPTIONS) {
+        return NULL;
+    }
+    *takes_value = own_options[index].alone == NULL;
+    return own_options[index].name + strlen("--");
+}
+
 /* Which of ours the word is, "--rate" or "--rate=..."; NULL: none. */
 static const struct own_option *find(const char *word)
 {

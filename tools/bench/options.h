@@ -54,5 +54,11 @@ struct ptl_bench_options {
  */
 int ptl_bench_options_parse(int argc, char **argv, struct ptl_bench_options *options);
 
+/*
+ * The name of an option of ours at `index`, without its "--", or NULL past the last; and whether
+ * the next word is its value.
+ */
+const char *ptl_bench_option_at(unsigned index, bool *takes_value);
+
 /* How many streams there are, those of large messages beside them not counted. */
 uint32_t ptl_bench_options_streams(const struct ptl_bench_options *options);

@@ -45,8 +45,7 @@ void ptl_directory_take_keep(struct ptl_shard *shard, const struct ptl_op *op)
 static bool is_for_nothing(const struct ptl_link *link)
 {
     return link->keep_until == 0 && link->state == PTL_LINK_DIALING && link->up_at == 0 &&
-           link->waiting_first == NULL && !ptl_link_observes(link) &&
-           link->candidates == NULL;
+           link->waiting_first == NULL && !ptl_link_observes(link) && link->candidates == NULL;
 }
 
 void ptl_directory_take_leave(struct ptl_shard *shard, const struct ptl_op *op)

@@ -139,6 +139,52 @@ class Installed(unittest.TestCase):
         self.assertEqual(run(alone), ANSWER)
         self.assertNotIn("libportolan", run("readelf", "-d", alone))
 
+    # ---- The manual, and what shells complete ----
+
+    PAGES = ("portolan.1", "portolan.conf.5", "portolan.7")
+
+    def words(self, *before):
+        return run(os.path.join(self.prefix, "bin", "portolan"), "completion", "words", "--",
+                   *before).split()
+
+    def page(self, name):
+        return run("man", "-l", self.find(name), env={"MANWIDTH": "200", "LC_ALL": "C.UTF-8"})
+
+    @unittest.skipUnless(shutil.which("man"), "there is no man")
+    def test_manual_has_every_command_and_every_option(self):
+        page = self.page("portolan.1")
+        missing = []
+        for command in self.words(""):
+            self.assertRegex(page, rf"(?m)^ +portolan {command}\b|\bsend, call and monitor\b")
+            if command != "bench": # which has a help of its own
+                missing += [option for option in self.words(command, "--")
+                            if not re.search(rf"(?m)^ +{option}(?![\w-])", page)]
+        self.assertEqual(missing, [])
+
+    @unittest.skipUnless(shutil.which("man"), "there is no man")
+    def test_manual_has_every_key_of_a_file(self):
+        page = self.page("portolan.conf.5")
+        for option in self.words("run", "--"):
+            if option not in ("--help", "--config", "--profile"):
+                self.assertRegex(page, rf"(?m)^ +{option[2:]}(?![\w-])")
+
+    @unittest.skipUnless(shutil.which("man"), "there is no man")
+    def test_manual_pages_give_no_cause_for_a_warning(self):
+        for page in self.PAGES:
+            done = subprocess.run(["man", "--warnings", "-Z", "-l", self.find(page)], text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            if shutil.which("mandoc"):
+                self.assertEqual(run("mandoc", "-T", "lint", "-W", "warning", self.find(page)), "")
+
+    def test_completions_are_those_of_the_command(self):
+        for shell, name in (("bash", "bash-completion/completions/portolan"),
+                            ("zsh", "zsh/site-functions/_portolan"),
+                            ("fish", "fish/vendor_completions.d/portolan.fish")):
+            with open(os.path.join(self.prefix, "share", name)) as file:
+                self.assertEqual(file.read(), run(os.path.join(self.prefix, "bin", "portolan"),
+                                                  "completion", shell))
+
     def test_command_runs_from_there(self):
         self.assertRegex(run(os.path.join(self.prefix, "bin", "portolan"), "--version"), r"^portolan \d")
 

@@ -51,7 +51,9 @@ struct ptl_options {
     bool tls_verify_node;
     const char *config;  /* the configuration file, or NULL */
     const char *profile; /* the one of it that counts, or NULL */
-    const char *output;  /* init: the file to write, or NULL */
+    const char *output;  /* init, gencert: the file to write, or NULL */
+    const char *ca;      /* gencert: what an authority's files are called, or NULL */
+    unsigned days;       /* gencert: that it is good for; 0: not given */
     const char *framings;
     const char *log;  /* NULL: the command's own default */
     const char *loop; /* "auto", "uring" or "epoll"; NULL: auto */
@@ -101,6 +103,7 @@ int ptl_command_db(const struct ptl_options *options);
 int ptl_command_nodes(const struct ptl_options *options);
 int ptl_command_trace(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);
+int ptl_command_gencert(const struct ptl_options *options);
 int ptl_command_config(const struct ptl_options *options);
 int ptl_command_acl(const struct ptl_options *options);
 int ptl_command_completion(const struct ptl_options *options);

@@ -37,6 +37,8 @@ static const char help[] =
     "bench\n"
     "                                         --help\n"
     "  portolan gensecret                     print a fresh secret\n"
+    "  portolan gencert [--output FILE]       write a certificate and its key for all nodes\n"
+    "  portolan gencert --ca NAME [NODE...]   write an authority; or, by it, one for each node\n"
     "  portolan init [--output FILE]          write a first configuration, with a fresh secret\n"
     "  portolan config check FILE             is it right, and what does it come to?\n"
     "  portolan acl check FILE                are these rules right, of what other nodes may do?\n"
@@ -91,7 +93,13 @@ static const char tls_help[] =
     "  --tls-ca F           the authorities whose certificates are trusted\n"
     "  --tls-crl F          revocation lists of all authorities, which then stand in --tls-ca\n"
     "  --tls USE            off; allow: with all who encrypt too; require: with no others [allow]\n"
-    "  --tls-verify-node    a node's certificate must have its ID, as common or DNS name\n";
+    "  --tls-verify-node    a node's certificate must have its ID, as common or DNS name\n"
+    "gencert\n"
+    "  --output FILE        the file for all nodes, with the key in it [cert.pem]; of one NODE:\n"
+    "                       FILE.pem and FILE.key                      [NODE.pem, NODE.key]\n"
+    "  --ca NAME            the authority's files: NAME.pem, NAME.key\n"
+    "  --days N             it is good for so long                     [3650]\n"
+    "                       Files that are there are left as they are.\n";
 
 static const char more_help[] =
     "db set, db watch\n"
@@ -157,7 +165,8 @@ static const char more_help[] =
     "\n"
     "signals   SIGINT and SIGTERM end it.  run takes SIGUSR1 and SIGUSR2 and goes on, and at "
     "SIGHUP\n"
-    "          reads its --config again: what can change does, and it says what needs a restart.\n";
+    "          reads its --config and its certificates again: what can change does, and it says\n"
+    "          what needs a restart.\n";
 
 static const struct {
     const char *name;
@@ -172,6 +181,7 @@ static const struct {
     {"nodes", ptl_command_nodes},
     {"trace", ptl_command_trace},
     {"gensecret", ptl_command_gensecret},
+    {"gencert", ptl_command_gencert},
     {"config", ptl_command_config},
     {"acl", ptl_command_acl},
     {"completion", ptl_command_completion},

@@ -26,6 +26,7 @@ enum ptl_option_of {
     PTL_OF_WATCH = 32,  /* db watch */
     PTL_OF_CHECK = 64,  /* config check */
     PTL_OF_INIT = 128,  /* init */
+    PTL_OF_CERT = 256,  /* gencert */
 };
 
 struct ptl_option;

@@ -203,6 +203,19 @@ PTL_MUST_CHECK int ptl_node_set_seeds(struct ptl_node *node, const char *const *
  */
 PTL_MUST_CHECK int ptl_node_set_announces(struct ptl_node *node, const char *const *announces);
 
+/*
+ * Take the certificates that are in `options` (tls_pair, or tls_cert, tls_key, tls_ca and tls_crl;
+ * nothing else of it counts) from now on.  Links that are up go on with the old ones; whatever has
+ * not begun TLS yet has the new.  A node that had none offers TLS from now on.
+ * Errors, and then the old ones stay: PTL_EINVAL (there are none, or the node was made with
+ * PTL_TLS_OFF), PTL_ECERT, PTL_EKEY, PTL_EAUTHORITIES, PTL_ELIST, PTL_ESIZE, PTL_ENOMEM.
+ * Owns: the texts stay the caller's, who wipes a key.  Thread: any.
+ */
+PTL_MUST_CHECK int ptl_node_set_tls(struct ptl_node *node, const struct ptl_node_options *options);
+
+/* Whether ptl_node_set_tls() could take these: 0, or its errors.  Thread: any. */
+PTL_MUST_CHECK int ptl_tls_check(const struct ptl_node_options *options);
+
 /* Whether it is a global node now; an ordinary one becomes global when it is somebody's seed. */
 bool ptl_node_is_global(const struct ptl_node *node);
 

@@ -29,7 +29,7 @@
     X(PTL_EGREETING, -5016, "the peer's greeting is not one of the AEMP protocol")                 \
     X(PTL_ELINE, -5017, "the peer sent a handshake line of more than 4096 bytes")                  \
     X(PTL_EVERSION, -5018, "the peer speaks another version of the protocol than 1")               \
-    X(PTL_EMETHOD, -5019, "no authentication method is acceptable to both sides")                  \
+    X(PTL_EMETHOD, -5019, "no authentication method suits both: compare their secrets and --tls")  \
     X(PTL_EFRAMING, -5020, "no framing is known to both sides: compare the --framing options")     \
     X(PTL_EAUTH, -5021, "the peer's proof is wrong: the two nodes have different secrets")         \
     X(PTL_EECHO, -5022, "the peer sent our own greeting back")                                     \
@@ -77,9 +77,11 @@
       "no revocation list in force of the authority of the peer's certificate: get a new one")     \
     X(PTL_ECERTNAME, -5061,                                                                        \
       "the peer's certificate is for another node ID: compare its names with the node's ID")       \
-    X(PTL_ECERTREFUSED, -5062, "the peer refuses our certificate: its log says why")               \
+    X(PTL_ECERTREFUSED, -5062,                                                                     \
+      "the peer refuses our certificate: its log says why, at level debug")                        \
     X(PTL_ENOTLS, -5063, "the peer offers no TLS, which --tls require asks for")                   \
     X(PTL_ECHANGED, -5064, "somebody between the two nodes has changed a greeting")                \
+    X(PTL_EONLYTLS, -5065, "the peer takes nothing but TLS: give this node a certificate")         \
     X(PTL_ERULES, -5066, "the rules have mistakes: portolan acl check FILE names them")
 
 enum ptl_err {

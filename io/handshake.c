@@ -501,6 +501,7 @@ static bool takes_secret(const struct ptl_handshake *handshake)
 static int choose_method(struct ptl_handshake *handshake)
 {
     struct ptl_span words, word;
+    bool only_tls = !handshake->tls;
 
     (void)find_field(first_line(handshake), FIELD_METHODS, &words);
     while (cut(&words, ',', &word)) {
@@ -509,8 +510,9 @@ static int choose_method(struct ptl_handshake *handshake)
             (takes_secret(handshake) && ptl_span_equal(word, ptl_span_text(HMAC)))) {
             return PTL_OK;
         }
+        only_tls = only_tls && ptl_span_equal(word, ptl_span_text(TLS));
     }
-    return PTL_EMETHOD;
+    return only_tls && handshake->peer.wants_tls ? PTL_EONLYTLS : PTL_EMETHOD;
 }
 
 static int choose(struct ptl_handshake *handshake)
@@ -611,12 +613,14 @@ static int check_proof(struct ptl_handshake *handshake, struct ptl_span method,
                        struct ptl_span data)
 {
     if (ptl_span_equal(method, ptl_span_text(TLS))) {
+        handshake->peer.proved_by = PTL_PROVED_BY_CERTIFICATE;
         return handshake->tls_verified ? check_hash(handshake, true, handshake->secret, data)
                                        : PTL_EMETHOD;
     }
     if (!takes_secret(handshake)) {
         return PTL_EMETHOD;
     }
+    handshake->peer.proved_by = PTL_PROVED_BY_SECRET;
     int err = check_secret(handshake, method, handshake->secret, data);
     if (err == PTL_EAUTH && handshake->other.size != 0) {
         err = check_secret(handshake, method, handshake->other, data);
@@ -648,6 +652,7 @@ static int take_proof(struct ptl_handshake *handshake, struct ptl_span line)
     }
     int err = check_proof(handshake, method, data);
     if (err < 0) {
+        handshake->peer.proved_by = PTL_PROVED_BY_NOTHING;
         return err;
     }
     int framing = ptl_framing_find(word);

@@ -50,6 +50,13 @@ struct ptl_handshake_frames {
     uint64_t silence_ms; /* after which it is taken for gone */
 };
 
+/* How a node has proved itself. */
+enum ptl_proved_by {
+    PTL_PROVED_BY_NOTHING,     /* it has not, so far */
+    PTL_PROVED_BY_SECRET,      /* which both have */
+    PTL_PROVED_BY_CERTIFICATE, /* which is believed, inside TLS */
+};
+
 /* What one node says of itself in all its handshakes. */
 struct ptl_handshake_options {
     struct ptl_span node_id;    /* 1 to PTL_HANDSHAKE_NODE_ID_MAX bytes, without '#' */
@@ -89,6 +96,7 @@ struct ptl_handshake_peer {
     /* After PROOF. */
     int receive_framing; /* enum ptl_framing: what the peer will send */
     uint64_t session;    /* of its side of the link; 0 when it told none */
+    int proved_by;       /* enum ptl_proved_by */
 };
 
 /* Embedded by value; only io/handshake.c touches the fields.  All zero is a dropped one. */
@@ -148,6 +156,7 @@ struct ptl_span ptl_handshake_nonce(const struct ptl_handshake *handshake);
  *   PTL_EVERSION   a protocol version other than 1
  *   PTL_EECHO      the peer's nonce is our own: an echo, or somebody who plays one
  *   PTL_EMETHOD    no method in common, an unknown one in the third line, or we have no secret
+ *   PTL_EONLYTLS   it takes nothing but TLS, which we do not offer
  *   PTL_EFRAMING   no framing in common, or an unknown one in the third line
  *   PTL_EAUTH      the peer's proof is wrong
  *   PTL_ENOTLS     it offers no TLS, and we take nothing else

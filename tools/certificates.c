@@ -40,9 +40,18 @@ static char *read_text(int file)
     return text;
 }
 
-static int read_file(const char *option, const char *path, bool has_key, char **text)
+static bool is_regular(int file)
 {
-    int file = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
+    struct stat status;
+
+    return fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* `again`: while the node runs, which waits for nobody. */
+static int read_file(const char *option, const char *path, bool has_key, bool again, char **text)
+{
+    int wait = again ? O_NONBLOCK : 0; /* for the writer of a pipe */
+    int file = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | wait) : -1;
     int code = PTL_EXIT_OK;
 
     if (!path) {
@@ -52,7 +61,11 @@ static int read_file(const char *option, const char *path, bool has_key, char **
         return ptl_complain(PTL_EXIT_START, "%s: cannot open %s: %s", option, path,
                             strerror(errno));
     }
-    if (has_key && is_open_to_others(file)) {
+    if (again && !is_regular(file)) {
+        code =
+            ptl_complain(PTL_EXIT_START, "%s: %s is no file but a pipe or device: it is read once",
+                         option, path);
+    } else if (has_key && is_open_to_others(file)) {
         code = ptl_complain(PTL_EXIT_START,
                             "%s: the key in %s can be read or written by others: type 'chmod "
                             "600 %s', and make another key if others may have read it",
@@ -122,7 +135,8 @@ int ptl_certificates_read(const struct ptl_options *options, struct ptl_certific
     for (size_t i = 0; code == PTL_EXIT_OK && i < sizeof files / sizeof files[0]; i++) {
         char name[PTL_WHERE_MAX + 32];
         name_option(options, files[i].option, name);
-        code = read_file(name, files[i].path, files[i].has_key, files[i].text);
+        code = read_file(name, files[i].path, files[i].has_key, options->settings->is_again,
+                         files[i].text);
     }
     if (code != PTL_EXIT_OK) {
         ptl_certificates_drop(certificates);

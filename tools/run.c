@@ -24,8 +24,14 @@ static int print_ready(struct ptl_node *node)
     return fflush(stdout) == 0 ? 0 : -errno;
 }
 
-/* Take a signal.  SIGHUP has the node look at its configuration file again, if it has one; others
- * are taken and said to be of no effect.  False: it ends the node. */
+/* Whether there is something that SIGHUP has read again. */
+static bool may_reload(const struct ptl_options *options)
+{
+    return options->config || options->cert || options->tls_cert;
+}
+
+/* Take a signal.  SIGHUP has the node look at its files again, if it has some; others are taken and
+ * said to be of no effect.  False: it ends the node. */
 static bool take_signal(struct ptl_running *running, int signals)
 {
     struct signalfd_siginfo info;
@@ -34,7 +40,7 @@ static bool take_signal(struct ptl_running *running, int signals)
     if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) {
         return true; /* interrupted */
     }
-    if (info.ssi_signo == SIGHUP && running->start->config) {
+    if (info.ssi_signo == SIGHUP && may_reload(running->start)) {
         ptl_config_reload(running);
     } else if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2) {
         snprintf(line, sizeof line, "SIG%s: there is nothing to reload, the node goes on",

@@ -1,6 +1,7 @@
 #include "engine/link/connection.h"
 
 #include "engine/link/nonce.h"
+#include "engine/link/refusals.h"
 #include "engine/link/secrets.h"
 #include "engine/link/shard_links.h"
 #include "engine/message/message.h"
@@ -174,14 +175,34 @@ void ptl_connection_free(struct ptl_connection *c)
     ptl_free(allocator, c, sizeof(*c));
 }
 
+/* What strangers do is of no weight; what comes back with each attempt is told once in a while. */
+static enum ptl_log_level level_of_close(const struct ptl_connection *c, int err,
+                                         enum ptl_log_level level)
+{
+    struct ptl_span address =
+        c->accepted ? ptl_address_host(&c->peer) : ptl_span_text(c->peer.text);
+
+    if (c->accepted && !ptl_connection_is_proved(c)) {
+        return PTL_LOG_DEBUG;
+    }
+    if (!ptl_refusal_is(err)) {
+        return level;
+    }
+    /* A seed has a line of its own. */
+    if (c->seed >= 0 || !ptl_refusal_is_news(c->shard->node, address, c->shard->now)) {
+        return PTL_LOG_DEBUG;
+    }
+    return level < PTL_LOG_WARN ? level : PTL_LOG_WARN;
+}
+
 void ptl_connection_log_close(const struct ptl_connection *c, int err, enum ptl_log_level level)
 {
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
 
     bool proved = ptl_connection_is_proved(c);
 
-    /* What strangers do is of no weight, and the name that one gives is nobody's. */
-    ptl_log_about(c->shard, c->accepted && !proved ? PTL_LOG_DEBUG : level,
+    /* The name that a stranger gives is nobody's. */
+    ptl_log_about(c->shard, level_of_close(c, err, level),
                   proved ? peer->node_id : ptl_address_host(&c->peer),
                   "connection %s %s%s%.*s%s: %s", c->accepted ? "from" : "to", c->peer.text,
                   peer->node_id.size != 0 ? " (" : "", (int)peer->node_id.size,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/link/peer_limit.h"
+#include "engine/link/refusals.h"
 #include "engine/link/seed.h"
 #include "engine/link/stop_losses.h"
 #include "engine/shard/map.h"
@@ -20,15 +21,16 @@ struct ptl_node_links {
     _Atomic unsigned seed_count;      /* places that are in use; it only grows */
     _Atomic bool seed_news;           /* one has changed, or its state: shard 0 looks */
     _Atomic uint64_t starved_told_at; /* ns: that there are no descriptors; 0: never */
-    struct ptl_tls_context *tls;      /* NULL: without certificates, or not wanted: sealing.c */
 
     pthread_mutex_t lock; /* guards what follows: rarely touched, never for long */
     struct ptl_secrets *secrets;
-    struct ptl_map known;  /* where nodes listen: known.c */
-    struct ptl_map linked; /* char *: IDs of linked nodes, by hash: linked.c */
-    struct ptl_map nonces; /* struct ptl_connection: by hash of our nonce: nonce.c */
+    struct ptl_tls_context *tls; /* NULL: no certificates, or not wanted; sealing.c */
+    struct ptl_map known;        /* where nodes listen: known.c */
+    struct ptl_map linked;       /* char *: IDs of linked nodes, by hash: linked.c */
+    struct ptl_map nonces;       /* struct ptl_connection: by hash of our nonce: nonce.c */
     struct ptl_peer_limits peer_limits;
     struct ptl_losses losses;
+    struct ptl_refusals refusals;
 };
 
 /*

@@ -68,7 +68,7 @@ int ptl_connection_greet(struct ptl_connection *c)
                    .flow_room = PTL_FLOW_ROOM,
                    .lane_room = PTL_LANE_ROOM,
                    .silence_ms = node->options.silence_ms},
-        .tls = node->links->tls != NULL,
+        .tls = ptl_node_sealing_is_offered(c->shard->node),
         .tls_required = node->options.tls == PTL_TLS_REQUIRE,
     };
 

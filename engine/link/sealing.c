@@ -20,16 +20,23 @@ static struct ptl_span text(const char *pem)
     return pem != NULL ? ptl_span_text(pem) : ptl_span(NULL, 0);
 }
 
-int ptl_node_sealing_init(struct ptl_node *node, const struct ptl_node_options *options)
+/* `version_max` is the node's own, whatever the options say. */
+static struct ptl_tls_options certificates_of(const struct ptl_node_options *options,
+                                              unsigned version_max)
 {
-    struct ptl_tls_options tls = {
+    return (struct ptl_tls_options){
         .pair = text(options->tls_pair),
         .chain = text(options->tls_cert),
         .key = text(options->tls_key),
         .authorities = text(options->tls_ca),
         .revoked = text(options->tls_crl),
-        .version_max = options->tls_version_max,
+        .version_max = version_max,
     };
+}
+
+int ptl_node_sealing_init(struct ptl_node *node, const struct ptl_node_options *options)
+{
+    struct ptl_tls_options tls = certificates_of(options, options->tls_version_max);
     bool given = tls.pair.size != 0 || tls.chain.size != 0 || tls.key.size != 0 ||
                  tls.authorities.size != 0 || tls.revoked.size != 0;
 
@@ -37,6 +44,56 @@ int ptl_node_sealing_init(struct ptl_node *node, const struct ptl_node_options *
         return PTL_OK;
     }
     return ptl_tls_context_make(node->allocator, &tls, &node->links->tls);
+}
+
+int ptl_tls_check(const struct ptl_node_options *options)
+{
+    struct ptl_tls_options tls = certificates_of(options, 0);
+    struct ptl_tls_context *made = NULL;
+    int err = options->size != sizeof(*options)
+                  ? PTL_EINVAL
+                  : ptl_tls_context_make(ptl_allocator_libc(), &tls, &made);
+
+    ptl_tls_context_release(made);
+    return err;
+}
+
+int ptl_node_set_tls(struct ptl_node *node, const struct ptl_node_options *options)
+{
+    struct ptl_tls_options tls = certificates_of(options, node->options.tls_version_max);
+    struct ptl_tls_context *fresh = NULL;
+
+    if (options->size != sizeof(*options) || node->options.tls == PTL_TLS_OFF) {
+        return PTL_EINVAL;
+    }
+    int err = ptl_tls_context_make(node->allocator, &tls, &fresh);
+    if (err < 0) {
+        return err;
+    }
+    pthread_mutex_lock(&node->links->lock);
+    struct ptl_tls_context *old = node->links->tls;
+    node->links->tls = fresh;
+    pthread_mutex_unlock(&node->links->lock);
+    ptl_tls_context_release(old); /* sessions that have it hold it */
+    return PTL_OK;
+}
+
+bool ptl_node_sealing_is_offered(struct ptl_node *node)
+{
+    pthread_mutex_lock(&node->links->lock);
+    bool is_offered = node->links->tls != NULL;
+    pthread_mutex_unlock(&node->links->lock);
+    return is_offered;
+}
+
+/* The certificates of this moment.  Owns: the caller, until it releases them. */
+static struct ptl_tls_context *hold_context(struct ptl_node *node)
+{
+    pthread_mutex_lock(&node->links->lock);
+    ptl_assert(node->links->tls != NULL);
+    struct ptl_tls_context *context = ptl_tls_context_hold(node->links->tls);
+    pthread_mutex_unlock(&node->links->lock);
+    return context;
 }
 
 void ptl_node_sealing_drop(struct ptl_node *node)
@@ -59,16 +116,24 @@ static int begin_words(struct ptl_sealing *sealing)
 int ptl_sealing_begin(struct ptl_sealing *sealing, struct ptl_node *node, bool is_client,
                       struct ptl_span node_id, struct ptl_span early)
 {
-    ptl_assert(sealing->tls == NULL && node->links->tls != NULL);
+    struct ptl_tls_context *context = hold_context(node);
+
+    ptl_assert(sealing->tls == NULL);
     ptl_buffer_init(&sealing->words, node->allocator, WORDS_MAX);
     ptl_buffer_init(&sealing->going, node->allocator, GOING_MAX);
     ptl_unread_init(&sealing->early, node->allocator);
-    int err = ptl_tls_make(node->allocator, node->links->tls,
-                           is_client ? PTL_TLS_CLIENT : PTL_TLS_SERVER, node_id, &sealing->tls);
+    int err = ptl_tls_make(node->allocator, context, is_client ? PTL_TLS_CLIENT : PTL_TLS_SERVER,
+                           node_id, &sealing->tls);
+    ptl_tls_context_release(context);
     if (err == PTL_OK) {
         err = ptl_unread_keep(&sealing->early, early);
     }
     return err == PTL_OK ? begin_words(sealing) : err;
+}
+
+const char *ptl_sealing_text(const struct ptl_sealing *sealing)
+{
+    return ptl_sealing_is_on(sealing) ? ptl_tls_text(sealing->tls) : "in the clear";
 }
 
 bool ptl_sealing_may_say(const struct ptl_sealing *sealing)

@@ -44,6 +44,9 @@ PTL_MUST_CHECK int ptl_node_sealing_init(struct ptl_node *node,
                                          const struct ptl_node_options *options);
 void ptl_node_sealing_drop(struct ptl_node *node);
 
+/* Whether it has certificates, and so offers TLS.  Thread: any. */
+bool ptl_node_sealing_is_offered(struct ptl_node *node);
+
 /*
  * Begin.  `early` is what of the peer's has come already; `node_id` whose certificate it must show,
  * or empty: anybody's that is believed.  Errors: PTL_ENOMEM.
@@ -57,6 +60,10 @@ static inline bool ptl_sealing_is_on(const struct ptl_sealing *sealing)
 {
     return sealing->tls != NULL;
 }
+
+/* How what is said is sealed, "TLSv1.3 TLS13-CHACHA20-POLY1305-SHA256", or "in the clear".  Owns:
+ * the session, until the next call. */
+const char *ptl_sealing_text(const struct ptl_sealing *sealing);
 
 /* What is said now is for the peer alone: there is no TLS, or it is up. */
 bool ptl_sealing_may_say(const struct ptl_sealing *sealing);

@@ -3,6 +3,7 @@
 #include "engine/link/dial.h"
 #include "engine/link/link.h"
 #include "engine/link/node_links.h"
+#include "engine/link/refusals.h"
 #include "engine/shard/node.h"
 
 #define BACKOFF_FIRST_NS UINT64_C(1000000000)
@@ -205,13 +206,19 @@ static bool is_alone(const struct ptl_node *node)
     return !ptl_seeds_unsettled(node);
 }
 
+/* Which of the two nodes refuses the other first, and for what, may be another thing each time. */
+static bool is_same_cause(int one, int other)
+{
+    return one == other || (ptl_refusal_is(one) && ptl_refusal_is(other));
+}
+
 /* Once for each cause, and then once in a while.  It is an error where nothing else is left. */
 static void tell_lost(struct ptl_shard *shard, struct ptl_seed *seed, uint64_t now)
 {
     int err = atomic_load(&seed->lost_err);
     bool alone = is_alone(shard->node);
 
-    if (err == PTL_OK || (err == seed->told_err && (seed->told_alone || !alone) &&
+    if (err == PTL_OK || (is_same_cause(err, seed->told_err) && (seed->told_alone || !alone) &&
                           now - seed->told_at < TELL_AGAIN_NS)) {
         return;
     }

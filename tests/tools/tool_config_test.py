@@ -453,6 +453,39 @@ class ReloadTest(ConfigTest):
             self.assertIn(what, told)
         self.stop(process)
 
+    def put_certificate(self, certificate, name="cert.pem"):
+        with open(os.path.join(ROOT, "tests", "data", "tls", certificate), "rb") as file:
+            return self.write(file.read(), name)
+
+    def reaches(self, address, certificate):
+        path = self.put_certificate(certificate, "mine.pem")
+        return self.run_tool("snd", "rain#x", "--seed", address, "--cert", path, "--tls", "require",
+                             "--timeout", "60")[0] == 0
+
+    def test_sighup_takes_new_certificates_and_keeps_the_old_where_those_are_of_no_use(self):
+        cert = self.put_certificate("pair-a.pem")
+        for arguments in (["--config", self.write("cert = cert.pem\n")], ["--cert", cert]):
+            self.put_certificate("pair-a.pem")
+            process = self.start("run", "--node", "rain", "--bind", "127.0.0.1:0", "--shards", "2",
+                                 "--tls", "require", *arguments)
+            address = READY.match(process.stdout.readline()).group(2)
+            self.assertTrue(self.reaches(address, "pair-a.pem"))
+            self.put_certificate("pair-b.pem")
+            self.reload(process, "reload: new certificates")
+            self.assertTrue(self.reaches(address, "pair-b.pem"))
+            self.reload(process, "nothing is new")
+            self.write("no certificate", "cert.pem")
+            lines = "".join(self.reload(process, "nothing was changed"))
+            self.assertIn("cert.pem: no usable certificate", lines)
+            os.chmod(cert, 0o644)
+            self.assertIn("chmod 600", "".join(self.reload(process, "nothing was changed")))
+            os.unlink(cert)
+            os.mkfifo(cert)
+            self.reload(process, "nothing was changed")
+            self.assertTrue(self.reaches(address, "pair-b.pem"))
+            self.stop(process)
+            os.unlink(cert)
+
     def test_sighup_leaves_what_a_flag_says(self):
         path, process, _ = self.started("log = info\n", "--log", "warn")
         self.write(f"log = debug\nsecret = {SECRET}\n")

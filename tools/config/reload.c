@@ -12,8 +12,8 @@
 
 /* All that can change while a node runs. */
 static const struct ptl_reload_step *const steps[] = {
-    &ptl_reload_secrets, &ptl_reload_seeds, &ptl_reload_announces,
-    &ptl_reload_log,     &ptl_reload_stop,
+    &ptl_reload_secrets,   &ptl_reload_certificates, &ptl_reload_seeds,
+    &ptl_reload_announces, &ptl_reload_log,          &ptl_reload_stop,
 };
 
 #define STEPS (sizeof steps / sizeof steps[0])
@@ -82,7 +82,9 @@ static bool read_file(struct ptl_reload *reload)
                                          .command = start->command,
                                          .timeout_ms = start->timeout_ms,
                                          .probe_ms = start->probe_ms};
-    ptl_config_read(settings, start->config, start->profile);
+    if (start->config) {
+        ptl_config_read(settings, start->config, start->profile);
+    }
     ptl_settings_take(settings, &reload->fresh);
     if (settings->has_no_memory || settings->mistake_count > 0) {
         ptl_settings_tell(settings, log_mistake, reload->running->journal);

@@ -129,7 +129,9 @@ static void link_over_tls_carries_what_one_in_the_clear_does(struct ptl_node_opt
 
     start_linked(rain_options, snow_options, &rain, &snow);
     (void)witness_until("rain", version);
-    (void)witness_until("snow", version);
+    const char *line = witness_until("snow", "linked to rain at");
+    assert_non_null(strstr(line, version));
+    assert_non_null(strstr(line, "proved by certificate"));
     talk(snow, rain, "at rain");
     talk(rain, snow, "at snow");
     end(rain, snow);
@@ -187,11 +189,80 @@ static void node_that_allows_tls_links_to_one_without_by_the_secret(void **state
 
     (void)state;
     start_linked(paired("rain", "pair-a.pem"), plain, &rain, &snow);
+    (void)witness_until("snow", "in the clear, proved by secret");
     end(rain, snow);
     plain = paired("snow", "pair-a.pem");
     plain.tls = PTL_TLS_OFF;
     start_linked(paired("rain", "pair-a.pem"), plain, &rain, &snow);
     end(rain, snow);
+}
+
+static int change(struct ptl_node *node, const char *pair)
+{
+    struct ptl_node_options options = {.size = sizeof(options), .tls_pair = pem(pair)};
+    int judged = ptl_tls_check(&options);
+    int err = ptl_node_set_tls(node, &options);
+
+    assert_true(judged == err || (judged == 0 && err == PTL_EINVAL)); /* a node without TLS */
+    return err;
+}
+
+static void new_certificates_count_for_new_links_and_old_ones_live_on(void **state)
+{
+    struct ptl_node_options hail_options = paired("hail", "pair-b.pem");
+    struct ptl_node *rain, *snow;
+
+    (void)state;
+    start_linked(paired("rain", "pair-a.pem"), paired("snow", "pair-a.pem"), &rain, &snow);
+    assert_int_equal(change(rain, "pair-b.pem"), 0);
+    const char *const seeds[] = {ptl_node_address(rain, 0), NULL};
+    hail_options.seeds = seeds;
+    struct ptl_node *hail = witness_start(&hail_options);
+    (void)witness_until("rain's link", "up hail");
+    talk(snow, rain, "from before");
+    talk(hail, rain, "from after");
+    assert_int_equal(witness_stop(hail, 60000), 0);
+    end(rain, snow);
+}
+
+static void certificates_that_are_unusable_change_nothing(void **state)
+{
+    struct ptl_node_options options = paired("rain", "pair-a.pem");
+    struct ptl_node *rain, *snow;
+
+    (void)state;
+    options.binds = loopback;
+    rain = witness_start(&options);
+    assert_int_equal(change(rain, "harbour.crl"), PTL_ECERT);
+    assert_int_equal(change(rain, "harbour.pem"), PTL_EKEY);
+    assert_int_equal(ptl_node_set_tls(rain, &(struct ptl_node_options){.size = sizeof(options)}),
+                     PTL_EINVAL);
+    options = paired("snow", "pair-a.pem");
+    const char *const seeds[] = {ptl_node_address(rain, 0), NULL};
+    options.seeds = seeds;
+    snow = witness_start(&options);
+    (void)witness_until("snow", "proved by certificate");
+    end(rain, snow);
+}
+
+/* One that had none offers TLS from then on; one that wants none never does. */
+static void certificates_may_come_later(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+
+    (void)state;
+    options.binds = loopback;
+    struct ptl_node *rain = witness_start(&options);
+    assert_int_equal(change(rain, "pair-a.pem"), 0);
+    const char *const seeds[] = {ptl_node_address(rain, 0), NULL};
+    options = paired("snow", "pair-a.pem");
+    options.seeds = seeds;
+    struct ptl_node *snow = witness_start(&options);
+    (void)witness_until("snow", "proved by certificate");
+    end(rain, snow);
+    options = paired("rain", "pair-a.pem");
+    options.tls = PTL_TLS_OFF;
+    assert_int_equal(change(witness_start(&options), "pair-a.pem"), PTL_EINVAL);
 }
 
 /* ---- What is not --------------------------------------------------------------------------- */
@@ -231,6 +302,52 @@ static void nodes_with_wrong_certificates_are_refused(void **state)
     }
 }
 
+/* It is dialled again and again, and is not a seed. */
+static void node_that_is_dialled_and_refuses_is_one_warning_with_what_to_do(void **state)
+{
+    struct ptl_node_options rain_options = paired("rain", "pair-a.pem");
+    struct ptl_node_options snow_options = witness_options("snow");
+
+    (void)state;
+    rain_options.binds = loopback;
+    rain_options.tls = PTL_TLS_REQUIRE;
+    rain_options.log_level = snow_options.log_level = PTL_LOG_WARN;
+    struct ptl_node *rain = witness_start(&rain_options), *snow = witness_start(&snow_options);
+    assert_int_equal(ptl_node_known(snow, "rain", ptl_node_address(rain, 0)), 0);
+    struct ptl_port port = witness_parse(snow, "rain#port");
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(ptl_monitor(snow, &port, on_gone, (void *)(uintptr_t) "gone", NULL), 0);
+        (void)witness_next("gone");
+    }
+    end(rain, snow);
+    const char *line = witness_next("snow");
+    assert_non_null(strstr(line, "warning: connection to 127.0.0.1:"));
+    assert_non_null(strstr(line, ptl_err_text(PTL_EONLYTLS)));
+    assert_silent("snow");
+    assert_int_equal(witness_count("rain"), 0); /* to which it is a stranger */
+}
+
+static void seed_that_refuses_is_one_line_whoever_finds_out(void **state)
+{
+    struct ptl_node_options rain_options = paired("rain", "pair-a.pem");
+    struct ptl_node_options snow_options = paired("snow", "pair-b.pem");
+    struct ptl_node *rain, *snow;
+    unsigned told = 0;
+
+    (void)state;
+    snow_options.log_level = PTL_LOG_WARN;
+    start(rain_options, snow_options, &rain, &snow);
+    for (unsigned i = 0; i < 2; i++) { /* the back-off is a second, more or less */
+        (void)witness_until("rain", "connection from");
+    }
+    end(rain, snow);
+    for (const char *line; (line = witness_next_if_any("snow")) != NULL; told++) {
+        assert_non_null(strstr(line, "cannot join at 127.0.0.1:"));
+        assert_non_null(strstr(line, "certificate"));
+    }
+    assert_int_equal(told, 1);
+}
+
 static void node_that_requires_tls_refuses_one_without(void **state)
 {
     struct ptl_node_options rain = paired("rain", "pair-a.pem");
@@ -240,6 +357,7 @@ static void node_that_requires_tls_refuses_one_without(void **state)
     rain.tls = PTL_TLS_REQUIRE;
     snow.log_level = PTL_LOG_DEBUG;
     expect_refused(rain, snow, "rain", PTL_ENOTLS);
+    expect_refused(rain, snow, "snow", PTL_EONLYTLS);
     expect_refused(snow, rain, "rain", PTL_ENOTLS);
 }
 
@@ -310,7 +428,12 @@ int main(int argc, char **argv)
         WITNESSED(nodes_of_one_pair_link_over_tls_without_a_secret),
         WITNESSED(either_node_may_be_the_client_of_tls),
         WITNESSED(node_that_allows_tls_links_to_one_without_by_the_secret),
+        WITNESSED(new_certificates_count_for_new_links_and_old_ones_live_on),
+        WITNESSED(certificates_that_are_unusable_change_nothing),
+        WITNESSED(certificates_may_come_later),
         WITNESSED(nodes_with_wrong_certificates_are_refused),
+        WITNESSED(node_that_is_dialled_and_refuses_is_one_warning_with_what_to_do),
+        WITNESSED(seed_that_refuses_is_one_line_whoever_finds_out),
         WITNESSED(node_that_requires_tls_refuses_one_without),
         WITNESSED(node_refuses_a_proof_of_tls_in_the_clear),
         WITNESSED(node_ends_a_handshake_that_is_none_or_that_stops),

@@ -16,7 +16,7 @@ void ptl_connection_over(struct ptl_connection *c, int err)
         return;
     }
     bool ours = !c->accepted && c->state <= PTL_CONNECTION_TWIN;
-    if (ours && ptl_handshake_peer(&c->handshake)->own_id) {
+    if (ours && ptl_handshake_peer(&c->handshake)->own_id && err != PTL_EECHO) {
         ptl_connection_close(c, PTL_ETWIN, PTL_LOG_ERROR); /* no node keeps such a connection */
         return;
     }

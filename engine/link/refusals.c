@@ -15,6 +15,7 @@ bool ptl_refusal_is(int err)
     case PTL_EMETHOD:
     case PTL_EFRAMING:
     case PTL_EAUTH:
+    case PTL_EECHO:
     case PTL_EREFUSED:
     case PTL_ETWIN:
     case PTL_EHANDSHAKE:

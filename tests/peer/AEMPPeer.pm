@@ -35,16 +35,18 @@ sub hmac_sha3_512_hex {
 # Options: node, secret, accepts => [framings we list], makes => [framings we can send],
 # method => what our third line uses, keys => ['mproto=1', ...], nonce, first => a literal line,
 # prepare => called with the peer before anything is read, to make ports; database => an AEMPDatabase
-# that takes part in the global protocol, and seed => whether the other end is a seed of its node.
+# that takes part in the global protocol, and seed => whether the other end is a seed of its node;
+# tls => what AEMPTLS is to be made with: the other end must want TLS, too.
 sub new {
     my ($class, $socket, %option) = @_;
     my @global = $option{database} ? 'gproto=1' : ();
+    my @tls = $option{tls} ? 'tls=1.0' : ();
     my $self = bless {
         node    => 'perl',
         accepts => ['cbor', 'json'],
         makes   => ['cbor', 'json'],
         method  => 'hmac_sha3_512',
-        keys    => ['provider=perl-peer-1', 'mproto=1', @global],
+        keys    => ['provider=perl-peer-1', 'mproto=1', @global, @tls],
         nonce   => join('', map { chr(33 + int rand 90) } 1 .. 40),
         %option,
         socket    => $socket,
@@ -101,7 +103,8 @@ sub greet {
     my ($self) = @_;
     $self->{own} = [
         $self->{first} // join(';',
-            'aemp', 1, $self->{node}, $self->{methods} // 'hmac_sha3_512,cleartext',
+            'aemp', 1, $self->{node},
+            $self->{methods} // ($self->{tls} ? 'tls_sha3_512' : 'hmac_sha3_512,cleartext'),
             join(',', @{ $self->{accepts} }), @{ $self->{keys} }),
         $self->{nonce},
     ];
@@ -132,26 +135,43 @@ sub finish_opening {
     my ($word, $version, $node, $methods, $framings, @keys) = split /;/, $other[0], -1;
     die "not a greeting: $other[0]\n"
         if $word ne 'aemp' || $version ne '1' || !defined $framings || $node eq '';
-    die "hmac_sha3_512 is not accepted\n" if !grep { $_ eq 'hmac_sha3_512' } split /,/, $methods;
+    my $proves_by = $self->{tls} ? 'tls_sha3_512' : 'hmac_sha3_512';
+    die "$proves_by is not accepted\n" if !grep { $_ eq $proves_by } split /,/, $methods;
     $self->{other_node} = $node;
     $self->{other_keys} = { map { /\A([^=]*)=(.*)\z/s ? ($1, $2) : ($_, '') } @keys };
     my %makes = map { $_ => 1 } @{ $self->{makes} };
     ($self->{sends}) = grep { $makes{$_} } split /,/, $framings;
     die "no framing in common\n" if !defined $self->{sends};
+    $self->begin_tls if $self->{tls};
+    my $prove = $self->{tls} ? \&Digest::SHA3::sha3_512_hex
+        : sub { hmac_sha3_512_hex($self->{secret}, $_[0]) };
     my $data =
         $self->{method} eq 'cleartext' ? unpack('H*', $self->{secret})
-        : hmac_sha3_512_hex($self->{secret}, join '', map { "$_\n" } @own, @other);
-    $self->{out} .= "$self->{method};$data;$self->{sends}\n";
+        : $prove->(join '', map { "$_\n" } @own, @other);
+    my $by = $self->{tls} ? $proves_by : $self->{method};
+    $self->{out} .= "$by;$data;$self->{sends}\n";
     my ($method, $proof, $framing) = split /;/, $self->line;
-    my $right = hmac_sha3_512_hex($self->{secret}, join '', map { "$_\n" } @other, @own);
-    die "the node's proof is wrong: $method;$proof\n"
-        if $method ne 'hmac_sha3_512' || $proof ne $right;
+    my $right = $prove->(join '', map { "$_\n" } @other, @own);
+    die "the node's proof is wrong: $method;$proof\n" if $method ne $proves_by || $proof ne $right;
     $self->{receives} = $framing;
     $self->{decoder} = $framing eq 'json' ? JSON::XS->new->utf8 : CBOR::XS->new;
     $self->{encoder} = $self->{sends} eq 'json' ? JSON::XS->new->utf8 : CBOR::XS->new;
     $self->{database}->linked($self) if $self->{database};
     $self->take;
     $self->exchange(0);    # the node's proof may have come before ours went
+}
+
+# Whose nonce is lower is the client; nothing more goes out or comes in as it is.
+sub begin_tls {
+    my ($self) = @_;
+    require AEMPTLS;
+    die "it does not want TLS\n" if ($self->{other_keys}{tls} // '') !~ /\A1/;
+    $self->exchange($TIMEOUT) while $self->{out} ne '' && !$self->{closed};
+    my $client = $self->{own}[1] lt $self->{other}[1];
+    $self->{sealing} = AEMPTLS->new(%{ $self->{tls} }, client => $client);
+    $self->{sealed} = $self->{sealing}->seal('');
+    $self->{in} = $self->{sealing}->open($self->{in});
+    return;
 }
 
 # ---- Bytes and packets ---------------------------------------------------------------------------
@@ -161,19 +181,30 @@ sub exchange {
     my ($self, $timeout) = @_;
     return if $self->{closed};
     my ($readable, $writable) = ('', '');
+    my $out = $self->outgoing;
     vec($readable, fileno $self->{socket}, 1) = 1 if !$self->{deaf};
-    vec($writable, fileno $self->{socket}, 1) = 1 if $self->{out} ne '';
+    vec($writable, fileno $self->{socket}, 1) = 1 if $$out ne '';
     select($readable, $writable, undef, $timeout < 0 ? 0 : $timeout);
     if (vec($writable, fileno $self->{socket}, 1)) {
-        my $size = syswrite $self->{socket}, $self->{out}, 1 << 18;
-        substr $self->{out}, 0, $size, '' if defined $size;
+        my $size = syswrite $self->{socket}, $$out, 1 << 18;
+        substr $$out, 0, $size, '' if defined $size;
         $self->{closed} = 1 if !defined $size && !$!{EAGAIN};
     }
     if (vec($readable, fileno $self->{socket}, 1)) {
-        my $size = sysread $self->{socket}, $self->{in}, 1 << 16, length $self->{in};
+        my $size = sysread $self->{socket}, my $bytes, 1 << 16;
         $self->{closed} = 1 if defined $size ? $size == 0 : !$!{EAGAIN};
+        $self->{in} .= $self->{sealing} ? $self->{sealing}->open($bytes) : $bytes if $size;
         $self->take if $self->{decoder};
     }
+}
+
+# What is to go over the wire, as it is or sealed.
+sub outgoing {
+    my ($self) = @_;
+    return \$self->{out} if !$self->{sealing};
+    $self->{sealed} .= $self->{sealing}->seal($self->{out});
+    $self->{out} = '' if $self->{sealing}{up};
+    return \$self->{sealed};
 }
 
 sub take {

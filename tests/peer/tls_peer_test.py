@@ -12,6 +12,8 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
 DATA = os.path.join("tests", "data", "tls")
@@ -35,13 +37,67 @@ class Node:
         ready = self.process.stdout.readline()
         self.port = int(re.search(r"127\.0\.0\.1:(\d+)", ready).group(1))
 
+    def logged(self):
+        return os.pread(self.log.fileno(), 1 << 20, 0).decode()
+
+    def until(self, *parts):
+        """Wait for a line with one of them."""
+        deadline = time.monotonic() + PATIENCE
+        while not any(part in self.logged() for part in parts):
+            assert time.monotonic() < deadline, self.logged()
+            time.sleep(0.01)
+
     def stop(self):
         self.process.terminate()
         self.process.communicate(timeout=PATIENCE)
-        self.log.seek(0)
-        text = self.log.read()
+        text = self.logged()
         self.log.close()
         return self.process.returncode, text
+
+
+class Middle:
+    """Somebody between a node and whoever connects to him: he notes what each of both says, and
+    passes it on; what they greet with as `change` makes it."""
+
+    def __init__(self, node, change=lambda to_node, greeting: greeting):
+        self.node, self.change = node, change
+        self.heard = {True: b"", False: b""}  # by whether it was for the node: of the first connection
+        self.count = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        try:
+            while True:
+                self.meet(self.listener.accept()[0])
+        except OSError:
+            pass  # it is closed
+
+    def meet(self, caller):
+        called = socket.create_connection(("127.0.0.1", self.node.port), PATIENCE)
+        first = self.count == 0
+        self.count += 1
+        for pair in ((True, caller, called), (False, called, caller)):
+            threading.Thread(target=self.pass_on, args=(first, *pair), daemon=True).start()
+
+    def pass_on(self, first, to_node, source, target):
+        greeting = b""
+        try:
+            while greeting.count(b"\n") < 2 and (some := source.recv(65536)):
+                greeting += some
+            some = self.change(to_node, greeting)
+            while some:
+                if first:
+                    self.heard[to_node] += some
+                target.sendall(some)
+                some = source.recv(65536)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # one of both has closed
+
+    def close(self):
+        self.listener.close()
 
 
 class Peer:
@@ -186,6 +242,76 @@ class TLS(unittest.TestCase):
         proof = hashlib.sha3_512(b"another" + peer.own + peer.theirs).hexdigest()
         peer.socket.sendall(f"tls_sha3_512;{proof};json\n".encode())
         self.expect_refused(node, peer, "somebody between the two nodes has changed a greeting")
+
+    def assert_not_linked(self, *nodes):
+        for node in nodes:
+            code, log = node.stop()
+            self.assertEqual(code, 0, log)
+            self.assertNotIn("linked to", log)
+
+    def test_whoever_edits_tls_out_of_a_greeting_gets_no_link(self):
+        for ways in ((True, False), (True,), (False,)):
+            rain = self.paired()
+            middle = Middle(rain, lambda to_node, greeting: greeting.replace(
+                b";tls=1.0", b"" if to_node in ways else b";tls=1.0"))
+            snow = self.paired("--node", "snow", "--seed", middle.address)
+            snow.until("cannot join at")
+            middle.close()
+            self.assertGreater(middle.count, 0)
+            self.assert_not_linked(rain, snow)
+
+    def test_whoever_only_says_what_a_node_says_itself_gets_no_link(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def echo():
+                caller = listener.accept()[0]
+                with caller:
+                    while some := caller.recv(65536):
+                        caller.sendall(some)
+            threading.Thread(target=echo, daemon=True).start()
+            node = self.paired("--seed", "127.0.0.1:%d" % listener.getsockname()[1])
+            node.until("sent our own greeting back")
+            self.assert_not_linked(node)
+
+    def test_two_connections_that_are_played_against_each_other_get_no_link(self):
+        node = self.paired()
+        one, other = (socket.create_connection(("127.0.0.1", node.port), PATIENCE) for _ in range(2))
+        heard = [b"", b""]
+        for i, source in enumerate((one, other)):
+            while heard[i].count(b"\n") < 2:
+                heard[i] += source.recv(65536)
+        one.sendall(heard[1])
+        other.sendall(heard[0])
+        node.until("leads back to this node")
+        one.close()
+        other.close()
+        self.assert_not_linked(node)
+
+    def test_a_recorded_handshake_is_worth_nothing(self):
+        rain = self.paired("--tls", "require")
+        middle = Middle(rain)
+        snow = self.paired("--node", "snow", "--tls", "require", "--seed", middle.address)
+        rain.until("linked to snow")
+        snow.until("linked to rain")
+        middle.close()
+        self.assertEqual(snow.stop()[0], 0)
+        rain.until("lost the link to snow")
+        with socket.create_connection(("127.0.0.1", rain.port), PATIENCE) as again:
+            again.sendall(middle.heard[True])
+            try:
+                while again.recv(65536):
+                    pass
+            except ConnectionResetError:
+                pass  # closed with our bytes unread
+        log = rain.stop()[1]
+        self.assertEqual(log.count("linked to snow"), 1, log)
+        self.assertGreaterEqual(len(middle.heard[True]), 1000)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            node = self.paired("--node", "snow", "--tls", "require", "--seed",
+                               "127.0.0.1:%d" % listener.getsockname()[1])
+            with listener.accept()[0] as caller:
+                caller.sendall(middle.heard[False])
+                node.until("cannot join at")
+            self.assert_not_linked(node)
 
     def test_a_key_that_others_may_read_is_refused(self):
         path = shutil.copy(at_data("pair-a.pem"), self.folder)

@@ -2,11 +2,21 @@
  * Nodes with certificates: they link over TLS and carry everything that they carry in the clear;
  * and what must not be let in is not, with a line that says why.
  */
+#include "io/proof.h"
 #include "tests/common/raw_peer.h"
 #include "tests/common/tls_world.h"
 #include "tests/common/witness.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
+
+#ifdef PTL_QUICK
+#define STOP_STEP 61
+#else
+#define STOP_STEP 5
+#endif
+#define STOPPED_AT_ONCE 128
+#define SIGNATURE_VARIES 16 /* by less bytes */
 
 #define OF(array) (sizeof(array) / sizeof((array)[0]))
 #define ROUNDS_MAX                                                                                 \
@@ -405,6 +415,151 @@ static void node_ends_a_handshake_that_is_none_or_that_stops(void **state)
     expect_stranger_ended(200, "\x16\x03\x01\x02", PTL_EHANDSHAKE);
 }
 
+/* ---- A peer that stops ---------------------------------------------------------------------- */
+
+/* A peer that means well, until it has said so many bytes. */
+struct stopping {
+    struct ptl_tls_context *context;
+    int socket;
+    size_t left;
+    struct ptl_tls *tls;
+    struct ptl_buffer out;
+};
+
+static const char stopping_lines[] = "aemp;1;hail;tls_sha3_512;cbor;tls=1.0\n!nonce\n";
+
+/* False: it stops here. */
+static bool say(struct stopping *peer, struct ptl_span bytes)
+{
+    size_t size = bytes.size < peer->left ? bytes.size : peer->left;
+
+    peer->left -= size;
+    return send(peer->socket, bytes.bytes, size, MSG_NOSIGNAL) == (ssize_t)size &&
+           size == bytes.size && peer->left > 0;
+}
+
+static bool say_words(struct stopping *peer)
+{
+    bool goes_on = say(peer, ptl_buffer_span(&peer->out));
+
+    ptl_buffer_clear(&peer->out);
+    return goes_on;
+}
+
+/* Until TLS is up, or the node has closed. */
+static bool shake(struct stopping *peer)
+{
+    uint8_t heard[16384], room[16384];
+    struct ptl_span bytes = ptl_span(NULL, 0);
+
+    assert_int_equal(ptl_tls_make(ptl_allocator_libc(), peer->context, PTL_TLS_CLIENT,
+                                  ptl_span(NULL, 0), &peer->tls),
+                     0);
+    for (;;) {
+        assert_true(ptl_tls_open(peer->tls, &bytes, room, sizeof(room), &peer->out) >= 0);
+        if (!say_words(peer) || ptl_tls_state(peer->tls) == PTL_TLS_UP) {
+            return peer->left > 0;
+        }
+        ssize_t size = recv(peer->socket, heard, sizeof(heard), 0);
+        if (size <= 0) {
+            return false;
+        }
+        bytes = ptl_span(heard, (size_t)size);
+    }
+}
+
+static void prove(struct stopping *peer, const char *theirs)
+{
+    const struct ptl_span lines[] = {ptl_span_text(stopping_lines), ptl_span_text(theirs)};
+    uint8_t proof[PTL_PROOF_BYTES];
+    char hex[PTL_PROOF_HEX], line[PTL_PROOF_HEX + 32];
+
+    assert_int_equal(ptl_proof_hash(proof, lines, 2), 0);
+    ptl_proof_hex(hex, ptl_span(proof, sizeof(proof)));
+    snprintf(line, sizeof(line), "tls_sha3_512;%.*s;cbor\n", PTL_PROOF_HEX, hex);
+    assert_int_equal(ptl_tls_seal(peer->tls, ptl_span_text(line), &peer->out), 0);
+    (void)say_words(peer);
+}
+
+/* Returns how many of `most` bytes it had to say; the socket stays open. */
+static size_t go_to(struct ptl_node *rain, size_t most, int *socket)
+{
+    struct stopping peer = {
+        .context = tls_pair("pair-a.pem", 13), .socket = raw_connect(rain), .left = most};
+    char theirs[8192];
+
+    ptl_buffer_init(&peer.out, ptl_allocator_libc(), 1 << 16);
+    size_t size = raw_read_lines(peer.socket, theirs, sizeof(theirs) - 1, 2);
+    theirs[size] = 0;
+    if (say(&peer, ptl_span_text(stopping_lines)) && shake(&peer)) {
+        prove(&peer, theirs);
+    }
+    ptl_tls_free(peer.tls);
+    ptl_tls_context_release(peer.context);
+    ptl_buffer_drop(&peer.out);
+    *socket = peer.socket;
+    return most - peer.left;
+}
+
+/* All that such a peer has to say, to a node that is patient. */
+static size_t count_all(void)
+{
+    struct ptl_node_options options = paired("fog", "pair-a.pem");
+    int socket;
+
+    options.binds = loopback;
+    struct ptl_node *fog = witness_start(&options);
+    assert_int_equal(ptl_on_link(fog, on_link, "fog's link"), 0);
+    size_t all = go_to(fog, SIZE_MAX, &socket);
+    (void)witness_until("fog's link", "up hail");
+    close(socket);
+    assert_int_equal(witness_stop(fog, 60000), 0);
+    return all;
+}
+
+static void peer_that_stops_anywhere_costs_itself_only(void **state)
+{
+    struct ptl_node_options options = paired("rain", "pair-a.pem");
+    size_t all = count_all() - SIGNATURE_VARIES;
+    int sockets[STOPPED_AT_ONCE];
+    struct ptl_node *rain, *snow;
+
+    (void)state;
+    options.handshake_ms = 1000;
+    start_linked(options, paired("snow", "pair-a.pem"), &rain, &snow);
+    for (size_t most = 0; most < all;) {
+        unsigned count = 0;
+        for (; most < all && count < STOPPED_AT_ONCE; most += STOP_STEP) {
+            assert_true(go_to(rain, most, &sockets[count++]) <= most); /* or it was too late */
+        }
+        while (count > 0) {
+            raw_await_close(sockets[--count]);
+            close(sockets[count]);
+        }
+    }
+    assert_silent("rain's link");
+    talk(snow, rain, "at rain");
+    end(rain, snow);
+}
+
+static void second_node_of_an_id_is_refused_over_tls_too(void **state)
+{
+    struct ptl_node_options options = paired("snow", "pair-a.pem");
+    struct ptl_node *rain, *snow;
+
+    (void)state;
+    options.silence_ms = 4000;
+    start_linked(paired("rain", "pair-a.pem"), options, &rain, &snow);
+    const char *const seeds[] = {ptl_node_address(rain, 0), NULL};
+    options.seeds = seeds;
+    options.log_data = (void *)(uintptr_t) "second";
+    struct ptl_node *second = witness_start(&options);
+    (void)witness_until("rain", "two nodes use the ID snow");
+    assert_silent("rain's link");
+    assert_int_equal(witness_stop(second, 60000), 0);
+    end(rain, snow);
+}
+
 static void node_is_not_made_with_unusable_certificates(void **state)
 {
     struct ptl_node_options options = options_of("rain", "rain.pem", "snow.key");
@@ -437,6 +592,8 @@ int main(int argc, char **argv)
         WITNESSED(node_that_requires_tls_refuses_one_without),
         WITNESSED(node_refuses_a_proof_of_tls_in_the_clear),
         WITNESSED(node_ends_a_handshake_that_is_none_or_that_stops),
+        WITNESSED(peer_that_stops_anywhere_costs_itself_only),
+        WITNESSED(second_node_of_an_id_is_refused_over_tls_too),
         WITNESSED(node_is_not_made_with_unusable_certificates),
     };
 

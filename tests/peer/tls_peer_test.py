@@ -250,15 +250,13 @@ class TLS(unittest.TestCase):
             self.assertNotIn("linked to", log)
 
     def test_whoever_edits_tls_out_of_a_greeting_gets_no_link(self):
-        for ways in ((True, False), (True,), (False,)):
-            rain = self.paired()
-            middle = Middle(rain, lambda to_node, greeting: greeting.replace(
-                b";tls=1.0", b"" if to_node in ways else b";tls=1.0"))
-            snow = self.paired("--node", "snow", "--seed", middle.address)
-            snow.until("cannot join at")
-            middle.close()
-            self.assertGreater(middle.count, 0)
-            self.assert_not_linked(rain, snow)
+        rain = self.paired()
+        middle = Middle(rain, lambda to_node, greeting: greeting.replace(b";tls=1.0", b""))
+        snow = self.paired("--node", "snow", "--seed", middle.address)
+        snow.until("cannot join at")
+        middle.close()
+        self.assertGreater(middle.count, 0)
+        self.assert_not_linked(rain, snow)
 
     def test_whoever_only_says_what_a_node_says_itself_gets_no_link(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -15,7 +15,7 @@
 #else
 #define STOP_STEP 5
 #endif
-#define STOPPED_AT_ONCE 128
+#define STOPPED_AT_ONCE 300
 #define SIGNATURE_VARIES 16 /* by less bytes */
 
 #define OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -544,20 +544,20 @@ static void peer_that_stops_anywhere_costs_itself_only(void **state)
 
 static void second_node_of_an_id_is_refused_over_tls_too(void **state)
 {
+    struct ptl_node_options rain_options = paired("rain", "pair-a.pem");
     struct ptl_node_options options = paired("snow", "pair-a.pem");
     struct ptl_node *rain, *snow;
 
     (void)state;
-    options.silence_ms = 4000;
-    start_linked(paired("rain", "pair-a.pem"), options, &rain, &snow);
+    rain_options.silence_ms = options.silence_ms = 4000; /* the first is heard every second */
+    start_linked(rain_options, options, &rain, &snow);
     const char *const seeds[] = {ptl_node_address(rain, 0), NULL};
     options.seeds = seeds;
     options.log_data = (void *)(uintptr_t) "second";
-    struct ptl_node *second = witness_start(&options);
+    (void)witness_start(&options);
     (void)witness_until("rain", "two nodes use the ID snow");
+    talk(snow, rain, "at rain");
     assert_silent("rain's link");
-    assert_int_equal(witness_stop(second, 60000), 0);
-    end(rain, snow);
 }
 
 static void node_is_not_made_with_unusable_certificates(void **state)

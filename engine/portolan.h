@@ -23,6 +23,7 @@
 
 #include "engine/link/rules.h"
 #include "engine/message/format.h"
+#include "engine/stats.h"
 #include "io/allocator.h"
 #include "io/err.h"
 #include "io/log_writer.h"

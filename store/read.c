@@ -26,6 +26,31 @@ bool ptl_store_get(const struct ptl_store *store, struct ptl_span name, struct p
     return entry != NULL;
 }
 
+uint32_t ptl_store_families(const struct ptl_store *store)
+{
+    return store->families.count;
+}
+
+uint32_t ptl_store_entries(const struct ptl_store *store)
+{
+    return store->entries.count;
+}
+
+bool ptl_store_family_next(const struct ptl_store *store, const void **place, struct ptl_span *name,
+                           uint32_t *keys)
+{
+    _Static_assert(offsetof(struct ptl_family, node) == 0, "a family begins with its node");
+    const struct ptl_family *family =
+        (const struct ptl_family *)ptl_table_next(&store->families, *place);
+
+    if (family != NULL) {
+        *place = family;
+        *name = ptl_family_name(family);
+        *keys = family->keys;
+    }
+    return family != NULL;
+}
+
 uint32_t ptl_store_family_count(const struct ptl_store *store, struct ptl_span name)
 {
     const struct ptl_family *family = ptl_family_find(store, name);

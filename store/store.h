@@ -174,6 +174,17 @@ void ptl_store_expect(struct ptl_store *store, struct ptl_span family, struct pt
 bool ptl_store_get(const struct ptl_store *store, struct ptl_span family, struct ptl_span key,
                    struct ptl_item *item);
 
+/* How many families there are, and entries of all owners, whether they show or not. */
+uint32_t ptl_store_families(const struct ptl_store *store);
+uint32_t ptl_store_entries(const struct ptl_store *store);
+
+/*
+ * The families, and how many keys each has: *place is NULL at first; false at the end.  `name`
+ * points into the store; both stay until the store changes.
+ */
+bool ptl_store_family_next(const struct ptl_store *store, const void **place, struct ptl_span *name,
+                           uint32_t *keys);
+
 /* How many keys the merged family has. */
 uint32_t ptl_store_family_count(const struct ptl_store *store, struct ptl_span family);
 

@@ -27,13 +27,18 @@ static struct ptl_table_node **chain_at(const struct ptl_table *table, uint32_t 
  * Linear hashing: the low bits of the hash number the chain, one bit more where the chain of that
  * number has been split already. Between two doublings both numbers of bits are in use.
  */
-static struct ptl_table_node **chain_of(const struct ptl_table *table, uint32_t hash)
+static uint32_t index_of(const struct ptl_table *table, uint32_t hash)
 {
     uint32_t power = power_below(table->chains);
     uint32_t index = hash & (2 * power - 1);
 
     /* The upper half of this doubling is split only as far as `chains`. */
-    return chain_at(table, index < table->chains ? index : hash & (power - 1));
+    return index < table->chains ? index : hash & (power - 1);
+}
+
+static struct ptl_table_node **chain_of(const struct ptl_table *table, uint32_t hash)
+{
+    return chain_at(table, index_of(table, hash));
 }
 
 void ptl_table_init(struct ptl_table *table, const struct ptl_allocator *allocator)
@@ -65,6 +70,18 @@ void ptl_table_expect(const struct ptl_table *table, uint32_t hash)
 struct ptl_table_node *ptl_table_chain(const struct ptl_table *table, uint32_t hash)
 {
     return *chain_of(table, hash);
+}
+
+struct ptl_table_node *ptl_table_next(const struct ptl_table *table,
+                                      const struct ptl_table_node *node)
+{
+    struct ptl_table_node *next = node == NULL ? NULL : node->next;
+
+    for (uint32_t i = node == NULL ? 0 : index_of(table, node->hash) + 1;
+         next == NULL && i < table->chains; i++) {
+        next = *chain_at(table, i);
+    }
+    return next;
 }
 
 /*

@@ -50,6 +50,10 @@ void ptl_table_expect(const struct ptl_table *table, uint32_t hash);
 /* The first element of the chain that this hash belongs to, or NULL; its `next` leads on. */
 struct ptl_table_node *ptl_table_chain(const struct ptl_table *table, uint32_t hash);
 
+/* All elements, in no special order: the one behind `node` (NULL: the first), or NULL. */
+struct ptl_table_node *ptl_table_next(const struct ptl_table *table,
+                                      const struct ptl_table_node *node);
+
 /* Put `node` in as the first of its chain. */
 void ptl_table_insert(struct ptl_table *table, struct ptl_table_node *node, uint32_t hash);
 

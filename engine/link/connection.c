@@ -1,5 +1,6 @@
 #include "engine/link/connection.h"
 
+#include "engine/link/given_up.h"
 #include "engine/link/nonce.h"
 #include "engine/link/refusals.h"
 #include "engine/link/secrets.h"
@@ -225,6 +226,9 @@ void ptl_connection_close(struct ptl_connection *c, int err, enum ptl_log_level 
         return;
     }
     ptl_connection_log_close(c, err, level); /* while its state still says how far it came */
+    if (was < PTL_CONNECTION_UP && err != PTL_ESTOPPED) {
+        ptl_count(&c->shard->counts.handshakes_failed[ptl_given_up_for(err)], 1);
+    }
     ptl_connection_enter(c, PTL_CONNECTION_CLOSING);
     ptl_making_end(&c->shard->links->makings, &c->making);
     ptl_connection_leave_place(c);

@@ -6,6 +6,7 @@
 #include "engine/link/dial_addresses.h"
 #include "engine/link/downs.h"
 #include "engine/link/link.h"
+#include "engine/link/link_send.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/linked.h"
 #include "engine/link/listener.h"
@@ -56,6 +57,18 @@ static void count_failure(struct ptl_shard *shard, struct ptl_link *link)
     link->again = PTL_OK;
 }
 
+/* What is not known to be out; what waits for a connection is counted as it is cleared away. */
+static void count_lost(struct ptl_shard *shard, struct ptl_link *link)
+{
+    const struct ptl_connection *connection = link->connection;
+
+    ptl_link_count_out(shard, link);
+    if (connection != NULL) {
+        ptl_count(&shard->counts.lost,
+                  ptl_outbox_messages(&connection->out) + connection->frames_out.waiting.messages);
+    }
+}
+
 /* What was observed there, what waited and what was known to be full is of no use any more. */
 static void lose_all(struct ptl_shard *shard, struct ptl_link *link)
 {
@@ -94,6 +107,8 @@ void ptl_link_fail(struct ptl_shard *shard, struct ptl_link *link, int err)
     if (shard->stop_step != PTL_STOP_NOT) {
         ptl_stop_losses_of_link(shard, link); /* nobody is left here to be told of them */
     }
+    ptl_count(was_up ? &shard->counts.links_lost : &shard->counts.links_unreachable, 1);
+    count_lost(shard, link);
     ptl_link_dial_end(shard, link);
     link->connection = NULL; /* so that its end is not taken for another failure */
     ptl_link_enter(link, PTL_LINK_FAILING);

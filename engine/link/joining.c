@@ -68,6 +68,9 @@ static void come_up(struct ptl_shard *shard, struct ptl_link *link,
     link->peer_speaks_global = peer->global_protocol || peer->is_portolan;
     note_limit(shard, link, peer);
     link->up_at = link->received_at = link->sent_at = shard->now;
+    link->messages_in = link->messages_out = link->messages_told = 0;
+    link->bytes_in = link->bytes_out = 0;
+    ptl_count(&shard->counts.links_up, 1);
     link->has_rivals = false;
     ptl_links_tick_at(shard->links, shard->now + PTL_LINKS_TICK_NS);
     link->dialled = !connection->accepted;

@@ -104,9 +104,12 @@ struct ptl_link {
     uint64_t received_at, sent_at; /* ns */
     uint64_t relay_until;          /* ns: what the peer has had us look for is paid for by then */
     uint64_t relay_last;           /* the hash of the node that it had us look for last */
-    uint64_t dirty_at;             /* ns: since when it gathers, if it does */
-    unsigned gathered;             /* turns */
-    bool dirty;                    /* has something to flush */
+    uint64_t messages_in, messages_out; /* for ports, since it came up */
+    uint64_t messages_told;             /* of those out, that the shard has counted */
+    uint64_t bytes_in, bytes_out;       /* of its connection, since then */
+    uint64_t dirty_at;                  /* ns: since when it gathers, if it does */
+    unsigned gathered;                  /* turns */
+    bool dirty;                         /* has something to flush */
     struct ptl_link *dirty_next;
 
     /* What waits and is observed, in any state but FAILING's: link_send.c, observed_*.c */

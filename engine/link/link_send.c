@@ -20,6 +20,12 @@ void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link)
     }
 }
 
+void ptl_link_count_out(struct ptl_shard *shard, struct ptl_link *link)
+{
+    ptl_count(&shard->counts.sent, link->messages_out - link->messages_told);
+    link->messages_told = link->messages_out;
+}
+
 int ptl_link_let_wait(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_op *op)
 {
     ptl_assert(link->state != PTL_LINK_UP); /* else it would overtake, or be overtaken */
@@ -61,6 +67,7 @@ static int write_packet(struct ptl_shard *shard, struct ptl_link *link, struct p
     int err = encode(link->connection, name, body, count, whole);
 
     if (err == PTL_OK) {
+        link->messages_out += name.size != 0;
         ptl_link_dirty(shard, link);
         ptl_link_weigh(shard, link);
     }
@@ -110,6 +117,7 @@ bool ptl_link_send_small(struct ptl_shard *shard, const struct ptl_port *to, uin
         !encode_small(link->connection, name, body, count)) {
         return false;
     }
+    link->messages_out++;
     ptl_link_dirty(shard, link);
     return true;
 }

@@ -78,5 +78,8 @@ void ptl_link_drop_waiting(struct ptl_shard *shard, struct ptl_link *link);
 /* Something is to be sent at the end of this turn. */
 void ptl_link_dirty(struct ptl_shard *shard, struct ptl_link *link);
 
+/* What the link was given to send since this was called last is counted as the shard's. */
+void ptl_link_count_out(struct ptl_shard *shard, struct ptl_link *link);
+
 /* The connection has sent something. */
 void ptl_link_sent(struct ptl_shard *shard, struct ptl_link *link);

@@ -16,6 +16,7 @@ static int lose(struct ptl_shard *shard, const struct ptl_op *op, uint64_t failu
     char id[PTL_NODE_ID_MAX + 1] = "";
 
     if (op->kind != PTL_OP_OBSERVE) {
+        ptl_count(&shard->counts.lost, op->kind == PTL_OP_MESSAGE);
         return PTL_OK;
     }
     ptl_assert(op->node.size <= PTL_NODE_ID_MAX);

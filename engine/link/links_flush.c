@@ -2,6 +2,7 @@
 
 #include "engine/link/connection.h"
 #include "engine/link/link.h"
+#include "engine/link/link_send.h"
 #include "engine/link/link_weight.h"
 #include "engine/link/shard_links.h"
 #include "engine/link/stream.h"
@@ -37,6 +38,7 @@ uint64_t ptl_links_flush(struct ptl_shard *shard)
     while (shard->links->dirty != NULL) {
         struct ptl_link *link = shard->links->dirty;
         shard->links->dirty = link->dirty_next;
+        ptl_link_count_out(shard, link);
         if (link->state != PTL_LINK_UP || ptl_link_unsent(link) == 0) {
             link->dirty = false;
         } else if (goes_on && gathers(shard, link)) {

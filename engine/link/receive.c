@@ -116,12 +116,14 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
 struct row {
     struct ptl_stint stint;
     struct ptl_msg last; /* its bytes lie in the input */
+    uint64_t messages;   /* for ports: those of all stints that are over, and others */
 };
 
 static void end_row(struct ptl_shard *shard, struct row *row)
 {
     uint64_t took = ptl_stint_end(shard, &row->stint);
 
+    row->messages += row->stint.count;
     if (took != 0) {
         shard->tower->slow(shard, row->stint.slot, row->stint.generation, row->stint.count, took,
                            &row->last);
@@ -180,10 +182,9 @@ static bool take_here(struct ptl_connection *c, const struct ptl_packet *packet,
     }
     if (!ptl_stint_goes_on(&row->stint, flow->slot, flow->generation)) {
         end_row(shard, row);
-        row->stint.slot = flow->slot;
-        row->stint.generation = flow->generation;
+        ptl_stint_begin(shard, &row->stint, flow->slot, flow->generation);
     }
-    row->stint.count++;
+    ptl_stint_add(&row->stint, packet->body.size);
     row->last = ptl_msg_borrow(packet->body, packet->count);
     row->last.allocator = shard->allocator; /* of copies that are kept */
     c->toward = (int)shard->index;
@@ -293,6 +294,7 @@ static int take_packet(struct ptl_connection *c, const struct ptl_packet *packet
     if (packet->name.size > PTL_PORT_NAME_MAX) {
         return PTL_OK; /* nobody has it */
     }
+    row->messages += packet->name.size != 0;
     int err = deliver(c, packet->name, packet->body, packet->count, NULL, &full);
     return err == PTL_EFULL ? stall(c, packet, &full) : err;
 }
@@ -400,9 +402,11 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
     bool goes_on = read_packets(c, input, &row);
 
     end_row(shard, &row);
+    ptl_count(&shard->counts.received, row.messages);
     if (!goes_on) {
         return false;
     }
+    c->link->messages_in += row.messages;
     /* What is left of the input is the beginning of a packet: the decoder holds it. */
     count_making(c);
     return is_up(c);

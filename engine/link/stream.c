@@ -261,6 +261,10 @@ static void on_received(void *owner, struct ptl_span bytes)
     struct ptl_connection *c = owner;
 
     ptl_shard_stamp(c->shard);
+    ptl_count(&c->shard->counts.link_bytes_in, bytes.size);
+    if (ptl_link_runs_on(c->link, c)) {
+        c->link->bytes_in += bytes.size;
+    }
     if (!ptl_sealing_is_on(&c->sealing)) {
         receive(c, bytes);
     } else {
@@ -296,6 +300,16 @@ static void on_ended(void *owner, int err)
     }
 }
 
+static void count_sent(const struct ptl_connection *c, int result)
+{
+    uint64_t bytes = result > 0 ? (uint64_t)result : 0;
+
+    ptl_count(&c->shard->counts.link_bytes_out, bytes);
+    if (ptl_link_runs_on(c->link, c)) {
+        c->link->bytes_out += bytes;
+    }
+}
+
 static void on_sent(void *owner, int result)
 {
     struct ptl_connection *c = owner;
@@ -304,6 +318,7 @@ static void on_sent(void *owner, int result)
     ptl_shard_stamp(c->shard);
     ptl_assert(c->sending);
     c->sending = false;
+    count_sent(c, result);
     if (result >= 0 && ptl_sealing_is_going(&c->sealing)) {
         result =
             ptl_sealing_sent(&c->sealing, c->shard->loop, c->stream, (size_t)result, &c->sending);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "engine/portolan.h"
 #include "io/address.h"
 #include "io/log_writer.h"
 #include "io/loop.h"
@@ -11,6 +12,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+struct ptl_survey_part;
 
 /* An address that we listen on; of shard index % shard_count. */
 struct ptl_bind {
@@ -25,6 +28,8 @@ struct ptl_node_own {
     struct ptl_loop_choice *loop_choice; /* when it is to be chosen */
     void *rings_block;                   /* the rings lie in it, aligned */
     _Atomic bool is_open; /* it listens at or dials an address that is not loopback */
+    struct ptl_survey_part *surveys[PTL_SHARDS_MAX]; /* under way, of each shard: its own */
+    _Atomic unsigned survey_count;                   /* asked for, and not told */
     struct ptl_bind *binds;
     unsigned bind_count;
     pthread_t *threads;

@@ -25,8 +25,10 @@
 #include "engine/link/stream.h"
 #include "engine/link/telling.h"
 #include "engine/node/bind.h"
+#include "engine/node/measure.h"
 #include "engine/node/node_own.h"
 #include "engine/node/stop.h"
+#include "engine/node/survey.h"
 #include "engine/port/estate.h"
 #include "engine/port/fire.h"
 #include "engine/port/monitor_fall.h"
@@ -223,6 +225,7 @@ static ptl_step_fn *const turn[] = {
     ptl_node_stop_work,
     ptl_log_work,
     ptl_whereabouts_work,
+    ptl_surveys_work,
     ptl_links_flush,
     ptl_shard_publish,
     /* Asked only now: what ran in this turn may have left something for a step before it. */
@@ -252,6 +255,7 @@ static bool node_has_news(const struct ptl_shard *shard)
 static const struct ptl_part node_part = {
     .open = open_node,
     .unopen = unopen_node,
+    .close = ptl_surveys_close,
     .news = node_has_news,
 };
 
@@ -302,12 +306,14 @@ static const struct ptl_tower tower = {
             [PTL_OP_ON_ROOM] = {.take = take_on_room, .drop = drop_on_room},
             [PTL_OP_ON_LINK] = {.take = take_on_link, .drop = drop_on_link},
             [PTL_OP_FOLLOW] = {.take = take_follow, .drop = drop_follow},
+            [PTL_OP_SURVEY] = {.take = ptl_survey_take, .drop = ptl_survey_drop, .embedded = true},
             [PTL_OP_DIRECTORY] = {.take = take_directory},
         },
     .message = ptl_port_take_message,
     .find = ptl_port_find,
     .slow = ptl_port_was_slow,
     .turn = turn,
+    .measure = ptl_shard_measure,
     .parts = parts,
     .part_count = sizeof(parts) / sizeof(parts[0]),
     .accepted = accepted,

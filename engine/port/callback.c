@@ -14,6 +14,7 @@ void ptl_callback_log_slow(struct ptl_shard *shard, const struct ptl_slot *slot,
     struct ptl_span name = ptl_span(NULL, 0);
     struct ptl_port port = {.id = "the program"};
 
+    ptl_count(&shard->counts.slow, 1);
     if (slot != NULL) {
         ptl_port_make(&shard->node->self, shard->index, index, generation, &port);
         if (ptl_slot_lives(slot, generation) && slot->more != NULL && slot->more->name != NULL) {

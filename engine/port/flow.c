@@ -49,23 +49,34 @@ void ptl_flow_put(struct ptl_shard *shard, struct ptl_slot *slot, struct ptl_par
                   bool first)
 {
     ptl_assert(slot->more != NULL);
+    uint64_t before = ptl_queue_weight(&slot->more->queue);
+
     ptl_queue_put(&slot->more->queue, parcel, first);
     shard->ports->queued++;
+    shard->ports->queued_bytes += ptl_queue_weight(&slot->more->queue) - before;
     ptl_flow_weigh(shard, slot);
 }
 
 void ptl_flow_put_notice(struct ptl_shard *shard, struct ptl_monitoring *monitoring, bool first)
 {
-    ptl_queue_put_notice(&monitoring->owner->more->queue, &monitoring->notice, first);
+    struct ptl_queue *queue = &monitoring->owner->more->queue;
+    uint64_t before = ptl_queue_weight(queue);
+
+    ptl_queue_put_notice(queue, &monitoring->notice, first);
     shard->ports->queued++;
+    shard->ports->queued_bytes += ptl_queue_weight(queue) - before;
     ptl_flow_weigh(shard, monitoring->owner);
 }
 
 struct ptl_queued ptl_flow_take(struct ptl_shard *shard, struct ptl_port_more *more)
 {
     ptl_assert(shard->ports->queued > 0);
+    uint64_t before = ptl_queue_weight(&more->queue);
+    struct ptl_queued first = ptl_queue_take(&more->queue);
+
     shard->ports->queued--;
-    return ptl_queue_take(&more->queue);
+    shard->ports->queued_bytes -= before - ptl_queue_weight(&more->queue);
+    return first;
 }
 
 void ptl_flow_drop_op(struct ptl_shard *shard, const struct ptl_op *op)

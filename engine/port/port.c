@@ -19,6 +19,7 @@
 #include "engine/shard/node.h"
 #include "engine/shard/shard.h"
 #include "engine/shard/slice.h"
+#include "engine/shard/stint.h"
 #include "engine/shard/take.h"
 
 #include <stdio.h>
@@ -44,8 +45,7 @@ static struct ptl_span first_string(const struct ptl_msg *msg)
     return ptl_span(value.string.chars, value.string.size);
 }
 
-PTL_APART static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot,
-                                    const struct ptl_msg *msg)
+static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *slot, const struct ptl_msg *msg)
 {
     char tag[31];
     struct ptl_cursor cursor = ptl_msg_begin(msg);
@@ -69,6 +69,16 @@ PTL_APART static void die_unhandled(struct ptl_shard *shard, struct ptl_slot *sl
     }
     ptl_port_die(shard, slot, reason);
     ptl_msg_free(reason);
+}
+
+PTL_APART static enum outcome leave_unhandled(struct ptl_shard *shard, struct ptl_slot *slot,
+                                              const struct ptl_msg *msg)
+{
+    ptl_count(&shard->counts.dropped, 1);
+    if (!slot->ignore_unhandled) {
+        die_unhandled(shard, slot, msg);
+    }
+    return DONE;
 }
 
 /* Call a handler as this port. */
@@ -133,10 +143,7 @@ static enum outcome run_tagged(struct ptl_shard *shard, struct ptl_slot *slot,
     if (handler != NULL) {
         return run_handler(shard, slot, handler, msg, tag != NULL ? tag->data : slot->handler_data);
     }
-    if (!slot->ignore_unhandled) {
-        die_unhandled(shard, slot, msg);
-    }
-    return DONE;
+    return leave_unhandled(shard, slot, msg);
 }
 
 static PTL_HOT_INLINE enum outcome run_message(struct ptl_shard *shard, struct ptl_slot *slot,
@@ -148,10 +155,7 @@ static PTL_HOT_INLINE enum outcome run_message(struct ptl_shard *shard, struct p
     if (slot->handler != NULL) {
         return run_handler(shard, slot, slot->handler, msg, slot->handler_data);
     }
-    if (!slot->ignore_unhandled) {
-        die_unhandled(shard, slot, msg);
-    }
-    return DONE;
+    return leave_unhandled(shard, slot, msg);
 }
 
 bool ptl_port_find(struct ptl_shard *shard, struct ptl_span name, uint32_t key, uint32_t *index,
@@ -182,9 +186,13 @@ static enum outcome run_timed(struct ptl_shard *shard, struct ptl_slot *slot,
 {
     uint32_t index = slot->index;
     uint32_t generation = slot->generation;
+    uint64_t since = ptl_timed_begin(shard);
     enum outcome outcome = run_message(shard, slot, msg);
     uint64_t before = shard->coarse;
 
+    if (since != 0) {
+        ptl_timed_end(shard, since, 1);
+    }
     ptl_shard_lap(shard);
     if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {
         ptl_port_was_slow(shard, index, generation, 1, shard->coarse - before, msg);
@@ -321,6 +329,9 @@ static void answer_no_such_port(struct ptl_shard *shard, const struct ptl_op *op
 static void absent(struct ptl_shard *shard, const struct ptl_op *op)
 {
     switch ((enum ptl_op_kind)op->kind) {
+    case PTL_OP_MESSAGE:
+        ptl_count(&shard->counts.dropped, 1);
+        break;
     case PTL_OP_OBSERVE:
         answer_no_such_port(shard, op);
         break;
@@ -371,10 +382,15 @@ void ptl_port_take(struct ptl_shard *shard, const struct ptl_op *op)
                                 ? ptl_slot_find(&shard->ports->table, op->slot, op->generation)
                                 : ptl_slot_named(&shard->ports->table, op->name);
 
+    if (op->kind == PTL_OP_MESSAGE) {
+        ptl_count(&shard->counts.taken, 1);
+        ptl_count(&shard->counts.taken_bytes, op->body.size);
+    }
     if (slot == NULL) {
         absent(shard, op);
         return;
     }
+    slot->messages += op->kind == PTL_OP_MESSAGE;
     if (op->kind == PTL_OP_OBSERVE || op->kind == PTL_OP_UNOBSERVE) {
         /* Ahead of what waits: whether it dies of that or of what comes later, it is told. */
         observe(shard, slot, op);
@@ -423,7 +439,12 @@ void ptl_port_take_message(struct ptl_shard *shard, uint32_t index, uint32_t gen
 {
     struct ptl_slot *slot = ptl_slot_find(&shard->ports->table, index, generation);
 
-    if (slot != NULL && (ptl_flow_waits(slot) || run_message(shard, slot, msg) == LATER)) {
+    if (slot == NULL) {
+        ptl_count(&shard->counts.dropped, 1);
+        return;
+    }
+    slot->messages++;
+    if (ptl_flow_waits(slot) || run_message(shard, slot, msg) == LATER) {
         queue_message(shard, slot, index, generation, msg);
     }
 }

@@ -2,7 +2,7 @@
  * engine/port/port.h - the ports of one shard: slots, chosen names, what waits at each, how one
  * dies.
  *
- *   slot table    [ slot | slot | ... ]  56 bytes for an idle port; an index and a generation
+ *   slot table    [ slot | slot | ... ]  64 bytes for an idle port; an index and a generation
  *                    |
  *                  more                  only for ports with a name, tags, a queue, observers
  *
@@ -68,6 +68,7 @@ struct ptl_slot {
     ptl_release_fn *release;
     void *data; /* of `release` */
     struct ptl_port_more *more;
+    uint64_t messages; /* that have come for this port */
 };
 
 #define PTL_SLOT_SEGMENT 1024 /* slots allocated at a time */
@@ -101,6 +102,9 @@ PTL_MUST_CHECK int ptl_slot_take(struct ptl_port_table *table,
 
 /* Give a slot back: its generation goes up, its name is free.  Thread: the shard's. */
 void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot);
+
+/* How many ports there are.  Thread: any. */
+uint32_t ptl_port_table_alive(struct ptl_port_table *table);
 
 /* The slot at an index, whatever its state, or NULL: there is none yet.  Thread: the shard's. */
 static inline struct ptl_slot *ptl_slot_at(const struct ptl_port_table *table, uint32_t index)

@@ -170,6 +170,7 @@ static int take_locked(struct ptl_port_table *table, const struct ptl_port_optio
     slot->data = options->data;
     slot->release = options->release;
     slot->more = more;
+    slot->messages = 0;
     if (more != NULL) {
         more->slot = slot;
     }
@@ -226,6 +227,14 @@ void ptl_slot_give(struct ptl_port_table *table, struct ptl_slot *slot)
         table->free_first = index;
     }
     pthread_mutex_unlock(&table->lock);
+}
+
+uint32_t ptl_port_table_alive(struct ptl_port_table *table)
+{
+    pthread_mutex_lock(&table->lock);
+    uint32_t alive = table->alive;
+    pthread_mutex_unlock(&table->lock);
+    return alive;
 }
 
 /* Makers change the names at any time: the shard keeps what it has found where nobody else does. */

@@ -157,6 +157,10 @@ int ptl_note_full(struct ptl_node *node, const struct ptl_port *port, int err)
         struct ptl_shard *shard = ptl_shard_here(node);
         if (shard != NULL) {
             ptl_bottleneck_at_port(&shard->ports->bottleneck, port);
+            ptl_count(&shard->counts.refused, 1);
+        } else {
+            struct ptl_counts *counts = &node->shards[ptl_place_of(node, port)].counts;
+            atomic_fetch_add_explicit(&counts->refused_outside, 1, memory_order_relaxed);
         }
     }
     return err;

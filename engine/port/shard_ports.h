@@ -35,6 +35,7 @@ struct ptl_shard_ports {
 
     /* Who has something to do, or left to tell. */
     uint64_t queued;         /* parcels that wait at ports */
+    uint64_t queued_bytes;   /* as they weigh there */
     struct ptl_list ready;   /* ports with waiting work */
     struct ptl_list blocked; /* ports whose next is a notice of a failure not adopted yet */
     struct ptl_list retry;   /* ports that wait for time, the first to go on first */

@@ -34,6 +34,7 @@ static const uint8_t payload_sizes[PTL_OP_KINDS] = {
     [PTL_OP_ON_ROOM] = sizeof(struct ptl_op_handed),
     [PTL_OP_ON_LINK] = sizeof(struct ptl_op_handed),
     [PTL_OP_FOLLOW] = sizeof(struct ptl_op_handed),
+    [PTL_OP_SURVEY] = sizeof(struct ptl_op_handed),
     [PTL_OP_DIRECTORY] = sizeof(struct ptl_op_words),
 };
 
@@ -62,6 +63,7 @@ static bool hands_over(uint8_t kind)
     case PTL_OP_ON_ROOM:
     case PTL_OP_ON_LINK:
     case PTL_OP_FOLLOW:
+    case PTL_OP_SURVEY:
         return true;
     case PTL_OP_MESSAGE:
     case PTL_OP_KILL:

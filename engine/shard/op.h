@@ -21,6 +21,7 @@ struct ptl_link_listener;
 struct ptl_monitoring;
 struct ptl_msg;
 struct ptl_registration;
+struct ptl_survey_part;
 struct ptl_waiter;
 
 /* Behind each kind: what it says beside its destination, in `as`, and what its body is. */
@@ -49,6 +50,7 @@ enum ptl_op_kind {
     PTL_OP_ON_ROOM,   /* handed.waiter */
     PTL_OP_ON_LINK,   /* handed.listener */
     PTL_OP_FOLLOW,    /* handed.follower */
+    PTL_OP_SURVEY,    /* handed.survey: this shard's part of it */
     /* About the database. */
     PTL_OP_DIRECTORY, /* words; node and body as these say */
 };
@@ -106,6 +108,7 @@ struct ptl_op_handed {
         struct ptl_waiter *waiter;
         struct ptl_link_listener *listener;
         struct ptl_follower *follower;
+        struct ptl_survey_part *survey;
     };
     uint32_t bytes; /* of it, where it counts as waiting room: see ptl_op_bytes() */
 };

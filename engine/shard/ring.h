@@ -155,6 +155,14 @@ static inline bool ptl_ring_drained(const struct ptl_ring *ring)
     return atomic_load(&ring->consumer.head) == ring->producer.written;
 }
 
+/* Bytes that are under way, those that records refer to included.  Thread: the producer. */
+static inline uint64_t ptl_ring_in_use(const struct ptl_ring *ring)
+{
+    return ring->producer.written -
+           atomic_load_explicit(&ring->consumer.head, memory_order_relaxed) + ring->producer.held -
+           atomic_load_explicit(&ring->consumer.held, memory_order_relaxed);
+}
+
 /*
  * At the end of a turn: show the consumer all that was committed, in one order with its "I sleep".
  * Returns whether anything was new since the last time; then it may have to be woken.

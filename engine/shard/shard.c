@@ -106,6 +106,7 @@ static void begin(struct ptl_shard *shard)
     bool stamped = !shard->waited; /* by the first hook, before what it brought was read */
     uint64_t stamp = shard->now;
 
+    ptl_count(&shard->counts.turns, 1);
     shard->unfinished = false;
     shard->waited = true;
     ptl_shard_stamp(shard);
@@ -126,6 +127,22 @@ static void work(struct ptl_shard *shard)
         due = sooner(due, (*step)(shard));
     }
     shard->due = due;
+}
+
+/* Turns after which a shard that never sleeps says how it stands. */
+#define MEASURE_TURNS 256
+
+/* Write the gauges, if it is time: before it sleeps, or when it has not for long. */
+static void measure(struct ptl_shard *shard, bool sleeps)
+{
+    struct ptl_counts *counts = &shard->counts;
+    uint32_t turn = (uint32_t)ptl_counted(&counts->turns);
+
+    if (sleeps || turn - counts->measured_turn >= MEASURE_TURNS) {
+        counts->measured_turn = turn;
+        shard->tower->measure(shard);
+    }
+    ptl_gauge(&counts->asleep, sleeps);
 }
 
 /* Looks between two looks at the clock, which cost about as much. */
@@ -200,6 +217,7 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
             until = 0;
         }
         if (until != 0) {
+            measure(shard, true);
             /* Whoever sends us something from now on sees that we sleep, or we see it here. */
             atomic_store(&shard->sleeping, true);
             if (has_news(shard)) {
@@ -211,6 +229,10 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
     shard->waited = true; /* the first hook reads the time, or else the turn itself */
     ptl_loop_poll(shard->loop, until);
     atomic_store(&shard->sleeping, false);
+    if (slept_at != 0) {
+        ptl_count(&shard->counts.wakeups, 1);
+    }
+    measure(shard, false);
     work(shard);
     shard->heard |= slept_at != 0 && shard->now - slept_at < BRIEF_NS;
     (void)ptl_shard_enter(interrupted);

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "engine/shard/counts.h"
 #include "engine/shard/here.h"
 #include "engine/shard/inbox.h"
 #include "engine/shard/log.h"
@@ -47,6 +48,7 @@ struct ptl_shard {
 
     struct ptl_timers timers;
     struct ptl_log_book log;
+    struct ptl_counts counts;
 
     uint64_t now;       /* ns, read once a turn */
     uint64_t polled_at; /* ns: all that had come by then has been read */

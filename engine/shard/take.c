@@ -96,22 +96,25 @@ static PTL_HOT_INLINE void take_small(struct ptl_shard *shard, struct row *row,
 
     if (!ptl_stint_goes_on(&row->stint, slot, generation)) {
         end_row(shard, row);
-        row->stint.slot = slot;
-        row->stint.generation = generation;
+        ptl_stint_begin(shard, &row->stint, slot, generation);
     }
-    row->stint.count++;
     row->last = record;
     borrow(shard, record, &msg);
+    ptl_stint_add(&row->stint, msg.size);
     shard->tower->message(shard, slot, generation, &msg);
 }
 
-/* Nobody of that name is there: the message is for nobody. */
+/* If nobody of that name is there the message is for nobody. */
 static void take_named(struct ptl_shard *shard, struct row *row, const struct ptl_record *record)
 {
     uint32_t slot, generation;
 
     if (shard->tower->find(shard, ptl_small_name(record), record->generation, &slot, &generation)) {
         take_small(shard, row, record, slot, generation);
+    } else {
+        ptl_count(&shard->counts.taken, 1);
+        ptl_count(&shard->counts.taken_bytes, ptl_small_body_size(record));
+        ptl_count(&shard->counts.dropped, 1);
     }
 }
 

@@ -65,6 +65,9 @@ struct ptl_tower {
     /* The turn after the loop has been polled, in this order.  Ends with NULL. */
     ptl_step_fn *const *turn;
 
+    /* Write what there is of everything to the shard's gauges (counts.h). */
+    void (*measure)(struct ptl_shard *shard);
+
     /* The lowest room first: they open in this order and close in the opposite one. */
     const struct ptl_part *const *parts;
     unsigned part_count;

@@ -133,6 +133,7 @@ static const struct sample {
     [PTL_OP_ON_ROOM] = {true, {.handed = HANDED(waiter)}, 16},
     [PTL_OP_ON_LINK] = {true, {.handed = HANDED(listener)}, 16},
     [PTL_OP_FOLLOW] = {true, {.handed = HANDED(follower)}, 16},
+    [PTL_OP_SURVEY] = {true, {.handed = HANDED(survey)}, 16},
     [PTL_OP_DIRECTORY] = {true,
                           {.words = {UINT64_C(0x8182838485868788), 0x91929394, 0xb1b2, 0xc1c2}},
                           16},
@@ -185,7 +186,7 @@ static void op_counts_what_it_hands_over(void **state)
 {
     static const uint8_t kinds[] = {PTL_OP_HANDLER, PTL_OP_REGISTER, PTL_OP_HANDOVER,
                                     PTL_OP_MONITOR, PTL_OP_TIMER,    PTL_OP_ON_ROOM,
-                                    PTL_OP_ON_LINK, PTL_OP_FOLLOW};
+                                    PTL_OP_ON_LINK, PTL_OP_FOLLOW,   PTL_OP_SURVEY};
     struct world *world = *state;
     unsigned counted = 0;
 

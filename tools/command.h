@@ -67,8 +67,10 @@ struct ptl_options {
     unsigned stop_ms;    /* run: to deliver what was accepted, at the end */
     unsigned probe_ms;   /* as given, or 2,000: for each of many nodes that are asked */
     const char *prefix;  /* NULL: none */
-    uint64_t count;      /* 0: no limit */
-    bool strict;         /* config check: warnings are mistakes */
+    const char *http;    /* PORT or HOST:PORT; NULL: not served */
+    const char *http_token, *http_token_file;
+    uint64_t count; /* 0: no limit */
+    bool strict;    /* config check: warnings are mistakes */
     bool ordinary;
     bool hold;
     bool all;

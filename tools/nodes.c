@@ -1,5 +1,5 @@
+#include "tools/inquest.h"
 #include "tools/reply.h"
-#include "tools/survey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct row {
 
 struct nodes {
     struct ptl_client *client;
-    struct ptl_survey survey;
+    struct ptl_inquest inquest;
     struct ptl_msg *listening; /* family 'l: node -> array of addresses */
     struct row *rows;          /* in order of their IDs once all are there */
     size_t count;
@@ -207,23 +207,23 @@ static void print(struct nodes *nodes)
 
 /* ---- Asking --------------------------------------------------------------------------------- */
 
-static void take_time(struct ptl_survey *survey, struct ptl_probe *probe, int err,
+static void take_time(struct ptl_inquest *inquest, struct ptl_probe *probe, int err,
                       const struct ptl_msg *reply)
 {
     struct row *row = (struct row *)probe; /* its first member */
 
     (void)reply;
     row->state = err == 0 ? STATE_UP : STATE_DOWN;
-    if (survey->open == 0) {
-        print(survey->client->data);
+    if (inquest->open == 0) {
+        print(inquest->client->data);
     }
 }
 
 static void ask_all(struct nodes *nodes)
 {
-    struct ptl_survey *survey = &nodes->survey;
+    struct ptl_inquest *inquest = &nodes->inquest;
 
-    *survey = (struct ptl_survey){
+    *inquest = (struct ptl_inquest){
         .client = nodes->client,
         .port = "",
         .tag = "time",
@@ -233,10 +233,10 @@ static void ask_all(struct nodes *nodes)
     };
     for (size_t i = 0; i < nodes->count; i++) {
         if (has_address(&nodes->rows[i])) {
-            ptl_survey_ask(survey, &nodes->rows[i].probe, nodes->rows[i].id);
+            ptl_inquest_ask(inquest, &nodes->rows[i].probe, nodes->rows[i].id);
         }
     }
-    if (--survey->open == 0) {
+    if (--inquest->open == 0) {
         print(nodes);
     }
 }

@@ -261,6 +261,20 @@ bool ptl_take_address(const struct ptl_option *option, const char *text,
     return check_address(text, why) && add(option, text, options, why);
 }
 
+bool ptl_take_http(const struct ptl_option *option, const char *text, struct ptl_options *options,
+                   char why[PTL_WHY_MAX])
+{
+    char address[32];
+
+    /* A port alone is one of 127.0.0.1. */
+    snprintf(address, sizeof address, "127.0.0.1:%s", strlen(text) <= 5 ? text : "");
+    if (!is_address(text) && !is_address(address)) {
+        return refuse(why, "takes a port of 127.0.0.1 or HOST:PORT, not '%s'", text);
+    }
+    *(const char **)place_of(option, options) = text;
+    return true;
+}
+
 /* Others are to connect there, so "any port" and "every address" mean nothing. */
 bool ptl_take_announce(const struct ptl_option *option, const char *text,
                        struct ptl_options *options, char why[PTL_WHY_MAX])

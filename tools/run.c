@@ -2,6 +2,7 @@
 #include "tools/config/effective.h"
 #include "tools/config/reload.h"
 #include "tools/config/warnings.h"
+#include "tools/http/serve.h"
 #include "tools/services.h"
 
 #include <errno.h>
@@ -130,6 +131,10 @@ static int serve(struct ptl_running *running, int signals)
     if (err < 0) {
         return ptl_complain_start(journal, err);
     }
+    int code = ptl_http_serve(running->start, node, journal, &running->http);
+    if (code != PTL_EXIT_OK) {
+        return code;
+    }
     ptl_journal_release(journal);
     tell_limit(journal);
     tell_configuration(running->start, journal);
@@ -177,7 +182,9 @@ static int start_and_serve(const struct ptl_options *options, struct ptl_secret 
     if (code == PTL_EXIT_OK) {
         ptl_running_init(&running, node, options, secret, journal);
         code = serve(&running, signals);
+        ptl_http_stop(running.http);
         int result = ptl_node_stop(node, running.options.stop_ms);
+        ptl_http_free(running.http);
         code = code == PTL_EXIT_OK && result < 0 ? PTL_EXIT_LOST : code;
         ptl_running_drop(&running);
     }

@@ -83,8 +83,7 @@ static int read_open_file(int file, const char *path, const char *where,
     return read_all(file, path, where, secret);
 }
 
-/* `where` it was named, to stand in front of a complaint. */
-static int read_file(const char *path, const char *where, struct ptl_secret_text *secret)
+int ptl_secret_read(const char *path, const char *where, struct ptl_secret_text *secret)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
@@ -200,7 +199,7 @@ static int own_secret(struct ptl_secret_text *secret)
                                 path, strerror(-err));
         }
     }
-    return read_file(path, "", secret);
+    return ptl_secret_read(path, "", secret);
 }
 
 /* The one in the file that the option `key` names. */
@@ -210,7 +209,7 @@ static int named_secret(const struct ptl_options *options, const char *key, cons
     char where[PTL_WHERE_MAX];
 
     ptl_settings_line(options->settings, key, where);
-    return read_file(path, where, secret);
+    return ptl_secret_read(path, where, secret);
 }
 
 bool ptl_secret_is_own(const struct ptl_options *options)

@@ -48,6 +48,12 @@ int ptl_secret_find(const struct ptl_options *options, struct ptl_secret *secret
 int ptl_secret_find_again(const struct ptl_options *options, const struct ptl_secret *before,
                           struct ptl_secret *secret);
 
+/*
+ * Read what is in a file that only its owner may read, without its line end.  `where` it was named
+ * stands in front of a complaint, or is empty.  Returns as ptl_secret_find().
+ */
+int ptl_secret_read(const char *path, const char *where, struct ptl_secret_text *secret);
+
 /* Whether a node of these options takes its user's own: none is given, and one is needed. */
 bool ptl_secret_is_own(const struct ptl_options *options);
 

@@ -1,5 +1,5 @@
+#include "tools/inquest.h"
 #include "tools/network_service.h"
-#include "tools/survey.h"
 
 #include <search.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ struct place {
 
 struct trace {
     struct ptl_client *client;
-    struct ptl_survey survey;
+    struct ptl_inquest inquest;
     struct place *root;
     void *places; /* a tree of tsearch(), by ID */
     size_t count;
@@ -91,7 +91,7 @@ static void ask_place(struct trace *trace, struct place *place)
     if (place->depth > DEPTH_MAX) {
         place->answer = ANSWER_UNASKED;
     } else if (!ptl_client_is_id(place->id)) { /* clients answer nobody */
-        ptl_survey_ask(&trace->survey, &place->probe, place->id);
+        ptl_inquest_ask(&trace->inquest, &place->probe, place->id);
     }
 }
 
@@ -236,21 +236,21 @@ static void complain(struct trace *trace, int err, const struct ptl_msg *reply)
     }
 }
 
-static void take_answer(struct ptl_survey *survey, struct ptl_probe *probe, int err,
+static void take_answer(struct ptl_inquest *inquest, struct ptl_probe *probe, int err,
                         const struct ptl_msg *reply)
 {
-    struct trace *trace = survey->client->data;
+    struct trace *trace = inquest->client->data;
     struct place *place = (struct place *)probe; /* its first member */
 
     if (err < 0 && place == trace->root) {
         complain(trace, err, reply);
         return;
     }
-    survey->open++; /* ours, lest all is told before all are asked */
+    inquest->open++; /* ours, lest all is told before all are asked */
     if (err == 0) {
         take_links(trace, place, reply);
     }
-    if (--survey->open == 0) {
+    if (--inquest->open == 0) {
         print(trace);
     }
 }
@@ -265,7 +265,7 @@ static int begin(struct ptl_node *node, void *data)
     (void)node;
     trace->root = find_place(trace, id, strlen(id), &new);
     if (trace->root) {
-        ptl_survey_ask(&trace->survey, &trace->root->probe, id);
+        ptl_inquest_ask(&trace->inquest, &trace->root->probe, id);
     } else {
         fail(trace, PTL_EXIT_OTHER, ptl_err_text(PTL_ENOMEM));
     }
@@ -287,7 +287,7 @@ static int trace_links(struct ptl_client *client)
     struct trace *trace = client->data;
 
     trace->client = client;
-    trace->survey = (struct ptl_survey){
+    trace->inquest = (struct ptl_inquest){
         .client = client,
         .port = PTL_NETWORK_SERVICE,
         .tag = "links",

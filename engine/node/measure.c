@@ -56,12 +56,15 @@ static void read_shared(const struct ptl_shard *shard, struct ptl_stats *stats)
     stats->ports += ptl_port_table_alive(&shard->ports->table);
 }
 
-static void read_seeds(const struct ptl_node *node, struct ptl_stats *stats)
+static void read_seeds(struct ptl_node_links *links, struct ptl_stats *stats)
 {
-    for (unsigned i = 0; i < node->links->seed_count; i++) {
-        unsigned state = atomic_load_explicit(&node->links->seeds[i].state, memory_order_relaxed);
-        stats->seeds += state != PTL_SEED_SELF;
-        stats->seeds_linked += state == PTL_SEED_LINKED;
+    unsigned count = atomic_load(&links->seed_count);
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned state = atomic_load_explicit(&links->seeds[i].state, memory_order_relaxed);
+        bool wanted = atomic_load_explicit(&links->seeds[i].wanted, memory_order_relaxed);
+        stats->seeds += wanted && state != PTL_SEED_SELF;
+        stats->seeds_linked += wanted && state == PTL_SEED_LINKED;
     }
 }
 
@@ -82,7 +85,7 @@ static void add(const struct ptl_shard *shard, struct ptl_stats *stats)
     stats->handled_ns += ptl_counted(&counts->handled_ns);
     read_shared(shard, stats);
     if (shard->index == 0) {
-        read_seeds(shard->node, stats);
+        read_seeds(shard->node->links, stats);
     }
 }
 

@@ -209,10 +209,8 @@ static void look_at_port(struct ptl_survey_part *part, const struct ptl_slot *sl
     uint64_t much = part->options->by_queue ? queued_bytes(slot) : slot->messages;
 
     part->found.ports_in_all++;
-    if (much != 0) {
-        pick(&part->picks, (struct ptl_survey_pick){
-                               .much = much, .index = slot->index, .generation = slot->generation});
-    }
+    pick(&part->picks, (struct ptl_survey_pick){
+                           .much = much, .index = slot->index, .generation = slot->generation});
 }
 
 static void show_port(struct ptl_shard *shard, const struct ptl_slot *slot,

@@ -573,7 +573,8 @@ class InitTest(ConfigTest):
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
                    "framing": "cbor,json", "max-message": "5000", "max-monitors": "8",
                    "max-spawned": "7", "poll-us": "50", "silence-ms": "900",
-                   "stop-seconds": "2.5", "loop": "epoll",
+                   "stop-seconds": "2.5", "loop": "epoll", "http": "9090",
+                   "http-token-file": self.write("token", "token"),
                    "secret-file": self.write(SECRET, "secret"),
                    "accept-secret-file": self.write(SECRET, "other"), "tls": "require",
                    "tls-verify-node": "yes", **self.certificates()}
@@ -582,7 +583,7 @@ class InitTest(ConfigTest):
         found, _ = self.check(self.path())
         self.assertEqual(options, {key: found[key][0][0] for key in options})
         self.assertTrue(all(found[key][0][1].startswith("FILE:") for key in options), found)
-        self.assertEqual(set(found) - set(options), {"secret", "cert"})
+        self.assertEqual(set(found) - set(options), {"secret", "cert", "http-token"})
 
     def test_option_that_is_given_twice_is_written_as_run_would_take_it(self):
         self.init("--node", "rain", "--node", "snow", "--seed", "[::1]:1", "--seed", "[::1]:2")

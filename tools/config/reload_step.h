@@ -7,9 +7,12 @@
 #include "tools/secret.h"
 #include "tools/settings.h"
 
+struct ptl_http;
+
 /* A node that runs, and what it was told last. */
 struct ptl_running {
     struct ptl_node *node;
+    struct ptl_http *http; /* or NULL: it is not served */
     struct ptl_journal *journal;
     struct ptl_options options;      /* those that count now */
     const struct ptl_options *start; /* and those that it was started with */

@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""`portolan run --http`: metrics, health and /api, and those who mean no good there."""
+
+import http.client
+import json
+import os
+import re
+import socket
+import time
+import unittest
+
+import tool
+from tool import LIMIT, SECRET, ToolTest
+
+TOKEN = "a token that nobody guesses"
+MANY = 300
+
+# ---- Prometheus' text format, as strictly as it is written down -----------------------------------
+
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
+NUMBER = r"[-+]?(?:Inf|NaN|[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+)?)"
+SAMPLE = re.compile(rf"^({NAME})(?:\{{((?:{LABEL})(?:,{LABEL})*)\}})? ({NUMBER})$")
+HEAD = re.compile(rf"^# (HELP|TYPE) ({NAME}) (.+)$")
+SUFFIXES = {"histogram": ("_bucket", "_sum", "_count")}
+
+
+def parse_metrics(test, text):
+    """Samples by name and labels; every family is one block: HELP, TYPE, samples."""
+    samples, seen, family, kind = {}, set(), None, None
+    test.assertTrue(text.endswith("\n"))
+    for line in text[:-1].split("\n"):
+        head = HEAD.match(line)
+        if head and head[1] == "HELP":
+            family, kind = head[2], None
+            test.assertNotIn(family, seen)
+            seen.add(family)
+            continue
+        if head:
+            test.assertEqual(head[2], family)
+            test.assertIn(head[3], ("counter", "gauge", "histogram"))
+            kind = head[3]
+            test.assertEqual(kind == "counter", family.endswith("_total"), family)
+            continue
+        sample = SAMPLE.match(line)
+        test.assertIsNotNone(sample, line)
+        test.assertIsNotNone(kind, line)
+        test.assertIn(sample[1], [family + suffix for suffix in SUFFIXES.get(kind, ("",))])
+        test.assertTrue(sample[1].startswith("portolan_"))
+        key = (sample[1], sample[2] or "")
+        test.assertNotIn(key, samples)
+        samples[key] = float(sample[3])
+    return samples
+
+
+def check_histogram(test, samples, name):
+    buckets = [(float(re.search('le="(.*)"', labels)[1]), value)
+               for (sample, labels), value in samples.items() if sample == name + "_bucket"]
+    test.assertEqual(buckets, sorted(buckets))
+    test.assertEqual([value for _, value in buckets], sorted(value for _, value in buckets))
+    test.assertEqual(buckets[-1], (float("inf"), samples[name + "_count", ""]))
+    test.assertGreaterEqual(samples[name + "_sum", ""], 0)
+
+
+class HttpTest(ToolTest):
+    def http_node(self, *arguments, **more):
+        if "--http" not in arguments:
+            arguments += ("--http", "0")
+        node = self.node("--secret", SECRET, *arguments, **more)
+        deadline = time.monotonic() + LIMIT
+        while not (found := re.search(r"http at (\S+):(\d+)$", node.logged(), re.M)):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        node.http = ("127.0.0.1", int(found[2]))
+        return node
+
+    def get(self, node, path, method="GET", body=None, **headers):
+        connection = http.client.HTTPConnection(*node.http, timeout=LIMIT)
+        try:
+            connection.request(method, path, body, {key.replace("_", "-"): value for key, value in headers.items()})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def get_json(self, node, path):
+        status, text = self.get(node, path)
+        self.assertEqual(status, 200, text)
+        return json.loads(text)
+
+    def until(self, look, right):
+        """What `look` returns, when `right` holds of it."""
+        deadline = time.monotonic() + LIMIT
+        while not right(found := look()):
+            self.assertLess(time.monotonic(), deadline, found)
+            time.sleep(0.02)
+        return found
+
+    def metrics(self, node):
+        status, text = self.get(node, "/metrics")
+        self.assertEqual(status, 200)
+        return parse_metrics(self, text)
+
+    @staticmethod
+    def total(samples, name):
+        return sum(value for (sample, _), value in samples.items() if sample == "portolan_" + name)
+
+    def assert_serves(self, node):
+        self.assertEqual(self.get(node, "/healthz")[0], 200)
+        self.assert_prints([1], "cal", f"{node.id}#echo", "say", "1", "--seed", node.address, "--secret", SECRET)
+
+
+class WhatItTellsTest(HttpTest):
+    def test_metrics_are_as_prometheus_wants_them_and_add_up(self):
+        node = self.http_node("--node", "rain", "--service", "echo")
+        before = self.metrics(node)
+        for i in range(3):
+            self.assert_prints([i], "cal", "rain#echo", "say", str(i), "--seed", node.address, "--secret", SECRET)
+        after = self.until(lambda: self.metrics(node), lambda found: self.total(found, "links_lost_total") == 3)
+        taken = self.total(after, "messages_taken_total") - self.total(before, "messages_taken_total")
+        self.assertGreaterEqual(taken, 3)
+        self.assertEqual(self.total(after, "links_made_total"), 3)
+        self.assertEqual(self.total(after, "links"), 0)
+        self.assertEqual(after["portolan_ready", ""], 1)
+        self.assertEqual(after["portolan_info", 'node="rain",version="0.1.0"'], 1)
+        check_histogram(self, after, "portolan_handler_seconds")
+        for key, value in before.items():
+            if key[0].endswith("_total"):
+                self.assertGreaterEqual(after[key], value, key)
+
+    def test_api_of_two_nodes_shows_each_other(self):
+        rain = self.http_node("--node", "rain")
+        snow = self.http_node("--node", "snow", "--seed", rain.address)
+        links = self.until(lambda: self.get_json(rain, "/api/links"), lambda found: found["all"] == 1)
+        link = links["links"][0]
+        self.assertEqual((link["node"], link["up"], link["framing"]), ("snow", True, "portolan"))
+        self.assertFalse(link["encrypted"])
+        cluster = self.until(lambda: self.get_json(snow, "/api/cluster"),
+                             lambda found: all(node["addresses"] for node in found["nodes"]) and
+                             len(found["nodes"]) == 2)
+        self.assertEqual({node["node"]: node["addresses"] for node in cluster["nodes"]},
+                         {"rain": [rain.address], "snow": [snow.address]})
+        self.assertTrue(cluster["complete"])
+        node = self.get_json(snow, "/api/node")
+        self.assertEqual((node["node"], node["shard_count"], node["counts"]["seeds_linked"]), ("snow", 2, 1))
+        self.assertEqual(sum(shard["turns"] for shard in node["shards"]), node["counts"]["turns"])
+        self.until(lambda: self.get_json(rain, "/api/database")["families"],
+                   lambda found: {"family": "'l", "keys": 2} in found)
+        self.assertEqual(set(self.get_json(rain, "/api/all")), {"node", "links", "ports", "database"})
+        self.assertIn('portolan_link_bytes_in_total{node="snow"}', self.get(rain, "/metrics")[1])
+
+    def test_ports_are_shown_with_what_came_for_them(self):
+        node = self.http_node("--node", "rain", "--service", "sink")
+        for _ in range(2):
+            self.assertEqual(self.run_tool("snd", "rain#sink", "x", "--seed", node.address, "--secret", SECRET)[0], 0)
+        ports = self.until(lambda: {port["port"]: port for port in self.get_json(node, "/api/ports")["ports"]},
+                           lambda found: found["rain#sink"]["messages"] == 2)
+        self.assertFalse(ports["rain#sink"]["full"])
+
+    def test_node_is_ready_when_it_has_joined(self):
+        alone = self.http_node("--node", "leaf", "--seed", tool.unused_address())
+        self.assertEqual(self.get(alone, "/readyz"), (503, "not joined\n"))
+        self.assertEqual(self.get(alone, "/healthz"), (200, "ok\n"))
+        rain = self.http_node("--node", "rain")
+        self.assertEqual(self.get(rain, "/readyz"), (200, "ready\n"))
+        snow = self.http_node("--node", "snow", "--seed", rain.address)
+        self.until(lambda: self.get(snow, "/readyz"), lambda found: found == (200, "ready\n"))
+
+
+class WhoMayAskTest(HttpTest):
+    def test_wrong_token_is_refused_and_health_needs_none(self):
+        path = os.path.join(self.home, "token")
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write(TOKEN + "\n")
+        node = self.http_node("--http", "0.0.0.0:0", "--http-token-file", path)
+        for shown in (None, "", "Bearer", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}"):
+            headers = {} if shown is None else {"Authorization": shown}
+            for page in ("/metrics", "/api/node", "/nowhere"):
+                self.assertEqual(self.get(node, page, **headers)[0], 401, shown)
+        self.assertEqual(self.get(node, "/healthz")[0], 200)
+        self.assertEqual(self.get(node, "/readyz")[0], 200)
+        self.assertEqual(self.get(node, "/metrics", Authorization=f"Bearer {TOKEN}")[0], 200)
+        self.assertEqual(self.get(node, "/nowhere", Authorization=f"Bearer {TOKEN}")[0], 404)
+
+    def test_open_address_needs_a_token(self):
+        self.assert_fails(2, "http = 0.0.0.0:0", "--http-token-file", arguments=(
+            "run", "--http", "0.0.0.0:0", "--bind", "127.0.0.1:0", "--secret", SECRET))
+
+    def test_page_of_elsewhere_cannot_ask_by_a_name_of_its_own(self):
+        node = self.http_node()
+        for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", ""):
+            self.assertEqual(self.get(node, "/api/node", Host=host)[0], 403, host)
+        for host in ("localhost", "127.0.0.1:1234", "[::1]:80"):
+            self.assertEqual(self.get(node, "/api/node", Host=host)[0], 200, host)
+
+
+class BadInputTest(HttpTest):
+    def test_port_that_is_taken_is_told(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            self.assert_fails(2, address, "in use", arguments=(
+                "run", "--http", address, "--bind", "127.0.0.1:0", "--secret", SECRET))
+
+    def test_options_that_are_wrong_are_told(self):
+        for http in ("x", "70000", "127.0.0.1", ":1", ""):
+            self.assert_fails(1, "--http", arguments=("run", "--http", http))
+        path = os.path.join(self.home, "token")
+        with open(path, "w") as file:
+            file.write(TOKEN)
+        os.chmod(path, 0o644)
+        self.assert_fails(2, path, "chmod 600", arguments=(
+            "run", "--http", "0", "--http-token-file", path, "--bind", "127.0.0.1:0", "--secret", SECRET))
+
+    def raw(self, node, request):
+        """What is answered to these bytes."""
+        with socket.create_connection(node.http, LIMIT) as peer:
+            try:
+                peer.sendall(request)
+                return peer.makefile("rb").read()
+            except (ConnectionResetError, BrokenPipeError):
+                return b""
+
+    def test_requests_that_are_wrong_cost_nothing_else(self):
+        node = self.http_node("--service", "echo")
+        self.assertEqual(self.get(node, "/metrics", "POST", b"x" * 1000000)[0], 405)
+        self.assertEqual(self.get(node, "/metrics", "DELETE")[0], 405)
+        for request in (b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 1000000 + b"\r\n\r\n",
+                        b"GET /" + b"x" * 1000000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                        b"x" * 1000000, b"\0" * 1000, b"aemp;1;rain;hmac_sha3_512;json\n\n"):
+            self.assertNotIn(b" 200 ", self.raw(node, request)[:20])
+        for path in ("/../../etc/passwd", "/api/../metrics", "//metrics", "/metrics/", "/api", "/%00", "/api/node%2f"):
+            self.assertEqual(self.get(node, path)[0], 404, path)
+        self.assert_serves(node)
+
+    def test_who_is_slow_is_closed_and_others_are_served(self):
+        node = self.http_node("--service", "echo")
+        silent = socket.create_connection(node.http, LIMIT)
+        slow = socket.create_connection(node.http, LIMIT)
+        silent.sendall(b"GET /metrics HTTP/1.1\r\n")
+        self.assert_serves(node)
+        deadline = time.monotonic() + LIMIT
+        slow.settimeout(0.2)
+        closed = False
+        while not closed and time.monotonic() < deadline:
+            try:
+                slow.sendall(b"G")
+                closed = slow.recv(1000) == b""
+            except TimeoutError:
+                pass
+            except OSError:
+                closed = True
+        self.assertTrue(closed)
+        try:
+            self.assertNotIn(b" 200 ", silent.recv(1000))
+        except ConnectionResetError:
+            pass
+        silent.close()
+        slow.close()
+        self.assert_serves(node)
+
+    def test_many_at_once_are_all_answered(self):
+        node = self.http_node("--service", "echo", files=(1000, 1000))
+        peers = [socket.socket() for _ in range(MANY)]
+        for peer in peers:
+            self.addCleanup(peer.close)
+        for peer in peers:
+            peer.setblocking(False)
+            peer.connect_ex(node.http)
+        for peer in peers:
+            peer.settimeout(LIMIT)
+        for i, peer in enumerate(peers):
+            path = b"/healthz" if i % 2 else b"/metrics"
+            peer.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for peer in peers:
+            with peer.makefile("rb") as answer:
+                self.assertEqual(answer.read(13), b"HTTP/1.1 200 ")
+        self.assert_serves(node)
+
+    def test_node_ends_though_somebody_has_not_read_the_answer(self):
+        node = self.http_node()
+        with socket.create_connection(node.http, LIMIT) as peer:
+            peer.sendall(b"GET /api/all HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertEqual(node.stop()[0], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

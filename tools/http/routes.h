@@ -1,0 +1,27 @@
+/*
+ * tools/http/routes.h - what is asked for, by whom, and what the answer is.
+ *
+ *   /metrics            Prometheus                  /api/node      who it is, and its numbers
+ *   /healthz            the process lives           /api/links     one by one
+ *   /readyz             joined, and does not drain  /api/ports     the busiest
+ *                                                   /api/database  families
+ *                                                   /api/cluster   who is in the network
+ *                                                   /api/all       the first four in one
+ *
+ * Where there is a token it is wanted for all but health ("Authorization: Bearer TOKEN").  Without
+ * one only names of this machine are taken in "Host", so that no page that a browser has elsewhere
+ * from can ask under a name of its own.
+ */
+#pragma once
+
+#include "tools/http/inside.h"
+
+/* As libmicrohttpd calls them. */
+enum MHD_Result ptl_http_answer(void *data, struct MHD_Connection *connection, const char *path,
+                                const char *method, const char *version, const char *upload,
+                                size_t *upload_size, void **place);
+void ptl_http_answered(void *data, struct MHD_Connection *connection, void **place,
+                       enum MHD_RequestTerminationCode why);
+
+/* Let those go on that wait and have what they wait for, or no more time; `all`: every one. */
+void ptl_http_go_on(struct ptl_http *http, bool all);

@@ -1,0 +1,214 @@
+#include "tools/http/inside.h"
+#include "tools/http/routes.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_MS 500     /* between two looks at who takes too long */
+#define IDLE_SECONDS 5u /* without a byte */
+
+/* ---- Connections ---------------------------------------------------------------------------- */
+
+static void on_connection(void *data, struct MHD_Connection *connection, void **place,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct ptl_http *http = data;
+    struct ptl_http_client *client = *place;
+
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        client = calloc(1, sizeof *client);
+        *place = client;
+        if (client) { /* else it has the time of one that is silent */
+            client->connection = connection;
+            client->since_ms = ptl_http_now_ms();
+            client->next = http->clients;
+            client->link = &http->clients;
+            if (client->next) {
+                client->next->link = &client->next;
+            }
+            http->clients = client;
+        }
+    } else if (client) {
+        *client->link = client->next;
+        if (client->next) {
+            client->next->link = client->link;
+        }
+        free(client);
+        *place = NULL;
+    }
+}
+
+/* The library's timeout begins anew with each byte: who sends one now and then would stay. */
+static void end_the_slow(struct ptl_http *http)
+{
+    uint64_t now = ptl_http_now_ms();
+
+    for (struct ptl_http_client *client = http->clients; client; client = client->next) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        if (info && now - client->since_ms > PTL_HTTP_LIFE_MS) {
+            shutdown(info->connect_fd, SHUT_RDWR);
+        }
+    }
+}
+
+/* ---- The thread ----------------------------------------------------------------------------- */
+
+static int wait_ms(struct ptl_http *http)
+{
+    MHD_UNSIGNED_LONG_LONG timeout;
+
+    return MHD_get_timeout(http->daemon, &timeout) == MHD_YES && timeout < LOOK_MS ? (int)timeout
+                                                                                   : LOOK_MS;
+}
+
+static void wait_for_something(struct ptl_http *http, int epoll)
+{
+    struct pollfd fds[] = {{.fd = epoll, .events = POLLIN}, {.fd = http->wake, .events = POLLIN}};
+    uint64_t count;
+
+    if (poll(fds, 2, wait_ms(http)) > 0 && fds[1].revents != 0) {
+        ssize_t got = read(http->wake, &count, sizeof count);
+        (void)got; /* that it was written to is all there is to know */
+    }
+}
+
+static void *serve(void *data)
+{
+    struct ptl_http *http = data;
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
+    while (!atomic_load(&http->is_stopping)) {
+        wait_for_something(http, info->epoll_fd);
+        ptl_http_collect(http);
+        ptl_http_go_on(http, false);
+        end_the_slow(http);
+        MHD_run(http->daemon);
+    }
+    ptl_http_go_on(http, true);
+    MHD_run(http->daemon);
+    return NULL;
+}
+
+/* The library has words of its own for each request that makes no sense: they are of no use. */
+static void say_nothing(void *data, const char *format, va_list arguments)
+{
+    (void)data;
+    (void)format;
+    (void)arguments;
+}
+
+static struct MHD_Daemon *start_daemon(struct ptl_http *http, int listener)
+{
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+                            NULL, ptl_http_answer, http, MHD_OPTION_EXTERNAL_LOGGER, say_nothing,
+                            NULL, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+                            PTL_HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PTL_HTTP_REQUEST_MAX,
+                            MHD_OPTION_NOTIFY_COMPLETED, ptl_http_answered, http,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+}
+
+static int start_thread(struct ptl_http *http, int listener)
+{
+    http->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (http->wake < 0) {
+        close(listener);
+        return -errno;
+    }
+    http->daemon = start_daemon(http, listener);
+    if (!http->daemon) {
+        close(listener);
+        return PTL_ENOMEM;
+    }
+    int err = -pthread_create(&http->thread, NULL, serve, http);
+    if (err < 0) {
+        MHD_stop_daemon(http->daemon);
+        http->daemon = NULL;
+    }
+    return err;
+}
+
+static int listen_at(struct ptl_http *http, const char *address)
+{
+    char text[PTL_HTTP_ADDRESS_MAX], line[PTL_HTTP_ADDRESS_MAX + 40];
+    int listener = ptl_http_listen(address, text, &http->is_loopback);
+
+    if (listener < 0) {
+        return listener;
+    }
+    if (!http->is_loopback && http->token[0] == '\0') {
+        close(listener);
+        return PTL_ESECRET;
+    }
+    int err = start_thread(http, listener);
+    if (err == 0) {
+        snprintf(line, sizeof line, "http at %s", text);
+        ptl_journal_log(http->journal, PTL_LOG_INFO, line);
+    }
+    return err;
+}
+
+int ptl_http_start(struct ptl_node *node, struct ptl_journal *journal,
+                   const struct ptl_http_options *options, struct ptl_http **started)
+{
+    struct ptl_http *http = calloc(1, sizeof *http);
+
+    if (!http) {
+        return PTL_ENOMEM;
+    }
+    http->node = node;
+    http->journal = journal;
+    http->wake = -1;
+    http->started_ms = ptl_http_now_ms();
+    pthread_mutex_init(&http->lock, NULL);
+    snprintf(http->token, sizeof http->token, "%s", options->token);
+    int err = listen_at(http, options->address);
+    if (err < 0) {
+        ptl_http_free(http);
+        return err;
+    }
+    *started = http;
+    return 0;
+}
+
+void ptl_http_drain(struct ptl_http *http)
+{
+    if (http) {
+        atomic_store(&http->is_draining, true);
+    }
+}
+
+void ptl_http_stop(struct ptl_http *http)
+{
+    if (http) {
+        atomic_store(&http->is_stopping, true);
+        ptl_http_wake(http);
+        pthread_join(http->thread, NULL);
+        MHD_stop_daemon(http->daemon);
+        http->daemon = NULL;
+    }
+}
+
+void ptl_http_free(struct ptl_http *http)
+{
+    if (!http) {
+        return;
+    }
+    if (http->wake >= 0) {
+        close(http->wake);
+    }
+    ptl_sight_free(http->sight);
+    ptl_sight_free(http->arrived);
+    pthread_mutex_destroy(&http->lock);
+    explicit_bzero(http->token, sizeof http->token);
+    free(http);
+}

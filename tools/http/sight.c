@@ -1,0 +1,110 @@
+#include "tools/http/sight.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ptl_sight *ptl_sight_make(const struct ptl_node *node)
+{
+    struct ptl_sight *sight = calloc(1, sizeof *sight);
+
+    if (!sight) {
+        return NULL;
+    }
+    sight->node = ptl_node_id(node);
+    sight->shard_count = ptl_node_shards(node);
+    sight->is_global = ptl_node_is_global(node);
+    sight->all.size = sizeof sight->all;
+    int err = ptl_stats(node, PTL_STATS_ALL, &sight->all);
+    for (unsigned i = 0; err == 0 && i < sight->shard_count; i++) {
+        sight->shards[i].size = sizeof sight->shards[i];
+        err = ptl_stats(node, i, &sight->shards[i]);
+    }
+    for (unsigned i = 0; i < 8 && ptl_node_address(node, i); i++) {
+        snprintf(sight->addresses[i], sizeof sight->addresses[i], "%s", ptl_node_address(node, i));
+        sight->address_count = i + 1;
+    }
+    if (err < 0) {
+        free(sight);
+        return NULL;
+    }
+    return sight;
+}
+
+/* NULL: no memory. */
+static void *copy_of(const void *array, size_t size, unsigned count)
+{
+    void *copy = malloc(count == 0 ? 1 : size * count);
+
+    if (copy && count != 0) {
+        memcpy(copy, array, size * count);
+    }
+    return copy;
+}
+
+static void free_survey(struct ptl_survey *survey)
+{
+    free((void *)(uintptr_t)survey->links);
+    free((void *)(uintptr_t)survey->ports);
+    free((void *)(uintptr_t)survey->families);
+}
+
+/* Others choose their names; what is not UTF-8 could not be shown in any text. */
+static void make_text(char *name)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, NULL);
+    bool is_text = ptl_put_text(&writer, name, strlen(name)) == 0;
+    ptl_writer_drop(&writer);
+    for (char *at = name; *at != '\0'; at++) {
+        unsigned char byte = (unsigned char)*at;
+        if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !is_text)) {
+            *at = '?';
+        }
+    }
+}
+
+static void make_texts(const struct ptl_survey *survey)
+{
+    for (unsigned i = 0; i < survey->link_count; i++) {
+        make_text(((struct ptl_survey_link *)(uintptr_t)survey->links)[i].node);
+    }
+    for (unsigned i = 0; i < survey->port_count; i++) {
+        make_text(((struct ptl_survey_port *)(uintptr_t)survey->ports)[i].id);
+    }
+    for (unsigned i = 0; i < survey->family_count; i++) {
+        make_text(((struct ptl_survey_family *)(uintptr_t)survey->families)[i].name);
+    }
+}
+
+bool ptl_sight_add(struct ptl_sight *sight, const struct ptl_survey *survey)
+{
+    struct ptl_survey copy = *survey;
+
+    copy.links = copy_of(survey->links, sizeof *survey->links, survey->link_count);
+    copy.ports = copy_of(survey->ports, sizeof *survey->ports, survey->port_count);
+    copy.families = copy_of(survey->families, sizeof *survey->families, survey->family_count);
+    if (!copy.links || !copy.ports || !copy.families) {
+        free_survey(&copy);
+        return false;
+    }
+    make_texts(&copy);
+    sight->survey = copy;
+    sight->has_survey = true;
+    return true;
+}
+
+void ptl_sight_free(struct ptl_sight *sight)
+{
+    if (sight) {
+        free_survey(&sight->survey);
+        free(sight);
+    }
+}
+
+/* Who has no seed is where others join. */
+bool ptl_sight_is_ready(const struct ptl_sight *sight)
+{
+    return !sight->is_draining && (sight->all.seeds == 0 || sight->all.seeds_linked > 0);
+}

@@ -1,0 +1,38 @@
+/*
+ * tools/http/sight.h - a node as it was at one moment: its numbers, and what a survey has shown.
+ *
+ * A value that nobody changes; those who show it to others make texts of it (metrics.h, api.h).
+ */
+#pragma once
+
+#include "engine/portolan.h"
+
+struct ptl_sight {
+    struct ptl_stats all;
+    struct ptl_stats shards[PTL_SHARDS_MAX];
+    unsigned shard_count;
+    const char *node; /* its ID, which is the node's */
+    bool is_global;
+    bool is_draining;
+    bool has_survey;          /* else a shard hangs, and what follows is empty */
+    struct ptl_survey survey; /* its arrays are the sight's own */
+    double up_seconds;        /* since the node was started */
+    double wall_seconds;      /* of the clock, since 1970 */
+    char addresses[8][280];   /* where it listens */
+    unsigned address_count;
+};
+
+/*
+ * Take the node's numbers.  NULL: no memory.
+ * Owns: the caller, until ptl_sight_free().  Thread: any.
+ */
+struct ptl_sight *ptl_sight_make(const struct ptl_node *node);
+
+/* Copy what a survey shows.  False: no memory, it shows nothing. */
+bool ptl_sight_add(struct ptl_sight *sight, const struct ptl_survey *survey);
+
+/* NULL is allowed. */
+void ptl_sight_free(struct ptl_sight *sight);
+
+/* Whether the node is of use to others: it has joined the network, and does not drain. */
+bool ptl_sight_is_ready(const struct ptl_sight *sight);

@@ -8,14 +8,21 @@
 #include <wolfssl/wolfcrypt/ecc.h>
 
 /*
- * The first that both sides have is taken.  ChaCha20 stands first: where the library is built
- * without the processor's instructions for AES, as Debian's is, it is more than twice as fast.
+ * The first that both sides have is taken: ChaCha20 where the library is built without the
+ * processor's instructions for AES, as Debian's is, since it is more than twice as fast then, and
+ * AES where it has them (tools/wolfssl-fast).
  */
-#define CIPHERS                                                                                    \
-    "TLS13-CHACHA20-POLY1305-SHA256:TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"              \
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"                                   \
+#define CHACHA_13 "TLS13-CHACHA20-POLY1305-SHA256"
+#define CHACHA_12 "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define AES_13 "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384"
+#define AES_12                                                                                     \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
+#define CIPHERS AES_13 ":" CHACHA_13 ":" AES_12 ":" CHACHA_12
+#else
+#define CIPHERS CHACHA_13 ":" AES_13 ":" CHACHA_12 ":" AES_12
+#endif
 
 #define CHAIN_MAX 4 /* authorities between a node's certificate and one that is trusted */
 

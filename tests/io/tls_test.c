@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <wolfssl/options.h>
 
 #define OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -87,10 +88,17 @@ static void expect_heard(struct tls_end *end, struct ptl_span words)
 static void tls_agrees_on_the_newest_version_of_both(void **state)
 {
     (void)state;
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM) /* a library that is quick at AES */
+    static const char *const words[] = {
+        "TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256",
+        "TLSv1.3 TLS13-AES128-GCM-SHA256",
+    };
+#else
     static const char *const words[] = {
         "TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305",
         "TLSv1.3 TLS13-CHACHA20-POLY1305-SHA256",
     };
+#endif
     struct ptl_tls_context *any = tls_node("rain", NULL, 0);
     struct tls_ends ends;
 

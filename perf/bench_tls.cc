@@ -4,10 +4,10 @@
  *   tls_handshake/VERSION      a handshake, with certificates on both sides
  *   tls_carry/VERSION/BYTES    so many bytes sealed at one end and opened at the other
  *
- * TLS_PAIR names a file with a certificate and its key, as portolan gencert writes it.  perf/tls runs
- * it beside the same of OpenSSL.
+ * TLS_PAIR names a file with a certificate and its key, as portolan gencert writes it.  perf/tls
+ * runs it beside the same of OpenSSL.
  */
-#include "perf/common/sealed.h"
+#include "perf/common/micro_tls.h"
 
 #include <benchmark/benchmark.h>
 

@@ -1,4 +1,4 @@
-#include "perf/common/sealed.h"
+#include "perf/common/micro_tls.h"
 
 #include "io/tls.h"
 

@@ -1,5 +1,5 @@
 /*
- * perf/common/sealed.h - the two ends of a TLS session, over memory: what sealing and shaking hands
+ * perf/common/micro_tls.h - the two ends of a TLS session, over memory: what sealing and shaking hands
  * cost without a network, both sides on one thread.
  */
 #pragma once

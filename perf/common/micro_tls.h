@@ -1,6 +1,6 @@
 /*
- * perf/common/micro_tls.h - the two ends of a TLS session, over memory: what sealing and shaking hands
- * cost without a network, both sides on one thread.
+ * perf/common/micro_tls.h - the two ends of a TLS session, over memory: what sealing and shaking
+ * hands cost without a network, both sides on one thread.
  */
 #pragma once
 

@@ -185,14 +185,15 @@ static void add_digit(struct digits *digits, uint8_t digit)
     }
 }
 
-/* Beyond INT32_MAX it is infinite or nothing, whatever digits follow: these are not read. */
+/* Beyond INT32_MAX it is infinite or nothing, whatever digits follow: these are not read.  Nor is
+ * what is no digit, where nobody has checked. */
 static int64_t read_exponent(const uint8_t *at, const uint8_t *end)
 {
     bool minus = at < end && *at == '-';
     int64_t value = 0;
 
     at += at < end && (*at == '-' || *at == '+');
-    for (; at < end && value < INT32_MAX; at++) {
+    for (; at < end && *at >= '0' && *at <= '9' && value < INT32_MAX; at++) {
         value = 10 * value + (*at - '0');
     }
     return minus ? -value : value;

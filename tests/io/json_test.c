@@ -374,6 +374,17 @@ static void json_is_not_made_of_what_is_not_plain(void **state)
     assert_int_equal(ptl_json_from_cbor(&world->json, ptl_buffer_span(&world->text)), PTL_EDEPTH);
 }
 
+/* What was not checked costs a wrong value or an error. */
+static void json_exponent_that_was_not_checked_is_read_to_its_digits_end(void **state)
+{
+    struct world *world = *state;
+
+    ptl_buffer_clear(&world->plain);
+    assert_int_equal(
+        ptl_json_to_cbor(&world->plain, ptl_span_text("1.37e--164407030164407e1140"), DEPTH), 0);
+    assert_hex(ptl_buffer_span(&world->plain), "fb3ff5eb851eb851ec");
+}
+
 static void json_large_containers_keep_their_counts(void **state)
 {
     struct world *world = *state;
@@ -579,6 +590,7 @@ int main(int argc, char **argv)
         TEST(json_white_space_between_texts_costs_nothing),
         TEST(json_byte_strings_are_written_as_latin1),
         TEST(json_is_not_made_of_what_is_not_plain),
+        TEST(json_exponent_that_was_not_checked_is_read_to_its_digits_end),
         TEST(json_large_containers_keep_their_counts),
         TEST(json_numbers_are_read_as_strtod_reads_them),
         TEST(json_numbers_are_the_same_in_every_locale),

@@ -112,6 +112,8 @@ struct ptl_node_options {
     unsigned spawned_max;      /* ports here that one other node has spawned [100,000] */
     unsigned spawned_all_max;  /* and all other nodes together [400,000] */
     unsigned monitors_max;     /* monitors of ports here that one other node may have [1,000,000] */
+    unsigned spawn_rate;       /* how often a second one may spawn here, and call functions, and how
+                                * often at once [100,000] */
     enum ptl_loop_kind loop;   /* what its bytes and its time come from [io_uring, else epoll] */
     const struct ptl_loop_maker *loops; /* [as `loop` says] */
     /* A shard that has nothing to do looks for so many microseconds for something before it sleeps,

@@ -62,6 +62,7 @@ struct ptl_options {
     unsigned silence_ms;
     unsigned spawned_max;
     unsigned monitors_max;
+    unsigned spawn_rate;
     unsigned poll_us;
     unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */
     unsigned stop_ms;    /* run: to deliver what was accepted, at the end */

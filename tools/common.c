@@ -80,6 +80,7 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .message_bytes_max = options->message_bytes_max,
         .spawned_max = options->spawned_max,
         .monitors_max = options->monitors_max,
+        .spawn_rate = options->spawn_rate,
         .poll_us = options->poll_us,
         .loop = loop_kind(options->loop),
         .silence_ms = options->silence_ms,

@@ -65,6 +65,8 @@ const struct ptl_option ptl_option_table[] = {
      .otherwise = "one a processor"},
     {"silence-ms", RUN | CLIENT, ptl_take_unsigned, PLACE(silence_ms), .least = 300,
      .most = 86400000, .usual = "2000"},
+    {"spawn-rate", RUN, ptl_take_unsigned, PLACE(spawn_rate), .least = 1, .most = 100000000,
+     .usual = "100000"},
     {"stop-seconds", RUN, ptl_take_seconds, PLACE(stop_ms), .usual = "5"},
     {"strict", PTL_OF_CHECK, ptl_take_yes_no, PLACE(strict), .is_yes_no = true},
     {"timeout", CLIENT, ptl_take_timeout, PLACE(timeout_ms), .otherwise = "10"},

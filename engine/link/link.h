@@ -104,6 +104,7 @@ struct ptl_link {
     uint64_t received_at, sent_at; /* ns */
     uint64_t relay_until;          /* ns: what the peer has had us look for is paid for by then */
     uint64_t relay_last;           /* the hash of the node that it had us look for last */
+    uint64_t spawn_until;          /* ns: what it has spawned is paid for by then */
     uint64_t messages_in, messages_out; /* for ports, since it came up */
     uint64_t messages_told;             /* of those out, that the shard has counted */
     uint64_t bytes_in, bytes_out;       /* of its connection, since then */

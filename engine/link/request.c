@@ -8,6 +8,7 @@
 #include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/relay_allowance.h"
+#include "engine/link/spawn_allowance.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/message/words.h"
@@ -295,6 +296,21 @@ static int kil0(struct request *r)
     return ptl_link_port_down(r->shard, r->link, name, &reason, r->full);
 }
 
+/* Whether the peer may spawn once more now.  Where it may not, that is as if there were no such
+ * function: what it sends there is dropped, and a monitor tells. */
+static bool may_spawn(const struct request *r)
+{
+    struct ptl_link *link = r->link;
+
+    if (ptl_spawn_allowed(link, r->shard->now, r->shard->node->options.spawn_rate)) {
+        return true;
+    }
+    ptl_log_about(r->shard, PTL_LOG_WARN, ptl_span_text(link->id),
+                  "from %s: a port is not spawned: it does so more often than spawn_rate allows",
+                  link->id);
+    return false;
+}
+
 /* An op for a port of this node, named by the request. */
 static int pass(struct request *r, uint8_t kind, struct ptl_span name)
 {
@@ -307,6 +323,9 @@ static int pass(struct request *r, uint8_t kind, struct ptl_span name)
     }
     ptl_op_address(&op, r->to);
     if (r->link != NULL && kind == PTL_OP_SPAWN) {
+        if (!may_spawn(r)) {
+            return PTL_OK;
+        }
         op.node = ptl_span(r->link->id, r->link->id_size); /* whose doing it is */
     }
     /* A peer's own request is carried out as it is read, in its order; one of ours goes through

@@ -44,6 +44,7 @@ static void fill_in(struct ptl_node_options *options)
     set_default_unsigned(&options->spawned_max, 100000);
     set_default_unsigned(&options->spawned_all_max, 400000);
     set_default_unsigned(&options->monitors_max, 1000000);
+    set_default_unsigned(&options->spawn_rate, 100000);
     set_default_unsigned(&options->handshake_ms, 10000);
     set_default_unsigned(&options->silence_ms, 2000);
     set_default(&options->db_value_bytes_max, (size_t)1 << 20);

@@ -92,6 +92,7 @@ static struct ptl_node_options options_of(const struct lone_kind *kind)
         .globals_max = 8,
         .db_watches_max = 20,
         .spawned_max = 10,
+        .spawn_rate = 8,
         .tls = kind->tls,
         .tls_pair = kind->tls == PTL_TLS_OFF ? NULL : (const char *)still_world_pair().bytes,
     };

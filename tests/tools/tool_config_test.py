@@ -572,7 +572,7 @@ class InitTest(ConfigTest):
         options = {"node": "rain", "bind": "0.0.0.0:4041", "seed": "[::1]:4040", "log": "warn",
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
                    "framing": "cbor,json", "max-message": "5000", "max-monitors": "8",
-                   "max-spawned": "7", "poll-us": "50", "silence-ms": "900",
+                   "max-spawned": "7", "poll-us": "50", "silence-ms": "900", "spawn-rate": "9",
                    "stop-seconds": "2.5", "loop": "epoll", "http": "9090",
                    "http-token-file": self.write("token", "token"),
                    "secret-file": self.write(SECRET, "secret"),
@@ -665,8 +665,7 @@ class DocumentTest(ConfigTest):
         ranges = {key: match.groups() for key, (takes, _) in self.rows().items()
                   if (match := re.search(r"([\d.]+) to (\d+)$", takes))}
         self.assertEqual(set(ranges), {"max-message", "max-monitors", "max-spawned", "poll-us",
-                                       "shards",
-                                       "silence-ms", "stop-seconds"})
+                                       "shards", "silence-ms", "spawn-rate", "stop-seconds"})
         for side, beyond in ((0, -1), (1, 1)):
             good = "".join(f"{key} = {ends[side]}\n" for key, ends in ranges.items())
             self.check(self.write(good))

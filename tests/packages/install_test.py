@@ -158,7 +158,7 @@ class Installed(unittest.TestCase):
             self.assertRegex(page, rf"(?m)^ +portolan {command}\b|\bsend, call and monitor\b")
             if command != "bench": # which has a help of its own
                 missing += [option for option in self.words(command, "--")
-                            if not re.search(rf"(?m)^ +{option}(?![\w-])", page)]
+                            if not re.search(rf"{option}(?![\w-])", page)]
         self.assertEqual(missing, [])
 
     @unittest.skipUnless(shutil.which("man"), "there is no man")

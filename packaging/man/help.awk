@@ -18,24 +18,18 @@ function plain(text) {
 }
 
 # The same in lines of a page: a sentence begins one, and none is longer than a terminal's.
-function lines(text,    count, sentence, words, word, line, all, i, k) {
-    gsub(/[.]  +/, ".\n", text)
-    count = split(text, sentence, "\n")
-    for (i = 1; i <= count; i++) {
-        words = split(plain(sentence[i]), word, " ")
-        line = word[1]
-        for (k = 2; k <= words; k++) {
-            if (length(line) + length(word[k]) > 76) {
-                all = all line "\n"
-                line = (word[k] ~ /^[.']/ ? "\\&" : "") word[k]
-            } else {
-                line = line " " word[k]
-            }
-        }
-        if (line != "")
+function lines(text,    words, word, line, all, k) {
+    words = split(plain(text), word, " ")
+    line = word[1]
+    for (k = 2; k <= words; k++) {
+        if (length(line) + length(word[k]) > 76 || word[k - 1] ~ /[.]$/) {
             all = all line "\n"
+            line = (word[k] ~ /^[.']/ ? "\\&" : "") word[k]
+        } else {
+            line = line " " word[k]
+        }
     }
-    return all
+    return words > 0 ? all line "\n" : ""
 }
 
 # One entry of a list, with all that is said of it.

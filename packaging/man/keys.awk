@@ -12,7 +12,7 @@ function sentence(first, text,    count, word, line, all, i) {
     count = split(first text ".", word, " ")
     line = word[1]
     for (i = 2; i <= count; i++) {
-        if (length(line) + length(word[i]) > 76) {
+        if (length(line) + length(word[i]) > 76 || word[i - 1] ~ /[.]$/) {
             all = all line "\n"
             line = (word[i] ~ /^[.']/ ? "\\&" : "") word[i]
         } else {

@@ -139,6 +139,16 @@ class Installed(unittest.TestCase):
         self.assertEqual(run(alone), ANSWER)
         self.assertNotIn("libportolan", run("readelf", "-d", alone))
 
+    def test_packages_and_container_are_built_with_what_the_tree_is(self):
+        with open(os.path.join(ROOT, "tools", "dev")) as file:
+            needed = re.search(r'RUN_PACKAGES="\n(.*?)^"', file.read(), re.S | re.M)[1]
+        needed = set(re.findall(r"^(lib\S+-dev) ", needed, re.M))
+        for name, entry in (("debian/control", r"^ (lib\S+-dev),$"),
+                            ("Containerfile", r"(?<= )(lib\S+-dev)")):
+            with open(os.path.join(ROOT, "packaging", name)) as file:
+                listed = file.read().split("\nPackage:")[0]
+            self.assertEqual(set(re.findall(entry, listed, re.M)), needed, name)
+
     # ---- The manual, and what shells complete ----
 
     PAGES = ("portolan.1", "portolan.conf.5", "portolan.7")

@@ -175,6 +175,16 @@ PTL_MUST_CHECK int ptl_node_start(const struct ptl_node_options *options, struct
  */
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms);
 
+/*
+ * From now on other nodes may do what these rules allow, and nothing else; NULL: all, but nodes
+ * that have not proved themselves nothing.  Links that are up are judged by them, too: each request
+ * that is read after this.  What was begun before, a monitor or watch, goes on; a global node that
+ * may be none any more loses its link.  What is denied is counted, logged, and told to who asked
+ * for it where there is a way to (monitors, questions to the database).
+ * Owns: the node takes a hold of its own.  Thread: any.
+ */
+void ptl_node_set_rules(struct ptl_node *node, struct ptl_rules *rules);
+
 /* The node's ID.  Owns: the node. */
 const char *ptl_node_id(const struct ptl_node *node);
 
@@ -403,7 +413,8 @@ struct ptl_monitor {
 /*
  * The port is gone, or messages to it may have been lost.  `reason`: empty for a normal death,
  * else as given to ptl_kill(), or ["die", TEXT], ["no_such_port", TEXT, PORTID],
- * ["transport_error", NODEID, TEXT], ["unhandled_message", TEXT], ["node_stopped"].
+ * ["transport_error", NODEID, TEXT], ["unhandled_message", TEXT], ["node_stopped"]; or
+ * ["not_allowed", TEXT, PORTID]: the rules of its node do not let us monitor it.
  * Returns as a handler does.
  */
 typedef int ptl_monitor_fn(struct ptl_node *node, const struct ptl_port *port,

@@ -82,7 +82,8 @@
     X(PTL_ENOTLS, -5063, "the peer offers no TLS, which --tls require asks for")                   \
     X(PTL_ECHANGED, -5064, "somebody between the two nodes has changed a greeting")                \
     X(PTL_EONLYTLS, -5065, "the peer takes nothing but TLS: give this node a certificate")         \
-    X(PTL_ERULES, -5066, "the rules have mistakes: portolan acl check FILE names them")
+    X(PTL_ERULES, -5066, "the rules have mistakes: portolan acl check FILE names them")            \
+    X(PTL_EDENIED, -5067, "the node's rules do not allow it: see portolan acl check")
 
 enum ptl_err {
     PTL_OK = 0,

@@ -209,6 +209,17 @@ static int pick(const struct ptl_question *q, struct ptl_cursor cursor, struct p
     return PTL_ENOKEY;
 }
 
+/* Whether what is given is null since we may not ask: a node of ours says so behind it. */
+static bool is_denied(struct ptl_cursor cursor)
+{
+    struct ptl_value value;
+    struct ptl_span word;
+
+    return ptl_next(&cursor, &value) == PTL_OK && value.type == PTL_NULL &&
+           ptl_next_string(&cursor, &word) == PTL_OK &&
+           ptl_span_equal(word, ptl_span_text(PTL_ANSWER_DENIED));
+}
+
 /* A master says what a family has; whoever asked for one key finds it in there. */
 static int result_of(const struct ptl_question *q, struct ptl_span body, struct ptl_span *value)
 {
@@ -216,6 +227,9 @@ static int result_of(const struct ptl_question *q, struct ptl_span body, struct 
     struct ptl_cursor ahead = cursor;
     struct ptl_value head;
 
+    if (is_denied(cursor)) {
+        return PTL_EDENIED;
+    }
     if (q->what == PTL_ASK_GET || q->what == PTL_ASK_FIND) {
         return pick(q, cursor, value);
     }

@@ -12,6 +12,9 @@
 
 #include "engine/directory/question_book.h"
 
+/* Stands behind a null that is given to a node of ours since the rules let it have no answer. */
+#define PTL_ANSWER_DENIED "not_allowed"
+
 /*
  * Whether an answer has room on its way now.  Errors: PTL_EFULL; PTL_LATER: there may be some, but
  * its asker has had its share of this turn.

@@ -1,16 +1,19 @@
 #include "engine/directory/request.h"
 
+#include "engine/directory/answer.h"
 #include "engine/directory/answer_bounds.h"
 #include "engine/directory/attach.h"
 #include "engine/directory/attachment.h"
 #include "engine/directory/body.h"
 #include "engine/directory/inquiry.h"
 #include "engine/directory/key.h"
+#include "engine/directory/permitted.h"
 #include "engine/directory/post.h"
 #include "engine/directory/question.h"
 #include "engine/directory/update.h"
 #include "engine/link/connection.h"
 #include "engine/link/joining.h"
+#include "engine/link/link_send.h"
 #include "engine/link/peer_room.h"
 #include "engine/link/stream.h"
 #include "engine/message/words.h"
@@ -35,6 +38,17 @@ static bool knows_owners(const struct ptl_link *link)
 static bool brings_owners(const struct ptl_inquiry *q)
 {
     return q->link->db.peer == PTL_PEER_GLOBAL && knows_owners(q->link);
+}
+
+static bool may(const struct ptl_inquiry *q, enum ptl_action action, struct ptl_span object)
+{
+    return ptl_link_may(q->shard, q->link, action, object);
+}
+
+/* Where nodes listen: who attaches to us says so there, and who looks for a node asks there. */
+static struct ptl_span addresses(void)
+{
+    return ptl_span_text("'l");
 }
 
 static int unannounced(const struct ptl_inquiry *q)
@@ -110,6 +124,9 @@ static int take_global(struct ptl_inquiry *q)
     };
     struct ptl_op op = ptl_inquiry_say(q, &words);
 
+    if (!may(q, PTL_MAY_GLOBAL, ptl_span("", 0))) {
+        return PTL_OK;
+    }
     op.body = ptl_span(NULL, 0);
     op.count = 0;
     int err = ptl_inquiry_pass_all(q, &op);
@@ -173,6 +190,17 @@ static int pass_update(const struct ptl_inquiry *q, struct ptl_span family,
     return is_long ? await(q, err, words->by.number, 1) : err;
 }
 
+static int pass_database(const struct ptl_inquiry *q, struct ptl_span map)
+{
+    struct ptl_dir_words words = words_by(q, PTL_DIR_REPLACE);
+
+    words.by.number = next_replacing(q);
+    struct ptl_op op = ptl_inquiry_say(q, &words);
+    op.body = map;
+    op.count = 1;
+    return await(q, ptl_inquiry_pass_all(q, &op), words.by.number, q->shard->node->shard_count);
+}
+
 /* A whole database: a map, and from a node of ours the number of its attachment. */
 static int take_database(struct ptl_inquiry *q)
 {
@@ -190,12 +218,14 @@ static int take_database(struct ptl_inquiry *q)
         given = value.natural;
     }
     number_attachment(q, given);
-    struct ptl_dir_words words = words_by(q, PTL_DIR_REPLACE);
-    words.by.number = next_replacing(q);
-    struct ptl_op op = ptl_inquiry_say(q, &words);
-    op.body = map;
-    op.count = 1;
-    return await(q, ptl_inquiry_pass_all(q, &op), words.by.number, q->shard->node->shard_count);
+    struct ptl_buffer room;
+    ptl_buffer_init(&room, q->shard->allocator, SIZE_MAX);
+    int err = ptl_permitted_families(q, map, &room, &map);
+    if (err == PTL_OK) {
+        err = pass_database(q, map);
+    }
+    ptl_buffer_drop(&room);
+    return err;
 }
 
 static bool has_database(const struct ptl_inquiry *q)
@@ -208,6 +238,9 @@ static bool has_database(const struct ptl_inquiry *q)
 
 static int take_slave(struct ptl_inquiry *q)
 {
+    if (!may(q, PTL_MAY_DB_WRITE, addresses())) {
+        return PTL_OK; /* it is not attached: what it asks is answered as a stranger's */
+    }
     want_global(q);
     if (!has_database(q) || brings_owners(q)) {
         return PTL_OK; /* a node of ours that is global by now brings its entries with owners */
@@ -239,6 +272,9 @@ static int take_update(struct ptl_inquiry *q)
     }
     if (!ptl_inquiry_family(q, &family)) {
         return ptl_inquiry_no_family(q);
+    }
+    if (!may(q, PTL_MAY_DB_WRITE, family)) {
+        return PTL_OK;
     }
     struct ptl_dir_words words = words_by(q, PTL_DIR_UPDATE);
     return pass_update(q, family, &words);
@@ -273,7 +309,7 @@ static int take_owned(struct ptl_inquiry *q)
         ptl_key_next(&cursor, q->room, &family) < 0 || !ptl_family_fits(family)) {
         return ptl_inquiry_malformed(q);
     }
-    return pass_update(q, family, &words);
+    return may(q, PTL_MAY_DB_WRITE, family) ? pass_update(q, family, &words) : PTL_OK;
 }
 
 static int take_again(struct ptl_inquiry *q)
@@ -303,6 +339,30 @@ static int pass_question(struct ptl_inquiry *q, enum ptl_ask what, struct ptl_sp
     return err;
 }
 
+/* To a question that it may not ask a peer is given null, as to one too many; ours are told why. */
+static int deny_question(const struct ptl_inquiry *q, const char *word, struct ptl_span tag)
+{
+    struct ptl_writer writer;
+
+    ptl_writer_init(&writer, q->shard->node);
+    int err = ptl_put_text(&writer, word, strlen(word));
+    if (err == PTL_OK) {
+        err = ptl_put_plain(&writer, tag, 1);
+    }
+    if (err == PTL_OK) {
+        err = ptl_put_null(&writer);
+    }
+    if (err == PTL_OK && q->link->peer_is_portolan) {
+        err = ptl_put_text(&writer, PTL_ANSWER_DENIED, strlen(PTL_ANSWER_DENIED));
+    }
+    if (err == PTL_OK) {
+        err = ptl_link_packet(q->shard, q->link, ptl_span(NULL, 0), ptl_writer_body(&writer),
+                              writer.count, NULL);
+    }
+    ptl_writer_drop(&writer);
+    return err;
+}
+
 static int take_find(struct ptl_inquiry *q)
 {
     struct ptl_cursor cursor = ptl_cursor_of(q->values);
@@ -312,7 +372,9 @@ static int take_find(struct ptl_inquiry *q)
         tag.size > PTL_QUESTION_TAG_MAX) {
         return ptl_inquiry_malformed(q);
     }
-    return pass_question(q, PTL_ASK_FIND, ptl_span_text("'l"), node, tag);
+    return may(q, PTL_MAY_DB_READ, addresses())
+               ? pass_question(q, PTL_ASK_FIND, addresses(), node, tag)
+               : deny_question(q, "g_found", tag);
 }
 
 /* Of a family that cannot be there is nothing: real programs may ask for it all the same. */
@@ -330,7 +392,8 @@ static int take_question(struct ptl_inquiry *q, enum ptl_ask what)
     if (q->count > 2 && ptl_key_next(&cursor, room, &key) < 0) {
         return ptl_inquiry_malformed(q);
     }
-    return pass_question(q, what, family, key, tag);
+    return may(q, PTL_MAY_DB_READ, family) ? pass_question(q, what, family, key, tag)
+                                           : deny_question(q, "g_reply", tag);
 }
 
 static int take_ask_family(struct ptl_inquiry *q)
@@ -350,6 +413,12 @@ static int take_ask_values(struct ptl_inquiry *q)
 
 static int take_watch(struct ptl_inquiry *q)
 {
+    struct ptl_span family;
+
+    /* There is no word for a watch that is denied: its peer is told nothing. */
+    if (ptl_inquiry_family(q, &family) && !may(q, PTL_MAY_DB_READ, family)) {
+        return PTL_OK;
+    }
     return ptl_inquiry_pass_by_family(q, PTL_DIR_PEER_WATCHES);
 }
 
@@ -365,11 +434,17 @@ static int not_master(const struct ptl_inquiry *q)
     return ptl_inquiry_ignore(q, "from a node that is not our master");
 }
 
+/* What a master says counts as what a global node says. */
+static bool is_master(const struct ptl_inquiry *q)
+{
+    return q->link->db.master && may(q, PTL_MAY_GLOBAL, ptl_span("", 0));
+}
+
 static int take_copy(struct ptl_inquiry *q)
 {
     struct ptl_span family;
 
-    if (!q->link->db.master) {
+    if (!is_master(q)) {
         return not_master(q);
     }
     if (!ptl_inquiry_family(q, &family)) {
@@ -386,7 +461,7 @@ static int take_change(struct ptl_inquiry *q)
     struct ptl_dir_words words = {.kind = PTL_DIR_CHANGE};
     struct ptl_span family;
 
-    if (!q->link->db.master) {
+    if (!is_master(q)) {
         return not_master(q);
     }
     return ptl_inquiry_family(q, &family) ? pass_update(q, family, &words)
@@ -421,7 +496,7 @@ static int take_reply(struct ptl_inquiry *q)
     struct ptl_span id;
     unsigned shard;
 
-    if (!q->link->db.master) {
+    if (!is_master(q)) {
         return not_master(q);
     }
     if (q->count < 2 || ptl_key_next(&cursor, q->room, &id) < 0 ||
@@ -440,7 +515,7 @@ static int take_found(struct ptl_inquiry *q)
     struct ptl_op op = ptl_inquiry_op(q, PTL_DIR_FOUND);
     struct ptl_span node;
 
-    if (!q->link->db.master) {
+    if (!is_master(q)) {
         return not_master(q);
     }
     if (q->count < 2 || ptl_key_next(&cursor, q->room, &node) < 0 || !ptl_node_id_valid(node)) {

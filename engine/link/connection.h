@@ -111,9 +111,10 @@ struct ptl_connection {
     char last_name[64];
     uint8_t last_name_size;
     struct ptl_port last_port;
-    int toward;            /* the shard that it brings something for, as far as known; else -1 */
-    int handle;            /* while it moves */
-    uint64_t handover[16]; /* the parcel it moves as: no memory is needed for that */
+    uint32_t last_allowed_by; /* number of the rules that let the peer send there; 0: none so far */
+    int toward;               /* the shard that it brings something for, as far as known; else -1 */
+    int handle;               /* while it moves */
+    uint64_t handover[16];    /* the parcel it moves as: no memory is needed for that */
 };
 
 /*

@@ -27,6 +27,7 @@ struct ptl_inflow {
     uint8_t kind;              /* enum ptl_port_kind; PTL_PORT_NONE: it was not */
     uint32_t shard;            /* that the port belongs to */
     uint32_t slot, generation; /* there; of a chosen name, who had it last */
+    uint32_t allowed_by; /* number of the rules that let the peer send there; 0: none so far */
 };
 
 /* Only inflow.c touches the fields. */

@@ -12,6 +12,7 @@
 #include "engine/link/listener.h"
 #include "engine/link/outside.h"
 #include "engine/link/peer_limit.h"
+#include "engine/link/permission.h"
 #include "engine/link/rival.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
@@ -32,6 +33,20 @@ void ptl_link_log_global(struct ptl_shard *shard, const struct ptl_link *link)
         ptl_log_about(shard, PTL_LOG_INFO, ptl_link_id(link), "the global node %s is linked, at %s",
                       link->id, link->connection->peer.text);
     }
+}
+
+/* How the link's node has proved itself, as rules have it. */
+static enum ptl_proof proof_of(const struct ptl_handshake_peer *peer)
+{
+    switch ((enum ptl_proved_by)peer->proved_by) {
+    case PTL_PROVED_BY_SECRET:
+        return PTL_PROOF_SECRET;
+    case PTL_PROVED_BY_CERTIFICATE:
+        return PTL_PROOF_CERTIFICATE;
+    case PTL_PROVED_BY_NOTHING:
+        return PTL_PROOF_ANONYMOUS;
+    }
+    ptl_unreachable("no kind of proof");
 }
 
 static void log_up(struct ptl_shard *shard, const struct ptl_link *link)
@@ -66,6 +81,7 @@ static void come_up(struct ptl_shard *shard, struct ptl_link *link,
     link->peer_session = peer->session;
     link->peer_features = peer->features;
     link->peer_speaks_global = peer->global_protocol || peer->is_portolan;
+    ptl_permission_begin(shard, link, proof_of(peer));
     note_limit(shard, link, peer);
     link->up_at = link->received_at = link->sent_at = shard->now;
     link->messages_in = link->messages_out = link->messages_told = 0;

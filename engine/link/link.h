@@ -20,6 +20,7 @@
 #include "engine/link/leavings.h"
 #include "engine/link/observed.h"
 #include "engine/link/peer_role.h"
+#include "engine/link/permission.h"
 #include "engine/link/shard_links.h"
 #include "engine/port/fullness.h"
 #include "engine/portolan.h"
@@ -98,6 +99,7 @@ struct ptl_link {
     /* UP */
     struct ptl_connection *connection; /* never NULL while it is up, always NULL else */
     struct ptl_link_database db;
+    struct ptl_permission permission;
     bool dialled;                  /* by us; it stays so until it is up again */
     bool has_rivals;               /* other nodes of its name have proved themselves, and wait */
     uint64_t up_at;                /* ns: since when, or when it last came up */

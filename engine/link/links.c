@@ -7,6 +7,7 @@
 #include "engine/link/links_end.h"
 #include "engine/link/links_flush.h"
 #include "engine/link/node_links.h"
+#include "engine/link/permission.h"
 #include "engine/link/shard_links.h"
 #include "engine/link/stop_losses.h"
 #include "engine/link/stream.h"
@@ -76,6 +77,9 @@ static void closed(struct ptl_shard *shard)
 
 static void drop(struct ptl_shard *shard)
 {
+    if (shard->links != NULL) { /* there was memory for them */
+        ptl_rules_unsee(shard);
+    }
     ptl_free(shard->allocator, shard->links, sizeof(*shard->links));
     shard->links = NULL;
 }

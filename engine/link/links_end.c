@@ -9,6 +9,7 @@
 #include "engine/link/listener.h"
 #include "engine/link/peer_full.h"
 #include "engine/link/peer_limit.h"
+#include "engine/link/permission.h"
 #include "engine/link/shard_links.h"
 #include "engine/link/stream.h"
 #include "engine/shard/node.h"
@@ -63,6 +64,7 @@ static void free_link(struct ptl_shard *shard, struct ptl_link *link)
     ptl_assert(!link->dirty && link->candidates == NULL && link->connection == NULL);
     ptl_link_drop_waiting(shard, link);
     ptl_peer_full_drop(shard, link);
+    ptl_permission_drop(shard, link);
     ptl_observed_drop(&link->observed_there);
     ptl_map_drop(&link->monitors_there);
     ptl_map_drop(&link->observed_here); /* the monitors themselves are gone already */

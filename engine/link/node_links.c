@@ -2,6 +2,7 @@
 
 #include "engine/link/known.h"
 #include "engine/link/linked.h"
+#include "engine/link/permission.h"
 #include "engine/link/sealing.h"
 #include "engine/link/secrets.h"
 #include "engine/link/seed.h"
@@ -20,6 +21,7 @@ int ptl_node_links_init(struct ptl_node *node, const struct ptl_node_options *op
     ptl_map_init(&links->linked, node->allocator);
     ptl_map_init(&links->nonces, node->allocator);
     ptl_peer_limits_init(node);
+    atomic_init(&links->rules.number, 1);
     int err = ptl_secrets_set(node, ptl_span(options->secret, options->secret_size),
                               ptl_span(options->other_secret, options->other_secret_size));
     return err < 0 ? err : ptl_seeds_init(node, options->seeds);
@@ -33,6 +35,7 @@ void ptl_node_links_drop(struct ptl_node *node)
         return;
     }
     ptl_node_sealing_drop(node);
+    ptl_rules_in_force_drop(node);
     ptl_known_drop(node);
     ptl_linked_drop(node);
     ptl_map_drop(&links->nonces); /* its connections are gone */

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/link/peer_limit.h"
+#include "engine/link/permission.h"
 #include "engine/link/refusals.h"
 #include "engine/link/seed.h"
 #include "engine/link/stop_losses.h"
@@ -31,6 +32,7 @@ struct ptl_node_links {
     struct ptl_peer_limits peer_limits;
     struct ptl_losses losses;
     struct ptl_refusals refusals;
+    struct ptl_rules_in_force rules;
 };
 
 /*

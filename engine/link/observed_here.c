@@ -4,6 +4,7 @@
 #include "engine/link/link.h"
 #include "engine/link/link_send.h"
 #include "engine/link/link_weight.h"
+#include "engine/link/permission.h"
 #include "engine/message/message.h"
 #include "engine/message/name.h"
 #include "engine/port/monitor.h"
@@ -91,6 +92,21 @@ static int tell(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span 
                                    ptl_span(watch->watcher, watch->watcher_size), reason);
 }
 
+/* The rules do not let it observe that port, and it is told so. */
+static int deny(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_port *target,
+                const struct watch *watch)
+{
+    struct ptl_msg *reason;
+    int err =
+        ptl_msg_make(shard->node, &reason, "ttp", "not_allowed", ptl_err_text(PTL_EDENIED), target);
+
+    if (err == PTL_OK) {
+        err = tell(shard, link, ptl_port_name(target), watch, reason);
+        ptl_msg_free(reason);
+    }
+    return err;
+}
+
 /* It has as many as it may: what it cannot observe it is told nothing of but that. */
 static int refuse(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
                   const struct watch *watch)
@@ -141,7 +157,9 @@ static int observe(struct ptl_shard *shard, struct ptl_link *link, struct ptl_sp
     struct ptl_port target;
     int err = ptl_port_at(&shard->node->self, self, name, &target);
 
-    if (err == PTL_OK && link->observed_here.count < shard->node->options.monitors_max) {
+    if (err == PTL_OK && !ptl_link_may_to_port(shard, link, PTL_MAY_MONITOR, &target)) {
+        err = deny(shard, link, &target, watch);
+    } else if (err == PTL_OK && link->observed_here.count < shard->node->options.monitors_max) {
         err = add(shard, link, &target, watch);
         watch = err == PTL_OK ? NULL : watch;
     } else if (err == PTL_OK) {

@@ -6,6 +6,7 @@
 #include "engine/link/link_weight.h"
 #include "engine/link/making.h"
 #include "engine/link/peer_room.h"
+#include "engine/link/permission.h"
 #include "engine/link/request.h"
 #include "engine/link/shard_links.h"
 #include "engine/message/message.h"
@@ -52,6 +53,7 @@ static int find_port(struct ptl_connection *c, struct ptl_span name)
     }
     int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, &c->last_port);
     c->last_name_size = 0;
+    c->last_allowed_by = 0;
     if (err == PTL_OK && name.size <= sizeof(c->last_name)) {
         memcpy(c->last_name, name.bytes, name.size);
         c->last_name_size = (uint8_t)name.size;
@@ -74,6 +76,24 @@ static bool is_full(struct ptl_shard *shard, const struct ptl_port *port)
                                         ptl_port_is_full(shard, port));
 }
 
+/* Whether the peer may send to the port that was found last; its flow remembers that it may. */
+static bool may_send(struct ptl_connection *c)
+{
+    uint32_t number = c->link->permission.number;
+    struct ptl_inflow *flow = c->framed ? c->frames_in.flow : NULL;
+
+    bool is_known = c->last_allowed_by == number || (flow != NULL && flow->allowed_by == number);
+
+    if (!is_known && !ptl_link_may_send(c->shard, c->link, &c->last_port)) {
+        return false;
+    }
+    c->last_allowed_by = number;
+    if (flow != NULL) {
+        flow->allowed_by = number;
+    }
+    return true;
+}
+
 /* PTL_EFULL: *full says where; so with all that deliver. */
 static int deliver_message(struct ptl_connection *c, struct ptl_span name, struct ptl_span body,
                            uint32_t count, const struct ptl_msg *whole, struct ptl_bottleneck *full)
@@ -88,6 +108,9 @@ static int deliver_message(struct ptl_connection *c, struct ptl_span name, struc
 
     if (find_port(c, name) < 0) {
         return PTL_OK; /* longer than any name: nobody has it */
+    }
+    if (!may_send(c)) {
+        return PTL_OK;
     }
     if (is_full(shard, &c->last_port) &&
         (!is_told(c) || !ptl_peer_tell_full(shard, c->link, name))) {
@@ -176,7 +199,7 @@ static bool take_here(struct ptl_connection *c, const struct ptl_packet *packet,
     struct ptl_shard *shard = c->shard;
     struct ptl_inflow *flow = c->frames_in.flow;
 
-    if (flow == NULL || !find_here(c, flow) ||
+    if (flow == NULL || flow->allowed_by != c->link->permission.number || !find_here(c, flow) ||
         (ptl_fullness_any(shard) && is_full_here(shard, flow))) {
         return false;
     }
@@ -399,8 +422,13 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
 {
     struct ptl_shard *shard = c->shard;
     struct row row = {.stint.count = 0};
-    bool goes_on = read_packets(c, input, &row);
+    int err = ptl_permission_renew(shard, c->link);
 
+    if (err < 0) {
+        ptl_link_fail(shard, c->link, err);
+        return false;
+    }
+    bool goes_on = read_packets(c, input, &row);
     end_row(shard, &row);
     ptl_count(&shard->counts.received, row.messages);
     if (!goes_on) {

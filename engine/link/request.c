@@ -7,6 +7,7 @@
 #include "engine/link/observed_there.h"
 #include "engine/link/outside.h"
 #include "engine/link/peer_room.h"
+#include "engine/link/permission.h"
 #include "engine/link/relay_allowance.h"
 #include "engine/link/spawn_allowance.h"
 #include "engine/message/message.h"
@@ -16,6 +17,7 @@
 #include "engine/port/send.h"
 #include "engine/port/shard_ports.h"
 #include "engine/port/spawn.h"
+#include "engine/port/spawn_init.h"
 #include "engine/shard/node.h"
 #include "engine/shard/take.h"
 
@@ -69,6 +71,12 @@ static int malformed(struct request *r, const char *what)
     return PTL_OK;
 }
 
+/* Whether the rules let the peer run that function. */
+static bool is_let_run(const struct request *r, struct ptl_span function)
+{
+    return r->link == NULL || ptl_link_may(r->shard, r->link, PTL_MAY_SPAWN, function);
+}
+
 /*
  * Whether we send this for a peer.  Not to a node port: what is relayed there is a request, perhaps
  * to relay again, and one packet could go to and fro between two nodes as often as it has values.
@@ -79,14 +87,17 @@ static bool may_relay(const struct request *r)
     const struct ptl_port *to = r->to;
 
     if (r->link == NULL || to->kind != PTL_PORT_REMOTE) {
-        return true;
+        return r->link == NULL || ptl_link_may_send(r->shard, r->link, to);
     }
     if (ptl_port_name(to).size == 0) {
         return false;
     }
-    return to->node_hash == r->link->hash ||
-           ptl_node_is_linked(r->shard->node, ptl_port_node(to)) ||
-           ptl_relay_allowed(r->link, r->shard->now, to->node_hash);
+    if (to->node_hash == r->link->hash) {
+        return true; /* back to itself */
+    }
+    return ptl_link_may(r->shard, r->link, PTL_MAY_RELAY, ptl_port_node(to)) &&
+           (ptl_node_is_linked(r->shard->node, ptl_port_node(to)) ||
+            ptl_relay_allowed(r->link, r->shard->now, to->node_hash));
 }
 
 static int send_values(struct request *r, struct ptl_span body, uint32_t count)
@@ -321,6 +332,10 @@ static int pass(struct request *r, uint8_t kind, struct ptl_span name)
     if (err < 0) {
         return PTL_OK; /* nobody has such a name */
     }
+    if (kind == PTL_OP_KILL && r->link != NULL &&
+        !ptl_link_may_to_port(r->shard, r->link, PTL_MAY_KILL, r->to)) {
+        return PTL_OK;
+    }
     ptl_op_address(&op, r->to);
     if (r->link != NULL && kind == PTL_OP_SPAWN) {
         if (!may_spawn(r)) {
@@ -356,12 +371,17 @@ static int spawn(struct request *r)
         return malformed(r, PTL_SPAWN_REQUEST);
     }
     const struct ptl_identity *self = &r->shard->node->self;
-    struct ptl_port port;
-    if (ptl_port_at(self, ptl_span(self->id, self->id_size), name, &port) < 0 ||
-        port.kind != PTL_PORT_NAMED) {
+    if (ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to) < 0 ||
+        r->to->kind != PTL_PORT_NAMED) {
         return malformed(r, PTL_SPAWN_REQUEST);
     }
-    return pass(r, PTL_OP_SPAWN, name);
+    struct ptl_cursor cursor = r->rest;
+    uint8_t function_room[PTL_STRING_NAME_ROOM];
+    struct ptl_span function;
+    if (ptl_spawn_name(&cursor, function_room, &function) && !is_let_run(r, function)) {
+        return PTL_OK; /* there will be no such port, as whoever monitors it is told */
+    }
+    return pass(r, PTL_OP_SPAWN, name); /* which makes nothing where there is no function */
 }
 
 static int full(struct request *r)
@@ -518,7 +538,10 @@ int ptl_request(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
     if (word != NULL) {
         return inquire(&r, word);
     }
-    return is_function(&r, name) ? call(&r, msg) : unknown(&r, name);
+    if (!is_function(&r, name)) {
+        return unknown(&r, name);
+    }
+    return is_let_run(&r, name) ? call(&r, msg) : PTL_OK;
 }
 
 void ptl_request_take(struct ptl_shard *shard, const struct ptl_op *op, const struct ptl_msg *msg)

@@ -8,6 +8,7 @@
 
 #include "engine/link/making.h"
 #include "engine/link/outbox.h"
+#include "engine/link/permission.h"
 #include "engine/link/stranger.h"
 #include "engine/shard/map.h"
 #include "engine/shard/untold.h"
@@ -67,6 +68,7 @@ struct ptl_shard_links {
     uint64_t close_at;      /* ns: peers that have all need not close themselves any more */
     _Atomic unsigned evict; /* so many strangers are to go: another shard needs descriptors */
     struct ptl_makings makings;
+    struct ptl_rules_seen rules;
     struct ptl_spare_chunks spare_chunks; /* of all its connections' outboxes */
 };
 

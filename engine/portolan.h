@@ -176,6 +176,18 @@ PTL_MUST_CHECK int ptl_node_start(const struct ptl_node_options *options, struct
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms);
 
 /*
+ * Do all of this but free it, so that others of the program's threads can go on to ask it
+ * meanwhile: ptl_node_draining() is true from the beginning, and all sending returns PTL_ESTOPPED.
+ * When this returns the node has no ports, links and turns any more; ptl_node_stop() is still to be
+ * called, says what this has come to, and has no deadline of its own then.
+ * Thread: any but a handler, once; before ptl_node_stop().
+ */
+void ptl_node_drain(struct ptl_node *node, unsigned deadline_ms);
+
+/* Whether the node has begun to stop.  Thread: any. */
+bool ptl_node_draining(const struct ptl_node *node);
+
+/*
  * From now on other nodes may do what these rules allow, and nothing else; NULL: all, but nodes
  * that have not proved themselves nothing.  Links that are up are judged by them, too: each request
  * that is read after this.  What was begun before, a monitor or watch, goes on; a global node that

@@ -65,7 +65,7 @@ struct ptl_options {
     unsigned spawn_rate;
     unsigned poll_us;
     unsigned timeout_ms; /* as given, or 10,000; only meant where the command waits for answers */
-    unsigned stop_ms;    /* run: to deliver what was accepted, at the end */
+    unsigned drain_ms;   /* run: to deliver what was accepted, at the end */
     unsigned probe_ms;   /* as given, or 2,000: for each of many nodes that are asked */
     const char *prefix;  /* NULL: none */
     const char *http;    /* PORT or HOST:PORT; NULL: not served */
@@ -105,6 +105,7 @@ int ptl_command_spawn(const struct ptl_options *options);
 int ptl_command_db(const struct ptl_options *options);
 int ptl_command_nodes(const struct ptl_options *options);
 int ptl_command_trace(const struct ptl_options *options);
+int ptl_command_drain(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);
 int ptl_command_gencert(const struct ptl_options *options);
 int ptl_command_config(const struct ptl_options *options);

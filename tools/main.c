@@ -34,6 +34,8 @@ static const char help[] =
     "  portolan db watch  FAMILY [KEY]        print what is there and every change, a line each\n"
     "  portolan nodes                         print who is in the network\n"
     "  portolan trace NODE                    print its links, and theirs, as a tree from NODE on\n"
+    "  portolan drain NODE                    end a node that has --service drain, when all that\n"
+    "                                         it has accepted is delivered\n"
     "  portolan bench PATTERN                 load a node and say how it bears it: see portolan "
     "bench\n"
     "                                         --help\n"
@@ -62,8 +64,8 @@ static const char run_help[] =
     "                       (until others have it as their seed and ask for the database)\n"
     "  --shards N           threads, 1 to 64                           [one a processor]\n"
     "  --framing LIST       what is spoken, best first        [portolan,cbor,json]\n"
-    "  --service NAME       a built-in port: echo, sink, bench; its    [none]\n"
-    "                       ID is a key of the family of that name\n"
+    "  --service NAME       a built-in port: echo, sink, bench, drain;  [none]\n"
+    "                       the ID of the first three is a key of the family of that name\n"
     "                       (the function portolan::echo can always be spawned)\n"
     "  --max-message BYTES  refuse larger messages                     [67108864]\n"
     "  --max-spawned COUNT  ports that one other node may spawn here   [100000]\n"
@@ -71,7 +73,7 @@ static const char run_help[] =
     "  --spawn-rate N       ports that a link may spawn in a second    [100000]\n"
     "  --poll-us N          look for work so long before sleeping: less     [0]\n"
     "                       latency, for processors that are never idle (one a thread)\n"
-    "  --stop-seconds S     at the end, to deliver what was accepted   [5]\n"
+    "  --drain-seconds S    at the end, to deliver what was accepted   [5]\n"
     "  --http [HOST:]PORT   /metrics, /healthz, /readyz, /api/node ... [not served;\n"
     "                       HOST: 127.0.0.1]\n"
     "  --http-token-file F  what who asks must show: 'Authorization: Bearer ...'; any other HOST\n"
@@ -155,7 +157,9 @@ static const char more_help[] =
     "          node it is attached to says that it is there.\n"
     "trace     ?: no answer (a client, another program's node); ^: also linked, drawn elsewhere;\n"
     "          ...: not asked, more than 50 links away.  No more than 1000 nodes are drawn.\n"
-    "\n"
+    "\n";
+
+static const char end_help[] =
     "exit codes\n"
     "  0  done\n"
     "  1  the command line is wrong, or a variable PORTOLAN_...\n"
@@ -169,7 +173,9 @@ static const char more_help[] =
     "  8  acl check: the rules do not allow it\n"
     "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 or 6 then)\n"
     "\n"
-    "signals   SIGINT and SIGTERM end it.  run takes SIGUSR1 and SIGUSR2 and goes on, and at "
+    "signals   SIGINT and SIGTERM end it; run delivers first what it has accepted, and a second "
+    "one\n"
+    "          ends it at once.  run takes SIGUSR1 and SIGUSR2 and goes on, and at "
     "SIGHUP\n"
     "          reads its --config and its certificates again: what can change does, and it says\n"
     "          what needs a restart.\n";
@@ -186,6 +192,7 @@ static const struct {
     {"db", ptl_command_db},
     {"nodes", ptl_command_nodes},
     {"trace", ptl_command_trace},
+    {"drain", ptl_command_drain},
     {"gensecret", ptl_command_gensecret},
     {"gencert", ptl_command_gencert},
     {"config", ptl_command_config},
@@ -233,7 +240,7 @@ static int print_version(void)
 
 static int print_help(void)
 {
-    static const char *const pieces[] = {help, run_help, tls_help, more_help};
+    static const char *const pieces[] = {help, run_help, tls_help, more_help, end_help};
 
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
         if (fputs(pieces[i], stdout) < 0) {

@@ -3,6 +3,7 @@
 #include "tools/config/reload.h"
 #include "tools/config/warnings.h"
 #include "tools/http/serve.h"
+#include "tools/last_signal.h"
 #include "tools/services.h"
 
 #include <errno.h>
@@ -150,6 +151,27 @@ static int serve(struct ptl_running *running, int signals)
     return PTL_EXIT_OK;
 }
 
+/* What is not delivered in the end has a line of the node's own. */
+static int end(struct ptl_running *running, int code)
+{
+    char line[80];
+
+    if (code == PTL_EXIT_OK) {
+        snprintf(line, sizeof line, "drains, for %u ms at most", running->options.drain_ms);
+        ptl_journal_log(running->journal, PTL_LOG_INFO, line);
+    }
+    ptl_last_signal();
+    ptl_http_drain(running->http); /* which is served meanwhile */
+    ptl_node_drain(running->node, running->options.drain_ms);
+    ptl_http_stop(running->http);
+    int result = ptl_node_stop(running->node, 0);
+    ptl_http_free(running->http);
+    if (code == PTL_EXIT_OK && result == 0) {
+        ptl_journal_log(running->journal, PTL_LOG_INFO, "drained: all was delivered");
+    }
+    return code == PTL_EXIT_OK && result < 0 ? PTL_EXIT_LOST : code;
+}
+
 static int make_node(const struct ptl_options *options, const struct ptl_secret *secret,
                      struct ptl_journal *journal, struct ptl_node **node)
 {
@@ -182,10 +204,7 @@ static int start_and_serve(const struct ptl_options *options, struct ptl_secret 
     if (code == PTL_EXIT_OK) {
         ptl_running_init(&running, node, options, secret, journal);
         code = serve(&running, signals);
-        ptl_http_stop(running.http);
-        int result = ptl_node_stop(node, running.options.stop_ms);
-        ptl_http_free(running.http);
-        code = code == PTL_EXIT_OK && result < 0 ? PTL_EXIT_LOST : code;
+        code = end(&running, code);
         ptl_running_drop(&running);
     }
     close(signals);

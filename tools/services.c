@@ -1,6 +1,7 @@
 #include "tools/services.h"
 
 #include "tools/bench/service.h"
+#include "tools/drain_service.h"
 #include "tools/network_service.h"
 #include "tools/replies.h"
 #include "tools/reply.h"
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char ptl_service_names[] = "echo, sink, bench, portolan::echo";
+const char ptl_service_names[] = "echo, sink, bench, drain, portolan::echo";
 
 /*
  * A reply may be a request to another echo, or to this one, which has two values less.  So what one
@@ -189,6 +190,7 @@ static const struct {
     {"echo", start_echo},
     {"sink", start_sink},
     {"bench", ptl_bench_service_start},
+    {PTL_DRAIN_SERVICE, ptl_drain_service_start},
     {"portolan::echo", start_nothing},
 };
 

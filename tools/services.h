@@ -4,6 +4,7 @@
  *   echo             ["echo", VALUE..., REPLYPORT] -> REPLYPORT: [VALUE...]
  *   sink             counts what it gets; ["count", REPLYPORT] -> REPLYPORT: [COUNT]
  *   bench            the other end of `portolan bench`: see tools/bench/service.h
+ *   drain            ends the node, as SIGTERM does: see tools/drain_service.h
  *   portolan::echo   an init function: makes such an echo port, whoever spawns it
  *   portolan         always there: see tools/network_service.h
  *

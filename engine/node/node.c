@@ -373,6 +373,25 @@ int ptl_node_start(const struct ptl_node_options *options, struct ptl_node **out
 
 /* ---- Stopping ------------------------------------------------------------------------------ */
 
+bool ptl_node_draining(const struct ptl_node *node)
+{
+    return ptl_node_stopping(node);
+}
+
+/* The shards have all but closed: they wait for whoever stops the node. */
+void ptl_node_drain(struct ptl_node *node, unsigned deadline_ms)
+{
+    if (node->own->threads == NULL) { /* it has never run */
+        return;
+    }
+    ptl_node_stop_begin(node, deadline_ms);
+    pthread_mutex_lock(&node->own->lock);
+    while (node->own->finished < node->shard_count) {
+        pthread_cond_wait(&node->own->changed, &node->own->lock);
+    }
+    pthread_mutex_unlock(&node->own->lock);
+}
+
 int ptl_node_stop(struct ptl_node *node, unsigned deadline_ms)
 {
     if (node->own->threads == NULL) { /* it has never run */

@@ -210,7 +210,7 @@ class BadInputTest(ConfigTest):
         wrong = (("shards = 65", "from 1 to 64"), ("shards = two", "given already, at line 1"),
                  ("no-global = maybe", "yes or no"), ("bind = rain", "HOST:PORT"),
                  ("announce = 0.0.0.0:1", "others connect to"), ("log = loud", "or debug"),
-                 ("framing = xml", "cbor"), ("stop-seconds = 0", "0.001"), ("node =", "1 to 200"),
+                 ("framing = xml", "cbor"), ("drain-seconds = 0", "0.001"), ("node =", "1 to 200"),
                  ("service = frob", "no service 'frob'"), ("poll-us = 3 # three", "begins with ;"),
                  ("max-message = '9'", "without quotes"), ("silence-ms = 299", "from 300"),
                  ("inherit = x", "[profile NAME]"), ("secret =", "0 bytes"),
@@ -389,7 +389,7 @@ class ReloadTest(ConfigTest):
         _, process, _ = self.started("")
         self.assertEqual(len(self.reload(process, "nothing is new")), 3)  # of its start, and this
         self.write(f"node = rain\nbind = 127.0.0.1:0\nshards = 2\nsecret = {SECRET}\n"
-                   "stop-seconds = 7\n")
+                   "drain-seconds = 7\n")
         self.assertEqual(len(self.reload(process, "the end may take 7000 ms")), 1)
         self.assertEqual(len(self.reload(process, "nothing is new")), 1)
         self.stop(process)
@@ -573,7 +573,7 @@ class InitTest(ConfigTest):
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
                    "framing": "cbor,json", "max-message": "5000", "max-monitors": "8",
                    "max-spawned": "7", "poll-us": "50", "silence-ms": "900", "spawn-rate": "9",
-                   "stop-seconds": "2.5", "loop": "epoll", "http": "9090",
+                   "drain-seconds": "2.5", "loop": "epoll", "http": "9090",
                    "http-token-file": self.write("token", "token"),
                    "secret-file": self.write(SECRET, "secret"),
                    "accept-secret-file": self.write(SECRET, "other"), "tls": "require",
@@ -665,7 +665,7 @@ class DocumentTest(ConfigTest):
         ranges = {key: match.groups() for key, (takes, _) in self.rows().items()
                   if (match := re.search(r"([\d.]+) to (\d+)$", takes))}
         self.assertEqual(set(ranges), {"max-message", "max-monitors", "max-spawned", "poll-us",
-                                       "shards", "silence-ms", "spawn-rate", "stop-seconds"})
+                                       "shards", "silence-ms", "spawn-rate", "drain-seconds"})
         for side, beyond in ((0, -1), (1, 1)):
             good = "".join(f"{key} = {ends[side]}\n" for key, ends in ranges.items())
             self.check(self.write(good))

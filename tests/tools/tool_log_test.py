@@ -7,9 +7,11 @@ import socket
 import subprocess
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 import tool
-from tool import LIMIT, PORTOLAN, SECRET, ToolTest, environment
+from tool import LIMIT, PORTOLAN, SECRET, ToolTest, environment, unused_address
 
 STRANGERS = 2000
 
@@ -122,8 +124,36 @@ class EndTest(ToolTest):
         self.assertEqual(node.process.wait(LIMIT), 0, node.logged())
         self.assertEqual(received.count(b'["in",'), 5000)
 
+    def test_node_that_drains_is_not_ready_and_a_second_signal_ends_it_at_once(self):
+        address = unused_address()
+        node, receiver = self.stop_before_receiver(5000, "--drain-seconds", "1000", "--http",
+                                                   address)
+        while "drains, for" not in node.logged():
+            time.sleep(0.01)
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            while True:  # until it has said so to its HTTP as well
+                urllib.request.urlopen(f"http://{address}/readyz", timeout=LIMIT).close()
+        self.assertEqual((caught.exception.code, caught.exception.read()), (503, b"draining\n"))
+        caught.exception.close()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            node.process.send_signal(number)
+        self.assertEqual(node.process.wait(LIMIT), 6, node.logged())
+        self.assertIn("a second signal", node.logged())
+        receiver.socket.close()
+
+    def test_node_is_drained_from_afar_where_it_allows_that(self):
+        node = self.node("--node", "rain", "--service", "drain")
+        other = self.joined(node, "snow")
+        self.assert_fails(4, "--service drain", arguments=["drain", "snow", "--seed", node.address])
+        self.assert_fails(1, "no node's ID", arguments=["drain", "rain#x", "--seed", node.address])
+        self.assert_fails(1, "drain NODE", arguments=["drain"])
+        self.assertEqual(self.run_tool("drain", "rain", "--seed", other.address), (0, "", ""))
+        self.assertEqual(node.process.wait(LIMIT), 0, node.logged())
+        for line in "drain: asked for by", "drained: all was delivered":
+            self.assertIn(line, node.logged())
+
     def test_receiver_that_stands_still_for_longer_shows_in_the_exit_code_and_one_line(self):
-        node, receiver = self.stop_before_receiver(5000, "--stop-seconds", "0.6")
+        node, receiver = self.stop_before_receiver(5000, "--drain-seconds", "0.6")
         self.assertEqual(node.process.wait(LIMIT), 6, node.logged())
         lines = [line for line in node.logged().splitlines() if "stopped before all was" in line]
         self.assertEqual(len(lines), 1)

@@ -49,7 +49,7 @@ class UsageTest(ToolTest):
             ("--poll-us takes", ["run", "--poll-us", "-1"]),
             ("--silence-ms takes", ["run", "--silence-ms", "299"]),
             ("--silence-ms takes", ["mon", "a#b", "--silence-ms", "1s"]),
-            ("--stop-seconds takes", ["run", "--stop-seconds", "0"]),
+            ("--drain-seconds takes", ["run", "--drain-seconds", "0"]),
             ("--log takes", ["run", "--log", "loud"]),
             ("--framing takes", ["run", "--framing", "json,xml"]),
             ("no service 'nope'", ["run", "--service", "nope"]),

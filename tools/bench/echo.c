@@ -16,6 +16,12 @@ struct echo {
 
 static int watch(struct ptl_node *node, struct echo *echo);
 
+/* Once more in a moment; but a node that stops has no later, and is not to wait for it. */
+static int later(int err)
+{
+    return err < 0 && err != PTL_ESTOPPED ? PTL_LATER : 0;
+}
+
 static int watch_again(struct ptl_node *node, void *data)
 {
     struct echo *echo = data;
@@ -33,7 +39,7 @@ static int lost_spawner(struct ptl_node *node, const struct ptl_port *port,
     if (!ptl_msg_is(reason, "transport_error") || ++echo->absent > ABSENT_MAX) {
         return ptl_kill(node, &echo->self, NULL) == PTL_EFULL ? PTL_LATER : 0;
     }
-    return ptl_after(node, AGAIN_MS, watch_again, echo, NULL) < 0 ? PTL_LATER : 0;
+    return later(ptl_after(node, AGAIN_MS, watch_again, echo, NULL));
 }
 
 static int watch(struct ptl_node *node, struct echo *echo)
@@ -41,7 +47,7 @@ static int watch(struct ptl_node *node, struct echo *echo)
     int err = ptl_monitor(node, &echo->spawner, lost_spawner, echo, NULL);
 
     echo->is_watching = err == 0;
-    return err < 0 ? PTL_LATER : 0;
+    return later(err);
 }
 
 static bool is_intact(uint64_t row, uint64_t number, const char *bytes, size_t size)
@@ -79,7 +85,7 @@ static int take(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     int err = ptl_sendf(node, &echo->spawner, "tuuub", "seen", row, number, due,
                         is_intact(row, number, bytes, size));
     if (err < 0) {
-        return PTL_LATER;
+        return later(err);
     }
     /* An older row that comes late changes nothing: its number says enough. */
     if (row >= echo->row) {

@@ -112,13 +112,13 @@ const struct ptl_reload_step ptl_reload_log = {.keys = log_keys, .change = chang
 
 /* ---- The end ------------------------------------------------------------------------------- */
 
-static const char *const stop_keys[] = {"stop-seconds", NULL};
+static const char *const stop_keys[] = {"drain-seconds", NULL};
 
 /* It counts when it is needed. */
 static void change_stop(struct ptl_reload *reload)
 {
-    if (ptl_reload_is_changed(reload, "stop-seconds")) {
-        ptl_reload_told(reload, "the end may take %u ms", reload->fresh.stop_ms);
+    if (ptl_reload_is_changed(reload, "drain-seconds")) {
+        ptl_reload_told(reload, "the end may take %u ms", reload->fresh.drain_ms);
     }
 }
 

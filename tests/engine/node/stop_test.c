@@ -51,6 +51,38 @@ static void node_starts_and_stops_and_leaves_nothing(void **state)
     witness_nothing_left();
 }
 
+static void node_that_drains_can_be_asked_until_it_is_stopped(void **state)
+{
+    struct ptl_node *node = witness_node("rain");
+    struct ptl_port port = witness_port(node, NULL, count_message, NULL);
+    struct ptl_msg *msg = witness_values("1");
+
+    (void)state;
+    atomic_store(&handled, 0);
+    assert_false(ptl_node_draining(node));
+    for (int i = 0; i < 100; i++) {
+        tell(node, &port, "u", UINT64_C(1));
+    }
+    ptl_node_drain(node, 10000);
+    assert_int_equal(atomic_load(&handled), 100);
+    assert_true(ptl_node_draining(node));
+    assert_int_equal(ptl_send(node, &port, msg), PTL_ESTOPPED);
+    assert_string_equal(ptl_node_id(node), "rain");
+    assert_int_equal(witness_stop(node, 0), 0);
+    /* What it could not deliver is told at the end. */
+    node = witness_node("rain");
+    struct ptl_port late = witness_port(node, NULL, say_later, NULL);
+    tell(node, &late, "u", UINT64_C(1));
+    ptl_node_drain(node, 50);
+    assert_int_equal(witness_stop(node, 10000), PTL_ETIMEOUT);
+    /* One that has never run has nothing to drain. */
+    struct ptl_node_options options = witness_options("snow");
+    node = witness_make(&options);
+    ptl_node_drain(node, 10000);
+    assert_false(ptl_node_draining(node));
+    ptl_msg_free(msg);
+}
+
 static void node_that_stops_delivers_what_was_accepted(void **state)
 {
     struct ptl_node *node = witness_node("rain");
@@ -232,6 +264,7 @@ int main(int argc, char **argv)
     static const unsigned shards[] = {1, 2, 4, 0};
     const struct CMUnitTest tests[] = {
         WITNESSED(node_starts_and_stops_and_leaves_nothing),
+        WITNESSED(node_that_drains_can_be_asked_until_it_is_stopped),
         WITNESSED(node_that_stops_delivers_what_was_accepted),
         WITNESSED(node_that_stops_delivers_what_was_accepted_for_others),
         WITNESSED(node_that_stops_fires_monitors_on_other_nodes),

@@ -10,7 +10,7 @@ import unittest
 
 sys.dont_write_bytecode = True  # a test leaves nothing in the sources
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tool import PORTOLAN, SLOW, ToolTest, unused_address
+from tool import LIMIT, PORTOLAN, SLOW, ToolTest, unused_address
 
 TRIES = 10  # of a second or more; on a busy machine little may happen in one
 PLANTED = os.path.join(os.path.dirname(PORTOLAN), "tests", "portolan_planted")
@@ -110,23 +110,27 @@ class DyingTest(VerifyTest):
         self.assertLess(result["seconds"], 50)
         return result
 
-    def restarted(self, number):
+    def restarted(self, end, code):
         address = unused_address()
-        node = self.target("--bind", address)
+        node = self.target("--bind", address, "--service", "drain", "--drain-seconds", "60",
+                           "--silence-ms", "20000")
         process = self.start_lasting(address)
         time.sleep(0.5)
-        node.process.send_signal(number)
-        node.process.wait()
+        end(node)
+        self.assertEqual(node.process.wait(LIMIT), code)
         node.kill()
         self.target("--bind", address)
         result = self.interrupt(process)
         self.assertGreater(result["failures"], 0, result)
 
     def test_node_that_is_killed_and_restarted_is_told_of_by_monitors(self):
-        self.restarted(signal.SIGKILL)
+        self.restarted(lambda node: node.process.kill(), -signal.SIGKILL)
 
-    def test_node_that_stops_and_is_restarted_is_told_of_by_monitors(self):
-        self.restarted(signal.SIGTERM)
+    def test_node_that_is_drained_and_restarted_loses_nothing_and_is_told_of_by_monitors(self):
+        def drain(node):
+            self.assertEqual(self.run_tool("drain", "rain", "--seed", node.address), (0, "", ""))
+
+        self.restarted(drain, 0)
 
     def test_node_that_stands_still_for_longer_than_silence_is_believed_in_is_told_of(self):
         node = self.target()

@@ -195,6 +195,11 @@ class Installed(unittest.TestCase):
                 self.assertEqual(file.read(), run(os.path.join(self.prefix, "bin", "portolan"),
                                                   "completion", shell))
 
+    def test_unit_starts_the_command_that_was_installed_with_it(self):
+        with open(self.find("portolan.service")) as unit:
+            command = re.search(r"^ExecStart=(\S+) ", unit.read(), re.M)[1]
+        self.assertEqual(command, os.path.join(self.folder, "before", "bin", "portolan"))
+
     def test_command_runs_from_there(self):
         self.assertRegex(run(os.path.join(self.prefix, "bin", "portolan"), "--version"), r"^portolan \d")
 

@@ -20,7 +20,7 @@ STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 def run(*command, env=None, cwd=None):
     """What the command said on standard output; it must have gone well."""
-    done = subprocess.run(command, env={**os.environ, **(env or {})}, cwd=cwd, timeout=100,
+    done = subprocess.run(command, env={**os.environ, **(env or {})}, cwd=cwd, timeout=300,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise AssertionError(f"{command}: {done.returncode}: {done.stdout}{done.stderr}")

@@ -49,6 +49,7 @@ struct ptl_options {
     const char *cert;
     const char *tls_cert, *tls_key, *tls_ca, *tls_crl;
     bool tls_verify_node;
+    const char *rules;   /* a file: what other nodes may do; NULL: all */
     const char *config;  /* the configuration file, or NULL */
     const char *profile; /* the one of it that counts, or NULL */
     const char *output;  /* init, gencert: the file to write, or NULL */

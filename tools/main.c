@@ -78,6 +78,7 @@ static const char run_help[] =
     "                       HOST: 127.0.0.1]\n"
     "  --http-token-file F  what who asks must show: 'Authorization: Bearer ...'; any other HOST\n"
     "                       needs one (--http-token T: others see it in `ps`)  [none]\n"
+    "  --rules FILE         what other nodes may do: docs/rules.md     [all]\n"
     "  --config FILE        options, a line each: see below            [none]\n"
     "  --profile NAME       and those of its section [profile NAME]    [none]\n"
     "  --log LEVEL          error, warn, info or debug                 [info]\n"
@@ -177,8 +178,8 @@ static const char end_help[] =
     "one\n"
     "          ends it at once.  run takes SIGUSR1 and SIGUSR2 and goes on, and at "
     "SIGHUP\n"
-    "          reads its --config and its certificates again: what can change does, and it says\n"
-    "          what needs a restart.\n";
+    "          reads its --config, certificates and rules again: what can change does, and it\n"
+    "          says what needs a restart.\n";
 
 static const struct {
     const char *name;

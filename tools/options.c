@@ -54,6 +54,7 @@ const struct ptl_option ptl_option_table[] = {
      .usual = "0"},
     {"prefix", PTL_OF_WATCH, ptl_take_text, PLACE(prefix), .otherwise = "none"},
     {"profile", RUN, ptl_take_text, PLACE(profile), .is_not_in_file = true},
+    {"rules", RUN, ptl_take_text, PLACE(rules), .otherwise = "none", .is_path = true},
     {"secret", RUN | CLIENT, ptl_take_secret, PLACE(secret), .otherwise = "the user's own",
      .choice = "secret", .is_secret = true, .is_for_clients = true},
     {"secret-file", RUN | CLIENT, ptl_take_text, PLACE(secret_file), .otherwise = "the user's own",

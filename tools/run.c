@@ -4,6 +4,7 @@
 #include "tools/config/warnings.h"
 #include "tools/http/serve.h"
 #include "tools/last_signal.h"
+#include "tools/rules_file.h"
 #include "tools/services.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ static int print_ready(struct ptl_node *node)
 /* Whether there is something that SIGHUP has read again. */
 static bool may_reload(const struct ptl_options *options)
 {
-    return options->config || options->cert || options->tls_cert;
+    return options->config || options->cert || options->tls_cert || options->rules;
 }
 
 /* Take a signal.  SIGHUP has the node look at its files again, if it has some; others are taken and
@@ -115,6 +116,27 @@ static void tell_configuration(const struct ptl_options *options, struct ptl_jou
                  digest);
         ptl_journal_log(journal, PTL_LOG_INFO, line);
     }
+}
+
+static void print_mistake(void *data, const char *mistake)
+{
+    (void)data;
+    ptl_complain(PTL_EXIT_START, "%s", mistake);
+}
+
+/* Before anybody can ask it for something. */
+static int set_rules(struct ptl_running *running)
+{
+    const char *path = running->start->rules;
+
+    if (!path) {
+        return PTL_EXIT_OK;
+    }
+    int code = ptl_rules_file_read(path, false, print_mistake, NULL, &running->rules);
+    if (code == PTL_EXIT_OK) {
+        ptl_node_set_rules(running->node, running->rules.rules);
+    }
+    return code;
 }
 
 /* From a node that was made to one that may be stopped: its services first, so that they are there
@@ -203,9 +225,11 @@ static int start_and_serve(const struct ptl_options *options, struct ptl_secret 
     int code = make_node(options, secret, journal, &node);
     if (code == PTL_EXIT_OK) {
         ptl_running_init(&running, node, options, secret, journal);
-        code = serve(&running, signals);
+        code = set_rules(&running);
+        code = code == PTL_EXIT_OK ? serve(&running, signals) : code;
         code = end(&running, code);
         ptl_running_drop(&running);
+        ptl_rules_file_drop(&running.rules);
     }
     close(signals);
     return code;

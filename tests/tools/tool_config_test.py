@@ -353,7 +353,7 @@ class ReloadTest(ConfigTest):
     def started(self, text, *arguments):
         path = self.write(f"node = rain\nbind = 127.0.0.1:0\nshards = 2\nsecret = {SECRET}\n" + text)
         process = self.start("run", "--config", path, *arguments)
-        address = READY.match(process.stdout.readline()).group(2)
+        address = process.address = READY.match(process.stdout.readline()).group(2)
         return path, process, lambda: self.run_tool("snd", "rain#x", "--seed", address, "--secret",
                                                     SECRET)
 
@@ -402,6 +402,30 @@ class ReloadTest(ConfigTest):
             process.send_signal(signal.SIGHUP)
             file.write(f"node = rain\nbind = 127.0.0.1:0\nshards = 1\nsecret = {SECRET}\n")
         self.assertRegex(process.stdout.readline(), READY)
+        self.stop(process)
+
+    def test_sighup_takes_other_rules_and_keeps_the_old_ones_where_they_are_wrong(self):
+        rules = self.write("allow * send,monitor echo\n", "node.rules")
+        _, process, _ = self.started("rules = node.rules\nservice = echo\n")
+        seed = ["--seed", process.address, "--secret", SECRET]
+
+        def ask():
+            self.assert_prints(["ahoy"], "cal", "rain#echo", "echo", "ahoy", *seed)
+
+        ask()
+        self.write("allow * send,monitor echo\nlet * in\n", "node.rules")
+        lines = self.reload(process, "nothing was changed")
+        told = [line for line in lines if f"{rules}:2: " in line]
+        self.assertEqual(len(told), 1, lines)
+        self.assertIn("the rules stay as they were", told[0])
+        ask()
+        self.write("allow * send other\n", "node.rules")
+        self.reload(process, "other rules: 1")
+        code, out, err = self.run_tool("mon", "rain#echo", *seed)
+        self.assertIn('"not_allowed"', out, err)
+        self.write("allow * send,monitor echo\n", "node.rules")
+        self.reload(process, "other rules: 1")
+        ask()
         self.stop(process)
 
     def test_sighup_waits_for_no_pipe_in_the_file_s_place(self):
@@ -577,7 +601,8 @@ class InitTest(ConfigTest):
                    "http-token-file": self.write("token", "token"),
                    "secret-file": self.write(SECRET, "secret"),
                    "accept-secret-file": self.write(SECRET, "other"), "tls": "require",
-                   "tls-verify-node": "yes", **self.certificates()}
+                   "tls-verify-node": "yes", "rules": self.write("# none\n", "rules"),
+                   **self.certificates()}
         text = self.init(*(f"--{key}={value}" for key, value in options.items()))
         self.assertNotRegex(text, r"(?m)^secret =")
         found, _ = self.check(self.path())
@@ -726,6 +751,12 @@ class RulesTest(ConfigTest):
         self.assertEqual((code, out), (2, ""))
         self.assertRegex(err, rf"^portolan: {re.escape(path)}:2: 'let' .*\n"
                               rf"portolan: {re.escape(path)}:3: 'sing' .*\n\Z")
+
+    def test_node_does_not_start_with_rules_that_are_wrong(self):
+        rules = self.write("allow * sing\n", "node.rules")
+        config = self.write("bind = 127.0.0.1:0\nrules = node.rules\n")
+        for arguments in (["run", "--config", config], ["config", "check", config]):
+            self.assert_fails(2, f"{rules}:1: 'sing' is no action", arguments=arguments)
 
     def test_what_cannot_be_read_or_asked_is_told(self):
         path = self.write(self.RULES, "node.rules")

@@ -1,6 +1,7 @@
 #include "tools/common.h"
 #include "tools/config/effective.h"
 #include "tools/config/warnings.h"
+#include "tools/rules_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,6 +55,24 @@ static int try_node(const struct ptl_options *options, const struct ptl_secret *
     return code;
 }
 
+static void print_mistake(void *data, const char *mistake)
+{
+    (void)data;
+    ptl_complain(PTL_EXIT_START, "%s", mistake);
+}
+
+static int check_rules(const struct ptl_options *options)
+{
+    struct ptl_rules_file file;
+
+    if (!options->rules) {
+        return PTL_EXIT_OK;
+    }
+    int code = ptl_rules_file_read(options->rules, false, print_mistake, NULL, &file);
+    ptl_rules_file_drop(&file);
+    return code;
+}
+
 static int check_node(const struct ptl_options *options)
 {
     struct ptl_secret secret = {.own.size = 0};
@@ -61,6 +80,9 @@ static int check_node(const struct ptl_options *options)
 
     if (code == PTL_EXIT_OK) {
         code = try_node(options, &secret);
+    }
+    if (code == PTL_EXIT_OK) {
+        code = check_rules(options);
     }
     ptl_secret_drop(&secret);
     return code;

@@ -12,7 +12,7 @@
 
 /* All that can change while a node runs. */
 static const struct ptl_reload_step *const steps[] = {
-    &ptl_reload_secrets,   &ptl_reload_certificates, &ptl_reload_seeds,
+    &ptl_reload_secrets,   &ptl_reload_certificates, &ptl_reload_rules, &ptl_reload_seeds,
     &ptl_reload_announces, &ptl_reload_log,          &ptl_reload_stop,
 };
 
@@ -136,6 +136,7 @@ void ptl_config_reload(struct ptl_running *running)
     }
     ptl_complain_to(NULL);
     ptl_secret_drop(&reload.secret);
+    ptl_rules_file_drop(&reload.rules);
     ptl_settings_free(reload.fresh.settings);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "tools/journal.h"
+#include "tools/rules_file.h"
 #include "tools/secret.h"
 #include "tools/settings.h"
 
@@ -17,6 +18,7 @@ struct ptl_running {
     struct ptl_options options;      /* those that count now */
     const struct ptl_options *start; /* and those that it was started with */
     struct ptl_secret *secret;       /* and its certificates, as they were read last */
+    struct ptl_rules_file rules;     /* as they were read last; all zero: none */
 };
 
 /* One look at the file. */
@@ -24,7 +26,8 @@ struct ptl_reload {
     struct ptl_running *running;
     struct ptl_options fresh; /* what it says now */
     struct ptl_secret secret; /* what the steps have read; all zero before that */
-    bool is_changed;          /* something, and a line of a step has said so */
+    struct ptl_rules_file rules;
+    bool is_changed; /* something, and a line of a step has said so */
 };
 
 /* What can change by itself. */

@@ -10,5 +10,6 @@ extern const struct ptl_reload_step ptl_reload_secrets;      /* what proves who 
 extern const struct ptl_reload_step ptl_reload_certificates; /* those of TLS */
 extern const struct ptl_reload_step ptl_reload_seeds;        /* where it joins the network */
 extern const struct ptl_reload_step ptl_reload_announces; /* what others are told to reach it at */
+extern const struct ptl_reload_step ptl_reload_rules;     /* what other nodes may do */
 extern const struct ptl_reload_step ptl_reload_log;       /* the level of the log */
 extern const struct ptl_reload_step ptl_reload_stop;      /* how long its end may take */

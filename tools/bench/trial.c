@@ -306,12 +306,40 @@ static void find_silence(struct ptl_trial *trial)
     trial->state = PTL_TRIAL_ABSENT;
 }
 
-static bool waits_in_vain(const struct ptl_trial *trial)
+/* Of a target, and whether it is linked. */
+struct sought {
+    const char *id;
+    bool is_linked;
+};
+
+static void seek(const char *node_id, void *data)
+{
+    struct sought *sought = data;
+    sought->is_linked = sought->is_linked || strcmp(node_id, sought->id) == 0;
+}
+
+static bool is_linked(const struct ptl_trial *trial)
+{
+    struct sought sought = {.id = trial->target};
+
+    ptl_links(trial->node, seek, &sought);
+    return sought.is_linked;
+}
+
+/* While a link is being made nothing is late: when that is given up, the monitors tell. */
+static bool waits_in_vain(struct ptl_trial *trial)
 {
     bool waits = trial->state == PTL_TRIAL_KILLED ||
                  (trial->state == PTL_TRIAL_SENDING && open_count(trial) > 0);
 
-    return waits && ptl_bench_now() - trial->heard_ns > trial->patience_ns;
+    if (!waits || ptl_bench_now() - trial->heard_ns <= trial->patience_ns) {
+        return false;
+    }
+    if (!is_linked(trial)) {
+        trial->heard_ns = ptl_bench_now();
+        return false;
+    }
+    return true;
 }
 
 static int tick(struct ptl_node *node, void *data)

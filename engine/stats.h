@@ -24,11 +24,11 @@ extern "C" {
 
 /*
  * Counted since the node was made: X(name, what it is).  A message counts for the shard that has
- * its port, or the link on its way; bytes of `taken` are those of its values.
+ * its port, or the link on its way.
  */
 #define PTL_STATS_COUNTERS(X)                                                                      \
     X(taken, "messages that have come for ports of this node")                                     \
-    X(taken_bytes, "bytes of their values")                                                        \
+    X(taken_bytes, "bytes that shards have taken: values, and heads of what came by rings")        \
     X(dropped, "of these, for a port that was not there or did not handle them")                   \
     X(received, "messages for ports that links have brought")                                      \
     X(sent, "messages for ports of other nodes that were given to a connection")                   \

@@ -140,6 +140,7 @@ struct row {
     struct ptl_stint stint;
     struct ptl_msg last; /* its bytes lie in the input */
     uint64_t messages;   /* for ports: those of all stints that are over, and others */
+    uint64_t bytes;      /* of the values of those in stints */
 };
 
 static void end_row(struct ptl_shard *shard, struct row *row)
@@ -207,7 +208,8 @@ static bool take_here(struct ptl_connection *c, const struct ptl_packet *packet,
         end_row(shard, row);
         ptl_stint_begin(shard, &row->stint, flow->slot, flow->generation);
     }
-    ptl_stint_add(&row->stint, packet->body.size);
+    row->stint.count++;
+    row->bytes += packet->body.size;
     row->last = ptl_msg_borrow(packet->body, packet->count);
     row->last.allocator = shard->allocator; /* of copies that are kept */
     c->toward = (int)shard->index;
@@ -431,6 +433,7 @@ bool ptl_connection_read(struct ptl_connection *c, struct ptl_span *input)
     bool goes_on = read_packets(c, input, &row);
     end_row(shard, &row);
     ptl_count(&shard->counts.received, row.messages);
+    ptl_count(&shard->counts.taken_bytes, row.bytes);
     if (!goes_on) {
         return false;
     }

@@ -22,7 +22,6 @@
 struct ptl_stint {
     uint32_t slot, generation; /* of the port */
     uint32_t count;            /* messages that its handlers have had */
-    uint64_t bytes;            /* of their values */
     uint64_t timed_since;      /* ns; 0: it is not timed exactly */
 };
 
@@ -51,13 +50,6 @@ static inline void ptl_stint_begin(struct ptl_shard *shard, struct ptl_stint *st
     stint->timed_since = ptl_timed_begin(shard);
 }
 
-/* One more message of it, with so many bytes of values. */
-static inline void ptl_stint_add(struct ptl_stint *stint, size_t bytes)
-{
-    stint->count++;
-    stint->bytes += bytes;
-}
-
 /* It is over.  Returns how long it took (ns) if that was too long, else 0. */
 static inline uint64_t ptl_stint_end(struct ptl_shard *shard, struct ptl_stint *stint)
 {
@@ -67,8 +59,6 @@ static inline uint64_t ptl_stint_end(struct ptl_shard *shard, struct ptl_stint *
         return 0;
     }
     ptl_count(&shard->counts.taken, stint->count);
-    ptl_count(&shard->counts.taken_bytes, stint->bytes);
-    stint->bytes = 0;
     if (stint->timed_since != 0) {
         ptl_timed_end(shard, stint->timed_since, stint->count);
     }

@@ -98,9 +98,9 @@ static PTL_HOT_INLINE void take_small(struct ptl_shard *shard, struct row *row,
         end_row(shard, row);
         ptl_stint_begin(shard, &row->stint, slot, generation);
     }
+    row->stint.count++;
     row->last = record;
     borrow(shard, record, &msg);
-    ptl_stint_add(&row->stint, msg.size);
     shard->tower->message(shard, slot, generation, &msg);
 }
 
@@ -113,7 +113,6 @@ static void take_named(struct ptl_shard *shard, struct row *row, const struct pt
         take_small(shard, row, record, slot, generation);
     } else {
         ptl_count(&shard->counts.taken, 1);
-        ptl_count(&shard->counts.taken_bytes, ptl_small_body_size(record));
         ptl_count(&shard->counts.dropped, 1);
     }
 }
@@ -150,6 +149,7 @@ static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
 {
     struct ptl_ring *ring = ptl_shard_ring(&shard->node->shards[from], shard->index);
     struct row row = {.last = NULL};
+    uint64_t begin = ptl_ring_taken(ring);
     unsigned count = 0;
     const struct ptl_record *record;
 
@@ -168,6 +168,7 @@ static void take_ring(struct ptl_shard *shard, unsigned from, uint64_t tail)
         }
     }
     ptl_assert(ptl_ring_taken(ring) == tail);
+    ptl_count(&shard->counts.taken_bytes, tail - begin);
     shard->heard |= count != 0 && from != shard->index;
     end_row(shard, &row);
     release(shard, from, ring);

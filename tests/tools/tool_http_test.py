@@ -14,6 +14,7 @@ from tool import LIMIT, SECRET, ToolTest
 
 TOKEN = "a token that nobody guesses"
 MANY = 300
+STREAMS = 16
 
 # ---- Prometheus' text format, as strictly as it is written down -----------------------------------
 
@@ -165,6 +166,90 @@ class WhatItTellsTest(HttpTest):
         self.assertEqual(self.get(rain, "/readyz"), (200, "ready\n"))
         snow = self.http_node("--node", "snow", "--seed", rain.address)
         self.until(lambda: self.get(snow, "/readyz"), lambda found: found == (200, "ready\n"))
+
+
+class Stream:
+    """Events of a node, one after the other."""
+
+    def __init__(self, test, node, receive=None):
+        self.socket = socket.socket()
+        test.addCleanup(self.socket.close)
+        self.socket.settimeout(LIMIT)
+        if receive:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        self.socket.connect(node.http)
+        self.socket.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    def open(self):
+        self.answer = http.client.HTTPResponse(self.socket)
+        self.answer.begin()
+        return self.answer
+
+    def close(self):
+        self.answer.close()
+        self.socket.close()
+
+    def next(self):
+        """The next event: its name, and its data."""
+        fields = {}
+        while (line := self.answer.readline().decode()) != "\n":
+            name, value = line.rstrip("\n").split(": ", 1)
+            fields[name] = value
+        return fields["event"], json.loads(fields["data"])
+
+
+class EventsTest(HttpTest):
+    def stream_status(self, node):
+        stream = Stream(self, node)
+        status = stream.open().status
+        stream.close()
+        return status
+
+    def test_events_come_again_and_again_and_say_what_api_says(self):
+        rain = self.http_node("--node", "rain")
+        stream = Stream(self, rain)
+        self.assertEqual(stream.open().getheader("Content-Type"), "text/event-stream")
+        name, first = stream.next()
+        self.assertEqual((name, set(first)), ("all", set(self.get_json(rain, "/api/all"))))
+        self.assertEqual(first["links"]["all"], 0)
+        self.http_node("--node", "snow", "--seed", rain.address)
+        found = self.until(lambda: stream.next()[1], lambda event: event["links"]["all"] == 1)
+        self.assertEqual(found["links"]["links"][0]["node"], "snow")
+        self.assertGreater(found["node"]["up_seconds"], first["node"]["up_seconds"])
+
+    def test_streams_are_so_many_and_their_places_are_free_when_they_go(self):
+        node = self.http_node()
+        streams = [Stream(self, node) for _ in range(STREAMS)]
+        for stream in streams:
+            self.assertEqual(stream.open().status, 200)
+            stream.next()
+        self.assertEqual(self.stream_status(node), 503)
+        self.assertEqual(self.get(node, "/metrics")[0], 200)
+        streams[0].close()
+        self.until(lambda: self.stream_status(node), lambda status: status == 200)
+
+    def test_stream_that_nobody_reads_is_dropped(self):
+        node = self.http_node("--service", "echo")
+        unread = Stream(self, node, receive=2048)
+        streams = [Stream(self, node) for _ in range(STREAMS - 1)]
+        for stream in streams:
+            self.assertEqual(stream.open().status, 200)
+
+        def status():
+            for stream in streams:
+                stream.next()
+            return self.stream_status(node)
+        self.assertEqual(status(), 503)
+        self.until(status, lambda found: found == 200)
+        self.assert_serves(node)
+        unread.socket.close()
+
+    def test_node_ends_though_streams_are_open(self):
+        node = self.http_node()
+        stream = Stream(self, node)
+        stream.open()
+        stream.next()
+        self.assertEqual(node.stop()[0], 0)
 
 
 class WhoMayAskTest(HttpTest):

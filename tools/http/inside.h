@@ -18,6 +18,7 @@ struct ptl_http_client {
     struct ptl_http_client *next, **link;
     struct MHD_Connection *connection;
     uint64_t since_ms;
+    bool is_stream; /* it lasts for as long as it is read */
 };
 
 /* The network as the database has it, asked for by one request. */
@@ -55,6 +56,10 @@ struct ptl_http {
 
     struct ptl_http_client *clients;
     struct ptl_http_request *waiting;
+    struct ptl_http_stream *streams; /* events.c */
+    unsigned stream_count;
+    uint64_t events_ms;      /* when they are told next, or were asked for */
+    uint64_t events_asked;   /* the number of the survey that they wait for; 0: none */
     struct ptl_sight *sight; /* the last one with a survey, or NULL */
     uint64_t sight_ms;       /* when it came */
     uint64_t begun, came;    /* surveys, by number: one is under way while they differ */

@@ -1,6 +1,7 @@
 #include "tools/http/routes.h"
 
 #include "tools/http/api.h"
+#include "tools/http/events.h"
 #include "tools/http/metrics.h"
 
 #include <stdio.h>
@@ -142,6 +143,7 @@ static const struct ptl_http_route routes[] = {
     {"/api/ports", NEEDS_SURVEY, false, NULL, JSON, ptl_api_ports},
     {"/api/database", NEEDS_SURVEY, false, NULL, JSON, ptl_api_database},
     {"/api/all", NEEDS_SURVEY, false, NULL, JSON, ptl_api_all},
+    {"/api/events", NEEDS_NOTHING, false, NULL, NULL, NULL}, /* it has no end */
     {"/api/cluster", NEEDS_SURVEY | NEEDS_NETWORK, false, write_cluster, JSON, NULL},
 };
 
@@ -385,6 +387,15 @@ static struct ptl_http_request *begin(struct ptl_http *http, struct MHD_Connecti
     return request;
 }
 
+static enum MHD_Result open_stream(struct ptl_http *http, struct MHD_Connection *connection)
+{
+    bool is_refused;
+    enum MHD_Result result = ptl_http_stream_open(http, connection, &is_refused);
+
+    return is_refused ? refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many streams")
+                      : result;
+}
+
 /* It is called with the request's head, and once more when it has waited. */
 enum MHD_Result ptl_http_answer(void *data, struct MHD_Connection *connection, const char *path,
                                 const char *method, const char *version, const char *upload,
@@ -402,6 +413,9 @@ enum MHD_Result ptl_http_answer(void *data, struct MHD_Connection *connection, c
     enum MHD_Result result = judge(data, connection, path, method, &route);
     if (!route) {
         return result;
+    }
+    if (!route->type) {
+        return open_stream(data, connection);
     }
     request = begin(data, connection, route);
     if (!request) {

@@ -7,6 +7,7 @@
  *                                                   /api/database  families
  *                                                   /api/cluster   who is in the network
  *                                                   /api/all       the first four in one
+ *                                                   /api/events    that once a second: events.h
  *
  * Where there is a token it is wanted for all but health ("Authorization: Bearer TOKEN").  Without
  * one only names of this machine are taken in "Host", so that no page that a browser has elsewhere

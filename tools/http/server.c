@@ -1,3 +1,4 @@
+#include "tools/http/events.h"
 #include "tools/http/inside.h"
 #include "tools/http/routes.h"
 
@@ -54,7 +55,7 @@ static void end_the_slow(struct ptl_http *http)
     for (struct ptl_http_client *client = http->clients; client; client = client->next) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        if (info && now - client->since_ms > PTL_HTTP_LIFE_MS) {
+        if (info && !client->is_stream && now - client->since_ms > PTL_HTTP_LIFE_MS) {
             shutdown(info->connect_fd, SHUT_RDWR);
         }
     }
@@ -62,20 +63,21 @@ static void end_the_slow(struct ptl_http *http)
 
 /* ---- The thread ----------------------------------------------------------------------------- */
 
-static int wait_ms(struct ptl_http *http)
+static int wait_ms(struct ptl_http *http, unsigned events_ms)
 {
     MHD_UNSIGNED_LONG_LONG timeout;
+    unsigned most = events_ms < LOOK_MS ? events_ms : LOOK_MS;
 
-    return MHD_get_timeout(http->daemon, &timeout) == MHD_YES && timeout < LOOK_MS ? (int)timeout
-                                                                                   : LOOK_MS;
+    return MHD_get_timeout(http->daemon, &timeout) == MHD_YES && timeout < most ? (int)timeout
+                                                                                : (int)most;
 }
 
-static void wait_for_something(struct ptl_http *http, int epoll)
+static void wait_for_something(struct ptl_http *http, int epoll, unsigned events_ms)
 {
     struct pollfd fds[] = {{.fd = epoll, .events = POLLIN}, {.fd = http->wake, .events = POLLIN}};
     uint64_t count;
 
-    if (poll(fds, 2, wait_ms(http)) > 0 && fds[1].revents != 0) {
+    if (poll(fds, 2, wait_ms(http, events_ms)) > 0 && fds[1].revents != 0) {
         ssize_t got = read(http->wake, &count, sizeof count);
         (void)got; /* that it was written to is all there is to know */
     }
@@ -87,13 +89,14 @@ static void *serve(void *data)
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 
     while (!atomic_load(&http->is_stopping)) {
-        wait_for_something(http, info->epoll_fd);
+        wait_for_something(http, info->epoll_fd, ptl_http_events_work(http));
         ptl_http_collect(http);
         ptl_http_go_on(http, false);
         end_the_slow(http);
         MHD_run(http->daemon);
     }
     ptl_http_go_on(http, true);
+    ptl_http_events_end(http);
     MHD_run(http->daemon);
     return NULL;
 }

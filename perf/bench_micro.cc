@@ -2,6 +2,7 @@
  * perf/bench_micro.cc - the parts that decide: the ring between two shards, and the codecs.
  */
 #include "perf/common/micro.h"
+#include "perf/common/micro_rules.h"
 
 #include <benchmark/benchmark.h>
 
@@ -51,6 +52,22 @@ BENCHMARK_CAPTURE(decode, cbor_small, 0, MICRO_SMALL);
 BENCHMARK_CAPTURE(decode, cbor_record, 0, MICRO_RECORD);
 BENCHMARK_CAPTURE(decode, json_small, 1, MICRO_SMALL);
 BENCHMARK_CAPTURE(decode, json_record, 1, MICRO_RECORD);
+
+/* What a message costs that the flow's own verdict does not let pass: see engine/link/receive.c. */
+void judge(benchmark::State &state, int anew)
+{
+    constexpr uint64_t messages = 1000;
+    micro_rules *rules = micro_rules_open(1000);
+    uint64_t passed = 0;
+
+    for (auto _ : state) {
+        passed += micro_rules_judge(rules, messages, anew);
+    }
+    state.SetItemsProcessed(static_cast<int64_t>(passed));
+    micro_rules_close(rules);
+}
+BENCHMARK_CAPTURE(judge, remembered, 0);
+BENCHMARK_CAPTURE(judge, anew, 1);
 
 } // namespace
 

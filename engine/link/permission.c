@@ -12,8 +12,9 @@
 #define TOLD_AGAIN_NS UINT64_C(1000000000)
 #define SHOWN_MAX 80 /* bytes of an object in the log */
 
-/* Verdicts on sending, each in the place that its port's hash says; the last one there stays. */
-#define PLACES 64
+/* Verdicts on sending, each in one of the places that its port's hash says; there the oldest go. */
+#define SETS 16
+#define WAYS 4
 #define PLACE_NAME_MAX 54
 
 struct place {
@@ -25,7 +26,8 @@ struct place {
 };
 
 struct ptl_sent_to {
-    struct place places[PLACES];
+    struct place places[SETS][WAYS];
+    uint8_t next[SETS]; /* the one that goes next */
 };
 
 _Static_assert(sizeof(struct place) == PTL_CACHE_LINE, "a look at one is a look at one line");
@@ -189,45 +191,68 @@ bool ptl_link_may_to_port(struct ptl_shard *shard, struct ptl_link *link, enum p
     return verdict.allows;
 }
 
-/* The place for a verdict on that port; NULL: without memory it is judged each time. */
-static struct place *place_of(struct ptl_shard *shard, struct ptl_link *link,
-                              const struct ptl_port *port)
+static unsigned set_of(const struct ptl_port *port)
 {
-    struct ptl_permission *permission = &link->permission;
     uint32_t hash = port->kind == PTL_PORT_NAMED ? ptl_port_key(port)
                                                  : port->slot * UINT32_C(31) + port->generation;
 
-    if (ptl_port_name(port).size > PLACE_NAME_MAX) {
+    return hash % SETS;
+}
+
+/* What is remembered of that port; NULL: nothing, or it was by other rules. */
+static const struct place *recall(const struct ptl_permission *permission,
+                                  const struct ptl_port *port)
+{
+    struct ptl_span name = ptl_port_name(port);
+
+    if (permission->sent_to == NULL) {
         return NULL;
     }
+    const struct place *places = permission->sent_to->places[set_of(port)];
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (places[i].number == permission->number &&
+            ptl_span_same(name, ptl_span(places[i].name, places[i].size))) {
+            return &places[i];
+        }
+    }
+    return NULL;
+}
+
+/* Without memory, and for a long name, nothing is remembered: it is judged each time. */
+static void remember(struct ptl_shard *shard, struct ptl_permission *permission,
+                     const struct ptl_port *port, struct ptl_rule_verdict verdict)
+{
+    struct ptl_span name = ptl_port_name(port);
+    unsigned set = set_of(port);
+
     if (permission->sent_to == NULL) {
         permission->sent_to = ptl_alloc(shard->allocator, sizeof(*permission->sent_to));
     }
-    return permission->sent_to != NULL ? &permission->sent_to->places[hash % PLACES] : NULL;
+    if (permission->sent_to == NULL || name.size > PLACE_NAME_MAX) {
+        return;
+    }
+    struct place *place =
+        &permission->sent_to->places[set][permission->sent_to->next[set]++ % WAYS];
+    *place = (struct place){.number = permission->number,
+                            .line = verdict.line,
+                            .allows = verdict.allows,
+                            .size = (uint8_t)name.size};
+    memcpy(place->name, name.bytes, name.size);
 }
 
 bool ptl_link_may_send(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_port *port)
 {
-    uint32_t number = link->permission.number;
-
-    if (number == 0) {
+    if (link->permission.number == 0) {
         return true;
     }
     struct ptl_span name = ptl_port_name(port);
-    struct place *place = place_of(shard, link, port);
+    const struct place *place = recall(&link->permission, port);
     struct ptl_rule_verdict verdict;
-    if (place != NULL && place->number == number &&
-        ptl_span_same(name, ptl_span(place->name, place->size))) {
+    if (place != NULL) {
         verdict = (struct ptl_rule_verdict){.allows = place->allows, .line = place->line};
     } else {
         verdict = judge(shard, link, PTL_MAY_SEND, name, kind_of(link, port));
-        if (place != NULL) {
-            *place = (struct place){.number = number,
-                                    .line = verdict.line,
-                                    .allows = verdict.allows,
-                                    .size = (uint8_t)name.size};
-            memcpy(place->name, name.bytes, name.size);
-        }
+        remember(shard, &link->permission, port, verdict);
     }
     if (!verdict.allows) {
         refuse(shard, link, PTL_MAY_SEND, name, verdict.line);

@@ -128,6 +128,9 @@ struct ptl_node_options {
     const char *tls_ca;   /* the authorities that are trusted, */
     const char *tls_crl;  /* and of all of these what they have revoked [nothing is] */
     bool tls_verify_node; /* a peer's certificate must have its node ID, as common or DNS name */
+    /* Who goes by an ID that begins with this is let in over TLS without a certificate that is
+     * believed, and may do what rules allow for `anonymous`, else nothing [nobody]. */
+    const char *tls_anonymous;
     unsigned tls_version_max; /* 12 or 13, for TLS 1.2 or 1.3; no other is spoken [13] */
 };
 

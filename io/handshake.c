@@ -13,6 +13,7 @@
 #define HMAC "hmac_sha3_512"
 #define CLEARTEXT "cleartext"
 #define TLS "tls_sha3_512"
+#define ANONYMOUS "tls_anon"
 
 enum field { /* of the first line */
              FIELD_PROTOCOL,
@@ -216,7 +217,9 @@ static void put_methods(struct line *line, const struct ptl_handshake_options *o
     put_text(line, ";");
     put_text(line, options->tls ? TLS : "");
     put_text(line, options->tls && secret ? "," : "");
-    put_text(line, secret ? HMAC "," CLEARTEXT : "");
+    put_text(line, secret ? HMAC : "");
+    put_text(line, options->tls && options->anonymous.size != 0 ? "," ANONYMOUS : "");
+    put_text(line, secret ? "," CLEARTEXT : "");
 }
 
 /* The numbers of frames=, in their order. */
@@ -296,6 +299,7 @@ int ptl_handshake_init_lines(struct ptl_handshake *handshake, const struct ptl_a
         .node_id = options->node_id,
         .own_size = (uint32_t)lines.size,
         .framings = framing_bits(options->framings),
+        .anonymous = options->anonymous,
         .tls = options->tls,
         .tls_required = options->tls_required,
         .state = PTL_HANDSHAKE_FAILED,
@@ -556,10 +560,20 @@ bool ptl_handshake_is_tls_client(const struct ptl_handshake *handshake)
     return order != 0 ? order < 0 : ours.size < theirs.size; /* they differ: take_nonce() */
 }
 
-void ptl_handshake_trust_tls(struct ptl_handshake *handshake)
+bool ptl_handshake_may_be_anonymous(const struct ptl_handshake *handshake)
+{
+    struct ptl_span prefix = handshake->anonymous;
+    struct ptl_span id = handshake->peer.node_id;
+
+    return prefix.size != 0 && id.size >= prefix.size &&
+           memcmp(id.bytes, prefix.bytes, prefix.size) == 0;
+}
+
+void ptl_handshake_take_tls(struct ptl_handshake *handshake, bool is_verified)
 {
     ptl_assert(handshake->state == PTL_HANDSHAKE_PROOF && handshake->peer.tls);
-    handshake->tls_verified = true;
+    handshake->tls_up = true;
+    handshake->tls_verified = is_verified;
 }
 
 /* ---- The third lines ---------------------------------------------------------------------- */
@@ -616,6 +630,11 @@ static int check_proof(struct ptl_handshake *handshake, struct ptl_span method,
         handshake->peer.proved_by = PTL_PROVED_BY_CERTIFICATE;
         return handshake->tls_verified ? check_hash(handshake, true, handshake->secret, data)
                                        : PTL_EMETHOD;
+    }
+    if (ptl_span_equal(method, ptl_span_text(ANONYMOUS))) {
+        return handshake->tls_up && data.size == 0 && ptl_handshake_may_be_anonymous(handshake)
+                   ? PTL_OK
+                   : PTL_EMETHOD;
     }
     if (!takes_secret(handshake)) {
         return PTL_EMETHOD;

@@ -52,7 +52,7 @@ struct ptl_handshake_frames {
 
 /* How a node has proved itself. */
 enum ptl_proved_by {
-    PTL_PROVED_BY_NOTHING,     /* it has not, so far */
+    PTL_PROVED_BY_NOTHING,     /* it has not, so far; or, once UP, it is let in all the same */
     PTL_PROVED_BY_SECRET,      /* which both have */
     PTL_PROVED_BY_CERTIFICATE, /* which is believed, inside TLS */
 };
@@ -70,6 +70,9 @@ struct ptl_handshake_options {
     struct ptl_handshake_frames frames; /* told when `framings` begins with them */
     bool tls;                           /* we have a certificate, and offer TLS */
     bool tls_required;                  /* and nothing else */
+    /* Who goes by a node ID that begins with this is let in inside TLS without a proof (tls_anon):
+     * for the owner to distrust.  Empty: nobody. */
+    struct ptl_span anonymous;
 };
 
 /*
@@ -111,8 +114,9 @@ struct ptl_handshake {
     uint32_t first_size; /* of the line alone */
     uint32_t second_size;
     uint32_t framings; /* bit (1 << framing) for those we take and make */
+    struct ptl_span anonymous;
     bool tls, tls_required;
-    bool tls_verified;
+    bool tls_up, tls_verified;
     bool knows_other; /* the peer has proved with that secret, and we answer with it */
     bool sends_tls;   /* our proof is that of TLS, not of the secret */
     enum ptl_handshake_state state;
@@ -122,7 +126,7 @@ struct ptl_handshake {
 /*
  * Begin.  `nonce` is PTL_HANDSHAKE_NONCE_BYTES random bytes, `peer_address` the socket address of
  * the far end as text ("127.0.0.1:4040").
- * Owns: the bytes of options->node_id, ->secret and ->other are borrowed until
+ * Owns: the bytes of options->node_id, ->secret, ->other and ->anonymous are borrowed until
  * ptl_handshake_drop(); the rest is copied.  On an error nothing is held.
  * Errors: PTL_EINVAL (node ID, no known framing, or a greeting that would be too long), PTL_ENOMEM.
  */
@@ -173,10 +177,16 @@ PTL_MUST_CHECK int ptl_handshake_feed(struct ptl_handshake *handshake, struct pt
 bool ptl_handshake_is_tls_client(const struct ptl_handshake *handshake);
 
 /*
- * TLS is up, and the certificate of the peer is believed: a proof by it counts.  In state PROOF,
- * before any of what the peer has said inside TLS is fed.
+ * Whether the peer, whose greeting is known, may come without a proof: then its certificate is
+ * looked at, but it need not have one that is believed.
  */
-void ptl_handshake_trust_tls(struct ptl_handshake *handshake);
+bool ptl_handshake_may_be_anonymous(const struct ptl_handshake *handshake);
+
+/*
+ * TLS is up.  `is_verified`: the certificate of the peer is believed, and a proof by it counts.  In
+ * state PROOF, before any of what the peer has said inside TLS is fed.
+ */
+void ptl_handshake_take_tls(struct ptl_handshake *handshake, bool is_verified);
 
 /* Where it stands. */
 enum ptl_handshake_state ptl_handshake_state(const struct ptl_handshake *handshake);

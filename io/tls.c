@@ -97,7 +97,7 @@ static int reason(struct ptl_tls *tls, int wolf_err)
     if (tls->out->err != PTL_OK) {
         return tls->out->err;
     }
-    if (tls->trust.err != PTL_OK) {
+    if (tls->trust.err != PTL_OK && !tls->trust.optional) {
         return tls->trust.err;
     }
     int err = ptl_tls_trust_err(wolf_err);
@@ -141,11 +141,15 @@ static int begin(struct ptl_tls *tls, enum ptl_tls_role role)
     wolfSSL_SetIOReadCtx(tls->wolf, tls);
     wolfSSL_SetIOWriteCtx(tls->wolf, tls);
     wolfSSL_SetCertCbCtx(tls->wolf, &tls->trust);
+    if (tls->trust.optional) { /* it is asked for one, and need not have any */
+        wolfSSL_set_verify(tls->wolf, WOLFSSL_VERIFY_PEER, ptl_tls_trust_certificate);
+    }
     return PTL_OK;
 }
 
 int ptl_tls_make(const struct ptl_allocator *allocator, struct ptl_tls_context *context,
-                 enum ptl_tls_role role, struct ptl_span node_id, struct ptl_tls **made)
+                 enum ptl_tls_role role, enum ptl_tls_demand demand, struct ptl_span node_id,
+                 struct ptl_tls **made)
 {
     struct ptl_tls *tls = ptl_alloc(allocator, sizeof(*tls) + node_id.size);
 
@@ -158,6 +162,7 @@ int ptl_tls_make(const struct ptl_allocator *allocator, struct ptl_tls_context *
     ptl_copy(tls->node_id, node_id.bytes, node_id.size);
     tls->trust.context = context;
     tls->trust.node_id = ptl_span(tls->node_id, node_id.size);
+    tls->trust.optional = demand == PTL_TLS_MAY_PROVE;
     int err = begin(tls, role);
     if (err < 0) {
         ptl_tls_free(tls);
@@ -190,7 +195,7 @@ static bool shake(struct ptl_tls *tls, int *err)
     *err = PTL_OK;
     if (done == WOLFSSL_SUCCESS) {
         /* The library has asked about each certificate, and there was one. */
-        if (!tls->trust.verified) {
+        if (!tls->trust.verified && !tls->trust.optional) {
             *err = PTL_ENOCERT;
             return false;
         }

@@ -41,12 +41,19 @@ enum ptl_tls_role {
 
 enum ptl_tls_state {
     PTL_TLS_SHAKING, /* neither side knows the other */
-    PTL_TLS_UP,      /* the peer is who its certificate says, and what both say is sealed */
+    PTL_TLS_UP,      /* the peer is who its certificate says, if that is demanded, and what both say
+                      * is sealed */
     PTL_TLS_ENDED,   /* the peer will say no more */
     PTL_TLS_FAILED,  /* not to be used any more, but what is in `out` may tell the peer why */
 };
 
 struct ptl_tls;
+
+/* What a peer's certificate has to be. */
+enum ptl_tls_demand {
+    PTL_TLS_MUST_PROVE, /* believed, or there is no session */
+    PTL_TLS_MAY_PROVE,  /* believed, or ptl_tls_is_verified() says that it is not, or is none */
+};
 
 /*
  * Make a session.  When `node_id` is not empty, the peer's certificate must be for it: its common
@@ -56,7 +63,8 @@ struct ptl_tls;
  */
 PTL_MUST_CHECK int ptl_tls_make(const struct ptl_allocator *allocator,
                                 struct ptl_tls_context *context, enum ptl_tls_role role,
-                                struct ptl_span node_id, struct ptl_tls **tls);
+                                enum ptl_tls_demand demand, struct ptl_span node_id,
+                                struct ptl_tls **tls);
 
 /*
  * Take bytes of the peer from the front of `input` (which may be empty: that makes a client begin)

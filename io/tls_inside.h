@@ -24,6 +24,7 @@ struct ptl_tls_context {
 struct ptl_tls_trust {
     const struct ptl_tls_context *context;
     struct ptl_span node_id; /* that must stand in it, unless empty */
+    bool optional;           /* whatever it is, the session goes on */
     bool verified;           /* it is all that, and the peer has its key: true once TLS is up */
     int err;                 /* else why not, or 0 */
 };

@@ -49,12 +49,13 @@ struct ptl_options {
     const char *cert;
     const char *tls_cert, *tls_key, *tls_ca, *tls_crl;
     bool tls_verify_node;
-    const char *rules;   /* a file: what other nodes may do; NULL: all */
-    const char *config;  /* the configuration file, or NULL */
-    const char *profile; /* the one of it that counts, or NULL */
-    const char *output;  /* init, gencert: the file to write, or NULL */
-    const char *ca;      /* gencert: what an authority's files are called, or NULL */
-    unsigned days;       /* gencert: that it is good for; 0: not given */
+    const char *tls_anonymous; /* NULL: nobody */
+    const char *rules;         /* a file: what other nodes may do; NULL: all */
+    const char *config;        /* the configuration file, or NULL */
+    const char *profile;       /* the one of it that counts, or NULL */
+    const char *output;        /* init, gencert: the file to write, or NULL */
+    const char *ca;            /* gencert: what an authority's files are called, or NULL */
+    unsigned days;             /* gencert: that it is good for; 0: not given */
     const char *framings;
     const char *log;  /* NULL: the command's own default */
     const char *loop; /* "auto", "uring" or "epoll"; NULL: auto */

@@ -91,6 +91,7 @@ struct ptl_node_options ptl_common_options(const struct ptl_options *options, co
         .tls_ca = secret->certificates.ca,
         .tls_crl = secret->certificates.crl,
         .tls_verify_node = options->tls_verify_node,
+        .tls_anonymous = options->tls_anonymous,
     };
 }
 

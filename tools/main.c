@@ -103,6 +103,8 @@ static const char tls_help[] =
     "  --tls-crl F          revocation lists of all authorities, which then stand in --tls-ca\n"
     "  --tls USE            off; allow: with all who encrypt too; require: with no others [allow]\n"
     "  --tls-verify-node    a node's certificate must have its ID, as common or DNS name\n"
+    "  --tls-anonymous P    run: let in, without a certificate that is believed, whoever goes by\n"
+    "                       an ID that begins with P; they may do what rules allow   [nobody]\n"
     "gencert\n"
     "  --output FILE        the file for all nodes, with the key in it [cert.pem]; of one NODE:\n"
     "                       FILE.pem and FILE.key                      [NODE.pem, NODE.key]\n"

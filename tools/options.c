@@ -73,6 +73,7 @@ const struct ptl_option ptl_option_table[] = {
     {"timeout", CLIENT, ptl_take_timeout, PLACE(timeout_ms), .otherwise = "10"},
     {"tls", RUN | CLIENT, ptl_take_word, PLACE(tls), .otherwise = "allow, with a certificate",
      .words = "off|allow|require"},
+    {"tls-anonymous", RUN, ptl_take_text, PLACE(tls_anonymous), .otherwise = "nobody"},
     {"tls-ca", RUN | CLIENT, ptl_take_text, PLACE(tls_ca), .otherwise = "none", .is_path = true},
     {"tls-cert", RUN | CLIENT, ptl_take_text, PLACE(tls_cert), .otherwise = "none",
      .is_path = true},

@@ -51,15 +51,18 @@ static enum ptl_proof proof_of(const struct ptl_handshake_peer *peer)
 
 static void log_up(struct ptl_shard *shard, const struct ptl_link *link)
 {
+    static const char *const proofs[] = {
+        [PTL_PROVED_BY_NOTHING] = "nothing",
+        [PTL_PROVED_BY_SECRET] = "secret",
+        [PTL_PROVED_BY_CERTIFICATE] = "certificate",
+    };
     const struct ptl_connection *connection = link->connection;
     const struct ptl_handshake_peer *peer = ptl_handshake_peer(&connection->handshake);
-    bool by_certificate = peer->proved_by == PTL_PROVED_BY_CERTIFICATE;
 
     ptl_log_about(shard, ptl_link_is_to_stay(link) ? PTL_LOG_INFO : PTL_LOG_DEBUG,
                   ptl_link_id(link), "linked to %s at %s, sending %s, %s, proved by %s", link->id,
                   connection->peer.text, ptl_framing_name((enum ptl_framing)peer->send_framing),
-                  ptl_sealing_text(&connection->sealing),
-                  by_certificate ? "certificate" : "secret");
+                  ptl_sealing_text(&connection->sealing), proofs[peer->proved_by]);
 }
 
 /*

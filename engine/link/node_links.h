@@ -18,6 +18,7 @@ struct ptl_secrets;
 struct ptl_tls_context;
 
 struct ptl_node_links {
+    char *tls_anonymous;              /* the beginning of IDs, or NULL: constant; sealing.c */
     struct ptl_seed *seeds;           /* PTL_SEEDS_MAX places */
     _Atomic unsigned seed_count;      /* places that are in use; it only grows */
     _Atomic bool seed_news;           /* one has changed, or its state: shard 0 looks */

@@ -70,6 +70,7 @@ int ptl_connection_greet(struct ptl_connection *c)
                    .silence_ms = node->options.silence_ms},
         .tls = ptl_node_sealing_is_offered(c->shard->node),
         .tls_required = node->options.tls == PTL_TLS_REQUIRE,
+        .anonymous = ptl_node_sealing_anonymous(node),
     };
 
     ptl_loop_random(c->shard->loop, nonce, sizeof(nonce));
@@ -179,8 +180,10 @@ static bool begin_tls(struct ptl_connection *c)
     struct ptl_span node_id = node->options.tls_verify_node ? peer->node_id : ptl_span(NULL, 0);
     struct ptl_span early = ptl_unread_bytes(&c->unread);
 
+    enum ptl_tls_demand demand =
+        ptl_handshake_may_be_anonymous(&c->handshake) ? PTL_TLS_MAY_PROVE : PTL_TLS_MUST_PROVE;
     int err = ptl_sealing_begin(&c->sealing, c->shard->node,
-                                ptl_handshake_is_tls_client(&c->handshake), node_id, early);
+                                ptl_handshake_is_tls_client(&c->handshake), demand, node_id, early);
     ptl_unread_taken(&c->unread, early.size);
     if (err < 0) {
         ptl_connection_over(c, err);
@@ -197,7 +200,7 @@ void ptl_opening_sealed(struct ptl_connection *c)
     ptl_assert(is_opening(c->state));
     ptl_log_about(c->shard, PTL_LOG_DEBUG, ptl_address_host(&c->peer), "%s: %s, as its %s",
                   c->peer.text, ptl_tls_text(c->sealing.tls), is_client ? "client" : "server");
-    ptl_handshake_trust_tls(&c->handshake);
+    ptl_handshake_take_tls(&c->handshake, ptl_tls_is_verified(c->sealing.tls));
     if (c->state == PTL_CONNECTION_TWIN) {
         meet_own_id(c);
     } else {

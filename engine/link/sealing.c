@@ -40,7 +40,17 @@ int ptl_node_sealing_init(struct ptl_node *node, const struct ptl_node_options *
     bool given = tls.pair.size != 0 || tls.chain.size != 0 || tls.key.size != 0 ||
                  tls.authorities.size != 0 || tls.revoked.size != 0;
 
-    if (options->tls == PTL_TLS_OFF || (!given && options->tls == PTL_TLS_IF_GIVEN)) {
+    if (options->tls == PTL_TLS_OFF) {
+        return PTL_OK;
+    }
+    if (options->tls_anonymous != NULL) {
+        node->links->tls_anonymous =
+            ptl_text_copy(node->allocator, options->tls_anonymous, strlen(options->tls_anonymous));
+        if (node->links->tls_anonymous == NULL) {
+            return PTL_ENOMEM;
+        }
+    }
+    if (!given && options->tls == PTL_TLS_IF_GIVEN) {
         return PTL_OK;
     }
     return ptl_tls_context_make(node->allocator, &tls, &node->links->tls);
@@ -99,7 +109,14 @@ static struct ptl_tls_context *hold_context(struct ptl_node *node)
 void ptl_node_sealing_drop(struct ptl_node *node)
 {
     ptl_tls_context_release(node->links->tls);
+    ptl_text_free(node->allocator, node->links->tls_anonymous);
     node->links->tls = NULL;
+    node->links->tls_anonymous = NULL;
+}
+
+struct ptl_span ptl_node_sealing_anonymous(const struct ptl_node *node)
+{
+    return text(node->links->tls_anonymous);
 }
 
 /* ---- Of a connection ----------------------------------------------------------------------- */
@@ -114,7 +131,7 @@ static int begin_words(struct ptl_sealing *sealing)
 }
 
 int ptl_sealing_begin(struct ptl_sealing *sealing, struct ptl_node *node, bool is_client,
-                      struct ptl_span node_id, struct ptl_span early)
+                      enum ptl_tls_demand demand, struct ptl_span node_id, struct ptl_span early)
 {
     struct ptl_tls_context *context = hold_context(node);
 
@@ -123,7 +140,7 @@ int ptl_sealing_begin(struct ptl_sealing *sealing, struct ptl_node *node, bool i
     ptl_buffer_init(&sealing->going, node->allocator, GOING_MAX);
     ptl_unread_init(&sealing->early, node->allocator);
     int err = ptl_tls_make(node->allocator, context, is_client ? PTL_TLS_CLIENT : PTL_TLS_SERVER,
-                           node_id, &sealing->tls);
+                           demand, node_id, &sealing->tls);
     ptl_tls_context_release(context);
     if (err == PTL_OK) {
         err = ptl_unread_keep(&sealing->early, early);

@@ -47,13 +47,16 @@ void ptl_node_sealing_drop(struct ptl_node *node);
 /* Whether it has certificates, and so offers TLS.  Thread: any. */
 bool ptl_node_sealing_is_offered(struct ptl_node *node);
 
+/* The beginning of the IDs of those that are let in without a proof; empty: nobody is. */
+struct ptl_span ptl_node_sealing_anonymous(const struct ptl_node *node);
+
 /*
  * Begin.  `early` is what of the peer's has come already; `node_id` whose certificate it must show,
- * or empty: anybody's that is believed.  Errors: PTL_ENOMEM.
+ * or empty: anybody's that is believed; `demand` whether it must at all.  Errors: PTL_ENOMEM.
  */
 PTL_MUST_CHECK int ptl_sealing_begin(struct ptl_sealing *sealing, struct ptl_node *node,
-                                     bool is_client, struct ptl_span node_id,
-                                     struct ptl_span early);
+                                     bool is_client, enum ptl_tls_demand demand,
+                                     struct ptl_span node_id, struct ptl_span early);
 
 /* Nothing is sent or received in the clear any more. */
 static inline bool ptl_sealing_is_on(const struct ptl_sealing *sealing)

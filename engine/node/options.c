@@ -209,7 +209,7 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
     node->options.announces = NULL;
     node->options.secret = node->options.other_secret = NULL;
     node->options.tls_pair = node->options.tls_cert = node->options.tls_key = NULL;
-    node->options.tls_ca = node->options.tls_crl = NULL;
+    node->options.tls_ca = node->options.tls_crl = node->options.tls_anonymous = NULL;
     node->options.framings =
         ptl_text_copy(node->allocator, filled.framings, strlen(filled.framings));
     if (node->options.framings == NULL) {

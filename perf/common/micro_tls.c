@@ -69,10 +69,10 @@ struct sealed_ends *sealed_ends_make(struct sealed_node *node)
     need(ends != NULL, "no memory");
     ptl_buffer_init(&ends->from_client, ptl_allocator_libc(), BYTES_MAX);
     ptl_buffer_init(&ends->from_server, ptl_allocator_libc(), BYTES_MAX);
-    need(ptl_tls_make(ptl_allocator_libc(), node->context, PTL_TLS_CLIENT, anybody,
-                      &ends->client) == PTL_OK &&
-             ptl_tls_make(ptl_allocator_libc(), node->context, PTL_TLS_SERVER, anybody,
-                          &ends->server) == PTL_OK,
+    need(ptl_tls_make(ptl_allocator_libc(), node->context, PTL_TLS_CLIENT, PTL_TLS_MUST_PROVE,
+                      anybody, &ends->client) == PTL_OK &&
+             ptl_tls_make(ptl_allocator_libc(), node->context, PTL_TLS_SERVER, PTL_TLS_MUST_PROVE,
+                          anybody, &ends->server) == PTL_OK,
          "no memory");
     do {
         take(ends->client, &ends->from_server, &ends->from_client);

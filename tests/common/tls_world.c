@@ -116,7 +116,8 @@ static void make_end(struct tls_end *end, struct ptl_tls_context *context, enum 
     *end = (struct tls_end){.tls = NULL};
     ptl_buffer_init(&end->out, ptl_allocator_libc(), OUT_MAX);
     ptl_buffer_init(&end->heard, ptl_allocator_libc(), OUT_MAX);
-    assert_int_equal(ptl_tls_make(ptl_allocator_libc(), context, role, id, &end->tls), 0);
+    assert_int_equal(
+        ptl_tls_make(ptl_allocator_libc(), context, role, PTL_TLS_MUST_PROVE, id, &end->tls), 0);
 }
 
 /* Let it have `input`, all of it unless there is an error. */

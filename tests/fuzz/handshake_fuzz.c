@@ -144,7 +144,7 @@ static void take(struct ptl_handshake *handshake, unsigned kind, struct said *sa
         ptl_assert(peer->tls || (kind & NEEDS_TLS) == 0);
         check_own_proof(handshake, false);
         if (peer->tls && (kind & TRUSTS_TLS) != 0) {
-            ptl_handshake_trust_tls(handshake);
+            ptl_handshake_take_tls(handshake, true);
         }
     }
 }

@@ -230,8 +230,8 @@ static void begin_tls(struct lone_wire *wire)
     enum ptl_tls_role role =
         ptl_handshake_is_tls_client(&wire->handshake) ? PTL_TLS_CLIENT : PTL_TLS_SERVER;
 
-    ptl_assert(ptl_tls_make(ptl_allocator_libc(), still_world_context(), role, ptl_span(NULL, 0),
-                            &wire->tls) == 0);
+    ptl_assert(ptl_tls_make(ptl_allocator_libc(), still_world_context(), role, PTL_TLS_MUST_PROVE,
+                            ptl_span(NULL, 0), &wire->tls) == 0);
 }
 
 static bool wants_tls(const struct lone_wire *wire)
@@ -297,7 +297,7 @@ static void take_sealed(struct lone_wire *wire, struct ptl_span bytes)
         size = ptl_tls_open(wire->tls, &bytes, plain, sizeof plain, &out);
         if (ptl_tls_state(wire->tls) == PTL_TLS_UP && ptl_tls_is_verified(wire->tls) &&
             ptl_handshake_state(&wire->handshake) == PTL_HANDSHAKE_PROOF) {
-            ptl_handshake_trust_tls(&wire->handshake);
+            ptl_handshake_take_tls(&wire->handshake, true);
         }
         take_plain(wire, ptl_span(plain, size > 0 ? (size_t)size : 0));
     } while (size > 0);

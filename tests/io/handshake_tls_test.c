@@ -101,8 +101,8 @@ static void shake_over_tls(const struct ptl_handshake_options *rain_options,
     assert_true(ptl_handshake_peer(&rain)->tls && ptl_handshake_peer(&snow)->tls);
     assert_int_equal(ptl_handshake_is_tls_client(&rain), rain_nonce < 128);
     assert_int_equal(ptl_handshake_is_tls_client(&snow), rain_nonce > 128);
-    ptl_handshake_trust_tls(&rain);
-    ptl_handshake_trust_tls(&snow);
+    ptl_handshake_take_tls(&rain, true);
+    ptl_handshake_take_tls(&snow, true);
     assert_true(prove_to(&rain, &snow, "tls_sha3_512;") > 0);
     assert_true(prove_to(&snow, &rain, "tls_sha3_512;") > 0);
     assert_int_equal(ptl_handshake_state(&rain), PTL_HANDSHAKE_UP);
@@ -122,6 +122,45 @@ static void handshake_inside_tls_needs_no_secret(void **state)
     shake_over_tls(&rain, &snow, 1);
     snow.tls_required = true;
     shake_over_tls(&rain, &snow, 200);
+}
+
+/* Whatever else it says: inside TLS, by its ID, and only where that is wanted. */
+static int come_without_proof(const char *id, bool is_wanted, bool is_up, const char *line)
+{
+    struct ptl_handshake_options rain_options = tls_options_of("rain");
+    struct ptl_handshake_options guest_options = tls_options_of(id);
+    struct ptl_handshake rain, guest;
+
+    rain_options.anonymous = ptl_span_text(is_wanted ? "guest-" : "");
+    begin(&rain, &rain_options, 1);
+    begin(&guest, &guest_options, 2);
+    greet(&rain, &guest);
+    if (is_up) {
+        ptl_handshake_take_tls(&rain, false);
+    }
+    int result = ptl_handshake_feed(&rain, ptl_span_text(line));
+    assert_int_equal(ptl_handshake_peer(&rain)->proved_by, PTL_PROVED_BY_NOTHING);
+    assert_true((ptl_handshake_state(&rain) == PTL_HANDSHAKE_UP) == (result > 0));
+    ptl_handshake_drop(&rain);
+    ptl_handshake_drop(&guest);
+    return result;
+}
+
+static void handshake_lets_in_without_a_proof_whom_it_is_told_to(void **state)
+{
+    static const char anonymous[] = "tls_anon;;cbor\n";
+
+    (void)state;
+    assert_int_equal(come_without_proof("guest-1", true, true, anonymous), strlen(anonymous));
+    assert_int_equal(come_without_proof("guest-", true, true, anonymous), strlen(anonymous));
+    assert_int_equal(come_without_proof("guest", true, true, anonymous), PTL_EMETHOD);
+    assert_int_equal(come_without_proof("a guest-1", true, true, anonymous), PTL_EMETHOD);
+    assert_int_equal(come_without_proof("guest-1", true, false, anonymous), PTL_EMETHOD);
+    assert_int_equal(come_without_proof("guest-1", false, true, anonymous), PTL_EMETHOD);
+    assert_int_equal(come_without_proof("guest-1", true, true, "tls_anon;00;cbor\n"), PTL_EMETHOD);
+    /* A certificate that is not believed proves nothing for it either. */
+    assert_int_equal(come_without_proof("guest-1", true, true, "tls_sha3_512;00;cbor\n"),
+                     PTL_EMETHOD);
 }
 
 static void handshake_goes_on_in_the_clear_where_one_offers_no_tls(void **state)
@@ -222,8 +261,8 @@ static void handshake_inside_tls_notices_an_edited_greeting(void **state)
         feed_edited(&rain, &snow, edits[i][0], edits[i][1], 0);
         struct ptl_span lines = ptl_handshake_greeting(&rain);
         assert_int_equal(feed_in_steps(&snow, lines, lines.size), (int)lines.size);
-        ptl_handshake_trust_tls(&rain);
-        ptl_handshake_trust_tls(&snow);
+        ptl_handshake_take_tls(&rain, true);
+        ptl_handshake_take_tls(&snow, true);
         expect_refused(&rain, &snow, "tls_sha3_512;", PTL_ECHANGED);
         ptl_handshake_drop(&rain);
         ptl_handshake_drop(&snow);
@@ -253,7 +292,7 @@ static void handshake_takes_the_proof_of_tls_inside_tls_only(void **state)
         begin(&rain, &rain_options, 1);
         begin(&snow, &snow_options, 2);
         greet(&rain, &snow);
-        ptl_handshake_trust_tls(&snow);
+        ptl_handshake_take_tls(&snow, true);
         assert_int_equal(ptl_handshake_feed(&snow, span(methods[i])), errors[i]);
         ptl_handshake_drop(&rain);
         ptl_handshake_drop(&snow);
@@ -283,7 +322,7 @@ static void replay(const json_t *vector, bool a)
     assert_int_equal(ptl_handshake_init_lines(&node, ptl_allocator_libc(), &options, own), 0);
     assert_int_equal(feed_in_steps(&node, peer, peer.size), (int)peer.size);
     assert_int_equal(ptl_handshake_is_tls_client(&node), a);
-    ptl_handshake_trust_tls(&node);
+    ptl_handshake_take_tls(&node, true);
     assert_true(ptl_handshake_prove(&node, 0, line) > 0);
     snprintf(expected, sizeof(expected), "tls_sha3_512;%s;",
              json_string_value(json_object_get(vector, a ? "a_sends" : "b_sends")));
@@ -320,6 +359,7 @@ int main(int argc, char *argv[])
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_offers_what_it_takes),
         cmocka_unit_test(handshake_inside_tls_needs_no_secret),
+        cmocka_unit_test(handshake_lets_in_without_a_proof_whom_it_is_told_to),
         cmocka_unit_test(handshake_goes_on_in_the_clear_where_one_offers_no_tls),
         cmocka_unit_test(handshake_that_requires_tls_refuses_who_offers_none),
         cmocka_unit_test(handshake_notices_that_tls_was_edited_away),

@@ -498,9 +498,9 @@ static void tls_without_memory_makes_no_session(void **state)
 
     test_memory_init(&memory);
     test_memory_fail(&memory, 1);
-    assert_int_equal(
-        ptl_tls_make(&memory.allocator, rain[0], PTL_TLS_CLIENT, ptl_span(NULL, 0), &tls),
-        PTL_ENOMEM);
+    assert_int_equal(ptl_tls_make(&memory.allocator, rain[0], PTL_TLS_CLIENT, PTL_TLS_MUST_PROVE,
+                                  ptl_span(NULL, 0), &tls),
+                     PTL_ENOMEM);
     assert_null(tls);
     assert_int_equal(memory.out_bytes, 0);
     assert_int_equal(tls_memory(), before);

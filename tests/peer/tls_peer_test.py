@@ -103,9 +103,9 @@ class Middle:
 class Peer:
     """A connection that has greeted, in the clear so far."""
 
-    def __init__(self, node, nonce, keys=";tls=1.0", methods="tls_sha3_512"):
+    def __init__(self, node, nonce, keys=";tls=1.0", methods="tls_sha3_512", name="snow"):
         self.socket = socket.create_connection(("127.0.0.1", node.port), PATIENCE)
-        self.own = f"aemp;1;snow;{methods};json{keys}\n{nonce}\n".encode()
+        self.own = f"aemp;1;{name};{methods};json{keys}\n{nonce}\n".encode()
         self.socket.sendall(self.own)
         self.theirs = self.line() + self.line()
 
@@ -218,6 +218,35 @@ class TLS(unittest.TestCase):
         except OSError:
             pass
         self.expect_refused(node, peer, "the peer has shown no certificate")
+
+    def come_without_proof(self, node, nonce, name, certificate):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if nonce == HIGHEST
+                                 else ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        if certificate:
+            context.load_cert_chain(at_data(certificate))
+        peer = Peer(node, nonce, name=name)
+        try:
+            peer.begin_tls(context, nonce == HIGHEST)
+            peer.socket.sendall(b"tls_anon;;json\n")
+            self.assertTrue(peer.line().startswith(b"tls_sha3_512;"))
+        except (EOFError, OSError):
+            return None
+        return peer
+
+    def test_who_comes_without_proof_is_let_in_by_some_ids_and_may_do_nothing(self):
+        for nonce, certificate in ((LOWEST, None), (LOWEST, "pair-b.pem"), (HIGHEST, "pair-b.pem")):
+            node = self.paired("--tls", "require", "--tls-anonymous", "guest-")
+            self.assertIsNone(self.come_without_proof(node, nonce, "snow", certificate))
+            peer = self.come_without_proof(node, nonce, "guest-1", certificate)
+            node.until("proved by nothing")
+            peer.socket.sendall(b'["echo","echo","hello","guest-1#me"]["","snd","echo","echo"]')
+            node.until("guest-1 may not")
+            peer.close()
+            code, log = node.stop()
+            self.assertEqual(code, 0, log)
+            self.assertNotIn("linked to snow", log)
 
     def test_old_versions_are_refused(self):
         node = self.paired()

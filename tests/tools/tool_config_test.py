@@ -601,7 +601,8 @@ class InitTest(ConfigTest):
                    "http-token-file": self.write("token", "token"),
                    "secret-file": self.write(SECRET, "secret"),
                    "accept-secret-file": self.write(SECRET, "other"), "tls": "require",
-                   "tls-verify-node": "yes", "rules": self.write("# none\n", "rules"),
+                   "tls-verify-node": "yes", "tls-anonymous": "guest-",
+                   "rules": self.write("# none\n", "rules"),
                    **self.certificates()}
         text = self.init(*(f"--{key}={value}" for key, value in options.items()))
         self.assertNotRegex(text, r"(?m)^secret =")

@@ -453,7 +453,7 @@ static bool shake(struct stopping *peer)
     struct ptl_span bytes = ptl_span(NULL, 0);
 
     assert_int_equal(ptl_tls_make(ptl_allocator_libc(), peer->context, PTL_TLS_CLIENT,
-                                  ptl_span(NULL, 0), &peer->tls),
+                                  PTL_TLS_MUST_PROVE, ptl_span(NULL, 0), &peer->tls),
                      0);
     for (;;) {
         assert_true(ptl_tls_open(peer->tls, &bytes, room, sizeof(room), &peer->out) >= 0);

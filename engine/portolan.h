@@ -128,8 +128,7 @@ struct ptl_node_options {
     const char *tls_ca;   /* the authorities that are trusted, */
     const char *tls_crl;  /* and of all of these what they have revoked [nothing is] */
     bool tls_verify_node; /* a peer's certificate must have its node ID, as common or DNS name */
-    /* Who goes by an ID that begins with this is let in over TLS without a certificate that is
-     * believed, and may do what rules allow for `anonymous`, else nothing [nobody]. */
+    /* By IDs that begin so one may come without proof, for what rules let `anonymous` do [none]. */
     const char *tls_anonymous;
     unsigned tls_version_max; /* 12 or 13, for TLS 1.2 or 1.3; no other is spoken [13] */
 };
@@ -232,9 +231,8 @@ PTL_MUST_CHECK int ptl_node_set_seeds(struct ptl_node *node, const char *const *
 PTL_MUST_CHECK int ptl_node_set_announces(struct ptl_node *node, const char *const *announces);
 
 /*
- * Take the certificates that are in `options` (tls_pair, or tls_cert, tls_key, tls_ca and tls_crl;
- * nothing else of it counts) from now on.  Links that are up go on with the old ones; whatever has
- * not begun TLS yet has the new.  A node that had none offers TLS from now on.
+ * Take the certificates of `options` (tls_pair, or tls_cert, tls_key, tls_ca, tls_crl; nothing else
+ * counts) for what has not begun TLS yet.  A node that had none offers TLS from then on.
  * Errors, and then the old ones stay: PTL_EINVAL (there are none, or the node was made with
  * PTL_TLS_OFF), PTL_ECERT, PTL_EKEY, PTL_EAUTHORITIES, PTL_ELIST, PTL_ESIZE, PTL_ENOMEM.
  * Owns: the texts stay the caller's, who wipes a key.  Thread: any.

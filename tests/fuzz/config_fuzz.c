@@ -6,6 +6,7 @@
  */
 #include "tests/fuzz/input.h"
 #include "tools/config/effective.h"
+#include "tools/config/lines.h"
 #include "tools/config/read.h"
 #include "tools/config/warnings.h"
 
@@ -74,6 +75,18 @@ static struct ptl_settings *settle(struct ptl_options *options, const char *path
     return settings;
 }
 
+/* Whether all lines are ones that a file can have: a path that was made longer need not be. */
+static bool can_be_read(const char *text)
+{
+    for (size_t size; *text != '\0'; text += size + (text[size] == '\n')) {
+        size = strcspn(text, "\n");
+        if (size > PTL_CONFIG_LINE_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What is printed of it, read again, comes to the same. */
 static void check_printed(const struct ptl_settings *settings)
 {
@@ -85,13 +98,15 @@ static void check_printed(const struct ptl_settings *settings)
 
     ptl_assert(file != NULL && ptl_config_print(settings, file));
     fclose(file);
-    int descriptor = open_file(ptl_span(text, size), path);
-    struct ptl_settings *printed = settle(&options, path, NULL);
-    ptl_assert(printed->mistake_count == 0);
-    ptl_assert(ptl_config_digest(settings, digest) && ptl_config_digest(printed, again));
-    ptl_assert(strcmp(digest, again) == 0);
-    ptl_settings_free(printed);
-    close(descriptor);
+    if (can_be_read(text)) {
+        int descriptor = open_file(ptl_span(text, size), path);
+        struct ptl_settings *printed = settle(&options, path, NULL);
+        ptl_assert(printed->mistake_count == 0);
+        ptl_assert(ptl_config_digest(settings, digest) && ptl_config_digest(printed, again));
+        ptl_assert(strcmp(digest, again) == 0);
+        ptl_settings_free(printed);
+        close(descriptor);
+    }
     free(text);
 }
 

@@ -1,5 +1,6 @@
 #include "tools/config/effective.h"
 
+#include "tools/config/lines.h"
 #include "tools/option_values.h"
 
 #include <string.h>
@@ -69,8 +70,16 @@ bool ptl_config_is_same(const struct ptl_settings *one, const struct ptl_setting
 
 /* ---- Printing ------------------------------------------------------------------------------ */
 
+/* The comment stands above where both were too long for one line of a configuration. */
 static bool print_line(FILE *file, const char *shown, const char *where)
 {
+    size_t size = strlen(shown) < COLUMN ? COLUMN : strlen(shown);
+
+    if (size + 3 + strlen(where) > PTL_CONFIG_LINE_MAX) {
+        bool fits = 2 + strlen(where) <= PTL_CONFIG_LINE_MAX;
+        return fprintf(file, "%s%s%s%s\n", fits ? "; " : "", fits ? where : "", fits ? "\n" : "",
+                       shown) >= 0;
+    }
     return fprintf(file, "%-*s ; %s\n", COLUMN, shown, where) >= 0;
 }
 

@@ -224,6 +224,9 @@ PTL_MUST_CHECK int ptl_node_set_secrets(struct ptl_node *node, const void *secre
  */
 PTL_MUST_CHECK int ptl_node_set_seeds(struct ptl_node *node, const char *const *seeds);
 
+/* Whether each of its seeds has been joined or could not be, once at least.  Thread: any. */
+bool ptl_node_has_tried_seeds(const struct ptl_node *node);
+
 /*
  * Tell others these, as `announces` of the options, from now on; all who know us learn of it.
  * Errors: PTL_EADDRESS, PTL_ENOMEM: nothing is changed then.  Owns: copied.  Thread: any.

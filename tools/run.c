@@ -6,6 +6,7 @@
 #include "tools/last_signal.h"
 #include "tools/rules_file.h"
 #include "tools/services.h"
+#include "tools/supervisor.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -35,7 +36,8 @@ static bool may_reload(const struct ptl_options *options)
 
 /* Take a signal.  SIGHUP has the node look at its files again, if it has some; others are taken and
  * said to be of no effect.  False: it ends the node. */
-static bool take_signal(struct ptl_running *running, int signals)
+static bool take_signal(struct ptl_running *running, const struct ptl_supervisor *supervisor,
+                        int signals)
 {
     struct signalfd_siginfo info;
     char line[80];
@@ -44,7 +46,9 @@ static bool take_signal(struct ptl_running *running, int signals)
         return true; /* interrupted */
     }
     if (info.ssi_signo == SIGHUP && may_reload(running->start)) {
+        ptl_supervisor_reloading(supervisor);
         ptl_config_reload(running);
+        ptl_supervisor_reloaded(supervisor);
     } else if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2) {
         snprintf(line, sizeof line, "SIG%s: there is nothing to reload, the node goes on",
                  sigabbrev_np((int)info.ssi_signo));
@@ -54,7 +58,8 @@ static bool take_signal(struct ptl_running *running, int signals)
 }
 
 /* Whether standard output takes a line, or never will; false when a signal ends the node first. */
-static bool wait_for_output(struct ptl_running *running, int signals)
+static bool wait_for_output(struct ptl_running *running, const struct ptl_supervisor *supervisor,
+                            int signals)
 {
     struct pollfd fds[] = {
         {.fd = STDOUT_FILENO, .events = POLLOUT},
@@ -66,7 +71,7 @@ static bool wait_for_output(struct ptl_running *running, int signals)
         if (count > 0 && fds[0].revents != 0) {
             return true;
         }
-        if (count > 0 && !take_signal(running, signals)) {
+        if (count > 0 && !take_signal(running, supervisor, signals)) {
             return false;
         }
     }
@@ -139,9 +144,21 @@ static int set_rules(struct ptl_running *running)
     return code;
 }
 
+/* Until a signal ends the node. */
+static void obey(struct ptl_running *running, struct ptl_supervisor *supervisor, int signals)
+{
+    struct pollfd fd = {.fd = signals, .events = POLLIN};
+    bool goes_on = true;
+
+    while (goes_on) {
+        int count = poll(&fd, 1, ptl_supervisor_tell(supervisor));
+        goes_on = count <= 0 || take_signal(running, supervisor, signals);
+    }
+}
+
 /* From a node that was made to one that may be stopped: its services first, so that they are there
  * before anybody can ask for them. */
-static int serve(struct ptl_running *running, int signals)
+static int serve(struct ptl_running *running, struct ptl_supervisor *supervisor, int signals)
 {
     struct ptl_node *node = running->node;
     struct ptl_journal *journal = running->journal;
@@ -161,20 +178,23 @@ static int serve(struct ptl_running *running, int signals)
     ptl_journal_release(journal);
     tell_limit(journal);
     tell_configuration(running->start, journal);
-    if (!wait_for_output(running, signals)) {
+    err = ptl_supervisor_begin(supervisor, node);
+    if (err < 0) {
+        return ptl_complain(PTL_EXIT_OTHER, "cannot be watched: %s", ptl_err_text(err));
+    }
+    if (!wait_for_output(running, supervisor, signals)) {
         return PTL_EXIT_OK;
     }
     err = print_ready(node);
     if (err < 0) {
         return ptl_complain(PTL_EXIT_OTHER, "cannot write the ready line: %s", ptl_err_text(err));
     }
-    while (take_signal(running, signals)) {
-    }
+    obey(running, supervisor, signals);
     return PTL_EXIT_OK;
 }
 
 /* What is not delivered in the end has a line of the node's own. */
-static int end(struct ptl_running *running, int code)
+static int end(struct ptl_running *running, struct ptl_supervisor *supervisor, int code)
 {
     char line[80];
 
@@ -182,12 +202,14 @@ static int end(struct ptl_running *running, int code)
         snprintf(line, sizeof line, "drains, for %u ms at most", running->options.drain_ms);
         ptl_journal_log(running->journal, PTL_LOG_INFO, line);
     }
+    ptl_supervisor_stopping(supervisor);
     ptl_last_signal();
     ptl_http_drain(running->http); /* which is served meanwhile */
     ptl_node_drain(running->node, running->options.drain_ms);
     ptl_http_stop(running->http);
     int result = ptl_node_stop(running->node, 0);
     ptl_http_free(running->http);
+    ptl_supervisor_end(supervisor);
     if (code == PTL_EXIT_OK && result == 0) {
         ptl_journal_log(running->journal, PTL_LOG_INFO, "drained: all was delivered");
     }
@@ -215,6 +237,7 @@ static int make_node(const struct ptl_options *options, const struct ptl_secret 
 static int start_and_serve(const struct ptl_options *options, struct ptl_secret *secret,
                            struct ptl_journal *journal)
 {
+    struct ptl_supervisor supervisor = {.is_there = false};
     struct ptl_running running;
     struct ptl_node *node;
 
@@ -226,8 +249,8 @@ static int start_and_serve(const struct ptl_options *options, struct ptl_secret 
     if (code == PTL_EXIT_OK) {
         ptl_running_init(&running, node, options, secret, journal);
         code = set_rules(&running);
-        code = code == PTL_EXIT_OK ? serve(&running, signals) : code;
-        code = end(&running, code);
+        code = code == PTL_EXIT_OK ? serve(&running, &supervisor, signals) : code;
+        code = end(&running, &supervisor, code);
         ptl_running_drop(&running);
         ptl_rules_file_drop(&running.rules);
     }

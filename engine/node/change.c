@@ -43,6 +43,11 @@ int ptl_node_set_seeds(struct ptl_node *node, const char *const *seeds)
     return err;
 }
 
+bool ptl_node_has_tried_seeds(const struct ptl_node *node)
+{
+    return !ptl_seeds_unsettled(node);
+}
+
 int ptl_node_set_announces(struct ptl_node *node, const char *const *announces)
 {
     bool is_open = false; /* what others are told opens nothing */

@@ -2,6 +2,7 @@
 """The log of `portolan run`: what it costs the node when nobody reads it, and how much it can be."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -159,6 +160,86 @@ class EndTest(ToolTest):
         self.assertEqual(len(lines), 1)
         self.assertRegex(lines[0], r"[1-9][0-9]* (messages|bytes).* 1 nodes.*: receiver")
         receiver.socket.close()
+
+
+class SupervisorTest(ToolTest):
+    """What a service manager is told, by a socket that stands for systemd's."""
+
+    def setUp(self):
+        super().setUp()
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.socket.close)
+        self.socket.settimeout(LIMIT)
+        self.path = os.path.join(self.home, "notify")
+        self.socket.bind(self.path)
+
+    def supervised(self, *arguments, **more):
+        return self.node("--node", "rain", *arguments, env={"NOTIFY_SOCKET": self.path, **more})
+
+    def told(self):
+        return self.socket.recv(1000).decode()
+
+    def test_it_is_ready_when_its_seeds_were_tried_and_tells_of_reloads_and_its_end(self):
+        path = os.path.join(self.home, "its.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("seed = " + unused_address() + "\n")
+        node = self.supervised("--config", path)
+        self.assertEqual(self.told(), "READY=1")
+        self.assertIn("cannot join", node.logged())
+        node.process.send_signal(signal.SIGHUP)
+        self.assertRegex(self.told(), r"\ARELOADING=1\nMONOTONIC_USEC=[0-9]+\Z")
+        self.assertEqual(self.told(), "READY=1")
+        self.assertEqual(node.stop()[0], 0)
+        self.assertEqual(self.told(), "STOPPING=1")
+
+    def test_it_is_not_ready_while_a_seed_is_being_tried(self):
+        with socket.create_server(("127.0.0.1", 0)) as seed:
+            node = self.supervised("--seed", f"127.0.0.1:{seed.getsockname()[1]}")
+            joining, _ = seed.accept()  # and nothing is said there
+            self.socket.setblocking(False)
+            self.assertRaises(BlockingIOError, self.told)
+            self.socket.settimeout(LIMIT)
+            joining.close()
+            self.assertEqual(self.told(), "READY=1")
+            self.assertEqual(node.stop()[0], 0)
+
+    def test_watchdog_is_told_as_long_as_all_shards_turn(self):
+        node = self.supervised(WATCHDOG_USEC="40000")
+        words = [self.told() for _ in range(5)]
+        self.assertIn("READY=1", words)
+        self.assertGreaterEqual(words.count("WATCHDOG=1"), 4, words)
+        node.process.send_signal(signal.SIGSTOP)  # one that stands still tells nothing more
+        self.socket.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                self.told()
+        node.process.send_signal(signal.SIGCONT)
+        self.socket.settimeout(LIMIT)
+        self.assertEqual(self.told(), "WATCHDOG=1")
+
+    def test_watchdog_of_another_process_is_not_fed(self):
+        node = self.supervised(WATCHDOG_USEC="2000", WATCHDOG_PID="1")
+        self.assertEqual(self.told(), "READY=1")
+        self.assertEqual(node.stop()[0], 0)
+        self.assertEqual(self.told(), "STOPPING=1")
+
+    def test_socket_that_is_none_is_nobody_and_the_node_runs(self):
+        for name in "", "x", os.path.join(self.home, "none"), "/" + "x" * 200:
+            node = self.node(env={"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "nonsense"})
+            self.assertEqual(node.stop()[0], 0)
+
+    def test_unit_is_one(self):
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("no systemd-analyze")
+        with open("packaging/portolan.service", encoding="utf-8") as file:
+            text = file.read()
+        unit = os.path.join(self.home, "portolan.service")
+        with open(unit, "w", encoding="utf-8") as file:  # its program is not installed here
+            file.write(text.replace("/usr/bin/portolan", PORTOLAN).replace("User=portolan", "User=daemon")
+                       .replace("Group=portolan", "Group=daemon"))
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
 
 
 if __name__ == "__main__":

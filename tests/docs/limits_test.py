@@ -66,7 +66,7 @@ class Limits(unittest.TestCase):
                 self.assertTrue(cells[0] and cells[1] and cells[2], "a cell is empty")
 
     def test_every_option_exists_and_has_that_default(self):
-        header, flags = read("engine", "portolan.h"), read("tools", "options.c")
+        header, flags = read("engine", "node_options.h"), read("tools", "options.c")
         for number, cells in rows():
             for option in [word for word in words(cells[2]) if " " not in word]:
                 with self.subTest(line=number, option=option):

@@ -185,12 +185,12 @@ class SupervisorTest(ToolTest):
             file.write("seed = " + unused_address() + "\n")
         node = self.supervised("--config", path)
         self.assertEqual(self.told(), "READY=1")
-        self.assertIn("cannot join", node.logged())
         node.process.send_signal(signal.SIGHUP)
         self.assertRegex(self.told(), r"\ARELOADING=1\nMONOTONIC_USEC=[0-9]+\Z")
         self.assertEqual(self.told(), "READY=1")
         self.assertEqual(node.stop()[0], 0)
         self.assertEqual(self.told(), "STOPPING=1")
+        self.assertIn("cannot join", node.logged())  # all is written by now
 
     def test_it_is_not_ready_while_a_seed_is_being_tried(self):
         with socket.create_server(("127.0.0.1", 0)) as seed:

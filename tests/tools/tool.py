@@ -32,7 +32,7 @@ class Node:
                 resource.setrlimit(which, limit)
 
         self.home = home
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [*prefix, command, "run", "--log", "debug", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True,
@@ -48,8 +48,9 @@ class Node:
         self.address = self.addresses.split(",")[0]
 
     def logged(self):
-        self.log.seek(0)
-        return self.log.read()
+        """Read without a seek: the place where the node writes its next line is the same as ours."""
+        file = self.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()
 
     def stop(self, number=signal.SIGTERM):
         """Returns the exit code and the seconds that it took."""

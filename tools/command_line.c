@@ -136,17 +136,6 @@ static void give_environment(struct ptl_settings *settings, unsigned of)
     }
 }
 
-static void give_defaults(struct ptl_settings *settings)
-{
-    for (size_t i = 0; i < ptl_option_count; i++) {
-        const struct ptl_option *option = &ptl_option_table[i];
-        if (option->usual) {
-            ptl_settings_give(settings, option, option->usual, strlen(option->usual),
-                              PTL_LAYER_DEFAULT, 0);
-        }
-    }
-}
-
 /* The file of `config check` is the one that it checks. */
 static const char *file_of(const struct ptl_options *options)
 {
@@ -169,7 +158,7 @@ static int give_run(struct ptl_options *options)
     if (file) {
         ptl_config_read(options->settings, file, profile);
     }
-    give_defaults(options->settings);
+    ptl_settings_give_defaults(options->settings);
     return PTL_EXIT_OK;
 }
 

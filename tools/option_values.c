@@ -298,7 +298,8 @@ bool ptl_take_service(const struct ptl_option *option, const char *text,
     return add(option, text, options, why);
 }
 
-bool ptl_bind_is_loopback(const char *address)
+/* Whether it is of this machine only, by its looks. */
+static bool is_loopback(const char *address)
 {
     return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
            strncmp(address, "localhost:", 10) == 0;
@@ -307,7 +308,7 @@ bool ptl_bind_is_loopback(const char *address)
 static const char *first_open(const struct ptl_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (!ptl_bind_is_loopback(list->items[i])) {
+        if (!is_loopback(list->items[i])) {
             return list->items[i];
         }
     }

@@ -24,9 +24,6 @@ ptl_take_fn ptl_take_http;     /* const char *: a port, or HOST:PORT */
 ptl_take_fn ptl_take_announce; /* struct ptl_list: the same, of one that others can connect to */
 ptl_take_fn ptl_take_service;  /* struct ptl_list: a built-in port */
 
-/* Whether an address that ptl_take_address() takes is of this machine only, by its looks. */
-bool ptl_bind_is_loopback(const char *address);
-
 /*
  * The first address of the options that other machines reach, or we reach them at; NULL: there is
  * none.  `key` is the option that it is one of.

@@ -51,6 +51,17 @@ void ptl_settings_give(struct ptl_settings *settings, const struct ptl_option *o
     settings->end = &given->next;
 }
 
+void ptl_settings_give_defaults(struct ptl_settings *settings)
+{
+    for (size_t i = 0; i < ptl_option_count; i++) {
+        const struct ptl_option *option = &ptl_option_table[i];
+        if (option->usual) {
+            ptl_settings_give(settings, option, option->usual, strlen(option->usual),
+                              PTL_LAYER_DEFAULT, 0);
+        }
+    }
+}
+
 struct ptl_settings *ptl_settings_again(const struct ptl_settings *settings)
 {
     struct ptl_settings *again = ptl_settings_new();

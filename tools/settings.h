@@ -66,6 +66,9 @@ void ptl_settings_free(struct ptl_settings *settings);
 void ptl_settings_give(struct ptl_settings *settings, const struct ptl_option *option,
                        const char *text, size_t size, unsigned layer, unsigned line);
 
+/* Note the usual value of each option that has one. */
+void ptl_settings_give_defaults(struct ptl_settings *settings);
+
 /* Note a mistake of the file, at a line (0: the file as a whole). */
 void ptl_settings_mistake(struct ptl_settings *settings, unsigned line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

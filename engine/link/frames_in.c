@@ -6,6 +6,7 @@
 #include "io/framing.h"
 
 #define MADE_KEPT_MAX 65536 /* a buffer that grew beyond does not stay for the next packet */
+#define ADDED_MAX 4         /* values that a packet has beside those of its frame */
 #define CUT_KEPT_MAX 1024   /* of a frame in two parts: enough for a small one */
 
 /* What version 1 without any feature knows. */
@@ -93,17 +94,20 @@ static void free_taken(struct ptl_frames_in *in)
     }
 }
 
-/* The packet ["", WORD, NAME?, VALUE...] that says what the frame does. */
-static int make_request(struct ptl_frames_in *in, const struct ptl_frame *frame,
-                        const struct ptl_span *name, struct ptl_packet *packet)
+/* Begin the packet ["", WORD, ...]. */
+static void begin_request(struct ptl_frames_in *in, struct ptl_span word)
 {
-    if (frame->count > UINT32_MAX - 2) {
-        return fail(in, PTL_FAULT_BODY); /* it could not be told of */
-    }
     ptl_buffer_ease(&in->made, MADE_KEPT_MAX);
-    put_string(&in->made, ptl_frame_word(frame->kind));
-    if (name != NULL) {
-        put_string(&in->made, *name);
+    put_string(&in->made, word);
+}
+
+/* End it with the frame's values, behind `count` of our own. */
+static int end_request(struct ptl_frames_in *in, const struct ptl_frame *frame, uint32_t count,
+                       struct ptl_packet *packet)
+{
+    ptl_assert(count <= ADDED_MAX);
+    if (frame->count > UINT32_MAX - ADDED_MAX) {
+        return fail(in, PTL_FAULT_BODY); /* it could not be told of */
     }
     if (ptl_buffer_append(&in->made, frame->body.bytes, frame->body.size) < 0) {
         return fail(in, PTL_FAULT_MEMORY);
@@ -112,9 +116,20 @@ static int make_request(struct ptl_frames_in *in, const struct ptl_frame *frame,
     *packet = (struct ptl_packet){
         .name = ptl_span("", 0),
         .body = ptl_buffer_span(&in->made),
-        .count = frame->count + 1 + (name != NULL),
+        .count = frame->count + count,
     };
     return PACKET;
+}
+
+/* The packet ["", WORD, NAME?, VALUE...] that says what the frame does. */
+static int make_request(struct ptl_frames_in *in, const struct ptl_frame *frame,
+                        const struct ptl_span *name, struct ptl_packet *packet)
+{
+    begin_request(in, ptl_frame_word(frame->kind));
+    if (name != NULL) {
+        put_string(&in->made, *name);
+    }
+    return end_request(in, frame, 1 + (name != NULL), packet);
 }
 
 static void put_number(struct ptl_buffer *out, uint64_t number)
@@ -135,29 +150,15 @@ static int make_about(struct ptl_frames_in *in, const struct ptl_frame *frame,
         [PTL_FRAME_DOWN] = PTL_REQUEST_DOWN,
     };
     char room[PTL_NAME_MADE_SIZE];
-    uint32_t count = 2;
 
-    if (frame->count > UINT32_MAX - 4) {
-        return fail(in, PTL_FAULT_BODY);
-    }
-    ptl_buffer_ease(&in->made, MADE_KEPT_MAX);
-    put_string(&in->made, ptl_span_text(words[frame->kind]));
+    begin_request(in, ptl_span_text(words[frame->kind]));
     put_number(&in->made, frame->tag);
-    if (frame->kind == PTL_FRAME_MONITOR) {
-        put_string(&in->made, flow->name);
-        put_string(&in->made, name_of(&frame->port, in->peer_incarnation, room));
-        count += 2;
+    if (frame->kind != PTL_FRAME_MONITOR) {
+        return end_request(in, frame, 2, packet);
     }
-    if (ptl_buffer_append(&in->made, frame->body.bytes, frame->body.size) < 0) {
-        return fail(in, PTL_FAULT_MEMORY);
-    }
-    free_taken(in);
-    *packet = (struct ptl_packet){
-        .name = ptl_span("", 0),
-        .body = ptl_buffer_span(&in->made),
-        .count = frame->count + count,
-    };
-    return PACKET;
+    put_string(&in->made, flow->name);
+    put_string(&in->made, name_of(&frame->port, in->peer_incarnation, room));
+    return end_request(in, frame, 4, packet);
 }
 
 static bool has_values(struct ptl_span body, uint32_t count)

@@ -19,15 +19,6 @@ void ptl_leavings_begin(struct ptl_leavings *leavings, struct ptl_all_observed *
     leavings->waiting = waiting;
 }
 
-/* Of packets only those for ports are missed: the others are requests. */
-static void count_lost(struct ptl_shard *shard, const struct ptl_parcel *parcel)
-{
-    struct ptl_op op;
-
-    ptl_op_unpack(parcel->bytes, &op);
-    ptl_count(&shard->counts.lost, op.kind == PTL_OP_MESSAGE && op.name.size != 0);
-}
-
 /* True: there was something, and it is gone. */
 static bool clear_one(struct ptl_shard *shard, struct ptl_leavings *leavings)
 {
@@ -38,7 +29,8 @@ static bool clear_one(struct ptl_shard *shard, struct ptl_leavings *leavings)
         ptl_observed_free(shard->allocator, observed);
     } else if (parcel != NULL) {
         leavings->waiting = parcel->next;
-        count_lost(shard, parcel);
+        /* What is no message for a port is not missed. */
+        ptl_count(&shard->counts.lost, ptl_parcel_is_for_port(parcel));
         ptl_parcel_free(parcel, shard->allocator);
     } else {
         return false;

@@ -92,7 +92,16 @@ static int tell(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span 
                                    ptl_span(watch->watcher, watch->watcher_size), reason);
 }
 
-/* The rules do not let it observe that port, and it is told so. */
+/* It does not observe that port after all: it is told, for this reason (NULL: no memory). */
+static int answer(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_port *target,
+                  const struct watch *watch, struct ptl_msg *reason)
+{
+    int err = reason == NULL ? PTL_ENOMEM : tell(shard, link, ptl_port_name(target), watch, reason);
+
+    ptl_msg_free(reason);
+    return err;
+}
+
 static int deny(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_port *target,
                 const struct watch *watch)
 {
@@ -100,15 +109,11 @@ static int deny(struct ptl_shard *shard, struct ptl_link *link, const struct ptl
     int err =
         ptl_msg_make(shard->node, &reason, "ttp", "not_allowed", ptl_err_text(PTL_EDENIED), target);
 
-    if (err == PTL_OK) {
-        err = tell(shard, link, ptl_port_name(target), watch, reason);
-        ptl_msg_free(reason);
-    }
-    return err;
+    return answer(shard, link, target, watch, err < 0 ? NULL : reason);
 }
 
-/* It has as many as it may: what it cannot observe it is told nothing of but that. */
-static int refuse(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+/* It has as many as it may. */
+static int refuse(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_port *target,
                   const struct watch *watch)
 {
     struct ptl_msg *reason;
@@ -118,11 +123,7 @@ static int refuse(struct ptl_shard *shard, struct ptl_link *link, struct ptl_spa
     ptl_log_about(shard, PTL_LOG_WARN, ptl_link_id(link),
                   "%s has %u monitors here: more are refused", link->id,
                   shard->node->options.monitors_max);
-    if (err == PTL_OK) {
-        err = tell(shard, link, name, watch, reason);
-        ptl_msg_free(reason);
-    }
-    return err;
+    return answer(shard, link, target, watch, err < 0 ? NULL : reason);
 }
 
 /* ---- Coming and going ---------------------------------------------------------------------- */
@@ -150,20 +151,18 @@ static int add(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_
 }
 
 /* Owns: `watch` becomes the monitor's, or is freed. */
-static int observe(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
+static int observe(struct ptl_shard *shard, struct ptl_link *link, const struct ptl_port *target,
                    struct watch *watch)
 {
-    struct ptl_span self = ptl_span(shard->node->self.id, shard->node->self.id_size);
-    struct ptl_port target;
-    int err = ptl_port_at(&shard->node->self, self, name, &target);
+    int err;
 
-    if (err == PTL_OK && !ptl_link_may_to_port(shard, link, PTL_MAY_MONITOR, &target)) {
-        err = deny(shard, link, &target, watch);
-    } else if (err == PTL_OK && link->observed_here.count < shard->node->options.monitors_max) {
-        err = add(shard, link, &target, watch);
+    if (!ptl_link_may_to_port(shard, link, PTL_MAY_MONITOR, target)) {
+        err = deny(shard, link, target, watch);
+    } else if (link->observed_here.count < shard->node->options.monitors_max) {
+        err = add(shard, link, target, watch);
         watch = err == PTL_OK ? NULL : watch;
-    } else if (err == PTL_OK) {
-        err = refuse(shard, link, name, watch);
+    } else {
+        err = refuse(shard, link, target, watch);
     }
     if (watch != NULL) {
         free_watch(watch);
@@ -171,19 +170,22 @@ static int observe(struct ptl_shard *shard, struct ptl_link *link, struct ptl_sp
     return err;
 }
 
-int ptl_link_peer_observes(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name)
+int ptl_link_peer_observes(struct ptl_shard *shard, struct ptl_link *link,
+                           const struct ptl_port *target)
 {
-    return find_named(link, name) != NULL ? PTL_OK : observe(shard, link, name, NULL);
+    bool does = find_named(link, ptl_port_name(target)) != NULL;
+
+    return does ? PTL_OK : observe(shard, link, target, NULL);
 }
 
-int ptl_link_peer_monitors(struct ptl_shard *shard, struct ptl_link *link, struct ptl_span name,
-                           uint64_t tag, struct ptl_span watcher)
+int ptl_link_peer_monitors(struct ptl_shard *shard, struct ptl_link *link,
+                           const struct ptl_port *target, uint64_t tag, struct ptl_span watcher)
 {
     if (find_tagged(link, tag) != NULL) {
         return PTL_OK;
     }
     struct watch *watch = make_watch(shard, tag, watcher);
-    return watch == NULL ? PTL_ENOMEM : observe(shard, link, name, watch);
+    return watch == NULL ? PTL_ENOMEM : observe(shard, link, target, watch);
 }
 
 static void leave(struct ptl_shard *shard, struct ptl_link *link,

@@ -20,13 +20,13 @@ struct ptl_monitoring;
 struct ptl_shard;
 
 /*
- * The peer observes port `name` of ours; the same with a tag, and for the port `watcher` of its own
- * (empty: for none).  Errors: PTL_ENOMEM, PTL_ENAME, those of a monitor.
+ * The peer observes that port of ours; the same with a tag, and for the port `watcher` of its own
+ * (empty: for none).  Errors: PTL_ENOMEM, those of a monitor.
  */
 PTL_MUST_CHECK int ptl_link_peer_observes(struct ptl_shard *shard, struct ptl_link *link,
-                                          struct ptl_span name);
+                                          const struct ptl_port *target);
 PTL_MUST_CHECK int ptl_link_peer_monitors(struct ptl_shard *shard, struct ptl_link *link,
-                                          struct ptl_span name, uint64_t tag,
+                                          const struct ptl_port *target, uint64_t tag,
                                           struct ptl_span watcher);
 
 /* It does so no longer. */

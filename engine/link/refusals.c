@@ -1,40 +1,24 @@
 #include "engine/link/refusals.h"
 
+#include "engine/link/given_up.h"
 #include "engine/link/node_links.h"
 #include "engine/message/name.h"
 #include "engine/shard/node.h"
 
 #define TELL_AGAIN_NS UINT64_C(60000000000)
 
+/* Who is another node of our own ID, or ourselves, is told of elsewhere; but a twin refuses us. */
 bool ptl_refusal_is(int err)
 {
-    switch (err) {
-    case PTL_EGREETING:
-    case PTL_ELINE:
-    case PTL_EVERSION:
-    case PTL_EMETHOD:
-    case PTL_EFRAMING:
-    case PTL_EAUTH:
-    case PTL_EECHO:
-    case PTL_EREFUSED:
-    case PTL_ETWIN:
-    case PTL_EHANDSHAKE:
-    case PTL_ETLS:
-    case PTL_ETLSVERSION:
-    case PTL_ENOCERT:
-    case PTL_EAUTHORITY:
-    case PTL_EEXPIRED:
-    case PTL_EEARLY:
-    case PTL_EREVOKED:
-    case PTL_ENOLIST:
-    case PTL_ECERTNAME:
-    case PTL_ECERTREFUSED:
-    case PTL_ENOTLS:
-    case PTL_EONLYTLS:
-    case PTL_ECHANGED:
+    switch (ptl_given_up_for(err)) {
+    case PTL_REASON_secret:
+    case PTL_REASON_certificate:
+    case PTL_REASON_tls:
+    case PTL_REASON_greeting:
+    case PTL_REASON_timeout:
         return true;
     default:
-        return false;
+        return err == PTL_ETWIN;
     }
 }
 

@@ -210,9 +210,16 @@ static int wait_for_ring(struct request *r, int err)
     return err;
 }
 
-static int mon1(struct request *r)
+/* The port of ours that has this name, into r->to.  Errors: PTL_ENAME: nobody can have it. */
+static int find_here(struct request *r, struct ptl_span name)
 {
     const struct ptl_identity *self = &r->shard->node->self;
+
+    return ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
+}
+
+static int mon1(struct request *r)
+{
     struct ptl_span name;
 
     if (r->link == NULL || !take_name(r, &name)) {
@@ -221,9 +228,9 @@ static int mon1(struct request *r)
     if (name.size == 0) {
         return PTL_OK; /* the node port lives as long as the link */
     }
-    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
+    int err = find_here(r, name);
     if (err == PTL_OK) {
-        err = wait_for_ring(r, ptl_link_peer_observes(r->shard, r->link, name));
+        err = wait_for_ring(r, ptl_link_peer_observes(r->shard, r->link, r->to));
     }
     return err == PTL_ENAME ? malformed(r, "mon1") : err; /* a name that nobody can have */
 }
@@ -243,24 +250,14 @@ static bool take_tag(struct request *r, uint64_t *tag)
 
 static int monitor(struct request *r)
 {
-    const struct ptl_identity *self = &r->shard->node->self;
-    char watched[PTL_PORT_NAME_MAX];
     struct ptl_span name, watcher;
     uint64_t tag;
 
-    if (!take_tag(r, &tag) || !take_name(r, &name) || name.size == 0) {
+    if (!take_tag(r, &tag) || !take_name(r, &name) || name.size == 0 ||
+        find_here(r, name) == PTL_ENAME || !take_name(r, &watcher)) {
         return malformed(r, PTL_REQUEST_MONITOR);
     }
-    memcpy(watched, name.bytes, name.size); /* the next string takes its place */
-    name = ptl_span(watched, name.size);
-    if (!take_name(r, &watcher)) {
-        return malformed(r, PTL_REQUEST_MONITOR);
-    }
-    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
-    if (err == PTL_OK) {
-        err = wait_for_ring(r, ptl_link_peer_monitors(r->shard, r->link, name, tag, watcher));
-    }
-    return err == PTL_ENAME ? malformed(r, PTL_REQUEST_MONITOR) : err;
+    return wait_for_ring(r, ptl_link_peer_monitors(r->shard, r->link, r->to, tag, watcher));
 }
 
 static int unmonitor(struct request *r)
@@ -325,11 +322,9 @@ static bool may_spawn(const struct request *r)
 /* An op for a port of this node, named by the request. */
 static int pass(struct request *r, uint8_t kind, struct ptl_span name)
 {
-    const struct ptl_identity *self = &r->shard->node->self;
     struct ptl_op op = {.kind = kind, .body = rest_of(r), .count = r->count};
-    int err = ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to);
 
-    if (err < 0) {
+    if (find_here(r, name) < 0) {
         return PTL_OK; /* nobody has such a name */
     }
     if (kind == PTL_OP_KILL && r->link != NULL &&
@@ -370,9 +365,7 @@ static int spawn(struct request *r)
     if (!take_name(r, &name) || name.size == 0 || r->count == 0) {
         return malformed(r, PTL_SPAWN_REQUEST);
     }
-    const struct ptl_identity *self = &r->shard->node->self;
-    if (ptl_port_at(self, ptl_span(self->id, self->id_size), name, r->to) < 0 ||
-        r->to->kind != PTL_PORT_NAMED) {
+    if (find_here(r, name) < 0 || r->to->kind != PTL_PORT_NAMED) {
         return malformed(r, PTL_SPAWN_REQUEST);
     }
     struct ptl_cursor cursor = r->rest;

@@ -31,10 +31,7 @@ void ptl_stop_losses_of_link(struct ptl_shard *shard, const struct ptl_link *lin
     uint64_t messages = 0, bytes = 0;
 
     for (const struct ptl_parcel *p = link->waiting_first; p != NULL; p = p->next) {
-        struct ptl_op op;
-        ptl_op_unpack(p->bytes, &op);
-        /* The others are requests, and monitors: see stop_losses.h. */
-        messages += op.kind == PTL_OP_MESSAGE && op.name.size != 0;
+        messages += ptl_parcel_is_for_port(p); /* the others are not missed: see stop_losses.h */
         bytes += ptl_parcel_weight(p);
     }
     if (link->connection != NULL) {

@@ -344,6 +344,14 @@ void ptl_parcel_free(struct ptl_parcel *record, const struct ptl_allocator *allo
     }
 }
 
+bool ptl_parcel_is_for_port(const struct ptl_parcel *record)
+{
+    struct ptl_op op;
+
+    ptl_op_unpack(record->bytes, &op);
+    return op.kind == PTL_OP_MESSAGE && op.name.size != 0;
+}
+
 uint64_t ptl_parcel_weight(const struct ptl_parcel *record)
 {
     const struct ptl_record *head = head_of(record);

@@ -332,5 +332,8 @@ struct ptl_parcel *ptl_parcel_make(const struct ptl_op *op, const struct ptl_all
 /* Free such a record, and let go of the message that it holds. */
 void ptl_parcel_free(struct ptl_parcel *record, const struct ptl_allocator *allocator);
 
+/* Whether it is a message for a port, and neither a request to a node port nor anything else. */
+bool ptl_parcel_is_for_port(const struct ptl_parcel *record);
+
 /* What it weighs in a queue: its own bytes and those of the message that it holds. */
 uint64_t ptl_parcel_weight(const struct ptl_parcel *record);

@@ -49,17 +49,6 @@ static void hear_warning(void *data, const char *warning)
     check_line(warning, PTL_WARNING_MAX);
 }
 
-static void give_defaults(struct ptl_settings *settings)
-{
-    for (size_t i = 0; i < ptl_option_count; i++) {
-        const struct ptl_option *option = &ptl_option_table[i];
-        if (option->usual) {
-            ptl_settings_give(settings, option, option->usual, strlen(option->usual),
-                              PTL_LAYER_DEFAULT, 0);
-        }
-    }
-}
-
 /* What a file comes to.  Owns: the caller frees the settings. */
 static struct ptl_settings *settle(struct ptl_options *options, const char *path,
                                    const char *profile)
@@ -69,7 +58,7 @@ static struct ptl_settings *settle(struct ptl_options *options, const char *path
     ptl_assert(settings != NULL);
     *options = (struct ptl_options){.settings = settings};
     ptl_config_read(settings, path, profile);
-    give_defaults(settings);
+    ptl_settings_give_defaults(settings);
     ptl_settings_take(settings, options);
     ptl_settings_tell(settings, hear_mistake, NULL);
     return settings;

@@ -343,7 +343,7 @@ static bool is_host_here(struct MHD_Connection *connection)
     if (host[0] == '\0' || host[0] == ':') {
         return false;
     }
-    bool has_port = last && last[strspn(last + 1, "0123456789") + 1] == '\0' && host[0] != ':';
+    bool has_port = last && last[strspn(last + 1, "0123456789") + 1] == '\0';
     snprintf(text, sizeof text, "%s%s", host, has_port ? "" : ":80");
     return ptl_http_is_loopback(text);
 }

@@ -244,8 +244,8 @@ static void peer_observes(struct ptl_node *node, struct ptl_link *link, unsigned
     char name[32];
 
     snprintf(name, sizeof name, "port%u", number);
-    (void)witness_port(node, name, NULL, NULL);
-    assert_int_equal(ptl_link_peer_observes(&node->shards[0], link, ptl_span_text(name)), 0);
+    struct ptl_port port = witness_port(node, name, NULL, NULL);
+    assert_int_equal(ptl_link_peer_observes(&node->shards[0], link, &port), 0);
 }
 
 static void peer_that_observes_100000_ports_leaves_slice_by_slice(void **state)

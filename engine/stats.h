@@ -2,7 +2,7 @@
  * engine/stats.h - what a node counts: for those who watch over it.  Part of engine/portolan.h.
  *
  *   shards --plain additions--> counts of each shard <--read by any thread-- ptl_stats()
- *      '--when asked--> ptl_survey(): links, busiest ports, largest families
+ *      '--when asked--> ptl_survey(): links, busiest and slowest ports, largest families
  *
  * A count costs its shard an addition in memory of its own.  ptl_stats() reads these where they
  * are: it asks nobody, waits for nobody, and so tells even of a shard that hangs.  ptl_survey() has
@@ -127,7 +127,7 @@ PTL_MUST_CHECK int ptl_stats(const struct ptl_node *node, unsigned shard, struct
 struct ptl_survey_options {
     size_t size;       /* sizeof(struct ptl_survey_options) */
     unsigned links;    /* at most so many of each are shown, PTL_SURVEY_MAX or fewer [1,024] ... */
-    unsigned ports;    /* [32] */
+    unsigned ports;    /* of the busiest, and of the slowest [32] */
     unsigned families; /* [256] */
     bool by_queue;     /* the ports with most bytes waiting [those that most messages came for] */
 };
@@ -155,6 +155,11 @@ struct ptl_survey_port {
     bool waits;            /* its handler has said PTL_LATER */
     uint64_t messages;     /* that have come for it */
     uint64_t queued_bytes; /* that wait at it */
+    /*
+     * Of its handlers, a message each: of one call in some hundred, and of all above 100 ms.
+     * 0: none of these is known.
+     */
+    uint64_t handled_mean_ns, handled_max_ns;
 };
 
 struct ptl_survey_family {
@@ -166,9 +171,10 @@ struct ptl_survey_family {
 struct ptl_survey {
     const struct ptl_survey_link *links;
     const struct ptl_survey_port *ports;
+    const struct ptl_survey_port *slowest; /* by handled_mean_ns, of a thousand a shard */
     const struct ptl_survey_family *families;
-    unsigned link_count, port_count, family_count;        /* shown */
-    uint64_t links_in_all, ports_in_all, families_in_all; /* found */
+    unsigned link_count, port_count, slowest_count, family_count; /* shown */
+    uint64_t links_in_all, ports_in_all, families_in_all;         /* found */
 };
 
 /*

@@ -72,11 +72,29 @@ static const void *ports_of(const struct ptl_survey *found, unsigned *count)
     return found->ports;
 }
 
+static const void *slowest_of(const struct ptl_survey *found, unsigned *count)
+{
+    *count = found->slowest_count;
+    return found->slowest;
+}
+
 static const void *families_of(const struct ptl_survey *found, unsigned *count)
 {
     *count = found->family_count;
     return found->families;
 }
+
+enum { LINKS, PORTS, SLOWEST, FAMILIES, KINDS };
+
+static const struct {
+    size_t size; /* of one */
+    const void *(*of)(const struct ptl_survey *found, unsigned *count);
+} kinds[KINDS] = {
+    [LINKS] = {sizeof(struct ptl_survey_link), links_of},
+    [PORTS] = {sizeof(struct ptl_survey_port), ports_of},
+    [SLOWEST] = {sizeof(struct ptl_survey_port), slowest_of},
+    [FAMILIES] = {sizeof(struct ptl_survey_family), families_of},
+};
 
 static int order(uint64_t a, uint64_t b)
 {
@@ -97,6 +115,13 @@ static int by_queue(const void *a, const void *b)
     return order(first->queued_bytes, second->queued_bytes);
 }
 
+static int by_time(const void *a, const void *b)
+{
+    const struct ptl_survey_port *first = a, *second = b;
+
+    return order(first->handled_mean_ns, second->handled_mean_ns);
+}
+
 static int by_keys(const void *a, const void *b)
 {
     const struct ptl_survey_family *first = a, *second = b;
@@ -109,22 +134,25 @@ static unsigned at_most(unsigned count, unsigned most)
     return count < most ? count : most;
 }
 
-/* Each of the three shows the most of what all shards have found. */
-static void show(const struct ptl_survey_whole *whole, const struct gathered all[3],
+/* Each shows the most of what all shards have found. */
+static void show(const struct ptl_survey_whole *whole, const struct gathered all[KINDS],
                  struct ptl_survey *survey)
 {
     const struct ptl_survey_options *options = &whole->options;
 
-    qsort(all[1].array, all[1].count, sizeof(struct ptl_survey_port),
+    qsort(all[PORTS].array, all[PORTS].count, sizeof(struct ptl_survey_port),
           options->by_queue ? by_queue : by_messages);
-    qsort(all[2].array, all[2].count, sizeof(struct ptl_survey_family), by_keys);
+    qsort(all[SLOWEST].array, all[SLOWEST].count, sizeof(struct ptl_survey_port), by_time);
+    qsort(all[FAMILIES].array, all[FAMILIES].count, sizeof(struct ptl_survey_family), by_keys);
     *survey = (struct ptl_survey){
-        .links = all[0].array,
-        .ports = all[1].array,
-        .families = all[2].array,
-        .link_count = at_most(all[0].count, options->links),
-        .port_count = at_most(all[1].count, options->ports),
-        .family_count = at_most(all[2].count, options->families),
+        .links = all[LINKS].array,
+        .ports = all[PORTS].array,
+        .slowest = all[SLOWEST].array,
+        .families = all[FAMILIES].array,
+        .link_count = at_most(all[LINKS].count, options->links),
+        .port_count = at_most(all[PORTS].count, options->ports),
+        .slowest_count = at_most(all[SLOWEST].count, options->ports),
+        .family_count = at_most(all[FAMILIES].count, options->families),
     };
     for (unsigned i = 0; i < whole->node->shard_count; i++) {
         survey->links_in_all += whole->parts[i].found.links_in_all;
@@ -135,20 +163,18 @@ static void show(const struct ptl_survey_whole *whole, const struct gathered all
 
 static void tell(struct ptl_survey_whole *whole)
 {
-    struct gathered all[3] = {{.array = NULL}};
+    struct gathered all[KINDS] = {{.array = NULL}};
     int err = atomic_load(&whole->err);
     struct ptl_survey survey;
 
-    if (err == PTL_OK && (!gather(whole, sizeof(struct ptl_survey_link), links_of, &all[0]) ||
-                          !gather(whole, sizeof(struct ptl_survey_port), ports_of, &all[1]) ||
-                          !gather(whole, sizeof(struct ptl_survey_family), families_of, &all[2]))) {
-        err = PTL_ENOMEM;
+    for (unsigned i = 0; i < KINDS && err == PTL_OK; i++) {
+        err = gather(whole, kinds[i].size, kinds[i].of, &all[i]) ? PTL_OK : PTL_ENOMEM;
     }
     if (err == PTL_OK) {
         show(whole, all, &survey);
     }
     whole->tell(whole->node, err, err == PTL_OK ? &survey : NULL, whole->data);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < KINDS; i++) {
         ptl_free(whole->node->allocator, all[i].array, all[i].size);
     }
 }

@@ -209,14 +209,29 @@ static void look_at_port(struct ptl_survey_part *part, const struct ptl_slot *sl
     uint64_t much = part->options->by_queue ? queued_bytes(slot) : slot->messages;
 
     part->found.ports_in_all++;
-    pick(&part->picks, (struct ptl_survey_pick){
-                           .much = much, .index = slot->index, .generation = slot->generation});
+    pick(&part->busiest, (struct ptl_survey_pick){
+                             .much = much, .index = slot->index, .generation = slot->generation});
+}
+
+/* Those of dead ports are left out when they are shown. */
+static void pick_slowest(const struct ptl_shard *shard, struct ptl_survey_part *part)
+{
+    const struct ptl_time *first = shard->times.sets[0];
+
+    for (const struct ptl_time *time = first; time < first + PTL_TIMES_MAX; time++) {
+        if (time->messages != 0) {
+            pick(&part->slowest, (struct ptl_survey_pick){.much = ptl_time_mean(time),
+                                                          .index = time->slot,
+                                                          .generation = time->generation});
+        }
+    }
 }
 
 static void show_port(struct ptl_shard *shard, const struct ptl_slot *slot,
                       struct ptl_survey_port *shown)
 {
     const struct ptl_port_more *more = slot->more;
+    const struct ptl_time *time = ptl_times_find(&shard->times, slot->index, slot->generation);
     struct ptl_port port;
 
     if (more != NULL && more->name != NULL) {
@@ -230,28 +245,43 @@ static void show_port(struct ptl_shard *shard, const struct ptl_slot *slot,
         .waits = more != NULL && more->waiting,
         .messages = slot->messages,
         .queued_bytes = queued_bytes(slot),
+        .handled_mean_ns = ptl_time_mean(time),
+        .handled_max_ns = time == NULL ? 0 : time->max_ns,
     };
     memcpy(shown->id, port.id, sizeof(port.id));
 }
 
-/* Those that have died meanwhile are left out. */
-static bool show_ports(struct ptl_shard *shard, struct ptl_survey_part *part)
+/* Those that have died meanwhile are left out.  Returns how many are shown. */
+static unsigned show_picks(struct ptl_shard *shard, const struct ptl_survey_picks *picks,
+                           struct ptl_survey_port *shown)
 {
-    struct ptl_survey_port *shown = room_for(shard, sizeof(*shown), part->picks.count);
+    unsigned count = 0;
 
-    if (shown == NULL) {
-        return false;
-    }
-    part->found.ports = shown;
-    part->port_room = part->picks.count;
-    for (uint32_t i = 0; i < part->picks.count; i++) {
-        const struct ptl_survey_pick *one = &part->picks.heap[i];
+    for (uint32_t i = 0; i < picks->count; i++) {
+        const struct ptl_survey_pick *one = &picks->heap[i];
         const struct ptl_slot *slot =
             ptl_slot_find(&shard->ports->table, one->index, one->generation);
         if (slot != NULL) {
-            show_port(shard, slot, &shown[part->found.port_count++]);
+            show_port(shard, slot, &shown[count++]);
         }
     }
+    return count;
+}
+
+static bool show_ports(struct ptl_shard *shard, struct ptl_survey_part *part)
+{
+    struct ptl_survey_port *busiest = room_for(shard, sizeof(*busiest), part->busiest.count);
+    struct ptl_survey_port *slowest = room_for(shard, sizeof(*slowest), part->slowest.count);
+
+    part->found.ports = busiest;
+    part->found.slowest = slowest;
+    part->port_room = part->busiest.count;
+    part->slowest_room = part->slowest.count;
+    if (busiest == NULL || slowest == NULL) {
+        return false;
+    }
+    part->found.port_count = show_picks(shard, &part->busiest, busiest);
+    part->found.slowest_count = show_picks(shard, &part->slowest, slowest);
     return true;
 }
 
@@ -262,7 +292,7 @@ void ptl_survey_part_begin(struct ptl_shard *shard, struct ptl_survey_part *part
     unsigned most = at_most(ptl_port_table_alive(&shard->ports->table), part->options->ports);
 
     if (!look_at_links(shard, part) || !look_at_families(shard, part) ||
-        !begin_picks(shard, &part->picks, most)) {
+        !begin_picks(shard, &part->busiest, most) || !begin_picks(shard, &part->slowest, most)) {
         part->err = PTL_ENOMEM;
     }
 }
@@ -274,6 +304,7 @@ bool ptl_survey_part_work(struct ptl_shard *shard, struct ptl_survey_part *part)
     for (uint32_t i = 0; i < PTL_SLICE && part->err == PTL_OK; i++) {
         slot = ptl_slot_at(&shard->ports->table, part->slot++);
         if (slot == NULL) {
+            pick_slowest(shard, part);
             part->err = show_ports(shard, part) ? PTL_OK : PTL_ENOMEM;
             return true;
         }
@@ -297,6 +328,8 @@ void ptl_survey_part_drop(const struct ptl_allocator *allocator, struct ptl_surv
 
     free_array(allocator, found->links, sizeof(*found->links), part->link_room);
     free_array(allocator, found->ports, sizeof(*found->ports), part->port_room);
+    free_array(allocator, found->slowest, sizeof(*found->slowest), part->slowest_room);
     free_array(allocator, found->families, sizeof(*found->families), part->family_room);
-    end_picks(allocator, &part->picks);
+    end_picks(allocator, &part->busiest);
+    end_picks(allocator, &part->slowest);
 }

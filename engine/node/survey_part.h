@@ -31,9 +31,9 @@ struct ptl_survey_part {
     struct ptl_survey_part *next; /* among those under way in its shard */
     struct ptl_survey_whole *whole;
     const struct ptl_survey_options *options;
-    struct ptl_survey found;                    /* the arrays are this part's */
-    unsigned link_room, port_room, family_room; /* that they have places for */
-    struct ptl_survey_picks picks;
+    struct ptl_survey found;                                  /* the arrays are this part's */
+    unsigned link_room, port_room, slowest_room, family_room; /* that they have places for */
+    struct ptl_survey_picks busiest, slowest;
     uint32_t slot;       /* the next one to be looked at */
     int err;             /* PTL_ENOMEM: it shows nothing */
     uint64_t parcel[16]; /* as which it is handed over */

@@ -176,6 +176,7 @@ void ptl_port_was_slow(struct ptl_shard *shard, uint32_t index, uint32_t generat
 {
     const struct ptl_slot *slot = ptl_slot_at(&shard->ports->table, index);
 
+    ptl_times_add(&shard->times, index, generation, count, took);
     ptl_callback_log_slow(shard, slot, index, generation, took,
                           count == 1 ? "a handler" : "handlers in a row", first_string(msg));
 }
@@ -191,7 +192,7 @@ static enum outcome run_timed(struct ptl_shard *shard, struct ptl_slot *slot,
     uint64_t before = shard->coarse;
 
     if (since != 0) {
-        ptl_timed_end(shard, since, 1);
+        ptl_timed_end(shard, since, index, generation, 1);
     }
     ptl_shard_lap(shard);
     if (shard->coarse - before > PTL_CALLBACK_SLOW_NS) {

@@ -20,6 +20,7 @@
 #include "engine/shard/log.h"
 #include "engine/shard/ring.h"
 #include "engine/shard/timer.h"
+#include "engine/shard/times.h"
 #include "engine/shard/untold.h"
 #include "io/loop.h"
 
@@ -49,6 +50,7 @@ struct ptl_shard {
     struct ptl_timers timers;
     struct ptl_log_book log;
     struct ptl_counts counts;
+    struct ptl_times times;
 
     uint64_t now;       /* ns, read once a turn */
     uint64_t polled_at; /* ns: all that had come by then has been read */

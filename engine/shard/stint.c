@@ -10,11 +10,13 @@ static unsigned bucket_of(uint64_t ns)
     return bucket;
 }
 
-void ptl_timed_end(struct ptl_shard *shard, uint64_t since, uint32_t messages)
+void ptl_timed_end(struct ptl_shard *shard, uint64_t since, uint32_t slot, uint32_t generation,
+                   uint32_t messages)
 {
     uint64_t took = ptl_loop_now(shard->loop) - since;
 
     ptl_assert(messages != 0);
     ptl_count(&shard->counts.handled[bucket_of(took / messages)], messages);
     ptl_count(&shard->counts.handled_ns, took);
+    ptl_times_add(&shard->times, slot, generation, messages, took);
 }

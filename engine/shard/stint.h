@@ -31,8 +31,9 @@ static inline uint64_t ptl_timed_begin(struct ptl_shard *shard)
     return ++shard->counts.calls % PTL_TIMED_EVERY != 0 ? 0 : ptl_loop_now(shard->loop);
 }
 
-/* So many messages were handled since then, one at least. */
-PTL_APART void ptl_timed_end(struct ptl_shard *shard, uint64_t since, uint32_t messages);
+/* So many messages of that port, one at least, were handled since then. */
+PTL_APART void ptl_timed_end(struct ptl_shard *shard, uint64_t since, uint32_t slot,
+                             uint32_t generation, uint32_t messages);
 
 /* Whether a message to that port is one more of it; else it must end first. */
 static inline bool ptl_stint_goes_on(const struct ptl_stint *stint, uint32_t slot,
@@ -60,7 +61,7 @@ static inline uint64_t ptl_stint_end(struct ptl_shard *shard, struct ptl_stint *
     }
     ptl_count(&shard->counts.taken, stint->count);
     if (stint->timed_since != 0) {
-        ptl_timed_end(shard, stint->timed_since, stint->count);
+        ptl_timed_end(shard, stint->timed_since, stint->slot, stint->generation, stint->count);
     }
     ptl_shard_lap(shard);
     return shard->coarse - before > PTL_CALLBACK_SLOW_NS ? shard->coarse - before : 0;

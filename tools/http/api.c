@@ -102,18 +102,30 @@ json_t *ptl_api_links(const struct ptl_sight *sight)
     return shown(sight, "links", array, sight->survey.links_in_all);
 }
 
-json_t *ptl_api_ports(const struct ptl_sight *sight)
+static json_t *ports_of(const struct ptl_survey_port *ports, unsigned count)
 {
     json_t *array = json_array();
 
-    for (unsigned i = 0; i < sight->survey.port_count; i++) {
-        const struct ptl_survey_port *port = &sight->survey.ports[i];
+    for (unsigned i = 0; i < count; i++) {
+        const struct ptl_survey_port *port = &ports[i];
         json_array_append_new(
-            array, json_pack("{s:s,s:i,s:o,s:o,s:b,s:b}", "port", port->id, "shard",
+            array, json_pack("{s:s,s:i,s:o,s:o,s:b,s:b,s:o,s:o}", "port", port->id, "shard",
                              (int)port->shard, "messages", number(port->messages), "queued_bytes",
-                             number(port->queued_bytes), "full", port->full, "waits", port->waits));
+                             number(port->queued_bytes), "full", port->full, "waits", port->waits,
+                             "handled_mean_ns", number(port->handled_mean_ns), "handled_max_ns",
+                             number(port->handled_max_ns)));
     }
-    return shown(sight, "ports", array, sight->survey.ports_in_all);
+    return array;
+}
+
+json_t *ptl_api_ports(const struct ptl_sight *sight)
+{
+    const struct ptl_survey *survey = &sight->survey;
+    json_t *object =
+        shown(sight, "ports", ports_of(survey->ports, survey->port_count), survey->ports_in_all);
+
+    json_object_set_new(object, "slowest", ports_of(survey->slowest, survey->slowest_count));
+    return object;
 }
 
 json_t *ptl_api_database(const struct ptl_sight *sight)

@@ -3,7 +3,7 @@
  *
  *   /metrics            Prometheus                  /api/node      who it is, and its numbers
  *   /healthz            the process lives           /api/links     one by one
- *   /readyz             joined, and does not drain  /api/ports     the busiest
+ *   /readyz             joined, and does not drain  /api/ports     the busiest and the slowest
  *                                                   /api/database  families
  *                                                   /api/cluster   who is in the network
  *                                                   /api/all       the first four in one

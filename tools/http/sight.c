@@ -46,6 +46,7 @@ static void free_survey(struct ptl_survey *survey)
 {
     free((void *)(uintptr_t)survey->links);
     free((void *)(uintptr_t)survey->ports);
+    free((void *)(uintptr_t)survey->slowest);
     free((void *)(uintptr_t)survey->families);
 }
 
@@ -65,14 +66,20 @@ static void make_text(char *name)
     }
 }
 
+static void make_port_texts(const struct ptl_survey_port *ports, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        make_text(((struct ptl_survey_port *)(uintptr_t)ports)[i].id);
+    }
+}
+
 static void make_texts(const struct ptl_survey *survey)
 {
     for (unsigned i = 0; i < survey->link_count; i++) {
         make_text(((struct ptl_survey_link *)(uintptr_t)survey->links)[i].node);
     }
-    for (unsigned i = 0; i < survey->port_count; i++) {
-        make_text(((struct ptl_survey_port *)(uintptr_t)survey->ports)[i].id);
-    }
+    make_port_texts(survey->ports, survey->port_count);
+    make_port_texts(survey->slowest, survey->slowest_count);
     for (unsigned i = 0; i < survey->family_count; i++) {
         make_text(((struct ptl_survey_family *)(uintptr_t)survey->families)[i].name);
     }
@@ -84,8 +91,9 @@ bool ptl_sight_add(struct ptl_sight *sight, const struct ptl_survey *survey)
 
     copy.links = copy_of(survey->links, sizeof *survey->links, survey->link_count);
     copy.ports = copy_of(survey->ports, sizeof *survey->ports, survey->port_count);
+    copy.slowest = copy_of(survey->slowest, sizeof *survey->slowest, survey->slowest_count);
     copy.families = copy_of(survey->families, sizeof *survey->families, survey->family_count);
-    if (!copy.links || !copy.ports || !copy.families) {
+    if (!copy.links || !copy.ports || !copy.slowest || !copy.families) {
         free_survey(&copy);
         return false;
     }

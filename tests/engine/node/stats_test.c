@@ -290,6 +290,61 @@ static void survey_shows_the_busiest_of_many_ports(void **state)
     witness_until("survey", "done 2 of 5003 ports");
 }
 
+/* One of them takes its time; which, the sample tells in the end. */
+static int on_slow(struct ptl_node *node, const struct ptl_msg *msg, void *data)
+{
+    const struct timespec moment = {.tv_nsec = 2000000};
+
+    (void)node, (void)msg, (void)data;
+    nanosleep(&moment, NULL);
+    return 0;
+}
+
+static bool is_ordered(const struct ptl_survey *survey)
+{
+    for (unsigned i = 0; i < survey->slowest_count; i++) {
+        const struct ptl_survey_port *port = &survey->slowest[i];
+        if (port->handled_max_ns < port->handled_mean_ns ||
+            (i != 0 && port->handled_mean_ns > port[-1].handled_mean_ns)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_slowest(struct ptl_node *node, int err, const struct ptl_survey *survey, void *data)
+{
+    (void)node;
+    if (err < 0 || !is_ordered(survey)) {
+        witness_note(data, "wrong");
+    } else if (survey->slowest_count == 0) {
+        witness_note(data, "none");
+    } else {
+        witness_note(data, "%s, %s", survey->slowest->id,
+                     survey->slowest->handled_mean_ns < 2000000 ? "quick" : "slow");
+    }
+}
+
+static void survey_shows_the_slowest_of_many_ports(void **state)
+{
+    struct ptl_node *node = witness_node("rain");
+    struct ptl_survey_options options = {.size = sizeof(options), .ports = 2};
+    struct ptl_port slow = witness_port(node, "slow", on_slow, NULL);
+    struct ptl_port quick = witness_port(node, "quick", on_number, NULL);
+    const char *line;
+
+    (void)state;
+    do { /* until the sample has met it; the test's own clock ends it, too */
+        tell(node, &slow, "i", 1);
+        for (unsigned i = 0; i < 20; i++) {
+            tell(node, &quick, "i", 1);
+        }
+        assert_int_equal(ptl_survey(node, &options, on_slowest, (void *)"slowest"), 0);
+        line = witness_next("slowest");
+        assert_string_not_equal(line, "wrong");
+    } while (strcmp(line, "rain#slow, slow") != 0);
+}
+
 static void survey_has_bounds(void **state)
 {
     struct ptl_node_options of_node = witness_options("rain");
@@ -337,6 +392,7 @@ int main(int argc, char **argv)
         WITNESSED(stats_say_why_a_handshake_has_failed),
         WITNESSED(survey_shows_links_ports_and_families),
         WITNESSED(survey_shows_the_busiest_of_many_ports),
+        WITNESSED(survey_shows_the_slowest_of_many_ports),
         WITNESSED(survey_has_bounds),
         WITNESSED(survey_without_memory_says_so),
     };

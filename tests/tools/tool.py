@@ -73,6 +73,29 @@ class Node:
         self.log.close()
 
 
+class Receiver:
+    """A peer that asks for so many answers, each with so many bytes of padding, and takes none until it is told to."""
+
+    def __init__(self, node, count, padding=0):
+        host, port = node.address.rsplit(":", 1)
+        self.socket = socket.socket()
+        self.socket.settimeout(LIMIT)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.connect((host, int(port)))
+        self.socket.sendall(
+            b"aemp;1;receiver;hmac_sha3_512;json\nnonce\n"
+            + b"cleartext;" + SECRET.encode().hex().encode() + b";json\n"
+            + b"".join(b'["echo","echo",%d,"%s","receiver#in"]' % (i, b"x" * padding) for i in range(count))
+            + b'["sink","one"]')
+
+    def read(self):
+        received = b""
+        while some := self.socket.recv(65536):
+            received += some
+        self.socket.close()
+        return received
+
+
 def environment(home, more=None):
     env = {key: value for key, value in os.environ.items()
            if not key.startswith(("PORTOLAN_", "XDG_"))}

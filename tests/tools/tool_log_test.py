@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 import tool
-from tool import LIMIT, PORTOLAN, SECRET, ToolTest, environment, unused_address
+from tool import LIMIT, PORTOLAN, SECRET, Receiver, ToolTest, environment, unused_address
 
 STRANGERS = 2000
 
@@ -43,29 +43,6 @@ class StuckLogTest(ToolTest):
         self.assert_prints([1], "cal", f"{name}#echo", "say", "1", "--seed", address, "--secret", SECRET)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(LIMIT), 0)
-
-
-class Receiver:
-    """A peer that asks for so many answers, and takes none until it is told to."""
-
-    def __init__(self, node, count):
-        host, port = node.address.rsplit(":", 1)
-        self.socket = socket.socket()
-        self.socket.settimeout(LIMIT)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.connect((host, int(port)))
-        self.socket.sendall(
-            b"aemp;1;receiver;hmac_sha3_512;json\nnonce\n"
-            + b"cleartext;" + SECRET.encode().hex().encode() + b";json\n"
-            + b"".join(b'["echo","echo",%d,"receiver#in"]' % i for i in range(count))
-            + b'["sink","one"]')
-
-    def read(self):
-        received = b""
-        while some := self.socket.recv(65536):
-            received += some
-        self.socket.close()
-        return received
 
 
 class EndTest(ToolTest):

@@ -117,7 +117,7 @@ const struct ptl_loop_maker *ptl_loop_epoll(void);
 
 /*
  * Listen on a numeric address; port 0 lets the system choose.  `bound` (may be NULL) tells which
- * it is.  Blocks for up to half a second while another listens there: it may just have been
+ * it is.  Blocks for up to three seconds while another listens there: it may just have been
  * killed.  Returns 0, PTL_EADDRESS or -errno.
  */
 static inline int ptl_loop_listen(struct ptl_loop *loop, const struct ptl_address *address,

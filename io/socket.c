@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUSY_PAUSE_MS 10 /* between two tries of an address in use */
-#define BUSY_TRIES 50
+#define BUSY_PAUSE_MS 20 /* between two tries of an address in use */
+#define BUSY_TRIES 150   /* io_uring's are closed by a thread of the kernel: 300 ms were seen */
 
 /* What the kernel holds of a stream that is kept short: unsent; and not received, where a packet is
  * there and back in so many microseconds: then even 10 Gbit/s are under way in less. */

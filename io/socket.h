@@ -16,7 +16,7 @@ PTL_MUST_CHECK int ptl_socket_open(const struct ptl_address *address, int flags,
                                    union ptl_sockaddr *sockaddr, socklen_t *size);
 
 /*
- * One that listens.  Blocks for up to half a second while another listens there.  `bound` (may be
+ * One that listens.  Blocks for up to three seconds while another listens there.  `bound` (may be
  * NULL) tells where it is.  Returns and `flags`: as above.
  */
 PTL_MUST_CHECK int ptl_socket_listen(const struct ptl_address *address, int flags,

@@ -68,6 +68,9 @@ void ptl_journal_log(void *data, enum ptl_log_level level, const char *line)
     struct ptl_journal *journal = data;
 
     pthread_mutex_lock(&journal->lock);
+    if (journal->listener) {
+        journal->listener(journal->listener_data, level, line);
+    }
     if (journal->holding && level <= PTL_LOG_WARN) {
         hold(journal, level, line);
     } else if (journal->holding && level == PTL_LOG_INFO && level <= journal->level) {
@@ -75,6 +78,14 @@ void ptl_journal_log(void *data, enum ptl_log_level level, const char *line)
     } else if (!journal->holding && level <= journal->level) {
         print(journal, level, line);
     }
+    pthread_mutex_unlock(&journal->lock);
+}
+
+void ptl_journal_listen(struct ptl_journal *journal, ptl_log_fn *listener, void *data)
+{
+    pthread_mutex_lock(&journal->lock);
+    journal->listener = listener;
+    journal->listener_data = data;
     pthread_mutex_unlock(&journal->lock);
 }
 

@@ -17,6 +17,8 @@ struct ptl_journal {
     struct ptl_log_writer *writer; /* NULL: there was no memory for it, and nothing is printed */
     pthread_mutex_t lock;          /* guards all below; lines come from every thread of the node */
     enum ptl_log_level level;
+    ptl_log_fn *listener; /* or NULL */
+    void *listener_data;
     bool holding;
     enum ptl_log_level held_level;
     char held[PTL_JOURNAL_LINE_MAX]; /* the first error or else the last warning while holding */
@@ -35,6 +37,13 @@ void ptl_journal_close(struct ptl_journal *journal);
 
 /* A ptl_log_fn; `data` is the journal.  Does not block, whatever becomes of standard error. */
 void ptl_journal_log(void *data, enum ptl_log_level level, const char *line);
+
+/*
+ * Have `listener` called with every line from now on, whether or not it is printed; NULL: nobody.
+ * It is called under the journal's lock and must not log; once this returns the one before is
+ * called no more.  Thread: any.
+ */
+void ptl_journal_listen(struct ptl_journal *journal, ptl_log_fn *listener, void *data);
 
 /* Stop holding; a warning that was held and the first lines of level info are printed now. */
 void ptl_journal_release(struct ptl_journal *journal);

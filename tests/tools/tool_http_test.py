@@ -8,6 +8,7 @@ import re
 import socket
 import time
 import unittest
+import urllib.parse
 
 import tool
 from tool import LIMIT, SECRET, ToolTest
@@ -61,6 +62,21 @@ def check_histogram(test, samples, name):
     test.assertEqual([value for _, value in buckets], sorted(value for _, value in buckets))
     test.assertEqual(buckets[-1], (float("inf"), samples[name + "_count", ""]))
     test.assertGreaterEqual(samples[name + "_sum", ""], 0)
+
+
+def script(test, node, name, *messages):
+    """A peer of that name, as a script is one, which has sent these and reads on nothing but its greeting."""
+    host, port = node.address.split(":")
+    peer = socket.create_connection((host, int(port)), LIMIT)
+    test.addCleanup(peer.close)
+    peer.sendall(f"aemp;1;{name};hmac_sha3_512;json\nnonce\ncleartext;{SECRET.encode().hex()};json\n".encode()
+                 + b"".join(json.dumps(message).encode() for message in messages))
+    answer = b""
+    while answer.count(b"\n") < 3:
+        got = peer.recv(4096)
+        test.assertTrue(got, answer)
+        answer += got
+    return peer
 
 
 class HttpTest(ToolTest):
@@ -166,6 +182,111 @@ class WhatItTellsTest(HttpTest):
         self.assertEqual(self.get(rain, "/readyz"), (200, "ready\n"))
         snow = self.http_node("--node", "snow", "--seed", rain.address)
         self.until(lambda: self.get(snow, "/readyz"), lambda found: found == (200, "ready\n"))
+
+
+class MemoryTest(HttpTest):
+    """What a node remembers for those who look later, and what it asks others."""
+
+    def test_log_tells_who_was_lost_and_who_has_stopped(self):
+        rain = self.http_node("--node", "rain")
+        snow = self.http_node("--node", "snow", "--seed", rain.address)
+        hail = self.http_node("--node", "hail", "--seed", rain.address)
+        self.until(lambda: self.get_json(rain, "/api/links"), lambda found: found["all"] == 2)
+        before = self.get_json(rain, "/api/node")["log"]
+        snow.strike()
+        self.assertEqual(hail.stop()[0], 0)
+
+        def gone():
+            return {link["node"]: link["stopped"] for link in self.get_json(rain, "/api/log")["links"]
+                    if not link["up"]}
+        self.until(gone, lambda found: found == {"snow": False, "hail": True})
+        log = self.get_json(rain, "/api/log")
+        self.assertEqual(sorted((line["level"], line["line"].split(":")[0]) for line in log["lines"]),
+                         [("warn", f"lost the link to {name}") for name in ("hail", "snow")])
+        self.assertGreater(log["count"], before)
+        self.assertEqual(self.get_json(rain, "/api/node")["log"], log["count"])
+
+    def test_log_is_bounded_and_commands_are_not_in_it(self):
+        node = self.http_node("--node", "rain")
+        self.assertEqual(self.run_tool("nodes", "--seed", node.address, "--secret", SECRET)[0], 0)
+        for i in range(70):
+            script(self, node, f"script{i}").close()
+        found = self.until(lambda: self.get_json(node, "/api/log")["links"],
+                           lambda found: found and found[-1]["node"] == "script69" and not found[-1]["up"])
+        self.assertEqual(len(found), 128)
+        self.assertEqual({link["node"][:6] for link in found}, {"script"})
+
+    def test_history_has_a_row_a_second(self):
+        node = self.http_node("--node", "rain", "--service", "sink")
+        found = self.until(lambda: self.get_json(node, "/api/history"), lambda found: len(found["rows"]) >= 3)
+        self.assertEqual(found["every_ms"], 1000)
+        times = [row[0] for row in found["rows"]]
+        self.assertEqual(times, sorted(times))
+        for row in found["rows"]:
+            self.assertEqual(len(row), 1 + len(found["names"]))
+        counts = self.get_json(node, "/api/node")["counts"]
+        self.assertLessEqual({"taken", "received", "sent", "queued_bytes"}, set(found["names"]) & set(counts))
+
+    def test_cluster_tells_who_is_linked_to_whom(self):
+        rain = self.http_node("--node", "rain")
+        snow = self.http_node("--node", "snow", "--seed", rain.address)
+        self.http_node("--node", "leaf", "--seed", snow.address, "--no-global")
+
+        def links():
+            return {node["node"]: sorted(node["links"]) if node["links"] is not None else None
+                    for node in self.get_json(rain, "/api/cluster")["nodes"]}
+        self.until(links, lambda found: found == {"rain": ["snow"], "snow": ["leaf", "rain"], "leaf": None})
+        self.assertEqual(self.get_json(rain, "/api/links")["all"], 1)
+
+
+class EntriesTest(HttpTest):
+    def entries(self, node, family, **more):
+        return self.get_json(node, "/api/database?" + urllib.parse.urlencode({"family": family, **more}))
+
+    def set(self, node, family, key, value):
+        code, out, err = self.run_tool("db", "set", family, key, value, "--seed", node.address, "--secret", SECRET)
+        self.assertEqual(code, 0, out + err)
+
+    def test_entries_of_a_family_are_found_by_key(self):
+        node = self.http_node("--node", "rain")
+        hostile = "<img src=x onerror=alert(1)>"
+        for key, value in (("north", '{"scale":4}'), ("South", "null"), (hostile, '"<b>"'), ("big", json.dumps("x" * 5000))):
+            self.set(node, "charts", key, value)
+        found = self.until(lambda: self.entries(node, "charts"), lambda found: found["keys"] == 4)
+        self.assertEqual([(entry["key"], entry["value"]) for entry in found["entries"]],
+                         [(hostile, '"<b>"'), ("South", "null"), ("big", None), ("north", '{"scale":4}')])
+        self.assertGreater(found["entries"][2]["bytes"], 5000)
+        self.assertEqual((found["node"], found["family"], found["more"]), ("rain", "charts", False))
+        found = self.entries(node, "charts", find="TH")
+        self.assertEqual(([entry["key"] for entry in found["entries"]], found["found"], found["keys"]),
+                         (["South", "north"], 2, 4))
+        self.assertEqual(self.entries(node, "charts", find="nix")["entries"], [])
+        self.assertEqual(self.entries(node, "nix")["keys"], 0)
+        for wrong in ("", "\0", "x" * 300, "'"):
+            found = self.entries(node, wrong)
+            self.assertTrue("error" in found or found["keys"] == 0, found)
+
+    def test_entries_come_a_page_at_a_time(self):
+        node = self.http_node("--node", "rain")
+        keys = [f"key{i:03}" for i in range(250)]
+        script(self, node, "script", *(["portolan", "db_set", "many", key, key, "script#me"] for key in keys))
+        self.until(lambda: self.entries(node, "many")["keys"], lambda found: found == 250)
+        found, after = [], ""
+        for more in (True, True, False):
+            page = self.entries(node, "many", after=after)
+            self.assertEqual((page["more"], page["found"]), (more, 250))
+            found += [entry["key"] for entry in page["entries"]]
+            after = found[-1]
+        self.assertEqual(found, keys)
+        self.assertEqual(self.entries(node, "many", after=after)["entries"], [])
+
+    def test_family_that_is_too_large_is_said_to_be(self):
+        node = self.http_node("--node", "rain")
+        script(self, node, "script", *(["portolan", "db_set", "large", f"key{i}", "x" * 1000000, "script#me"]
+                                       for i in range(9)))
+        self.until(lambda: self.get_json(node, "/api/database")["families"],
+                   lambda found: {"family": "large", "keys": 9} in found)
+        self.assertIn("too large", self.entries(node, "large")["error"])
 
 
 class Stream:
@@ -317,7 +438,7 @@ class BadInputTest(HttpTest):
                         b"GET /" + b"x" * 1000000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
                         b"x" * 1000000, b"\0" * 1000, b"aemp;1;rain;hmac_sha3_512;json\n\n"):
             self.assertNotIn(b" 200 ", self.raw(node, request)[:20])
-        for path in ("/../../etc/passwd", "/api/../metrics", "//metrics", "/metrics/", "/api", "/%00", "/api/node%2f"):
+        for path in ("/../../etc/passwd", "/api/../metrics", "//metrics", "/metrics/", "/api", "/api%00", "/api/node%2f"):
             self.assertEqual(self.get(node, path)[0], 404, path)
         self.assert_serves(node)
 

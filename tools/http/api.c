@@ -1,5 +1,7 @@
 #include "tools/http/api.h"
 
+#include "tools/client.h"
+
 #include <string.h>
 
 static json_t *number(uint64_t value)
@@ -64,13 +66,13 @@ static json_t *shards(const struct ptl_sight *sight)
 
 json_t *ptl_api_node(const struct ptl_sight *sight)
 {
-    return json_pack("{s:s,s:s,s:b,s:b,s:b,s:f,s:f,s:i,s:o,s:o,s:o,s:o,s:o}", "node", sight->node,
-                     "version", PTL_VERSION, "global", sight->is_global, "ready",
+    return json_pack("{s:s,s:s,s:b,s:b,s:b,s:f,s:f,s:i,s:o,s:o,s:o,s:o,s:o,s:o}", "node",
+                     sight->node, "version", PTL_VERSION, "global", sight->is_global, "ready",
                      ptl_sight_is_ready(sight), "draining", sight->is_draining, "up_seconds",
                      sight->up_seconds, "time", sight->wall_seconds, "shard_count",
                      (int)sight->shard_count, "addresses", addresses(sight), "counts",
                      counts(&sight->all), "handshakes_failed", failed(&sight->all), "handlers",
-                     times(&sight->all), "shards", shards(sight));
+                     times(&sight->all), "shards", shards(sight), "log", number(sight->told));
 }
 
 static json_t *link_of(const struct ptl_survey_link *link)
@@ -159,8 +161,32 @@ static const struct ptl_survey_link *link_to(const struct ptl_sight *sight, cons
     return NULL;
 }
 
+/* Whom this node is linked to. */
+static json_t *own_links(const struct ptl_sight *sight)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < sight->survey.link_count; i++) {
+        if (sight->survey.links[i].up) {
+            json_array_append_new(array, json_string(sight->survey.links[i].node));
+        }
+    }
+    return array;
+}
+
+/* Whom `node` is linked to, or null: it has not said so. */
+static json_t *links_of(const struct ptl_sight *sight, const char *node, const json_t *neighbours)
+{
+    json_t *links = json_object_get(neighbours, node);
+
+    if (strcmp(node, sight->node) == 0) {
+        return own_links(sight);
+    }
+    return links ? json_incref(links) : json_null();
+}
+
 static json_t *member(const struct ptl_sight *sight, const char *node, const json_t *globals,
-                      const json_t *listening)
+                      const json_t *listening, const json_t *neighbours)
 {
     const struct ptl_survey_link *link = link_to(sight, node);
     json_t *where = json_object_get(listening, node);
@@ -168,36 +194,37 @@ static json_t *member(const struct ptl_sight *sight, const char *node, const jso
     bool is_global =
         json_object_get(globals, node) || (is_self && sight->is_global) || (link && link->global);
 
-    return json_pack("{s:s,s:b,s:b,s:b,s:o}", "node", node, "self", is_self, "global", is_global,
-                     "linked", link && link->up, "addresses",
-                     where ? json_incref(where) : json_array());
+    return json_pack("{s:s,s:b,s:b,s:b,s:b,s:o,s:o}", "node", node, "self", is_self, "global",
+                     is_global, "linked", link && link->up, "client", ptl_client_is_id(node),
+                     "addresses", where ? json_incref(where) : json_array(), "links",
+                     links_of(sight, node, neighbours));
 }
 
 static void add_member(json_t *members, const struct ptl_sight *sight, const char *node,
-                       const json_t *globals, const json_t *listening)
+                       const json_t *globals, const json_t *listening, const json_t *neighbours)
 {
     if (!json_object_get(members, node)) {
-        json_object_set_new(members, node, member(sight, node, globals, listening));
+        json_object_set_new(members, node, member(sight, node, globals, listening, neighbours));
     }
 }
 
 json_t *ptl_api_cluster(const struct ptl_sight *sight, const json_t *globals,
-                        const json_t *listening)
+                        const json_t *listening, const json_t *neighbours)
 {
     json_t *members = json_object(), *array = json_array(), *value;
     const char *node;
 
-    add_member(members, sight, sight->node, globals, listening);
+    add_member(members, sight, sight->node, globals, listening, neighbours);
     json_object_foreach((json_t *)(uintptr_t)globals, node, value)
     {
-        add_member(members, sight, node, globals, listening);
+        add_member(members, sight, node, globals, listening, neighbours);
     }
     json_object_foreach((json_t *)(uintptr_t)listening, node, value)
     {
-        add_member(members, sight, node, globals, listening);
+        add_member(members, sight, node, globals, listening, neighbours);
     }
     for (unsigned i = 0; i < sight->survey.link_count; i++) {
-        add_member(members, sight, sight->survey.links[i].node, globals, listening);
+        add_member(members, sight, sight->survey.links[i].node, globals, listening, neighbours);
     }
     json_object_foreach(members, node, value)
     {

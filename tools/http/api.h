@@ -18,6 +18,6 @@ json_t *ptl_api_database(const struct ptl_sight *sight); /* families, the larges
 json_t *ptl_api_all(const struct ptl_sight *sight);
 
 /* Who is in the network, as the database of this node has it: of the families 'g and 'l, each an
- * object; NULL: it is not known. */
+ * object; NULL: it is not known.  `neighbours`: who is linked to whom, as others have said it. */
 json_t *ptl_api_cluster(const struct ptl_sight *sight, const json_t *globals,
-                        const json_t *listening);
+                        const json_t *listening, const json_t *neighbours);

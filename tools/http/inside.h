@@ -5,7 +5,10 @@
  */
 #pragma once
 
+#include "tools/http/chronicle.h"
+#include "tools/http/history.h"
 #include "tools/http/listen.h"
+#include "tools/http/neighbours.h"
 #include "tools/http/server.h"
 #include "tools/http/sight.h"
 
@@ -21,13 +24,15 @@ struct ptl_http_client {
     bool is_stream; /* it lasts for as long as it is read */
 };
 
-/* The network as the database has it, asked for by one request. */
+/* A family of the database, asked for by one request. */
 struct ptl_http_family {
-    char *json; /* one value in an array; NULL: no answer, or none that can be used */
+    struct ptl_msg *reply; /* a map; NULL: no answer, or none that can be used */
+    int err;
     bool done;
 };
 
-enum { PTL_HTTP_GLOBALS, PTL_HTTP_LISTENING, PTL_HTTP_FAMILIES };
+/* The network as the database has it is two of them; the last is one that was asked for. */
+enum { PTL_HTTP_GLOBALS, PTL_HTTP_LISTENING, PTL_HTTP_ENTRIES, PTL_HTTP_FAMILIES };
 
 /* One request.  It is freed when it has been answered and nobody else refers to it. */
 struct ptl_http_request {
@@ -38,6 +43,7 @@ struct ptl_http_request {
     uint64_t until_ms; /* then it is answered with what there is */
     uint64_t asked;    /* the number of the survey that is recent enough */
     bool is_late;
+    bool is_question; /* one of those that are counted in `questions` */
     /* Under the lock. */
     unsigned holds; /* the connection, and questions that are not answered */
     struct ptl_http_family families[PTL_HTTP_FAMILIES];
@@ -54,10 +60,15 @@ struct ptl_http {
     uint64_t started_ms;
     _Atomic bool is_stopping, is_draining;
 
+    struct ptl_chronicle *chronicle;
+    struct ptl_neighbours *neighbours;
+    struct ptl_history history;
+
     struct ptl_http_client *clients;
     struct ptl_http_request *waiting;
     struct ptl_http_stream *streams; /* events.c */
     unsigned stream_count;
+    unsigned questions;      /* entries that were asked for and are not answered */
     uint64_t events_ms;      /* when they are told next, or were asked for */
     uint64_t events_asked;   /* the number of the survey that they wait for; 0: none */
     struct ptl_sight *sight; /* the last one with a survey, or NULL */

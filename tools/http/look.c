@@ -29,6 +29,7 @@ struct ptl_sight *ptl_http_look(struct ptl_http *http)
         sight->wall_seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
         sight->up_seconds = (double)(ptl_http_now_ms() - http->started_ms) / 1000;
         sight->is_draining = atomic_load(&http->is_draining);
+        sight->told = ptl_chronicle_count(http->chronicle);
     }
     return sight;
 }

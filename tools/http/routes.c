@@ -1,6 +1,7 @@
 #include "tools/http/routes.h"
 
 #include "tools/http/api.h"
+#include "tools/http/entries.h"
 #include "tools/http/events.h"
 #include "tools/http/metrics.h"
 
@@ -15,7 +16,7 @@
 #define METRICS "text/plain; version=0.0.4; charset=utf-8"
 #define JSON "application/json"
 
-enum needs { NEEDS_NOTHING = 0, NEEDS_SURVEY = 1, NEEDS_NETWORK = 2 };
+enum needs { NEEDS_NOTHING = 0, NEEDS_SURVEY = 1, NEEDS_NETWORK = 2, NEEDS_ENTRIES = 4 };
 
 struct ptl_http_route {
     const char *path;
@@ -26,6 +27,9 @@ struct ptl_http_route {
                       struct ptl_text *text);
     const char *type;
     json_t *(*json)(const struct ptl_sight *sight); /* instead of `write` */
+    /* Instead of both: it answers at once, and by itself. */
+    enum MHD_Result (*send)(struct ptl_http *http, struct MHD_Connection *connection);
+    const char *argument; /* it is for those requests that have this one */
 };
 
 /* ---- Answers -------------------------------------------------------------------------------- */
@@ -110,10 +114,12 @@ static unsigned write_metrics(struct ptl_http_request *request, const struct ptl
 /* The one object in an array that an answer of the database is; NULL: there is none. */
 static json_t *family_of(const struct ptl_http_family *family)
 {
-    json_t *array = family->json ? json_loads(family->json, JSON_DECODE_ANY, NULL) : NULL;
+    char *text = family->reply ? ptl_msg_json(family->reply) : NULL;
+    json_t *array = text ? json_loads(text, 0, NULL) : NULL;
     json_t *object = json_incref(json_array_get(array, 0));
 
     json_decref(array);
+    free(text);
     if (!json_is_object(object)) {
         json_decref(object);
         object = NULL;
@@ -124,27 +130,88 @@ static json_t *family_of(const struct ptl_http_family *family)
 static unsigned write_cluster(struct ptl_http_request *request, const struct ptl_sight *sight,
                               struct ptl_text *text)
 {
-    pthread_mutex_lock(&request->http->lock);
+    struct ptl_http *http = request->http;
+    uint64_t now = ptl_http_now_ms();
+
+    pthread_mutex_lock(&http->lock);
     json_t *globals = family_of(&request->families[PTL_HTTP_GLOBALS]);
     json_t *listening = family_of(&request->families[PTL_HTTP_LISTENING]);
-    pthread_mutex_unlock(&request->http->lock);
-    add_json(text, ptl_api_cluster(sight, globals, listening));
+    pthread_mutex_unlock(&http->lock);
+    ptl_neighbours_ask(http->neighbours, http->node, sight, now);
+    json_t *neighbours = ptl_neighbours_json(http->neighbours, now);
+    add_json(text, ptl_api_cluster(sight, globals, listening, neighbours));
     json_decref(globals);
     json_decref(listening);
+    json_decref(neighbours);
     return MHD_HTTP_OK;
 }
 
+static unsigned write_history(struct ptl_http_request *request, const struct ptl_sight *sight,
+                              struct ptl_text *text)
+{
+    add_json(text, ptl_history_json(&request->http->history, sight->node));
+    return MHD_HTTP_OK;
+}
+
+static unsigned write_log(struct ptl_http_request *request, const struct ptl_sight *sight,
+                          struct ptl_text *text)
+{
+    add_json(text, ptl_chronicle_json(request->http->chronicle, sight->node));
+    return MHD_HTTP_OK;
+}
+
+/* What stands behind '?'; "": nothing. */
+static const char *argument(struct MHD_Connection *connection, const char *name, size_t *size)
+{
+    const char *value = NULL;
+
+    *size = 0;
+    MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value,
+                                  size);
+    return value ? value : "";
+}
+
+static unsigned write_entries(struct ptl_http_request *request, const struct ptl_sight *sight,
+                              struct ptl_text *text)
+{
+    const struct ptl_http_family *family = &request->families[PTL_HTTP_ENTRIES];
+    struct ptl_entries_wish wish;
+    size_t size;
+
+    wish.family = argument(request->connection, "family", &size);
+    wish.find = argument(request->connection, "find", &wish.find_size);
+    wish.after = argument(request->connection, "after", &wish.after_size);
+    pthread_mutex_lock(&request->http->lock);
+    json_t *json = ptl_entries_json(&wish, family->err, family->reply);
+    pthread_mutex_unlock(&request->http->lock);
+    json_object_set_new(json, "node", json_string(sight->node));
+    add_json(text, json);
+    return MHD_HTTP_OK;
+}
+
+static enum MHD_Result open_stream(struct ptl_http *http, struct MHD_Connection *connection)
+{
+    bool is_refused;
+    enum MHD_Result result = ptl_http_stream_open(http, connection, &is_refused);
+
+    return is_refused ? refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many streams")
+                      : result;
+}
+
 static const struct ptl_http_route routes[] = {
-    {"/metrics", NEEDS_SURVEY, false, write_metrics, METRICS, NULL},
-    {"/healthz", NEEDS_NOTHING, true, write_health, PLAIN, NULL},
-    {"/readyz", NEEDS_NOTHING, true, write_ready, PLAIN, NULL},
-    {"/api/node", NEEDS_NOTHING, false, NULL, JSON, ptl_api_node},
-    {"/api/links", NEEDS_SURVEY, false, NULL, JSON, ptl_api_links},
-    {"/api/ports", NEEDS_SURVEY, false, NULL, JSON, ptl_api_ports},
-    {"/api/database", NEEDS_SURVEY, false, NULL, JSON, ptl_api_database},
-    {"/api/all", NEEDS_SURVEY, false, NULL, JSON, ptl_api_all},
-    {"/api/events", NEEDS_NOTHING, false, NULL, NULL, NULL}, /* it has no end */
-    {"/api/cluster", NEEDS_SURVEY | NEEDS_NETWORK, false, write_cluster, JSON, NULL},
+    {"/metrics", NEEDS_SURVEY, .write = write_metrics, .type = METRICS},
+    {"/healthz", .is_open = true, .write = write_health, .type = PLAIN},
+    {"/readyz", .is_open = true, .write = write_ready, .type = PLAIN},
+    {"/api/node", .json = ptl_api_node, .type = JSON},
+    {"/api/links", NEEDS_SURVEY, .json = ptl_api_links, .type = JSON},
+    {"/api/ports", NEEDS_SURVEY, .json = ptl_api_ports, .type = JSON},
+    {"/api/database", NEEDS_SURVEY, .json = ptl_api_database, .type = JSON},
+    {"/api/database", NEEDS_ENTRIES, .write = write_entries, .type = JSON, .argument = "family"},
+    {"/api/all", NEEDS_SURVEY, .json = ptl_api_all, .type = JSON},
+    {"/api/events", .send = open_stream},
+    {"/api/cluster", NEEDS_SURVEY | NEEDS_NETWORK, .write = write_cluster, .type = JSON},
+    {"/api/history", .write = write_history, .type = JSON},
+    {"/api/log", .write = write_log, .type = JSON},
 };
 
 static enum MHD_Result send_answer(struct ptl_http_request *request, const struct ptl_sight *sight)
@@ -186,7 +253,7 @@ void ptl_http_request_drop(struct ptl_http_request *request)
     pthread_mutex_unlock(&http->lock);
     if (is_last) {
         for (unsigned i = 0; i < PTL_HTTP_FAMILIES; i++) {
-            free(request->families[i].json);
+            ptl_msg_free(request->families[i].reply);
         }
         free(request);
     }
@@ -195,12 +262,14 @@ void ptl_http_request_drop(struct ptl_http_request *request)
 static void take_family(struct ptl_http_request *request, unsigned which, int err,
                         const struct ptl_msg *reply)
 {
-    bool is_useful = err == 0 && ptl_msg_size(reply) <= FAMILY_BYTES_MAX;
-    char *json = is_useful ? ptl_msg_json(reply) : NULL;
+    size_t most = which == PTL_HTTP_ENTRIES ? PTL_ENTRIES_BYTES_MAX : FAMILY_BYTES_MAX;
+    bool is_useful = err == 0 && ptl_msg_size(reply) <= most;
+    struct ptl_msg *kept = is_useful ? ptl_msg_keep(reply) : NULL;
     struct ptl_http *http = request->http;
 
     pthread_mutex_lock(&http->lock);
-    request->families[which].json = json;
+    request->families[which].reply = kept;
+    request->families[which].err = err == 0 && !is_useful ? PTL_ESIZE : err;
     request->families[which].done = true;
     pthread_mutex_unlock(&http->lock);
     ptl_http_request_drop(request);
@@ -221,6 +290,12 @@ static void on_listening(struct ptl_node *node, int err, const struct ptl_msg *r
     take_family(data, PTL_HTTP_LISTENING, err, reply);
 }
 
+static void on_entries(struct ptl_node *node, int err, const struct ptl_msg *reply, void *data)
+{
+    (void)node;
+    take_family(data, PTL_HTTP_ENTRIES, err, reply);
+}
+
 static void ask_family(struct ptl_http_request *request, unsigned which, const char *family,
                        ptl_reply_fn *tell)
 {
@@ -233,11 +308,15 @@ static void ask_family(struct ptl_http_request *request, unsigned which, const c
     }
 }
 
-static bool has_network(struct ptl_http_request *request)
+static bool has_families(struct ptl_http_request *request)
 {
+    const struct ptl_http_family *families = request->families;
+    unsigned needs = request->route->needs;
+
     pthread_mutex_lock(&request->http->lock);
-    bool done =
-        request->families[PTL_HTTP_GLOBALS].done && request->families[PTL_HTTP_LISTENING].done;
+    bool has_network = families[PTL_HTTP_GLOBALS].done && families[PTL_HTTP_LISTENING].done;
+    bool done = ((needs & NEEDS_NETWORK) == 0 || has_network) &&
+                ((needs & NEEDS_ENTRIES) == 0 || families[PTL_HTTP_ENTRIES].done);
     pthread_mutex_unlock(&request->http->lock);
     return done;
 }
@@ -247,7 +326,7 @@ static bool has_all(struct ptl_http_request *request)
     unsigned needs = request->route->needs;
 
     return ((needs & NEEDS_SURVEY) == 0 || request->http->came >= request->asked) &&
-           ((needs & NEEDS_NETWORK) == 0 || has_network(request));
+           has_families(request);
 }
 
 /* Ask for what it needs.  A survey that has begun is as good as one that begins now. */
@@ -265,6 +344,11 @@ static void ask(struct ptl_http_request *request)
     if ((request->route->needs & NEEDS_NETWORK) != 0) {
         ask_family(request, PTL_HTTP_GLOBALS, "'g", on_globals);
         ask_family(request, PTL_HTTP_LISTENING, "'l", on_listening);
+    }
+    if ((request->route->needs & NEEDS_ENTRIES) != 0) {
+        size_t size;
+        const char *family = argument(request->connection, "family", &size);
+        ask_family(request, PTL_HTTP_ENTRIES, family, on_entries);
     }
 }
 
@@ -348,6 +432,12 @@ static bool is_host_here(struct MHD_Connection *connection)
     return ptl_http_is_loopback(text);
 }
 
+static bool has_argument(struct MHD_Connection *connection, const struct ptl_http_route *route)
+{
+    return !route->argument ||
+           MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, route->argument);
+}
+
 static enum MHD_Result judge(struct ptl_http *http, struct MHD_Connection *connection,
                              const char *path, const char *method,
                              const struct ptl_http_route **route)
@@ -356,7 +446,7 @@ static enum MHD_Result judge(struct ptl_http *http, struct MHD_Connection *conne
         return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD");
     }
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (strcmp(routes[i].path, path) == 0) {
+        if (strcmp(routes[i].path, path) == 0 && has_argument(connection, &routes[i])) {
             *route = &routes[i];
         }
     }
@@ -373,6 +463,14 @@ static enum MHD_Result judge(struct ptl_http *http, struct MHD_Connection *conne
 
 /* ---- Requests ------------------------------------------------------------------------------- */
 
+/* What a question holds is much: only so many are open at a time. */
+static bool count_question(struct ptl_http_request *request)
+{
+    request->is_question = (request->route->needs & NEEDS_ENTRIES) != 0;
+    request->http->questions += request->is_question;
+    return request->http->questions <= PTL_ENTRIES_QUESTIONS_MAX;
+}
+
 static struct ptl_http_request *begin(struct ptl_http *http, struct MHD_Connection *connection,
                                       const struct ptl_http_route *route)
 {
@@ -385,15 +483,6 @@ static struct ptl_http_request *begin(struct ptl_http *http, struct MHD_Connecti
         request->holds = 1;
     }
     return request;
-}
-
-static enum MHD_Result open_stream(struct ptl_http *http, struct MHD_Connection *connection)
-{
-    bool is_refused;
-    enum MHD_Result result = ptl_http_stream_open(http, connection, &is_refused);
-
-    return is_refused ? refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many streams")
-                      : result;
 }
 
 /* It is called with the request's head, and once more when it has waited. */
@@ -414,14 +503,17 @@ enum MHD_Result ptl_http_answer(void *data, struct MHD_Connection *connection, c
     if (!route) {
         return result;
     }
-    if (!route->type) {
-        return open_stream(data, connection);
+    if (route->send) {
+        return route->send(data, connection);
     }
     request = begin(data, connection, route);
     if (!request) {
         return MHD_NO;
     }
     *place = request;
+    if (!count_question(request)) {
+        return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many questions at a time");
+    }
     ask(request);
     request->is_late |= atomic_load(&request->http->is_stopping);
     if (has_all(request) || request->is_late) {
@@ -447,6 +539,7 @@ void ptl_http_answered(void *data, struct MHD_Connection *connection, void **pla
             }
         }
         *place = NULL;
+        request->http->questions -= request->is_question;
         ptl_http_request_drop(request);
     }
 }

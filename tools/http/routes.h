@@ -4,10 +4,14 @@
  *   /metrics            Prometheus                  /api/node      who it is, and its numbers
  *   /healthz            the process lives           /api/links     one by one
  *   /readyz             joined, and does not drain  /api/ports     the busiest and the slowest
- *                                                   /api/database  families
+ *                                                   /api/database  families; with ?family=F, and
+ *                                                                  &find=TEXT &after=KEY: entries
  *                                                   /api/cluster   who is in the network
  *                                                   /api/all       the first four in one
  *                                                   /api/events    that once a second: events.h
+ *                                                   /api/history   ten minutes of numbers
+ *                                                   /api/log       links that came and went, and
+ *                                                                  warnings: chronicle.h
  *
  * Where there is a token it is wanted for all but health ("Authorization: Bearer TOKEN").  Without
  * one only names of this machine are taken in "Host", so that no page that a browser has elsewhere

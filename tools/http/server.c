@@ -91,6 +91,7 @@ static void *serve(void *data)
     while (!atomic_load(&http->is_stopping)) {
         wait_for_something(http, info->epoll_fd, ptl_http_events_work(http));
         ptl_http_collect(http);
+        ptl_history_work(&http->history, http->node, ptl_http_now_ms());
         ptl_http_go_on(http, false);
         end_the_slow(http);
         MHD_run(http->daemon);
@@ -140,6 +141,14 @@ static int start_thread(struct ptl_http *http, int listener)
     return err;
 }
 
+/* What is remembered from now on, for those who look later. */
+static int begin_memory(struct ptl_http *http)
+{
+    http->neighbours = ptl_neighbours_make();
+    return http->neighbours ? ptl_chronicle_begin(http->node, http->journal, &http->chronicle)
+                            : PTL_ENOMEM;
+}
+
 static int listen_at(struct ptl_http *http, const char *address)
 {
     char text[PTL_HTTP_ADDRESS_MAX], line[PTL_HTTP_ADDRESS_MAX + 40];
@@ -174,7 +183,8 @@ int ptl_http_start(struct ptl_node *node, struct ptl_journal *journal,
     http->started_ms = ptl_http_now_ms();
     pthread_mutex_init(&http->lock, NULL);
     snprintf(http->token, sizeof http->token, "%s", options->token);
-    int err = listen_at(http, options->address);
+    int err = begin_memory(http);
+    err = err < 0 ? err : listen_at(http, options->address);
     if (err < 0) {
         ptl_http_free(http);
         return err;
@@ -198,6 +208,7 @@ void ptl_http_stop(struct ptl_http *http)
         pthread_join(http->thread, NULL);
         MHD_stop_daemon(http->daemon);
         http->daemon = NULL;
+        ptl_neighbours_end(http->neighbours);
     }
 }
 
@@ -209,6 +220,8 @@ void ptl_http_free(struct ptl_http *http)
     if (http->wake >= 0) {
         close(http->wake);
     }
+    ptl_chronicle_free(http->chronicle);
+    ptl_neighbours_free(http->neighbours);
     ptl_sight_free(http->sight);
     ptl_sight_free(http->arrived);
     pthread_mutex_destroy(&http->lock);

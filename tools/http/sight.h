@@ -14,6 +14,7 @@ struct ptl_sight {
     const char *node; /* its ID, which is the node's */
     bool is_global;
     bool is_draining;
+    uint64_t told;            /* how much has happened by then: chronicle.h */
     bool has_survey;          /* else a shard hangs, and what follows is empty */
     struct ptl_survey survey; /* its arrays are the sight's own */
     double up_seconds;        /* since the node was started */

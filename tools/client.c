@@ -165,13 +165,6 @@ void ptl_client_make_id(char id[PTL_NODE_ID_MAX])
     snprintf(id, PTL_NODE_ID_MAX, "%.160s/cli/%08x%08x", host, random[0], random[1]);
 }
 
-bool ptl_client_is_id(const char *id)
-{
-    const char *mark = strstr(id, "/cli/");
-
-    return mark && strlen(mark + 5) == 16 && strspn(mark + 5, "0123456789abcdef") == 16;
-}
-
 static int start(struct ptl_client *client)
 {
     const char *id = client->options->node ? client->options->node : client->id;

@@ -54,9 +54,6 @@ void ptl_client_seeds(const struct ptl_options *options, struct ptl_list *seeds)
 /* An ID for a client that has none: "HOST/cli/RANDOM". */
 void ptl_client_make_id(char id[PTL_NODE_ID_MAX]);
 
-/* Whether a node ID is one that a client makes for itself. */
-bool ptl_client_is_id(const char *id);
-
 /* A message of the arguments from `index` on: JSON values, else text; complains. */
 int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **msg);
 

@@ -23,7 +23,7 @@ enum ptl_exit {
     PTL_EXIT_OTHER = 5,  /* anything else */
     PTL_EXIT_LOST = 6,   /* run: it ended before all that it had accepted was delivered */
     PTL_EXIT_UNMET = 7,  /* bench: it was less than was expected */
-    PTL_EXIT_DENIED = 8, /* acl check: the rules do not allow it */
+    PTL_EXIT_DENIED = 8, /* acl check, stats: rules do not allow it */
 };
 
 /* A list of strings with NULL at its end. */
@@ -72,8 +72,10 @@ struct ptl_options {
     const char *prefix;  /* NULL: none */
     const char *http;    /* PORT or HOST:PORT; NULL: not served */
     const char *http_token, *http_token_file;
-    uint64_t count; /* 0: no limit */
-    bool strict;    /* config check: warnings are mistakes */
+    uint64_t count;                  /* 0: no limit */
+    unsigned every_ms;               /* stats, top: from one look to the next; 0: not given */
+    unsigned links, ports, families; /* stats: so many of each at most */
+    bool strict;                     /* config check: warnings are mistakes */
     bool ordinary;
     bool hold;
     bool all;
@@ -107,6 +109,7 @@ int ptl_command_spawn(const struct ptl_options *options);
 int ptl_command_db(const struct ptl_options *options);
 int ptl_command_nodes(const struct ptl_options *options);
 int ptl_command_trace(const struct ptl_options *options);
+int ptl_command_stats(const struct ptl_options *options);
 int ptl_command_drain(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);
 int ptl_command_gencert(const struct ptl_options *options);

@@ -186,7 +186,8 @@ static int complete(struct ptl_options *options)
 
 int ptl_options_parse(int argc, char **argv, struct ptl_options *options)
 {
-    *options = (struct ptl_options){.timeout_ms = 10000, .probe_ms = 2000};
+    *options = (struct ptl_options){
+        .timeout_ms = 10000, .probe_ms = 2000, .links = 20, .ports = 10, .families = 20};
     /* Arguments are gathered at the front of argv, where what was there has been read already. */
     options->arguments = argv;
     options->settings = ptl_settings_new();

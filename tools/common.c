@@ -170,6 +170,13 @@ int ptl_complain_refused(const char *what, int err)
     return ptl_complain(PTL_EXIT_OTHER, "cannot %s: %s", what, ptl_err_text(err));
 }
 
+bool ptl_client_is_id(const char *id)
+{
+    const char *mark = strstr(id, "/cli/");
+
+    return mark && strlen(mark + 5) == 16 && strspn(mark + 5, "0123456789abcdef") == 16;
+}
+
 bool ptl_is_text(const char *text, size_t size)
 {
     struct ptl_writer writer;

@@ -51,6 +51,9 @@ int ptl_complain_form(const char *form);
 /* The line of what the node refused, say "send".  Returns PTL_EXIT_OTHER. */
 int ptl_complain_refused(const char *what, int err);
 
+/* Whether a node ID is one that a client makes for itself (tools/client.h). */
+bool ptl_client_is_id(const char *id);
+
 /* Whether bytes are UTF-8. */
 bool ptl_is_text(const char *text, size_t size);
 

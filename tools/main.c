@@ -34,6 +34,7 @@ static const char help[] =
     "  portolan db watch  FAMILY [KEY]        print what is there and every change, a line each\n"
     "  portolan nodes                         print who is in the network\n"
     "  portolan trace NODE                    print its links, and theirs, as a tree from NODE on\n"
+    "  portolan stats NODE                    print how it fares: shards, links, ports, families\n"
     "  portolan drain NODE                    end a node that has --service drain, when all that\n"
     "                                         it has accepted is delivered\n"
     "  portolan bench PATTERN                 load a node and say how it bears it: see portolan "
@@ -124,6 +125,13 @@ static const char more_help[] =
     "nodes, trace\n"
     "  --json               nodes: print an object a line\n"
     "  --all                nodes: show clients such as this one too\n"
+    "stats\n"
+    "  --links N            print so many links at most               [20]\n"
+    "  --ports N            and of the busiest ports, and of the slowest  [10]\n"
+    "  --families N         and of the largest families of the database  [20]\n"
+    "  --every SECONDS      again and again, with what was done a second since then\n"
+    "  --count N            end after N times\n"
+    "  --json               print an object a line, as /api/all has it\n"
     "all of them\n"
     "  --loop LOOP          uring: Linux 6.1 or later, and no container that forbids io_uring;\n"
     "                       epoll: anywhere, and slower; auto: uring if possible, else epoll, and\n"
@@ -173,7 +181,7 @@ static const char end_help[] =
     "  5  anything else\n"
     "  6  run was ended before all that it had accepted was delivered: the log says how much\n"
     "  7  bench: it was less than was expected\n"
-    "  8  acl check: the rules do not allow it\n"
+    "  8  acl check: the rules do not allow it; stats: the node's do not\n"
     "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 or 6 then)\n"
     "\n"
     "signals   SIGINT and SIGTERM end it; run delivers first what it has accepted, and a second "
@@ -195,6 +203,7 @@ static const struct {
     {"db", ptl_command_db},
     {"nodes", ptl_command_nodes},
     {"trace", ptl_command_trace},
+    {"stats", ptl_command_stats},
     {"drain", ptl_command_drain},
     {"gensecret", ptl_command_gensecret},
     {"gencert", ptl_command_gencert},

@@ -27,6 +27,7 @@ enum ptl_option_of {
     PTL_OF_CHECK = 64,  /* config check */
     PTL_OF_INIT = 128,  /* init */
     PTL_OF_CERT = 256,  /* gencert */
+    PTL_OF_STATS = 512, /* stats */
 };
 
 struct ptl_option;

@@ -140,6 +140,7 @@ static int set_rules(struct ptl_running *running)
     int code = ptl_rules_file_read(path, false, print_mistake, NULL, &running->rules);
     if (code == PTL_EXIT_OK) {
         ptl_node_set_rules(running->node, running->rules.rules);
+        ptl_permit_set(&running->permit, running->rules.rules);
     }
     return code;
 }
@@ -162,7 +163,7 @@ static int serve(struct ptl_running *running, struct ptl_supervisor *supervisor,
 {
     struct ptl_node *node = running->node;
     struct ptl_journal *journal = running->journal;
-    int err = ptl_services_start(node, journal, running->start->services.items);
+    int err = ptl_services_start(node, journal, &running->permit, running->start->services.items);
 
     if (err < 0) {
         return ptl_complain(PTL_EXIT_START, "cannot start a service: %s", ptl_err_text(err));
@@ -252,6 +253,7 @@ static int start_and_serve(const struct ptl_options *options, struct ptl_secret 
         code = code == PTL_EXIT_OK ? serve(&running, &supervisor, signals) : code;
         code = end(&running, &supervisor, code);
         ptl_running_drop(&running);
+        ptl_permit_drop(&running.permit);
         ptl_rules_file_drop(&running.rules);
     }
     close(signals);

@@ -5,6 +5,7 @@
 #include "tools/network_service.h"
 #include "tools/replies.h"
 #include "tools/reply.h"
+#include "tools/stats/service.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -215,12 +216,15 @@ static bool is_wanted(const char *name, const char *const names[])
 }
 
 int ptl_services_start(struct ptl_node *node, struct ptl_journal *journal,
-                       const char *const names[])
+                       struct ptl_permit *permit, const char *const names[])
 {
     int err = ptl_register(node, "portolan::echo", init_echo, journal);
 
     if (err == 0) {
         err = ptl_network_service_start(node, journal);
+    }
+    if (err == 0) {
+        err = ptl_stats_service_start(node, journal, permit);
     }
     for (size_t i = 0; err == 0 && i < sizeof services / sizeof services[0]; i++) {
         if (is_wanted(services[i].name, names)) {

@@ -7,6 +7,7 @@
  *   drain            ends the node, as SIGTERM does: see tools/drain_service.h
  *   portolan::echo   an init function: makes such an echo port, whoever spawns it
  *   portolan         always there: see tools/network_service.h
+ *   stats            always there: see tools/stats/service.h
  *
  * echo, sink and bench enter themselves in the database: NODE#echo is a key of family `echo`.
  *
@@ -17,6 +18,7 @@
 
 #include "engine/portolan.h"
 #include "tools/journal.h"
+#include "tools/stats/permit.h"
 
 /* Whether there is a service of that name. */
 bool ptl_service_exists(const char *name);
@@ -26,8 +28,8 @@ extern const char ptl_service_names[];
 
 /*
  * Start the named services, each at most once, and register what can be spawned.  `names` ends
- * with NULL; `journal` must outlive the node.
+ * with NULL; `permit` says who may ask for statistics.  It and `journal` must outlive the node.
  * Returns 0 or the error of ptl_port_new() or ptl_register().
  */
 PTL_MUST_CHECK int ptl_services_start(struct ptl_node *node, struct ptl_journal *journal,
-                                      const char *const names[]);
+                                      struct ptl_permit *permit, const char *const names[]);

@@ -12,6 +12,7 @@
 #define SMALL_ROOM ((size_t)64 << 10)
 
 static struct ptl_journal journal;
+static struct ptl_permit permit;
 static struct ptl_node *rain, *snow;
 static struct ptl_port slow; /* of rain or snow */
 static _Atomic bool takes;   /* the slow port does */
@@ -67,7 +68,8 @@ static void begin(bool remote)
     options.binds = binds;
     options.port_room = SMALL_ROOM;
     rain = witness_start(&options);
-    assert_int_equal(ptl_services_start(rain, &journal, services), 0);
+    ptl_permit_init(&permit, NULL, false);
+    assert_int_equal(ptl_services_start(rain, &journal, &permit, services), 0);
     options = witness_options("snow");
     options.ordinary = true;
     options.port_room = SMALL_ROOM;

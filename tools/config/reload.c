@@ -148,6 +148,7 @@ void ptl_running_init(struct ptl_running *running, struct ptl_node *node,
 {
     *running = (struct ptl_running){
         .node = node, .journal = journal, .options = *options, .start = options, .secret = secret};
+    ptl_permit_init(&running->permit, options->tls_anonymous, options->cert || options->tls_cert);
 }
 
 void ptl_running_drop(struct ptl_running *running)

@@ -40,6 +40,7 @@ static void change_rules(struct ptl_reload *reload)
         return;
     }
     ptl_node_set_rules(reload->running->node, reload->rules.rules);
+    ptl_permit_set(&reload->running->permit, reload->rules.rules);
     if (reload->rules.rules) {
         ptl_reload_told(reload, "other rules: %u", ptl_rules_count(reload->rules.rules));
     } else {

@@ -7,6 +7,7 @@
 #include "tools/rules_file.h"
 #include "tools/secret.h"
 #include "tools/settings.h"
+#include "tools/stats/permit.h"
 
 struct ptl_http;
 
@@ -19,6 +20,7 @@ struct ptl_running {
     const struct ptl_options *start; /* and those that it was started with */
     struct ptl_secret *secret;       /* and its certificates, as they were read last */
     struct ptl_rules_file rules;     /* as they were read last; all zero: none */
+    struct ptl_permit permit;        /* and what they say of statistics */
 };
 
 /* One look at the file. */

@@ -1,7 +1,7 @@
 #include "tools/http/events.h"
 
-#include "tools/http/api.h"
 #include "tools/http/text.h"
+#include "tools/stats/api.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -220,7 +220,7 @@ static void tell_without_survey(struct ptl_http *http)
 
 unsigned ptl_http_events_work(struct ptl_http *http)
 {
-    uint64_t now = ptl_http_now_ms();
+    uint64_t now = ptl_sight_now_ms();
 
     if (!http->streams) {
         return UINT_MAX;

@@ -10,7 +10,7 @@
 #include "tools/http/listen.h"
 #include "tools/http/neighbours.h"
 #include "tools/http/server.h"
-#include "tools/http/sight.h"
+#include "tools/stats/sight.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -79,9 +79,6 @@ struct ptl_http {
     struct ptl_sight *arrived;
     bool has_arrived; /* perhaps without a sight: there was no memory */
 };
-
-/* Milliseconds of a clock that only goes on. */
-uint64_t ptl_http_now_ms(void);
 
 /* Have the HTTP thread look around.  Thread: any. */
 void ptl_http_wake(struct ptl_http *http);

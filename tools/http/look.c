@@ -1,15 +1,6 @@
 #include "tools/http/inside.h"
 
-#include <time.h>
 #include <unistd.h>
-
-uint64_t ptl_http_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void ptl_http_wake(struct ptl_http *http)
 {
@@ -21,14 +12,10 @@ void ptl_http_wake(struct ptl_http *http)
 
 struct ptl_sight *ptl_http_look(struct ptl_http *http)
 {
-    struct ptl_sight *sight = ptl_sight_make(http->node);
-    struct timespec now;
+    struct ptl_sight *sight = ptl_sight_make(http->node, http->started_ms);
 
     if (sight) {
-        clock_gettime(CLOCK_REALTIME, &now);
-        sight->wall_seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-        sight->up_seconds = (double)(ptl_http_now_ms() - http->started_ms) / 1000;
-        sight->is_draining = atomic_load(&http->is_draining);
+        sight->is_draining |= atomic_load(&http->is_draining);
         sight->told = ptl_chronicle_count(http->chronicle);
     }
     return sight;
@@ -80,6 +67,6 @@ void ptl_http_collect(struct ptl_http *http)
     if (sight) {
         ptl_sight_free(http->sight);
         http->sight = sight;
-        http->sight_ms = ptl_http_now_ms();
+        http->sight_ms = ptl_sight_now_ms();
     }
 }

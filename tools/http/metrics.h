@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include "tools/http/sight.h"
 #include "tools/http/text.h"
+#include "tools/stats/sight.h"
 
 #define PTL_METRICS_LINKS_MAX 256 /* links with numbers of their own; all are in the sums */
 

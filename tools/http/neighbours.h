@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "tools/http/sight.h"
+#include "tools/stats/sight.h"
 
 #include <jansson.h>
 

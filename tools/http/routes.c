@@ -1,9 +1,9 @@
 #include "tools/http/routes.h"
 
-#include "tools/http/api.h"
 #include "tools/http/entries.h"
 #include "tools/http/events.h"
 #include "tools/http/metrics.h"
+#include "tools/stats/api.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +131,7 @@ static unsigned write_cluster(struct ptl_http_request *request, const struct ptl
                               struct ptl_text *text)
 {
     struct ptl_http *http = request->http;
-    uint64_t now = ptl_http_now_ms();
+    uint64_t now = ptl_sight_now_ms();
 
     pthread_mutex_lock(&http->lock);
     json_t *globals = family_of(&request->families[PTL_HTTP_GLOBALS]);
@@ -333,7 +333,7 @@ static bool has_all(struct ptl_http_request *request)
 static void ask(struct ptl_http_request *request)
 {
     struct ptl_http *http = request->http;
-    uint64_t now = ptl_http_now_ms();
+    uint64_t now = ptl_sight_now_ms();
     bool is_fresh = http->sight && now - http->sight_ms <= FRESH_MS;
 
     request->until_ms = now + PTL_HTTP_SURVEY_MS;
@@ -378,7 +378,7 @@ static void stop_waiting(struct ptl_http_request *request)
 void ptl_http_go_on(struct ptl_http *http, bool all)
 {
     struct ptl_http_request *request = http->waiting, *next;
-    uint64_t now = ptl_http_now_ms();
+    uint64_t now = ptl_sight_now_ms();
 
     for (; request; request = next) {
         next = request->next;

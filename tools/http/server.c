@@ -10,7 +10,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOK_MS 500     /* between two looks at who takes too long */
@@ -29,7 +28,7 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
         *place = client;
         if (client) { /* else it has the time of one that is silent */
             client->connection = connection;
-            client->since_ms = ptl_http_now_ms();
+            client->since_ms = ptl_sight_now_ms();
             client->next = http->clients;
             client->link = &http->clients;
             if (client->next) {
@@ -50,7 +49,7 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 /* The library's timeout begins anew with each byte: who sends one now and then would stay. */
 static void end_the_slow(struct ptl_http *http)
 {
-    uint64_t now = ptl_http_now_ms();
+    uint64_t now = ptl_sight_now_ms();
 
     for (struct ptl_http_client *client = http->clients; client; client = client->next) {
         const union MHD_ConnectionInfo *info =
@@ -91,7 +90,7 @@ static void *serve(void *data)
     while (!atomic_load(&http->is_stopping)) {
         wait_for_something(http, info->epoll_fd, ptl_http_events_work(http));
         ptl_http_collect(http);
-        ptl_history_work(&http->history, http->node, ptl_http_now_ms());
+        ptl_history_work(&http->history, http->node, ptl_sight_now_ms());
         ptl_http_go_on(http, false);
         end_the_slow(http);
         MHD_run(http->daemon);
@@ -180,7 +179,7 @@ int ptl_http_start(struct ptl_node *node, struct ptl_journal *journal,
     http->node = node;
     http->journal = journal;
     http->wake = -1;
-    http->started_ms = ptl_http_now_ms();
+    http->started_ms = ptl_sight_now_ms();
     pthread_mutex_init(&http->lock, NULL);
     snprintf(http->token, sizeof http->token, "%s", options->token);
     int err = begin_memory(http);

@@ -1,6 +1,6 @@
-#include "tools/http/api.h"
+#include "tools/stats/api.h"
 
-#include "tools/client.h"
+#include "tools/common.h"
 
 #include <string.h>
 

@@ -1,16 +1,36 @@
-#include "tools/http/sight.h"
+#include "tools/stats/sight.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-struct ptl_sight *ptl_sight_make(const struct ptl_node *node)
+uint64_t ptl_sight_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static double wall_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+struct ptl_sight *ptl_sight_make(const struct ptl_node *node, uint64_t started_ms)
 {
     struct ptl_sight *sight = calloc(1, sizeof *sight);
 
     if (!sight) {
         return NULL;
     }
+    sight->wall_seconds = wall_seconds();
+    sight->up_seconds = (double)(ptl_sight_now_ms() - started_ms) / 1000;
+    sight->is_draining = ptl_node_draining(node);
     sight->node = ptl_node_id(node);
     sight->shard_count = ptl_node_shards(node);
     sight->is_global = ptl_node_is_global(node);

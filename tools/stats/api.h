@@ -1,11 +1,11 @@
 /*
- * tools/http/api.h - a node as JSON: what /api tells, and `portolan stats`.
+ * tools/stats/api.h - a node as JSON: what /api tells, and `portolan stats`.
  *
  * Each returns a JSON value of its own, or NULL when there is no memory.
  */
 #pragma once
 
-#include "tools/http/sight.h"
+#include "tools/stats/sight.h"
 
 #include <jansson.h>
 

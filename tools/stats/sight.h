@@ -1,7 +1,8 @@
 /*
- * tools/http/sight.h - a node as it was at one moment: its numbers, and what a survey has shown.
+ * tools/stats/sight.h - a node as it was at one moment: its numbers, and what a survey has shown.
  *
- * A value that nobody changes; those who show it to others make texts of it (metrics.h, api.h).
+ * A value that nobody changes; those who show it to others make texts of it (api.h,
+ * tools/http/metrics.h).
  */
 #pragma once
 
@@ -24,10 +25,13 @@ struct ptl_sight {
 };
 
 /*
- * Take the node's numbers.  NULL: no memory.
- * Owns: the caller, until ptl_sight_free().  Thread: any.
+ * Take the numbers of a node that was started at `started_ms`, of ptl_sight_now_ms().  NULL: no
+ * memory.  Owns: the caller, until ptl_sight_free().  Thread: any.
  */
-struct ptl_sight *ptl_sight_make(const struct ptl_node *node);
+struct ptl_sight *ptl_sight_make(const struct ptl_node *node, uint64_t started_ms);
+
+/* Milliseconds of a clock that only goes on. */
+uint64_t ptl_sight_now_ms(void);
 
 /* Copy what a survey shows.  False: no memory, it shows nothing. */
 bool ptl_sight_add(struct ptl_sight *sight, const struct ptl_survey *survey);

@@ -10,13 +10,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 2048 /* what is longer is cut */
-
-_Static_assert(LINE_MAX_BYTES <= PIPE_BUF, "a line goes out whole, whoever else writes there");
+_Static_assert(PTL_LOG_LINE_MAX <= PIPE_BUF, "a line goes out whole, whoever else writes there");
 
 struct lines {
     size_t size; /* bytes */
@@ -30,12 +26,15 @@ struct ptl_log_writer {
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows; never held while something is written */
     pthread_cond_t changed;
-    bool started;       /* there is a thread */
-    bool closing;       /* it is to end */
-    bool ended;         /* it has */
-    uint64_t lost;      /* lines, and not told of yet */
-    struct lines *fill; /* what waits */
-    struct lines *out;  /* what the thread writes; only it touches these lines */
+    bool started; /* there is a thread */
+    bool closing; /* it is to end */
+    bool ended;   /* it has */
+    enum ptl_log_format format;
+    char node_id[PTL_LOG_NODE_MAX + 1]; /* empty: none is told */
+    uint64_t lost;                      /* lines, and not told of yet */
+    uint64_t told;                      /* lines that were lost, and have been told of */
+    struct lines *fill;                 /* what waits */
+    struct lines *out;                  /* what the thread writes; only it touches these lines */
     struct lines halves[2];
 };
 
@@ -67,51 +66,42 @@ static bool write_whole(struct ptl_log_writer *writer, const char *bytes, size_t
     return good;
 }
 
-static int format_line(char line[static LINE_MAX_BYTES], enum ptl_log_level level, const char *text)
+/* Under the lock. */
+static size_t make_line(const struct ptl_log_writer *writer, enum ptl_log_level level,
+                        const char *text, char line[PTL_LOG_LINE_MAX])
 {
-    static const char *const names[] = {"error", "warn", "info", "debug"};
-    struct timeval now;
-    struct tm utc;
-    char when[24];
-
-    ptl_assert((unsigned)level < sizeof(names) / sizeof(names[0]));
-    gettimeofday(&now, NULL);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
-    int size = snprintf(line, LINE_MAX_BYTES, "%s.%03dZ %s %s\n", when, (int)(now.tv_usec / 1000),
-                        names[level], text);
-    ptl_assert(size > 0);
-    if (size >= LINE_MAX_BYTES) {
-        size = LINE_MAX_BYTES - 1;
-        line[size - 1] = '\n';
-    }
-    return size;
+    return ptl_log_line(writer->format, writer->node_id, level, text, line);
 }
 
-/* Those that are lost came behind all that waited, and are told of there.  Returns how many are. */
-static uint64_t tell_lost(struct ptl_log_writer *writer, uint64_t lost)
+/* Those that are lost came behind all that waited, and are told of there. */
+static bool tell_lost(struct ptl_log_writer *writer, uint64_t lost)
 {
-    char line[LINE_MAX_BYTES];
+    char line[PTL_LOG_LINE_MAX];
     char text[80];
 
     snprintf(text, sizeof(text), "%" PRIu64 " log lines were lost: they were not taken in time",
              lost);
-    return write_whole(writer, line, (size_t)format_line(line, PTL_LOG_WARN, text)) ? 0 : lost;
+    pthread_mutex_lock(&writer->lock);
+    size_t size = make_line(writer, PTL_LOG_WARN, text, line);
+    pthread_mutex_unlock(&writer->lock);
+    return write_whole(writer, line, size);
 }
 
-/* One write a line, so that lines of several nodes and processes stay whole. */
-static uint64_t write_out(struct ptl_log_writer *writer, uint64_t lost)
+/* One write a line, so that lines of several nodes and processes stay whole.  Returns how many of
+ * them nobody has taken. */
+static uint64_t write_out(struct ptl_log_writer *writer)
 {
     const char *at = writer->out->bytes, *end = at + writer->out->size;
+    uint64_t lost = 0;
 
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
-        ptl_assert(line_end != NULL); /* format_line() has ended each */
+        ptl_assert(line_end != NULL); /* ptl_log_line() has ended each */
         const char *behind = line_end + 1;
         lost += !write_whole(writer, at, (size_t)(behind - at));
         at = behind;
     }
-    return lost > 0 ? tell_lost(writer, lost) : 0;
+    return lost;
 }
 
 /* Under the lock.  False: there is nothing left to do. */
@@ -134,11 +124,13 @@ static void write_turn(struct ptl_log_writer *writer)
     writer->fill = writer->out;
     writer->out = out;
     pthread_mutex_unlock(&writer->lock);
-    uint64_t lost_now = write_out(writer, lost);
+    uint64_t lost_now = lost + write_out(writer);
+    bool told = lost_now > 0 && tell_lost(writer, lost_now);
     pthread_mutex_lock(&writer->lock);
     /* More may have been lost meanwhile. */
     ptl_assert(writer->lost >= lost);
-    writer->lost = writer->lost - lost + lost_now;
+    writer->lost = writer->lost - lost + (told ? 0 : lost_now);
+    writer->told += told ? lost_now : 0;
     out->size = out->count = 0;
 }
 
@@ -146,6 +138,7 @@ static void *run_writer(void *argument)
 {
     struct ptl_log_writer *writer = argument;
 
+    ptl_thread_name("ptl-log");
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     pthread_mutex_lock(&writer->lock);
     while (wait_for_lines(writer)) {
@@ -175,10 +168,10 @@ static bool is_running(struct ptl_log_writer *writer)
 void ptl_log_write(void *data, enum ptl_log_level level, const char *text)
 {
     struct ptl_log_writer *writer = data;
-    char line[LINE_MAX_BYTES];
-    size_t size = (size_t)format_line(line, level, text);
+    char line[PTL_LOG_LINE_MAX];
 
     pthread_mutex_lock(&writer->lock);
+    size_t size = make_line(writer, level, text, line);
     struct lines *fill = writer->fill;
     if (is_running(writer) && size <= sizeof(fill->bytes) - fill->size) {
         memcpy(fill->bytes + fill->size, line, size);
@@ -189,6 +182,23 @@ void ptl_log_write(void *data, enum ptl_log_level level, const char *text)
         writer->lost++;
     }
     pthread_mutex_unlock(&writer->lock);
+}
+
+void ptl_log_writer_format(struct ptl_log_writer *writer, enum ptl_log_format format,
+                           const char *node_id)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->format = format;
+    snprintf(writer->node_id, sizeof(writer->node_id), "%s", node_id == NULL ? "" : node_id);
+    pthread_mutex_unlock(&writer->lock);
+}
+
+uint64_t ptl_log_writer_lost(struct ptl_log_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    uint64_t lost = writer->lost + writer->told;
+    pthread_mutex_unlock(&writer->lock);
+    return lost;
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */

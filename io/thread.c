@@ -18,6 +18,11 @@ int ptl_thread_start(pthread_t *thread, void *(*run)(void *), void *argument)
     return -err;
 }
 
+void ptl_thread_name(const char *name)
+{
+    (void)pthread_setname_np(pthread_self(), name); /* one that has no name works as well */
+}
+
 unsigned ptl_processors(void)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);

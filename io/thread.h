@@ -11,5 +11,8 @@
 /* Errors: -errno.  Owns: to be joined by the caller. */
 PTL_MUST_CHECK int ptl_thread_start(pthread_t *thread, void *(*run)(void *), void *argument);
 
+/* What this thread is called in lists of threads and in the log; of at most 15 bytes. */
+void ptl_thread_name(const char *name);
+
 /* How many processors there are to run them; at least 1. */
 unsigned ptl_processors(void);

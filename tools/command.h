@@ -57,9 +57,10 @@ struct ptl_options {
     const char *ca;            /* gencert: what an authority's files are called, or NULL */
     unsigned days;             /* gencert: that it is good for; 0: not given */
     const char *framings;
-    const char *log;  /* NULL: the command's own default */
-    const char *loop; /* "auto", "uring" or "epoll"; NULL: auto */
-    unsigned shards;  /* 0: one a processor */
+    const char *log;        /* NULL: the command's own default */
+    const char *log_format; /* run: "text", "json" or "journal"; NULL: as standard error is */
+    const char *loop;       /* "auto", "uring" or "epoll"; NULL: auto */
+    unsigned shards;        /* 0: one a processor */
     size_t message_bytes_max;
     unsigned silence_ms;
     unsigned spawned_max;

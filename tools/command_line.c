@@ -1,3 +1,4 @@
+#include "tools/common.h"
 #include "tools/config/read.h"
 #include "tools/settings.h"
 
@@ -179,6 +180,9 @@ static int complete(struct ptl_options *options)
     }
     if (err == PTL_EXIT_OK) {
         ptl_settings_take(options->settings, options);
+        if (strcmp(options->command, "run") == 0) {
+            ptl_complain_as(ptl_journal_format(options->log_format), options->node);
+        }
         err = ptl_settings_complain(options->settings);
     }
     return err;

@@ -8,10 +8,30 @@
 #include <unistd.h>
 
 static struct ptl_journal *complaints; /* of a node that runs; standard error may wait */
+static enum ptl_log_format complaint_format;
+static const char *complaint_node;
 
 void ptl_complain_to(struct ptl_journal *journal)
 {
     complaints = journal;
+}
+
+void ptl_complain_as(enum ptl_log_format format, const char *node_id)
+{
+    complaint_format = format;
+    complaint_node = node_id;
+}
+
+static void print_complaint(const char *text)
+{
+    char line[PTL_LOG_LINE_MAX];
+
+    if (complaint_format == PTL_LOG_TEXT) {
+        fprintf(stderr, "portolan: %s\n", text);
+        return;
+    }
+    ptl_log_line(complaint_format, complaint_node, PTL_LOG_ERROR, text, line);
+    fputs(line, stderr);
 }
 
 int ptl_complain(enum ptl_exit code, const char *format, ...)
@@ -30,7 +50,7 @@ int ptl_complain(enum ptl_exit code, const char *format, ...)
     if (complaints) {
         ptl_journal_log(complaints, PTL_LOG_ERROR, line);
     } else {
-        fprintf(stderr, "portolan: %s\n", line);
+        print_complaint(line);
     }
     return (int)code;
 }

@@ -42,6 +42,10 @@ int ptl_signals_open(bool all);
  * Thread: the main one. */
 void ptl_complain_to(struct ptl_journal *journal);
 
+/* From now on those of standard error are lines of a node's log, of which they are the last, and
+ * not "portolan: ...".  `node_id` NULL: it is not known.  Thread: the main one. */
+void ptl_complain_as(enum ptl_log_format format, const char *node_id);
+
 /* The line of a node that did not start: the journal's, or the error's own. */
 int ptl_complain_start(struct ptl_journal *journal, int err);
 

@@ -1,7 +1,10 @@
 #include "tools/journal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 200 /* for the last lines, when nobody reads them */
@@ -31,6 +34,48 @@ enum ptl_log_level ptl_journal_set_level(struct ptl_journal *journal, const char
     enum ptl_log_level level = journal->level;
     pthread_mutex_unlock(&journal->lock);
     return level;
+}
+
+/* systemd tells by it which file its journal is, so that others can tell. */
+static bool is_journal_of_systemd(int file)
+{
+    const char *text = getenv("JOURNAL_STREAM");
+    uintmax_t device, number;
+    struct stat status;
+    char *colon, *end;
+
+    if (!text || fstat(file, &status) != 0) {
+        return false;
+    }
+    device = strtoumax(text, &colon, 10);
+    if (*colon != ':') {
+        return false;
+    }
+    number = strtoumax(colon + 1, &end, 10);
+    return *end == '\0' && device == status.st_dev && number == status.st_ino;
+}
+
+enum ptl_log_format ptl_journal_format(const char *word)
+{
+    if (!word) {
+        return is_journal_of_systemd(STDERR_FILENO) ? PTL_LOG_JOURNAL : PTL_LOG_TEXT;
+    }
+    return strcmp(word, "json") == 0      ? PTL_LOG_JSON
+           : strcmp(word, "journal") == 0 ? PTL_LOG_JOURNAL
+                                          : PTL_LOG_TEXT;
+}
+
+void ptl_journal_set_format(struct ptl_journal *journal, enum ptl_log_format format,
+                            const char *node_id)
+{
+    if (journal->writer) {
+        ptl_log_writer_format(journal->writer, format, node_id);
+    }
+}
+
+uint64_t ptl_journal_lost(const struct ptl_journal *journal)
+{
+    return journal->writer ? ptl_log_writer_lost(journal->writer) : 0;
 }
 
 static void print(struct ptl_journal *journal, enum ptl_log_level level, const char *line)

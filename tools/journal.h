@@ -32,6 +32,17 @@ void ptl_journal_init(struct ptl_journal *journal, const char *name);
 /* The level of that name from now on.  Returns it. */
 enum ptl_log_level ptl_journal_set_level(struct ptl_journal *journal, const char *name);
 
+/* How lines are written from now on; `node_id` stands in those that have a place for it. */
+void ptl_journal_set_format(struct ptl_journal *journal, enum ptl_log_format format,
+                            const char *node_id);
+
+/* The format of that word, "text", "json" or "journal".  NULL: that of systemd's journal where
+ * standard error leads there, else text. */
+enum ptl_log_format ptl_journal_format(const char *word);
+
+/* How many lines nobody has taken, so far. */
+uint64_t ptl_journal_lost(const struct ptl_journal *journal);
+
 /* Print what waits, if somebody takes it in a moment.  No thread may log any more. */
 void ptl_journal_close(struct ptl_journal *journal);
 

@@ -42,6 +42,8 @@ const struct ptl_option ptl_option_table[] = {
     {"links", PTL_OF_STATS, ptl_take_unsigned, PLACE(links), .least = 0, .most = 1024},
     {"log", RUN | CLIENT, ptl_take_word, PLACE(log), .usual = "info",
      .words = "error|warn|info|debug"},
+    {"log-format", RUN, ptl_take_word, PLACE(log_format),
+     .otherwise = "text, or journal for systemd's", .words = "text|json|journal"},
     {"loop", RUN | CLIENT, ptl_take_word, PLACE(loop), .usual = "auto", .words = "auto|uring|epoll",
      .is_for_clients = true},
     {"max-message", RUN | BENCH, ptl_take_size, PLACE(message_bytes_max), .least = 1024,

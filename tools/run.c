@@ -223,8 +223,9 @@ static int make_node(const struct ptl_options *options, const struct ptl_secret 
     char host[PTL_NODE_ID_MAX];
 
     ptl_host_name(host);
-    struct ptl_node_options node_options =
-        ptl_common_options(options, options->node ? options->node : host, secret, journal);
+    const char *id = options->node ? options->node : host;
+    struct ptl_node_options node_options = ptl_common_options(options, id, secret, journal);
+    ptl_journal_set_format(journal, ptl_journal_format(options->log_format), id);
     node_options.binds = options->binds.items;
     node_options.seeds = options->seeds.items;
     node_options.announces = options->announces.count > 0 ? options->announces.items : NULL;

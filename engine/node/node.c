@@ -14,6 +14,8 @@
 #include "io/thread.h"
 #include "io/uring_features.h"
 
+#include <stdio.h>
+
 const char *ptl_node_id(const struct ptl_node *node)
 {
     return node->self.id;
@@ -290,7 +292,10 @@ static void *run_shard(void *argument)
 {
     struct ptl_shard *shard = argument;
     struct ptl_node *node = shard->node;
+    char name[16];
 
+    snprintf(name, sizeof(name), "ptl-shard-%u", shard->index % PTL_SHARDS_MAX);
+    ptl_thread_name(name);
     report_open(node, ptl_shard_open(shard));
     if (wait_until_open(node) < 0) {
         ptl_shard_unopen(shard);

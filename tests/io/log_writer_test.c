@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -180,6 +181,79 @@ static void line_that_is_too_long_is_cut(void **state)
     assert_int_equal(out[size - 1], '\n');
 }
 
+/* What each format makes of a text that somebody has made up to do harm. */
+static void line_is_harmless_utf8_in_each_format_whatever_is_in_it(void **state)
+{
+    static const char text[] = "a\"b\\c\nd\x1b[2J \xff\xc3 \xc2\x9b \xe2\x80\xae \xed\xa0\x80 "
+                               "\xf0\x9f\x9a\xa2 \xc3\xa4";
+    char line[PTL_LOG_LINE_MAX];
+
+    (void)state;
+    ptl_log_line(PTL_LOG_TEXT, "rain", PTL_LOG_WARN, text, line);
+    assert_string_equal(strchr(line, ' '),
+                        " warn a\"b\\c?d?[2J ?? ? ? ??? \xf0\x9f\x9a\xa2 \xc3\xa4\n");
+    ptl_log_line(PTL_LOG_JOURNAL, "rain", PTL_LOG_WARN, text, line);
+    assert_string_equal(line, "<4>a\"b\\c?d?[2J ?? ? ? ??? \xf0\x9f\x9a\xa2 \xc3\xa4\n");
+    size_t size = ptl_log_line(PTL_LOG_JSON, "r\"n", PTL_LOG_WARN, text, line);
+    assert_int_equal(size, strlen(line));
+    assert_non_null(strstr(line, "\"level\":\"warn\",\"node\":\"r\\\"n\",\"thread\":\""));
+    assert_string_equal(strstr(line, "\"message\":"),
+                        "\"message\":\"a\\\"b\\\\c\\u000ad\\u001b[2J \xef\xbf\xbd\xef\xbf\xbd "
+                        "\\u009b \\u202e \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd "
+                        "\xf0\x9f\x9a\xa2 \xc3\xa4\"}\n");
+    assert_int_equal(ptl_log_writer_close(pen.writer, 60000), 0);
+}
+
+static void line_that_is_too_long_is_cut_between_characters_and_whole_as_an_object(void **state)
+{
+    char node[PTL_LOG_NODE_MAX + 1], line[PTL_LOG_LINE_MAX];
+    static char text[5000];
+
+    (void)state;
+    memset(node, '\x01', sizeof(node) - 1); /* each of them takes six bytes */
+    node[sizeof(node) - 1] = 0;
+    for (size_t lead = 0; lead < 6; lead++) { /* so that each cut is tried */
+        memset(text, 'x', lead);
+        for (size_t i = lead; i + 2 < sizeof(text); i += 2) {
+            memcpy(text + i, "\xc3\xa4", 3);
+        }
+        size_t size = ptl_log_line(PTL_LOG_JSON, node, PTL_LOG_INFO, text, line);
+        assert_in_range(size, PTL_LOG_LINE_MAX - 8, PTL_LOG_LINE_MAX - 1);
+        assert_string_equal(line + size - 5, "\xc3\xa4\"}\n");
+        size = ptl_log_line(PTL_LOG_TEXT, NULL, PTL_LOG_INFO, text, line);
+        assert_string_equal(line + size - 3, "\xc3\xa4\n");
+    }
+    assert_int_equal(ptl_log_writer_close(pen.writer, 60000), 0);
+}
+
+static void lines_that_are_lost_are_told_in_the_writer_s_format_and_counted_for_good(void **state)
+{
+    char told[] = "<4>10 log lines were lost", out[PTL_LOG_LINE_MAX] = "";
+
+    (void)state;
+    ptl_log_writer_format(pen.writer, PTL_LOG_JOURNAL, "rain");
+    assert_int_equal(fcntl(pen.fds[1], F_SETFL, O_NONBLOCK), 0);
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC), kept = dup(pen.fds[1]);
+    assert_true(full >= 0 && kept >= 0);
+    assert_int_equal(dup2(full, pen.fds[1]), pen.fds[1]);
+    write_lines(10);
+    while (ptl_log_writer_lost(pen.writer) < 10) {
+        sched_yield();
+    }
+    assert_int_equal(dup2(kept, pen.fds[1]), pen.fds[1]); /* there is room again */
+    ptl_log_write(pen.writer, PTL_LOG_ERROR, "one");
+    for (size_t size = 0; strstr(out, told) == NULL;) {
+        ssize_t count = read(pen.fds[0], out + size, sizeof(out) - 1 - size);
+        assert_true(count > 0);
+        size += (size_t)count;
+    }
+    assert_memory_equal(out, "<3>one\n", 7);
+    assert_int_equal(ptl_log_writer_lost(pen.writer), 10);
+    assert_int_equal(ptl_log_writer_close(pen.writer, 60000), 0);
+    close(full);
+    close(kept);
+}
+
 static void *write_some(void *argument)
 {
     (void)argument;
@@ -226,6 +300,9 @@ int main(int argc, char **argv)
         TEST(full_disk_is_survived_and_counted),
         TEST(descriptor_that_does_not_block_is_written_whole),
         TEST(line_that_is_too_long_is_cut),
+        TEST(line_is_harmless_utf8_in_each_format_whatever_is_in_it),
+        TEST(line_that_is_too_long_is_cut_between_characters_and_whole_as_an_object),
+        TEST(lines_that_are_lost_are_told_in_the_writer_s_format_and_counted_for_good),
         TEST(lines_of_many_threads_stay_whole),
         TEST(memory_that_lacks_is_an_error),
     };

@@ -58,7 +58,7 @@ class WordsTest(CompletionTest):
     def test_values_are_offered_behind_their_option_and_behind_its_equals_sign(self):
         self.assertEqual(self.words("run", "--loop", "e"), ["epoll"])
         self.assertEqual(self.words("run", "--loop=e"), ["--loop=epoll"])
-        self.assertEqual(self.words("run", "--loop", "epoll", "--lo"), ["--log", "--loop"])
+        self.assertEqual(self.words("run", "--loop", "epoll", "--lo"), ["--log", "--log-format", "--loop"])
         self.assertEqual(self.words("run", "--node", ""), [])
         for service in self.words("run", "--service", ""):
             self.assertEqual(self.run_tool("init", "--output", os.path.join(
@@ -106,7 +106,7 @@ class ShellsTest(CompletionTest):
         ("portolan run --loop e", ["epoll"]),
         ("portolan db s", ["set"]),
         ("portolan run --config rain.", ["rain.conf", "rain.pem"]),
-        ("portolan run --lo", ["--log", "--loop"]),
+        ("portolan run --lo", ["--log", "--log-format", "--loop"]),
     )
 
     def test_bash_offers_the_same(self):

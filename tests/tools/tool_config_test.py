@@ -605,7 +605,7 @@ class InitTest(ConfigTest):
                    "no-global": "yes", "service": "sink", "announce": "rain:4041", "shards": "2",
                    "framing": "cbor,json", "max-message": "5000", "max-monitors": "8",
                    "max-spawned": "7", "poll-us": "50", "silence-ms": "900", "spawn-rate": "9",
-                   "drain-seconds": "2.5", "loop": "epoll", "http": "9090",
+                   "drain-seconds": "2.5", "log-format": "json", "loop": "epoll", "http": "9090",
                    "http-token-file": self.write("token", "token"),
                    "secret-file": self.write(SECRET, "secret"),
                    "accept-secret-file": self.write(SECRET, "other"), "tls": "require",

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The log of `portolan run`: what it costs the node when nobody reads it, and how much it can be."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -43,6 +45,135 @@ class StuckLogTest(ToolTest):
         self.assert_prints([1], "cal", f"{name}#echo", "say", "1", "--seed", address, "--secret", SECRET)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(LIMIT), 0)
+
+    def test_log_whose_reader_has_gone_costs_the_node_nothing(self):
+        process, name, address = self.stuck_node()
+        process.stderr.close()
+        connect_and_close(address, 10)
+        self.assert_prints([1], "cal", f"{name}#echo", "say", "1", "--seed", address, "--secret", SECRET)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(LIMIT), 0)
+
+    def test_full_disk_for_the_log_costs_the_node_nothing_and_lost_lines_are_counted(self):
+        with open("/dev/full", "wb", buffering=0) as full:
+            process = subprocess.Popen(
+                [PORTOLAN, "run", "--log", "debug", "--bind", "127.0.0.1:0", "--shards", "2", "--http",
+                 served := unused_address(), "--http-token", "t", "--node", "rain", "--secret", SECRET,
+                 "--service", "echo"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=full, text=True,
+                env=environment(self.home))
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        address = tool.READY.match(process.stdout.readline()).group(2)
+        self.assert_prints([1], "cal", "rain#echo", "say", "1", "--seed", address, "--secret", SECRET)
+        request = urllib.request.Request(f"http://{served}/metrics", headers={"Authorization": "Bearer t"})
+        deadline = time.monotonic() + LIMIT
+        lost = 0
+        while lost == 0:
+            self.assertLess(time.monotonic(), deadline)
+            with urllib.request.urlopen(request, timeout=LIMIT) as answer:
+                lost = int(re.search(r"^portolan_log_lines_lost_total (\d+)$", answer.read().decode(), re.M)[1])
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(LIMIT), 0)
+
+
+class FormatTest(ToolTest):
+    """How lines are written: --log-format."""
+
+    def say_nonsense(self, node):
+        """A stranger whose greeting is made to move cursors and end lines."""
+        host, port = node.address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), LIMIT) as stranger:
+            stranger.sendall(b'aemp;1;sn"o\\w\xff\xc2\x9b\x1b[2J\xe2\x80\xae;hmac_sha3_512;json;provider=\xff"\n'
+                             b"nonce\nhmac_sha3_512;00;json\n")
+            stranger.shutdown(socket.SHUT_WR)
+            while stranger.recv(4096):
+                pass
+
+    def raw_log(self, node):
+        file = node.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0)
+
+    def test_json_is_an_object_a_line_whatever_a_peer_says(self):
+        node = self.node("--node", 'r"n', "--secret", SECRET, "--log-format", "json")
+        self.say_nonsense(node)
+        self.assertEqual(node.stop()[0], 0)
+        lines = self.raw_log(node).decode("utf-8").splitlines()
+        for line in lines:
+            told = json.loads(line)
+            self.assertRegex(told["time"], r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
+            self.assertIn(told["level"], ("error", "warn", "info", "debug"))
+            self.assertEqual(told["node"], 'r"n')
+            self.assertRegex(told["thread"], r"\A(portolan|ptl-[a-z]+(-[0-9]+)?)\Z")
+            self.assertFalse(any(ord(character) < 32 for character in line), line)
+        self.assertTrue(any("connection from" in line and "ptl-shard-" in line for line in lines), lines)
+
+    def test_journal_has_priorities_and_no_time(self):
+        node = self.node("--node", "rain", "--secret", SECRET, "--log-format", "journal")
+        self.say_nonsense(node)
+        self.assertEqual(node.stop()[0], 0)
+        lines = self.raw_log(node).decode("utf-8").splitlines()
+        for line in lines:
+            self.assertRegex(line, r"\A<[3467]>[^<]")
+        self.assertTrue(any(line.startswith("<6>at most") for line in lines), lines)
+        self.assertTrue(any(line.startswith("<7>connection from") for line in lines), lines)
+
+    def test_text_is_one_line_of_utf8_whatever_a_peer_says(self):
+        node = self.node("--secret", SECRET)
+        self.say_nonsense(node)
+        self.assertEqual(node.stop()[0], 0)
+        for line in self.raw_log(node).decode("utf-8").splitlines():
+            self.assertRegex(line, r"\A\d{4}-\d\d-\d\dT[0-9:.]+Z (error|warn|info|debug) [^\x00-\x1f\x7f-\x9f\u202e]+\Z")
+
+    def test_log_that_is_systemd_s_journal_is_written_as_that_unless_told_otherwise(self):
+        path = os.path.join(self.home, "journal")
+        for arguments, expected in (((), "<6>"), (("--log-format", "text"), "20")):
+            with open(path, "wb") as file:
+                status = os.fstat(file.fileno())
+                process = subprocess.Popen(
+                    [PORTOLAN, "run", "--bind", "127.0.0.1:0", "--secret", SECRET, *arguments],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file, text=True,
+                    env=environment(self.home, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}))
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.kill)
+            self.assertRegex(process.stdout.readline(), tool.READY)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(LIMIT), 0)
+            with open(path, encoding="utf-8") as file:
+                for line in file:
+                    self.assertTrue(line.startswith(expected), line)
+        other = self.node("--secret", SECRET, env={"JOURNAL_STREAM": "1:2"})
+        self.assertEqual(other.stop()[0], 0)
+        self.assertTrue(other.logged().startswith("20"))
+
+    def test_what_keeps_a_node_from_starting_is_a_line_of_that_format(self):
+        path = os.path.join(self.home, "its.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("log-format = json\nshards = many\n")
+        code, out, err = self.run_tool("run", "--config", path)
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn(f"{path}:2: shards takes", json.loads(err)["message"])
+        code, out, err = self.run_tool("run", "--log-format", "journal", "--secret-file", path + ".none")
+        self.assertEqual((code, out), (2, ""))
+        self.assertRegex(err, r"\A<3>cannot open the secret in [^\n]+\n\Z")
+
+    def test_sighup_changes_the_format(self):
+        path = os.path.join(self.home, "its.conf")
+
+        def write(format):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"log-format = {format}\n")
+
+        write("text")
+        node = self.node("--secret", SECRET, "--config", path)
+        for format, expected in (("json", '"message":"reload: the log\'s format is json"}'),
+                                 ("journal", "<6>reload: the log's format is journal")):
+            write(format)
+            node.process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + LIMIT
+            while expected not in node.logged():
+                self.assertLess(time.monotonic(), deadline, node.logged())
+                time.sleep(0.01)
 
 
 class EndTest(ToolTest):

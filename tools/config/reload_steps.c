@@ -1,5 +1,7 @@
 #include "tools/config/reload_steps.h"
 
+#include "tools/common.h"
+
 #include <string.h>
 
 /* ---- Secrets ------------------------------------------------------------------------------- */
@@ -87,7 +89,21 @@ const struct ptl_reload_step ptl_reload_announces = {.keys = announce_keys,
 
 /* ---- The log ------------------------------------------------------------------------------- */
 
-static const char *const log_keys[] = {"log", NULL};
+static const char *const log_keys[] = {"log", "log-format", NULL};
+
+static void change_format(struct ptl_reload *reload)
+{
+    const char *word = reload->fresh.log_format;
+
+    if (!ptl_reload_is_changed(reload, "log-format")) {
+        return;
+    }
+    enum ptl_log_format format = ptl_journal_format(word);
+    const char *id = ptl_node_id(reload->running->node);
+    ptl_journal_set_format(reload->running->journal, format, id);
+    ptl_complain_as(format, id);
+    ptl_reload_told(reload, "the log's format is %s", word ? word : "the usual one");
+}
 
 /* A level is told at whichever of both is louder, so that a change is seen. */
 static void change_log(struct ptl_reload *reload)
@@ -95,6 +111,7 @@ static void change_log(struct ptl_reload *reload)
     struct ptl_journal *journal = reload->running->journal;
     const char *name = reload->fresh.log;
 
+    change_format(reload);
     if (!ptl_reload_is_changed(reload, "log")) {
         return;
     }

@@ -17,6 +17,7 @@ struct ptl_sight *ptl_http_look(struct ptl_http *http)
     if (sight) {
         sight->is_draining |= atomic_load(&http->is_draining);
         sight->told = ptl_chronicle_count(http->chronicle);
+        sight->log_lines_lost = ptl_journal_lost(http->journal);
     }
     return sight;
 }

@@ -179,6 +179,8 @@ void ptl_metrics_write(const struct ptl_sight *sight, struct ptl_text *text)
     ptl_text_add(text, "portolan_ready %d\n", ptl_sight_is_ready(sight));
     head(text, "up_seconds", "gauge", "how long the node has run");
     ptl_text_add(text, "portolan_up_seconds %.3f\n", sight->up_seconds);
+    head(text, "log_lines_lost_total", "counter", "lines of the log that nobody took");
+    ptl_text_add(text, "portolan_log_lines_lost_total %" PRIu64 "\n", sight->log_lines_lost);
     write_shards(sight, text);
     write_reasons(sight, text);
     write_times(sight, text);

@@ -18,6 +18,7 @@ struct ptl_sight {
     uint64_t told;            /* how much has happened by then: chronicle.h */
     bool has_survey;          /* else a shard hangs, and what follows is empty */
     struct ptl_survey survey; /* its arrays are the sight's own */
+    uint64_t log_lines_lost;  /* that nobody took */
     double up_seconds;        /* since the node was started */
     double wall_seconds;      /* of the clock, since 1970 */
     char addresses[8][280];   /* where it listens */

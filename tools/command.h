@@ -76,6 +76,7 @@ struct ptl_options {
     uint64_t count;                  /* 0: no limit */
     unsigned every_ms;               /* stats, top: from one look to the next; 0: not given */
     unsigned links, ports, families; /* stats: so many of each at most */
+    bool once;                       /* top: one table, and no more */
     bool strict;                     /* config check: warnings are mistakes */
     bool ordinary;
     bool hold;
@@ -110,6 +111,7 @@ int ptl_command_spawn(const struct ptl_options *options);
 int ptl_command_db(const struct ptl_options *options);
 int ptl_command_nodes(const struct ptl_options *options);
 int ptl_command_trace(const struct ptl_options *options);
+int ptl_command_top(const struct ptl_options *options);
 int ptl_command_stats(const struct ptl_options *options);
 int ptl_command_drain(const struct ptl_options *options);
 int ptl_command_gensecret(const struct ptl_options *options);

@@ -36,6 +36,7 @@ static const char help[] =
     "  portolan nodes                         print who is in the network\n"
     "  portolan trace NODE                    print its links, and theirs, as a tree from NODE on\n"
     "  portolan stats NODE                    print how it fares: shards, links, ports, families\n"
+    "  portolan top                           show how all nodes fare, as long as one looks\n"
     "  portolan drain NODE                    end a node that has --service drain, when all that\n"
     "                                         it has accepted is delivered\n"
     "  portolan bench PATTERN                 load a node and say how it bears it: see portolan "
@@ -128,11 +129,13 @@ static const char more_help[] =
     "nodes, trace\n"
     "  --json               nodes: print an object a line\n"
     "  --all                nodes: show clients such as this one too\n"
-    "stats\n"
+    "stats, top\n"
+    "  --once               top: print one table; without a terminal it prints tables anyway\n"
     "  --links N            print so many links at most               [20]\n"
     "  --ports N            and of the busiest ports, and of the slowest  [10]\n"
     "  --families N         and of the largest families of the database  [20]\n"
-    "  --every SECONDS      again and again, with what was done a second since then\n"
+    "  --every SECONDS      look again and again, and say what was done a second since then\n"
+    "                       [stats: once; top: 2]\n"
     "  --count N            end after N times\n"
     "  --json               print an object a line, as /api/all has it\n"
     "all of them\n"
@@ -207,6 +210,7 @@ static const struct {
     {"nodes", ptl_command_nodes},
     {"trace", ptl_command_trace},
     {"stats", ptl_command_stats},
+    {"top", ptl_command_top},
     {"drain", ptl_command_drain},
     {"gensecret", ptl_command_gensecret},
     {"gencert", ptl_command_gencert},

@@ -28,6 +28,7 @@ enum ptl_option_of {
     PTL_OF_INIT = 128,  /* init */
     PTL_OF_CERT = 256,  /* gencert */
     PTL_OF_STATS = 512, /* stats */
+    PTL_OF_TOP = 1024,  /* top */
 };
 
 struct ptl_option;

@@ -77,7 +77,7 @@ static const char run_help[] =
     "  --poll-us N          look for work so long before sleeping: less     [0]\n"
     "                       latency, for processors that are never idle (one a thread)\n"
     "  --drain-seconds S    at the end, to deliver what was accepted   [5]\n"
-    "  --http [HOST:]PORT   /metrics, /healthz, /readyz, /api/node ... [not served;\n"
+    "  --http [HOST:]PORT   a page, /metrics, /healthz, /readyz, /api/...  [not served;\n"
     "                       HOST: 127.0.0.1]\n"
     "  --http-token-file F  what who asks must show: 'Authorization: Bearer ...'; any other HOST\n"
     "                       needs one (--http-token T: others see it in `ps`)  [none]\n"

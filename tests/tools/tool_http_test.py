@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """`portolan run --http`: metrics, health and /api, and those who mean no good there."""
 
+import base64
+import hashlib
 import http.client
 import json
 import os
@@ -182,6 +184,57 @@ class WhatItTellsTest(HttpTest):
         self.assertEqual(self.get(rain, "/readyz"), (200, "ready\n"))
         snow = self.http_node("--node", "snow", "--seed", rain.address)
         self.until(lambda: self.get(snow, "/readyz"), lambda found: found == (200, "ready\n"))
+
+
+class PageTest(HttpTest):
+    """The page as bytes; tests/page looks at it in a browser."""
+
+    def head(self, node, path="/", method="GET", **headers):
+        connection = http.client.HTTPConnection(*node.http, timeout=LIMIT)
+        self.addCleanup(connection.close)
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer, answer.read()
+
+    def test_page_is_one_file_that_runs_nothing_else(self):
+        answer, body = self.head(self.http_node())
+        self.assertEqual((answer.status, answer.getheader("Content-Type")), (200, "text/html; charset=utf-8"))
+        text = body.decode()
+        policy = {name: rest for name, _, rest in
+                  (part.partition(" ") for part in answer.getheader("Content-Security-Policy").split("; "))}
+        self.assertEqual(policy["default-src"], "'none'")
+        self.assertEqual(policy["connect-src"], "'self'")
+        for tag in ("script", "style"):
+            parts = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.S)
+            self.assertEqual(len(parts), 1)
+            digest = base64.b64encode(hashlib.sha256(parts[0].encode()).digest()).decode()
+            self.assertEqual(policy[tag + "-src"], f"'sha256-{digest}'")
+        for elsewhere in (r"<(?:script|link|img|iframe)[^>]*\s(?:src|href)=[\"'](?!data:)", r"url\(", r"@import",
+                          r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\("):
+            self.assertIsNone(re.search(elsewhere, text), elsewhere)
+        self.assertEqual(answer.getheader("X-Content-Type-Options"), "nosniff")
+        self.assertEqual(answer.getheader("Referrer-Policy"), "no-referrer")
+
+    def test_page_that_is_known_is_not_sent_again(self):
+        node = self.http_node()
+        answer, body = self.head(node)
+        self.assertEqual(answer.getheader("Cache-Control"), "no-cache")
+        tag = answer.getheader("ETag")
+        again, nothing = self.head(node, **{"If-None-Match": tag})
+        self.assertEqual((again.status, nothing, again.getheader("ETag")), (304, b"", tag))
+        self.assertEqual(self.head(node, **{"If-None-Match": '"other"'})[1], body)
+        only_head, nothing = self.head(node, method="HEAD")
+        self.assertEqual((only_head.status, nothing, only_head.getheader("Content-Length")), (200, b"", str(len(body))))
+
+    def test_page_is_for_everybody_and_what_it_shows_is_not(self):
+        path = os.path.join(self.home, "token")
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write(TOKEN + "\n")
+        node = self.http_node("--http", "0.0.0.0:0", "--http-token-file", path)
+        self.assertEqual(self.head(node)[0].status, 200)
+        for path in ("/api/history", "/api/log", "/api/cluster", "/api/events", "/api/database?family=x"):
+            self.assertEqual(self.head(node, path)[0].status, 401, path)
+        self.assertEqual(self.get(self.http_node(), "/", Host="evil.example")[0], 403)
 
 
 class MemoryTest(HttpTest):

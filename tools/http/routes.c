@@ -3,6 +3,7 @@
 #include "tools/http/entries.h"
 #include "tools/http/events.h"
 #include "tools/http/metrics.h"
+#include "tools/http/page.h"
 #include "tools/stats/api.h"
 
 #include <stdio.h>
@@ -189,6 +190,12 @@ static unsigned write_entries(struct ptl_http_request *request, const struct ptl
     return MHD_HTTP_OK;
 }
 
+static enum MHD_Result send_page(struct ptl_http *http, struct MHD_Connection *connection)
+{
+    (void)http;
+    return ptl_http_page(connection);
+}
+
 static enum MHD_Result open_stream(struct ptl_http *http, struct MHD_Connection *connection)
 {
     bool is_refused;
@@ -199,6 +206,7 @@ static enum MHD_Result open_stream(struct ptl_http *http, struct MHD_Connection 
 }
 
 static const struct ptl_http_route routes[] = {
+    {"/", .is_open = true, .send = send_page},
     {"/metrics", NEEDS_SURVEY, .write = write_metrics, .type = METRICS},
     {"/healthz", .is_open = true, .write = write_health, .type = PLAIN},
     {"/readyz", .is_open = true, .write = write_ready, .type = PLAIN},

@@ -1,10 +1,10 @@
 /*
  * tools/http/routes.h - what is asked for, by whom, and what the answer is.
  *
- *   /metrics            Prometheus                  /api/node      who it is, and its numbers
- *   /healthz            the process lives           /api/links     one by one
- *   /readyz             joined, and does not drain  /api/ports     the busiest and the slowest
- *                                                   /api/database  families; with ?family=F, and
+ *   /                   the page: page.h            /api/node      who it is, and its numbers
+ *   /metrics            Prometheus                  /api/links     one by one
+ *   /healthz            the process lives           /api/ports     the busiest and the slowest
+ *   /readyz             joined, and does not drain  /api/database  families; with ?family=F, and
  *                                                                  &find=TEXT &after=KEY: entries
  *                                                   /api/cluster   who is in the network
  *                                                   /api/all       the first four in one
@@ -13,9 +13,10 @@
  *                                                   /api/log       links that came and went, and
  *                                                                  warnings: chronicle.h
  *
- * Where there is a token it is wanted for all but health ("Authorization: Bearer TOKEN").  Without
- * one only names of this machine are taken in "Host", so that no page that a browser has elsewhere
- * from can ask under a name of its own.
+ * Where there is a token it is wanted ("Authorization: Bearer TOKEN") for all but health and the
+ * page, which has nothing secret in it: it asks for the token.  Without one only names of this
+ * machine are taken in "Host", so that no page that a browser has elsewhere from can ask under a
+ * name of its own.
  */
 #pragma once
 

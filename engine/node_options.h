@@ -67,16 +67,18 @@ struct ptl_node_options {
     const char *const *announces;
     size_t db_value_bytes_max; /* of one value in the database, encoded [1 MiB] */
     unsigned db_entries_max;   /* entries of one node in one shard's part of it [4,000,000] */
+    size_t db_bytes_max;       /* and bytes of their keys and values there [1 GiB] */
     unsigned db_owners_max;    /* nodes that one global node may speak for [65,536] ... */
     unsigned db_brought_max;   /* and their entries in one shard's part [16 times db_entries_max] */
-    unsigned globals_max;      /* global nodes that one global node may name [1,024] */
-    unsigned db_watches_max;   /* families of one shard that one node may watch here [10,000] */
-    unsigned spawned_max;      /* ports here that one other node has spawned [100,000] */
-    unsigned spawned_all_max;  /* and all other nodes together [400,000] */
-    unsigned monitors_max;     /* monitors of ports here that one other node may have [1,000,000] */
-    unsigned spawn_rate;       /* how often a second one may spawn here, and call functions, and how
+    size_t db_brought_bytes_max; /* and the bytes of these [4 times db_bytes_max] */
+    unsigned globals_max;        /* global nodes that one global node may name [1,024] */
+    unsigned db_watches_max;     /* families of one shard that one node may watch here [10,000] */
+    unsigned spawned_max;        /* ports here that one other node has spawned [100,000] */
+    unsigned spawned_all_max;    /* and all other nodes together [400,000] */
+    unsigned monitors_max;   /* monitors of ports here that one other node may have [1,000,000] */
+    unsigned spawn_rate;     /* how often a second one may spawn here, and call functions, and how
                                 * often at once [100,000] */
-    enum ptl_loop_kind loop;   /* what its bytes and its time come from [io_uring, else epoll] */
+    enum ptl_loop_kind loop; /* what its bytes and its time come from [io_uring, else epoll] */
     const struct ptl_loop_maker *loops; /* [as `loop` says] */
     /* A shard that has nothing to do looks for so many microseconds for something before it sleeps,
      * and need not be woken meanwhile: latency for processor time [0: it sleeps at once]. */

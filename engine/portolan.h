@@ -479,7 +479,8 @@ void ptl_timer_cancel(struct ptl_node *node, const struct ptl_timer *timer);
  * Set a key of this node.  `value` NULL is null.  What one sender sets, deletes and asks of one
  * family happens in that order.
  * Errors: PTL_EINVAL (family, key, or not one value), PTL_ESIZE, PTL_EFULL (see ptl_db_on_room()),
- * PTL_ENOMEM, PTL_ESTOPPED.  Beyond options.db_entries_max a new key is refused with a log line.
+ * PTL_ENOMEM, PTL_ESTOPPED.  What is beyond options.db_entries_max or db_bytes_max is refused with
+ * a line in the log.
  * Owns: everything is copied.
  */
 PTL_MUST_CHECK int ptl_db_set(struct ptl_node *node, const char *family, const char *key,

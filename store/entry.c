@@ -76,14 +76,23 @@ static void tell_entry(const struct ptl_entry *entry, bool fed, bool had, bool h
     }
 }
 
-/* One entry more, or one less. */
-static inline void count(struct ptl_part *part, int change)
+/* So many bytes more of an owner, or less: then it is a negative number's complement. */
+static inline void weigh(struct ptl_owner *owner, uint64_t change)
 {
-    struct ptl_owner *owner = part->owner;
+    owner->bytes += change;
+    *(owner->leaving ? &owner->via->leaving_bytes : &owner->via->bytes) += change;
+}
 
-    part->count += (uint32_t)change;
+/* One entry more, or one less. */
+static inline void count(const struct ptl_entry *entry, int change)
+{
+    struct ptl_owner *owner = entry->part->owner;
+    uint64_t bytes = entry->key_size + entry->node.size;
+
+    entry->part->count += (uint32_t)change;
     owner->entries += (uint32_t)change;
     *(owner->leaving ? &owner->via->leaving_entries : &owner->via->entries) += (uint64_t)change;
+    weigh(owner, change < 0 ? -bytes : bytes);
 }
 
 /*
@@ -120,7 +129,7 @@ static void put_new(struct ptl_store *store, struct ptl_entry *entry, uint32_t h
     }
     entry->number = ++store->numbers & PTL_NUMBER_MAX;
     ptl_list_add(&entry->part->entries, entry, in_part);
-    count(entry->part, 1);
+    count(entry, 1);
     if (shown != NULL) {
         put_beside(store, entry, shown);
         return;
@@ -145,6 +154,7 @@ void ptl_entry_put(struct ptl_store *store, struct ptl_entry *entry, uint32_t ha
     ptl_list_replace(&entry->part->entries, old, entry, in_part);
     ptl_table_replace(&store->entries, &old->node, &entry->node);
     entry->hidden = old->hidden;
+    weigh(entry->part->owner, (uint64_t)entry->node.size - old->node.size);
     ptl_entry_free(store, old);
     if (!entry->hidden) {
         ptl_note_key(store, entry, entry, true);
@@ -196,7 +206,7 @@ void ptl_entry_take(struct ptl_store *store, struct ptl_entry *entry, bool fed)
     if (part->entries == NULL) {
         ptl_part_bare(part);
     }
-    count(part, -1);
+    count(entry, -1);
     tell_entry(entry, fed, true, false);
     ptl_entry_free(store, entry);
     part->node.size--;

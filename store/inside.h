@@ -78,9 +78,9 @@ struct ptl_via {
     struct ptl_watch *feeds;
     struct ptl_watch *merged; /* feeds too */
     PTL_LIST_OF(ptl_via) in_gone;
-    uint64_t entries;         /* of its owners */
-    uint64_t leaving_entries; /* of those that leave */
-    uint32_t cursors;         /* of both, that stand at an entry: of one of these owners */
+    uint64_t entries, bytes;                 /* of its owners */
+    uint64_t leaving_entries, leaving_bytes; /* of those that leave */
+    uint32_t cursors; /* of both, that stand at an entry: of one of these owners */
     uint32_t owner_count;
     uint32_t leaving; /* owners whose last entries are still to be taken */
     bool gone;        /* in the store's list of these, and in no table: its owners are to leave */
@@ -101,6 +101,7 @@ struct ptl_owner {
     uint32_t epoch;  /* changes with every attachment: marks of an earlier one are void */
     uint32_t entries;
     uint32_t bare;           /* parts that are */
+    uint64_t bytes;          /* of keys and values of its entries */
     struct ptl_part *parts;  /* all others: each has entries */
     struct ptl_entry *sweep; /* the end of a replacement goes on here */
     uint8_t age;             /* of what was set since the last replacement began */

@@ -107,6 +107,7 @@ void ptl_via_tidy(struct ptl_store *store, struct ptl_via *via)
     if (via->owners == NULL && via->feeds == NULL && via->merged == NULL && via->leaving == 0) {
         ptl_assert(via->cursors == 0); /* they are of its feeds */
         ptl_assert(via->owner_count == 0 && via->entries == 0 && via->leaving_entries == 0);
+        ptl_assert(via->bytes == 0 && via->leaving_bytes == 0);
         /* Of one that has gone another may stand in the table. */
         if (via->gone) {
             ptl_list_remove(&store->gone, via, in_gone);
@@ -122,7 +123,7 @@ void ptl_owner_tidy(struct ptl_store *store, struct ptl_owner *owner)
     if (owner->via != NULL || owner->parts != NULL || owner->bare != 0 || owner->held) {
         return;
     }
-    ptl_assert(owner->entries == 0);
+    ptl_assert(owner->entries == 0 && owner->bytes == 0);
     /* One that has left stands in no table any more: another of its ID may stand there. */
     if (owner->leaving) {
         ptl_free(store->allocator, owner, offsetof(struct ptl_owner, id) + owner->node.size);

@@ -121,6 +121,13 @@ uint32_t ptl_store_owner_count(const struct ptl_store *store, struct ptl_span id
     return ptl_owner_is_attached(owner) ? owner->entries : 0;
 }
 
+uint64_t ptl_store_owner_bytes(const struct ptl_store *store, struct ptl_span id)
+{
+    const struct ptl_owner *owner = ptl_owner_find(store, id);
+
+    return ptl_owner_is_attached(owner) ? owner->bytes : 0;
+}
+
 struct ptl_brought ptl_store_brought(const struct ptl_store *store, struct ptl_span id)
 {
     const struct ptl_via *via = ptl_via_find(store, id);
@@ -128,8 +135,10 @@ struct ptl_brought ptl_store_brought(const struct ptl_store *store, struct ptl_s
     return via == NULL ? (struct ptl_brought){0}
                        : (struct ptl_brought){.owners = via->owner_count,
                                               .entries = via->entries,
+                                              .bytes = via->bytes,
                                               .leaving_owners = via->leaving,
-                                              .leaving_entries = via->leaving_entries};
+                                              .leaving_entries = via->leaving_entries,
+                                              .leaving_bytes = via->leaving_bytes};
 }
 
 bool ptl_store_owner(const struct ptl_store *store, struct ptl_span id, struct ptl_source *source)

@@ -212,12 +212,14 @@ static void move(struct ptl_store *store, struct ptl_owner *owner, struct ptl_vi
     owner->via = via;
     owner->joined = ++store->joins;
     if (old != NULL) {
-        ptl_assert(old->entries >= owner->entries);
+        ptl_assert(old->entries >= owner->entries && old->bytes >= owner->bytes);
         part_with(old, owner);
         old->entries -= owner->entries;
+        old->bytes -= owner->bytes;
     }
     join(via, owner);
     via->entries += owner->entries;
+    via->bytes += owner->bytes;
     if (old != NULL) {
         ptl_via_tidy(store, old);
     }
@@ -259,9 +261,11 @@ static void let_leave(struct ptl_store *store, struct ptl_owner *owner)
     ptl_list_add(&store->leaving, owner, in_via);
     owner->leaving = true;
     via->leaving++;
-    ptl_assert(via->entries >= owner->entries);
+    ptl_assert(via->entries >= owner->entries && via->bytes >= owner->bytes);
     via->entries -= owner->entries;
+    via->bytes -= owner->bytes;
     via->leaving_entries += owner->entries;
+    via->leaving_bytes += owner->bytes;
     if (store->recent != NULL && store->recent->owner == owner) {
         store->recent = NULL;
     }

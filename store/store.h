@@ -22,7 +22,7 @@
  * lower ID of who brings it; what still comes through the other one is ignored.
  *
  * Cost: an entry takes 58 to 66 bytes beside its key and value (50, and 8 to 16 for its chain:
- * chains double).  An owner takes 92 to 100 beside its ID, a family 53 to 61 beside its name, and
+ * chains double).  An owner takes 100 to 108 beside its ID, a family 53 to 61 beside its name, and
  * what one owner has in one family 96 to 104 beside the entries.  What the allocator adds to each
  * block is not counted.  tests/store/store_test.c holds these figures.
  *
@@ -131,6 +131,7 @@ uint32_t ptl_store_drop_via(struct ptl_store *store, struct ptl_span via);
 struct ptl_brought {
     uint32_t owners, leaving_owners;
     uint64_t entries, leaving_entries;
+    uint64_t bytes, leaving_bytes; /* of keys and values */
 };
 
 struct ptl_brought ptl_store_brought(const struct ptl_store *store, struct ptl_span via);
@@ -204,8 +205,9 @@ struct ptl_walk ptl_store_walk_owner(const struct ptl_store *store, struct ptl_s
 /* The next item of a walk; false at the end. */
 bool ptl_store_next(struct ptl_walk *walk, struct ptl_item *item);
 
-/* How many entries of this owner there are. */
+/* How many entries of this owner there are, and how many bytes their keys and values. */
 uint32_t ptl_store_owner_count(const struct ptl_store *store, struct ptl_span owner);
+uint64_t ptl_store_owner_bytes(const struct ptl_store *store, struct ptl_span owner);
 
 /* Where this owner is attached; false when it is not. */
 bool ptl_store_owner(const struct ptl_store *store, struct ptl_span owner,

@@ -19,8 +19,11 @@ bool ptl_intake_is_echo(const struct ptl_shard *shard, struct ptl_span key)
 
 bool ptl_intake_is_over(const struct ptl_shard *shard, struct ptl_span owner)
 {
-    return ptl_store_owner_count(shard->directory->store, owner) >
-           shard->node->options.db_entries_max;
+    const struct ptl_node_options *options = &shard->node->options;
+    const struct ptl_store *store = shard->directory->store;
+
+    return ptl_store_owner_count(store, owner) > options->db_entries_max ||
+           ptl_store_owner_bytes(store, owner) > options->db_bytes_max;
 }
 
 static bool is_beyond(uint64_t count, uint64_t leaving, uint64_t max)
@@ -34,7 +37,8 @@ bool ptl_intake_brings_too_much(const struct ptl_shard *shard, struct ptl_span v
     struct ptl_brought brought = ptl_store_brought(shard->directory->store, via);
 
     return is_beyond(brought.owners, brought.leaving_owners, options->db_owners_max) ||
-           is_beyond(brought.entries, brought.leaving_entries, options->db_brought_max);
+           is_beyond(brought.entries, brought.leaving_entries, options->db_brought_max) ||
+           is_beyond(brought.bytes, brought.leaving_bytes, options->db_brought_bytes_max);
 }
 
 bool ptl_intake_may_name(const struct ptl_source *source, struct ptl_span family)

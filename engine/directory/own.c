@@ -20,18 +20,26 @@ static void complain(struct ptl_shard *shard, struct ptl_span family, struct ptl
 }
 
 /*
- * Whether one more key of ours is too many.  Whether it is one more, or has a value already, is
- * looked at only at the limit: that costs a look into the store.
+ * Whether one more entry of ours, or its bytes, are too many.  Whether the key is one more, or has
+ * a value already, is looked at only at a limit: that costs a look into the store.
  */
-static bool over_limit(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key)
+static bool over_limit(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key,
+                       struct ptl_span value)
 {
+    const struct ptl_node_options *options = &shard->node->options;
+    const struct ptl_store *store = shard->directory->store;
     struct ptl_span self = ptl_directory_self(&shard->node->self);
+    uint64_t bytes = ptl_store_owner_bytes(store, self) + key.size + value.size;
+    bool is_full = ptl_store_owner_count(store, self) >= options->db_entries_max;
     struct ptl_item item;
 
-    return ptl_store_owner_count(shard->directory->store, self) >=
-               shard->node->options.db_entries_max &&
-           !(ptl_store_get(shard->directory->store, family, key, &item) &&
-             ptl_span_equal(item.owner, self));
+    if (!is_full && bytes <= options->db_bytes_max) {
+        return false;
+    }
+    if (!ptl_store_get(store, family, key, &item) || !ptl_span_equal(item.owner, self)) {
+        return true;
+    }
+    return bytes - item.key.size - item.value.size > options->db_bytes_max;
 }
 
 void ptl_directory_set(struct ptl_shard *shard, struct ptl_span family, struct ptl_span key,
@@ -39,7 +47,7 @@ void ptl_directory_set(struct ptl_shard *shard, struct ptl_span family, struct p
 {
     ptl_assert(ptl_directory_place(shard, family) == shard->index);
     struct ptl_source own = ptl_directory_own(shard);
-    int err = over_limit(shard, family, key)
+    int err = over_limit(shard, family, key, value)
                   ? PTL_ELIMIT
                   : ptl_store_set(shard->directory->store, &own, family, key, value);
 

@@ -28,7 +28,8 @@ struct ptl_replacing {
     bool here;         /* the family that is being read is this shard's, and has a name */
     uint32_t families; /* that are still to be read ... */
     uint32_t entries;  /* ... and entries of the present one */
-    uint32_t count;    /* entries that were taken */
+    uint32_t count;    /* entries that were taken, and ... */
+    uint64_t bytes;    /* ... of keys and values */
     uint64_t attachment;
     const char *trouble; /* why an entry was left out, or NULL; of which family: */
     uint8_t trouble_size, trouble_family[PTL_FAMILY_MAX];
@@ -141,10 +142,13 @@ static void next_family(struct ptl_shard *shard, struct ptl_replacing *r)
 static int set(struct ptl_shard *shard, struct ptl_replacing *r, const struct ptl_source *source,
                struct ptl_span key, struct ptl_span value)
 {
-    if (!r->is_copy && r->count >= shard->node->options.db_entries_max) {
+    const struct ptl_node_options *options = &shard->node->options;
+
+    r->count++;
+    r->bytes += key.size + value.size;
+    if (!r->is_copy && (r->count > options->db_entries_max || r->bytes > options->db_bytes_max)) {
         return PTL_ELIMIT;
     }
-    r->count++;
     int result = ptl_store_set(shard->directory->store, source, family_of(r), key, value);
     if (result == PTL_ELIMIT) {
         return PTL_EBROUGHT; /* the store's own limit: it names too many global nodes */

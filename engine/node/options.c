@@ -56,6 +56,9 @@ static void fill_in(struct ptl_node_options *options)
     set_default_unsigned(&options->db_brought_max, options->db_entries_max < UINT_MAX / 16
                                                        ? 16 * options->db_entries_max
                                                        : UINT_MAX);
+    set_default(&options->db_bytes_max, (size_t)1 << 30);
+    set_default(&options->db_brought_bytes_max,
+                options->db_bytes_max < SIZE_MAX / 4 ? 4 * options->db_bytes_max : SIZE_MAX);
     set_default_unsigned(&options->globals_max, 1024);
     set_default_unsigned(&options->db_watches_max, 10000);
 }

@@ -53,6 +53,50 @@ static void store_lets_who_has_brought_many_owners_go_in_pieces(void **state)
     ptl_store_free(store);
 }
 
+static uint64_t bytes_of(const struct ptl_store *store, const char *via)
+{
+    return ptl_store_brought(store, text(via)).bytes;
+}
+
+static void put(struct ptl_store *store, const struct ptl_source *source, const char *family,
+                const char *key, const char *value)
+{
+    assert_int_equal(ptl_store_set(store, source, text(family), text(key), text(value)),
+                     PTL_STORE_DONE);
+}
+
+/* Of keys and values, whether they are set, set anew, replaced, moved or deleted. */
+static void store_counts_bytes_as_they_come_and_go(void **state)
+{
+    struct world *world = *state;
+    struct ptl_store_limits wide = {16, 16, MANY, 10, 0};
+    struct ptl_store *store = ptl_store_new(&world->memory.allocator, &wide);
+    struct ptl_source rain = from("rain/snow", 1), moved = from("rain/wind", 2);
+    uint32_t many = MANY;
+
+    assert_int_equal(ptl_store_owner_bytes(store, text("rain")), 0);
+    assert_int_equal(ptl_store_attach(store, &rain), PTL_STORE_DONE);
+    put(store, &rain, "fam", "one", "1");
+    put(store, &rain, "other", "two", "22");
+    assert_int_equal(ptl_store_owner_bytes(store, text("rain")), 3 + 1 + 3 + 2);
+    put(store, &rain, "fam", "one", "2");    /* in place */
+    put(store, &rain, "fam", "one", "1111"); /* longer */
+    assert_int_equal(bytes_of(store, "snow"), 3 + 4 + 3 + 2);
+    put(store, &rain, "fam", "one", ""); /* shorter */
+    assert_int_equal(bytes_of(store, "snow"), 3 + 3 + 2);
+    assert_int_equal(ptl_store_del(store, &rain, text("fam"), text("one")), PTL_STORE_DONE);
+    assert_int_equal(bytes_of(store, "snow"), 3 + 2);
+    assert_int_equal(ptl_store_replace_begin(store, &moved), PTL_STORE_DONE);
+    assert_int_equal(bytes_of(store, "snow"), 0);
+    assert_int_equal(bytes_of(store, "wind"), 3 + 2);
+    put(store, &moved, "fam", "three", "333");
+    assert_false(ptl_store_replace_end(store, &moved, &many));
+    assert_int_equal(ptl_store_owner_bytes(store, text("rain")), 5 + 3);
+    assert_int_equal(ptl_store_drop(store, &moved), PTL_STORE_DONE);
+    assert_int_equal(bytes_of(store, "wind"), 0);
+    ptl_store_free(store);
+}
+
 /* What is leaving is counted until it has left: whoever comes again and again is found out. */
 static void store_counts_what_came_through_a_node_and_what_of_it_is_leaving(void **state)
 {
@@ -76,6 +120,8 @@ static void store_counts_what_came_through_a_node_and_what_of_it_is_leaving(void
     assert_int_equal(brought.entries, 100);
     assert_int_equal(brought.leaving_owners, 2);
     assert_int_equal(brought.leaving_entries, 200);
+    assert_int_equal(brought.bytes, 90 * 6 + 10 * 5);
+    assert_int_equal(brought.leaving_bytes, 2 * brought.bytes);
     ptl_store_work(store, 50);
     assert_int_equal(ptl_store_brought(store, text("snow")).leaving_entries, 150);
     while (ptl_store_work(store, 50)) {
@@ -117,6 +163,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(store_lets_who_has_brought_many_owners_go_in_pieces),
+        TEST(store_counts_bytes_as_they_come_and_go),
         TEST(store_counts_what_came_through_a_node_and_what_of_it_is_leaving),
         TEST(store_takes_so_many_global_nodes_of_one_owner_and_no_more),
     };

@@ -411,14 +411,12 @@ static void value_larger_than_the_master_takes_is_left_out_there(void **state)
     stop_and_drop(snow, &copy);
 }
 
-static void attached_node_with_too_many_entries_is_sent_away(void **state)
+/* A node that others are attached to, with those options, sends one away that sets 1,000 keys. */
+static void send_away(const struct ptl_node_options *options)
 {
-    struct ptl_node_options options = options_for("rain", NULL);
+    struct ptl_node *rain = witness_start(options);
     char key[32];
 
-    (void)state;
-    options.db_entries_max = 500;
-    struct ptl_node *rain = witness_start(&options);
     struct ptl_node *snow = start("snow", rain), *hail = start_ordinary("hail", rain);
     db_copy_watch(&copy, snow, "fam");
     db_set(rain, "fam", "rain", "1");
@@ -433,6 +431,24 @@ static void attached_node_with_too_many_entries_is_sent_away(void **state)
     assert_int_equal(witness_stop(hail, 5000), 0);
     db_copy_until(&copy, "rain=1");
     stop_and_drop(snow, &copy);
+}
+
+static void attached_node_with_too_many_entries_is_sent_away(void **state)
+{
+    struct ptl_node_options options = options_for("rain", NULL);
+
+    (void)state;
+    options.db_entries_max = 500;
+    send_away(&options);
+}
+
+static void attached_node_with_too_many_bytes_is_sent_away(void **state)
+{
+    struct ptl_node_options options = options_for("rain", NULL);
+
+    (void)state;
+    options.db_bytes_max = 4000;
+    send_away(&options);
 }
 
 int main(int argc, char **argv)
@@ -454,6 +470,7 @@ int main(int argc, char **argv)
         WITNESSED(node_that_nobody_knows_is_told_as_such),
         WITNESSED(value_larger_than_the_master_takes_is_left_out_there),
         WITNESSED(attached_node_with_too_many_entries_is_sent_away),
+        WITNESSED(attached_node_with_too_many_bytes_is_sent_away),
     };
     size_t count = sizeof(tests) / sizeof(tests[0]);
 

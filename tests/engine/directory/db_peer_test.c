@@ -515,14 +515,11 @@ static void global_node_speaks_for_so_many_others_and_no_more(void **state)
     wire_close(&good);
 }
 
-static void global_node_brings_so_many_entries_and_no_more(void **state)
+static void bring_so_many_and_no_more(const struct ptl_node_options *options)
 {
-    struct ptl_node_options options = witness_options("rain");
+    struct network network = start_network(*options);
     struct wire wire;
 
-    (void)state;
-    options.db_brought_max = BROUGHT;
-    struct network network = start_network(options);
     for (unsigned is_long = 0; is_long < 2; is_long++) {
         unsigned beyond = is_long ? ENTRIES : 1; /* taken slice by slice, or at once */
         join_as_global(&wire, network.rain, "aaa");
@@ -538,6 +535,27 @@ static void global_node_brings_so_many_entries_and_no_more(void **state)
         db_set(network.snow, "fam", "c", "2");
         db_until(network.rain, "fam", "b=1 c=2 d=3");
     }
+}
+
+static void global_node_brings_so_many_entries_and_no_more(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+
+    (void)state;
+    options.db_brought_max = BROUGHT;
+    bring_so_many_and_no_more(&options);
+}
+
+/* Of keys k0, k1 ... and null, a byte each. */
+static void global_node_brings_so_many_bytes_and_no_more(void **state)
+{
+    struct ptl_node_options options = witness_options("rain");
+
+    (void)state;
+    for (unsigned i = 0; i < BROUGHT; i++) {
+        options.db_brought_bytes_max += (size_t)snprintf(NULL, 0, "k%u", i) + 1;
+    }
+    bring_so_many_and_no_more(&options);
 }
 
 static void global_node_names_so_many_global_nodes_and_no_more(void **state)
@@ -707,6 +725,7 @@ int main(int argc, char **argv)
         WITNESSED(node_that_was_lied_about_is_itself_again_when_the_liar_goes),
         WITNESSED(global_node_speaks_for_so_many_others_and_no_more),
         WITNESSED(global_node_brings_so_many_entries_and_no_more),
+        WITNESSED(global_node_brings_so_many_bytes_and_no_more),
         WITNESSED(global_node_names_so_many_global_nodes_and_no_more),
         WITNESSED(node_that_is_not_global_names_no_global_nodes),
         WITNESSED(peer_watches_so_many_families_on_each_shard_and_no_more),

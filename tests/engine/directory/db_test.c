@@ -411,6 +411,26 @@ static void entries_beyond_the_limit_are_refused_with_a_log_line(void **state)
     assert_string_equal(db_get(snow, "fam", "new"), "3");
 }
 
+static void bytes_beyond_the_limit_are_refused_with_a_log_line(void **state)
+{
+    struct ptl_node_options options = witness_options("snow");
+
+    (void)state;
+    options.db_bytes_max = 1000;
+    struct ptl_node *snow = witness_start(&options);
+    db_set(snow, "fam", "large", quoted(600));
+    db_set(snow, "fam", "another", quoted(600));
+    witness_until("snow", "limit");
+    assert_string_equal(db_keys(snow, "fam"), "\"large\"");
+    db_set(snow, "fam", "large", quoted(700)); /* in place of the other */
+    assert_string_equal(db_get(snow, "fam", "large"), quoted(700));
+    db_set(snow, "fam", "large", quoted(1200));
+    witness_until("snow", "limit");
+    assert_string_equal(db_get(snow, "fam", "large"), quoted(700));
+    db_set(snow, "fam", "small", "1");
+    assert_string_equal(db_get(snow, "fam", "small"), "1");
+}
+
 /* ---- Registered ports ----------------------------------------------------------------------- */
 
 static void port_is_registered_as_long_as_it_lives(void **state)
@@ -694,6 +714,7 @@ int main(int argc, char **argv)
         ALONE(value_is_one_value),
         ALONE(value_is_as_large_as_the_limit_allows),
         ALONE(entries_beyond_the_limit_are_refused_with_a_log_line),
+        ALONE(bytes_beyond_the_limit_are_refused_with_a_log_line),
         ALONE(port_is_registered_as_long_as_it_lives),
         ALONE(port_of_a_chosen_name_is_registered_too),
         ALONE(port_registers_again_with_another_value),

@@ -163,6 +163,25 @@ static int give_run(struct ptl_options *options)
     return PTL_EXIT_OK;
 }
 
+/* Whether all mistakes are of the file. */
+static bool are_of_file(const struct ptl_settings *settings)
+{
+    for (size_t i = 0; i < settings->mistake_count && i < PTL_MISTAKES_MAX; i++) {
+        if (!settings->mistakes[i].is_of_file) {
+            return false;
+        }
+    }
+    return !settings->has_no_memory;
+}
+
+/* The doctor tells of a file's mistakes among the rest that it finds. */
+static int complain_of_mistakes(const struct ptl_options *options)
+{
+    return strcmp(options->command, "doctor") == 0 && are_of_file(options->settings)
+               ? PTL_EXIT_OK
+               : ptl_settings_complain(options->settings);
+}
+
 /* All that is not on the command line, and what it comes to. */
 static int complete(struct ptl_options *options)
 {
@@ -183,7 +202,7 @@ static int complete(struct ptl_options *options)
         if (strcmp(options->command, "run") == 0) {
             ptl_complain_as(ptl_journal_format(options->log_format), options->node);
         }
-        err = ptl_settings_complain(options->settings);
+        err = complain_of_mistakes(options);
     }
     return err;
 }

@@ -3,6 +3,7 @@
 #include "engine/portolan.h"
 #include "tools/bench/command.h"
 #include "tools/common.h"
+#include "tools/doctor/command.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,6 +48,8 @@ static const char help[] =
     "  portolan gencert --ca NAME [NODE...]   write an authority; or, by it, one for each node\n"
     "  portolan init [--output FILE]          write a first configuration, with a fresh secret\n"
     "  portolan config check FILE             is it right, and what does it come to?\n"
+    "  portolan doctor                        would a node of run's options run well here, and\n"
+    "                                         join its seeds?  If not, what is to be done?\n"
     "  portolan acl check FILE                are these rules right, of what other nodes may do?\n"
     "  portolan acl check FILE NODE [by PROOF] ACTION [OBJECT]\n"
     "                                         which line of them decides, and how?\n"
@@ -123,9 +126,10 @@ static const char more_help[] =
     "                       \"holding FAMILY KEY\" (info) once the node shows it\n"
     "  --prefix P           watch only keys that begin with P\n"
     "  --count N            end after N lines\n"
-    "init, config check\n"
+    "init, config check, doctor\n"
     "  --output FILE        init: write this one                        [portolan.conf]\n"
-    "  --strict             config check: warnings are mistakes\n"
+    "  --json               doctor: print one object\n"
+    "  --strict             config check, doctor: warnings are mistakes\n"
     "nodes, trace\n"
     "  --json               nodes: print an object a line\n"
     "  --all                nodes: show clients such as this one too\n"
@@ -149,7 +153,9 @@ static const char more_help[] =
     "                       [PORTOLAN_SECRET, else ~/.config/portolan/secret, made on first use]\n"
     "                       less than 16 bytes do for loopback addresses only\n"
     "  --accept-secret-file F  run: others may prove with this one, too, while it is replaced\n"
-    "\n"
+    "\n";
+
+static const char notes_help[] =
     "config    Every option of run is a key of a file: 'seed = 10.0.0.1:4040', 'no-global = yes',\n"
     "          again for each more; and a variable: PORTOLAN_SEED, with commas between more.  The\n"
     "          file counts less than variables, and these less than what stands after run.\n"
@@ -159,6 +165,10 @@ static const char more_help[] =
     "          from (0), or a line for each mistake (2), and warns of what is not secure; with\n"
     "          --strict warnings are mistakes.  init takes run's options and writes them; it asks\n"
     "          on a terminal only, and never writes over a file [portolan.conf]\n"
+    "doctor    Takes run's options, changes nothing, and needs some seconds at most.  A line for\n"
+    "          each thing that it has looked at begins with ok, warning or error; below the "
+    "latter\n"
+    "          two stands what to do.  2: there are errors; with --strict: or warnings.\n"
     "db        An entry is owned by the node that set it and is gone when that node is.  Of "
     "several\n"
     "          nodes' values for a key that of the lowest node ID shows.  Families are letters,\n"
@@ -215,6 +225,7 @@ static const struct {
     {"gensecret", ptl_command_gensecret},
     {"gencert", ptl_command_gencert},
     {"config", ptl_command_config},
+    {"doctor", ptl_command_doctor},
     {"acl", ptl_command_acl},
     {"completion", ptl_command_completion},
     {"init", ptl_command_init},
@@ -259,7 +270,7 @@ static int print_version(void)
 
 static int print_help(void)
 {
-    static const char *const pieces[] = {help, run_help, tls_help, more_help, end_help};
+    static const char *const pieces[] = {help, run_help, tls_help, more_help, notes_help, end_help};
 
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
         if (fputs(pieces[i], stdout) < 0) {

@@ -18,17 +18,18 @@
 
 /* What commands take, a bit each; a command takes the options of one or more of these. */
 enum ptl_option_of {
-    PTL_OF_RUN = 1,     /* run, and what writes and checks its configuration */
-    PTL_OF_CLIENT = 2,  /* all that talk to a node */
-    PTL_OF_BENCH = 4,   /* bench, beside its own */
-    PTL_OF_NODES = 8,   /* nodes */
-    PTL_OF_DB_SET = 16, /* db set */
-    PTL_OF_WATCH = 32,  /* db watch */
-    PTL_OF_CHECK = 64,  /* config check */
-    PTL_OF_INIT = 128,  /* init */
-    PTL_OF_CERT = 256,  /* gencert */
-    PTL_OF_STATS = 512, /* stats */
-    PTL_OF_TOP = 1024,  /* top */
+    PTL_OF_RUN = 1,       /* run, and what writes and checks its configuration */
+    PTL_OF_CLIENT = 2,    /* all that talk to a node */
+    PTL_OF_BENCH = 4,     /* bench, beside its own */
+    PTL_OF_NODES = 8,     /* nodes */
+    PTL_OF_DB_SET = 16,   /* db set */
+    PTL_OF_WATCH = 32,    /* db watch */
+    PTL_OF_CHECK = 64,    /* config check */
+    PTL_OF_INIT = 128,    /* init */
+    PTL_OF_CERT = 256,    /* gencert */
+    PTL_OF_STATS = 512,   /* stats */
+    PTL_OF_TOP = 1024,    /* top */
+    PTL_OF_DOCTOR = 2048, /* doctor */
 };
 
 struct ptl_option;

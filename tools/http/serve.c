@@ -1,5 +1,6 @@
 #include "tools/http/serve.h"
 
+#include "tools/http/listen.h"
 #include "tools/secret.h"
 #include "tools/settings.h"
 
@@ -29,6 +30,30 @@ static int find_token(const struct ptl_options *options, struct ptl_secret_text 
     return code;
 }
 
+static int complain_of_open(const struct ptl_options *options)
+{
+    char where[PTL_WHERE_MAX];
+
+    ptl_settings_line(options->settings, "http", where);
+    return ptl_complain(PTL_EXIT_START,
+                        "%shttp = %s is open to other machines: give it --http-token-file, or "
+                        "let it be a port of 127.0.0.1",
+                        where, options->http);
+}
+
+int ptl_http_judge(const struct ptl_options *options)
+{
+    struct ptl_secret_text token = {.size = 0};
+    bool is_open = strchr(options->http, ':') && !ptl_http_is_loopback(options->http);
+
+    int code = find_token(options, &token);
+    if (code == PTL_EXIT_OK && token.size == 0 && is_open) {
+        code = complain_of_open(options);
+    }
+    explicit_bzero(token.bytes, sizeof token.bytes);
+    return code;
+}
+
 static int start(const struct ptl_options *options, const struct ptl_secret_text *token,
                  struct ptl_node *node, struct ptl_journal *journal, struct ptl_http **http)
 {
@@ -41,10 +66,7 @@ static int start(const struct ptl_options *options, const struct ptl_secret_text
     explicit_bzero(text, sizeof text);
     ptl_settings_line(options->settings, "http", where);
     if (err == PTL_ESECRET) {
-        return ptl_complain(PTL_EXIT_START,
-                            "%shttp = %s is open to other machines: give it --http-token-file, or "
-                            "let it be a port of 127.0.0.1",
-                            where, options->http);
+        return complain_of_open(options);
     }
     return err < 0 ? ptl_complain(PTL_EXIT_START, "%scannot serve HTTP at %s: %s", where,
                                   options->http, ptl_err_text(err))

@@ -7,6 +7,12 @@
 #include "tools/http/server.h"
 
 /*
+ * Whether its token can be read, and is there where others than this machine can ask: the same exit
+ * code and line as of serving it.
+ */
+int ptl_http_judge(const struct ptl_options *options);
+
+/*
  * Serve where --http says; *http stays NULL where it says nothing.  Returns an exit code, after a
  * line on standard error if it is not PTL_EXIT_OK.
  */

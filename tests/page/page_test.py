@@ -275,6 +275,26 @@ class WhatGoesWrongTest(PageTest):
         page.until(STATES, lambda found: found["snow"] == "up")
         page.until(ALARMS, lambda found: "lost snow" not in found)
 
+    def test_seed_that_is_killed_turns_red_on_the_page_of_who_needs_it(self):
+        rain = self.http_node("--node", "rain")
+        leaf = self.http_node("--node", "leaf", "--no-global", "--seed", rain.address)
+        page = self.show(leaf, 2)
+        page.until(STATES, lambda found: found.get("rain") == "up")
+        rain.strike()
+        page.until(STATES, lambda found: found == {"leaf": "self", "rain": "lost"})
+        page.until(ALARMS, lambda found: {"alone", "lost rain"} <= set(found))
+
+    def test_page_beyond_those_that_a_node_serves_says_so(self):
+        node = self.http_node("--node", "rain")
+        streams = [Stream(self, node) for _ in range(16)]
+        for stream in streams:
+            self.assertEqual(stream.open().status, 200)
+        page = self.open(f"http://127.0.0.1:{node.http[1]}/")
+        page.until("document.getElementById('verdict').textContent", lambda text: "no more pages" in text)
+        for stream in streams:
+            stream.close()
+        page.until(STATES, lambda found: found == {"rain": "self"})
+
     def test_node_that_has_stopped_is_no_alarm(self):
         rain, _, hail = self.cluster()
         page = self.show(rain, 3)

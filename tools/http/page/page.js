@@ -5,9 +5,10 @@ function verdictOf() {
   if (stream.state === 'token') return ['wait', 'A token is needed', ''];
   if (stream.state === 'lost') {
     const ms = Math.max(0, stream.retryAt - performance.now());
-    return ['red', `Not connected since ${clock(stream.since)}`, stream.retryAt && ms > 0
-      ? `What is shown is as it was then. Trying again in ${Math.ceil(ms / 1000)}${THIN}s.`
-      : 'What is shown is as it was then. Trying now.'];
+    const why = stream.isCrowded ? 'The node serves no more pages at a time: close one. '
+      : state.all ? 'What is shown is as it was then. ' : '';
+    return ['red', `Not connected since ${clock(stream.since)}`,
+      why + (stream.retryAt && ms > 0 ? `Trying again in ${Math.ceil(ms / 1000)}${THIN}s.` : 'Trying now.')];
   }
   const alarms = allAlarms();
   if (alarms.length === 0) return ['good', 'All is well', wellText()];

@@ -103,6 +103,12 @@ function linkTo(id) {
   return state.all.links.links.find((link) => link.node === id);
 }
 
+/* Where the database cannot be had, as without a seed, the log still says whose link is gone. */
+function isDown(id) {
+  const last = lastOf(id);
+  return Boolean(last && !last.up);
+}
+
 /* Those that are in the network, as far as this node knows: id -> what /api/cluster says. */
 function present() {
   const found = new Map();
@@ -110,7 +116,8 @@ function present() {
   for (const node of state.cluster ? state.cluster.nodes : []) {
     const link = linkTo(node.node);
     const linked = Boolean(link && link.up);
-    if (!node.client && (node.node === self || linked || node.addresses.length > 0)) {
+    const listed = node.addresses.length > 0 && !(state.cluster.isOld && isDown(node.node));
+    if (!node.client && (node.node === self || linked || listed)) {
       found.set(node.node, {...node, linked, making: Boolean(link && !link.up)});
     }
   }

@@ -10,7 +10,7 @@ const WAIT_MS = [500, 1000, 2000, 4000, 8000];
 const CLUSTER_MS = 1000;
 const LARGE = 65536; /* a larger answer of /api/cluster is asked for five times as rarely */
 
-const stream = {state: 'wait', since: 0, fails: 0, retryAt: 0, timer: 0, abort: null, heardAt: 0,
+const stream = {state: 'wait', since: 0, fails: 0, retryAt: 0, isCrowded: false, timer: 0, abort: null, heardAt: 0,
   cluster: {busy: false, at: 0, every: CLUSTER_MS, again: false}, log: {busy: false}};
 
 /* A header has bytes, not characters. */
@@ -21,10 +21,12 @@ function headers() {
 }
 
 class Refused extends Error {}
+class Crowded extends Error {}
 
 async function get(path, signal) {
-  const answer = await fetch(path, {headers: headers(), cache: 'no-store', signal});
+  const answer = await fetch('.' + path, {headers: headers(), cache: 'no-store', signal});
   if (answer.status === 401) throw new Refused();
+  if (answer.status === 503) throw new Crowded();
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer;
 }
@@ -48,6 +50,7 @@ async function askCluster() {
     const found = JSON.parse(text);
     cluster.every = text.length > LARGE ? 5 * CLUSTER_MS : CLUSTER_MS;
     if (found.complete || !state.cluster) state.cluster = found;
+    state.cluster.isOld = !found.complete;
     if (state.all) {
       followNodes();
       render();
@@ -135,6 +138,7 @@ async function open() {
       showAsk();
       return;
     }
+    stream.isCrowded = error instanceof Crowded;
   }
   if (stream.abort === abort) wait();
 }

@@ -48,7 +48,9 @@ json_t *ptl_stats_answer(int err, const struct ptl_msg *reply, int *code, char *
 {
     *code = PTL_EXIT_OTHER;
     *why = NULL;
-    if (err == 0) {
+    if (err == 0 && ptl_msg_size(reply) > PTL_STATS_BYTES_MAX) {
+        *why = strdup("the node answers with more than is ever meant to be told");
+    } else if (err == 0) {
         json_t *answer = ptl_tree_of(reply);
         if (json_is_object(answer)) {
             return answer;

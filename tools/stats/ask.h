@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#define PTL_STATS_BYTES_MAX ((size_t)4 << 20) /* of an answer: others are not looked at */
+
 /* Make the question for at most so many of each.  Returns 0 or PTL_ENOMEM.  Owns: the caller. */
 PTL_MUST_CHECK int ptl_stats_question(struct ptl_node *node, unsigned links, unsigned ports,
                                       unsigned families, struct ptl_msg **msg);

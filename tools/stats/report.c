@@ -1,14 +1,19 @@
 #include "tools/stats/report.h"
 
+#include "engine/portolan.h"
 #include "tools/stats/amount.h"
 #include "tools/stats/table.h"
 
 #include <stdbool.h>
 #include <string.h>
 
+#define NUMBER_MAX 1e18 /* more is nonsense, and fits no integer */
+
 double ptl_report_number(const json_t *object, const char *name)
 {
-    return json_number_value(json_object_get(object, name));
+    double number = json_number_value(json_object_get(object, name));
+
+    return !(number > 0) ? 0 : number < NUMBER_MAX ? number : NUMBER_MAX;
 }
 
 const char *ptl_report_text(const json_t *object, const char *name)
@@ -177,14 +182,17 @@ static void write_handlers(const json_t *handlers, FILE *out)
 /* Those that there were. */
 static void write_failed(const json_t *failed, FILE *out)
 {
+    static const char *const reasons[] = {
+#define REASON(name, what) #name,
+        PTL_STATS_REASONS(REASON)
+#undef REASON
+    };
     const char *between = "handshakes failed:";
-    const char *reason;
-    json_t *count;
 
-    json_object_foreach((json_t *)(uintptr_t)failed, reason, count)
-    {
-        if (json_number_value(count) > 0) {
-            fprintf(out, "%s %s %.0f", between, reason, json_number_value(count));
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        double count = ptl_report_number(failed, reasons[i]);
+        if (count > 0) {
+            fprintf(out, "%s %s %.0f", between, reasons[i], count);
             between = ",";
         }
     }

@@ -14,7 +14,7 @@
  */
 void ptl_report_write(const json_t *answer, const json_t *before, FILE *out);
 
-/* A number of a JSON object, 0 where it has none of that name. */
+/* A number of a JSON object, from 0 to 1e18; 0 where it has none of that name. */
 double ptl_report_number(const json_t *object, const char *name);
 
 /* A text of one, "" where it has none; it lives as long as the object. */

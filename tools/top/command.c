@@ -119,6 +119,9 @@ int ptl_command_top(const struct ptl_options *options)
                             options->arguments[0]);
     }
     top.is_live = top.count == 0 && ptl_terminal_is_there();
+    if (top.is_live && options->log && isatty(STDERR_FILENO)) {
+        return ptl_complain(PTL_EXIT_USAGE, "the log would be written over: send it to 2>FILE");
+    }
     int code = ptl_client_run(options, NULL, show, &top);
     ptl_cluster_free(top.cluster);
     return code;

@@ -136,13 +136,10 @@ void ptl_terminal_line(int y, const char *text, enum ptl_terminal_colour colour,
     }
     attrset(reverse | mark);
     move(y, 0);
-    for (int i = 0; i < size; i++) {
-        if (!is_utf8 && (unsigned char)text[i] >= 0x80) {
-            addch('?');
-        } else {
-            addnstr(text + i, is_utf8 ? size - i : 1);
-            i = is_utf8 ? size : i;
-        }
+    for (int i = 0; i < size; i += is_utf8 ? bytes_of(text + i, 1) : 1) {
+        unsigned char byte = (unsigned char)text[i];
+        bool is_shown = byte >= ' ' && byte != 0x7f && (is_utf8 || byte < 0x80);
+        addnstr(is_shown ? text + i : "?", is_shown && is_utf8 ? bytes_of(text + i, 1) : 1);
     }
     for (int x = getcurx(stdscr); is_reversed && getcury(stdscr) == y && x < COLS; x++) {
         addch(' ');

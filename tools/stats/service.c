@@ -43,6 +43,14 @@ struct service {
     uint64_t denied_ms;
 };
 
+static void node_of(const struct ptl_port *port, char node[PTL_NODE_ID_MAX + 1])
+{
+    size_t size = strcspn(ptl_port_id(port), "#");
+
+    memcpy(node, ptl_port_id(port), size);
+    node[size] = '\0';
+}
+
 /* ---- Answers -------------------------------------------------------------------------------- */
 
 static void send(struct ptl_node *node, struct service *service, const struct ptl_port *to,
@@ -87,6 +95,28 @@ static struct ptl_msg *show(struct ptl_node *node, struct ptl_sight *sight, cons
     ptl_tree_put(&writer, all);
     json_decref(all);
     return ptl_writer_finish(&writer, &msg) < 0 ? NULL : msg;
+}
+
+struct looked_for {
+    char node[PTL_NODE_ID_MAX + 1];
+    bool is_linked;
+};
+
+static void compare_link(const char *node_id, void *data)
+{
+    struct looked_for *one = data;
+
+    one->is_linked |= strcmp(node_id, one->node) == 0;
+}
+
+/* Whoever asks is linked; what has gone since would be looked for, and be a loss in the end. */
+static bool is_there(struct ptl_node *node, const struct ptl_port *to)
+{
+    struct looked_for one = {.is_linked = false};
+
+    node_of(to, one.node);
+    ptl_links(node, compare_link, &one);
+    return one.is_linked || strcmp(one.node, ptl_node_id(node)) == 0;
 }
 
 /* What does not fit is told by PTL_ESIZE alone, so the first try is here. */
@@ -142,7 +172,7 @@ static void answer_one(struct ptl_node *node, struct service *service, uint64_t 
     }
     bool has_come = question->is_begun && !service->arrival && service->sight;
     struct ptl_sight *sight = has_come ? service->sight : ptl_sight_make(node, service->started_ms);
-    if (sight) {
+    if (sight && is_there(node, &question->to)) {
         answer(node, service, question, sight);
     }
     if (!has_come) {
@@ -230,14 +260,6 @@ static int look(struct ptl_node *node, void *data)
 }
 
 /* ---- Who asks ------------------------------------------------------------------------------- */
-
-static void node_of(const struct ptl_port *port, char node[PTL_NODE_ID_MAX + 1])
-{
-    size_t size = strcspn(ptl_port_id(port), "#");
-
-    memcpy(node, ptl_port_id(port), size);
-    node[size] = '\0';
-}
 
 static unsigned count_of_node(const struct service *service, const char *node)
 {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct ptl_journal *complaints; /* of a node that runs; standard error may wait */
@@ -135,11 +136,23 @@ void ptl_signals_let_go(const sigset_t *before)
     sigprocmask(SIG_SETMASK, before, NULL);
 }
 
+/* A process 1 is left the children of others: where it does not care for their ends they are gone
+ * at once, but for those that came before. */
+static void let_orphans_go(void)
+{
+    if (getpid() == 1) {
+        signal(SIGCHLD, SIG_IGN);
+        while (waitpid(-1, NULL, WNOHANG) > 0) {
+        }
+    }
+}
+
 int ptl_signals_open(bool all)
 {
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
+    let_orphans_go();
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);

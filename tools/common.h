@@ -35,6 +35,7 @@ void ptl_signals_let_go(const sigset_t *before);
  * Block SIGINT and SIGTERM on this thread and those it makes, and have them come to a descriptor;
  * `all`: SIGHUP, SIGUSR1 and SIGUSR2 too.
  * Returns it, or -errno.  SIGPIPE is ignored: a closed standard output is an error like any other.
+ * In a process 1 orphans that end leave nothing behind.
  */
 int ptl_signals_open(bool all);
 

@@ -34,7 +34,7 @@ struct ptl_node_options {
     size_t size;    /* sizeof(struct ptl_node_options), so that later versions can add fields */
     const char *id; /* the node's ID: at most PTL_NODE_ID_MAX bytes, no '#', CR or LF */
     const char *const *binds; /* addresses "HOST:PORT" to listen on, NULL at the end [none] */
-    const char *const *seeds; /* addresses to join the network by, NULL at the end [none] */
+    const char *const *seeds; /* as of ptl_node_set_seeds() [none] */
     const void *secret;       /* what proves that a peer belongs to us [none: no peers] */
     size_t secret_size;       /* in bytes; under 16 only while every address is loopback */
     const void *other_secret; /* as of ptl_node_set_secrets() [none] */

@@ -136,7 +136,10 @@ PTL_MUST_CHECK int ptl_node_set_secrets(struct ptl_node *node, const void *secre
 
 /*
  * Join the network by these from now on, NULL at the end: new ones are tried at once, others no
- * more; links that are up stay so.  A node knows at most 64 seeds in its life.
+ * more; links that are up stay so.  A node knows at most 64 seeds in its life.  A seed is
+ * "HOST:PORT" or "srv:NAME", a service whose hosts and ports are in DNS, say
+ * "srv:_portolan._tcp.example".  Names are resolved for each attempt, and all of their addresses
+ * (16 at most) are tried.
  * Errors: PTL_EADDRESS, PTL_ESECRET (the secret is too short for them), PTL_ELIMIT, PTL_ENOMEM:
  * nothing is changed then.  Owns: copied.  Thread: any.
  */

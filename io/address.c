@@ -87,12 +87,31 @@ int ptl_host_parse(const char *host_port, struct ptl_host *host)
     memcpy(host->name, name, size);
     host->name[size] = '\0';
     host->port = (uint16_t)port;
+    host->service = false;
     host->six = brackets && parse_six(host->name, &ignored.six);
     host->numeric = host->six || parse_four(host->name, &ignored.four);
     /* Only an IPv6 address has colons of its own, and then brackets around it. */
     bool colons = memchr(name, ':', size) != NULL;
     return colons && !(brackets && (host->six || strchr(host->name, '%') != NULL)) ? PTL_EADDRESS
                                                                                    : PTL_OK;
+}
+
+int ptl_seed_parse(const char *seed, struct ptl_host *host)
+{
+    const size_t prefix = strlen(PTL_SERVICE_PREFIX);
+
+    /* A host may be called "srv". */
+    if (ptl_host_parse(seed, host) == PTL_OK) {
+        return PTL_OK;
+    }
+    const char *name = seed + prefix;
+    if (strncmp(seed, PTL_SERVICE_PREFIX, prefix) != 0 || !is_host_text(name, strlen(name)) ||
+        strchr(name, ':') != NULL) {
+        return PTL_EADDRESS;
+    }
+    *host = (struct ptl_host){.service = true};
+    memcpy(host->name, name, strlen(name));
+    return PTL_OK;
 }
 
 /* The kernel's form of a host that ptl_host_parse() has found to be numeric; returns its size. */

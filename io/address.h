@@ -4,6 +4,7 @@
  *   "rain.example:4040"   host "rain.example", port 4040    a name: ptl_loop_resolve() finds it
  *   "127.0.0.1:4040"      host "127.0.0.1",    port 4040    numeric: struct ptl_address at once
  *   "[fe80::1%2]:4040"    host "fe80::1%2",    port 4040    numeric
+ *   "srv:_p._tcp.example" service "_p._tcp.example"         a seed only: DNS has hosts and ports
  *
  * Nothing is asked of the system here, so the simulator and the tests use the same rules.
  * Thread: any, for all of it.
@@ -14,7 +15,8 @@
 
 #include <netinet/in.h>
 
-#define PTL_HOST_TEXT_MAX 256 /* a DNS name has at most 253 bytes; and a NUL */
+#define PTL_SERVICE_PREFIX "srv:" /* of a seed */
+#define PTL_HOST_TEXT_MAX 256     /* a DNS name has at most 253 bytes; and a NUL */
 
 /* The two parts of an address. */
 struct ptl_host {
@@ -22,6 +24,7 @@ struct ptl_host {
     uint16_t port;
     bool numeric; /* the name is an IP address */
     bool six;     /* it is one of version 6 */
+    bool service; /* the name is that of a service (RFC 2782): its hosts and ports are in DNS */
 };
 
 /* The kernel's form of an address. */
@@ -37,6 +40,12 @@ union ptl_sockaddr {
  * Errors: PTL_EADDRESS, and `host` is unspecified.
  */
 PTL_MUST_CHECK int ptl_host_parse(const char *host_port, struct ptl_host *host);
+
+/*
+ * The same of a seed, which may be "srv:NAME", too: a service, without a port.
+ * Errors: PTL_EADDRESS, and `host` is unspecified.
+ */
+PTL_MUST_CHECK int ptl_seed_parse(const char *seed, struct ptl_host *host);
 
 /*
  * A numeric address in its one form, "[0::1]:040" becomes "[::1]:40".

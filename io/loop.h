@@ -15,7 +15,7 @@
 #include "io/err.h"
 
 #define PTL_ADDRESS_TEXT_MAX 64 /* "[ffff:...:255.255.255.255%12]:65535" and its NUL fit */
-#define PTL_RESOLVE_MAX 8       /* addresses told for one host name */
+#define PTL_RESOLVE_MAX 16      /* addresses told for one name */
 #define PTL_SEND_SPANS_MAX 64   /* spans in one ptl_stream_send() */
 #define PTL_INTERFACES_MAX 8    /* addresses told for one that stands for all */
 
@@ -133,9 +133,10 @@ static inline void ptl_loop_unlisten(struct ptl_loop *loop, struct ptl_listener 
 }
 
 /*
- * Ask for the numeric addresses of "HOST:PORT" or "[HOST]:PORT", without blocking; `resolved`
- * answers with the same `request`, once, also when `host_port` was numeric.  Returns 0,
- * PTL_EADDRESS or PTL_ENOMEM, and then nothing answers.
+ * Ask for the numeric addresses of "HOST:PORT", "[HOST]:PORT" or "srv:NAME", a service that DNS
+ * knows hosts and ports of, without blocking; `resolved` answers with the same `request`, once,
+ * also when `host_port` was numeric.  Returns 0, PTL_EADDRESS or PTL_ENOMEM, and then nothing
+ * answers.
  */
 static inline int ptl_loop_resolve(struct ptl_loop *loop, const char *host_port, void *request)
 {

@@ -1,5 +1,8 @@
 #include "io/resolve.h"
 
+#include "io/clock.h"
+#include "io/srv.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -11,7 +14,8 @@
 
 #define ANSWER_WAIT_S 1 /* for one name server, the first time; then twice that, and no more */
 #define ANSWER_TRIES 2
-#define TOLD_MAX 64 /* in one poll */
+#define SERVICE_NS UINT64_C(5000000000) /* then no further host of a service is looked up */
+#define TOLD_MAX 64                     /* in one poll */
 
 /* A question, and later its answer. */
 struct job {
@@ -41,6 +45,7 @@ struct ptl_resolver {
     struct queue questions;
     struct queue answers;
     struct helper helpers[PTL_RESOLVER_THREADS];
+    _Atomic bool ends;
     _Atomic unsigned answered; /* length of `answers`; read without the mutex to save it */
 };
 
@@ -98,7 +103,8 @@ static void add_address(struct ptl_resolution *resolution, const struct addrinfo
     resolution->addresses[resolution->count++] = address;
 }
 
-static void resolve(const struct ptl_host *host, struct ptl_resolution *resolution)
+/* Add what the host's name leads to.  Returns 0, or why it leads nowhere. */
+static int add_host(const struct ptl_host *host, struct ptl_resolution *resolution)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
@@ -108,8 +114,7 @@ static void resolve(const struct ptl_host *host, struct ptl_resolution *resoluti
     errno = 0;
     int gai = getaddrinfo(host->name, service, &hints, &list);
     if (gai != 0) {
-        resolution->err = translate(gai);
-        return;
+        return translate(gai);
     }
     for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) {
         if (info->ai_family == AF_INET || info->ai_family == AF_INET6) {
@@ -117,7 +122,32 @@ static void resolve(const struct ptl_host *host, struct ptl_resolution *resoluti
         }
     }
     freeaddrinfo(list);
-    resolution->err = resolution->count > 0 ? PTL_OK : PTL_ERESOLVE;
+    return resolution->count > 0 ? PTL_OK : PTL_ERESOLVE;
+}
+
+/* One host after the other, while there is room for more addresses, and time. */
+static int add_service(struct ptl_resolver *resolver, const char *name,
+                       struct ptl_resolution *resolution)
+{
+    uint64_t end = ptl_clock_monotonic() + SERVICE_NS;
+    struct ptl_srv records[PTL_SRV_MAX];
+
+    int count = ptl_srv_find(name, records);
+    int err = count < 0 ? count : PTL_ERESOLVE;
+    for (int i = 0; i < count && resolution->count < PTL_RESOLVE_MAX &&
+                    !atomic_load(&resolver->ends) && ptl_clock_monotonic() < end;
+         i++) {
+        err = add_host(&records[i].host, resolution);
+    }
+    return resolution->count > 0 ? PTL_OK : err;
+}
+
+static void resolve(struct ptl_resolver *resolver, struct job *job)
+{
+    struct ptl_resolution *resolution = &job->resolution;
+
+    resolution->err = job->host.service ? add_service(resolver, job->host.name, resolution)
+                                        : add_host(&job->host, resolution);
 }
 
 static void resolve_numeric(const struct ptl_host *host, struct ptl_resolution *resolution)
@@ -150,7 +180,7 @@ static void *help(void *argument)
     for (struct job *job = pop(&resolver->questions); job != NULL;
          job = pop(&resolver->questions)) {
         pthread_mutex_unlock(&resolver->mutex);
-        resolve(&job->host, &job->resolution);
+        resolve(resolver, job);
         pthread_mutex_lock(&resolver->mutex);
         answer(resolver, job);
         resolver->tell(resolver->user);
@@ -227,6 +257,7 @@ void ptl_resolver_free(struct ptl_resolver *resolver)
     if (resolver == NULL) {
         return;
     }
+    atomic_store(&resolver->ends, true);
     pthread_mutex_lock(&resolver->mutex);
     /* Nobody begins another one: each helper ends with the question that it has in hand. */
     free_jobs(resolver, &resolver->questions);
@@ -277,7 +308,7 @@ int ptl_resolver_question(struct ptl_resolver **resolver, const struct ptl_alloc
 {
     struct ptl_host host;
 
-    int err = ptl_host_parse(host_port, &host);
+    int err = ptl_seed_parse(host_port, &host);
     if (err == PTL_OK && *resolver == NULL) {
         err = ptl_resolver_open(allocator, tell, user, resolver);
     }

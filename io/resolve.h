@@ -1,7 +1,7 @@
 /*
- * io/resolve.h - host names to addresses, without holding up the loop that asks.
+ * io/resolve.h - names of hosts and services to addresses, without holding up the loop that asks.
  *
- *   loop --ptl_resolver_ask()--> questions --> helper threads: getaddrinfo(3)
+ *   loop --ptl_resolver_ask()--> questions --> helper threads: io/srv.h, getaddrinfo(3)
  *        <--ptl_resolver_take()-- answers <----'          '--> tell(): there is an answer
  *
  * At most PTL_RESOLVER_THREADS helpers run at once, with all signals blocked; one ends when no
@@ -29,7 +29,8 @@ PTL_MUST_CHECK int ptl_resolver_open(const struct ptl_allocator *allocator,
 
 /*
  * Wait for the helpers to end, then free it; NULL is none.  Questions not begun are dropped; one
- * that is waiting for name servers that do not answer holds this up for three seconds a server.
+ * that is waiting for name servers that do not answer holds this up for three seconds a server.  Of
+ * a service no other host is looked up then.
  */
 void ptl_resolver_free(struct ptl_resolver *resolver);
 

@@ -64,6 +64,7 @@ static const char run_help[] =
     "  --node ID            the node's ID, unique in the network       [the host's name]\n"
     "  --bind HOST:PORT     listen there; port 0: any free one         [127.0.0.1:4040]\n"
     "  --seed HOST:PORT     join the network there                     [none]\n"
+    "                       (or srv:_portolan._tcp.example: DNS knows where)\n"
     "  --announce HOST:PORT what others are told to reach us at        [where we listen;\n"
     "                       for 0.0.0.0 and [::] the interfaces' addresses, as they change]\n"
     "  --no-global          attach to a seed, do not hold the database [a global node]\n"

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define WORDS_TEXT_MAX 128
+#define SERVICE_BYTES_MAX 255
 
 /* Say why, and no. */
 __attribute__((format(printf, 2, 3))) static bool refuse(char why[PTL_WHY_MAX], const char *format,
@@ -259,6 +260,29 @@ bool ptl_take_address(const struct ptl_option *option, const char *text,
                       struct ptl_options *options, char why[PTL_WHY_MAX])
 {
     return check_address(text, why) && add(option, text, options, why);
+}
+
+bool ptl_is_service(const char *seed)
+{
+    return strncmp(seed, "srv:", 4) == 0 && !is_address(seed);
+}
+
+bool ptl_take_seed(const struct ptl_option *option, const char *text, struct ptl_options *options,
+                   char why[PTL_WHY_MAX])
+{
+    const char *name = text + 4;
+
+    if (ptl_is_service(text) &&
+        (name[0] == '\0' || strlen(name) > SERVICE_BYTES_MAX || strpbrk(name, " :*,;[]"))) {
+        return refuse(why, "takes a service as srv:_portolan._tcp.example, not '%s'", text);
+    }
+    if (!ptl_is_service(text) && !is_address(text)) {
+        return refuse(why,
+                      "takes HOST:PORT, say 10.0.0.1:4040, [::1]:4040 or rain.example:4040, or "
+                      "srv:_portolan._tcp.example, a service that DNS knows, not '%s'",
+                      text);
+    }
+    return add(option, text, options, why);
 }
 
 bool ptl_take_http(const struct ptl_option *option, const char *text, struct ptl_options *options,

@@ -20,9 +20,13 @@ ptl_take_fn ptl_take_framings; /* const char *: some of them, with commas, our o
 ptl_take_fn ptl_take_node;     /* const char *: what may be a node's ID */
 ptl_take_fn ptl_take_secret;   /* const char *: 1 to PTL_SECRET_MAX bytes, never told */
 ptl_take_fn ptl_take_address;  /* struct ptl_list: HOST:PORT, [HOST]:PORT */
+ptl_take_fn ptl_take_seed;     /* struct ptl_list: the same, or srv:NAME */
 ptl_take_fn ptl_take_http;     /* const char *: a port, or HOST:PORT */
 ptl_take_fn ptl_take_announce; /* struct ptl_list: the same, of one that others can connect to */
 ptl_take_fn ptl_take_service;  /* struct ptl_list: a built-in port */
+
+/* Whether a seed is the name of a service, whose hosts and ports are in DNS. */
+bool ptl_is_service(const char *seed);
 
 /*
  * The first address of the options that other machines reach, or we reach them at; NULL: there is

@@ -68,7 +68,7 @@ const struct ptl_option ptl_option_table[] = {
      .choice = "secret", .is_secret = true, .is_for_clients = true},
     {"secret-file", RUN | CLIENT, ptl_take_text, PLACE(secret_file), .otherwise = "the user's own",
      .choice = "secret", .is_path = true, .is_for_clients = true},
-    {"seed", RUN | CLIENT, ptl_take_address, PLACE(seeds), .otherwise = "none", .is_repeated = true,
+    {"seed", RUN | CLIENT, ptl_take_seed, PLACE(seeds), .otherwise = "none", .is_repeated = true,
      .is_for_clients = true},
     {"service", RUN, ptl_take_service, PLACE(services), .otherwise = "none",
      .words = "echo|sink|bench|drain|portolan::echo", .is_repeated = true},

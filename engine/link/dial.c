@@ -3,6 +3,7 @@
 #include "engine/link/connection.h"
 #include "engine/link/shard_links.h"
 #include "engine/shard/node.h"
+#include "io/address.h"
 
 static void list(struct ptl_dial *dial)
 {
@@ -28,6 +29,15 @@ static void free_dial(struct ptl_dial *dial)
     ptl_free(dial->shard->allocator, dial, sizeof(*dial));
 }
 
+/* What peers say is never looked for in DNS but as the name of a host. */
+static bool may_resolve(const struct ptl_dial *dial)
+{
+    struct ptl_host host;
+
+    return ptl_seed_parse(dial->host_port, &host) == PTL_OK &&
+           (!host.service || dial->owner.seed >= 0);
+}
+
 int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
                    const struct ptl_dial_owner *owner)
 {
@@ -45,7 +55,8 @@ int ptl_dial_start(struct ptl_shard *shard, const char *host_port, size_t size,
     dial->owner = *owner;
     dial->step_at = UINT64_MAX;
     list(dial);
-    int err = ptl_loop_resolve(shard->loop, dial->host_port, dial);
+    int err =
+        may_resolve(dial) ? ptl_loop_resolve(shard->loop, dial->host_port, dial) : PTL_EADDRESS;
     if (err < 0) {
         free_dial(dial);
         return err;
@@ -73,7 +84,14 @@ static void end(struct ptl_dial *dial, int err)
     }
 }
 
-static void step(struct ptl_dial *dial, int last_err)
+static void note(struct ptl_dial *dial, int err)
+{
+    if (err != PTL_ESELF || dial->err == PTL_OK) {
+        dial->err = err;
+    }
+}
+
+static void step(struct ptl_dial *dial)
 {
     ptl_assert(dial->connection == NULL); /* one address at a time */
     while (dial->tried < dial->count) {
@@ -85,9 +103,9 @@ static void step(struct ptl_dial *dial, int last_err)
             ptl_links_tick_at(dial->shard->links, dial->step_at);
             return;
         }
-        last_err = err;
+        note(dial, err);
     }
-    end(dial, last_err);
+    end(dial, dial->err);
 }
 
 void ptl_dial_resolved(struct ptl_dial *dial, int err, const struct ptl_address addresses[],
@@ -104,14 +122,17 @@ void ptl_dial_resolved(struct ptl_dial *dial, int err, const struct ptl_address 
         return;
     }
     dial->count = count < PTL_RESOLVE_MAX ? count : PTL_RESOLVE_MAX;
-    memcpy(dial->addresses, addresses, dial->count * sizeof(*addresses));
-    step(dial, PTL_ERESOLVE);
+    for (unsigned i = 0; i < dial->count; i++) {
+        dial->addresses[i] = addresses[(i + dial->owner.turn) % dial->count];
+    }
+    step(dial);
 }
 
 void ptl_dial_failed(struct ptl_dial *dial, int err)
 {
     dial->connection = NULL;
-    step(dial, err);
+    note(dial, err);
+    step(dial);
 }
 
 void ptl_dial_reached(struct ptl_dial *dial)

@@ -1,5 +1,6 @@
 /*
- * engine/link/dial.h - one attempt to reach one HOST:PORT: resolve it, try its addresses in turn.
+ * engine/link/dial.h - one attempt to reach one HOST:PORT, or of a seed one service: resolve it,
+ * try its addresses in turn.
  *
  * Thread: that of its shard.
  */
@@ -18,7 +19,8 @@ struct ptl_shard;
 /* Who wants an attempt. */
 struct ptl_dial_owner {
     struct ptl_link *link; /* NULL: none, or nobody wants it any more */
-    int seed;              /* or -1 */
+    int seed;              /* or -1: a service (io/address.h) is only ever a seed */
+    unsigned turn;         /* of its addresses the first to be tried, modulo their number */
     struct ptl_dial **at;  /* where it keeps the attempt: NULL is put there when that is over */
     /* It has led nowhere, for `err`, and is gone: told to the link or the seed. */
     void (*failed)(struct ptl_shard *shard, struct ptl_link *link, int seed, int err);
@@ -31,6 +33,7 @@ struct ptl_dial {
     bool resolving;
     bool abandoned; /* freed when the resolver has answered */
     unsigned count, tried;
+    int err; /* why it leads nowhere so far; that it led to ourselves only where that is all */
     uint64_t step_at; /* ns: try the next address */
     struct ptl_address addresses[PTL_RESOLVE_MAX];
     struct ptl_connection *connection; /* the one under way */

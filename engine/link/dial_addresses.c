@@ -97,7 +97,7 @@ bool ptl_link_dial_next(struct ptl_shard *shard, struct ptl_link *link)
         if (link->dial != NULL) {
             ptl_dial_abandon(link->dial);
         }
-        struct ptl_dial_owner owner = {link, -1, &link->dial, attempt_failed};
+        struct ptl_dial_owner owner = {link, -1, 0, &link->dial, attempt_failed};
         int err = ptl_dial_start(shard, host_port, size, &owner);
         if (err == PTL_OK) {
             link->next_at = shard->now + NEXT_ADDRESS_NS;

@@ -122,16 +122,6 @@ static void meet_own_id(struct ptl_connection *c)
         }
         return;
     }
-    if (c->seed >= 0) {
-        ptl_seed_is_self(c->shard->node, c->seed);
-        c->seed = -1;
-        if (c->dial != NULL) {
-            struct ptl_dial *dial = c->dial;
-            c->dial = NULL;
-            dial->connection = NULL;
-            ptl_dial_reached(dial);
-        }
-    }
     ptl_connection_close(c, PTL_ESELF, PTL_LOG_DEBUG); /* the seed has a line of its own */
 }
 

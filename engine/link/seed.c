@@ -5,6 +5,7 @@
 #include "engine/link/node_links.h"
 #include "engine/link/refusals.h"
 #include "engine/shard/node.h"
+#include "io/address.h"
 
 #define BACKOFF_FIRST_NS UINT64_C(1000000000)
 #define BACKOFF_LAST_NS UINT64_C(30000000000)
@@ -55,11 +56,13 @@ static bool has_place(const struct ptl_node *node, const char *host_port)
 static int add_place(struct ptl_node *node, const char *host_port)
 {
     unsigned count = count_of(node);
+    struct ptl_host host;
 
     if (count == PTL_SEEDS_MAX) {
         return PTL_ELIMIT;
     }
     struct ptl_seed *seed = &node->links->seeds[count];
+    seed->is_name = ptl_seed_parse(host_port, &host) == PTL_OK && !host.numeric;
     seed->host_port = ptl_text_copy(node->allocator, host_port, strlen(host_port));
     if (seed->host_port == NULL) {
         return PTL_ENOMEM;
@@ -113,6 +116,7 @@ void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash)
     struct ptl_seed *its = seed_of(node, seed);
 
     atomic_store(&its->led_to, hash);
+    atomic_store(&its->is_own, false);
     atomic_store(&its->settled, true);
     if (atomic_exchange(&its->state, PTL_SEED_LINKED) != PTL_SEED_LINKED) {
         atomic_store(&its->linked_at, from->now);
@@ -120,24 +124,32 @@ void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash)
     }
 }
 
-void ptl_seed_is_self(struct ptl_node *node, int seed)
+static void lose(struct ptl_node *node, struct ptl_seed *seed, int err, struct ptl_shard *from)
 {
-    struct ptl_seed *its = seed_of(node, seed);
+    bool is_self = err == PTL_ESELF && !seed->is_name;
 
-    atomic_store(&its->state, PTL_SEED_SELF);
-    atomic_store(&its->settled, true);
-    ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", its->host_port);
+    atomic_store(&seed->lost_err, err);
+    atomic_store(&seed->is_own, err == PTL_ESELF);
+    /* Whoever says so may be another shard: shard 0 finds the state and sets the time. */
+    atomic_store(&seed->state, is_self ? PTL_SEED_SELF : PTL_SEED_LOST);
+    atomic_store(&seed->settled, true);
+    if (is_self) {
+        ptl_log(node, PTL_LOG_INFO, "the seed %s is this node", seed->host_port);
+    }
+    wake_keeper(node, from);
 }
 
+/* Of the addresses of a name another comes first next time: this one answers, and is of no use. */
 void ptl_seed_lost(struct ptl_node *node, int seed, int err, struct ptl_shard *from)
 {
     struct ptl_seed *its = seed_of(node, seed);
 
-    atomic_store(&its->lost_err, err);
-    /* Whoever says so may be another shard: shard 0 finds the state and sets the time. */
-    atomic_store(&its->state, PTL_SEED_LOST);
-    atomic_store(&its->settled, true);
-    wake_keeper(node, from);
+    if (err == PTL_OK) {
+        atomic_store(&its->turn, 0);
+    } else {
+        atomic_fetch_add(&its->turn, 1);
+    }
+    lose(node, its, err, from);
 }
 
 bool ptl_seed_has_led_to(const struct ptl_node *node, int seed, uint64_t hash)
@@ -165,20 +177,22 @@ static uint64_t jittered(struct ptl_shard *shard, uint64_t backoff)
     return backoff * 6 / 10 + backoff * 6 / 10 * random / UINT32_MAX;
 }
 
+/* All of its addresses were tried. */
 static void attempt_failed(struct ptl_shard *shard, struct ptl_link *link, int seed, int err)
 {
     (void)link;
-    ptl_seed_lost(shard->node, seed, err, shard);
+    lose(shard->node, seed_of(shard->node, seed), err, shard);
 }
 
 static void start(struct ptl_shard *shard, struct ptl_seed *seed, int index)
 {
     ptl_assert(seed->dial == NULL);
     atomic_store(&seed->state, PTL_SEED_TRYING);
-    struct ptl_dial_owner owner = {NULL, index, &seed->dial, attempt_failed};
+    struct ptl_dial_owner owner = {NULL, index, atomic_load(&seed->turn), &seed->dial,
+                                   attempt_failed};
     int err = ptl_dial_start(shard, seed->host_port, strlen(seed->host_port), &owner);
     if (err < 0) {
-        ptl_seed_lost(shard->node, index, err, shard);
+        lose(shard->node, seed, err, shard);
     }
 }
 
@@ -212,12 +226,26 @@ static bool is_same_cause(int one, int other)
     return one == other || (ptl_refusal_is(one) && ptl_refusal_is(other));
 }
 
+/* Once: the first node of a network has nobody else to join. */
+static void tell_own(struct ptl_shard *shard, struct ptl_seed *seed)
+{
+    if (seed->told_err != PTL_ESELF) {
+        seed->told_err = PTL_ESELF;
+        ptl_log_about(shard, PTL_LOG_INFO, ptl_span_text(seed->host_port),
+                      "the seed %s leads to this node alone so far", seed->host_port);
+    }
+}
+
 /* Once for each cause, and then once in a while.  It is an error where nothing else is left. */
 static void tell_lost(struct ptl_shard *shard, struct ptl_seed *seed, uint64_t now)
 {
     int err = atomic_load(&seed->lost_err);
     bool alone = is_alone(shard->node);
 
+    if (err == PTL_ESELF) {
+        tell_own(shard, seed);
+        return;
+    }
     if (err == PTL_OK || (is_same_cause(err, seed->told_err) && (seed->told_alone || !alone) &&
                           now - seed->told_at < TELL_AGAIN_NS)) {
         return;

@@ -5,6 +5,9 @@
  *      ^                      |  '--it is us--> SELF           |
  *      '----- shard 0 ----- LOST <------- the link fails ------'
  *
+ * A seed that is the name of a host or a service is resolved for each attempt, and all of its
+ * addresses are tried.  It may lead to us among others, or to us alone until others come: it is
+ * lost then, not SELF.
  * Who connects to us may turn out to be behind a seed, whatever its state.
  * A seed that the program no longer names keeps its place and its link, and is not tried any more,
  * until it is named again: so whoever refers to a place always means the same seed.
@@ -28,17 +31,20 @@ enum ptl_seed_state {
     PTL_SEED_TRYING,
     PTL_SEED_LINKED, /* to the node behind it */
     PTL_SEED_LOST,   /* the last attempt, or the link; shard 0 will find a time for the next */
-    PTL_SEED_SELF,   /* it is this node: never tried again */
+    PTL_SEED_SELF,   /* the address is this node's: never tried again */
 };
 
 struct ptl_seed {
     char *host_port;         /* constant */
+    bool is_name;            /* constant: where it leads may change */
     _Atomic bool wanted;     /* the program names it */
     bool was_wanted;         /* when shard 0 looked last */
     _Atomic uint8_t state;   /* enum ptl_seed_state; written by other shards, too */
     _Atomic bool settled;    /* it was reached or not, at least once */
     _Atomic uint64_t led_to; /* the hash of the node that has been proved to be there; 0: none */
     _Atomic int lost_err;    /* why the last attempt failed */
+    _Atomic bool is_own;     /* it led to this node alone */
+    _Atomic unsigned turn;   /* of its addresses the one to begin with, modulo their number */
     struct ptl_dial *dial;
     int told_err;        /* what the operator knows of that; PTL_OK: nothing, or it is linked */
     bool told_alone;     /* and that no other seed could be joined either */
@@ -65,9 +71,8 @@ PTL_MUST_CHECK int ptl_seeds_set(struct ptl_node *node, const char *const *seeds
 /* Say what became of a seed; `hash` is that of the node that was proved to be behind it.  Thread:
  * any shard of the node. */
 void ptl_seed_linked(struct ptl_shard *from, int seed, uint64_t hash);
-/* It could not be joined, for `err`, or (PTL_OK) its link is lost. */
+/* What it led to could not be joined, for `err`, or (PTL_OK) its link is lost. */
 void ptl_seed_lost(struct ptl_node *node, int seed, int err, struct ptl_shard *from);
-void ptl_seed_is_self(struct ptl_node *node, int seed);
 
 /* Whether the node of this hash has been proved to be behind the seed, the last time that one was.
  * Thread: any shard of the node. */

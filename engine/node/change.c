@@ -18,7 +18,7 @@ int ptl_node_set_secrets(struct ptl_node *node, const void *secret, size_t secre
 /* A secret that was long enough for loopback may not be for these. */
 static int check_seeds(struct ptl_node *node, const char *const *seeds, bool *is_open)
 {
-    int err = ptl_options_check_addresses(seeds, is_open);
+    int err = ptl_options_check_seeds(seeds, is_open);
 
     if (err == PTL_OK) {
         struct ptl_secrets *secrets = ptl_secrets_hold(node);

@@ -63,7 +63,8 @@ static void read_seeds(struct ptl_node_links *links, struct ptl_stats *stats)
     for (unsigned i = 0; i < count; i++) {
         unsigned state = atomic_load_explicit(&links->seeds[i].state, memory_order_relaxed);
         bool wanted = atomic_load_explicit(&links->seeds[i].wanted, memory_order_relaxed);
-        stats->seeds += wanted && state != PTL_SEED_SELF;
+        bool is_own = atomic_load_explicit(&links->seeds[i].is_own, memory_order_relaxed);
+        stats->seeds += wanted && !is_own;
         stats->seeds_linked += wanted && state == PTL_SEED_LINKED;
     }
 }

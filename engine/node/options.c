@@ -127,15 +127,26 @@ int ptl_options_check_secrets(struct ptl_span secret, struct ptl_span other, boo
     return is_short && is_open ? PTL_ESECRET : PTL_OK;
 }
 
-int ptl_options_check_addresses(const char *const *addresses, bool *is_open)
+static int check_texts(const char *const *texts, int (*parse)(const char *, struct ptl_host *),
+                       bool *is_open)
 {
-    for (unsigned i = 0; i < count_texts(addresses); i++) {
+    for (unsigned i = 0; i < count_texts(texts); i++) {
         struct ptl_host host;
-        if (ptl_host_parse(addresses[i], &host) < 0) {
+        if (parse(texts[i], &host) < 0) {
             return PTL_EADDRESS;
         }
-        *is_open = *is_open || !ptl_address_is_loopback(addresses[i]);
+        *is_open = *is_open || !ptl_address_is_loopback(texts[i]);
     }
+int ptl_options_check_addresses(const char *const *addresses, bool *is_open)
+{
+    return check_texts(addresses, ptl_host_parse, is_open);
+}
+
+int ptl_options_check_seeds(const char *const *seeds, bool *is_open)
+{
+    return check_texts(seeds, ptl_seed_parse, is_open);
+}
+
     return PTL_OK;
 }
 
@@ -151,7 +162,7 @@ static int check(const struct ptl_node_options *options, bool *is_open)
     }
     int err = ptl_options_check_addresses(options->binds, is_open);
     if (err == PTL_OK) {
-        err = ptl_options_check_addresses(options->seeds, is_open);
+        err = ptl_options_check_seeds(options->seeds, is_open);
     }
     if (err == PTL_OK) {
         err = ptl_options_check_addresses(options->announces, &announces_open);

@@ -20,6 +20,9 @@ PTL_MUST_CHECK int ptl_options_take(struct ptl_node *node, const struct ptl_node
  */
 PTL_MUST_CHECK int ptl_options_check_addresses(const char *const *addresses, bool *is_open);
 
+/* The same of seeds, which may be services, too: io/address.h. */
+PTL_MUST_CHECK int ptl_options_check_seeds(const char *const *seeds, bool *is_open);
+
 /*
  * Whether these may be a node's secret and the other one; `is_open`: it listens at or dials an
  * address that is not loopback.  Errors: PTL_EINVAL, PTL_ESECRET.

@@ -163,6 +163,32 @@ static void interface_addresses_are_the_address_itself_unless_it_stands_for_all(
     }
 }
 
+static void address_seed_parse_takes_services_too(void **state)
+{
+    static const char *const wrong[] = {"srv:",          "srv:a b", "srv:_a._tcp.x:1", "srv:[::1]",
+                                        "SRV:_a._tcp.x", "srv",     "_a._tcp.x",       "srv:a,b"};
+    char text[PTL_HOST_TEXT_MAX + 5] = "srv:";
+    struct ptl_host host;
+
+    (void)state;
+    assert_int_equal(ptl_seed_parse("srv:_portolan._tcp.example", &host), PTL_OK);
+    assert_string_equal(host.name, "_portolan._tcp.example");
+    assert_true(host.service && !host.numeric && host.port == 0);
+    assert_int_equal(ptl_host_parse("srv:_portolan._tcp.example", &host), PTL_EADDRESS);
+    assert_int_equal(ptl_seed_parse("srv:4040", &host), PTL_OK); /* a host of that name */
+    assert_true(!host.service && host.port == 4040);
+    assert_int_equal(ptl_seed_parse("127.0.0.1:4040", &host), PTL_OK);
+    assert_true(!host.service && host.numeric);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(ptl_seed_parse(wrong[i], &host), PTL_EADDRESS);
+    }
+    memset(text + 4, 'a', PTL_HOST_TEXT_MAX - 1);
+    assert_int_equal(ptl_seed_parse(text, &host), PTL_OK);
+    text[4 + PTL_HOST_TEXT_MAX - 1] = 'a';
+    assert_int_equal(ptl_seed_parse(text, &host), PTL_EADDRESS);
+    assert_false(ptl_address_is_loopback("srv:127.0.0.1"));
+}
+
 int main(int count, char *arguments[])
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +196,7 @@ int main(int count, char *arguments[])
         cmocka_unit_test(address_host_parse_refuses_what_is_no_address),
         cmocka_unit_test(address_host_parse_bounds_the_length_of_a_name),
         cmocka_unit_test(address_parse_gives_one_spelling_to_one_address),
+        cmocka_unit_test(address_seed_parse_takes_services_too),
         cmocka_unit_test(address_survives_the_way_to_the_kernels_form_and_back),
         cmocka_unit_test(address_knows_loopback_from_the_world),
         cmocka_unit_test(interface_addresses_are_the_address_itself_unless_it_stands_for_all),

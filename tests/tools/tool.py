@@ -140,6 +140,14 @@ class ToolTest(unittest.TestCase):
             self.assertEqual(code, 4, out + err)
             self.assertLess(time.monotonic(), deadline, node.logged())
 
+    def until(self, look, right):
+        """What `look` returns, when `right` holds of it."""
+        deadline = time.monotonic() + LIMIT
+        while not right(found := look()):
+            self.assertLess(time.monotonic(), deadline, found)
+            time.sleep(0.02)
+        return found
+
     def end_node(self, node):
         """Whatever a test has done to its node, it ends cleanly (and leaks nothing)."""
         try:

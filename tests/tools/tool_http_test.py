@@ -107,14 +107,6 @@ class HttpTest(ToolTest):
         self.assertEqual(status, 200, text)
         return json.loads(text)
 
-    def until(self, look, right):
-        """What `look` returns, when `right` holds of it."""
-        deadline = time.monotonic() + LIMIT
-        while not right(found := look()):
-            self.assertLess(time.monotonic(), deadline, found)
-            time.sleep(0.02)
-        return found
-
     def metrics(self, node):
         status, text = self.get(node, "/metrics")
         self.assertEqual(status, 200)

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import time
 import unittest
 import urllib.error
 import urllib.request
@@ -59,14 +58,6 @@ class Cluster(ToolTest):
     def way(self, name):
         """To the network, by a node."""
         return "--seed", self.addresses[name], "--secret", SECRET
-
-    def until(self, look, right):
-        """What `look` returns, when `right` holds of it."""
-        deadline = time.monotonic() + LIMIT
-        while not right(found := look()):
-            self.assertLess(time.monotonic(), deadline, found)
-            time.sleep(0.02)
-        return found
 
     # ---- What a node says of itself --------------------------------------------------------------
 

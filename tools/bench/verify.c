@@ -7,6 +7,7 @@
 #include "tools/bench/text.h"
 #include "tools/bench/trial.h"
 #include "tools/client.h"
+#include "tools/option_values.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -43,6 +44,13 @@ struct verification {
 static int open_way(struct verification *run)
 {
     ptl_client_seeds(&run->options->common, &run->seeds);
+    for (size_t i = 0; i < run->seeds.count; i++) {
+        if (ptl_is_service(run->seeds.items[i])) {
+            return ptl_complain(PTL_EXIT_USAGE,
+                                "verify goes through a proxy: give --seed HOST:PORT, not %s",
+                                run->seeds.items[i]);
+        }
+    }
     int err = ptl_bench_cutter_start(&run->cutter, &run->seeds, run->options->cut_every_ns,
                                      run->options->random_seed);
     if (err < 0) {

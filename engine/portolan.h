@@ -145,6 +145,21 @@ PTL_MUST_CHECK int ptl_node_set_secrets(struct ptl_node *node, const void *secre
  */
 PTL_MUST_CHECK int ptl_node_set_seeds(struct ptl_node *node, const char *const *seeds);
 
+/* What of a node's options may change while it runs, with the same meaning and defaults. */
+struct ptl_node_limits {
+    size_t size; /* sizeof(struct ptl_node_limits) */
+    unsigned spawned_max;
+    unsigned monitors_max;
+    unsigned spawn_rate;
+    unsigned poll_us;
+};
+
+/*
+ * Have these count from now on.  Whoever has more than that by then keeps it.
+ * Errors: PTL_EINVAL (`size`).  Thread: any.
+ */
+PTL_MUST_CHECK int ptl_node_set_limits(struct ptl_node *node, const struct ptl_node_limits *limits);
+
 /* Whether each of its seeds has been joined or could not be, once at least.  Thread: any. */
 bool ptl_node_has_tried_seeds(const struct ptl_node *node);
 

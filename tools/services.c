@@ -7,6 +7,7 @@
 #include "tools/reply.h"
 #include "tools/stats/service.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,25 +185,38 @@ static int start_nothing(struct ptl_node *node, struct ptl_journal *journal)
     return 0;
 }
 
-static const struct {
+static const struct service {
     const char *name;
     int (*start)(struct ptl_node *node, struct ptl_journal *journal);
+    bool stays; /* what it has registered cannot be taken back */
 } services[] = {
-    {"echo", start_echo},
-    {"sink", start_sink},
-    {"bench", ptl_bench_service_start},
-    {PTL_DRAIN_SERVICE, ptl_drain_service_start},
-    {"portolan::echo", start_nothing},
+    {"echo", start_echo, false},
+    {"sink", start_sink, false},
+    {"bench", ptl_bench_service_start, true},
+    {PTL_DRAIN_SERVICE, ptl_drain_service_start, false},
+    {"portolan::echo", start_nothing, true},
 };
+
+#define SERVICES (sizeof services / sizeof services[0])
 
 bool ptl_service_exists(const char *name)
 {
-    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+    for (size_t i = 0; i < SERVICES; i++) {
         if (strcmp(services[i].name, name) == 0) {
             return true;
         }
     }
     return false;
+}
+
+const char *ptl_service_name(unsigned index)
+{
+    return index < SERVICES ? services[index].name : NULL;
+}
+
+bool ptl_service_stays(unsigned index)
+{
+    return services[index].stays;
 }
 
 static bool is_wanted(const char *name, const char *const names[])
@@ -215,9 +229,35 @@ static bool is_wanted(const char *name, const char *const names[])
     return false;
 }
 
+unsigned ptl_services_named(const char *const names[])
+{
+    unsigned named = 0;
+
+    for (unsigned i = 0; i < SERVICES; i++) {
+        named |= is_wanted(services[i].name, names) ? 1u << i : 0;
+    }
+    return named;
+}
+
+int ptl_service_end(struct ptl_node *node, unsigned index)
+{
+    char id[PTL_PORT_ID_MAX + 1];
+    struct ptl_port port;
+
+    snprintf(id, sizeof id, "%s#%s", ptl_node_id(node), services[index].name);
+    int err = ptl_port_parse(node, id, strlen(id), &port);
+    return err < 0 ? err : ptl_kill(node, &port, NULL);
+}
+
+int ptl_service_start(struct ptl_node *node, struct ptl_journal *journal, unsigned index)
+{
+    return services[index].start(node, journal);
+}
+
 int ptl_services_start(struct ptl_node *node, struct ptl_journal *journal,
                        struct ptl_permit *permit, const char *const names[])
 {
+    unsigned named = ptl_services_named(names);
     int err = ptl_register(node, "portolan::echo", init_echo, journal);
 
     if (err == 0) {
@@ -226,9 +266,9 @@ int ptl_services_start(struct ptl_node *node, struct ptl_journal *journal,
     if (err == 0) {
         err = ptl_stats_service_start(node, journal, permit);
     }
-    for (size_t i = 0; err == 0 && i < sizeof services / sizeof services[0]; i++) {
-        if (is_wanted(services[i].name, names)) {
-            err = services[i].start(node, journal);
+    for (unsigned i = 0; err == 0 && i < SERVICES; i++) {
+        if (named & 1u << i) {
+            err = ptl_service_start(node, journal, i);
         }
     }
     return err;

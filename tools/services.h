@@ -26,6 +26,24 @@ bool ptl_service_exists(const char *name);
 /* The names of all services, for people. */
 extern const char ptl_service_names[];
 
+/* The name of the service at `index`, or NULL past the last. */
+const char *ptl_service_name(unsigned index);
+
+/* Which of them are named, a bit each; `names` ends with NULL. */
+unsigned ptl_services_named(const char *const names[]);
+
+/*
+ * Start or end one on a node that runs.  One that ends takes what it has been sent by then.
+ * Returns 0 or an error: of ptl_port_new(), ptl_register(), ptl_db_register(); PTL_EEXIST where it
+ * has not quite ended yet; of ptl_kill().  Thread: any.
+ */
+PTL_MUST_CHECK int ptl_service_start(struct ptl_node *node, struct ptl_journal *journal,
+                                     unsigned index);
+PTL_MUST_CHECK int ptl_service_end(struct ptl_node *node, unsigned index);
+
+/* Whether it ends with its node only. */
+bool ptl_service_stays(unsigned index);
+
 /*
  * Start the named services, each at most once, and register what can be spawned.  `names` ends
  * with NULL; `permit` says who may ask for statistics.  It and `journal` must outlive the node.

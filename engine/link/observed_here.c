@@ -121,8 +121,7 @@ static int refuse(struct ptl_shard *shard, struct ptl_link *link, const struct p
                            ptl_err_text(PTL_ELIMIT));
 
     ptl_log_about(shard, PTL_LOG_WARN, ptl_link_id(link),
-                  "%s has %u monitors here: more are refused", link->id,
-                  shard->node->options.monitors_max);
+                  "%s has %u monitors here: more are refused", link->id, link->observed_here.count);
     return answer(shard, link, target, watch, err < 0 ? NULL : reason);
 }
 
@@ -158,7 +157,7 @@ static int observe(struct ptl_shard *shard, struct ptl_link *link, const struct 
 
     if (!ptl_link_may_to_port(shard, link, PTL_MAY_MONITOR, target)) {
         err = deny(shard, link, target, watch);
-    } else if (link->observed_here.count < shard->node->options.monitors_max) {
+    } else if (link->observed_here.count < ptl_limit(&shard->node->limits.monitors_max)) {
         err = add(shard, link, target, watch);
         watch = err == PTL_OK ? NULL : watch;
     } else {

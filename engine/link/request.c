@@ -310,7 +310,7 @@ static bool may_spawn(const struct request *r)
 {
     struct ptl_link *link = r->link;
 
-    if (ptl_spawn_allowed(link, r->shard->now, r->shard->node->options.spawn_rate)) {
+    if (ptl_spawn_allowed(link, r->shard->now, ptl_limit(&r->shard->node->limits.spawn_rate))) {
         return true;
     }
     ptl_log_about(r->shard, PTL_LOG_WARN, ptl_span_text(link->id),

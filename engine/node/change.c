@@ -43,6 +43,15 @@ int ptl_node_set_seeds(struct ptl_node *node, const char *const *seeds)
     return err;
 }
 
+int ptl_node_set_limits(struct ptl_node *node, const struct ptl_node_limits *limits)
+{
+    if (limits->size != sizeof(*limits)) {
+        return PTL_EINVAL;
+    }
+    ptl_options_set_limits(node, *limits);
+    return PTL_OK;
+}
+
 bool ptl_node_has_tried_seeds(const struct ptl_node *node)
 {
     return !ptl_seeds_unsettled(node);

@@ -41,10 +41,7 @@ static void fill_in(struct ptl_node_options *options)
     set_default(&options->ring_bytes, (size_t)256 << 10);
     set_default_unsigned(&options->half_open_max, 1024);
     set_default_unsigned(&options->half_open_per_address, options->half_open_max);
-    set_default_unsigned(&options->spawned_max, 100000);
     set_default_unsigned(&options->spawned_all_max, 400000);
-    set_default_unsigned(&options->monitors_max, 1000000);
-    set_default_unsigned(&options->spawn_rate, 100000);
     set_default_unsigned(&options->handshake_ms, 10000);
     set_default_unsigned(&options->silence_ms, 2000);
     set_default(&options->db_value_bytes_max, (size_t)1 << 20);
@@ -137,6 +134,9 @@ static int check_texts(const char *const *texts, int (*parse)(const char *, stru
         }
         *is_open = *is_open || !ptl_address_is_loopback(texts[i]);
     }
+    return PTL_OK;
+}
+
 int ptl_options_check_addresses(const char *const *addresses, bool *is_open)
 {
     return check_texts(addresses, ptl_host_parse, is_open);
@@ -145,9 +145,6 @@ int ptl_options_check_addresses(const char *const *addresses, bool *is_open)
 int ptl_options_check_seeds(const char *const *seeds, bool *is_open)
 {
     return check_texts(seeds, ptl_seed_parse, is_open);
-}
-
-    return PTL_OK;
 }
 
 static int check(const struct ptl_node_options *options, bool *is_open)
@@ -171,6 +168,17 @@ static int check(const struct ptl_node_options *options, bool *is_open)
                    : ptl_options_check_secrets(
                          ptl_span(options->secret, options->secret_size),
                          ptl_span(options->other_secret, options->other_secret_size), *is_open);
+}
+
+void ptl_options_set_limits(struct ptl_node *node, struct ptl_node_limits limits)
+{
+    set_default_unsigned(&limits.spawned_max, 100000);
+    set_default_unsigned(&limits.monitors_max, 1000000);
+    set_default_unsigned(&limits.spawn_rate, 100000);
+    atomic_store(&node->limits.spawned_max, limits.spawned_max);
+    atomic_store(&node->limits.monitors_max, limits.monitors_max);
+    atomic_store(&node->limits.spawn_rate, limits.spawn_rate);
+    atomic_store(&node->limits.poll_us, limits.poll_us);
 }
 
 static int copy_binds(struct ptl_node *node, const char *const *from)
@@ -216,6 +224,10 @@ int ptl_options_take(struct ptl_node *node, const struct ptl_node_options *from)
     }
     atomic_store(&node->own->is_open, is_open);
     node->options = filled;
+    ptl_options_set_limits(node, (struct ptl_node_limits){.spawned_max = filled.spawned_max,
+                                                          .monitors_max = filled.monitors_max,
+                                                          .spawn_rate = filled.spawn_rate,
+                                                          .poll_us = filled.poll_us});
     ptl_log_set_level(node, filled.log_level);
     node->options.id = NULL;
     node->options.binds = NULL;

@@ -30,4 +30,7 @@ PTL_MUST_CHECK int ptl_options_check_seeds(const char *const *seeds, bool *is_op
 PTL_MUST_CHECK int ptl_options_check_secrets(struct ptl_span secret, struct ptl_span other,
                                              bool is_open);
 
+/* Have these count, with their defaults filled in.  Thread: any. */
+void ptl_options_set_limits(struct ptl_node *node, struct ptl_node_limits limits);
+
 void ptl_options_drop(struct ptl_node *node);

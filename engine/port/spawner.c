@@ -53,16 +53,14 @@ static struct ptl_spawner *get(struct ptl_shard *shard, struct ptl_span node)
 
 int ptl_spawner_take(struct ptl_shard *shard, struct ptl_span node, struct ptl_spawner **spawner)
 {
-    const struct ptl_node_options *options = &shard->node->options;
-
-    if (shard->ports->spawners.ports >= part_of(shard, options->spawned_all_max)) {
+    if (shard->ports->spawners.ports >= part_of(shard, shard->node->options.spawned_all_max)) {
         return PTL_ELIMIT;
     }
     struct ptl_spawner *its = get(shard, node);
     if (its == NULL) {
         return PTL_ENOMEM;
     }
-    if (its->ports >= part_of(shard, options->spawned_max)) {
+    if (its->ports >= part_of(shard, ptl_limit(&shard->node->limits.spawned_max))) {
         return PTL_ELIMIT;
     }
     its->ports++;

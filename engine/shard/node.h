@@ -26,10 +26,24 @@ enum ptl_stop_step {
     PTL_STOP_CLOSE,       /* shards close their loops */
 };
 
+/* Those of struct ptl_node_limits, which may change at any time: ptl_limit(). */
+struct ptl_limits {
+    _Atomic unsigned spawned_max;
+    _Atomic unsigned monitors_max;
+    _Atomic unsigned spawn_rate;
+    _Atomic unsigned poll_us;
+};
+
+static inline unsigned ptl_limit(const _Atomic unsigned *limit)
+{
+    return atomic_load_explicit(limit, memory_order_relaxed);
+}
+
 struct ptl_node {
     struct ptl_identity self; /* first: ptl_identity_of() */
     const struct ptl_allocator *allocator;
     struct ptl_node_options options; /* defaults filled in; without what rooms keep themselves */
+    struct ptl_limits limits;        /* of these what counts now */
     struct ptl_log_budget log;
     unsigned shard_count;
     struct ptl_shard *shards;

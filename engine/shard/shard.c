@@ -192,7 +192,7 @@ static bool linger(struct ptl_shard *shard)
 static bool look_busily(const struct ptl_shard *shard, uint64_t until)
 {
     uint64_t now = ptl_loop_now(shard->loop);
-    uint64_t end = sooner(until, now + (uint64_t)shard->node->options.poll_us * 1000);
+    uint64_t end = sooner(until, now + (uint64_t)ptl_limit(&shard->node->limits.poll_us) * 1000);
 
     while (now < end) {
         if (look(shard, LOOKS)) {
@@ -212,8 +212,8 @@ void ptl_shard_turn(struct ptl_shard *shard, bool may_wait)
 
     if (may_wait) {
         until = ptl_shard_due(shard);
-        if (until != 0 &&
-            (linger(shard) || (shard->node->options.poll_us != 0 && look_busily(shard, until)))) {
+        if (until != 0 && (linger(shard) || (ptl_limit(&shard->node->limits.poll_us) != 0 &&
+                                             look_busily(shard, until)))) {
             until = 0;
         }
         if (until != 0) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Configuration: what `portolan run --config` reads, `config check` says and `init` writes."""
 
+import json
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import unittest
 
 sys.dont_write_bytecode = True  # a test leaves nothing in the sources
@@ -384,11 +386,11 @@ class ReloadTest(ConfigTest):
 
     def test_sighup_changes_the_log_s_level_and_tells_what_needs_a_restart(self):
         _, process, ask = self.started("log = error\n")
-        self.write("node = rain\nbind = 127.0.0.1:0\nshards = 3\npoll-us = 1\n"
+        self.write("node = rain\nbind = 127.0.0.1:0\nshards = 3\nmax-message = 2000\n"
                    f"secret = {SECRET}\nlog = debug\n[profile x]\nlog = info\n")
         lines = self.reload(process, "the log's level is debug")
         self.assertEqual(len(lines), 1, lines)  # it was a warning, which nobody wanted then
-        self.assertIn("poll-us, shards", self.reload(process, "needs a restart")[-1])
+        self.assertIn("max-message, shards", self.reload(process, "needs a restart")[-1])
         self.assertEqual(ask()[0], 0)
         self.read(process, " debug")
         self.stop(process)
@@ -517,6 +519,76 @@ class ReloadTest(ConfigTest):
             self.assertTrue(self.reaches(address, "pair-b.pem"))
             self.stop(process)
             os.unlink(cert)
+
+    def assert_spawned(self, process, code, what):
+        got, out, err = self.run_tool("spawn", "rain", "portolan::echo", "--node", "snow", "--seed", process.address,
+                                      "--secret", SECRET)
+        self.assertEqual(got, code, out + err)
+        self.assertIn(what, out + err)
+        return out.strip()
+
+    def test_sighup_changes_limits(self):
+        text = f"node = rain\nbind = 127.0.0.1:0\nshards = 1\nsecret = {SECRET}\n"
+        path = self.write(text + "max-spawned = 1\n")
+        process = self.start("run", "--config", path)
+        process.address = READY.match(process.stdout.readline()).group(2)
+        first = self.assert_spawned(process, 0, "rain#")
+        self.assert_spawned(process, 4, "no_such_port")
+        self.write(text + "max-spawned = 2\n")
+        told = self.reload(process, "other limits")[-1]
+        self.assertIn("max-monitors 1000000, max-spawned 2, spawn-rate 100000, poll-us 0", told)
+        self.assert_spawned(process, 0, "rain#")
+        self.assert_spawned(process, 4, "no_such_port")
+        self.write(text + "max-spawned = 1\nspawn-rate = 7\npoll-us = 50\nmax-monitors = 9\n")
+        told = self.reload(process, "other limits")[-1]
+        self.assertIn("max-monitors 9, max-spawned 1, spawn-rate 7, poll-us 50", told)
+        self.assert_spawned(process, 4, "no_such_port")
+        # What was there stays.
+        self.assert_prints([1], "cal", first, "echo", "1", "--seed", process.address, "--secret", SECRET)
+        self.stop(process)
+
+    def test_sighup_starts_services_and_ends_them(self):
+        path, process, _ = self.started("service = sink\nservice = bench\n")
+        text = f"node = rain\nbind = 127.0.0.1:0\nshards = 2\nsecret = {SECRET}\n"
+        seed = ["--seed", process.address, "--secret", SECRET]
+        self.assert_fails(4, "no_such_port", arguments=["cal", "rain#echo", "echo", "1", *seed])
+        for _ in range(2):
+            self.write(f"{text}service = sink\nservice = echo\nservice = bench\n")
+            self.reload(process, "the service echo has started")
+            self.assert_prints([1], "cal", "rain#echo", "echo", "1", *seed)
+            self.assert_prints(["rain#echo"], "db", "keys", "echo", *seed)
+            self.write(f"{text}service = sink\nservice = bench\n")
+            self.reload(process, "the service echo ends")
+            self.assert_fails(4, "no_such_port", arguments=["cal", "rain#echo", "echo", "1", *seed])
+            self.assert_prints([], "db", "keys", "echo", *seed)
+        self.assert_prints([0], "cal", "rain#sink", "count", *seed)
+        self.write(text)
+        lines = "".join(self.reload(process, "needs a restart: the service bench"))
+        self.assertIn("the service sink ends", lines)
+        self.assertIn("needs a restart: the service bench", "".join(self.reload(process, "nothing is new")))
+        self.write(f"{text}service = bench\n")
+        self.assertEqual(len(self.reload(process, "nothing is new")), 1)
+        self.stop(process)
+
+    def test_sighup_ten_times_a_second_with_a_broken_file_disturbs_no_message(self):
+        path, process, _ = self.started("service = bench\n")
+        self.write("shards = many\nservice = frob\nlog = loud\n")
+        load = self.start("bench", "--verify", "--seed", process.address, "--secret", SECRET, "--duration", "1000",
+                          "--cut-every", "0", "--kill-every", "0", "--silence-ms", "20000", "--json", "--log", "info")
+        self.assertTrue(any("measuring" in line for line in load.stderr))
+        for _ in range(20):
+            told = "".join(self.reload(process, "nothing was changed"))
+            for line, key in enumerate(("shards", "service", "log"), 1):
+                self.assertIn(f"{path}:{line}: {key} ", told)
+            time.sleep(0.1)
+        load.send_signal(signal.SIGINT)
+        code, out, err = self.finish(load)
+        self.assertEqual(code, 130, out + err)
+        result = json.loads(out)
+        self.assertEqual((sum(result["findings"].values()), result["lost_and_told"], result["fired"]), (0, 0, 0), result)
+        self.assertEqual(result["sent"], result["received"], result)
+        self.assertGreater(result["received"], 0, result)
+        self.stop(process)
 
     def test_sighup_leaves_what_a_flag_says(self):
         path, process, _ = self.started("log = info\n", "--log", "warn")

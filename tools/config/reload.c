@@ -4,6 +4,7 @@
 #include "tools/config/effective.h"
 #include "tools/config/read.h"
 #include "tools/config/reload_steps.h"
+#include "tools/services.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +13,9 @@
 
 /* All that can change while a node runs. */
 static const struct ptl_reload_step *const steps[] = {
-    &ptl_reload_secrets,   &ptl_reload_certificates, &ptl_reload_rules, &ptl_reload_seeds,
-    &ptl_reload_announces, &ptl_reload_log,          &ptl_reload_stop,
+    &ptl_reload_secrets, &ptl_reload_certificates, &ptl_reload_rules,
+    &ptl_reload_seeds,   &ptl_reload_announces,    &ptl_reload_log,
+    &ptl_reload_stop,    &ptl_reload_limits,       &ptl_reload_services,
 };
 
 #define STEPS (sizeof steps / sizeof steps[0])
@@ -46,7 +48,6 @@ static bool is_answered_for(const struct ptl_option *option)
 static void tell_others(const struct ptl_reload *reload)
 {
     const struct ptl_settings *start = reload->running->start->settings;
-    char line[NAMES_MAX + 100];
     char names[NAMES_MAX] = "";
     size_t used = 0;
 
@@ -59,8 +60,7 @@ static void tell_others(const struct ptl_reload *reload)
         }
     }
     if (used > 0) {
-        snprintf(line, sizeof line, "reload: needs a restart: %s", names);
-        ptl_journal_log(reload->running->journal, PTL_LOG_WARN, line);
+        ptl_reload_needs_restart(reload, names);
     }
 }
 
@@ -146,8 +146,12 @@ void ptl_running_init(struct ptl_running *running, struct ptl_node *node,
                       const struct ptl_options *options, struct ptl_secret *secret,
                       struct ptl_journal *journal)
 {
-    *running = (struct ptl_running){
-        .node = node, .journal = journal, .options = *options, .start = options, .secret = secret};
+    *running = (struct ptl_running){.node = node,
+                                    .journal = journal,
+                                    .options = *options,
+                                    .start = options,
+                                    .secret = secret,
+                                    .services = ptl_services_named(options->services.items)};
     ptl_permit_init(&running->permit, options->tls_anonymous, options->cert || options->tls_cert);
 }
 

@@ -25,6 +25,14 @@ void ptl_reload_told(struct ptl_reload *reload, const char *format, ...)
     ptl_journal_log(reload->running->journal, PTL_LOG_INFO, line);
 }
 
+void ptl_reload_needs_restart(const struct ptl_reload *reload, const char *what)
+{
+    char line[PTL_JOURNAL_LINE_MAX];
+
+    snprintf(line, sizeof line, "reload: needs a restart: %s", what);
+    ptl_journal_log(reload->running->journal, PTL_LOG_WARN, line);
+}
+
 void ptl_reload_failed(struct ptl_reload *reload, const char *what, int err)
 {
     char line[PTL_JOURNAL_LINE_MAX];

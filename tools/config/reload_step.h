@@ -21,6 +21,7 @@ struct ptl_running {
     struct ptl_secret *secret;       /* and its certificates, as they were read last */
     struct ptl_rules_file rules;     /* as they were read last; all zero: none */
     struct ptl_permit permit;        /* and what they say of statistics */
+    unsigned services;               /* those that it has, as of ptl_services_named() */
 };
 
 /* One look at the file. */
@@ -48,6 +49,9 @@ bool ptl_reload_is_changed(const struct ptl_reload *reload, const char *key);
 
 /* Tell, as an error, of something that could not be changed in the end, for want of memory say. */
 void ptl_reload_failed(struct ptl_reload *reload, const char *what, int err);
+
+/* Tell, as a warning, of what is not as the file says until the node is started again. */
+void ptl_reload_needs_restart(const struct ptl_reload *reload, const char *what);
 
 /* Tell of something that has changed: "reload: TEXT", of level info. */
 void ptl_reload_told(struct ptl_reload *reload, const char *format, ...)

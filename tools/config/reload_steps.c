@@ -140,3 +140,36 @@ static void change_stop(struct ptl_reload *reload)
 }
 
 const struct ptl_reload_step ptl_reload_stop = {.keys = stop_keys, .change = change_stop};
+
+/* ---- Limits -------------------------------------------------------------------------------- */
+
+static const char *const limit_keys[] = {"max-monitors", "max-spawned", "poll-us", "spawn-rate",
+                                         NULL};
+
+static void change_limits(struct ptl_reload *reload)
+{
+    const struct ptl_options *fresh = &reload->fresh;
+    struct ptl_node_limits limits = {.size = sizeof limits,
+                                     .spawned_max = fresh->spawned_max,
+                                     .monitors_max = fresh->monitors_max,
+                                     .spawn_rate = fresh->spawn_rate,
+                                     .poll_us = fresh->poll_us};
+    bool is_changed = false;
+
+    for (size_t i = 0; limit_keys[i]; i++) {
+        is_changed = is_changed || ptl_reload_is_changed(reload, limit_keys[i]);
+    }
+    if (!is_changed) {
+        return;
+    }
+    int err = ptl_node_set_limits(reload->running->node, &limits);
+    if (err < 0) {
+        ptl_reload_failed(reload, "the limits", err);
+    } else {
+        ptl_reload_told(reload,
+                        "other limits: max-monitors %u, max-spawned %u, spawn-rate %u, poll-us %u",
+                        fresh->monitors_max, fresh->spawned_max, fresh->spawn_rate, fresh->poll_us);
+    }
+}
+
+const struct ptl_reload_step ptl_reload_limits = {.keys = limit_keys, .change = change_limits};

@@ -12,4 +12,6 @@ extern const struct ptl_reload_step ptl_reload_seeds;        /* where it joins t
 extern const struct ptl_reload_step ptl_reload_announces; /* what others are told to reach it at */
 extern const struct ptl_reload_step ptl_reload_rules;     /* what other nodes may do */
 extern const struct ptl_reload_step ptl_reload_log;       /* the level of the log */
+extern const struct ptl_reload_step ptl_reload_limits;    /* what others may have of it; polling */
+extern const struct ptl_reload_step ptl_reload_services;  /* the built-in ports */
 extern const struct ptl_reload_step ptl_reload_stop;      /* how long its end may take */

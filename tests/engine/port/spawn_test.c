@@ -101,6 +101,25 @@ static void spawned_ports_outlive_their_spawner_and_count_until_they_die(void **
     assert_int_equal(spawn(wind, 8 * ONE, of_wind), ONE - (ALL - ONE));
 }
 
+static void limit_that_is_changed_counts_from_then_on_and_takes_nothing_away(void **state)
+{
+    struct ptl_node *snow = other_node("snow");
+    struct ptl_node_limits limits = {.size = sizeof(limits), .spawned_max = ONE + 10};
+    struct ptl_port ports[4 * ONE], more[8 * ONE];
+
+    (void)state;
+    assert_int_equal(spawn(snow, 4 * ONE, ports), ONE);
+    assert_int_equal(ptl_node_set_limits(rain, &limits), 0);
+    assert_int_equal(spawn(snow, 4 * ONE, more), 10);
+    limits.spawned_max = ONE;
+    assert_int_equal(ptl_node_set_limits(rain, &limits), 0);
+    assert_int_equal(spawn(snow, 4 * ONE, more + 10), 0);
+    end(snow, &ports[0]);
+    end(snow, &more[0]);
+    limits.size = 1;
+    assert_int_equal(ptl_node_set_limits(rain, &limits), PTL_EINVAL);
+}
+
 #define LINKED(name) cmocka_unit_test_setup_teardown(name, set_up, witness_tear_down)
 
 int main(int argc, char **argv)
@@ -109,6 +128,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         LINKED(node_spawns_so_many_ports_and_more_when_some_have_died),
         LINKED(spawned_ports_outlive_their_spawner_and_count_until_they_die),
+        LINKED(limit_that_is_changed_counts_from_then_on_and_takes_nothing_away),
     };
 
     return witness_main(argc, argv, "spawn", tests, sizeof(tests) / sizeof(tests[0]), shards);

@@ -206,20 +206,18 @@ static void node_is_permitted_what_each_proof_allows_that_it_may_have_given(void
 
 static void node_that_asks_before_it_is_answered_is_busy(void **state)
 {
-    unsigned many = 4000;
-
     (void)state;
     begin(0);
-    for (unsigned i = 0; i < many; i++) {
+    for (unsigned i = 0; i < 4000; i++) {
         ask("{\"ports\":1024}");
     }
-    while (atomic_load(&answers) + atomic_load(&busy) < many) {
+    witness_reach(&answers, 1);
+    witness_reach(&busy, 1);
+    unsigned before = atomic_load(&answers);
+    while (atomic_load(&answers) == before) { /* some may be told that they are busy, still */
+        ask("{}");
         poll(NULL, 0, 1);
     }
-    assert_true(atomic_load(&answers) >= 1);
-    assert_true(atomic_load(&busy) > 0);
-    ask("{}");
-    witness_reach(&answers, atomic_load(&answers) + 1);
     end();
 }
 

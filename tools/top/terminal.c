@@ -57,11 +57,18 @@ static void prepare_farewell(void)
 
 /* ---- Begin and end -------------------------------------------------------------------------- */
 
-static bool can_move(void)
+/* Asked of what is known of terminals alone: of a screen that it cannot make curses keeps memory. */
+static bool can_draw(void)
 {
-    const char *move = tigetstr("cup");
+    int err;
 
-    return move && move != (const char *)-1;
+    if (setupterm(NULL, STDOUT_FILENO, &err) != OK) {
+        return false;
+    }
+    const char *move = tigetstr("cup");
+    bool can_move = move && move != (const char *)-1;
+    del_curterm(cur_term);
+    return can_move;
 }
 
 static void begin_colours(void)
@@ -81,9 +88,8 @@ bool ptl_terminal_open(void)
     tcgetattr(STDIN_FILENO, &before);
     setlocale(LC_CTYPE, "");
     is_utf8 = MB_CUR_MAX > 1;
-    screen = newterm(NULL, stdout, stdin);
-    if (!screen || !can_move()) {
-        ptl_terminal_close();
+    screen = can_draw() ? newterm(NULL, stdout, stdin) : NULL;
+    if (!screen) {
         return false;
     }
     prepare_farewell();

@@ -16,6 +16,7 @@ from tool import LIMIT, SECRET, SLOW, Node, Receiver, ToolTest, unused_address
 NAMES = ("rain", "snow", "fog")
 ASKED = 1000  # answers that a receiver does not take
 MORE = 500    # messages that say that the load goes on
+PATIENT = ("--silence-ms", "20000")  # nobody is taken for dead who only waits for a processor
 
 
 def too_much_for_a_socket():
@@ -38,7 +39,7 @@ class Cluster(ToolTest):
 
     def write(self, name):
         lines = [f"node = {name}", f"bind = {self.addresses[name]}", f"http = {self.pages[name]}",
-                 f"secret = {SECRET}", "shards = 2", "drain-seconds = 60", "silence-ms = 20000"]
+                 f"secret = {SECRET}", "shards = 2", "drain-seconds = 60", f"silence-ms = {PATIENT[1]}"]
         lines += [f"seed = {address}" for other, address in self.addresses.items() if other != name]
         lines += [f"service = {service}" for service in ("bench", "drain", "echo", "sink")]
         with open(self.path(name), "w", encoding="utf-8") as file:
@@ -57,7 +58,7 @@ class Cluster(ToolTest):
 
     def way(self, name):
         """To the network, by a node."""
-        return "--seed", self.addresses[name], "--secret", SECRET
+        return "--seed", self.addresses[name], "--secret", SECRET, *PATIENT
 
     # ---- What a node says of itself --------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Cluster(ToolTest):
         targets = [word for name in NAMES for word in ("--target", name)]
         seeds = [word for name in NAMES for word in ("--seed", self.addresses[name])]
         load = self.start("bench", "--verify", *seeds, "--secret", SECRET, *targets, "--ports", "12", "--links", "2",
-                          "--kill-every", "200", "--cut-every", "500ms", "--silence-ms", "20000", "--duration", "1000",
+                          "--kill-every", "200", "--cut-every", "500ms", *PATIENT, "--duration", "1000",
                           "--timeout", str(20 * SLOW), "--json", "--log", "info", *arguments)
         for line in load.stderr:
             if "measuring" in line:

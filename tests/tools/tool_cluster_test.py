@@ -81,6 +81,7 @@ class ClusterTest(StatsTest):
             text = ""
             while "BUSIEST" not in text:
                 line = top.stdout.readline()
+                self.assertTrue(line, "it has ended")
                 text = line if line.startswith("nodes: ") else text + line
             return text
 

@@ -88,7 +88,9 @@ class TablesTest(TopTest):
         process = self.start("top", "--every", "0.2", "--timeout", PATIENCE, "--seed", self.rain.address)
         found = 0
         while found < 3:
-            found += process.stdout.readline().startswith("nodes: 3 ")
+            line = process.stdout.readline()
+            self.assertTrue(line, "it has ended")
+            found += line.startswith("nodes: 3 ")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.finish(process)[0], 143)
 

@@ -398,12 +398,15 @@ bool ptl_cluster_look(struct ptl_cluster *cluster, struct ptl_cluster_view *view
     return view->nodes != NULL;
 }
 
-void ptl_cluster_view_drop(struct ptl_cluster_view *view)
+/* The shard has the same values, and they count who has them without a lock of their own. */
+void ptl_cluster_view_drop(struct ptl_cluster *cluster, struct ptl_cluster_view *view)
 {
+    pthread_mutex_lock(&cluster->lock);
     for (size_t i = 0; i < view->count; i++) {
         json_decref(view->nodes[i].answer);
         json_decref(view->nodes[i].before);
     }
+    pthread_mutex_unlock(&cluster->lock);
     free(view->nodes);
     *view = (struct ptl_cluster_view){.count = 0};
 }

@@ -63,7 +63,7 @@ int ptl_cluster_event(const struct ptl_cluster *cluster);
 
 /* Take a view.  False: no memory.  Owns: the caller, until ptl_cluster_view_drop(). */
 bool ptl_cluster_look(struct ptl_cluster *cluster, struct ptl_cluster_view *view);
-void ptl_cluster_view_drop(struct ptl_cluster_view *view);
+void ptl_cluster_view_drop(struct ptl_cluster *cluster, struct ptl_cluster_view *view);
 
 /* From the next question on more is asked of that node, of its links, ports, families; "": of
  * none. */

@@ -84,7 +84,7 @@ static int print_rounds(struct ptl_client *client, struct ptl_cluster *cluster, 
         } else {
             code = wait_for_news(client, cluster, view.rounds == 0 ? (int)(until - now) : -1);
         }
-        ptl_cluster_view_drop(&view);
+        ptl_cluster_view_drop(cluster, &view);
     }
     return code;
 }

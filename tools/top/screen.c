@@ -383,7 +383,7 @@ static void look(struct screen *screen)
     struct ptl_cluster_view view;
 
     if (ptl_cluster_look(screen->cluster, &view)) {
-        ptl_cluster_view_drop(&screen->view);
+        ptl_cluster_view_drop(screen->cluster, &screen->view);
         screen->view = view;
         screen->code = view.is_over ? PTL_EXIT_OTHER : screen->code;
         ptl_view_sort(&screen->view, &screen->order);
@@ -464,7 +464,7 @@ int ptl_screen_show(struct ptl_client *client, struct ptl_cluster *cluster)
         wait_once(&screen);
     }
     ptl_terminal_close();
-    ptl_cluster_view_drop(&screen.view);
+    ptl_cluster_view_drop(screen.cluster, &screen.view);
     close(screen.signals);
     return screen.code;
 }

@@ -57,7 +57,7 @@ static void prepare_farewell(void)
 
 /* ---- Begin and end -------------------------------------------------------------------------- */
 
-/* Asked of what is known of terminals alone: of a screen that it cannot make curses keeps memory. */
+/* Asked of what is known of terminals: of a screen that it cannot make curses keeps memory. */
 static bool can_draw(void)
 {
     int err;

@@ -3,16 +3,28 @@
 #include "tools/doctor/deadline.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* What the C library works on by itself.  Where it does not end in time it is left to it. */
+/* One name, looked up by a thread of its own: there is no other way not to wait for ever. */
+struct lookup {
+    struct search *search;
+    char host[PTL_HOST_MAX], port[8];
+    bool is_done;
+    int err;
+    struct addrinfo *answer;
+};
+
+/* Whoever is the last to need it frees it: who asks does not wait for a thread that hangs. */
 struct search {
-    struct gaicb requests[PTL_NAMES_MAX];
-    struct gaicb *list[PTL_NAMES_MAX];
-    struct addrinfo hints;
-    struct ptl_name names[PTL_NAMES_MAX];
+    pthread_mutex_t lock; /* guards what follows, and what lookups have come to */
+    pthread_cond_t changed;
+    unsigned waited_for; /* lookups that are not done */
+    unsigned needed_by;  /* threads, and who asks */
+    struct lookup lookups[PTL_NAMES_MAX];
 };
 
 /* HOST:PORT or [HOST]:PORT */
@@ -33,74 +45,114 @@ static void split(const char *text, struct ptl_name *name)
         inet_pton(AF_INET, name->host, number) == 1 || inet_pton(AF_INET6, name->host, number) == 1;
 }
 
-static void take_answer(struct ptl_name *name, int err, struct addrinfo *answer)
+static void take_answer(struct ptl_name *name, struct lookup *lookup)
 {
-    if (err != 0) {
-        name->why = err == EAI_INPROGRESS ? "no answer in time" : gai_strerror(err);
+    if (!lookup->is_done || lookup->err != 0) {
+        name->why = lookup->is_done ? gai_strerror(lookup->err) : "no answer in time";
         return;
     }
-    for (const struct addrinfo *at = answer; at && name->count < PTL_NAME_ADDRESSES_MAX;
+    for (const struct addrinfo *at = lookup->answer; at && name->count < PTL_NAME_ADDRESSES_MAX;
          at = at->ai_next) {
         memcpy(&name->addresses[name->count], at->ai_addr, at->ai_addrlen);
         name->sizes[name->count++] = at->ai_addrlen;
     }
-    freeaddrinfo(answer);
 }
 
-static void prepare(struct search *search, size_t count)
+/* ---- A search ------------------------------------------------------------------------------- */
+
+static struct search *make_search(void)
 {
-    search->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM};
-    for (size_t i = 0; i < count; i++) {
-        search->requests[i] = (struct gaicb){.ar_name = search->names[i].host,
-                                             .ar_service = search->names[i].port,
-                                             .ar_request = &search->hints};
-        search->list[i] = &search->requests[i];
+    struct search *search = calloc(1, sizeof *search);
+    pthread_condattr_t attributes;
+
+    if (search) {
+        search->needed_by = 1;
+        pthread_mutex_init(&search->lock, NULL);
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&search->changed, &attributes);
+        pthread_condattr_destroy(&attributes);
     }
+    return search;
 }
 
-/* False: some are not answered, and may be at any time. */
-static bool wait_for_all(struct search *search, size_t count, unsigned timeout_ms)
+/* Gives the lock back, and frees all where nobody else needs it. */
+static void leave(struct search *search)
 {
-    int64_t end = ptl_doctor_now_ms() + timeout_ms;
+    bool is_last = --search->needed_by == 0;
 
-    for (size_t i = 0; i < count; i++) {
-        while (gai_error(&search->requests[i]) == EAI_INPROGRESS) {
-            int64_t left = end - ptl_doctor_now_ms();
-            struct timespec wait = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
-            const struct gaicb *const one[] = {&search->requests[i]};
-            if (left <= 0) {
-                return false;
-            }
-            gai_suspend(one, 1, &wait);
+    pthread_mutex_unlock(&search->lock);
+    if (!is_last) {
+        return;
+    }
+    for (size_t i = 0; i < PTL_NAMES_MAX; i++) {
+        if (search->lookups[i].answer) {
+            freeaddrinfo(search->lookups[i].answer);
         }
     }
-    return true;
+    pthread_cond_destroy(&search->changed);
+    pthread_mutex_destroy(&search->lock);
+    free(search);
+}
+
+static void *look_up(void *data)
+{
+    static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct lookup *lookup = data;
+    struct search *search = lookup->search;
+    struct addrinfo *answer = NULL;
+    int err = getaddrinfo(lookup->host, lookup->port, &hints, &answer);
+
+    pthread_mutex_lock(&search->lock);
+    lookup->is_done = true;
+    lookup->err = err;
+    lookup->answer = err == 0 ? answer : NULL;
+    search->waited_for--;
+    pthread_cond_signal(&search->changed);
+    leave(search);
+    return NULL;
+}
+
+/* With the lock held. */
+static void start(struct search *search, struct lookup *lookup, const struct ptl_name *name)
+{
+    pthread_t thread;
+
+    lookup->search = search;
+    memcpy(lookup->host, name->host, sizeof lookup->host);
+    memcpy(lookup->port, name->port, sizeof lookup->port);
+    if (pthread_create(&thread, NULL, look_up, lookup) == 0) {
+        pthread_detach(thread);
+        search->waited_for++;
+        search->needed_by++;
+    } else {
+        lookup->is_done = true;
+        lookup->err = EAI_AGAIN;
+    }
 }
 
 void ptl_names_resolve(const struct ptl_list *texts, struct ptl_name *names, unsigned timeout_ms)
 {
-    struct search *search = calloc(1, sizeof *search);
-    size_t count = texts->count;
+    int64_t end = ptl_doctor_now_ms() + timeout_ms;
+    struct timespec until = {.tv_sec = end / 1000, .tv_nsec = end % 1000 * 1000000};
+    struct search *search = make_search();
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < texts->count; i++) {
         split(texts->items[i], &names[i]);
-        names[i].why = "no memory";
+        names[i].why = search ? NULL : "no memory";
     }
     if (!search) {
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        names[i].why = NULL;
-        search->names[i] = names[i];
+    pthread_mutex_lock(&search->lock);
+    for (size_t i = 0; i < texts->count; i++) {
+        start(search, &search->lookups[i], &names[i]);
     }
-    prepare(search, count);
-    int err = count > 0 ? getaddrinfo_a(GAI_NOWAIT, search->list, (int)count, NULL) : 0;
-    bool is_done = err != 0 || wait_for_all(search, count, timeout_ms);
-    for (size_t i = 0; i < count; i++) {
-        int its = err != 0 ? err : gai_error(&search->requests[i]);
-        take_answer(&names[i], its, search->requests[i].ar_result);
+    while (search->waited_for > 0 &&
+           pthread_cond_timedwait(&search->changed, &search->lock, &until) == 0) {
     }
-    if (is_done) {
-        free(search);
+    for (size_t i = 0; i < texts->count; i++) {
+        take_answer(&names[i], &search->lookups[i]);
     }
+    leave(search);
 }

@@ -270,16 +270,21 @@ static void write_links(const json_t *links, FILE *out)
     write_table(&table, out);
 }
 
-static void add_port(struct ptl_table *table, const json_t *port)
+void ptl_report_port_cells(struct ptl_table *table, const json_t *port)
 {
-    ptl_table_cell(table, "%s", ptl_report_text(port, "port"));
-    ptl_table_cell(table, "%.0f", ptl_report_number(port, "shard"));
     ptl_table_cell(table, "%.0f", ptl_report_number(port, "messages"));
     ptl_table_cell(table, "%s", ptl_amount_bytes(ptl_report_number(port, "queued_bytes")).text);
     ptl_table_cell(table, "%s",
                    ptl_amount_nanoseconds(ptl_report_number(port, "handled_mean_ns")).text);
     ptl_table_cell(table, "%s",
                    ptl_amount_nanoseconds(ptl_report_number(port, "handled_max_ns")).text);
+}
+
+static void add_port(struct ptl_table *table, const json_t *port)
+{
+    ptl_table_cell(table, "%s", ptl_report_text(port, "port"));
+    ptl_table_cell(table, "%.0f", ptl_report_number(port, "shard"));
+    ptl_report_port_cells(table, port);
     ptl_table_cell(table, "%s",
                    is_true(port, "full")    ? "full"
                    : is_true(port, "waits") ? "waits"

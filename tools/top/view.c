@@ -316,12 +316,7 @@ static void show_ports(const struct ptl_cluster_view *view, bool slowest, size_t
         const json_t *port = ports[i].port;
         ptl_table_cell(table, "%s", ptl_report_text(port, "port"));
         ptl_table_cell(table, "%s", ptl_amount_count(ports[i].rate).text);
-        ptl_table_cell(table, "%.0f", ptl_report_number(port, "messages"));
-        ptl_table_cell(table, "%s", ptl_amount_bytes(ptl_report_number(port, "queued_bytes")).text);
-        ptl_table_cell(table, "%s",
-                       ptl_amount_nanoseconds(ptl_report_number(port, "handled_mean_ns")).text);
-        ptl_table_cell(table, "%s",
-                       ptl_amount_nanoseconds(ptl_report_number(port, "handled_max_ns")).text);
+        ptl_report_port_cells(table, port);
     }
     free(ports);
 }

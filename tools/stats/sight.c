@@ -21,6 +21,39 @@ static double wall_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static void add(const struct ptl_stats *stats, struct ptl_stats *sum)
+{
+#define ADD(name, what) sum->name += stats->name;
+    PTL_STATS_COUNTERS(ADD)
+    PTL_STATS_GAUGES(ADD)
+#undef ADD
+    for (unsigned i = 0; i < PTL_REASONS; i++) {
+        sum->handshakes_failed[i] += stats->handshakes_failed[i];
+    }
+    for (unsigned i = 0; i < PTL_STATS_BUCKETS; i++) {
+        sum->handled[i] += stats->handled[i];
+    }
+    sum->handled_ns += stats->handled_ns;
+}
+
+/*
+ * All is what the shards add up to as they are shown: asked for by itself (PTL_STATS_ALL) it would
+ * be of another moment, and who adds up the shards would find another number.
+ */
+static int read_counts(const struct ptl_node *node, struct ptl_sight *sight)
+{
+    sight->all.size = sizeof sight->all;
+    for (unsigned i = 0; i < sight->shard_count; i++) {
+        sight->shards[i].size = sizeof sight->shards[i];
+        int err = ptl_stats(node, i, &sight->shards[i]);
+        if (err < 0) {
+            return err;
+        }
+        add(&sight->shards[i], &sight->all);
+    }
+    return 0;
+}
+
 struct ptl_sight *ptl_sight_make(const struct ptl_node *node, uint64_t started_ms)
 {
     struct ptl_sight *sight = calloc(1, sizeof *sight);
@@ -34,12 +67,7 @@ struct ptl_sight *ptl_sight_make(const struct ptl_node *node, uint64_t started_m
     sight->node = ptl_node_id(node);
     sight->shard_count = ptl_node_shards(node);
     sight->is_global = ptl_node_is_global(node);
-    sight->all.size = sizeof sight->all;
-    int err = ptl_stats(node, PTL_STATS_ALL, &sight->all);
-    for (unsigned i = 0; err == 0 && i < sight->shard_count; i++) {
-        sight->shards[i].size = sizeof sight->shards[i];
-        err = ptl_stats(node, i, &sight->shards[i]);
-    }
+    int err = read_counts(node, sight);
     for (unsigned i = 0; i < 8 && ptl_node_address(node, i); i++) {
         snprintf(sight->addresses[i], sizeof sight->addresses[i], "%s", ptl_node_address(node, i));
         sight->address_count = i + 1;

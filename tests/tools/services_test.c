@@ -3,6 +3,7 @@
  * on another: nobody else waits for it.
  */
 #include "tests/common/witness.h"
+#include "tools/bench/echo.h"
 #include "tools/replies.h"
 #include "tools/services.h"
 
@@ -215,6 +216,50 @@ static void chain_of_echoes_ends_soon(void **state)
     ptl_journal_close(&journal);
 }
 
+static int note_reason(struct ptl_node *node, const struct ptl_port *port,
+                       const struct ptl_msg *reason, void *label)
+{
+    (void)node;
+    (void)port;
+    witness_note(label, "%s", ptl_msg_is(reason, "bench_kill") ? "killed" : "died otherwise");
+    return 0;
+}
+
+/* Messages until the port has no room for more, and a kill. */
+static void fill_and_kill(struct ptl_node *node, const struct ptl_port *port)
+{
+    struct ptl_msg *reason = witness_values("\"bench_kill\"");
+    uint64_t row = 1, number = 0;
+
+    while (number < 1000000 && ptl_sendf(node, port, "uuy", row, number, "", (size_t)0) == 0) {
+        number++;
+    }
+    assert_in_range(number, 100, 1000000 - 1);
+    assert_int_equal(ptl_kill(node, port, reason), 0);
+    ptl_msg_free(reason);
+}
+
+/* Its node stops while it cannot tell what it has: it must not die of the kill behind that. */
+static void verifying_echo_that_cannot_tell_does_not_seem_to_have_told(void **state)
+{
+    struct ptl_port port;
+
+    (void)state;
+    begin(true);
+    assert_int_equal(ptl_bench_echo_register(rain), 0);
+    struct ptl_msg *spawner = witness_values("\"snow#slow\"");
+    assert_int_equal(ptl_spawn(snow, "rain", PTL_BENCH_ECHO, spawner, &port), 0);
+    ptl_msg_free(spawner);
+    assert_int_equal(ptl_monitor(snow, &port, note_reason, "echo", NULL), 0);
+    fill_and_kill(snow, &port);
+    ask_for_others(snow); /* so that the kill has come, too */
+    witness_stop(rain, 1000);
+    assert_next("echo", "died otherwise");
+    atomic_store(&takes, true);
+    assert_int_equal(witness_stop(snow, 5000), 0);
+    ptl_journal_close(&journal);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +269,7 @@ int main(int argc, char **argv)
         WITNESSED(answers_that_found_no_room_come_in_order_when_there_is),
         WITNESSED(asker_that_takes_nothing_costs_bounded_memory_and_is_told_of),
         WITNESSED(asker_of_a_spawned_echo_that_takes_nothing_delays_nobody_else),
+        WITNESSED(verifying_echo_that_cannot_tell_does_not_seem_to_have_told),
     };
     static const unsigned shards[] = {1, 2, 0};
 

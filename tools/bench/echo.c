@@ -84,8 +84,11 @@ static int take(struct ptl_node *node, const struct ptl_msg *msg, void *data)
     uint64_t due = row == echo->row ? echo->due : 0;
     int err = ptl_sendf(node, &echo->spawner, "tuuub", "seen", row, number, due,
                         is_intact(row, number, bytes, size));
+    if (err == PTL_ESTOPPED) {
+        return err; /* it dies of that: of a kill behind, it would seem to have told all before */
+    }
     if (err < 0) {
-        return later(err);
+        return PTL_LATER;
     }
     /* An older row that comes late changes nothing: its number says enough. */
     if (row >= echo->row) {

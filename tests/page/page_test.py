@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "tools")]
 from chromium import Chromium
+from shown import ALARMS, STATES, assert_same, rows
 from stage import Stage
 from tool import LIMIT, SECRET
 from tool_http_test import HttpTest, Stream, script
@@ -50,21 +51,6 @@ CONTRAST = r"""(() => {
   return found.sort((x, y) => x[0] - y[0]);
 })()"""
 
-# All that is shown at one moment; of numbers what they are, and of counts the digits that are read as well.
-SHOWN = """(() => {
-  const table = (id, column) => Object.fromEntries([...document.querySelectorAll(`#${id} tbody tr`)].map((each) =>
-    [each.dataset.key, Number(each.children[column].dataset.value)]));
-  return {at: Number(document.body.dataset.at), links: table('links', 6), families: table('families', 1),
-    ports: table('ports', 2), counts: Object.fromEntries([...document.querySelectorAll('#counts dd')].map((each) =>
-      [each.id.slice('count-'.length), [Number(each.dataset.value), each.textContent.replace(/\\D/g, '')]]))};
-})()"""
-STATES = "Object.fromEntries([...document.querySelectorAll('.node')].map((each) => [each.dataset.node, each.dataset.state]))"
-ALARMS = "[...document.querySelectorAll('#alarms li')].map((each) => each.dataset.alarm)"
-
-
-def rows(table):
-    return f"[...document.querySelectorAll('#{table} tbody tr')].map((each) => each.dataset.key)"
-
 
 class PageTest(HttpTest):
     @classmethod
@@ -100,32 +86,6 @@ class PageTest(HttpTest):
 
 
 class WhatItShowsTest(PageTest):
-    def same_moment(self, page, node):
-        """What the page shows, and the event that it shows: every stream is told the same."""
-        stream = Stream(self, node)
-        stream.open()
-        deadline = time.monotonic() + LIMIT
-        events = {}
-        while time.monotonic() < deadline:
-            event = stream.next()[1]
-            events[event["node"]["time"]] = event
-            shown = page.ask(SHOWN)
-            if shown["at"] in events:
-                stream.close()
-                return shown, events[shown["at"]]
-        self.fail("the page shows no event of this node")
-
-    def check_page(self, page, node):
-        shown, event = self.same_moment(page, node)
-        counts = {**event["node"]["counts"],
-                  **{"failed_" + name: value for name, value in event["node"]["handshakes_failed"].items()}}
-        self.assertEqual(shown["counts"], {name: [value, str(value)] for name, value in counts.items()})
-        self.assertEqual(shown["links"], {link["node"]: link["queued_bytes"] for link in event["links"]["links"]})
-        self.assertEqual(shown["families"], {each["family"]: each["keys"] for each in event["database"]["families"]})
-        self.assertEqual(shown["ports"], {port["port"]: port["messages"] for port in event["ports"]["ports"]
-                                          if port["messages"] > 0})
-        self.assertEqual(shown["ports"]["rain#sink"], 3)
-
     def test_page_says_what_api_says_at_every_width_light_and_dark(self):
         rain, _, _ = self.cluster()
         for _ in range(3):
@@ -136,7 +96,7 @@ class WhatItShowsTest(PageTest):
                 with self.subTest(width=width, dark=dark):
                     page = self.show(rain, 3, width=width, height=height, dark=dark)
                     page.until(rows("links"), lambda found: sorted(found) == ["hail", "snow"])
-                    self.check_page(page, rain)
+                    self.assertEqual(assert_same(self, page, rain)["ports"]["rain#sink"], 3)
                     self.assertEqual(page.ask(STATES), {"rain": "self", "snow": "up", "hail": "up"})
                     self.assertEqual(page.ask("document.getElementById('cluster-count').dataset.value"), "3")
                     self.assertEqual(page.ask("document.querySelectorAll('.way[data-own]').length"), 2)

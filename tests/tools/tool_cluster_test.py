@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A cluster of 3 global and 50 ordinary nodes, each a process: `portolan top`, `portolan stats` and
-/api agree on every count that does not change by itself."""
+"""A cluster of 3 global and 50 ordinary nodes, each a process: `portolan top`, `portolan stats`, the page
+in a browser and /api agree on every count that does not change by itself."""
 
 import http.client
+import os
 import re
 import signal
 import sys
@@ -10,6 +11,9 @@ import time
 import unittest
 
 sys.dont_write_bytecode = True  # a test leaves nothing in the sources
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "page"))
+from chromium import Chromium
+from shown import STATES, assert_same
 from tool import SECRET, SLOW
 from tool_stats_test import StatsTest
 from tool_top_test import rows_of
@@ -64,7 +68,7 @@ class ClusterTest(StatsTest):
         """What /api says of each node."""
         return {node.id: self.get_json(node, "/api/all") for node in self.nodes}
 
-    def test_top_and_stats_and_api_agree_on_every_count(self):
+    def test_top_and_stats_and_page_and_api_agree_on_every_count(self):
         self.start_cluster()
         self.until(lambda: sum(len(linked(self.get_json(node, "/api/links"))) for node in self.nodes),
                    lambda links: links == 2 * (GLOBALS * (GLOBALS - 1) // 2 + ORDINARY))
@@ -72,6 +76,8 @@ class ClusterTest(StatsTest):
         self.compare_top_once()
         self.compare_stats()
         self.compare_cluster()
+        if "PTL_NO_BROWSER" not in os.environ:  # tools/dev says why
+            self.compare_pages()
 
     def compare_top(self):
         """While it runs its own entry in the database is one of those that all others see."""
@@ -134,6 +140,36 @@ class ClusterTest(StatsTest):
             members = {member["node"]: member["global"] for member in self.get_json(hub, "/api/cluster")["nodes"]
                        if not is_client(member["node"])}
             self.assertEqual(members, {node.id: node in self.hubs for node in self.nodes})
+
+    def compare_pages(self):
+        """That of a global node, which is told by the others who is linked to them, and that of an ordinary one,
+        which knows what its global node says."""
+        with Chromium() as browser:
+            for node, lines in ((self.hubs[0], self.ways(*self.hubs)),
+                                (self.nodes[-1], self.ways(self.hubs[(len(self.nodes) - 1) % GLOBALS]))):
+                page = browser.page()
+                page.go(f"http://127.0.0.1:{node.http[1]}/")
+                self.compare_page(page, node, lines)
+                self.assertEqual(page.errors, [])
+
+    def ways(self, *nodes):
+        """The links of these nodes, as their /api says, each once."""
+        return {frozenset((node.id, other)) for node in nodes for other in linked(self.get_json(node, "/api/links"))}
+
+    def compare_page(self, page, node, lines):
+        api = self.get_json(node, "/api/all")
+        near = linked(api["links"])
+        states = {other.id: "up" if other.id in near else "far" for other in self.nodes} | {node.id: "self"}
+        page.until(STATES, lambda found: found == states)
+        self.assertEqual(page.text("#cluster-count"), f"{len(self.nodes)} nodes, {GLOBALS} global")
+        self.assertEqual(set(page.ask("[...document.querySelectorAll('.node[data-global=yes]')].map((each) => "
+                                      "each.dataset.node)")), {hub.id for hub in self.hubs})
+        page.until("document.querySelectorAll('.way').length", lambda count: count == len(lines))
+        self.assertEqual(page.ask("document.querySelectorAll('.way[data-own]').length"), len(near))
+        shown = assert_same(self, page, node)
+        self.assertEqual(set(shown["links"]), near)
+        for name in (*COLUMNS.values(), "links"):
+            self.assertEqual(shown["counts"][name][0], api["node"]["counts"][name], name)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import http.client
 import json
 import os
 import re
+import resource
+import signal
 import socket
 import time
 import unittest
@@ -16,7 +18,7 @@ import tool
 from tool import LIMIT, SECRET, ToolTest
 
 TOKEN = "a token that nobody guesses"
-MANY = 300
+MANY = 1000
 STREAMS = 16
 
 # ---- Prometheus' text format, as strictly as it is written down -----------------------------------
@@ -513,9 +515,9 @@ class BadInputTest(HttpTest):
         slow.close()
         self.assert_serves(node)
 
-    def test_many_at_once_are_all_answered(self):
-        node = self.http_node("--service", "echo", files=(1000, 1000))
-        peers = [socket.socket() for _ in range(MANY)]
+    def ask_at_once(self, node, count):
+        """So many requests, of which each is there before the first answer is read; all are answered."""
+        peers = [socket.socket() for _ in range(count)]
         for peer in peers:
             self.addCleanup(peer.close)
         for peer in peers:
@@ -529,7 +531,26 @@ class BadInputTest(HttpTest):
         for peer in peers:
             with peer.makefile("rb") as answer:
                 self.assertEqual(answer.read(13), b"HTTP/1.1 200 ")
+
+    def test_many_at_once_are_all_answered_and_every_message_arrives(self):
+        """The node has fewer descriptors than there are who ask."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        node = self.http_node("--node", "rain", "--service", "echo", "--service", "bench", files=(900, 900))
+        load = self.start("bench", "one-way", "--rate", "1000", "--duration", "3600", "--warm-up", "100ms", "--json",
+                          "--seed", node.address, "--secret", SECRET)
+
+        def taken():
+            return self.get_json(node, "/api/node")["counts"]["taken"]
+        before = self.until(taken, lambda found: found > 100)
+        self.ask_at_once(node, min(MANY, most - 100))
         self.assert_serves(node)
+        self.until(taken, lambda found: found > before + 100)
+        load.send_signal(signal.SIGTERM)
+        code, out, err = self.finish(load)
+        result = json.loads(out)
+        self.assertEqual((code, result["lost"], result["reordered"]), (143, 0, 0), err)
+        self.assertEqual(result["received"], result["sent"])
 
     def test_node_ends_though_somebody_has_not_read_the_answer(self):
         node = self.http_node()

@@ -10,6 +10,7 @@
 #include "engine/shard/node.h"
 #include "io/address.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* What a packet may have beside a message: heads, the name, of a request its word and another name.
@@ -176,16 +177,61 @@ void ptl_connection_free(struct ptl_connection *c)
     ptl_free(allocator, c, sizeof(*c));
 }
 
-/* What strangers do is of no weight; what comes back with each attempt is told once in a while. */
+/* ---- What its end is to the log ------------------------------------------------------------ */
+
+#define WHO_TEXT_MAX (PTL_ADDRESS_TEXT_MAX + PTL_NODE_ID_MAX + 16)
+
+/* Whose it was, and under which name it went. */
+static void describe(const struct ptl_connection *c, char who[WHO_TEXT_MAX])
+{
+    struct ptl_span id = ptl_handshake_peer(&c->handshake)->node_id;
+
+    snprintf(who, WHO_TEXT_MAX, "%s %s%s%.*s%s", c->accepted ? "from" : "to", c->peer.text,
+             id.size != 0 ? " (" : "", (int)id.size, id.size != 0 ? (const char *)id.bytes : "",
+             id.size != 0 ? ")" : "");
+}
+
+/* A line of a kind of its own, which is told however many were told of that host at debug. */
+static void warn_of_stranger(const struct ptl_connection *c, int err,
+                             const struct ptl_refusals_more *more)
+{
+    char who[WHO_TEXT_MAX], same[48] = "", others[48] = "";
+
+    describe(c, who);
+    if (more->same != 0) {
+        snprintf(same, sizeof(same), " ... and %" PRIu64 " more from there", more->same);
+    }
+    if (more->others != 0) {
+        snprintf(others, sizeof(others), " ... and %" PRIu64 " of others", more->others);
+    }
+    ptl_log_about(c->shard, PTL_LOG_WARN, ptl_address_host(&c->peer),
+                  "connection %s failed: %s%s%s", who, ptl_err_text(err), same, others);
+}
+
+/* One that was never proved: anybody can have it end in any way, as often as he likes. */
+static void log_stranger(const struct ptl_connection *c, int err)
+{
+    struct ptl_refusals_more more;
+    char who[WHO_TEXT_MAX];
+
+    if (ptl_refusal_is(err) &&
+        ptl_refusal_of_stranger_is_news(c->shard->node, c->source, c->shard->now, &more)) {
+        warn_of_stranger(c, err, &more);
+        return;
+    }
+    describe(c, who);
+    /* The name that a stranger gives is nobody's. */
+    ptl_log_about(c->shard, PTL_LOG_DEBUG, ptl_address_host(&c->peer), "connection %s: %s", who,
+                  ptl_err_text(err));
+}
+
+/* What comes back with each attempt is told once in a while. */
 static enum ptl_log_level level_of_close(const struct ptl_connection *c, int err,
                                          enum ptl_log_level level)
 {
     struct ptl_span address =
         c->accepted ? ptl_address_host(&c->peer) : ptl_span_text(c->peer.text);
 
-    if (c->accepted && !ptl_connection_is_proved(c)) {
-        return PTL_LOG_DEBUG;
-    }
     if (!ptl_refusal_is(err)) {
         return level;
     }
@@ -198,17 +244,17 @@ static enum ptl_log_level level_of_close(const struct ptl_connection *c, int err
 
 void ptl_connection_log_close(const struct ptl_connection *c, int err, enum ptl_log_level level)
 {
-    const struct ptl_handshake_peer *peer = ptl_handshake_peer(&c->handshake);
-
     bool proved = ptl_connection_is_proved(c);
+    char who[WHO_TEXT_MAX];
 
-    /* The name that a stranger gives is nobody's. */
+    if (c->accepted && !proved) {
+        log_stranger(c, err);
+        return;
+    }
+    describe(c, who);
     ptl_log_about(c->shard, level_of_close(c, err, level),
-                  proved ? peer->node_id : ptl_address_host(&c->peer),
-                  "connection %s %s%s%.*s%s: %s", c->accepted ? "from" : "to", c->peer.text,
-                  peer->node_id.size != 0 ? " (" : "", (int)peer->node_id.size,
-                  peer->node_id.size != 0 ? (const char *)peer->node_id.bytes : "",
-                  peer->node_id.size != 0 ? ")" : "", ptl_err_text(err));
+                  proved ? ptl_handshake_peer(&c->handshake)->node_id : ptl_address_host(&c->peer),
+                  "connection %s: %s", who, ptl_err_text(err));
 }
 
 void ptl_connection_wait_no_more(struct ptl_connection *c)

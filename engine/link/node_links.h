@@ -32,7 +32,7 @@ struct ptl_node_links {
     struct ptl_map nonces;       /* struct ptl_connection: by hash of our nonce: nonce.c */
     struct ptl_peer_limits peer_limits;
     struct ptl_losses losses;
-    struct ptl_refusals refusals;
+    struct ptl_refusals refusals, refusals_of_strangers;
     struct ptl_rules_in_force rules;
 };
 

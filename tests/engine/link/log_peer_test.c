@@ -1,8 +1,11 @@
 /*
  * What strangers, peers and programs write into the log of a node by what they do.
  */
+#include "tests/common/raw_peer.h"
 #include "tests/common/witness.h"
 #include "tests/replay/wire.h"
+
+#include "engine/link/refusals.h"
 
 #include <unistd.h>
 
@@ -13,6 +16,7 @@
 #define REQUESTS 50000
 #define STRANGERS 1000
 #endif
+#define FAILURES 40 /* in less than a minute, on any machine */
 
 static struct ptl_node *listening_node(const char *id, enum ptl_log_level level)
 {
@@ -60,7 +64,7 @@ static void malformed_requests_of_a_peer_cost_few_lines(void **state)
     assert_true(witness_count("rain") < REQUESTS / 100);
 }
 
-static void strangers_cost_no_line_above_debug(void **state)
+static void strangers_that_come_and_go_cost_no_line_above_debug(void **state)
 {
     struct ptl_node *rain = listening_node("rain", PTL_LOG_INFO), *snow = program("snow", rain);
 
@@ -69,13 +73,52 @@ static void strangers_cost_no_line_above_debug(void **state)
     for (int i = 0; i < STRANGERS; i++) {
         int fd = wire_dial(ptl_node_address(rain, 0));
         if (i % 2 == 0) {
-            assert_int_equal(write(fd, "GET / HTTP/1.0\n\n", 16), 16);
+            assert_int_equal(write(fd, "aemp;1;", 7), 7);
         }
         close(fd);
     }
     ask(snow, "rain#echo");
     witness_stop(rain, 5000);
     assert_int_equal(witness_count("rain"), 0);
+}
+
+static void fail_from(struct ptl_node *rain, const char *from)
+{
+    int stranger = raw_stranger(rain, from, "GET / HTTP/1.0\n\n");
+
+    raw_await_close(stranger);
+    close(stranger);
+}
+
+static void stranger_that_fails_again_and_again_is_one_warning(void **state)
+{
+    struct ptl_node *rain = listening_node("rain", PTL_LOG_INFO);
+
+    (void)state;
+    for (int i = 0; i < FAILURES; i++) {
+        fail_from(rain, i % 2 == 0 ? "127.0.0.2" : "127.0.0.3");
+    }
+    witness_stop(rain, 5000);
+    for (int i = 0; i < 2; i++) {
+        const char *line = witness_next("rain");
+        assert_non_null(strstr(line, "warning: connection from 127.0.0."));
+        assert_non_null(strstr(line, ptl_err_text(PTL_EGREETING)));
+    }
+    assert_silent("rain");
+}
+
+static void strangers_of_many_addresses_that_fail_are_few_warnings(void **state)
+{
+    struct ptl_node *rain = listening_node("rain", PTL_LOG_INFO);
+    char from[16];
+
+    (void)state;
+    for (int i = 1; i <= FAILURES; i++) {
+        snprintf(from, sizeof from, "127.0.1.%d", i);
+        fail_from(rain, from);
+    }
+    witness_stop(rain, 5000);
+    assert_int_equal(witness_count("rain"), PTL_REFUSALS_TOLD_COME);
 }
 
 static void strangers_cost_few_lines_at_debug(void **state)
@@ -126,7 +169,9 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WITNESSED(malformed_requests_of_a_peer_cost_few_lines),
-        WITNESSED(strangers_cost_no_line_above_debug),
+        WITNESSED(strangers_that_come_and_go_cost_no_line_above_debug),
+        WITNESSED(stranger_that_fails_again_and_again_is_one_warning),
+        WITNESSED(strangers_of_many_addresses_that_fail_are_few_warnings),
         WITNESSED(strangers_cost_few_lines_at_debug),
         WITNESSED(programs_that_come_and_go_cost_no_line_above_debug),
         WITNESSED(global_node_that_comes_and_goes_is_told_of),

@@ -100,13 +100,14 @@ static int call_port(struct ptl_client *client)
 
 /* ---- mon ----------------------------------------------------------------------------------- */
 
-/* That a port dies is what was asked for; that there is none, or no node, is not. */
+/* That a port dies is what was asked for; that there is none, or no node, or that rules do not
+ * allow it, is not. */
 static int monitored(struct ptl_node *node, const struct ptl_port *port,
                      const struct ptl_msg *reason, void *data)
 {
     (void)node;
     (void)port;
-    if (ptl_msg_is(reason, "no_such_port") || ptl_msg_is(reason, "transport_error")) {
+    if (ptl_client_is_failure(reason)) {
         ptl_client_gone(data, reason, true);
     } else {
         print_message(data, reason);

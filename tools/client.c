@@ -302,21 +302,47 @@ int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **ms
                    : PTL_EXIT_OK;
 }
 
+/* What a reason of the end of a monitor says, beside the program's own. */
+static const struct {
+    const char *word, *text;
+    enum ptl_exit code;
+} ends[] = {
+    {"transport_error", "the node cannot be reached", PTL_EXIT_REACH},
+    {"not_allowed", "the node's rules do not allow it", PTL_EXIT_DENIED},
+    {"no_such_port", "the port is gone", PTL_EXIT_GONE},
+    {NULL, "the port is gone", PTL_EXIT_GONE},
+};
+
+/* Its place among these: the last one, where the reason is none of them. */
+static size_t find_end(const struct ptl_msg *reason)
+{
+    size_t i = 0;
+
+    while (ends[i].word && !ptl_msg_is(reason, ends[i].word)) {
+        i++;
+    }
+    return i;
+}
+
+bool ptl_client_is_failure(const struct ptl_msg *reason)
+{
+    return ends[find_end(reason)].word != NULL;
+}
+
 void ptl_client_gone(struct ptl_client *client, const struct ptl_msg *reason, bool print)
 {
     char *json = ptl_msg_json(reason);
     char *complaint = NULL;
-    bool lost = ptl_msg_is(reason, "transport_error");
+    size_t end = find_end(reason);
 
-    if (asprintf(&complaint, "%s: %s", lost ? "the node cannot be reached" : "the port is gone",
-                 json ? json : "(no memory)") < 0) {
+    if (asprintf(&complaint, "%s: %s", ends[end].text, json ? json : "(no memory)") < 0) {
         complaint = NULL;
     }
     if (!print) {
         free(json);
         json = NULL;
     }
-    ptl_client_done(client, lost ? PTL_EXIT_REACH : PTL_EXIT_GONE, json, complaint);
+    ptl_client_done(client, ends[end].code, json, complaint);
 }
 
 char *ptl_value_json(const struct ptl_msg *msg)

@@ -63,7 +63,12 @@ int ptl_client_message(struct ptl_client *client, int index, struct ptl_msg **ms
  */
 void ptl_client_done(struct ptl_client *client, enum ptl_exit code, char *text, char *complaint);
 
-/* The answer is that a port is gone for `reason`, or a link; prints the reason too if `print`. */
+/* Whether a monitor that ends for `reason` never was one, or ends since the node cannot be reached:
+ * what else there is are reasons of ports that die. */
+bool ptl_client_is_failure(const struct ptl_msg *reason);
+
+/* The answer is that a port is gone for `reason`, a link, or that rules do not allow it; prints the
+ * reason too if `print`. */
 void ptl_client_gone(struct ptl_client *client, const struct ptl_msg *reason, bool print);
 
 /* The answer is the one value of `msg`, to be printed as JSON. */

@@ -23,7 +23,7 @@ enum ptl_exit {
     PTL_EXIT_OTHER = 5,  /* anything else */
     PTL_EXIT_LOST = 6,   /* run: it ended before all that it had accepted was delivered */
     PTL_EXIT_UNMET = 7,  /* bench: it was less than was expected */
-    PTL_EXIT_DENIED = 8, /* acl check, stats: rules do not allow it */
+    PTL_EXIT_DENIED = 8, /* acl check, mon, stats: rules do not allow it */
 };
 
 /* A list of strings with NULL at its end. */

@@ -198,7 +198,7 @@ static const char end_help[] =
     "  5  anything else\n"
     "  6  run was ended before all that it had accepted was delivered: the log says how much\n"
     "  7  bench: it was less than was expected\n"
-    "  8  acl check: the rules do not allow it; stats: the node's do not\n"
+    "  8  acl check: the rules do not allow it; mon, stats: the node's do not\n"
     "  130, 143  ended by SIGINT or SIGTERM (run ends with 0 or 6 then)\n"
     "\n"
     "signals   SIGINT and SIGTERM end it; run delivers first what it has accepted, and a second "

@@ -1,6 +1,7 @@
 #include "tools/option_values.h"
 
 #include "engine/portolan.h"
+#include "tools/http/listen.h"
 #include "tools/secret.h"
 #include "tools/services.h"
 
@@ -322,17 +323,10 @@ bool ptl_take_service(const struct ptl_option *option, const char *text,
     return add(option, text, options, why);
 }
 
-/* Whether it is of this machine only, by its looks. */
-static bool is_loopback(const char *address)
-{
-    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
-           strncmp(address, "localhost:", 10) == 0;
-}
-
 static const char *first_open(const struct ptl_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (!is_loopback(list->items[i])) {
+        if (!ptl_http_is_loopback(list->items[i])) {
             return list->items[i];
         }
     }

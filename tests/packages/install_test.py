@@ -200,6 +200,20 @@ class Installed(unittest.TestCase):
             command = re.search(r"^ExecStart=(\S+) ", unit.read(), re.M)[1]
         self.assertEqual(command, os.path.join(self.folder, "before", "bin", "portolan"))
 
+    def test_configuration_is_put_there_once_and_then_is_its_operator_s(self):
+        prefix = os.path.join(self.folder, "twice")
+        path = os.path.join(prefix, "etc", "portolan", "portolan.conf")
+        run("cmake", "--install", BUILD, "--prefix", prefix)
+        with open(path, "a") as file:
+            file.write("shards = 3\n")
+        run("cmake", "--install", BUILD, "--prefix", prefix)
+        command = os.path.join(prefix, "bin", "portolan")
+        with open(os.open(os.path.join(os.path.dirname(path), "secret"), os.O_CREAT | os.O_WRONLY, 0o600), "w") as secret:
+            secret.write(run(command, "gensecret"))
+        self.assertIn("shards = 3", run(command, "config", "check", "--strict", path))
+        with open(os.path.join(prefix, "lib", "systemd", "system", "portolan.service")) as unit:
+            self.assertIn(f"--config {path}\n", unit.read())
+
     def test_command_runs_from_there(self):
         self.assertRegex(run(os.path.join(self.prefix, "bin", "portolan"), "--version"), r"^portolan \d")
 

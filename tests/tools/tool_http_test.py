@@ -517,17 +517,12 @@ class BadInputTest(HttpTest):
 
     def ask_at_once(self, node, count):
         """So many requests, of which each is there before the first answer is read; all are answered."""
-        peers = [socket.socket() for _ in range(count)]
-        for peer in peers:
-            self.addCleanup(peer.close)
-        for peer in peers:
-            peer.setblocking(False)
-            peer.connect_ex(node.http)
-        for peer in peers:
-            peer.settimeout(LIMIT)
-        for i, peer in enumerate(peers):
+        peers = []
+        for i in range(count):
+            peers.append(socket.create_connection(node.http, LIMIT))
+            self.addCleanup(peers[-1].close)
             path = b"/healthz" if i % 2 else b"/metrics"
-            peer.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            peers[-1].sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
         for peer in peers:
             with peer.makefile("rb") as answer:
                 self.assertEqual(answer.read(13), b"HTTP/1.1 200 ")
@@ -551,6 +546,18 @@ class BadInputTest(HttpTest):
         result = json.loads(out)
         self.assertEqual((code, result["lost"], result["reordered"]), (143, 0, 0), err)
         self.assertEqual(result["received"], result["sent"])
+
+    def test_thread_that_answers_yields_to_those_of_the_shards(self):
+        """Its own niceness, the nineteenth word of its state (proc(5))."""
+        node = self.http_node("--node", "rain")
+        self.assertEqual(self.get(node, "/healthz")[0], 200)
+        nice = {}
+        for thread in os.listdir(f"/proc/{node.process.pid}/task"):
+            with open(f"/proc/{node.process.pid}/task/{thread}/stat") as file:
+                name, state = re.match(r"\d+ \((.*)\) (.*)", file.read()).groups()
+            nice[name] = int(state.split()[16])
+        self.assertEqual(nice["ptl-shard-0"], nice["ptl-shard-1"])
+        self.assertEqual(nice["ptl-http"], min(19, nice["ptl-shard-0"] + 10))
 
     def test_node_ends_though_somebody_has_not_read_the_answer(self):
         node = self.http_node()

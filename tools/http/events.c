@@ -160,9 +160,7 @@ static void let_live(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *socket =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct ptl_http_client *client = info ? info->socket_context : NULL;
+    struct ptl_http_client *client = ptl_http_client_of(connection);
     int bytes = SEND_BUFFER;
 
     if (client) {

@@ -20,9 +20,18 @@
 struct ptl_http_client {
     struct ptl_http_client *next, **link;
     struct MHD_Connection *connection;
-    uint64_t since_ms;
-    bool is_stream; /* it lasts for as long as it is read */
+    uint64_t since_ms; /* it has to ask, or to take the answer */
+    bool is_stream;    /* it lasts for as long as it is read */
 };
+
+/* NULL: there was no memory for one. */
+static inline struct ptl_http_client *ptl_http_client_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info ? info->socket_context : NULL;
+}
 
 /* A family of the database, asked for by one request. */
 struct ptl_http_family {

@@ -493,6 +493,16 @@ static struct ptl_http_request *begin(struct ptl_http *http, struct MHD_Connecti
     return request;
 }
 
+/* What it has waited for us is not its time. */
+static void renew(struct MHD_Connection *connection)
+{
+    struct ptl_http_client *client = ptl_http_client_of(connection);
+
+    if (client) {
+        client->since_ms = ptl_sight_now_ms();
+    }
+}
+
 /* It is called with the request's head, and once more when it has waited. */
 enum MHD_Result ptl_http_answer(void *data, struct MHD_Connection *connection, const char *path,
                                 const char *method, const char *version, const char *upload,
@@ -504,6 +514,7 @@ enum MHD_Result ptl_http_answer(void *data, struct MHD_Connection *connection, c
     (void)version;
     (void)upload;
     (void)upload_size; /* what follows the head is not read */
+    renew(connection);
     if (request) {
         return answer_now(request);
     }

@@ -14,6 +14,7 @@
 
 #define LOOK_MS 500     /* between two looks at who takes too long */
 #define IDLE_SECONDS 5u /* without a byte */
+#define NICENESS 10     /* a tenth of a processor, where a shard wants all of it */
 
 /* ---- Connections ---------------------------------------------------------------------------- */
 
@@ -82,18 +83,27 @@ static void wait_for_something(struct ptl_http *http, int epoll, unsigned events
     }
 }
 
+/* Who asks has time, and messages have not: where processors are scarce the shards go first. */
+static void yield_to_shards(void)
+{
+    pthread_setname_np(pthread_self(), "ptl-http");
+    int niceness = nice(NICENESS); /* of this thread alone, on Linux */
+    (void)niceness;                /* one that cannot yield works as well */
+}
+
 static void *serve(void *data)
 {
     struct ptl_http *http = data;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 
+    yield_to_shards();
     while (!atomic_load(&http->is_stopping)) {
         wait_for_something(http, info->epoll_fd, ptl_http_events_work(http));
         ptl_http_collect(http);
         ptl_history_work(&http->history, http->node, ptl_sight_now_ms());
         ptl_http_go_on(http, false);
-        end_the_slow(http);
         MHD_run(http->daemon);
+        end_the_slow(http); /* when all that has come is read: it may be we who were slow */
     }
     ptl_http_go_on(http, true);
     ptl_http_events_end(http);

@@ -6,8 +6,8 @@
  *
  * One thread of its own serves all; it never waits for the node, so that a shard that hangs keeps
  * nobody from being answered, and no request keeps a shard.  However many ask, there is one survey
- * at a time.  A connection is for one request: it is closed behind the answer, and at the latest
- * after PTL_HTTP_LIFE_MS.
+ * at a time.  A connection is for one request: it is closed behind the answer, or when its peer has
+ * taken longer than PTL_HTTP_LIFE_MS, to ask or to take the answer.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 
 #define PTL_HTTP_CONNECTIONS_MAX 64 /* at a time; others wait in the system's queue */
 #define PTL_HTTP_REQUEST_MAX 16384  /* bytes of a request's lines */
-#define PTL_HTTP_LIFE_MS 8000       /* of a connection, from its first byte to its last */
+#define PTL_HTTP_LIFE_MS 8000       /* of a connection, to ask, and again to take the answer */
 #define PTL_HTTP_SURVEY_MS 2000     /* for that long a request waits for the shards */
 #define PTL_HTTP_TOKEN_MAX 4096     /* bytes of a token */
 

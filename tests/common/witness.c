@@ -405,6 +405,12 @@ static void make_first_thread(void)
     }
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SLOW true
+#else
+#define IS_SLOW false
+#endif
+
 int witness_main(int argc, char **argv, const char *name, const struct CMUnitTest tests[],
                  size_t count, const unsigned shards[])
 {
@@ -416,6 +422,9 @@ int witness_main(int argc, char **argv, const char *name, const struct CMUnitTes
     }
     for (unsigned i = 0; shards[i] != 0; i++) {
         char group[64];
+        if (IS_SLOW && i != (shards[1] != 0)) {
+            continue;
+        }
         snprintf(group, sizeof(group), "%s, %u shard%s", name, shards[i],
                  shards[i] == 1 ? "" : "s");
         witness_shards = shards[i];

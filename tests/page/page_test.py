@@ -166,13 +166,13 @@ class DatabaseTest(PageTest):
         page.ask("document.querySelector('#families .plain').focus()")
         page.press("Enter", number=13, text="\r")
         page.until(rows("entries"), lambda found: found == ["north", "south"])
-        self.assertIn('{"scale":4}', page.text("#entries"))
+        page.until("document.getElementById('entries').textContent", lambda text: '{"scale":4}' in text)
         self.set(node, "charts", "east", "7")
         page.until(rows("entries"), lambda found: found == ["east", "north", "south"])
-        self.assertEqual(page.text("#families tbody tr td"), "3")
+        page.until("document.querySelector('#families tbody tr td').textContent", lambda text: text == "3")
         page.type("#entries-find", "OU")
         page.until(rows("entries"), lambda found: found == ["south"])
-        self.assertIn("1 of 3", page.text("#entries-count"))
+        page.until("document.getElementById('entries-count').textContent", lambda text: "1 of 3" in text)
         page.click("#family-close")
         self.assertTrue(page.ask("document.getElementById('family').hidden"))
         self.assert_quiet(page)
@@ -395,6 +395,23 @@ class StageTest(PageTest):
         page.until(ALARMS, lambda found: found == [])
         self.stage.survey = False
         self.assertIn("do not answer", self.alarm(page, "survey"))
+
+    def test_browser_that_is_behind_shows_what_is_newest_and_not_all_that_was(self):
+        page = self.open(self.stage.address)
+        page.until(STATES, lambda found: len(found) == 1)
+        page.ask("window.changes = 0; new MutationObserver((list) => { changes += list.length; })"
+                 ".observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true})")
+        page.until("changes", lambda changes: changes > 0)
+        before, events = page.ask("changes"), self.stage.events
+        self.until(lambda: self.stage.events, lambda now: now >= events + 10)
+        each = (page.ask("changes") - before) / 10  # of an event that is shown
+        self.stage.burst = 1000
+        self.until(lambda: self.stage.burst, lambda burst: burst == 1)
+        with self.stage.lock:
+            self.stage.node["draining"] = True
+        before, events = page.ask("changes"), self.stage.events
+        self.assertIn("drains", self.alarm(page, "draining"))
+        self.assertLess(page.ask("changes") - before, each * (500 + self.stage.events - events))
 
     def test_clock_that_is_off_is_an_alarm(self):
         self.stage.offset = -90

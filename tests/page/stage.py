@@ -32,6 +32,8 @@ class Stage:
         self.survey = True
         self.turns = True
         self.streams = 0
+        self.burst = 1  # events at a time
+        self.events = 0  # that were made
         self.node = {"node": "hub-a", "version": "0", "global": True, "ready": True, "draining": False,
                      "shard_count": 2, "addresses": ["10.0.0.1:4040"], "log": 0}
         self.counts = dict.fromkeys(COUNTERS + GAUGES, 0)
@@ -97,6 +99,7 @@ class Stage:
 
     def event(self):
         self.counts["links"] = len(self.links)
+        self.events += 1
         turns = int(self.now() * 10) if self.turns else 1
         shards = [{**self.counts, "turns": turns, "asleep": 0} for _ in range(2)]
         ports = self.shown("ports", self.ports)
@@ -138,8 +141,9 @@ class Stage:
         begun = time.monotonic()
         while time.monotonic() - begun < 300:
             with self.lock:
-                text = json.dumps(self.event())
+                texts = [json.dumps(self.event()) for _ in range(self.burst)]
+                self.burst = 1
             if not self.silent:
-                file.write(f"event: all\ndata: {text}\n\n".encode())
+                file.write("".join(f"event: all\ndata: {text}\n\n" for text in texts).encode())
                 file.flush()
             time.sleep(0.1)

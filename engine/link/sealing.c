@@ -11,7 +11,7 @@
 #define GOING_MAX (PTL_SEALED_MAX + RECORDS_MAX * PTL_SEALED_EXTRA + WORDS_MAX)
 
 /* Memory that is kept for the next send. */
-#define GOING_KEPT ((size_t)4096)
+#define GOING_KEPT ((size_t)512)
 
 /* ---- Of the node --------------------------------------------------------------------------- */
 

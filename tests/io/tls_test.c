@@ -1,5 +1,6 @@
 #include "io/tls.h"
 
+#include "io/tls_inside.h"
 #include "tests/common/random.h"
 #include "tests/common/tls_world.h"
 
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <wolfssl/options.h>
 
 #define OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -20,6 +20,11 @@
 #else
 #define CUTS 24
 #define CHANGES 48
+#endif
+#ifdef SESSION_CERTS
+#define IDLE_BYTES PTL_TLS_IDLE_BYTES
+#else /* a library that has no more than we use */
+#define IDLE_BYTES 16384
 #endif
 #define SESSIONS 32
 #define THREADS 4
@@ -216,6 +221,135 @@ static void tls_says_when_the_other_has_finished(void **state)
     }
 }
 
+/* ---- What comes behind the handshake ------------------------------------------------------- */
+
+/* A peer that the library plays alone, and that can so do what our sessions never do. */
+struct strange {
+    WOLFSSL *wolf;
+    struct ptl_tls_trust trust;
+    struct ptl_buffer in; /* for it */
+    struct tls_end ours;
+};
+
+static int strange_hear(WOLFSSL *wolf, char *room, int size, void *user)
+{
+    struct strange *strange = user;
+    size_t count = strange->in.size < (size_t)size ? strange->in.size : (size_t)size;
+
+    (void)wolf;
+    ptl_copy((uint8_t *)room, strange->in.bytes, count);
+    memmove(strange->in.bytes, strange->in.bytes + count, strange->in.size - count);
+    strange->in.size -= count;
+    return count > 0 ? (int)count : WOLFSSL_CBIO_ERR_WANT_READ;
+}
+
+/* Ours hears it at once, and what it answers waits. */
+static int strange_say(WOLFSSL *wolf, char *bytes, int size, void *user)
+{
+    struct strange *strange = user;
+    struct ptl_span input = ptl_span(bytes, (size_t)size);
+    struct tls_end *ours = &strange->ours;
+    uint8_t room[64];
+
+    (void)wolf;
+    for (int count = 1; ours->err == 0 && count != 0;) {
+        count = ptl_tls_open(ours->tls, &input, room, sizeof(room), &strange->in);
+        ours->err = count < 0 ? count : 0;
+        if (count > 0) {
+            ptl_buffer_append(&ours->heard, room, (size_t)count);
+        }
+    }
+    return size;
+}
+
+static void strange_shake(struct strange *strange, bool is_client)
+{
+    struct ptl_span nothing = ptl_span(NULL, 0);
+    uint8_t room[1];
+
+    *strange = (struct strange){.wolf = wolfSSL_new(snow[1]->wolf), .trust = {.context = snow[1]}};
+    ptl_buffer_init(&strange->in, ptl_allocator_libc(), 1 << 16);
+    ptl_buffer_init(&strange->ours.heard, ptl_allocator_libc(), 1 << 16);
+    assert_int_equal(ptl_tls_make(ptl_allocator_libc(), rain[1],
+                                  is_client ? PTL_TLS_SERVER : PTL_TLS_CLIENT, PTL_TLS_MUST_PROVE,
+                                  ptl_span_text("snow"), &strange->ours.tls),
+                     0);
+    assert_non_null(strange->wolf);
+    if (is_client) {
+        wolfSSL_set_connect_state(strange->wolf);
+    } else {
+        wolfSSL_set_accept_state(strange->wolf);
+    }
+    wolfSSL_SSLSetIORecv(strange->wolf, strange_hear);
+    wolfSSL_SSLSetIOSend(strange->wolf, strange_say);
+    wolfSSL_SetIOReadCtx(strange->wolf, strange);
+    wolfSSL_SetIOWriteCtx(strange->wolf, strange);
+    wolfSSL_SetCertCbCtx(strange->wolf, &strange->trust);
+    assert_int_equal(ptl_tls_open(strange->ours.tls, &nothing, room, sizeof(room), &strange->in),
+                     0);
+    for (unsigned i = 0; i < 4 && wolfSSL_negotiate(strange->wolf) != WOLFSSL_SUCCESS; i++) {
+    }
+    assert_int_equal(ptl_tls_state(strange->ours.tls), PTL_TLS_UP);
+}
+
+/* What either says still comes to the other. */
+static void strange_talk(struct strange *strange)
+{
+    char room[16];
+
+    assert_int_equal(wolfSSL_write(strange->wolf, "ahoy", 4), 4);
+    expect_heard(&strange->ours, ptl_span_text("ahoy"));
+    assert_int_equal(ptl_tls_seal(strange->ours.tls, ptl_span_text("aye"), &strange->in), 0);
+    assert_int_equal(wolfSSL_read(strange->wolf, room, sizeof(room)), 3);
+    assert_memory_equal(room, "aye", 3);
+}
+
+static void strange_free(struct strange *strange)
+{
+    wolfSSL_free(strange->wolf);
+    ptl_tls_free(strange->ours.tls);
+    ptl_buffer_drop(&strange->in);
+    ptl_buffer_drop(&strange->ours.heard);
+}
+
+/* Of the handshake's own it has given back what it can; a peer may have other keys all the same. */
+static void tls_takes_new_keys_of_the_peer_whenever_it_wants(void **state)
+{
+    (void)state;
+    struct strange strange;
+    size_t before = tls_memory();
+
+    for (unsigned client = 0; client < 2; client++) {
+        strange_shake(&strange, client != 0);
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(wolfSSL_update_keys(strange.wolf), WOLFSSL_SUCCESS);
+            strange_talk(&strange);
+        }
+        strange_free(&strange);
+    }
+    assert_int_equal(tls_memory(), before);
+}
+
+#ifdef HAVE_SESSION_TICKET
+static void tls_takes_tickets_and_keeps_none(void **state)
+{
+    (void)state;
+    struct strange strange;
+    size_t before = tls_memory();
+
+    strange_shake(&strange, false);
+    strange_talk(&strange);
+    size_t up = tls_memory();
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(wolfSSL_send_SessionTicket(strange.wolf), WOLFSSL_SUCCESS);
+        strange_talk(&strange);
+    }
+    assert_true(tls_memory() <= up + 2048); /* the last one's room */
+    strange_free(&strange);
+    assert_int_equal(tls_memory(), before);
+}
+#endif
+
 /* ---- What comes is not what was sent ------------------------------------------------------- */
 
 /* All that `from` says until it has to wait, byte by byte: nothing comes before its time. */
@@ -388,13 +522,16 @@ static void tls_refuses_what_is_no_tls(void **state)
 
 /* ---- What it costs ------------------------------------------------------------------------- */
 
-/* Records of handshake that are no whole message, or none at all, as long as it listens. */
-static void flood(struct tls_end *end, uint8_t kind, size_t body)
+/* Records of handshake that are no whole message, or none at all, as long as it listens.  Returns
+ * what it holds at most, but for the session that it has from the first byte on. */
+static size_t flood(struct tls_end *end, uint8_t kind, size_t body)
 {
     uint8_t record[5 + 16384] = {kind, 3, 3, (uint8_t)(body >> 8), (uint8_t)body};
+    struct ptl_span first = ptl_span(record, 1);
     uint8_t room[64];
-    size_t sent = 0;
-    int err = 0;
+    size_t sent = 1;
+    int err = ptl_tls_open(end->tls, &first, room, sizeof(room), &end->out);
+    size_t before = tls_memory();
 
     if (kind == 22) { /* of a message of 16 megabytes, or many of a few bytes */
         record[5] = 11;
@@ -402,13 +539,15 @@ static void flood(struct tls_end *end, uint8_t kind, size_t body)
     } else if (kind == 20) {
         record[5] = 1;
     }
-    while (err == 0) {
-        struct ptl_span input = ptl_span(record, 5 + body);
+    tls_memory_most_anew();
+    for (size_t at = 1; err == 0; at = 0) {
+        struct ptl_span input = ptl_span(record + at, 5 + body - at);
+        sent += input.size;
         err = ptl_tls_open(end->tls, &input, room, sizeof(room), &end->out);
-        sent += 5 + body;
         assert_true(sent <= PTL_TLS_HANDSHAKE_MAX + 2 * sizeof(record));
     }
     assert_true(err < 0);
+    return tls_memory_most() - before;
 }
 
 static void tls_holds_little_of_a_handshake_that_never_ends(void **state)
@@ -425,10 +564,7 @@ static void tls_holds_little_of_a_handshake_that_never_ends(void **state)
         for (size_t i = 0; i < OF(floods); i++) {
             for (unsigned end = 0; end < 2; end++) {
                 tls_ends_make(&ends, rain[v], snow[v], NULL, NULL);
-                size_t before = tls_memory();
-                tls_memory_most_anew();
-                flood(&ends.ends[end], floods[i].kind, floods[i].body);
-                size_t held = tls_memory_most() - before;
+                size_t held = flood(&ends.ends[end], floods[i].kind, floods[i].body);
                 most = held > most ? held : most;
                 assert_true(ends.ends[end].out.size < PTL_TLS_RECORD);
                 tls_ends_free(&ends);
@@ -461,13 +597,42 @@ static void tls_costs_little_when_idle(void **state)
         size_t idle = (tls_memory() - before) / (2 * (size_t)SESSIONS);
         printf("TLS 1.%zu: an idle session holds %zu bytes; two that shake hands, at most %zu\n",
                v + 2, idle, shaking);
-        assert_true(idle <= PTL_TLS_IDLE_BYTES);
-        assert_true(shaking <= 2 * (PTL_TLS_IDLE_BYTES + PTL_TLS_HELD_MAX));
+        assert_true(idle <= IDLE_BYTES);
+        assert_true(shaking <= 2 * (IDLE_BYTES + PTL_TLS_HELD_MAX));
         for (unsigned i = 0; i < SESSIONS; i++) {
             tls_ends_free(&ends[i]);
         }
         assert_int_equal(tls_memory(), before);
     }
+}
+
+/* A peer that is to speak first, and does not, costs a few bytes of our own. */
+static void tls_server_holds_no_session_until_it_hears(void **state)
+{
+    (void)state;
+    struct ptl_buffer out;
+
+    ptl_buffer_init(&out, ptl_allocator_libc(), 1 << 16);
+    for (size_t v = 0; v < OF(versions); v++) {
+        struct ptl_span nothing = ptl_span(NULL, 0), first = ptl_span("\x16", 1);
+        struct test_memory memory;
+        struct ptl_tls *tls;
+        uint8_t room[16];
+        size_t before = tls_memory();
+        test_memory_init(&memory);
+        assert_int_equal(ptl_tls_make(&memory.allocator, rain[v], PTL_TLS_SERVER,
+                                      PTL_TLS_MUST_PROVE, ptl_span_text("snow"), &tls),
+                         0);
+        assert_int_equal(ptl_tls_open(tls, &nothing, room, sizeof(room), &out), 0);
+        assert_int_equal(tls_memory(), before);
+        assert_true(memory.out_bytes < 512);
+        assert_int_equal(ptl_tls_open(tls, &first, room, sizeof(room), &out), 0);
+        assert_true(tls_memory() > before);
+        ptl_tls_free(tls);
+        assert_int_equal(tls_memory(), before);
+        assert_int_equal(memory.out_bytes, 0);
+    }
+    assert_int_equal(out.size, 0);
 }
 
 static void tls_says_no_more_than_its_caller_has_room_for(void **state)
@@ -550,6 +715,10 @@ int main(int argc, char *argv[])
         cmocka_unit_test(tls_carries_any_size_both_ways),
         cmocka_unit_test(tls_stands_any_cut_and_any_order_of_pieces),
         cmocka_unit_test(tls_says_when_the_other_has_finished),
+        cmocka_unit_test(tls_takes_new_keys_of_the_peer_whenever_it_wants),
+#ifdef HAVE_SESSION_TICKET
+        cmocka_unit_test(tls_takes_tickets_and_keeps_none),
+#endif
         cmocka_unit_test(tls_waits_at_every_byte_of_the_handshake),
         cmocka_unit_test(tls_dropped_later_leaves_nothing),
         cmocka_unit_test(tls_notices_any_change_of_the_handshake),
@@ -557,6 +726,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(tls_refuses_what_is_no_tls),
         cmocka_unit_test(tls_holds_little_of_a_handshake_that_never_ends),
         cmocka_unit_test(tls_costs_little_when_idle),
+        cmocka_unit_test(tls_server_holds_no_session_until_it_hears),
         cmocka_unit_test(tls_says_no_more_than_its_caller_has_room_for),
         cmocka_unit_test(tls_without_memory_makes_no_session),
         cmocka_unit_test(tls_context_serves_all_threads_at_once),

@@ -459,8 +459,9 @@ static bool shake(struct stopping *peer)
                      0);
     for (;;) {
         assert_true(ptl_tls_open(peer->tls, &bytes, room, sizeof(room), &peer->out) >= 0);
-        if (!say_words(peer) || ptl_tls_state(peer->tls) == PTL_TLS_UP) {
-            return peer->left > 0;
+        bool goes_on = say_words(peer), is_up = ptl_tls_state(peer->tls) == PTL_TLS_UP;
+        if (!goes_on || is_up) {
+            return goes_on && is_up;
         }
         ssize_t size = recv(peer->socket, heard, sizeof(heard), 0);
         if (size <= 0) {

@@ -24,17 +24,24 @@ def run(*command, env=None, timeout=PATIENCE * 5):
 
 
 @contextlib.contextmanager
-def node(portolan, *options):
-    """One that serves a load, with one shard.  Yields its address."""
+def process_and_address(portolan, *options):
+    """A node that serves a load, with one shard.  Yields its process ID and its address."""
     process = subprocess.Popen(
         [portolan, "run", "--node", "rain", "--bind", "127.0.0.1:0", "--shards", "1", "--secret",
          SECRET, "--service", "bench", "--log", "error", *options],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
-        yield re.search(r"addresses=(\S+)", process.stdout.readline()).group(1)
+        yield process.pid, re.search(r"addresses=(\S+)", process.stdout.readline()).group(1)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
+
+
+@contextlib.contextmanager
+def node(portolan, *options):
+    """The same.  Yields its address."""
+    with process_and_address(portolan, *options) as (_process, address):
+        yield address
 
 
 def load(portolan, address, pattern, seconds, *options):

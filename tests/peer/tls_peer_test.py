@@ -7,6 +7,7 @@ TLS, in both versions, with AEMP's kind of certificate and with an authority's; 
 import hashlib
 import os
 import re
+import resource
 import shutil
 import socket
 import ssl
@@ -19,6 +20,7 @@ import unittest
 DATA = os.path.join("tests", "data", "tls")
 LOWEST, HIGHEST = "!low", "~high"  # no node's nonce begins with these
 PATIENCE = 60
+STRANGERS = 1000 if os.environ.get("PTL_QUICK") else 10000
 
 
 def at_data(name):
@@ -160,13 +162,13 @@ class TLS(unittest.TestCase):
         return Node(self.folder, "--tls-cert", at_data("rain.pem"), "--tls-key",
                     self.private("rain.key"), "--tls-ca", at_data("harbour.pem"), *options)
 
-    def talk(self, node, nonce, context):
-        peer = Peer(node, nonce)
+    def talk(self, node, nonce, context, name="snow"):
+        peer = Peer(node, nonce, name=name)
         peer.begin_tls(context, nonce == HIGHEST)
         peer.prove()
         for text in ("hello", "a" * 100000):
             answer = b'"me","%s"]' % text.encode()
-            peer.socket.sendall(b'["echo","echo","%s","snow#me"]' % text.encode())
+            peer.socket.sendall(f'["echo","echo","{text}","{name}#me"]'.encode())
             heard = b""
             while not heard.endswith(answer):
                 heard += peer.socket.recv(65536)
@@ -339,6 +341,36 @@ class TLS(unittest.TestCase):
                 caller.sendall(middle.heard[False])
                 node.until("cannot join at")
             self.assert_not_linked(node)
+
+    def flood_while_peers_join(self, nonce):
+        """Ever more strangers, who all stay, and say no more once they have greeted with that nonce
+        (None: nothing at all).  Four peers come meanwhile; each has one attempt."""
+        node = self.paired("--tls", "require")
+        context, strangers, slowest = context_of(False, "pair-a.pem"), [], 0
+        for joined in range(4):
+            for i in range(STRANGERS // 4):
+                strangers.append(socket.create_connection(
+                    ("127.0.0.1", node.port), PATIENCE, source_address=("127.0.0.2", 0)))
+                if nonce:
+                    strangers[-1].sendall(
+                        f"aemp;1;hail{i};tls_sha3_512;json;tls=1.0\n{nonce}{i}\n".encode())
+            began = time.monotonic()
+            self.talk(node, LOWEST, context, f"snow{joined}")
+            slowest = max(slowest, time.monotonic() - began)
+        print(f"{len(strangers):,} strangers: a peer has joined and talked in {slowest:.2f} s")
+        for stranger in strangers:
+            stranger.close()
+        code, log = node.stop()
+        self.assertEqual(code, 0, log)
+        self.assertEqual(log.count("linked to snow"), 4)
+
+    def test_peers_join_at_the_first_attempt_beside_10000_that_say_nothing(self):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        if most < STRANGERS + 100:
+            self.skipTest(f"{most} descriptors are too few for {STRANGERS} strangers")
+        for nonce in (None, LOWEST, HIGHEST):
+            self.flood_while_peers_join(nonce)
 
     def test_a_key_that_others_may_read_is_refused(self):
         path = shutil.copy(at_data("pair-a.pem"), self.folder)

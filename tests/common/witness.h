@@ -32,7 +32,8 @@ int witness_tear_down(void **state);
 
 /*
  * Run the tests with each of `shards` (0 at the end); argv[1] is a filter.  Returns main()'s value.
- * With a sanitizer, which makes all slow, only with the second of them, if there is one.
+ * With a sanitizer, which makes all slow, and where links are to be sealed (tests/common/sealed.h),
+ * only with the second of them, if there is one.
  */
 int witness_main(int argc, char **argv, const char *name, const struct CMUnitTest tests[],
                  size_t count, const unsigned shards[]);

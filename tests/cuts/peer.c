@@ -11,6 +11,7 @@
  *   stop                               stop the node -> stopped, with the figures
  *   show                               where everything is, on stderr
  */
+#include "tests/common/sealed.h"
 #include "tests/cuts/cuts.h"
 
 #include <poll.h>
@@ -100,7 +101,7 @@ static void start(struct cuts_stage *stage, const char *name, unsigned shards, c
     static const struct ptl_allocator counting = {.resize = resize};
     const char *binds[] = {"127.0.0.1:0", NULL};
     const char *level = getenv("CUTS_LOG");
-    const struct ptl_node_options options = {
+    struct ptl_node_options options = {
         .size = sizeof(options),
         .id = name,
         .binds = binds,
@@ -119,6 +120,7 @@ static void start(struct cuts_stage *stage, const char *name, unsigned shards, c
     };
 
     stage->shards = shards;
+    sealed_dress(&options);
     cuts_must(ptl_node_start(&options, &stage->node), "ptl_node_start");
     cuts_sinks_make(stage);
     cuts_watchers_make(stage);

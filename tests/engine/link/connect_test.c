@@ -4,6 +4,7 @@
  */
 #include "tests/common/listener.h"
 #include "tests/common/raw_peer.h"
+#include "tests/common/sealed.h"
 #include "tests/common/witness.h"
 
 #include <sys/socket.h>
@@ -235,6 +236,7 @@ static void node_with_another_secret_is_not_linked(void **state)
     struct ptl_node_options options = witness_options("snow");
 
     (void)state;
+    sealed_skip_secrets();
     options.secret = "quite another secret";
     options.secret_size = strlen(options.secret);
     struct ptl_node *snow = witness_start(&options);
@@ -249,6 +251,7 @@ static void node_without_a_secret_lets_nobody_in(void **state)
     struct ptl_node_options options = witness_options("rain");
 
     (void)state;
+    sealed_skip_secrets();
     options.secret_size = 0;
     options.binds = loopback;
     struct ptl_node *rain = witness_start(&options), *snow = start("snow");

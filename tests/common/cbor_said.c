@@ -79,7 +79,8 @@ static void describe_simple(struct ptl_buffer *out, const cbor_item_t *item)
     }
 }
 
-/* A number in as few of 15 to 17 digits as read back the same. */
+/* A number in as few of 15 to 17 digits as read back the same; without an exponent below 1e17,
+ * while printf() goes by the digits. */
 static void write_real(char text[40], double value)
 {
     int digits = 15;
@@ -87,6 +88,9 @@ static void write_real(char text[40], double value)
     do {
         snprintf(text, 40, "%.*g", digits, value);
     } while (strtod(text, NULL) != value && ++digits <= 17);
+    if (fabs(value) >= 1 && fabs(value) < 1e17 && strchr(text, 'e') != NULL) {
+        snprintf(text, 40, "%.0f", value); /* so few digits of a number so large: it is whole */
+    }
 }
 
 /* A key that is no string becomes its JSON text, or says which kind of container it is. */

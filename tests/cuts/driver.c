@@ -54,6 +54,7 @@ struct driver {
     struct proxy *proxy;
     struct peer peers[2];
     uint64_t waiting_since;
+    char awaited[64]; /* what an answer begins with; what was asked before may be answered late */
     unsigned cut_count[PROXY_KINDS];
 };
 
@@ -140,8 +141,10 @@ static void take_line(struct driver *driver, unsigned index)
         close(peer->from); /* it ends now */
         peer->from = -1;
     }
-    snprintf(peer->answer, sizeof(peer->answer), "%.255s", peer->line);
-    peer->answers++;
+    if (strncmp(peer->line, driver->awaited, strlen(driver->awaited)) == 0) {
+        snprintf(peer->answer, sizeof(peer->answer), "%.255s", peer->line);
+        peer->answers++;
+    }
 }
 
 static void read_peer(struct driver *driver, unsigned index)
@@ -185,17 +188,19 @@ static void look(struct driver *driver)
     }
 }
 
-static void begin_to_wait(struct driver *driver)
+/* For this answer of either. */
+static void begin_to_wait(struct driver *driver, const char *answer)
 {
+    driver->peers[0].answers = driver->peers[1].answers = 0;
+    snprintf(driver->awaited, sizeof(driver->awaited), "%s", answer);
     driver->waiting_since = now_ms();
 }
 
-static void tell_both(struct driver *driver, const char *line)
+static void tell_both(struct driver *driver, const char *line, const char *answer)
 {
-    driver->peers[0].answers = driver->peers[1].answers = 0;
+    begin_to_wait(driver, answer);
     tell(&driver->peers[0], line);
     tell(&driver->peers[1], line);
-    begin_to_wait(driver);
 }
 
 static bool both_answered(const struct driver *driver)
@@ -203,9 +208,9 @@ static bool both_answered(const struct driver *driver)
     return driver->peers[0].answers != 0 && driver->peers[1].answers != 0;
 }
 
-static void ask_both(struct driver *driver, const char *line)
+static void ask_both(struct driver *driver, const char *line, const char *answer)
 {
-    tell_both(driver, line);
+    tell_both(driver, line, answer);
     while (!both_answered(driver)) {
         look(driver);
     }
@@ -216,15 +221,15 @@ static void start(struct driver *driver)
     char line[4096];
 
     driver->proxy = proxy_new();
+    begin_to_wait(driver, "ready ");
     for (unsigned i = 0; i < 2; i++) {
         start_peer(driver, i);
     }
-    begin_to_wait(driver);
     while (!both_answered(driver)) {
         look(driver);
     }
+    begin_to_wait(driver, "begun");
     for (unsigned i = 0; i < 2; i++) {
-        driver->peers[i].answers = 0;
         snprintf(line, sizeof(line), "other %s 127.0.0.1:%u %s\n", names[1 - i],
                  proxy_port(driver->proxy, 1 - i), driver->peers[1 - i].ports);
         tell(&driver->peers[i], line);
@@ -241,7 +246,7 @@ static void check(struct driver *driver, long expected, bool calm)
 {
     long long received[2], runs[2];
 
-    ask_both(driver, "check\n");
+    ask_both(driver, "check\n", "whole ");
     for (unsigned i = 0; i < 2; i++) {
         if (sscanf(driver->peers[i].answer, "whole %lld %lld", &received[i], &runs[i]) != 2) {
             fail(driver, "a strange answer");
@@ -254,10 +259,11 @@ static void check(struct driver *driver, long expected, bool calm)
 
 static void allow(struct driver *driver, long each)
 {
-    char line[64];
+    char line[64], answer[64];
 
     snprintf(line, sizeof(line), "allow %ld\n", each);
-    tell_both(driver, line);
+    snprintf(answer, sizeof(answer), "spent %ld", each);
+    tell_both(driver, line, answer);
 }
 
 static struct proxy_cut draw(struct driver *driver)
@@ -309,9 +315,9 @@ static void cut_all(struct driver *driver)
 
 static void finish(struct driver *driver)
 {
-    ask_both(driver, "rest\n");
-    ask_both(driver, "end\n");
-    ask_both(driver, "stop\n");
+    ask_both(driver, "rest\n", "resting");
+    ask_both(driver, "end\n", "ended");
+    ask_both(driver, "stop\n", "stopped");
     for (unsigned i = 0; i < 2; i++) {
         int status;
         waitpid(driver->peers[i].pid, &status, 0);

@@ -21,6 +21,9 @@ import time
 
 NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
 PATIENCE = 120
+# A connection that was kept has been closed, for it was idle for long, when a starved browser would use it again: the
+# page asks once more.
+CLOSED_MEANWHILE = "net::ERR_SOCKET_NOT_CONNECTED"
 
 
 class Wrong(Exception):
@@ -146,6 +149,8 @@ class Page:
         elif method == "Runtime.consoleAPICalled" and event["type"] in ("error", "warning", "assert"):
             self.errors.append(" ".join(str(each.get("value", each)) for each in event["args"]))
         elif method == "Log.entryAdded" and event["entry"]["level"] in ("error", "warning"):
+            if CLOSED_MEANWHILE in event["entry"]["text"]:
+                return
             self.errors.append(f"{event['entry']['text']} {event['entry'].get('url', '')}".strip())
         elif method == "Network.requestWillBeSent":
             self.requests.append(event["request"]["url"])

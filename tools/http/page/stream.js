@@ -10,7 +10,7 @@ const WAIT_MS = [500, 1000, 2000, 4000, 8000];
 const CLUSTER_MS = 1000;
 const LARGE = 65536; /* a larger answer of /api/cluster is asked for five times as rarely */
 
-const stream = {state: 'wait', since: 0, fails: 0, retryAt: 0, isCrowded: false, timer: 0, abort: null, heardAt: 0, showing: 0,
+const stream = {state: 'wait', since: 0, fails: 0, retryAt: 0, isCrowded: false, timer: 0, abort: null, heardAt: 0,
   cluster: {busy: false, at: 0, every: CLUSTER_MS, again: false}, log: {busy: false}};
 
 /* A header has bytes, not characters. */
@@ -89,16 +89,6 @@ function askForMore(event, before) {
 
 /* ---- Events --------------------------------------------------------------------------------- */
 
-/* What was heard is shown when the browser gets to it: one that is slow shows the newest more rarely, and does not
- * work off all that is over by now. */
-function showSoon() {
-  if (stream.showing) return;
-  stream.showing = setTimeout(() => {
-    stream.showing = 0;
-    render();
-  });
-}
-
 function hear(event) {
   const before = state.all;
   stream.heardAt = performance.now();
@@ -106,7 +96,6 @@ function hear(event) {
   take(event);
   setStream('live');
   askForMore(event, before);
-  showSoon();
 }
 
 /* The text of one event: its data; comments and other fields do not matter. */
@@ -128,7 +117,9 @@ async function read(answer) {
       parse(text.slice(0, end));
       text = text.slice(end + 2);
     }
-    await new Promise((go) => setTimeout(go)); /* however much has come: keys and clicks have their turn */
+    /* Once for all that has come, of which only the newest is still so; then keys and clicks have their turn. */
+    render();
+    await new Promise((go) => setTimeout(go));
   }
 }
 

@@ -248,10 +248,12 @@ class MemoryTest(HttpTest):
                     if not link["up"]}
         self.until(gone, lambda found: found == {"snow": False, "hail": True})
         log = self.get_json(rain, "/api/log")
-        self.assertEqual(sorted((line["level"], line["line"].split(":")[0]) for line in log["lines"]),
+        self.assertEqual(sorted((line["level"], line["line"].split(":")[0]) for line in log["lines"]
+                                if not line["line"].endswith(" ms")),  # what was slow on a busy machine
                          [("warn", f"lost the link to {name}") for name in ("hail", "snow")])
         self.assertGreater(log["count"], before)
-        self.assertEqual(self.get_json(rain, "/api/node")["log"], log["count"])
+        self.until(lambda: (self.get_json(rain, "/api/node")["log"], self.get_json(rain, "/api/log")["count"]),
+                   lambda found: found[0] == found[1])
 
     def test_log_is_bounded_and_commands_are_not_in_it(self):
         node = self.http_node("--node", "rain")
@@ -333,7 +335,7 @@ class EntriesTest(HttpTest):
                                        for i in range(9)))
         self.until(lambda: self.get_json(node, "/api/database")["families"],
                    lambda found: {"family": "large", "keys": 9} in found)
-        self.assertIn("too large", self.entries(node, "large")["error"])
+        self.until(lambda: self.entries(node, "large").get("error", ""), lambda found: "too large" in found)
 
 
 class Stream:
@@ -514,6 +516,17 @@ class BadInputTest(HttpTest):
         silent.close()
         slow.close()
         self.assert_serves(node)
+
+    def test_who_says_nothing_or_little_does_not_keep_others_waiting(self):
+        """Had they their five seconds each, 64 at a time, it would take longer than LIMIT."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        node = self.http_node()
+        for word in [b"", b"G"] * 300:
+            peer = socket.create_connection(node.http, LIMIT)
+            self.addCleanup(peer.close)
+            peer.sendall(word)
+        self.assertEqual(self.get(node, "/healthz")[0], 200)
 
     def ask_at_once(self, node, count):
         """So many requests, of which each is there before the first answer is read; all are answered."""

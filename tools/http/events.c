@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define UNREAD_SECONDS 5u /* that a stream lasts, without a byte that its peer takes */
 #define BLOCK 32768       /* bytes that the library asks for at a time */
 #define SEND_BUFFER 16384 /* and that the system holds of a stream */
 
@@ -166,6 +167,7 @@ static void let_live(struct MHD_Connection *connection)
     if (client) {
         client->is_stream = true;
     }
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, UNREAD_SECONDS);
     if (socket) {
         setsockopt(socket->connect_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     }

@@ -20,8 +20,9 @@
 struct ptl_http_client {
     struct ptl_http_client *next, **link;
     struct MHD_Connection *connection;
-    uint64_t since_ms; /* it has to ask, or to take the answer */
-    bool is_stream;    /* it lasts for as long as it is read */
+    uint64_t since_ms; /* it has to ask, or to take the answer; 0: it has only come */
+    bool has_asked;
+    bool is_stream; /* it lasts for as long as it is read */
 };
 
 /* NULL: there was no memory for one. */
@@ -74,6 +75,7 @@ struct ptl_http {
     struct ptl_history history;
 
     struct ptl_http_client *clients;
+    unsigned client_count;
     struct ptl_http_request *waiting;
     struct ptl_http_stream *streams; /* events.c */
     unsigned stream_count;

@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG 1024 /* who finds no place waits here */
+#define BACKLOG 1024     /* who finds no place waits here */
+#define SILENT_SECONDS 5 /* ... or for its first byte, as long as the system keeps it from us */
 
 /* Take HOST:PORT, [HOST]:PORT or PORT apart. */
 static void split(const char *address, char host[PTL_HTTP_ADDRESS_MAX], const char **port)
@@ -69,13 +71,14 @@ static void describe(int socket, char text[PTL_HTTP_ADDRESS_MAX])
 
 static int listen_at(const struct addrinfo *at)
 {
-    int yes = 1;
+    int yes = 1, silent = SILENT_SECONDS;
     int file = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (file < 0) {
         return -errno;
     }
     setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    setsockopt(file, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent, sizeof silent);
     if (bind(file, at->ai_addr, at->ai_addrlen) < 0 || listen(file, BACKLOG) < 0) {
         int err = -errno;
         close(file);

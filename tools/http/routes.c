@@ -493,13 +493,14 @@ static struct ptl_http_request *begin(struct ptl_http *http, struct MHD_Connecti
     return request;
 }
 
-/* What it has waited for us is not its time. */
-static void renew(struct MHD_Connection *connection)
+/* From now on it takes the answer.  What it has waited for us is not its time. */
+static void note_question(struct MHD_Connection *connection)
 {
     struct ptl_http_client *client = ptl_http_client_of(connection);
 
     if (client) {
         client->since_ms = ptl_sight_now_ms();
+        client->has_asked = true;
     }
 }
 
@@ -514,7 +515,7 @@ enum MHD_Result ptl_http_answer(void *data, struct MHD_Connection *connection, c
     (void)version;
     (void)upload;
     (void)upload_size; /* what follows the head is not read */
-    renew(connection);
+    note_question(connection);
     if (request) {
         return answer_now(request);
     }

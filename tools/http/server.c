@@ -12,9 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LOOK_MS 500     /* between two looks at who takes too long */
-#define IDLE_SECONDS 5u /* without a byte */
-#define NICENESS 10     /* a tenth of a processor, where a shard wants all of it */
+#define LOOK_MS 500         /* between two looks at who takes too long */
+#define UNKNOWN_SECONDS 30u /* without a byte, of one for which there was no memory */
+#define CROWDED_MS 1000     /* to ask, when all places are taken */
+#define NICENESS 10         /* a tenth of a processor, where a shard wants all of it */
 
 /* ---- Connections ---------------------------------------------------------------------------- */
 
@@ -27,27 +28,40 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         client = calloc(1, sizeof *client);
         *place = client;
-        if (client) { /* else it has the time of one that is silent */
+        if (client) { /* else the library ends it, some time */
             client->connection = connection;
-            client->since_ms = ptl_sight_now_ms();
             client->next = http->clients;
             client->link = &http->clients;
             if (client->next) {
                 client->next->link = &client->next;
             }
             http->clients = client;
+            http->client_count++;
         }
     } else if (client) {
         *client->link = client->next;
         if (client->next) {
             client->next->link = client->link;
         }
+        http->client_count--;
         free(client);
         *place = NULL;
     }
 }
 
-/* The library's timeout begins anew with each byte: who sends one now and then would stay. */
+/* Who does not ask keeps others from doing so, when there is no place left. */
+static uint64_t time_of(const struct ptl_http *http, const struct ptl_http_client *client)
+{
+    bool is_crowded = http->client_count >= PTL_HTTP_CONNECTIONS_MAX;
+
+    return is_crowded && !client->has_asked ? CROWDED_MS : PTL_HTTP_LIFE_MS;
+}
+
+/*
+ * The library's timeout would begin anew with each byte, so who sends one now and then would stay, and
+ * it runs on where it is we who are slow.  Here time begins with a look at who is there, and what had
+ * come by then has been read when the next look is taken.
+ */
 static void end_the_slow(struct ptl_http *http)
 {
     uint64_t now = ptl_sight_now_ms();
@@ -55,7 +69,10 @@ static void end_the_slow(struct ptl_http *http)
     for (struct ptl_http_client *client = http->clients; client; client = client->next) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        if (info && !client->is_stream && now - client->since_ms > PTL_HTTP_LIFE_MS) {
+        if (client->since_ms == 0) {
+            client->since_ms = now;
+        }
+        if (info && !client->is_stream && now - client->since_ms > time_of(http, client)) {
             shutdown(info->connect_fd, SHUT_RDWR);
         }
     }
@@ -103,7 +120,7 @@ static void *serve(void *data)
         ptl_history_work(&http->history, http->node, ptl_sight_now_ms());
         ptl_http_go_on(http, false);
         MHD_run(http->daemon);
-        end_the_slow(http); /* when all that has come is read: it may be we who were slow */
+        end_the_slow(http);
     }
     ptl_http_go_on(http, true);
     ptl_http_events_end(http);
@@ -121,13 +138,13 @@ static void say_nothing(void *data, const char *format, va_list arguments)
 
 static struct MHD_Daemon *start_daemon(struct ptl_http *http, int listener)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-                            NULL, ptl_http_answer, http, MHD_OPTION_EXTERNAL_LOGGER, say_nothing,
-                            NULL, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
-                            PTL_HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PTL_HTTP_REQUEST_MAX,
-                            MHD_OPTION_NOTIFY_COMPLETED, ptl_http_answered, http,
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        ptl_http_answer, http, MHD_OPTION_EXTERNAL_LOGGER, say_nothing, NULL,
+        MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, PTL_HTTP_CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, UNKNOWN_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)PTL_HTTP_REQUEST_MAX, MHD_OPTION_NOTIFY_COMPLETED, ptl_http_answered, http,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
 }
 
 static int start_thread(struct ptl_http *http, int listener)

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import unittest
 import urllib.error
 import urllib.request
@@ -23,6 +24,27 @@ def too_much_for_a_socket():
     """Bytes that a socket does not hold, and a link does (8 MiB) with what that holds."""
     with open("/proc/sys/net/ipv4/tcp_wmem", encoding="ascii") as file:
         return int(file.read().split()[2]) + (4 << 20)
+
+
+class SippingReceiver(Receiver):
+    """One that takes a sip now and then until it is told to take all: who takes nothing for ten seconds is gone."""
+    SIP, SECONDS = 65536, 2
+
+    def __init__(self, node, count, padding):
+        super().__init__(node, count, padding, self.SIP)
+        self.sipped = b""
+        self.is_to_read = threading.Event()
+        self.sipping = threading.Thread(target=self.sip, daemon=True)
+        self.sipping.start()
+
+    def sip(self):
+        while not self.is_to_read.wait(self.SECONDS) and (some := self.socket.recv(self.SIP)):
+            self.sipped += some
+
+    def read(self):
+        self.is_to_read.set()
+        self.sipping.join()
+        return self.sipped + super().read()
 
 
 class Cluster(ToolTest):
@@ -164,7 +186,7 @@ class UpgradeTest(Cluster):
 
     def drain_while_messages_wait(self, name):
         """It has accepted messages for a receiver that stands still: it waits for that, and is not ready."""
-        receiver = Receiver(self.nodes[name], ASKED, too_much_for_a_socket() // ASKED)
+        receiver = SippingReceiver(self.nodes[name], ASKED, too_much_for_a_socket() // ASKED)
         self.until(lambda: self.run_tool("cal", f"{name}#sink", "count", *self.way(name)),
                    lambda told: told == (0, "[1]\n", ""))
         self.run_tool("cal", f"{name}#echo", "say", *self.way(name))

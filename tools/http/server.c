@@ -58,9 +58,9 @@ static uint64_t time_of(const struct ptl_http *http, const struct ptl_http_clien
 }
 
 /*
- * The library's timeout would begin anew with each byte, so who sends one now and then would stay, and
- * it runs on where it is we who are slow.  Here time begins with a look at who is there, and what had
- * come by then has been read when the next look is taken.
+ * The library's timeout would begin anew with each byte, so who sends one now and then would stay,
+ * and it runs on where it is we who are slow.  Here time begins with a look at who is there, and
+ * what had come by then has been read when the next look is taken.
  */
 static void end_the_slow(struct ptl_http *http)
 {

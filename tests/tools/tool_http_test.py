@@ -249,7 +249,7 @@ class MemoryTest(HttpTest):
         self.until(gone, lambda found: found == {"snow": False, "hail": True})
         log = self.get_json(rain, "/api/log")
         self.assertEqual(sorted((line["level"], line["line"].split(":")[0]) for line in log["lines"]
-                                if not line["line"].endswith(" ms")),  # what was slow on a busy machine
+                                if not re.search(r" took \d+ ms\b", line["line"])),  # what was slow on a busy machine
                          [("warn", f"lost the link to {name}") for name in ("hail", "snow")])
         self.assertGreater(log["count"], before)
         self.until(lambda: (self.get_json(rain, "/api/node")["log"], self.get_json(rain, "/api/log")["count"]),
@@ -517,10 +517,16 @@ class BadInputTest(HttpTest):
         slow.close()
         self.assert_serves(node)
 
-    def test_who_says_nothing_or_little_does_not_keep_others_waiting(self):
-        """Had they their five seconds each, 64 at a time, it would take longer than LIMIT."""
+    @staticmethod
+    def lift_file_limit():
+        """As many sockets as this process may have; returns how many that are."""
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        return most
+
+    def test_who_says_nothing_or_little_does_not_keep_others_waiting(self):
+        """Had they their eight seconds each, 64 at a time, it would take longer than LIMIT."""
+        self.lift_file_limit()
         node = self.http_node()
         for word in [b"", b"G"] * 300:
             peer = socket.create_connection(node.http, LIMIT)
@@ -542,8 +548,7 @@ class BadInputTest(HttpTest):
 
     def test_many_at_once_are_all_answered_and_every_message_arrives(self):
         """The node has fewer descriptors than there are who ask."""
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        most = self.lift_file_limit()
         node = self.http_node("--node", "rain", "--service", "echo", "--service", "bench", files=(900, 900))
         load = self.start("bench", "one-way", "--rate", "1000", "--duration", "3600", "--warm-up", "100ms", "--json",
                           "--seed", node.address, "--secret", SECRET)
